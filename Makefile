@@ -1,0 +1,35 @@
+# The targets a stranger expects. PYTHON, PORT and ARGS may be set: make run PORT=9800 ARGS="--services"
+PYTHON ?= python3
+PORT ?= 9713
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: run test lint demo clean help
+
+help:  ## show the targets
+	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t12
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("cgstatd needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else 0'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is missing: apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+run: $(STAMP)  ## install into .venv, start the agent in the foreground, show stats
+	@BIN=$(BIN) PORT=$(PORT) sh tests/tools/run.sh $(ARGS)
+
+demo: $(STAMP)  ## the same on a recorded host that is played on, for a machine without containers
+	@BIN=$(BIN) PORT=$(PORT) sh tests/tools/run.sh --host-root fixtures/debian13-v2-systemd $(ARGS)
+
+test: $(STAMP) lint  ## ruff, strict type checks and every test
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP)  ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check agent cgroups tests
+	$(BIN)/mypy
+
+clean:  ## remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build

@@ -1,0 +1,170 @@
+"""What each command does, once its arguments are known to be well-formed."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+from cgroupfs import CgroupGone, Root
+
+from . import derive
+from .container import ReadingFailed, Watched
+from .feed import CPU_WINDOW_SECONDS
+from .host import HostOptions, open_host
+from .lookup import Ambiguous, Known, NotFound, merge, resolve
+from .network import Namespaces
+from .outputs.table import Line, json_line, render
+from .recorded import open_roots
+from .replay import replayed
+from .sample import Identity
+from .sampler import Pending, Sampler
+
+_CLEAR = "\x1b[H\x1b[J"
+
+
+def serve(arguments: argparse.Namespace, options: HostOptions) -> int:
+    """Run the agent until it is told to stop."""
+    from .service import DEFAULT_LISTEN, CannotServe, parse_address, require_private
+    from .service import serve as serve_until_stopped
+
+    try:
+        addresses = [parse_address(text) for text in arguments.listen or [DEFAULT_LISTEN]]
+        for address in addresses:
+            require_private(address)
+        with replayed(open_roots(arguments.host_root)) as root:
+            asyncio.run(
+                serve_until_stopped(
+                    open_host(root, options),
+                    addresses,
+                    arguments.env_id,
+                    freshness=arguments.freshness,
+                    baseline=arguments.baseline,
+                )
+            )
+    except CannotServe as error:
+        print(f"cgstatd: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def stats(arguments: argparse.Namespace, options: HostOptions) -> int:
+    """Print the table, once or again and again."""
+    roots = open_roots(arguments.host_root)
+    show = json_lines if arguments.format == "json" else render
+    if arguments.watch:
+        with replayed(roots) as root:
+            return _watch(open_host(root, options), arguments)
+    earlier, sampler = open_host(roots[0], options), open_host(roots[-1], options)
+    if len(roots) > 1:
+        for watched in earlier.containers():
+            earlier.baseline(watched)
+        sampler.continue_from(earlier)
+    elif type(roots[0]) is Root:
+        for watched in sampler.containers():
+            sampler.baseline(watched)
+        time.sleep(arguments.interval)
+    lines, missing = _collect(sampler, arguments.names, arguments.all)
+    if lines or not arguments.names:
+        _print(show(lines))
+    if not lines and not arguments.names and arguments.format == "table":
+        print("no container is running (make demo shows a recorded host)", file=sys.stderr)
+    for sentence in missing:
+        print(f"cgstatd: {sentence}", file=sys.stderr)
+    return 1 if missing else 0
+
+
+def _watch(sampler: Sampler, arguments: argparse.Namespace) -> int:
+    for watched in sampler.containers():
+        sampler.baseline(watched)
+    while True:
+        time.sleep(arguments.interval)
+        lines, missing = _collect(sampler, arguments.names, arguments.all)
+        if arguments.format == "json":
+            _print(json_lines(lines))
+        else:
+            _print("\n".join([_CLEAR * sys.stdout.isatty() + render(lines), *missing]))
+
+
+def _print(text: str) -> None:
+    """Names are input: what the terminal's encoding cannot say is escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    if text:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+
+
+def json_lines(lines: Sequence[Line]) -> str:
+    """One object a line."""
+    return "\n".join(map(json_line, lines))
+
+
+def _collect(sampler: Sampler, names: Sequence[str], stopped: bool) -> tuple[list[Line], list[str]]:
+    """The lines asked for, by name; and a sentence for each name that fits nothing."""
+    live = sampler.containers()
+    on_disk = list(sampler.names.on_disk()) if stopped or names else []
+    known, missing = merge(live, on_disk), []
+    if names:
+        wanted: list[Known] = []
+        for name in names:
+            try:
+                wanted.append(resolve(name, known))
+            except NotFound:
+                missing.append(f"no container fits {name!r} (cgstatd stats --all lists them)")
+            except Ambiguous as error:
+                missing.append(f"ambiguous: {error}")
+        known = list(dict.fromkeys(wanted))
+    lines = list(_lines(sampler, [k.target for k in known if isinstance(k.target, Watched)]))
+    lines += [_stopped_line(sampler, k) for k in known if not isinstance(k.target, Watched)]
+    return sorted(lines, key=lambda line: (line.stats.identity.name, line.stats.identity.id)), missing
+
+
+def _lines(sampler: Sampler, targets: Sequence[Watched]) -> Iterator[Line]:
+    namespaces = Namespaces(sampler.root)
+    pending: list[Pending] = []
+    for watched in targets:
+        try:
+            found = sampler.read(watched, namespaces)
+        except ReadingFailed as error:
+            sampler.names.say_once(watched.identity.id, f"left out: {error}")
+            continue
+        if isinstance(found, Pending):
+            pending.append(found)
+        elif found is not None:
+            yield Line(found, _tasks(watched))
+    if pending and type(sampler.root) is Root:
+        time.sleep(CPU_WINDOW_SECONDS)
+    for each in pending:
+        try:
+            found = sampler.second(each)
+        except ReadingFailed:
+            continue
+        if found is not None:
+            yield Line(found, _tasks(each.watched))
+
+
+def _tasks(watched: Watched) -> int | None:
+    try:
+        return watched.cgroup.pids().current
+    except (CgroupGone, OSError):
+        return None
+
+
+def _stopped_line(sampler: Sampler, known: Known) -> Line:
+    clock = sampler.root.clock()
+    identity = Identity(known.id, known.name, known.runtime, known.owner_uid, known.metadata)
+    return Line(derive.stopped(identity, known.state, clock.time_ms, clock.monotonic_ns), 0)
+
+
+def record(arguments: argparse.Namespace, options: HostOptions) -> int:
+    """Write this host as a tree."""
+    from .record import CannotRecord, record_host
+
+    try:
+        summary = record_host(Root(arguments.host_root), options, arguments.directory, arguments.interval)
+    except CannotRecord as error:
+        print(f"cgstatd: {error}", file=sys.stderr)
+        return 2
+    print(summary)
+    return 0

@@ -1,0 +1,143 @@
+"""One container that is being watched: what is kept open and remembered of it between readings."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from cgroupfs import Absent, Cgroup, CgroupGone, Counters, Descriptors, Hierarchy, Missing, Root
+from cgroupfs.controllers.counters import FAILED, CounterReader
+
+from . import derive
+from .discovery import CgroupRef
+from .network import Namespaces, ProcessFinder
+from .sample import ContainerStats, CpuReading, Identity, Sample
+
+
+class ReadingFailed(Exception):
+    """A container's figures could not be had; the text says which file and why."""
+
+
+class Watched:
+    """A container cgroup. Its readings are taken by one thread at a time (``busy`` is held meanwhile)."""
+
+    __slots__ = (
+        "_finder",
+        "_hierarchy",
+        "_reader",
+        "_root",
+        "busy",
+        "cgroup",
+        "checked_ns",
+        "descriptors",
+        "identity",
+        "last",
+        "ref",
+        "traffic_reason",
+        "window",
+    )  # fmt: skip
+
+    def __init__(
+        self, root: Root, hierarchy: Hierarchy, ref: CgroupRef, identity: Identity, descriptors: Descriptors
+    ) -> None:
+        self._root = root
+        self._hierarchy = hierarchy
+        self.ref = ref
+        self.identity = identity
+        self.checked_ns = 0
+        """When the identity was last looked up."""
+        self.descriptors = descriptors
+        self.cgroup = Cgroup(root, hierarchy, ref.path, dict(ref.inodes))
+        self.busy = threading.Lock()
+        self.last: ContainerStats | None = None
+        self.traffic_reason: Absent | None = None
+        self._reader: CounterReader | None = None
+        self._finder = ProcessFinder(root, self.cgroup, descriptors)
+        self.window = derive.CpuWindow()
+
+    def moved(self, ref: CgroupRef) -> bool:
+        """Take over another view of the same cgroup (v1: a tree more or less has it); False: it is another cgroup."""
+        known = dict(self.ref.inodes)
+        if any(known.get(point, inode) != inode for point, inode in ref.inodes):
+            return False
+        with self.busy:
+            self._close_reader()
+            self.ref = ref
+            self.cgroup = Cgroup(self._root, self._hierarchy, ref.path, dict(ref.inodes))
+            self._finder.close()
+            self._finder = ProcessFinder(self._root, self.cgroup, self.descriptors)
+        return True
+
+    def _open(self) -> CounterReader:
+        if self._reader is None:
+            self._reader = self.cgroup.counters(self.descriptors, self.ref.match.payload)
+        return self._reader
+
+    def read_cpu(self) -> CpuReading | None:
+        """CPU time alone, remembered as a baseline. Raises CgroupGone, OSError."""
+        usage = self._open().cpu_usage_nsec()
+        if usage is None:
+            return None
+        reading = CpuReading(usage, self._root.clock(self.ref.path).monotonic_ns)
+        self.window.add(reading)
+        return reading
+
+    def read(self, namespaces: Namespaces) -> tuple[Sample, float | None, bool]:
+        """(counters, CPU percent, whether the percent needs a second reading). Raises CgroupGone, ReadingFailed.
+
+        CgroupGone also where the last process has left: the container is stopping.
+        """
+        reader = self._open()
+        clock = self._root.clock(self.ref.path)
+        counters = reader.read()
+        failed = reader.failed()
+        if failed is not None:
+            raise ReadingFailed(explain(failed))
+        traffic = self._finder.traffic(namespaces)
+        if traffic.reason is Absent.NO_PROCESS and self._finder.seen:
+            raise CgroupGone(self.ref.path)
+        if traffic.reason in FAILED:
+            self.traffic_reason = traffic.reason
+        percent, pending = self._cpu(counters, clock.monotonic_ns)
+        return Sample(clock, counters, traffic), percent, pending
+
+    def _cpu(self, counters: Counters, monotonic_ns: int) -> tuple[float | None, bool]:
+        if counters.cpu_usage_nsec is None:
+            return None, False
+        now = CpuReading(counters.cpu_usage_nsec, monotonic_ns)
+        percent = derive.cpu_percent(self.window.base(monotonic_ns), now)
+        self.window.add(now)
+        return percent, percent is None
+
+    def second_cpu(self) -> float | None:
+        """CPU percent since the reading before, for a container that had no baseline. Raises CgroupGone, OSError."""
+        usage = self._open().cpu_usage_nsec()
+        if usage is None:
+            return None
+        now = CpuReading(usage, self._root.clock(self.ref.path).monotonic_ns)
+        percent = derive.cpu_percent(self.window.base(now.monotonic_ns), now)
+        self.window.add(now)
+        return percent
+
+    def _close_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def close(self, later: Callable[[], None] | None = None) -> None:
+        """Release everything; where a hung thread is reading it, that thread's end is waited for by nobody."""
+        if self.busy.acquire(blocking=False):
+            try:
+                self._close_reader()
+                self._finder.close()
+            finally:
+                self.busy.release()
+        elif later is not None:
+            later()
+
+
+def explain(missing: Missing) -> str:
+    """A failed value in words."""
+    return (
+        f"cannot read {missing.field.removesuffix('_bytes').replace('_', ' ')}: {missing.path}: {missing.reason.value}"
+    )

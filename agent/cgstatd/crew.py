@@ -1,0 +1,151 @@
+"""The sampling thread, and what happens when a read hangs.
+
+All kernel files are read in one thread, one job after the other. A read that does not return (a dying disk under a
+runtime's state, a FUSE file) holds up its own item only: after STUCK_SECONDS the thread is left behind with that item
+and another one goes on with the rest of the job. Threads are daemons, so a hung one does not keep the process alive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+STUCK_SECONDS = 0.5
+MAX_THREADS = 16
+_CHECK_SECONDS = 0.1
+
+
+class Job:
+    """Items done one after the other; each is a call that must handle its own errors."""
+
+    __slots__ = ("_lock", "_outstanding", "done", "failure", "finished", "items")
+
+    def __init__(self, items: deque[Callable[[], None]]) -> None:
+        self.items = items
+        self._lock = threading.Lock()
+        self._outstanding = 0
+        self.finished: Callable[[], None] = lambda: None
+        """Called (in a worker thread) when no item is left or under way."""
+        self.failure: BaseException | None = None
+        self.done = False
+
+    def run(self, worker: _Worker) -> None:
+        """Work off the items until none is left, or until this worker was left behind."""
+        while not worker.abandoned:
+            with self._lock:
+                if not self.items:
+                    break
+                item = self.items.popleft()
+                self._outstanding += 1
+            worker.since = time.monotonic()
+            try:
+                item()
+            except BaseException as error:  # reported by whoever waits for the job, never lost in a thread
+                self.failure = error
+            worker.since = None
+            with self._lock:
+                self._outstanding -= 1
+                last = not self.items and not self._outstanding
+            if last:
+                self._finish()
+
+    def _finish(self) -> None:
+        self.done = True
+        self.finished()
+
+    def finish_empty(self) -> None:
+        """A job without items is over at once."""
+        if not self.items and not self._outstanding:
+            self._finish()
+
+
+class _Worker:
+    """One thread."""
+
+    __slots__ = ("abandoned", "job", "since", "thread")
+
+    def __init__(self) -> None:
+        self.since: float | None = None
+        self.abandoned = False
+        self.job: Job | None = None
+        self.thread: threading.Thread | None = None
+
+
+class Crew:
+    """Runs jobs. Used from the event loop: while a job is under way its timer looks for a hung read."""
+
+    def __init__(self) -> None:
+        self._unfinished: set[Job] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._active = _Worker()
+        self._left: list[_Worker] = []
+        self.overruns = 0
+        """How often a thread was left behind with a hung read."""
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._spawn(self._active, None)
+
+    def submit(self, job: Job) -> None:
+        """Queue a job. A job without items is finished at once."""
+        self._unfinished.add(job)
+        self._jobs.put(job)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(STUCK_SECONDS, self._supervise)
+
+    def _supervise(self) -> None:
+        """Runs only while something is under way: an idle agent must not wake up ten times a second."""
+        self._unfinished = {job for job in self._unfinished if not job.done}
+        self._timer = None
+        if self._unfinished:
+            self.check()
+            self._timer = asyncio.get_running_loop().call_later(_CHECK_SECONDS, self._supervise)
+
+    def _spawn(self, worker: _Worker, first: Job | None) -> None:
+        worker.job = first
+        worker.thread = threading.Thread(target=self._main, args=(worker,), name="cgstatd-sampler", daemon=True)
+        worker.thread.start()
+
+    def _main(self, worker: _Worker) -> None:
+        job = worker.job
+        while not worker.abandoned:
+            if job is None:
+                job = self._jobs.get()
+                if job is None:
+                    return
+                job.finish_empty()
+            worker.job = job
+            job.run(worker)
+            worker.job = job = None
+
+    def check(self) -> None:
+        """Leave the active thread behind if its item hangs, and put another in its place."""
+        worker = self._active
+        since = worker.since
+        self._left = [w for w in self._left if w.thread is not None and w.thread.is_alive()]
+        if since is None or time.monotonic() - since < STUCK_SECONDS or len(self._left) >= MAX_THREADS:
+            return
+        worker.abandoned = True
+        self.overruns += 1
+        self._left.append(worker)
+        self._active = _Worker()
+        self._spawn(self._active, worker.job)
+
+    @property
+    def stuck(self) -> int:
+        """How many threads are held by a hung read now."""
+        return sum(w.since is not None for w in self._left)
+
+    def stop(self) -> None:
+        """Let the idle thread end; a hung one ends with the process."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._jobs.put(None)

@@ -1,0 +1,110 @@
+"""Pure arithmetic: raw counters to the figures that ``docker stats`` shows.
+
+Sources: docker/cli ``cli/command/container/stats_helpers.go`` (memory, percentages), Dockhand's published source.
+"""
+
+from __future__ import annotations
+
+import math
+
+from cgroupfs import Limit, Max
+
+from .runtimes.base import State
+from .sample import ContainerStats, CpuReading, Identity, Sample
+
+
+def round_half_up(value: float) -> float:
+    """Two decimals as JavaScript's ``Math.round(value * 100) / 100``."""
+    return math.floor(value * 100 + 0.5) / 100
+
+
+def cpu_percent(before: CpuReading | None, now: CpuReading) -> float | None:
+    """CPU time over elapsed time, 100 per core; None without an earlier reading, or where the counter fell."""
+    if before is None:
+        return None
+    elapsed = now.monotonic_ns - before.monotonic_ns
+    used = now.usage_nsec - before.usage_nsec
+    if elapsed <= 0 or used < 0:
+        return None
+    return used / elapsed * 100
+
+
+def memory_usage(raw: int | None, cache: int | None) -> int | None:
+    """Memory without the inactive page cache: raw - cache where 0 < cache < raw, else raw."""
+    if raw is None or cache is None:
+        return raw
+    return raw - cache if 0 < cache < raw else raw
+
+
+def memory_limit(limit: Limit, mem_total: int | None) -> int | None:
+    """The container's own limit; the host's memory where there is none or it is larger than the host's."""
+    if limit is None:
+        return None
+    if isinstance(limit, Max):
+        return mem_total
+    return limit if mem_total is None else min(limit, mem_total)
+
+
+def percent(part: int | None, whole: int | None) -> float | None:
+    """part / whole * 100; 0 of nothing is 0."""
+    if part is None or whole is None:
+        return None
+    return part / whole * 100 if whole else 0.0
+
+
+def stats(
+    identity: Identity, sample: Sample, cpu: float | None, mem_total: int | None, state: State = State.RUNNING
+) -> ContainerStats:
+    """The figures of a container that has a cgroup."""
+    counters, traffic = sample.counters, sample.traffic
+    return ContainerStats(
+        identity,
+        State.PAUSED if counters.frozen else state,
+        cpu,
+        counters.memory_bytes,
+        counters.inactive_file_bytes,
+        memory_limit(counters.memory_max_bytes, mem_total),
+        traffic.rx_bytes,
+        traffic.tx_bytes,
+        traffic.reason,
+        counters.io_read_bytes,
+        counters.io_write_bytes,
+        sample.clock.time_ms,
+        sample.clock.monotonic_ns,
+    )
+
+
+def stopped(identity: Identity, state: State, time_ms: int, monotonic_ns: int) -> ContainerStats:
+    """A container that exists on disk only: it uses nothing; its limit is the configured one, 0 where there is none."""
+    limit = identity.metadata.memory_limit_bytes if identity.metadata else None
+    return ContainerStats(identity, state, 0.0, 0, 0, limit or 0, 0, 0, None, 0, 0, time_ms, monotonic_ns)
+
+
+class CpuWindow:
+    """The earlier readings of one cgroup against which the next one is taken.
+
+    Two are kept, so that a reading that follows another at once is still compared over a window worth the name.
+    """
+
+    __slots__ = ("_newer", "_older")
+
+    MINIMUM_NS = 100_000_000
+
+    def __init__(self) -> None:
+        self._older: CpuReading | None = None
+        self._newer: CpuReading | None = None
+
+    def base(self, monotonic_ns: int) -> CpuReading | None:
+        """The latest reading that is at least MINIMUM_NS older than the instant given."""
+        for reading in (self._newer, self._older):
+            if reading is not None and monotonic_ns - reading.monotonic_ns >= self.MINIMUM_NS:
+                return reading
+        return None
+
+    def add(self, reading: CpuReading) -> None:
+        """Remember a reading; a counter that fell starts anew."""
+        newer = self._newer
+        if newer is None or reading.usage_nsec < newer.usage_nsec:
+            self._older, self._newer = None, reading
+        elif reading.monotonic_ns - newer.monotonic_ns >= self.MINIMUM_NS:
+            self._older, self._newer = newer, reading

@@ -1,0 +1,66 @@
+"""Puts together what reads one host: hierarchy, discovery, names and the sampler."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from cgroupfs import Descriptors, Root, detect
+
+from . import runtimes
+from .discovery import Discovery
+from .names import Names
+from .recorded import RecordedRoot
+from .running_engines import LateSources
+from .runtimes.base import MetadataSource
+from .runtimes.docker import DockerSource, docker_data_root
+from .runtimes.podman import PodmanSource
+from .sampler import Sampler
+
+_RESERVED_DESCRIPTORS = 256
+"""Left for connections, listeners and files that are open for a moment."""
+_WANTED_DESCRIPTORS = 65_536
+DEFAULT_STORAGE = "/var/lib/containers/storage"
+
+
+@dataclass(frozen=True, slots=True)
+class HostOptions:
+    """How a host is read."""
+
+    docker_roots: Sequence[str] = ()
+    """Data roots of Docker besides the one that daemon.json or a running dockerd names."""
+    podman_roots: Sequence[str] = ()
+    """Storage roots of Podman besides /var/lib/containers/storage."""
+    services: bool = False
+    """Whether systemd services count as containers."""
+    follow: bool = True
+    """Follow changes by inotify rather than walk at every listing."""
+
+
+def descriptor_budget() -> Descriptors:
+    """How many descriptors may be kept, after raising the soft limit towards the hard one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _WANTED_DESCRIPTORS)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return Descriptors(max(0, soft - _RESERVED_DESCRIPTORS))
+
+
+def open_host(root: Root, options: HostOptions) -> Sampler:
+    """A sampler of the host below ``root``. Raises NoCgroups."""
+    hierarchy = detect(root)
+    live = not isinstance(root, RecordedRoot)
+    discovery = Discovery(
+        root, hierarchy, partial(runtimes.match, services=options.services), follow=options.follow and live
+    )
+    sources: list[MetadataSource] = [
+        *(DockerSource(root, path) for path in options.docker_roots),
+        *(PodmanSource(root, path) for path in options.podman_roots),
+        *runtimes.system_sources(root),
+    ]
+    roots = [*options.docker_roots, *options.podman_roots, docker_data_root(root), DEFAULT_STORAGE]
+    names = Names(sources, partial(runtimes.rootless_sources, root), LateSources(root, roots))
+    return Sampler(root, hierarchy, discovery, names, descriptor_budget())

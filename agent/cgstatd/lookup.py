@@ -1,0 +1,89 @@
+"""From what a client wrote to a container: full id, exact name, unique prefix of an id, in Docker's order.
+
+``runtime:name`` picks one of several runtimes. Containers of the system come first; those of users are looked at only
+when no system container fits, so that a user's container never shadows one of the system.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from .container import Watched
+from .names import short
+from .runtimes.base import Metadata, State
+
+
+class NotFound(Exception):
+    """No container fits."""
+
+
+class Ambiguous(Exception):
+    """Several containers fit; the text names them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A container that can be asked for: one with a cgroup, or one that is on disk only."""
+
+    id: str
+    name: str
+    runtime: str
+    owner_uid: int
+    target: Watched | Metadata
+
+    @property
+    def metadata(self) -> Metadata | None:
+        """What its runtime says of it."""
+        return self.target if isinstance(self.target, Metadata) else self.target.identity.metadata
+
+    @property
+    def state(self) -> State:
+        """What its runtime says of its state."""
+        return self.metadata.state if self.metadata else State.UNKNOWN
+
+
+def running(watched: Watched) -> Known:
+    """A container with a cgroup."""
+    identity = watched.identity
+    return Known(identity.id, identity.name, identity.runtime, identity.owner_uid, watched)
+
+
+def on_disk(metadata: Metadata) -> Known:
+    """A container that is stopped."""
+    return Known(metadata.shown_id or metadata.id, metadata.name, metadata.runtime, metadata.owner_uid, metadata)
+
+
+def merge(live: Sequence[Watched], stopped: Iterable[Metadata]) -> list[Known]:
+    """Everything known; a container that has a cgroup is not listed a second time."""
+    known = [running(watched) for watched in live]
+    seen = {(k.runtime, k.id) for k in known}
+    return known + [k for k in map(on_disk, stopped) if (k.runtime, k.id) not in seen]
+
+
+def resolve(wanted: str, known: Sequence[Known]) -> Known:
+    """The container that ``wanted`` means. Raises NotFound, Ambiguous."""
+    for group in ([k for k in known if not k.owner_uid], [k for k in known if k.owner_uid]):
+        found = _among(wanted, group)
+        if found is None and ":" in wanted:
+            runtime, _, rest = wanted.partition(":")
+            found = _among(rest, [k for k in group if k.runtime == runtime])
+        if found is not None:
+            return found
+    raise NotFound(wanted)
+
+
+def _among(wanted: str, group: Sequence[Known]) -> Known | None:
+    tests: tuple[Callable[[Known], bool], ...] = (
+        lambda k: k.id == wanted,
+        lambda k: k.name == wanted,
+        lambda k: k.id.startswith(wanted),
+    )
+    for test in tests if wanted else ():
+        fits = [k for k in group if test(k)]
+        if len(fits) == 1:
+            return fits[0]
+        if fits:
+            several = ", ".join(f"{k.runtime}:{k.name} ({short(k.id)})" for k in fits[:10])
+            raise Ambiguous(f"{wanted} fits {several}{', …' if len(fits) > 10 else ''}")
+    return None

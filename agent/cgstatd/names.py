@@ -1,0 +1,116 @@
+"""Who a container cgroup is: its runtime's metadata joined to it, under the rules of trust.
+
+Metadata of the system's runtimes is given to cgroups that only root can have made; a cgroup below a directory of an
+unprivileged user belongs to that user, gets names only from that user's own files, and never takes the id of a system
+container. What cannot be had is said in the log once, and the container is shown under its short id.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+
+from .discovery import CgroupRef
+from .runtimes.base import Metadata, MetadataSource, Unreadable, is_hex_id
+from .sample import Identity
+
+log = logging.getLogger(__name__)
+SHORT_ID = 12
+
+
+def printable(text: str, limit: int = 256) -> str:
+    """A name as it may be shown anywhere: no control characters, valid Unicode, bounded."""
+    if len(text) <= limit and text.isprintable():
+        return text
+    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:limit])
+    return clean.encode("utf-8", "replace").decode("utf-8")
+
+
+def short(container_id: str) -> str:
+    """The id as people know it: 12 digits of a 64-digit one, others whole."""
+    return container_id[:SHORT_ID] if is_hex_id(container_id) else container_id
+
+
+class Names:
+    """Metadata sources of the system and of the users that own containers. Used by the listing alone."""
+
+    def __init__(
+        self,
+        system: Sequence[MetadataSource],
+        rootless: Callable[[int], Sequence[MetadataSource]],
+        more: Callable[[], Sequence[MetadataSource]] = lambda: (),
+    ) -> None:
+        """``rootless`` gives the sources of one uid; ``more`` is asked for further system sources (a data root that a
+        running engine was given) when no source knows a container."""
+        self._system = list(system)
+        self._rootless = rootless
+        self._more = more
+        self._users: dict[int, Sequence[MetadataSource]] = {}
+        self._said: set[tuple[str, str]] = set()
+
+    def sources(self, uid: int) -> Sequence[MetadataSource]:
+        """The sources of the system (0) or of one user."""
+        if uid == 0:
+            return self._system
+        if uid not in self._users:
+            self._users[uid] = self._rootless(uid)
+        return self._users[uid]
+
+    def identify(self, ref: CgroupRef) -> Identity:
+        """The identity to show for a cgroup."""
+        owner = ref.owner_uid
+        found = self._metadata(ref, ref.parent_owner_uid)
+        if found is not None and ref.parent_owner_uid == 0:
+            owner = (
+                0  # a root-owned file says that the runtime itself gave the container its own cgroup (user namespaces)
+            )
+        elif found is None and owner != ref.parent_owner_uid:
+            found = self._metadata(ref, owner)
+        if found is None:
+            return Identity(printable(ref.match.id), printable(short(ref.match.id)), ref.match.runtime, owner, None)
+        shown = found.shown_id or ref.match.id
+        return Identity(printable(shown), printable(found.name) or short(shown), found.runtime, owner, found)
+
+    def _metadata(self, ref: CgroupRef, uid: int) -> Metadata | None:
+        found = self._look_up(ref, self.sources(uid))
+        if found is None and uid == 0 and (more := self._more()):
+            self._system.extend(more)
+            found = self._look_up(ref, more)
+        if isinstance(found, Unreadable):
+            self.say_once(ref.match.id, f"{found.reason} ({found.path}): shown by its short id")
+            return None
+        return found
+
+    @staticmethod
+    def _look_up(ref: CgroupRef, sources: Sequence[MetadataSource]) -> Metadata | Unreadable | None:
+        unreadable: Unreadable | None = None
+        for source in sources:
+            found = source.get(ref.match.id)
+            if isinstance(found, Metadata) and _plausible(found, ref):
+                return found
+            if isinstance(found, Unreadable):
+                unreadable = unreadable or found
+        return unreadable
+
+    def say_once(self, container_id: str, what: str) -> None:
+        """Log a container's failure, each once."""
+        key = (container_id[:80], what)
+        if key not in self._said:
+            if len(self._said) > 10_000:  # ids are input: bounded, at the cost of saying something again
+                self._said.clear()
+            self._said.add(key)
+            log.warning("container=%s %s", printable(short(container_id), 80), what)
+
+    def on_disk(self) -> Iterator[Metadata]:
+        """Every container that the known sources have on disk, running or not."""
+        for source in [*self._system, *(s for sources in self._users.values() for s in sources)]:
+            yield from source.all()
+
+
+_NAMED = frozenset({"lxc", "systemd-nspawn", "systemd"})
+"""Runtimes whose ids are names: another runtime's container of that name is another container."""
+
+
+def _plausible(metadata: Metadata, ref: CgroupRef) -> bool:
+    guess = ref.match.runtime
+    return metadata.runtime == guess or (guess not in _NAMED and metadata.runtime not in _NAMED)

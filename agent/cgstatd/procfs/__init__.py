@@ -1,0 +1,1 @@
+"""Readers of /proc, one module per file."""

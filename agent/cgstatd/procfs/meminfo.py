@@ -1,0 +1,32 @@
+"""/proc/meminfo: the host's memory.
+
+Sample::
+
+    MemTotal:       24361192 kB
+    MemFree:        22671232 kB
+
+The unit is always KiB, whatever the file says (proc.rst). psutil would do it too, but its /proc path is one global.
+"""
+
+from __future__ import annotations
+
+from cgroupfs import ParseError, Root
+
+PATH = "/proc/meminfo"
+
+
+def parse_mem_total(data: bytes) -> int:
+    """MemTotal in bytes. Raises ParseError."""
+    for line in data.splitlines():
+        match line.split():
+            case [b"MemTotal:", value, *_] if value.isdigit():
+                return int(value) * 1024
+    raise ParseError("no line 'MemTotal: <number> kB'")
+
+
+def mem_total_bytes(root: Root) -> int:
+    """MemTotal in bytes. Raises ParseError (with the path), OSError."""
+    try:
+        return parse_mem_total(root.read(PATH))
+    except ParseError as error:
+        raise ParseError(error.what, root.join(PATH)) from None

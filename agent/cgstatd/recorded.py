@@ -1,0 +1,117 @@
+"""Reads a recorded tree: files of a host as ``cgstatd record`` wrote them, with what plain files lose in an index.
+
+``DIR/{t0,t1}/…`` are the files by their host paths, read twice; ``DIR/index.json`` is::
+
+    {"format": 1,
+     "host": {"kernel": "6.12.…", "mode": "unified", "cpus": 2, "page_size": 4096},
+     "readings": {"t0": {"monotonic_ns": 1, "time_ms": 1,
+                         "files": {"/proc/670/net/dev": {"inode": 4026532370},
+                                   "/sys/fs/cgroup/user.slice/…": {"uid": 1000}},
+                         "clocks": {"/system.slice/docker-….scope": {"monotonic_ns": 1, "time_ms": 1}}}, "t1": …}}
+
+``files`` holds inode and owner where they matter; an owner that is not listed is root. ``clocks`` says when each
+container's own files were read, since reading a whole host takes a while.
+"""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from cgroupfs import Clock, Identity, Root
+
+INDEX = "index.json"
+FORMAT = 1
+
+
+class RecordedFile(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a plain copy of one file or directory loses."""
+
+    inode: int | None = None
+    uid: int = 0
+
+
+class Instant(msgspec.Struct, frozen=True):
+    """One instant on both clocks of the recorded host."""
+
+    monotonic_ns: int
+    time_ms: int
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """One reading of the whole host."""
+
+    monotonic_ns: int
+    time_ms: int
+    files: dict[str, RecordedFile] = {}
+    clocks: dict[str, Instant] = {}
+
+
+class Index(msgspec.Struct, frozen=True):
+    """index.json."""
+
+    format: int
+    host: dict[str, str | int]
+    readings: dict[str, Reading]
+
+
+class NotRecorded(Exception):
+    """The directory has an index that cannot be used; the text names the file and what is wrong."""
+
+
+def load_index(directory: str) -> Index | None:
+    """The index of a recorded tree; None: the directory has none. Raises NotRecorded."""
+    path = f"{directory}/{INDEX}"
+    try:
+        with open(path, "rb") as file:
+            index = msgspec.json.decode(file.read(), type=Index)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise NotRecorded(f"{path}: {error}") from error
+    if index.format != FORMAT:
+        raise NotRecorded(f"{path}: format {index.format} was written by a newer version; this one reads {FORMAT}")
+    return index
+
+
+class RecordedRoot(Root):
+    """One reading of a recorded tree, answering inodes, owners and clocks from the index."""
+
+    __slots__ = ("reading",)
+
+    def __init__(self, path: str, reading: Reading) -> None:
+        super().__init__(path)
+        self.reading = reading
+
+    def identity(self, path: str, fd: int | None = None) -> Identity:
+        """Inode and owner as on the recorded host; the files' own inode where none was recorded. Raises OSError."""
+        found = super().identity(path, fd)
+        recorded = self.reading.files.get(path)
+        if recorded is None:
+            return Identity(found.inode, 0)
+        return Identity(found.inode if recorded.inode is None else recorded.inode, recorded.uid)
+
+    def clock(self, path: str = "") -> Clock:
+        """When the cgroup at ``path`` was read, else when the reading began."""
+        at = self.reading.clocks.get(path, self.reading)
+        return Clock(at.monotonic_ns, at.time_ms)
+
+
+def open_roots(path: str) -> list[Root]:
+    """The root or roots that a --host-root names: [live], [one reading], or [t0, t1] of a recorded tree.
+
+    Raises NotRecorded.
+    """
+    path = os.path.abspath(path)
+    index = load_index(path)
+    if index is not None:
+        names = [name for name in sorted(index.readings) if os.path.isdir(f"{path}/{name}")]
+        if not names:
+            raise NotRecorded(f"{path}/{INDEX}: none of its readings ({', '.join(sorted(index.readings))}) is there")
+        return [RecordedRoot(f"{path}/{name}", index.readings[name]) for name in names]
+    parent, name = os.path.split(path)
+    index = load_index(parent)
+    if index is not None and name in index.readings:
+        return [RecordedRoot(path, index.readings[name])]
+    return [Root(path)]

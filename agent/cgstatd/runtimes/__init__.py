@@ -1,0 +1,67 @@
+"""The container runtimes: a runtime is one module and one line in each of these tuples.
+
+``MATCHERS`` in this order, the first hit counts: LXC first, since below ``lxc/`` every name is a container; Docker
+last, since it takes every bare id that nobody else claims (containerd claims those below kubepods). The rest exclude
+each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cgroupfs.pseudofs import Root
+
+from . import containerd, crio, docker, lxc, nspawn, podman, systemd
+from .base import SKIP, Match, Matcher, Metadata, MetadataSource, Skip, State, Unreadable
+from .rootless import rootless_sources
+
+__all__ = [
+    "MATCHERS",
+    "OPTIONAL",
+    "SKIP",
+    "SOURCES",
+    "Match",
+    "Metadata",
+    "MetadataSource",
+    "Skip",
+    "State",
+    "Unreadable",
+    "match",
+    "rootless_sources",
+    "system_sources",
+]
+
+MATCHERS: tuple[Matcher, ...] = (
+    lxc.match,
+    podman.match,
+    crio.match,
+    nspawn.match,
+    containerd.match,
+    docker.match,
+)
+OPTIONAL: tuple[Matcher, ...] = (systemd.match,)
+"""Off by default: services are no containers."""
+
+SOURCES: tuple[Callable[[Root], MetadataSource], ...] = (
+    lambda root: docker.DockerSource(root, docker.docker_data_root(root)),
+    podman.PodmanSource,
+    crio.CrioSource,
+    containerd.ContainerdSource,
+    lambda root: containerd.ContainerdSource(root, "/run/k3s/containerd"),
+    lxc.LxcSource,
+    nspawn.NspawnSource,
+)
+
+
+def match(parent: str, name: str, services: bool = False) -> Match | Skip | None:
+    """What the cgroup directory ``name`` below ``parent`` (a path below the controller's mount) is; None: nobody's."""
+    for each in MATCHERS + OPTIONAL if services else MATCHERS:
+        found = each(parent, name)
+        if found is not None:
+            return found
+    return None
+
+
+def system_sources(root: Root) -> tuple[MetadataSource, ...]:
+    """The sources of the system's own runtimes, whether they are installed or not."""
+    return tuple(each(root) for each in SOURCES)

@@ -1,0 +1,182 @@
+"""containerd: the kubelet's CRI plugin, nerdctl and ctr.
+
+``cri-containerd-<id>.scope``, ``nerdctl-<id>.scope`` (systemd driver), ``kubepods/burstable/pod<uid>/<id>`` and
+``/<containerd namespace>/<id>`` (cgroupfs driver). The namespace moby is Docker's.
+
+State: ``<state>/io.containerd.runtime.v2.task/<namespace>/<id>/config.json``, the OCI bundle of each task that is not
+yet deleted, with ``<state>`` /run/containerd (k3s: /run/k3s/containerd). The annotations count; whose task is paused
+or has ended it does not say::
+
+    {"annotations": {"io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.container-name": "web",
+      "io.kubernetes.cri.sandbox-name": "shop-0", "io.kubernetes.cri.sandbox-namespace": "prod",
+      "io.kubernetes.cri.sandbox-id": "5b75…", "io.kubernetes.cri.image-name": "registry.example/web:1"}}
+    {"annotations": {"nerdctl/name": "web", "nerdctl/namespace": "default", "nerdctl/networks": "[\\"bridge\\"]"}}
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from cgroupfs.pseudofs import Root
+
+from .base import HEX_ID, Match, Metadata, Skip, Unreadable, is_hex_id
+from .kubernetes import kubernetes_labels, kubernetes_name
+from .nerdctl import DATA_ROOT, NameStore
+from .statefile import StateFiles, is_file_name, parser_of
+
+RUNTIME = "containerd"
+STATE = "/run/containerd"
+_TASKS = "io.containerd.runtime.v2.task"
+_DOCKERS = frozenset({"moby", "plugins.moby"})
+_NAMESPACES = frozenset({"default", "k8s.io", "buildkit"})
+"""The usual ones; a directory of another name with a bare id in it is taken for a --cgroup-parent of Docker's."""
+_KINDS = "cri-containerd|nerdctl"
+_named = re.compile(rf"(?:{_KINDS})-({HEX_ID})\.scope|[^/]*:(?:{_KINDS}):({HEX_ID})").fullmatch
+_in_pod = re.compile(r"(?:[^/]*-)?kubepods(?:[-.].*)?").fullmatch
+
+
+def match(parent: str, name: str) -> Match | Skip | None:
+    """Named scopes anywhere; a bare id below kubepods or directly in a containerd namespace's directory."""
+    if found := _named(name):
+        return Match(RUNTIME, found[1] or found[2])
+    if not is_hex_id(name):
+        return None
+    above = parent.strip("/").split("/")
+    if any(_in_pod(part) for part in above) or (len(above) == 1 and above[0] in _NAMESPACES):
+        return Match(RUNTIME, name)
+    return None
+
+
+class _Annotations(msgspec.Struct, frozen=True):
+    kind: str | None = msgspec.field(name="io.kubernetes.cri.container-type", default=None)
+    container: str | None = msgspec.field(name="io.kubernetes.cri.container-name", default=None)
+    pod: str | None = msgspec.field(name="io.kubernetes.cri.sandbox-name", default=None)
+    namespace: str | None = msgspec.field(name="io.kubernetes.cri.sandbox-namespace", default=None)
+    uid: str | None = msgspec.field(name="io.kubernetes.cri.sandbox-uid", default=None)
+    sandbox: str | None = msgspec.field(name="io.kubernetes.cri.sandbox-id", default=None)
+    image: str | None = msgspec.field(name="io.kubernetes.cri.image-name", default=None)
+    sandbox_image: str | None = msgspec.field(name="io.kubernetes.cri.podsandbox.image-name", default=None)
+    nerdctl_name: str | None = msgspec.field(name="nerdctl/name", default=None)
+    nerdctl_networks: str | None = msgspec.field(name="nerdctl/networks", default=None)
+    project: str | None = msgspec.field(name="com.docker.compose.project", default=None)
+    service: str | None = msgspec.field(name="com.docker.compose.service", default=None)
+
+
+class _Namespace(msgspec.Struct, frozen=True):
+    type: str
+
+
+class _Memory(msgspec.Struct, frozen=True):
+    limit: int | None = None
+
+
+class _Resources(msgspec.Struct, frozen=True):
+    memory: _Memory | None = None
+
+
+class _Linux(msgspec.Struct, frozen=True):
+    namespaces: list[_Namespace] | None = None
+    resources: _Resources | None = None
+
+
+class _Config(msgspec.Struct, frozen=True):
+    annotations: _Annotations | None = None
+    linux: _Linux | None = None
+
+
+_parse = parser_of(_Config)
+_parse_networks = parser_of(list[str])
+
+
+class ContainerdSource:
+    """The tasks of one containerd, and the names of nerdctl's stopped containers."""
+
+    runtime = RUNTIME
+
+    def __init__(self, root: Root, state: str = STATE, owner_uid: int = 0, nerdctl: str = DATA_ROOT) -> None:
+        self.owner_uid = owner_uid
+        self._files = StateFiles(root, owner_uid)
+        self._tasks = f"{state.rstrip('/')}/{_TASKS}"
+        self._names = NameStore(self._files, nerdctl)
+
+    def get(self, container_id: str) -> Metadata | Unreadable | None:
+        """The metadata of a container by its whole id, in whichever namespace it is."""
+        if not is_hex_id(container_id):
+            return None
+        namespaces = self._namespaces()
+        if isinstance(namespaces, Unreadable):
+            return namespaces
+        for namespace in namespaces:
+            found = self._files.read(f"{self._tasks}/{namespace}/{container_id}/config.json", _parse)
+            if isinstance(found, Unreadable):
+                return found
+            if found is not None:
+                return self._metadata(namespace, container_id, found)
+        return next((self._stopped(*each) for each in self._names.all() if each[0] == container_id), None)
+
+    def all(self) -> Iterator[Metadata]:
+        """Every task, then nerdctl's containers that have none."""
+        seen = set()
+        namespaces = self._namespaces()
+        for namespace in namespaces if isinstance(namespaces, list) else ():
+            names = self._files.names(f"{self._tasks}/{namespace}")
+            for name in names if isinstance(names, list) else ():
+                if name not in seen and isinstance(found := self.get(name), Metadata):
+                    seen.add(name)
+                    yield found
+        yield from (self._stopped(*each) for each in self._names.all() if each[0] not in seen)
+
+    def _namespaces(self) -> list[str] | Unreadable:
+        names = self._files.names(self._tasks)
+        if isinstance(names, Unreadable):
+            return names
+        return [name for name in names if name not in _DOCKERS and is_file_name(name)]
+
+    def _stopped(self, container_id: str, name: str) -> Metadata:
+        return Metadata(runtime=RUNTIME, id=container_id, name=name, owner_uid=self.owner_uid)
+
+    def _metadata(self, namespace: str, container_id: str, config: _Config) -> Metadata:
+        found = config.annotations or _Annotations()
+        linux = config.linux or _Linux()
+        limit = ((linux.resources or _Resources()).memory or _Memory()).limit
+        sandbox = found.kind == "sandbox"
+        container = None if sandbox else found.container
+        name, labels, pod = container_id[:12], _compose_labels(found), None
+        if found.pod and found.namespace:
+            name = kubernetes_name(container, found.pod, found.namespace)
+            labels = kubernetes_labels(container, found.pod, found.namespace, found.uid)
+            pod = f"{found.namespace}/{found.pod}"
+        elif found.nerdctl_name:
+            name = self._names.name(namespace, container_id, found.nerdctl_name)
+        return Metadata(
+            runtime=RUNTIME,
+            id=container_id,
+            name=name,
+            image=(found.sandbox_image if sandbox else found.image) or None,
+            labels=labels,
+            network_mode=_network_mode(found, linux, sandbox),
+            memory_limit_bytes=limit if limit and limit > 0 else None,
+            pod=pod,
+            infra=sandbox,
+            owner_uid=self.owner_uid,
+        )
+
+
+def _compose_labels(found: _Annotations) -> dict[str, str]:
+    labels = {"com.docker.compose.project": found.project, "com.docker.compose.service": found.service}
+    return {key: value for key, value in labels.items() if value is not None}
+
+
+def _network_mode(found: _Annotations, linux: _Linux, sandbox: bool) -> str | None:
+    if linux.namespaces is not None and all(each.type != "network" for each in linux.namespaces):
+        return "host"
+    if found.sandbox and not sandbox:
+        return f"container:{found.sandbox}"
+    try:
+        networks = _parse_networks((found.nerdctl_networks or "[]").encode())
+    except (ValueError, RecursionError):
+        return None
+    return networks[0] if networks else None

@@ -1,0 +1,137 @@
+"""Docker: ``docker-<id>.scope`` (systemd driver), ``docker/<id>`` or ``<--cgroup-parent>/<id>`` (cgroupfs driver).
+
+State: ``<data root>/containers/<id>/config.v2.json`` and ``hostconfig.json``, written to a new file and renamed over
+the old one at each change, so a rename of the container shows at once::
+
+    {"State": {"Running": true, "Paused": false, "Restarting": false, "StartedAt": "2026-11-25T10:56:40.719158146Z"},
+     "Created": "2026-11-25T10:56:36.017779946Z", "Config": {"Image": "lab/busybox:1", "Labels": {"app": "web"}},
+     "Image": "sha256:f5ef…", "Name": "/web"}                    {"NetworkMode": "bridge", "Memory": 134217728}
+
+Config also holds the environment: only the fields of the structs below are ever decoded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime
+
+import msgspec
+
+from cgroupfs.pseudofs import Root
+
+from .base import HEX_ID, Match, Metadata, Skip, State, Unreadable, is_hex_id
+from .statefile import StateFiles, parser_of, unix_time
+
+RUNTIME = "docker"
+DATA_ROOT = "/var/lib/docker"
+_named = re.compile(rf"(?:docker-({HEX_ID})\.scope|[^/]*:docker:({HEX_ID}))").fullmatch
+
+
+def match(parent: str, name: str) -> Match | Skip | None:
+    """Last in the order of matchers: a bare id below any parent is Docker's unless another runtime claims it.
+
+    ``system.slice:docker:<id>`` is one directory's name, made by runc's cgroupfs driver from a systemd path.
+    """
+    if found := _named(name):
+        return Match(RUNTIME, found[1] or found[2])
+    # A pod of Podman's cgroupfs driver is libpod_parent/<pod id>: its containers are below, it is none.
+    if is_hex_id(name) and parent.rpartition("/")[2] != "libpod_parent":
+        return Match(RUNTIME, name)
+    return None
+
+
+class _State(msgspec.Struct, rename="pascal", frozen=True):
+    running: bool = False
+    paused: bool = False
+    restarting: bool = False
+    started_at: datetime | None = None
+
+
+class _Config(msgspec.Struct, rename="pascal", frozen=True):
+    image: str | None = None
+    labels: dict[str, str] | None = None
+
+
+class _Container(msgspec.Struct, rename="pascal", frozen=True):
+    name: str
+    created: datetime | None = None
+    image: str | None = None
+    state: _State = _State()
+    config: _Config = _Config()
+
+
+class _HostConfig(msgspec.Struct, rename="pascal", frozen=True):
+    network_mode: str | None = None
+    memory: int | None = None
+
+
+class _DaemonConfig(msgspec.Struct, rename="kebab", frozen=True):
+    data_root: str | None = None
+    graph: str | None = None
+    """The name of data-root before Docker 17.05; removed in 23.0."""
+
+
+_parse_container = parser_of(_Container)
+_parse_hostconfig = parser_of(_HostConfig)
+_parse_daemon = parser_of(_DaemonConfig)
+
+
+def docker_data_root(root: Root) -> str:
+    """Where the system's Docker keeps its state, as ``/etc/docker/daemon.json`` says."""
+    config = StateFiles(root).read("/etc/docker/daemon.json", _parse_daemon)
+    found = (config.data_root or config.graph) if isinstance(config, _DaemonConfig) else None
+    return found if found and found.startswith("/") else DATA_ROOT
+
+
+def _state_of(state: _State) -> State:
+    if state.running:  # a paused one is running too, and so is one that waits for its restart
+        if state.paused:
+            return State.PAUSED
+        return State.RESTARTING if state.restarting else State.RUNNING
+    return State.CREATED if unix_time(state.started_at) is None else State.EXITED
+
+
+class DockerSource:
+    """The containers of one Docker daemon.
+
+    A hostconfig.json that cannot be read costs the network mode and the limit, never the name.
+    """
+
+    runtime = RUNTIME
+
+    def __init__(self, root: Root, data_root: str = DATA_ROOT, owner_uid: int = 0) -> None:
+        self.owner_uid = owner_uid
+        self._files = StateFiles(root, owner_uid)
+        self._containers = f"{data_root.rstrip('/')}/containers"
+
+    def get(self, container_id: str) -> Metadata | Unreadable | None:
+        """The metadata of a container by its whole id."""
+        if not is_hex_id(container_id):
+            return None
+        folder = f"{self._containers}/{container_id}"
+        container = self._files.read(f"{folder}/config.v2.json", _parse_container)
+        if container is None or isinstance(container, Unreadable):
+            return container
+        host = self._files.read(f"{folder}/hostconfig.json", _parse_hostconfig)
+        host = host if isinstance(host, _HostConfig) else _HostConfig()
+        return Metadata(
+            runtime=RUNTIME,
+            id=container_id,
+            name=container.name.removeprefix("/") or container_id[:12],
+            image=container.config.image,
+            image_id=container.image,
+            labels=container.config.labels or {},
+            created_seconds=unix_time(container.created),
+            state=_state_of(container.state),
+            network_mode=host.network_mode or None,
+            memory_limit_bytes=host.memory if host.memory and host.memory > 0 else None,
+            owner_uid=self.owner_uid,
+        )
+
+    def all(self) -> Iterator[Metadata]:
+        """Every container on disk, stopped ones included."""
+        names = self._files.names(self._containers)
+        for name in names if isinstance(names, list) else ():
+            if isinstance(found := self.get(name), Metadata):
+                yield found

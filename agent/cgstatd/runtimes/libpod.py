@@ -1,0 +1,184 @@
+"""Podman's database ``<storage>/db.sql`` (SQLite, since 4.8): bytes -> containers.
+
+Read into memory and opened there (sqlite3_deserialize), never by name: SQLite resolves even /proc/self/fd/<n> to a
+path and opens that, so a file that was checked could be exchanged before SQLite looks. A user's database is input: no
+trust in its schema (a "table" may be a view), a bound on the work, a cap on the values, nothing but the named JSON
+fields decoded::
+
+    ContainerConfig(ID, Name, PodID, JSON), ContainerState(ID, State, ExitCode, JSON), PodConfig(ID, Name, JSON)
+
+ContainerState.State is written once, when the container is made; what it is now is in ContainerState.JSON.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+
+import msgspec
+
+from .base import State, is_hex_id
+from .statefile import parser_of, unix_time
+
+DATABASE_LIMIT = 64 << 20
+"""Bytes: a container takes some 20 kB, its whole OCI configuration included."""
+_VALUE_LIMIT = 4 << 20
+_STEPS, _MAX_STEPS = 1000, 20_000
+"""The handler is called each 1,000 of SQLite's instructions; 1,000 containers take about 10,000 instructions."""
+_QUERY = """
+    SELECT c.ID, c.Name, p.Name, c.JSON, s.JSON
+    FROM ContainerConfig c LEFT JOIN ContainerState s ON s.ID = c.ID LEFT JOIN PodConfig p ON p.ID = c.PodID
+    LIMIT 20000
+"""
+# libpod/define/containerstate.go
+_STATES = {
+    1: State.CREATED,  # configured: what Docker calls created
+    2: State.CREATED,
+    3: State.RUNNING,
+    4: State.EXITED,  # stopped
+    5: State.PAUSED,
+    6: State.EXITED,
+    7: State.EXITED,  # being removed
+    8: State.RUNNING,  # stopping: its processes are still there
+}
+
+
+class _Namespace(msgspec.Struct, frozen=True):
+    type: str
+    path: str = ""
+
+
+class _Memory(msgspec.Struct, frozen=True):
+    limit: int | None = None
+
+
+class _Resources(msgspec.Struct, frozen=True):
+    memory: _Memory | None = None
+
+
+class _Linux(msgspec.Struct, frozen=True):
+    namespaces: list[_Namespace] | None = None
+    resources: _Resources | None = None
+
+
+class _Spec(msgspec.Struct, frozen=True):
+    linux: _Linux | None = None
+
+
+class _Config(msgspec.Struct, rename="camel", frozen=True):
+    labels: dict[str, str] | None = None
+    rootfs_image_name: str | None = None
+    rootfs_image_id: str | None = msgspec.field(name="rootfsImageID", default=None)
+    created_time: datetime | None = None
+    network_mode: str | None = None
+    net_ns_ctr: str | None = None
+    create_net_ns: bool = msgspec.field(name="createNetNS", default=False)
+    pause: bool = False
+    spec: _Spec | None = None
+
+
+class _Now(msgspec.Struct, frozen=True):
+    state: int = 0
+
+
+_parse_config = parser_of(_Config)
+_parse_now = parser_of(_Now)
+
+
+@dataclass(frozen=True, slots=True)
+class LibpodContainer:
+    """One row of the database."""
+
+    name: str
+    pod: str | None
+    state: State
+    image: str | None
+    image_id: str | None
+    labels: dict[str, str]
+    created_seconds: float | None
+    network_mode: str | None
+    memory_limit_bytes: int | None
+    infra: bool
+
+
+def parse(data: bytes) -> dict[str, LibpodContainer | str]:
+    """The containers by id, or for one that is malformed why. Raises ValueError for the database itself."""
+    if not data.startswith(b"SQLite format 3\0"):
+        raise ValueError("not an SQLite database")
+    if data[18:20] != b"\1\1":
+        raise ValueError("an SQLite database in WAL mode, not to be read without its log")
+    return {key: _row(name, pod, config, now) for key, name, pod, config, now in _rows(data) if _is_id(key)}
+
+
+def _is_id(key: object) -> bool:
+    return isinstance(key, str) and is_hex_id(key) is not None
+
+
+def _rows(data: bytes) -> list[tuple[str, object, object, object, object]]:
+    import sqlite3  # noqa: PLC0415 - 2 MB of library, for hosts with Podman only
+
+    calls = count()
+    try:
+        with closing(sqlite3.connect(":memory:")) as connection:
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _VALUE_LIMIT)
+            connection.deserialize(data)
+            connection.execute("PRAGMA trusted_schema = OFF")
+            connection.execute("PRAGMA query_only = ON")
+            connection.set_progress_handler(lambda: next(calls) > _MAX_STEPS, _STEPS)
+            return connection.execute(_QUERY).fetchall()
+    except (sqlite3.Error, OverflowError, MemoryError) as error:
+        raise ValueError(f"not a database of Podman's ({type(error).__name__})") from None
+
+
+def _row(name: object, pod: object, config: object, now: object) -> LibpodContainer | str:
+    if not isinstance(name, str) or not isinstance(pod, str | None):
+        return "malformed: ContainerConfig.Name"
+    try:
+        found = _parse_config(_json(config))
+    except (ValueError, RecursionError) as error:
+        return f"malformed: ContainerConfig.JSON of {name}: {_words(error)}"
+    try:
+        state = _parse_now(_json(now)).state
+    except (ValueError, RecursionError) as error:
+        return f"malformed: ContainerState.JSON of {name}: {_words(error)}"
+    linux = (found.spec or _Spec()).linux or _Linux()
+    limit = ((linux.resources or _Resources()).memory or _Memory()).limit
+    return LibpodContainer(
+        name=name,
+        pod=pod,
+        state=_STATES.get(state, State.UNKNOWN),
+        image=found.rootfs_image_name or None,
+        image_id=found.rootfs_image_id or None,
+        labels=found.labels or {},
+        created_seconds=unix_time(found.created_time),
+        network_mode=_network_mode(found, linux),
+        memory_limit_bytes=limit if limit and limit > 0 else None,
+        infra=found.pause,
+    )
+
+
+def _json(value: object) -> bytes:
+    """The column is TEXT, but Podman stores a BLOB."""
+    return value.encode() if isinstance(value, str) else value if isinstance(value, bytes) else b"{}"
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, UnicodeError):
+        return "not valid UTF-8"
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+def _network_mode(config: _Config, linux: _Linux) -> str | None:
+    """As ``podman inspect`` finds HostConfig.NetworkMode."""
+    if config.net_ns_ctr:
+        return f"container:{config.net_ns_ctr}"
+    if config.create_net_ns:
+        return config.network_mode or None
+    if linux.namespaces is None:
+        return None
+    network = next((each for each in linux.namespaces if each.type == "network"), None)
+    if network is None:
+        return "host"
+    return f"ns:{network.path}" if network.path else "none"

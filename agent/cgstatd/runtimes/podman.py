@@ -1,0 +1,116 @@
+"""Podman: ``libpod-<id>.scope`` (systemd driver), ``libpod_parent/libpod-<id>`` (cgroupfs driver), and
+``<unit>.service/libpod-payload-<id>`` for ``--cgroups=split``, which Quadlet's services use (conmon is beside it in
+``runtime``).
+
+crun puts a scope's processes into its child ``container``; runc does not. conmon's own cgroups are no containers.
+
+State: the database ``db.sql`` (:mod:`.libpod`), and for the names alone, where there is no readable one (Podman
+before 4.8 keeps BoltDB), the lists of :mod:`.storage`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from cgroupfs.pseudofs import Root
+
+from . import libpod
+from .base import HEX_ID, SKIP, Match, Metadata, Skip, Unreadable, is_hex_id
+from .libpod import LibpodContainer
+from .statefile import StateFiles
+from .storage import STORAGE, ContainersStorage, StoredContainer
+
+RUNTIME = "podman"
+PAYLOAD = "container"
+_named = re.compile(rf"libpod-(?:payload-)?({HEX_ID})(\.scope)?|[^/]*:libpod:({HEX_ID})").fullmatch
+_conmon = re.compile(rf"(?:libpod-)?conmon(?:-{HEX_ID}(?:\.scope)?)?").fullmatch
+Rows = dict[str, LibpodContainer | str]
+
+
+def match(parent: str, name: str) -> Match | Skip | None:
+    """Scopes, plain directories and payloads of split services; skips conmon's."""
+    if _conmon(name):
+        return SKIP
+    found = _named(name)
+    if found is None:
+        return None
+    return Match(RUNTIME, found[1] or found[3], PAYLOAD if found[2] else "")
+
+
+class PodmanSource:
+    """The containers of one user's Podman (uid 0: the system's)."""
+
+    runtime = RUNTIME
+
+    def __init__(self, root: Root, storage: str = STORAGE, owner_uid: int = 0) -> None:
+        self.owner_uid = owner_uid
+        self._files = StateFiles(root, owner_uid)
+        self._storage = ContainersStorage(self._files, storage)
+        self._database = f"{self._storage.path}/db.sql"
+        self._last: Rows | Unreadable | None = None
+
+    def get(self, container_id: str) -> Metadata | Unreadable | None:
+        """The metadata of a container by its whole id."""
+        if not is_hex_id(container_id):
+            return None
+        rows = self._rows()
+        row = rows.get(container_id) if isinstance(rows, dict) else None
+        if isinstance(row, str):
+            return Unreadable(row, self._database)
+        if row is not None:
+            return self._of_row(container_id, row)
+        stored = self._storage.get(container_id)
+        if stored is not None:
+            return None if stored.kubernetes else self._of_list(stored)
+        return rows if isinstance(rows, Unreadable) else self._storage.problem
+
+    def all(self) -> Iterator[Metadata]:
+        """Every container of the database, stopped ones included; of the lists where there is no readable one."""
+        rows = self._rows()
+        if isinstance(rows, dict):
+            yield from (self._of_row(key, row) for key, row in rows.items() if not isinstance(row, str))
+        else:
+            yield from (self._of_list(each) for each in self._storage.all() if not each.kubernetes)
+
+    def _rows(self) -> Rows | Unreadable | None:
+        """The database, or while it is being written the one before.
+
+        Podman writes pages in place between making and deleting the journal; without one before and after, and with
+        an unchanged version, the bytes read are those of one transaction.
+        """
+        if not self._files.size_beside(self._database, "-journal"):
+            found = self._files.read(self._database, libpod.parse, libpod.DATABASE_LIMIT)
+            if not self._files.size_beside(self._database, "-journal"):
+                self._last = found
+                return found
+            self._files.forget(self._database)
+        return self._last or Unreadable("is being written (it has a journal)", self._database)
+
+    def _of_row(self, container_id: str, row: LibpodContainer) -> Metadata:
+        return Metadata(
+            runtime=RUNTIME,
+            id=container_id,
+            name=row.name,
+            image=row.image,
+            image_id=row.image_id,
+            labels=row.labels,
+            created_seconds=row.created_seconds,
+            state=row.state,
+            network_mode=row.network_mode,
+            memory_limit_bytes=row.memory_limit_bytes,
+            pod=row.pod,
+            infra=row.infra,
+            owner_uid=self.owner_uid,
+        )
+
+    def _of_list(self, stored: StoredContainer) -> Metadata:
+        return Metadata(
+            runtime=RUNTIME,
+            id=stored.id,
+            name=stored.name,
+            image=stored.image,
+            image_id=stored.image_id,
+            created_seconds=stored.created_seconds,
+            owner_uid=self.owner_uid,
+        )

@@ -1,0 +1,41 @@
+"""The runtimes of one user, found below the home that ``/etc/passwd`` below the root (the host's) names::
+
+rooty:x:1000:1000::/home/rooty:/bin/bash
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cgroupfs.pseudofs import Root
+
+from .base import MetadataSource
+from .docker import DockerSource
+from .lxc import LxcSource
+from .podman import PodmanSource
+from .statefile import StateFiles
+
+
+def _home_of(uid: int) -> Callable[[bytes], str | None]:
+    def parse(data: bytes) -> str | None:
+        for line in data.splitlines():
+            fields = line.split(b":")
+            if len(fields) == 7 and fields[2] == str(uid).encode():
+                home = fields[5].decode()  # other lines' comments may be in any encoding
+                return home.rstrip("/") if home.startswith("/") else None
+        return None
+
+    return parse
+
+
+def rootless_sources(root: Root, uid: int) -> tuple[MetadataSource, ...]:
+    """The sources of one user's runtimes; none for root, whose runtimes are the system's, or without a home."""
+    home = StateFiles(root).read("/etc/passwd", _home_of(uid))
+    if uid == 0 or not home or not isinstance(home, str):
+        return ()
+    data = f"{home}/.local/share"
+    return (
+        PodmanSource(root, f"{data}/containers/storage", uid),
+        DockerSource(root, f"{data}/docker", uid),
+        LxcSource(root, f"{data}/lxc", uid),
+    )

@@ -1,0 +1,116 @@
+"""containers/storage, which Podman, CRI-O and Buildah share: ``<storage>/<driver>-containers/``.
+
+``containers.json`` lists the containers, ``volatile-containers.json`` those made with ``--rm``; ``metadata`` is the
+tool's own, JSON in a string::
+
+    [{"id": "cd33…", "names": ["pm-burn"], "image": "17f8…", "created": "2026-11-25T10:57:28.57152728Z",
+      "metadata": "{\\"image-name\\":\\"localhost/lab/busybox:1\\",\\"name\\":\\"pm-burn\\"}"}]
+
+``<id>/userdata/`` holds the OCI config.json (with the environment) and, of CRI-O, state.json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from .base import Unreadable, is_hex_id
+from .statefile import StateFiles, parser_of, unix_time
+
+STORAGE = "/var/lib/containers/storage"
+_LISTS = ("containers.json", "volatile-containers.json")
+_LIST_LIMIT = 16 << 20
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    id: str
+    names: list[str] | None = None
+    image: str | None = None
+    metadata: str | None = None
+    created: datetime | None = None
+
+
+class _Tool(msgspec.Struct, rename="kebab", frozen=True):
+    image_name: str | None = None
+    pod_name: str | None = None
+    pod_id: str | None = None
+
+
+_parse_entries = parser_of(list[_Entry])
+_parse_tool = parser_of(_Tool)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredContainer:
+    """One container of a list."""
+
+    id: str
+    name: str
+    image: str | None
+    image_id: str | None
+    created_seconds: float | None
+    kubernetes: bool
+    """Made by CRI-O: Podman's metadata has no pod."""
+
+
+def _tool(text: str | None) -> _Tool:
+    try:
+        return _parse_tool((text or "{}").encode())
+    except (ValueError, RecursionError):
+        return _Tool()  # another tool's own words (Buildah's): nothing of it is needed
+
+
+def _stored(entry: _Entry) -> StoredContainer:
+    tool = _tool(entry.metadata)
+    return StoredContainer(
+        id=entry.id,
+        name=entry.names[0] if entry.names else entry.id[:12],
+        image=tool.image_name or None,
+        image_id=entry.image or None,
+        created_seconds=unix_time(entry.created),
+        kubernetes=bool(tool.pod_name or tool.pod_id),
+    )
+
+
+def _parse(data: bytes) -> dict[str, StoredContainer]:
+    return {entry.id: _stored(entry) for entry in _parse_entries(data) if is_hex_id(entry.id)}
+
+
+class ContainersStorage:
+    """One storage directory, read through its owner's StateFiles."""
+
+    def __init__(self, files: StateFiles, storage: str = STORAGE) -> None:
+        self.path = storage.rstrip("/")
+        self._files = files
+        self.problem: Unreadable | None = None
+        """Why the latest look at the lists was not whole."""
+
+    def folders(self) -> list[str]:
+        """The ``<driver>-containers`` directories: one, or more after a change of the driver."""
+        names = self._files.names(self.path)
+        if isinstance(names, Unreadable):
+            self.problem = names
+            return []
+        return [f"{self.path}/{name}" for name in names if name.endswith("-containers")]
+
+    def get(self, container_id: str) -> StoredContainer | None:
+        """A container of the lists; ``problem`` says whether one of them could not be read."""
+        return next((each[container_id] for each in self._lists() if container_id in each), None)
+
+    def all(self) -> Iterator[StoredContainer]:
+        """Every container of the lists."""
+        for each in self._lists():
+            yield from each.values()
+
+    def _lists(self) -> Iterator[dict[str, StoredContainer]]:
+        self.problem = None
+        for folder in self.folders():
+            for name in _LISTS:
+                found = self._files.read(f"{folder}/{name}", _parse, _LIST_LIMIT)
+                if isinstance(found, Unreadable):
+                    self.problem = found
+                elif found is not None:
+                    yield found

@@ -1,0 +1,56 @@
+"""What one pass yields: raw counters with their instant, and the figures derived from them. No I/O here."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from cgroupfs import Absent, Clock, Counters
+
+from .network import Traffic
+from .runtimes.base import Metadata, State
+
+
+class CpuReading(NamedTuple):
+    """CPU time of one cgroup at one instant."""
+
+    usage_nsec: int
+    monotonic_ns: int
+
+
+class Sample(NamedTuple):
+    """One container's counters, as the kernel gave them."""
+
+    clock: Clock
+    counters: Counters
+    traffic: Traffic
+
+
+class Identity(NamedTuple):
+    """Who a container is, as it is shown."""
+
+    id: str
+    name: str
+    runtime: str
+    owner_uid: int
+    """0: the system's; else the user that it belongs to."""
+    metadata: Metadata | None
+
+
+class ContainerStats(NamedTuple):
+    """The figures of one container. None: not known (why is logged once); the encoder decides what that looks like."""
+
+    identity: Identity
+    state: State
+    cpu_percent: float | None
+    """100 per fully used core."""
+    memory_raw_bytes: int | None
+    memory_cache_bytes: int | None
+    memory_limit_bytes: int | None
+    network_rx_bytes: int | None
+    network_tx_bytes: int | None
+    network_reason: Absent | None
+    block_read_bytes: int | None
+    block_write_bytes: int | None
+    time_ms: int
+    """Wall clock at which the counters were read."""
+    monotonic_ns: int

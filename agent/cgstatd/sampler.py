@@ -1,0 +1,190 @@
+"""Takes readings of the host's containers. Synchronous: called in the sampling thread, one item of a job at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+from cgroupfs import CgroupGone, Descriptors, Hierarchy, ParseError, Root
+
+from . import derive
+from .container import ReadingFailed, Watched
+from .discovery import CgroupRef, Discovery
+from .names import Names
+from .network import Namespaces, host_network
+from .procfs.meminfo import mem_total_bytes
+from .sample import ContainerStats, Sample
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+LISTING_SECONDS = 10.0
+_IDENTITY_NS = 2_000_000_000
+"""Names are looked up again after this time (a rename, a runtime that wrote its files late)."""
+_MEM_TOTAL_NS = 60_000_000_000
+
+
+class ListingFailed(Exception):
+    """The containers could not be listed; the text says why."""
+
+
+class Pending(NamedTuple):
+    """A reading whose CPU figure needs a second look after a short window."""
+
+    watched: Watched
+    sample: Sample
+
+
+class Sampler:
+    """The containers of one host."""
+
+    def __init__(
+        self, root: Root, hierarchy: Hierarchy, discovery: Discovery, names: Names, descriptors: Descriptors
+    ) -> None:
+        self.root = root
+        self.hierarchy = hierarchy
+        self.names = names
+        self._discovery = discovery
+        self._descriptors = descriptors
+        self._watched: dict[str, Watched] = {}
+        self._retired: list[Watched] = []
+        self._refs: dict[str, CgroupRef] | None = None
+        self._shown: list[Watched] = []
+        self._listing = threading.Lock()
+        self._mem_total: int | None = None
+        self._mem_total_at = 0
+
+    # -- listing
+
+    def containers(self) -> list[Watched]:
+        """The containers that have a cgroup now, those that belong to the system first. Raises ListingFailed."""
+        if not self._listing.acquire(timeout=LISTING_SECONDS):
+            raise ListingFailed(f"listing the containers takes over {LISTING_SECONDS:.0f} s")
+        try:
+            refs = self._discovery.refresh()
+            changed = refs is not self._refs
+            if changed:
+                self._refs = refs
+                self._update(refs)
+            if self._name() or changed:
+                self._shown = self._without_doubles()
+            return self._shown
+        except OSError as error:
+            raise ListingFailed(f"cannot list the containers: {error.filename or ''}: {error.strerror}") from error
+        finally:
+            self._listing.release()
+
+    def _update(self, refs: dict[str, CgroupRef]) -> None:
+        watched = self._watched
+        for path in watched.keys() - refs.keys():
+            self._retired.append(watched.pop(path))
+        for path, ref in refs.items():
+            known = watched.get(path)
+            if known is not None and known.ref is not ref and known.ref != ref and not known.moved(ref):
+                self._retired.append(watched.pop(path))
+                known = None
+            if known is None:
+                watched[path] = Watched(self.root, self.hierarchy, ref, self.names.identify(ref), self._descriptors)
+                watched[path].checked_ns = time.monotonic_ns()
+        retired, self._retired = self._retired, []
+        for gone in retired:
+            gone.close(lambda gone=gone: self._retired.append(gone))  # type: ignore[misc]
+
+    def _name(self) -> bool:
+        """Look up again the identities that are due; whether any changed."""
+        now = time.monotonic_ns()
+        changed = False
+        for watched in self._watched.values():
+            if now - watched.checked_ns < _IDENTITY_NS:
+                continue
+            watched.checked_ns = now
+            identity = self.names.identify(watched.ref)
+            if identity != watched.identity:
+                watched.identity = identity
+                changed = True
+        return changed
+
+    def _without_doubles(self) -> list[Watched]:
+        """System containers first; a user's cgroup never takes the id of one that is there already."""
+        shown: dict[str, Watched] = {}
+        for watched in sorted(self._watched.values(), key=lambda w: w.identity.owner_uid):
+            identity = watched.identity
+            first = shown.setdefault(identity.id, watched)
+            if first is not watched:
+                self.names.say_once(
+                    identity.id,
+                    f"uid={identity.owner_uid} has a cgroup of the same id, left out: {watched.ref.path[:200]!r}",
+                )
+        return list(shown.values())
+
+    # -- readings
+
+    def mem_total(self) -> int | None:
+        """The host's memory in bytes; None where /proc/meminfo does not say (then unlimited has no figure)."""
+        now = time.monotonic_ns()
+        if self._mem_total is None or now - self._mem_total_at > _MEM_TOTAL_NS:
+            self._mem_total_at = now
+            try:
+                self._mem_total = mem_total_bytes(self.root)
+            except (OSError, ParseError) as error:
+                self.names.say_once("host", f"cannot read the host's memory: {error}")
+        return self._mem_total
+
+    def read(self, watched: Watched, namespaces: Namespaces) -> ContainerStats | Pending | None:
+        """One container's figures; None: it is gone. Raises ReadingFailed."""
+        reading = self._guarded(watched, lambda: watched.read(namespaces))
+        if reading is None:
+            return None
+        sample, percent, pending = reading
+        if pending:
+            return Pending(watched, sample)
+        return self._figures(watched, sample, percent)
+
+    def second(self, pending: Pending) -> ContainerStats | None:
+        """The figures of a reading that was waiting for its CPU window; None: it is gone. Raises ReadingFailed."""
+        watched, sample = pending
+        found = self._guarded(watched, lambda: (watched.second_cpu(),))
+        return None if found is None else self._figures(watched, sample, found[0])
+
+    def baseline(self, watched: Watched) -> None:
+        """CPU time alone; failures are the next reading's business."""
+        try:
+            self._guarded(watched, watched.read_cpu)
+        except ReadingFailed as error:
+            log.debug("baseline: %s", error)
+
+    def continue_from(self, earlier: Sampler) -> None:
+        """Take over the baselines of another sampler: the reading before this one, of a recorded host."""
+        for watched in self.containers():
+            before = earlier._watched.get(watched.ref.path)
+            if before is not None:
+                watched.window = before.window
+
+    def _figures(self, watched: Watched, sample: Sample, percent: float | None) -> ContainerStats:
+        identity = watched.identity
+        if identity.metadata is not None and identity.metadata.network_mode == "host":
+            sample = sample._replace(traffic=host_network(sample.traffic))
+        watched.last = derive.stats(identity, sample, percent, self.mem_total())
+        return watched.last
+
+    def _guarded(self, watched: Watched, take: Callable[[], T]) -> T | None:
+        """Take a reading while no other thread does; None: gone. Raises ReadingFailed."""
+        if not watched.busy.acquire(blocking=False):
+            raise ReadingFailed(f"an earlier reading of {watched.ref.path} still hangs")
+        try:
+            return take()
+        except CgroupGone:
+            return None
+        except OSError as error:
+            raise ReadingFailed(f"cannot read {error.filename or watched.ref.path}: {error.strerror}") from error
+        finally:
+            watched.busy.release()
+
+    def close(self) -> None:
+        """Release everything that is open."""
+        for watched in [*self._watched.values(), *self._retired]:
+            watched.close()
+        self._discovery.close()

@@ -1,0 +1,195 @@
+"""Follows the directories of one cgroup hierarchy: walked once, then rescanned where inotify sees a change.
+
+The outermost directory that a runtime's naming matches is a container; nothing inside it is looked at. Everything found
+carries its owner: cgroup names are input, and an unprivileged user can make directories with any name below their own
+slice (design: Trust).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cgroupfs import CgroupGone, Directory, Mount, Root
+
+from .inotify import IN_IGNORED, IN_Q_OVERFLOW, Inotify
+from .runtimes.base import SKIP, Match, Skip
+
+log = logging.getLogger(__name__)
+
+MAX_DEPTH = 32
+MAX_DIRECTORIES = 50_000
+"""Directories followed in one hierarchy; a user who makes more in their slice is not followed further."""
+_USER_SLICE = re.compile(r"user-(\d{1,10})\.slice")
+Matcher = Callable[[str, str], Match | Skip | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A container's directory in one hierarchy."""
+
+    path: str
+    match: Match
+    inode: int
+    owner_uid: int
+    """0, or the unprivileged uid that owns the directory, a directory above it, or the user slice it is in."""
+    parent_owner_uid: int
+    """The same without the directory itself: who could have made it (a runtime may give a container its own cgroup)."""
+
+
+@dataclass(slots=True)
+class _Node:
+    """A directory that is followed: its watch number, children that are followed too, and its owner."""
+
+    owner_uid: int
+    watch: int | None
+    children: set[str] = field(default_factory=set)
+    stale: bool = False
+    """Its watch has ended: what is at the path now is another directory."""
+
+
+class Tree:
+    """One hierarchy. Not thread-safe: used by the listing alone."""
+
+    def __init__(self, root: Root, mount: Mount, match: Matcher, inotify: Inotify | None) -> None:
+        self._root = root
+        self._mount = mount
+        self._match = match
+        self._inotify = inotify
+        self._nodes: dict[str, _Node] = {}
+        self._watches: dict[int, str] = {}
+        self._dirty: set[str] = set()
+        self._walked = False
+        self._full = False
+        self.containers: dict[str, Found] = {}
+        self.version = 0
+        """Counts up whenever ``containers`` changes."""
+
+    @property
+    def mount(self) -> Mount:
+        """The hierarchy."""
+        return self._mount
+
+    def event(self, watch: int, mask: int) -> None:
+        """Note what inotify says of one of this tree's watches (or of none: an overflow)."""
+        if mask & IN_Q_OVERFLOW:
+            self._walked = False
+        path = self._watches.get(watch)
+        if path is None:
+            return
+        if mask & IN_IGNORED:  # the directory is gone; one made anew at its path needs a watch of its own
+            del self._watches[watch]
+            node = self._nodes.get(path)
+            if node is not None and node.watch == watch:
+                node.watch = None
+                node.stale = True
+                self._dirty.add(path.rpartition("/")[0])
+        else:
+            self._dirty.add(path)
+
+    def refresh(self) -> None:
+        """Bring ``containers`` up to date. Raises OSError where the hierarchy's root cannot be read."""
+        if self._inotify is None or not self._walked:
+            self._dirty.clear()
+            self._walked = True
+            if "" not in self._nodes:
+                self._follow("", 0)
+            dirty = set(self._nodes)
+        else:
+            dirty, self._dirty = self._dirty, set()
+        for path in sorted(dirty):  # parents first: their rescan drops what is gone below
+            if path in self._nodes:
+                self._scan(path)
+            elif path == "":
+                self._follow("", 0)
+                self._scan("")
+
+    def _real(self, path: str) -> str:
+        return self._root.join(self._mount.point) + path
+
+    def _owner(self, path: str, above: int) -> int:
+        name = path.rpartition("/")[2]
+        slice_of = _USER_SLICE.fullmatch(name)
+        if above or slice_of:
+            return above or int(slice_of[1] if slice_of else 0)
+        try:
+            return self._root.identity(self._mount.point + path).uid
+        except OSError:
+            return 0
+
+    def _follow(self, path: str, above: int) -> bool:
+        """Add a directory; watched before it is first scanned, so that nothing made in between is missed."""
+        if len(self._nodes) >= MAX_DIRECTORIES or path.count("/") > MAX_DEPTH:
+            if not self._full:
+                self._full = True
+                log.warning(
+                    "too many or too deep cgroups below %s: not followed", self._real(path.rpartition("/")[0])[:200]
+                )
+            return False
+        watch = None
+        if self._inotify is not None:
+            try:
+                watch = self._inotify.add(self._real(path))
+                self._watches[watch] = path
+            except FileNotFoundError:
+                return False
+            except OSError as error:
+                log.warning(
+                    "inotify: %s: every listing walks the cgroups instead (see fs.inotify.max_user_watches)",
+                    error.strerror,
+                )
+                self._inotify = None
+        self._nodes[path] = _Node(self._owner(path, above), watch)
+        return True
+
+    def _scan(self, path: str) -> None:
+        """Compare one directory with what is known of it; new subdirectories are scanned too."""
+        node = self._nodes[path]
+        try:
+            with Directory(self._real(path)) as directory:
+                listing = dict(directory.children())
+        except CgroupGone:
+            listing = {}
+            if path == "":
+                raise FileNotFoundError(2, "the cgroup file system is gone", self._real(path)) from None
+        seen = set()
+        for name, inode in listing.items():
+            child = f"{path}/{name}"
+            kind = self._match(path, name)
+            if isinstance(kind, Match):
+                seen.add(name)
+                self._found(child, kind, inode, node)
+            elif kind is not SKIP:
+                known = self._nodes.get(child)
+                if known is not None and known.stale:
+                    self._drop(child)
+                    known = None
+                if known is not None:
+                    seen.add(name)
+                elif self._follow(child, node.owner_uid):
+                    seen.add(name)
+                    self._scan(child)
+        for name in node.children - seen:
+            self._drop(f"{path}/{name}")
+        node.children = seen
+
+    def _found(self, path: str, match: Match, inode: int, parent: _Node) -> None:
+        known = self.containers.get(path)
+        if known is not None and known.inode == inode:
+            return
+        self.containers[path] = Found(path, match, inode, self._owner(path, parent.owner_uid), parent.owner_uid)
+        self.version += 1
+
+    def _drop(self, path: str) -> None:
+        """Forget a directory that is gone, and everything below it."""
+        if self.containers.pop(path, None) is not None:
+            self.version += 1
+        node = self._nodes.pop(path, None)
+        if node is None:
+            return
+        if node.watch is not None and self._watches.pop(node.watch, None) is not None and self._inotify is not None:
+            self._inotify.remove(node.watch)
+        for name in node.children:
+            self._drop(f"{path}/{name}")

@@ -1,0 +1,1 @@
+"""The HTTP service: routes, answers and the stream. Reads no kernel file itself."""

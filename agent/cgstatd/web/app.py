@@ -1,0 +1,68 @@
+"""The application: routes and the answers that are not 200."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from .. import __version__
+from ..feed import Feed
+from ..outputs.answers import encode_failure
+from . import containers, stream
+from .context import CONTEXT, Context
+
+log = logging.getLogger(__name__)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+SERVER = f"cgstatd/{__version__}"
+
+
+def failure(status: int, error: str, message: str = "") -> web.Response:
+    """An error as JSON."""
+    return web.Response(status=status, body=encode_failure(error, message), content_type="application/json")
+
+
+@web.middleware
+async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every answer that is not a route's own is JSON too, and no answer ever holds a stack trace."""
+    try:
+        return await handler(request)
+    except web.HTTPMethodNotAllowed as error:
+        response = failure(405, "Method not allowed", f"allowed: {', '.join(sorted(error.allowed_methods))}")
+        response.headers["Allow"] = error.headers["Allow"]
+        return response
+    except web.HTTPNotFound:
+        return failure(404, "Not found")
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return failure(error.status, error.reason)
+    except (asyncio.CancelledError, ConnectionError):
+        raise
+    except Exception:
+        log.exception("path=%s", request.path[:200].encode("ascii", "backslashreplace").decode())
+        return failure(500, "Internal error")
+
+
+async def _server_header(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = SERVER
+    response.headers["X-Content-Type-Options"] = "nosniff"
+
+
+def make_app(feed: Feed, env_id: int) -> web.Application:
+    """The application that answers for one environment from one feed."""
+    app = web.Application(middlewares=[errors_as_json])
+    app[CONTEXT] = Context(feed, env_id)
+    app.router.add_get("/healthz", containers.healthz)
+    app.router.add_get("/api/containers/stats", containers.all_containers)
+    app.router.add_get("/api/containers/stats/stream", stream.stream)
+    app.router.add_get("/api/containers/{id:[^/]*}/stats", containers.one_container)
+    app.on_response_prepare.append(_server_header)
+
+    async def stopping(_app: web.Application) -> None:
+        feed.stop()  # ends the pass, and with it the open streams
+
+    app.on_shutdown.append(stopping)
+    return app

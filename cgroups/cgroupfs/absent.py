@@ -1,0 +1,44 @@
+"""Why the kernel does not say a value; and the limit that is no limit.
+
+``None`` in a record means that the kernel does not say. The reason stands beside it in the record's ``missing``.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Absent(enum.Enum):
+    """Reasons a value is missing; the text is meant for people."""
+
+    CONTROLLER_OFF = "the controller is not enabled for this cgroup"
+    FILE_ABSENT = "this kernel or this cgroup has no such file"
+    KEY_ABSENT = "the file does not have this key"
+    PERMISSION = "permission denied"
+    UNSUPPORTED = "the kernel refuses to read this file here"
+    READ_FAILED = "the file could not be read"
+    MALFORMED = "the file does not have the documented format"
+    NOT_COUNTED = "the kernel counts nothing here"
+    NO_PROCESS = "no process is visible in the cgroup"
+    HOST_NETWORK = "the container uses the host's network"
+
+
+class Max(enum.Enum):
+    """The limit ``max``: set to no limit. Distinct from a number and from absent."""
+
+    MAX = "max"
+
+
+MAX = Max.MAX
+Limit = int | Max | None
+"""Bytes (or processes, …), :data:`MAX`, or ``None`` where the kernel does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """One value that is absent: the record's field, why, and the file that would have said it."""
+
+    field: str
+    reason: Absent
+    path: str

@@ -1,0 +1,1 @@
+"""One module per controller: a frozen record, and how each interface version fills it."""

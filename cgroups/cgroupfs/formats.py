@@ -1,0 +1,207 @@
+"""Kernel file formats: bytes to values, one function per format. Parsers know no paths and open nothing.
+
+Source: Documentation/admin-guide/cgroup-v2.rst "Format", accounting/psi.rst, cgroup-v1/blkio-controller.rst.
+Every function raises ParseError (without a path) when nothing of the documented format is found. Single bad lines of
+keyed files are skipped and counted, so that one line of a future kernel does not cost the whole file.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from .absent import MAX, Max
+from .errors import ParseError
+
+_SHOWN = 40
+_U64 = 1 << 64
+
+
+def _number(token: bytes) -> int:
+    """An unsigned 64-bit decimal. Strict: int() alone would take '1_0', '+1' and ' 1'."""
+    if token.isdigit() and len(token) <= 20 and (value := int(token)) < _U64:
+        return value
+    raise ParseError(f"not a number: {token[:_SHOWN]!r}")
+
+
+def _is_number(token: bytes) -> bool:
+    return token.isdigit() and len(token) <= 20 and int(token) < _U64
+
+
+def parse_value(data: bytes) -> int:
+    """``123\\n`` (memory.current, pids.current, cpuacct.usage)."""
+    return _number(data.strip())
+
+
+def parse_signed(data: bytes) -> int:
+    """``123\\n`` or ``-1\\n`` (cpu.cfs_quota_us, where -1 is no quota)."""
+    text = data.strip()
+    return -_number(text[1:]) if text[:1] == b"-" else _number(text)
+
+
+def parse_limit(data: bytes) -> int | Max:
+    """``123\\n`` or ``max\\n`` (memory.max, pids.max)."""
+    text = data.strip()
+    return MAX if text == b"max" else _number(text)
+
+
+class Keyed(NamedTuple):
+    """A flat keyed file: its values and how many lines were not understood."""
+
+    values: dict[bytes, int]
+    skipped: int
+
+
+def parse_flat_keyed(data: bytes) -> Keyed:
+    """``key 123\\n`` lines (cpu.stat, memory.stat, memory.events, cgroup.events)."""
+    values: dict[bytes, int] = {}
+    skipped = 0
+    for line in data.splitlines():
+        key, _, value = line.partition(b" ")
+        if key and _is_number(value):
+            values[key] = int(value)
+        else:
+            skipped += 1
+    if not values:
+        raise ParseError("no line of the form 'key number'")
+    return Keyed(values, skipped)
+
+
+def find_key(data: bytes, key: bytes) -> int | None:
+    """The value of one key of a flat keyed file without parsing the rest; None: the file has no such key."""
+    wanted = key + b" "
+    start = data.find(b"\n" + wanted) + 1
+    if start == 0 and not data.startswith(wanted):
+        return None
+    start += len(wanted)
+    end = data.find(b"\n", start)
+    return _number(data[start:] if end < 0 else data[start:end])
+
+
+_DEVICE = re.compile(rb"\d+:\d+")
+
+
+class NestedLine(NamedTuple):
+    """One line of a nested keyed file: ``8:16`` and its ``rbytes=1 wbytes=2`` pairs."""
+
+    name: bytes
+    values: dict[bytes, int]
+
+
+class Nested(NamedTuple):
+    """A nested keyed file: its lines and how many were not understood."""
+
+    lines: list[NestedLine]
+    skipped: int
+
+
+def parse_nested_keyed(data: bytes) -> Nested:
+    """``8:16 rbytes=1459200 wbytes=314773504 rios=192 …\\n`` (io.stat; memory.numa_stat).
+
+    A device without counters is a line with its number alone (kernels before 6.7, lxd issue 18609) and some kernels
+    join several such devices on one line: ``8:0 8:16 rbytes=1 …`` belongs to the last one. An empty file is no line.
+    """
+    lines: list[NestedLine] = []
+    skipped = 0
+    for line in data.splitlines():
+        values: dict[bytes, int] = {}
+        name = b""
+        for token in line.split():
+            key, equals, value = token.partition(b"=")
+            if not equals:
+                name, values = token, {}
+            elif _is_number(value):
+                values[key] = int(value)
+        if name and values:
+            lines.append(NestedLine(name, values))
+        elif not all(map(_DEVICE.fullmatch, line.split())):
+            skipped += 1
+    if skipped and not lines:
+        raise ParseError("no line of the form 'name key=number …'")
+    return Nested(lines, skipped)
+
+
+class DeviceLine(NamedTuple):
+    """One line of a v1 blkio file."""
+
+    device: bytes
+    operation: bytes
+    value: int
+
+
+def parse_device_operations(data: bytes) -> list[DeviceLine]:
+    """``8:0 Read 4096\\n`` lines and a last ``Total 4096\\n`` (blkio.*): the totals are left out.
+
+    A device that the kernel does not know any more has no number before its operation (``Read 0``) or an empty or
+    ``Unknown`` name; such lines count nothing and are skipped, as is anything else.
+    """
+    lines: list[DeviceLine] = []
+    understood = not data.strip()
+    for line in data.splitlines():
+        match line.split():
+            case [device, operation, value] if operation != b"Total" and b":" in device and _is_number(value):
+                lines.append(DeviceLine(device, operation, int(value)))
+            case [*_, value] if _is_number(value):
+                understood = True
+    if not lines and not understood:
+        raise ParseError("no line of the form 'major:minor operation number'")
+    return lines
+
+
+class Stall(NamedTuple):
+    """One line of a pressure file: share of time stalled (percent) over 10, 60, 300 s, and the total in us."""
+
+    avg10: float
+    avg60: float
+    avg300: float
+    total_usec: int
+
+
+_STALL = re.compile(rb"(some|full) avg10=(\d+\.\d+) avg60=(\d+\.\d+) avg300=(\d+\.\d+) total=(\d{1,20})")
+
+
+def parse_pressure(data: bytes) -> dict[bytes, Stall]:
+    """``some avg10=0.00 avg60=0.00 avg300=0.00 total=0\\nfull …`` (psi.rst; ``full`` of cpu since 5.13)."""
+    stalls = {
+        found[1]: Stall(float(found[2]), float(found[3]), float(found[4]), int(found[5]))
+        for found in map(_STALL.fullmatch, data.splitlines())
+        if found
+    }
+    if not stalls:
+        raise ParseError("no line of the form 'some avg10=… avg60=… avg300=… total=…'")
+    return stalls
+
+
+class Quota(NamedTuple):
+    """cpu.max: microseconds of CPU allowed per period."""
+
+    quota_usec: int | Max
+    period_usec: int
+
+
+def parse_cpu_max(data: bytes) -> Quota:
+    """``max 100000\\n`` or ``50000 100000\\n``."""
+    match data.split():
+        case [quota, period]:
+            return Quota(MAX if quota == b"max" else _number(quota), _number(period))
+    raise ParseError(f"not '<quota|max> <period>': {data[:_SHOWN]!r}")
+
+
+def parse_cpu_list(data: bytes) -> frozenset[int]:
+    """``0-2,16\\n`` -> {0, 1, 2, 16}; an empty file is an empty set (cpuset.cpus)."""
+    cpus: set[int] = set()
+    for part in data.strip().split(b","):
+        if not part:
+            continue
+        first, dash, last = part.partition(b"-")
+        low, high = _number(first), _number(last if dash else first)
+        if not 0 <= low <= high < 1 << 16:
+            raise ParseError(f"not a range of CPUs: {part[:_SHOWN]!r}")
+        cpus.update(range(low, high + 1))
+    return frozenset(cpus)
+
+
+def parse_pids(data: bytes) -> list[int]:
+    """``1\\n23\\n`` (cgroup.procs); 0 stands for a process outside the reader's PID namespace and is left out."""
+    pids = [int(token) for token in data.split() if token.isdigit() and len(token) < 11]
+    return [pid for pid in pids if pid > 0]

@@ -1,0 +1,202 @@
+"""The only place that opens kernel files and sees errno.
+
+A cgroup's identity is its directory's inode, never its path: a restarted container comes back at the same path. Errors
+are classified once, here:
+
+* ENODEV, ESRCH, or ENOENT on the directory: the cgroup (process) is gone (:class:`~cgroupfs.errors.CgroupGone`);
+* ENOENT on a file in a directory that is still there: ``Absent.FILE_ABSENT``;
+* EOPNOTSUPP: ``Absent.UNSUPPORTED`` (cgroup.procs of a threaded cgroup, PSI where it is off);
+* EACCES, EPERM: ``Absent.PERMISSION``; everything else (EISDIR, EIO, …): ``Absent.READ_FAILED``.
+
+Reading uses lseek + read rather than pread: pyfakefs does not fake pread, and the difference is 0.1 us.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .absent import Absent
+from .errors import CgroupGone
+
+_GONE = frozenset({errno.ENODEV, errno.ESRCH})
+_REASONS = {
+    errno.ENOENT: Absent.FILE_ABSENT,
+    errno.EOPNOTSUPP: Absent.UNSUPPORTED,
+    errno.EACCES: Absent.PERMISSION,
+    errno.EPERM: Absent.PERMISSION,
+}
+_CHUNK = 4096
+_OPEN_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
+FILE_LIMIT = 16 << 20
+"""Bytes: no kernel file read here is near this; a file planted in a fixture tree may be."""
+
+
+class Clock(NamedTuple):
+    """One instant on both clocks."""
+
+    monotonic_ns: int
+    """CLOCK_MONOTONIC, for rates."""
+    time_ms: int
+    """Wall clock, milliseconds since the epoch, for time stamps."""
+
+
+class Identity(NamedTuple):
+    """What makes a file or directory itself, and whose it is."""
+
+    inode: int
+    uid: int
+
+
+def absence(error: OSError, path: str) -> Absent:
+    """The reason an OSError stands for; raises CgroupGone where it says that the cgroup is gone."""
+    if error.errno in _GONE:
+        raise CgroupGone(path) from error
+    return _REASONS.get(error.errno or 0, Absent.READ_FAILED)
+
+
+def read_rest(fd: int, data: bytes) -> bytes:
+    """The rest of a file whose first read filled its buffer, at most FILE_LIMIT bytes in all."""
+    parts, size = [data], len(data)
+    while size < FILE_LIMIT and (more := os.read(fd, 1 << 16)):
+        parts.append(more)
+        size += len(more)
+    return b"".join(parts)
+
+
+class Root:
+    """The directory below which /proc and /sys are found: "/" on the host itself, /host in a container.
+
+    A subclass may answer :meth:`identity` and :meth:`clock` from an index: that is how a recorded tree, whose files
+    have other inodes, owners and times than they had on their host, is read (``cgstatd.recorded``).
+    """
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: str = "/") -> None:
+        self.path = "" if path == "/" else path.rstrip("/")
+
+    def join(self, path: str) -> str:
+        """The real path of an absolute path of the host."""
+        return self.path + path
+
+    def read(self, path: str) -> bytes:
+        """The whole file (host path, e.g. ``/proc/meminfo``). Raises OSError."""
+        fd = os.open(self.join(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            return read_rest(fd, b"")
+        finally:
+            os.close(fd)
+
+    def identity(self, path: str, fd: int | None = None) -> Identity:
+        """Inode and owner of a host path, or of ``fd`` where the path is open already. Raises OSError."""
+        found = os.stat(self.join(path)) if fd is None else os.fstat(fd)
+        return Identity(found.st_ino, found.st_uid)
+
+    def clock(self, path: str = "") -> Clock:
+        """Now; of a recorded tree: when the files of the cgroup at ``path`` (below the mounts) were read."""
+        return Clock(time.monotonic_ns(), time.time_ns() // 1_000_000)
+
+
+class Directory:
+    """One directory of a pseudo file system, held open: a recreated cgroup at the same path is another Directory.
+
+    Use as a context manager, or call :meth:`close`. Raises CgroupGone when the path does not exist, or when ``inode``
+    is given and another directory is found at the path; OSError (with the path) otherwise.
+    """
+
+    __slots__ = ("fd", "inode", "path")
+
+    def __init__(self, path: str, inode: int | None = None) -> None:
+        self.path = path
+        try:
+            self.fd = os.open(path, _OPEN_DIRECTORY)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ESRCH):
+                raise CgroupGone(path) from error
+            raise
+        self.inode = os.fstat(self.fd).st_ino
+        if inode is not None and inode != self.inode:
+            self.close()
+            raise CgroupGone(path)
+
+    def __enter__(self) -> Directory:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the descriptor; safe to call twice."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def open(self, name: str) -> int | Absent:
+        """A descriptor of one of its files, or why there is none; raises CgroupGone."""
+        try:
+            return os.open(name, _OPEN_FILE, dir_fd=self.fd)
+        except OSError as error:
+            reason = absence(error, f"{self.path}/{name}")
+        if reason is Absent.FILE_ABSENT and not self.alive():
+            raise CgroupGone(self.path)
+        return reason
+
+    def read(self, name: str) -> bytes | Absent:
+        """The content of one of its files, or why there is none; raises CgroupGone."""
+        fd = self.open(name)
+        if isinstance(fd, Absent):
+            return fd
+        try:
+            return read_rest(fd, b"")
+        except OSError as error:
+            return absence(error, f"{self.path}/{name}")
+        finally:
+            os.close(fd)
+
+    def alive(self) -> bool:
+        """Whether this very directory is still at its path."""
+        try:
+            return os.stat(self.path).st_ino == self.inode
+        except OSError:
+            return False
+
+    def children(self) -> Iterator[tuple[str, int]]:
+        """(name, inode) of each subdirectory; nothing when the cgroup is gone."""
+        try:
+            with os.scandir(self.path) as entries:
+                yield from ((e.name, e.inode()) for e in entries if e.is_dir(follow_symlinks=False))
+        except (FileNotFoundError, NotADirectoryError):
+            return
+
+
+class KeptFile:
+    """A file read again and again from a descriptor that stays open (a fresh value each time; ENODEV once gone)."""
+
+    __slots__ = ("fd", "path")
+
+    def __init__(self, path: str, fd: int) -> None:
+        self.path = path
+        self.fd = fd
+
+    def read(self) -> bytes:
+        """The whole content. Raises CgroupGone, or OSError for what absence() does not know."""
+        fd = self.fd
+        try:
+            os.lseek(fd, 0, os.SEEK_SET)
+            data = os.read(fd, _CHUNK)
+            return data if len(data) < _CHUNK else read_rest(fd, data)
+        except OSError as error:
+            if error.errno in _GONE:
+                raise CgroupGone(self.path) from error
+            raise
+
+    def close(self) -> None:
+        """Release the descriptor; safe to call twice."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
