@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import functools
 import json
 import os
+import shutil
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from cgroupfs import Absent, Cgroup, Directory, Hierarchy, Root, detect
+import pytest
+
+from cgroupfs import Absent, Cgroup, Clock, Directory, Hierarchy, Identity, Root, detect
 from cgroupfs.pseudofs import absence
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -99,3 +104,188 @@ def unexplained(record: Any) -> list[str]:
 def reasons(record: Any) -> dict[str, Absent]:
     """Field -> why it is missing."""
     return {missing.field: missing.reason for missing in record.missing}
+
+
+class OwnedRoot(Root):
+    """A tree of plain files whose owners and inodes are as given: root's and the files' own where nothing is said.
+
+    ``now_ns`` stops both clocks at an instant; None: they go on.
+    """
+
+    __slots__ = ("inodes", "now_ns", "owners")
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.owners: dict[str, int] = {}
+        self.inodes: dict[str, int] = {}
+        self.now_ns: int | None = None
+
+    def identity(self, path: str, fd: int | None = None) -> Identity:
+        """As given. Raises OSError where there is no such file."""
+        found = super().identity(path, fd)
+        return Identity(self.inodes.get(path, found.inode), self.owners.get(path, 0))
+
+    def clock(self, path: str = "") -> Clock:
+        """The instant given, or now."""
+        return super().clock(path) if self.now_ns is None else Clock(self.now_ns, self.now_ns // 1_000_000)
+
+
+NET_DEV = """Inter-|   Receive                                                |  Transmit
+ face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
+    lo:    {lo}       1    0    0    0     0          0         0     {lo}       1    0    0    0     0       0          0
+  eth0:    {rx}       1    0    0    0     0          0         0     {tx}       1    0    0    0     0       0          0
+"""  # noqa: E501  the kernel's own width
+_V1_TREES = {
+    "cpu,cpuacct": "cpu,cpuacct",
+    "memory": "memory",
+    "blkio": "blkio",
+    "freezer": "freezer",
+    "systemd": "xattr,name=systemd",
+}
+
+
+class MadeUpHost:
+    """A small host below a directory, to be changed at will: mounts, containers' cgroups and their processes."""
+
+    def __init__(self, top: str, version: int = 2) -> None:
+        self.top = str(top)
+        self.version = version
+        self.root = OwnedRoot(self.top)
+        if version == 2:
+            self.points = {"": "/sys/fs/cgroup"}
+            mounts = "30 24 0:27 / /sys/fs/cgroup rw shared:10 - cgroup2 cgroup2 rw,nsdelegate\n"
+            self.write("/sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory pids\n")
+        else:
+            self.points = {name: f"/sys/fs/cgroup/{name}" for name in _V1_TREES}
+            mounts = "".join(
+                f"{number} 24 0:{number} / /sys/fs/cgroup/{name} rw shared:9 - cgroup cgroup rw,{options}\n"
+                for number, (name, options) in enumerate(_V1_TREES.items(), 30)
+            )
+        for point in self.points.values():
+            os.makedirs(self.real(point), exist_ok=True)
+        self.write("/proc/self/mountinfo", mounts)
+        self.write("/proc/meminfo", "MemTotal:        1000000 kB\nMemFree:          500000 kB\n")
+        self.write("/proc/1/net/dev", NET_DEV.format(lo=1, rx=777_000, tx=888_000))
+        self.root.inodes["/proc/1/net/dev"] = 1
+
+    def real(self, path: str) -> str:
+        """Where a host path is."""
+        return self.top + path
+
+    def write(self, path: str, data: str | bytes) -> None:
+        """A file of the host."""
+        write_files(self.top, {path.lstrip("/"): data if isinstance(data, bytes) else os.fsencode(data)})
+
+    def directories(self, path: str) -> list[str]:
+        """Host paths of a cgroup's directories, one per tree."""
+        return [point + path for point in self.points.values()]
+
+    def directory(self, tree: str, path: str) -> str:
+        """The host path of a cgroup's directory in one v1 tree; of v2's only one."""
+        return self.points["" if self.version == 2 else tree] + path
+
+    def mkdir(self, path: str, uid: int = 0) -> None:
+        """A cgroup without files of its own, in every tree."""
+        for each in self.directories(path):
+            os.makedirs(self.real(each), exist_ok=True)
+            if uid:
+                self.root.owners[each] = uid
+
+    def rmdir(self, path: str) -> None:
+        """Remove a cgroup with everything below it."""
+        for each in self.directories(path):
+            shutil.rmtree(self.real(each), ignore_errors=True)
+
+    def container(self, path: str, *, uid: int = 0, pids: Sequence[int] = (), frozen: bool = False) -> None:
+        """A container's cgroup with 1 s of CPU time, 5,000,000 bytes of memory, 1,000,000 of them inactive page cache,
+        a limit of 64 MiB, 4096 bytes read and 8192 written."""
+        self.mkdir(path, uid)
+        self.cpu(path, 1_000_000)
+        self.memory(path, 5_000_000, 1_000_000, 64 << 20)
+        self.freeze(path, frozen)
+        device = "8:0 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=0 dios=0\n"
+        blkio = "8:0 Read 4096\n8:0 Write 8192\nTotal 12288\n"
+        self.file("blkio", path, "io.stat", "blkio.throttle.io_service_bytes", device, blkio)
+        self.procs(path, pids)
+
+    def file(self, tree: str, path: str, name2: str, name1: str, data2: str, data1: str | None = None) -> None:
+        """One file of a cgroup by its names and contents on v2 and on v1."""
+        name, data = (name2, data2) if self.version == 2 else (name1, data2 if data1 is None else data1)
+        self.write(f"{self.directory(tree, path)}/{name}", data)
+
+    def cpu(self, path: str, usec: int) -> None:
+        """CPU time used."""
+        stat = f"usage_usec {usec}\nuser_usec {usec}\nsystem_usec 0\n"
+        self.file("cpu,cpuacct", path, "cpu.stat", "cpuacct.usage", stat, f"{usec * 1000}\n")
+
+    def memory(self, path: str, raw: int, cache: int, limit: int | None) -> None:
+        """Memory, its inactive page cache, its limit."""
+        self.file("memory", path, "memory.current", "memory.usage_in_bytes", f"{raw}\n")
+        self.file("memory", path, "memory.stat", "memory.stat", f"anon 1\ninactive_file {cache}\n")
+        unlimited = ("max", str((1 << 63) - 4096))
+        limits = unlimited if limit is None else (str(limit), str(limit))
+        self.file("memory", path, "memory.max", "memory.limit_in_bytes", f"{limits[0]}\n", f"{limits[1]}\n")
+
+    def freeze(self, path: str, frozen: bool) -> None:
+        """Pause or unpause."""
+        state = "FROZEN" if frozen else "THAWED"
+        events = f"populated 1\nfrozen {int(frozen)}\n"
+        self.file("freezer", path, "cgroup.events", "freezer.state", events, f"{state}\n")
+
+    def procs(self, path: str, pids: Sequence[int]) -> None:
+        """Its processes, in every tree; those that are new get a network namespace of their own."""
+        for each in self.directories(path):
+            self.write(f"{each}/cgroup.procs", "".join(f"{pid}\n" for pid in pids))
+        for pid in pids:
+            if not os.path.isdir(self.real(f"/proc/{pid}")):
+                self.process(pid, path)
+
+    def process(self, pid: int, path: str, *, rx: int = 1000, tx: int = 2000, namespace: int = 0) -> None:
+        """A process: its membership and its network namespace (by default its own)."""
+        trees = ("",) if self.version == 2 else _V1_TREES.values()
+        self.write(f"/proc/{pid}/cgroup", "".join(f"{n}:{each}:{path}\n" for n, each in enumerate(trees)))
+        self.write(f"/proc/{pid}/net/dev", NET_DEV.format(lo=5, rx=rx, tx=tx))
+        self.root.inodes[f"/proc/{pid}/net/dev"] = namespace or 1_000_000 + pid
+
+    def docker(self, container_id: str, name: str, *, uid: int = 0, home: str = "/var/lib/docker", **more: Any) -> None:
+        """A container's files in Docker's data root."""
+        folder = f"{home}/containers/{container_id}"
+        config = {"Name": f"/{name}", "Config": {"Image": "busybox:1", "Labels": {"app": name}}}
+        config |= more.pop("config", {})
+        for file, content in (("config.v2.json", config), ("hostconfig.json", {"NetworkMode": "bridge"} | more)):
+            self.write(f"{folder}/{file}", json.dumps(content))
+            os.chmod(self.real(f"{folder}/{file}"), 0o600)
+            self.root.owners[f"{folder}/{file}"] = uid
+
+
+@contextlib.contextmanager
+def unprivileged() -> Iterator[None]:
+    """Run as nobody where the tests run as root: permissions count then."""
+    uid = os.geteuid()
+    if uid == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(uid)
+
+
+def open_descriptors() -> list[str]:
+    """What this process' descriptors are open on."""
+    found = []
+    for fd in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            found.append(os.readlink(f"/proc/self/fd/{fd}"))
+    return found
+
+
+def make_cgroup() -> str:
+    """A new cgroup of the real kernel, to be removed by the caller; skips the test where none can be made."""
+    for point in ("/sys/fs/cgroup", "/sys/fs/cgroup/freezer", "/sys/fs/cgroup/pids"):
+        path = f"{point}/cgstatd-test-{os.getpid()}"
+        with contextlib.suppress(OSError):
+            os.mkdir(path)
+            if os.path.exists(f"{path}/cgroup.procs"):
+                return path
+            os.rmdir(path)
+    pytest.skip("no cgroup can be made here")

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from cgroupfs import NoCgroups
 
 from . import __version__, logs
+from .auth import command as token_command
+from .config import BadConfig, load
+from .config import command as config_command
+from .config.loading import add_flags
 from .host import HostOptions
 from .recorded import NotRecorded
 from .sampler import ListingFailed
-
-DEFAULT_LISTEN = "127.0.0.1:9713"
 
 
 def _seconds(text: str) -> float:
@@ -34,12 +36,6 @@ def _interval(text: str) -> float:
             f"{text}: expected at least 0.1 seconds, the shortest window CPU is measured over"
         )
     return value
-
-
-def _env_id(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise argparse.ArgumentTypeError(f"{text}: expected a whole number, as in 1")
-    return int(text)
 
 
 def _add_host_options(parser: argparse.ArgumentParser) -> None:
@@ -63,25 +59,14 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     serve = commands.add_parser("serve", help="run the agent: JSON and Server-Sent Events over HTTP")
-    serve.add_argument("--listen", action="append", metavar="ADDRESS",
-                       help=f"HOST:PORT on loopback, or unix:/PATH; may be repeated (default: {DEFAULT_LISTEN})")  # fmt: skip
-    serve.add_argument(
-        "--env-id", type=_env_id, default=1, metavar="N", help="the environment this host is (default: 1)"
-    )
-    serve.add_argument("--baseline", type=_seconds, default=10.0, metavar="SECONDS",
-                       help="how often CPU time is read while nobody asks, so that the first answer is immediate; "
-                            "0: never (default: 10)")  # fmt: skip
-    serve.add_argument("--freshness", type=_seconds, default=0.5, metavar="SECONDS",
-                       help="requests within this time share one reading (default: 0.5)")  # fmt: skip
-    serve.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info",
-                       help="what is logged on standard error (default: info)")  # fmt: skip
-    _add_host_options(serve)
+    add_flags(serve)
 
     stats = commands.add_parser("stats", help="print the table that docker stats prints")
     stats.add_argument("names", nargs="*", metavar="NAME", help="containers by name, id, unique prefix of an id, or "
                                                                 "runtime:name (default: all running)")  # fmt: skip
     stats.add_argument("-a", "--all", action="store_true", help="show stopped containers too")
-    stats.add_argument("--format", choices=("table", "json"), default="table", help="table, or json: one object a line")
+    stats.add_argument("--format", choices=("table", "json"), default="table",
+                       help="table, or json: one object a line (default: table)")  # fmt: skip
     stats.add_argument("-w", "--watch", action="store_true", help="refresh in place until interrupted")
     stats.add_argument("--interval", type=_interval, default=1.0, metavar="SECONDS",
                        help="the window that CPU is measured over, and the time between refreshes (default: 1)")  # fmt: skip
@@ -94,7 +79,15 @@ def make_parser() -> argparse.ArgumentParser:
     record.add_argument("--interval", type=_interval, default=2.0, metavar="SECONDS",
                         help="between the two readings (default: 2)")  # fmt: skip
     _add_host_options(record)
+
+    config_command.add_parser(commands)
+    token_command.add_parser(commands)
     return parser
+
+
+def _check_host_root(path: str) -> None:
+    if not os.path.isdir(path):
+        raise BadConfig(f"--host-root {path}: no such directory")
 
 
 def _host_options(arguments: argparse.Namespace) -> HostOptions:
@@ -104,8 +97,11 @@ def _host_options(arguments: argparse.Namespace) -> HostOptions:
 def _serve(arguments: argparse.Namespace) -> int:
     from . import commands
 
-    logs.configure(arguments.log_level)
-    return commands.serve(arguments, _host_options(arguments))
+    logs.configure("info")  # the configuration may have something to say itself
+    settings = load(arguments)
+    _check_host_root(settings.host_root)
+    logs.configure(settings.log_level)
+    return commands.serve(settings)
 
 
 def _stats(arguments: argparse.Namespace) -> int:
@@ -122,7 +118,13 @@ def _record(arguments: argparse.Namespace) -> int:
     return commands.record(arguments, _host_options(arguments))
 
 
-_COMMANDS = {"serve": _serve, "stats": _stats, "record": _record}
+_COMMANDS = {
+    "serve": _serve,
+    "stats": _stats,
+    "record": _record,
+    "config": config_command.run,
+    "token": token_command.run,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -131,11 +133,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if sys.platform != "linux":
         print(f"cgstatd: this is {sys.platform}: control groups exist on Linux only", file=sys.stderr)
         return 2
-    if not os.path.isdir(arguments.host_root):
-        print(f"cgstatd: --host-root {arguments.host_root}: no such directory", file=sys.stderr)
-        return 2
     try:
+        if getattr(arguments, "host_root", None) is not None:
+            _check_host_root(arguments.host_root)
         return _COMMANDS[arguments.command](arguments)
+    except BadConfig as error:
+        print("\n".join(f"cgstatd: {line}" for line in str(error).splitlines()), file=sys.stderr)
+        return 2
     except (NoCgroups, NotRecorded, ListingFailed) as error:
         print(f"cgstatd: {error}", file=sys.stderr)
         return 2

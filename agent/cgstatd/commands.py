@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from cgroupfs import CgroupGone, Root
 
 from . import derive
+from .config import Settings
 from .container import ReadingFailed, Watched
 from .feed import CPU_WINDOW_SECONDS
 from .host import HostOptions, open_host
 from .lookup import Ambiguous, Known, NotFound, merge, resolve
-from .network import Namespaces
 from .outputs.table import Line, json_line, render
 from .recorded import open_roots
 from .replay import replayed
@@ -25,25 +25,15 @@ from .sampler import Pending, Sampler
 _CLEAR = "\x1b[H\x1b[J"
 
 
-def serve(arguments: argparse.Namespace, options: HostOptions) -> int:
+def serve(settings: Settings) -> int:
     """Run the agent until it is told to stop."""
-    from .service import DEFAULT_LISTEN, CannotServe, parse_address, require_private
+    from .exposure import CannotServe
     from .service import serve as serve_until_stopped
 
+    options = HostOptions(settings.docker_root, settings.podman_root, settings.services)
     try:
-        addresses = [parse_address(text) for text in arguments.listen or [DEFAULT_LISTEN]]
-        for address in addresses:
-            require_private(address)
-        with replayed(open_roots(arguments.host_root)) as root:
-            asyncio.run(
-                serve_until_stopped(
-                    open_host(root, options),
-                    addresses,
-                    arguments.env_id,
-                    freshness=arguments.freshness,
-                    baseline=arguments.baseline,
-                )
-            )
+        with replayed(open_roots(settings.host_root)) as root:
+            asyncio.run(serve_until_stopped(open_host(root, options), settings))
     except CannotServe as error:
         print(f"cgstatd: {error}", file=sys.stderr)
         return 2
@@ -114,14 +104,14 @@ def _collect(sampler: Sampler, names: Sequence[str], stopped: bool) -> tuple[lis
                 missing.append(f"no container fits {name!r} (cgstatd stats --all lists them)")
             except Ambiguous as error:
                 missing.append(f"ambiguous: {error}")
-        known = list(dict.fromkeys(wanted))
+        known = list({(k.runtime, k.owner_uid, k.id): k for k in wanted}.values())
     lines = list(_lines(sampler, [k.target for k in known if isinstance(k.target, Watched)]))
     lines += [_stopped_line(sampler, k) for k in known if not isinstance(k.target, Watched)]
     return sorted(lines, key=lambda line: (line.stats.identity.name, line.stats.identity.id)), missing
 
 
 def _lines(sampler: Sampler, targets: Sequence[Watched]) -> Iterator[Line]:
-    namespaces = Namespaces(sampler.root)
+    namespaces = sampler.namespaces()
     pending: list[Pending] = []
     for watched in targets:
         try:

@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import NamedTuple
 
-from cgroupfs import Absent, Cgroup, CgroupGone, Counters, Descriptors, Hierarchy, Missing, Root
-from cgroupfs.controllers.counters import FAILED, CounterReader
+from cgroupfs import Absent, Cgroup, CgroupGone, Counters, Counting, Descriptors, Hierarchy, Missing, Root
+from cgroupfs.controllers.counters import CounterReader
 
 from . import derive
+from .changes import Changes
 from .discovery import CgroupRef
 from .network import Namespaces, ProcessFinder
 from .sample import ContainerStats, CpuReading, Identity, Sample
 
+_BROKEN = (Absent.MALFORMED, Absent.READ_FAILED)
+"""A net/dev that cannot be trusted; one that may not be read leaves the figure out, not the container."""
+
+_REOPEN_NS = 30_000_000_000
+
 
 class ReadingFailed(Exception):
     """A container's figures could not be had; the text says which file and why."""
+
+
+class Shared(NamedTuple):
+    """What the readers of all containers share: change notification, and whether v1 counts block I/O at all."""
+
+    changes: Changes
+    counting: Counting | None
 
 
 class Watched:
@@ -24,53 +38,75 @@ class Watched:
     __slots__ = (
         "_finder",
         "_hierarchy",
+        "_opened_ns",
         "_reader",
         "_root",
+        "_shared",
         "busy",
         "cgroup",
-        "checked_ns",
         "descriptors",
+        "due_ns",
         "identity",
         "last",
+        "lookups",
         "ref",
-        "traffic_reason",
         "window",
     )  # fmt: skip
 
     def __init__(
-        self, root: Root, hierarchy: Hierarchy, ref: CgroupRef, identity: Identity, descriptors: Descriptors
+        self,
+        root: Root,
+        hierarchy: Hierarchy,
+        ref: CgroupRef,
+        identity: Identity,
+        descriptors: Descriptors,
+        shared: Shared | None = None,
     ) -> None:
         self._root = root
         self._hierarchy = hierarchy
         self.ref = ref
         self.identity = identity
-        self.checked_ns = 0
-        """When the identity was last looked up."""
+        self.due_ns = 0
+        """When (monotonic) the identity is to be looked up again."""
+        self.lookups = 0
+        """How often it was looked up in vain since it was last known."""
         self.descriptors = descriptors
+        self._shared = shared
         self.cgroup = Cgroup(root, hierarchy, ref.path, dict(ref.inodes))
         self.busy = threading.Lock()
         self.last: ContainerStats | None = None
-        self.traffic_reason: Absent | None = None
         self._reader: CounterReader | None = None
+        self._opened_ns = 0
         self._finder = ProcessFinder(root, self.cgroup, descriptors)
         self.window = derive.CpuWindow()
 
     def moved(self, ref: CgroupRef) -> bool:
         """Take over another view of the same cgroup (v1: a tree more or less has it); False: it is another cgroup."""
         known = dict(self.ref.inodes)
-        if any(known.get(point, inode) != inode for point, inode in ref.inodes):
+        common = [known[point] == inode for point, inode in ref.inodes if point in known]
+        if not common or not all(common):  # with no tree in common nothing says that it is the same
             return False
-        with self.busy:
+        if not self.busy.acquire(blocking=False):  # its reading hangs, and what hangs is not waited for
+            return False
+        try:
+            seen = self._finder.seen
             self._close_reader()
+            self._finder.close()
             self.ref = ref
             self.cgroup = Cgroup(self._root, self._hierarchy, ref.path, dict(ref.inodes))
-            self._finder.close()
             self._finder = ProcessFinder(self._root, self.cgroup, self.descriptors)
+            self._finder.seen = seen
+        finally:
+            self.busy.release()
         return True
 
     def _open(self) -> CounterReader:
         if self._reader is None:
-            self._reader = self.cgroup.counters(self.descriptors, self.ref.match.payload)
+            counting = self._shared.counting if self._shared else None
+            self._reader = self.cgroup.counters(self.descriptors, self.ref.match.payload, counting)
+            self._opened_ns = self._root.clock(self.ref.path).monotonic_ns
+            if self._shared is not None:
+                self._shared.changes.follow(self._reader)
         return self._reader
 
     def read_cpu(self) -> CpuReading | None:
@@ -92,12 +128,15 @@ class Watched:
         counters = reader.read()
         failed = reader.failed()
         if failed is not None:
+            self._close_reader()  # opened anew next time: without a descriptor to be had, a file counts as unreadable
             raise ReadingFailed(explain(failed))
         traffic = self._finder.traffic(namespaces)
         if traffic.reason is Absent.NO_PROCESS and self._finder.seen:
             raise CgroupGone(self.ref.path)
-        if traffic.reason in FAILED:
-            self.traffic_reason = traffic.reason
+        if traffic.reason in _BROKEN:
+            raise ReadingFailed(f"cannot read network: net/dev of {self.ref.path}: {traffic.reason.value}")
+        if reader.missing and clock.monotonic_ns - self._opened_ns > _REOPEN_NS:
+            self._close_reader()  # a controller may have been enabled meanwhile
         percent, pending = self._cpu(counters, clock.monotonic_ns)
         return Sample(clock, counters, traffic), percent, pending
 
@@ -121,6 +160,8 @@ class Watched:
 
     def _close_reader(self) -> None:
         if self._reader is not None:
+            if self._shared is not None:
+                self._shared.changes.forget(self._reader)
             self._reader.close()
             self._reader = None
 

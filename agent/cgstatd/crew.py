@@ -47,23 +47,22 @@ class Job:
             worker.since = time.monotonic()
             try:
                 item()
-            except BaseException as error:  # reported by whoever waits for the job, never lost in a thread
+            except BaseException as error:  # never lost in a thread, and no reason to end it
+                if self.failure is None:
+                    log.error("an item of the sampling thread failed", exc_info=error)
                 self.failure = error
             worker.since = None
             with self._lock:
                 self._outstanding -= 1
-                last = not self.items and not self._outstanding
-            if last:
-                self._finish()
+            self.finish_if_over()
 
-    def _finish(self) -> None:
-        self.done = True
+    def finish_if_over(self) -> None:
+        """Once no item is left or under way (a job without items: at once), say so; once only."""
+        with self._lock:
+            if self.done or self.items or self._outstanding:
+                return
+            self.done = True
         self.finished()
-
-    def finish_empty(self) -> None:
-        """A job without items is over at once."""
-        if not self.items and not self._outstanding:
-            self._finish()
 
 
 class _Worker:
@@ -116,20 +115,27 @@ class Crew:
 
     def _main(self, worker: _Worker) -> None:
         job = worker.job
-        while not worker.abandoned:
+        while True:
             if job is None:
                 job = self._jobs.get()
-                if job is None:
-                    return
-                job.finish_empty()
+            if job is None:
+                if worker.abandoned:  # it was meant for the thread that took over
+                    self._jobs.put(None)
+                return
+            job.finish_if_over()
             worker.job = job
             job.run(worker)
-            worker.job = job = None
+            worker.job = None
+            if worker.abandoned:
+                if job.items:  # left behind just as its item returned: who took over may know of the job before it
+                    self._jobs.put(job)
+                return
+            job = None
 
     def check(self) -> None:
         """Leave the active thread behind if its item hangs, and put another in its place."""
         worker = self._active
-        since = worker.since
+        job, since = worker.job, worker.since
         self._left = [w for w in self._left if w.thread is not None and w.thread.is_alive()]
         if since is None or time.monotonic() - since < STUCK_SECONDS or len(self._left) >= MAX_THREADS:
             return
@@ -137,7 +143,7 @@ class Crew:
         self.overruns += 1
         self._left.append(worker)
         self._active = _Worker()
-        self._spawn(self._active, worker.job)
+        self._spawn(self._active, job)
 
     @property
     def stuck(self) -> int:

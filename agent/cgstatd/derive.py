@@ -15,7 +15,10 @@ from .sample import ContainerStats, CpuReading, Identity, Sample
 
 def round_half_up(value: float) -> float:
     """Two decimals as JavaScript's ``Math.round(value * 100) / 100``."""
-    return math.floor(value * 100 + 0.5) / 100
+    hundredths = value * 100
+    whole = math.floor(hundredths)
+    # Not floor(hundredths + 0.5): that sum is itself rounded, and 0.49999999999999994 became 1.
+    return (whole + (hundredths - whole >= 0.5)) / 100
 
 
 def cpu_percent(before: CpuReading | None, now: CpuReading) -> float | None:
@@ -71,6 +74,8 @@ def stats(
         counters.io_write_bytes,
         sample.clock.time_ms,
         sample.clock.monotonic_ns,
+        counters.cpu_usage_nsec,
+        traffic.namespace,
     )
 
 
@@ -89,16 +94,18 @@ class CpuWindow:
     __slots__ = ("_newer", "_older")
 
     MINIMUM_NS = 100_000_000
+    MAXIMUM_NS = 60_000_000_000
+    """An average over more than a minute is no answer to what is used now (the baseline may be off)."""
 
     def __init__(self) -> None:
         self._older: CpuReading | None = None
         self._newer: CpuReading | None = None
 
     def base(self, monotonic_ns: int) -> CpuReading | None:
-        """The latest reading that is at least MINIMUM_NS older than the instant given."""
+        """The latest reading that is at least MINIMUM_NS, and at most MAXIMUM_NS, older than the instant given."""
         for reading in (self._newer, self._older):
             if reading is not None and monotonic_ns - reading.monotonic_ns >= self.MINIMUM_NS:
-                return reading
+                return reading if monotonic_ns - reading.monotonic_ns <= self.MAXIMUM_NS else None
         return None
 
     def add(self, reading: CpuReading) -> None:

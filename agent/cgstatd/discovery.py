@@ -42,6 +42,7 @@ class Discovery:
         self._versions: list[int] | None = None
         self._refs: dict[str, CgroupRef] = {}
         self._crowded: set[int] = set()
+        self._failed: set[str] = set()
 
     @staticmethod
     def _open_inotify() -> Inotify | None:
@@ -78,6 +79,11 @@ class Discovery:
                 failed = error
                 tree.containers = {}
                 tree.version += 1
+                if tree.mount.point not in self._failed:
+                    self._failed.add(tree.mount.point)
+                    log.warning("cannot list %s: %s", tree.mount.point, error.strerror)
+            else:
+                self._failed.discard(tree.mount.point)
         if failed is not None and not any(tree.containers for tree in self._trees):
             raise failed
 
@@ -99,7 +105,7 @@ class Discovery:
     def _fair(self, refs: Iterator[CgroupRef]) -> Iterator[CgroupRef]:
         count: dict[int, int] = {}
         for ref in refs:
-            uid = ref.owner_uid
+            uid = ref.parent_owner_uid  # who made it: root's engine may give its containers to another uid
             count[uid] = count.get(uid, 0) + 1
             if not uid or count[uid] <= MAX_PER_USER:
                 yield ref

@@ -10,16 +10,16 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from . import derive
 from .container import ReadingFailed, Watched
 from .crew import Crew, Job
-from .lookup import Known, NotFound, merge, resolve, running
+from .lookup import Known, merge, resolve, running
 from .network import Namespaces
-from .runtimes.base import Metadata
+from .runtimes.base import Metadata, is_hex_id
 from .sample import ContainerStats, Identity
 from .sampler import LISTING_SECONDS, ListingFailed, Pending, Sampler
 
@@ -32,6 +32,11 @@ CPU_WINDOW_SECONDS = 0.2
 """Between the two readings of a container without a baseline: two CFS periods of 100 ms."""
 _FLUSH_SECONDS = 0.05
 """Results of a long pass are handed on at this interval."""
+_TOGETHER_SECONDS = 0.01
+"""Second readings that are due within this time are one job."""
+_ONLY_HUNG_SECONDS = 1.0
+"""A pass that is older, and has nothing left but hung readings, keeps no new request waiting."""
+_STOPPING = "the agent is stopping"
 _STOPPED_SECONDS = 2.0
 """How long the list of stopped containers is believed."""
 
@@ -44,10 +49,13 @@ class Pass:
         self._crew = crew
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
-        self._pending: list[Pending] = []
+        self._told = 0
+        self._jobs: list[Job] = []
+        self._pending: deque[tuple[float, Pending]] = deque()
+        """What needs a second reading, and when (monotonic)."""
         self._outstanding: set[Watched] = set()
-        self._flushed = 0.0
         self._deadline: asyncio.TimerHandle | None = None
+        self._next_step: asyncio.TimerHandle | None = None
         self._namespaces: Namespaces
         self.began = time.monotonic()
         self.stats: list[ContainerStats] = []
@@ -55,6 +63,8 @@ class Pass:
         """A cache for whoever encodes the stats: entry n belongs to stats[n]."""
         self.listed = False
         self.complete = False
+        self.seconds = 0.0
+        """How long it took, once it is complete."""
         self.error: str | None = None
         """Why the pass as a whole failed."""
 
@@ -65,8 +75,8 @@ class Pass:
 
     def _submit(self, items: list[Callable[[], None]]) -> None:
         job = Job(deque(items))
-        self._job = job
-        job.finished = lambda: self._call(self._phase_over)
+        self._jobs.append(job)
+        job.finished = lambda: self._call(self._step)
         self._crew.submit(job)
 
     def _call(self, what: Callable[[], None]) -> None:
@@ -78,7 +88,7 @@ class Pass:
     def _list(self) -> None:
         try:
             containers = self._sampler.containers()
-            self._namespaces = Namespaces(self._sampler.root)
+            self._namespaces = self._sampler.namespaces()
         except ListingFailed as error:
             self.error = str(error)
             return
@@ -86,9 +96,10 @@ class Pass:
             log.exception("listing the containers")
             self.error = f"cannot list the containers: {error!r}"
             return
+        if self.complete:  # it took too long
+            return
         self._outstanding = set(containers)
-        self._job.items.extend(partial(self._read, watched) for watched in containers)
-        self._flushed = time.monotonic()
+        self._jobs[0].items.extend(partial(self._read, watched) for watched in containers)
         self._call(self._listing_over)
 
     def _read(self, watched: Watched) -> None:
@@ -110,21 +121,19 @@ class Pass:
         if self.complete:
             return
         if isinstance(result, Pending):
-            self._pending.append(result)
+            self._pending.append((time.monotonic() + CPU_WINDOW_SECONDS, result))
             return
         self._outstanding.discard(watched)
         if result is not None:
             self.stats.append(result)
-        now = time.monotonic()
-        if now - self._flushed > _FLUSH_SECONDS:
-            self._flushed = now
-            self._call(self._notify)
 
     # -- in the event loop
 
     def _notify(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        if self.complete or len(self.stats) > self._told:
+            self._told = len(self.stats)
+            self._changed.set()
+            self._changed = asyncio.Event()
 
     def _listing_over(self) -> None:
         self.listed = True
@@ -132,17 +141,30 @@ class Pass:
             self._deadline.cancel()
         if not self.complete:
             self._deadline = self._loop.call_later(CONTAINER_SECONDS, self._out_of_time)
+            self._step()
 
-    def _phase_over(self) -> None:
-        """Everything has been read once; what needs a second reading gets it when its window is over."""
-        pending, self._pending = self._pending, []
-        self._notify()
-        if pending and not self.complete:
-            passed = time.monotonic() - self.began
-            second: list[Callable[[], None]] = [partial(self._second, p) for p in pending]
-            self._loop.call_later(max(0.0, CPU_WINDOW_SECONDS - passed), self._submit, second)
-        else:
+    def _step(self) -> None:
+        """Until everything is read: hand on what is known, take the second readings that are due, look again soon.
+
+        By a timer, not only when a job is over: one that holds a hung reading may never be.
+        """
+        if self._next_step is not None:
+            self._next_step.cancel()
+        if self.complete:
+            return
+        now = time.monotonic()
+        due: list[Callable[[], None]] = []
+        while self._pending and self._pending[0][0] <= now + _TOGETHER_SECONDS:
+            due.append(partial(self._second, self._pending.popleft()[1]))
+        if due:
+            self._submit(due)
+        self._jobs = [job for job in self._jobs if not job.done]
+        if not self._jobs and not self._pending:
             self._finish()
+            return
+        self._notify()
+        wait = min(_FLUSH_SECONDS, self._pending[0][0] - now) if self._pending else _FLUSH_SECONDS
+        self._next_step = self._loop.call_later(wait, self._step)
 
     def _out_of_time(self) -> None:
         if not self.listed:
@@ -156,18 +178,23 @@ class Pass:
     def stop(self) -> None:
         """End the pass with what it has."""
         if not self.complete:
+            if not self.listed:
+                self.error = _STOPPING
             self._finish()
 
     def _finish(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
+        for timer in (self._deadline, self._next_step):
+            if timer is not None:
+                timer.cancel()
         self.complete = True
+        self.seconds = time.monotonic() - self.began
         self._notify()
 
     @property
     def only_hung(self) -> bool:
         """Whether it is waiting for hung readings alone: a new request need not."""
-        return self.listed and not self._job.items and time.monotonic() - self.began > 1.0
+        waiting = self._pending or any(job.items for job in self._jobs)
+        return self.listed and not waiting and time.monotonic() - self.began > _ONLY_HUNG_SECONDS
 
     async def batches(self) -> AsyncIterator[tuple[int, int]]:
         """(first, last + 1) of the stats that became known, until the pass is over."""
@@ -203,7 +230,11 @@ class Feed:
         self._baseline_job: Job | None = None
         self._baseline_timer: asyncio.TimerHandle | None = None
         self._stopped: tuple[float, list[Metadata]] = (-1e9, [])
+        self._waiting: set[asyncio.Future[Any]] = set()
+        self._stopping = False
         self.passes = 0
+        self.pass_seconds = 0.0
+        """Of all passes but the last."""
 
     def start(self) -> None:
         """Start the sampling thread and the baseline."""
@@ -212,6 +243,10 @@ class Feed:
 
     def stop(self) -> None:
         """Stop the baseline, the pass under way (what it has is all there will be) and, unless it hangs, the thread."""
+        self._stopping = True
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_exception(ReadingFailed(_STOPPING))
         if self._pass is not None:
             self._pass.stop()
         if self._baseline_timer is not None:
@@ -236,17 +271,22 @@ class Feed:
         except ListingFailed as error:
             log.warning("baseline: %s", error)
 
-    def round(self) -> Pass:
-        """The pass that answers a request that comes now."""
+    def round(self, freshness_seconds: float | None = None) -> Pass:
+        """The pass that answers a request that comes now; ``freshness_seconds``: another window than the configured."""
         current = self._pass
         if current is not None:
-            fresh = time.monotonic() - current.began < self._freshness
+            window = self._freshness if freshness_seconds is None else freshness_seconds
+            fresh = time.monotonic() - current.began < window
             joinable = not current.complete and not current.only_hung
             if (fresh and current.error is None) or joinable:
                 return current
         self.passes += 1
+        self.pass_seconds += 0.0 if current is None else current.seconds
         current = self._pass = Pass(self._sampler, self._crew)
-        current.start()
+        if self._stopping:
+            current.stop()
+        else:
+            current.start()
         return current
 
     async def one(self, wanted: str) -> ContainerStats:
@@ -255,13 +295,26 @@ class Feed:
         if isinstance(first, ContainerStats):
             return first
         await asyncio.sleep(CPU_WINDOW_SECONDS)
-        second = await self._run(lambda: self._sampler.second(first))
-        if second is None:
-            raise NotFound(wanted)
-        return second
+        return await self._run(lambda: self._second(first))
+
+    @property
+    def sampler(self) -> Sampler:
+        """What the sampling thread reads with; to be used there (:meth:`run`) only."""
+        return self._sampler
+
+    @property
+    def crew(self) -> Crew:
+        """The sampling thread."""
+        return self._crew
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do one thing in the sampling thread. Raises what it raises, ReadingFailed after CONTAINER_SECONDS."""
+        return await self._run(work)
 
     async def _run(self, work: Callable[[], T]) -> T:
         """Do one thing in the sampling thread. Raises what it raises, ReadingFailed after CONTAINER_SECONDS."""
+        if self._stopping:
+            raise ReadingFailed(_STOPPING)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
@@ -282,28 +335,46 @@ class Feed:
                 loop.call_soon_threadsafe(settle, *outcome)
 
         self._crew.submit(Job(deque([item])))
+        self._waiting.add(future)
         try:
             async with asyncio.timeout(CONTAINER_SECONDS):
                 return await future
         except TimeoutError:
             raise ReadingFailed(f"reading the container takes over {CONTAINER_SECONDS:.0f} s") from None
+        finally:
+            self._waiting.discard(future)
 
     # -- in the sampling thread
 
+    def known(self) -> list[Known]:
+        """Every container there is, stopped ones included. Raises ListingFailed."""
+        return merge(self._sampler.containers(), self._on_disk(_STOPPED_SECONDS))
+
+    @staticmethod
+    def _by_whole_id(wanted: str, live: Sequence[Watched]) -> Known | None:
+        """The usual question, answered without a look at what is on disk; ids that are names may be ambiguous."""
+        return next((running(w) for w in live if w.identity.id == wanted and not w.identity.owner_uid), None)
+
     def _resolve_and_read(self, wanted: str) -> ContainerStats | Pending:
         live = self._sampler.containers()
-        found = next((running(w) for w in live if w.identity.id == wanted and not w.identity.owner_uid), None)
+        found = self._by_whole_id(wanted, live) if is_hex_id(wanted) else None
         found = found or resolve(wanted, merge(live, self._on_disk(_STOPPED_SECONDS)))
         if isinstance(found.target, Watched):
             last = found.target.last
             if last is not None and self._is_fresh(last):
                 return last
-            result = self._sampler.read(found.target, Namespaces(self._sampler.root))
+            result = self._sampler.read(found.target, self._sampler.namespaces())
             if result is not None:
                 return result
-            # it stopped just now: what is on disk answers for it, if anything does
-            found = resolve(found.id, merge([], self._on_disk(0.0)))
+            return self._stopped_now(found.id)
         return self._not_running(found)
+
+    def _second(self, first: Pending) -> ContainerStats:
+        return self._sampler.second(first) or self._stopped_now(first.watched.identity.id)
+
+    def _stopped_now(self, container_id: str) -> ContainerStats:
+        """It stopped while it was read: what is on disk answers for it, if anything does. Raises NotFound."""
+        return self._not_running(resolve(container_id, merge([], self._on_disk(0.0))))
 
     def _is_fresh(self, last: ContainerStats) -> bool:
         return self._sampler.root.clock().monotonic_ns - last.monotonic_ns < self._freshness * 1e9

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from cgroupfs import Descriptors, Root, detect
+from cgroupfs import Descriptors, Root, detect, io_counting
 
 from . import runtimes
+from .changes import Changes
+from .container import Shared
 from .discovery import Discovery
 from .names import Names
 from .recorded import RecordedRoot
-from .running_engines import LateSources
+from .running_engines import EngineNamespaces, LateSources
 from .runtimes.base import MetadataSource
 from .runtimes.docker import DockerSource, docker_data_root
 from .runtimes.podman import PodmanSource
@@ -63,4 +65,5 @@ def open_host(root: Root, options: HostOptions) -> Sampler:
     ]
     roots = [*options.docker_roots, *options.podman_roots, docker_data_root(root), DEFAULT_STORAGE]
     names = Names(sources, partial(runtimes.rootless_sources, root), LateSources(root, roots))
-    return Sampler(root, hierarchy, discovery, names, descriptor_budget())
+    shared = Shared(Changes(options.follow and live), io_counting(root, hierarchy))
+    return Sampler(root, hierarchy, discovery, names, descriptor_budget(), EngineNamespaces(root), shared)

@@ -7,7 +7,8 @@ import os
 import struct
 from typing import NamedTuple
 
-IN_CREATE, IN_DELETE, IN_MOVED_FROM, IN_MOVED_TO = 0x100, 0x200, 0x40, 0x80
+IN_MODIFY = 0x2
+IN_CREATE, IN_DELETE, IN_MOVED_FROM, IN_MOVED_TO, IN_ATTRIB = 0x100, 0x200, 0x40, 0x80, 0x4
 IN_ONLYDIR, IN_IGNORED, IN_Q_OVERFLOW = 0x01000000, 0x8000, 0x4000
 _FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
 _EVENT = struct.Struct("iIII")
@@ -33,9 +34,16 @@ class Inotify:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
     def add(self, path: str) -> int:
-        """Watch a directory for children that come and go; the watch number."""
-        mask = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ONLYDIR
+        """Watch a directory for children that come and go, and for a new owner or mode; the watch number."""
+        mask = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | IN_ONLYDIR
         watch = int(self._libc.inotify_add_watch(self.fd, os.fsencode(path), mask))
+        if watch < 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
+        return watch
+
+    def add_file(self, path: str) -> int:
+        """Watch a file for changes: writes to it and, of cgroup.events, the kernel's own notice; the watch number."""
+        watch = int(self._libc.inotify_add_watch(self.fd, os.fsencode(path), IN_MODIFY))
         if watch < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
         return watch

@@ -9,15 +9,16 @@ _PRIORITY = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "war
 
 
 class _OneLine(logging.Formatter):
-    """``level=warning container=… what happened``; a line break inside a record becomes a space."""
+    """``level=warning container=… what happened``; an exception follows on the same line.
+
+    What a record holds is input (names, paths): white space becomes one space and no control character gets through,
+    so nothing forges a second line or reaches a terminal.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         level = _PRIORITY.get(record.levelno, record.levelname.lower())
-        return (
-            f"level={level} {super().format(record)}"
-            if record.exc_info
-            else (f"level={level} " + " ".join(record.getMessage().split()))
-        )
+        text = " ".join(super().format(record).split())
+        return f"level={level} " + "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def configure(level: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from .container import Watched
-from .names import short
+from .names import printable, short
 from .runtimes.base import Metadata, State
 
 
@@ -51,14 +51,18 @@ def running(watched: Watched) -> Known:
 
 def on_disk(metadata: Metadata) -> Known:
     """A container that is stopped."""
-    return Known(metadata.shown_id or metadata.id, metadata.name, metadata.runtime, metadata.owner_uid, metadata)
+    shown = metadata.shown_id or metadata.id
+    return Known(shown, printable(metadata.name) or short(shown), metadata.runtime, metadata.owner_uid, metadata)
 
 
 def merge(live: Sequence[Watched], stopped: Iterable[Metadata]) -> list[Known]:
-    """Everything known; a container that has a cgroup is not listed a second time."""
+    """Everything known; a container that has a cgroup is not listed a second time.
+
+    Only its owner's: a user's cgroup with the id of a stopped container of the system is another container.
+    """
     known = [running(watched) for watched in live]
-    seen = {(k.runtime, k.id) for k in known}
-    return known + [k for k in map(on_disk, stopped) if (k.runtime, k.id) not in seen]
+    seen = {(k.owner_uid, k.runtime, k.id) for k in known}
+    return known + [k for k in map(on_disk, stopped) if (k.owner_uid, k.runtime, k.id) not in seen]
 
 
 def resolve(wanted: str, known: Sequence[Known]) -> Known:

@@ -84,7 +84,7 @@ class Names:
     @staticmethod
     def _look_up(ref: CgroupRef, sources: Sequence[MetadataSource]) -> Metadata | Unreadable | None:
         unreadable: Unreadable | None = None
-        for source in sources:
+        for source in sorted(sources, key=lambda each: each.runtime != ref.match.runtime):
             found = source.get(ref.match.id)
             if isinstance(found, Metadata) and _plausible(found, ref):
                 return found

@@ -6,6 +6,7 @@ namespace and different between namespaces.
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import NamedTuple
 
@@ -26,7 +27,13 @@ class Traffic(NamedTuple):
 
 
 _NET_DEV_BYTES = 1 << 16
+_PAGE = 4096
+_SHORT = _PAGE - 512
+"""seq_file hands out whole lines until its page is full: less than this is the end of the file, not of the page."""
 _TRIES = 3
+_NONE_LEFT = (errno.EMFILE, errno.ENFILE)
+"""No descriptor is to be had: says nothing of the process, which must not be taken for gone."""
+_CHECK_NS = 5_000_000_000
 
 
 def _absent(reason: Absent, namespace: int | None = None) -> Traffic:
@@ -41,29 +48,37 @@ def host_network(traffic: Traffic) -> Traffic:
 class Namespaces:
     """The figures of one pass, by namespace; and which namespace is the host's."""
 
-    __slots__ = ("_figures", "_root", "host")
+    __slots__ = ("_figures", "_hosts", "_root", "host", "monotonic_ns")
 
-    def __init__(self, root: Root) -> None:
+    def __init__(self, root: Root, engines: frozenset[int] = frozenset()) -> None:
+        """``engines``: namespaces in which an engine itself runs, which count as the host's too."""
         self._root = root
+        self.monotonic_ns = root.clock().monotonic_ns
         self._figures: dict[int, Traffic] = {}
         try:
             self.host: int | None = root.identity("/proc/1/net/dev").inode
         except OSError:
             self.host = None  # hidepid, or a tree without it: no namespace is taken for the host's
+        self._hosts = engines if self.host is None else engines | {self.host}
+
+    def is_host(self, inode: int) -> bool:
+        """Whether a namespace is the host's, or one that an engine itself runs in."""
+        return inode in self._hosts
 
     def read(self, process: Process) -> Traffic:
         """The process' traffic. Raises CgroupGone when it died, OSError, ParseError (with the path)."""
         fd = process.open_net_dev()
-        path = f"{process.path}/net/dev"
+        path = process.net_dev
         try:
             inode = self._root.identity(path, fd).inode
-            if inode == self.host:
+            if inode in self._hosts:
                 return _absent(Absent.HOST_NETWORK, inode)
             figure = self._figures.get(inode)
             if figure is None:
-                data = b""
-                while chunk := os.read(fd, _NET_DEV_BYTES):
-                    data += chunk
+                data = os.read(fd, _PAGE)
+                if len(data) > _SHORT:
+                    while chunk := os.read(fd, _NET_DEV_BYTES):
+                        data += chunk
                 figure = self._figures[inode] = Traffic(*parse_traffic(data), None, inode)
             return figure
         except ParseError as error:
@@ -75,34 +90,39 @@ class Namespaces:
 class ProcessFinder:
     """Holds one live process of a cgroup, and finds another when it is gone or has moved elsewhere."""
 
-    __slots__ = ("_cgroup", "_descriptors", "_process", "_root", "seen")
+    __slots__ = ("_cgroup", "_check_ns", "_descriptors", "_hidden", "_process", "_root", "seen")
 
     def __init__(self, root: Root, cgroup: Cgroup, descriptors: Descriptors) -> None:
         self._root = root
         self._descriptors = descriptors
         self._cgroup = cgroup
         self._process: Process | None = None
+        self._check_ns = 0
+        self._hidden = False
         self.seen = False
         """Whether the cgroup ever had a process: one that had and has none any more is stopping."""
 
     def traffic(self, namespaces: Namespaces) -> Traffic:
-        """The container's traffic; absent with a reason where no process can be asked."""
+        """The container's traffic; absent with a reason where no process can be asked. Raises OSError (EMFILE)."""
         traffic = None
         for _ in range(_TRIES):
-            process = self._process or self._find()
-            if process is None:
+            if self._process is None:
+                self._find(namespaces)
+            if self._process is None:
                 break
-            traffic = self._ask(process, namespaces)
+            traffic = self._ask(self._process, namespaces)
             if traffic is not None:
                 break
             self.close()
         if self._process is not None and self._descriptors.used >= self._descriptors.limit:
             self.close()
-        return traffic or _absent(Absent.NO_PROCESS)
+        return traffic or _absent(Absent.HIDDEN if self._hidden else Absent.NO_PROCESS)
 
-    @staticmethod
-    def _ask(process: Process, namespaces: Namespaces) -> Traffic | None:
-        """None: the process is gone or has moved to another cgroup meanwhile."""
+    def _ask(self, process: Process, namespaces: Namespaces) -> Traffic | None:
+        """None: the process is gone or has moved to another cgroup meanwhile.
+
+        Whether it lives is known each time; whether it moved is checked after the first reading and then now and then.
+        """
         try:
             traffic = namespaces.read(process)
         except CgroupGone:
@@ -113,22 +133,29 @@ class ProcessFinder:
             traffic = _absent(Absent.PERMISSION)
         except OSError:
             traffic = _absent(Absent.READ_FAILED)
-        return traffic if process.stayed() else None
+        if namespaces.monotonic_ns >= self._check_ns:
+            self._check_ns = namespaces.monotonic_ns + _CHECK_NS
+            return traffic if process.stayed() else None
+        return traffic
 
-    def _find(self) -> Process | None:
-        """A process that is in the cgroup both before and after it was opened (its pid may be reused in between)."""
-        for pid in self._cgroup.procs():
+    def _find(self, namespaces: Namespaces) -> None:
+        """Hold a process that is in the cgroup before and after it was opened: its pid may be reused in between."""
+        members = self._cgroup.members()
+        for pid in members.pids:
             self.seen = True
             try:
-                process = Process(self._root, pid)
-            except (CgroupGone, OSError):
+                process = Process(self._root, pid, members.path)
+            except CgroupGone:
                 continue
-            if pid in self._cgroup.procs():
-                self._process = process
-                self._descriptors.used += DESCRIPTORS
-                return process
-            process.close()
-        return None
+            except OSError as error:
+                if error.errno in _NONE_LEFT:
+                    raise
+                continue
+            self._process = process
+            self._check_ns = 0
+            self._descriptors.used += DESCRIPTORS
+            break
+        self._hidden = bool(members.pids) and self._process is None and namespaces.host is None
 
     def close(self) -> None:
         """Release the process."""

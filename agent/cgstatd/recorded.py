@@ -10,7 +10,12 @@
                          "clocks": {"/system.slice/docker-….scope": {"monotonic_ns": 1, "time_ms": 1}}}, "t1": …}}
 
 ``files`` holds inode and owner where they matter; an owner that is not listed is root. ``clocks`` says when each
-container's own files were read, since reading a whole host takes a while.
+container's own files were read, since reading a whole host takes a while. ``left_out``, where it is there, says what
+could not be recorded. A byte of a path that is not UTF-8 is written ``\\xff``.
+
+Of a process of root that is an engine, ``/proc/<pid>/cmdline`` is there, reduced to the option that names the engine's
+data root; that is how the reader finds the state files below it. Data roots that the command line of ``cgstatd record``
+named stand there as engines with pids that no process can have (``kernel.pid_max`` is at most 4194304).
 """
 
 from __future__ import annotations
@@ -54,6 +59,19 @@ class Index(msgspec.Struct, frozen=True):
     format: int
     host: dict[str, str | int]
     readings: dict[str, Reading]
+    left_out: list[str] = []
+    """What could not be recorded, a sentence each, the path first."""
+
+
+class _Format(msgspec.Struct, frozen=True):
+    """What every format has."""
+
+    format: int
+
+
+def index_key(path: str) -> str:
+    """A path as the index spells it: always text, since cgroup names may be any bytes."""
+    return path if path.isascii() else path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 class NotRecorded(Exception):
@@ -65,14 +83,17 @@ def load_index(directory: str) -> Index | None:
     path = f"{directory}/{INDEX}"
     try:
         with open(path, "rb") as file:
-            index = msgspec.json.decode(file.read(), type=Index)
+            data = file.read()
+        version = msgspec.json.decode(data, type=_Format).format
+        if version != FORMAT:
+            raise NotRecorded(f"{path}: format {version} was written by a newer version; this one reads {FORMAT}")
+        return msgspec.json.decode(data, type=Index)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise NotRecorded(f"{path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise NotRecorded(f"{path}: {error}") from error
-    if index.format != FORMAT:
-        raise NotRecorded(f"{path}: format {index.format} was written by a newer version; this one reads {FORMAT}")
-    return index
 
 
 class RecordedRoot(Root):
@@ -87,14 +108,14 @@ class RecordedRoot(Root):
     def identity(self, path: str, fd: int | None = None) -> Identity:
         """Inode and owner as on the recorded host; the files' own inode where none was recorded. Raises OSError."""
         found = super().identity(path, fd)
-        recorded = self.reading.files.get(path)
+        recorded = self.reading.files.get(index_key(path))
         if recorded is None:
             return Identity(found.inode, 0)
         return Identity(found.inode if recorded.inode is None else recorded.inode, recorded.uid)
 
     def clock(self, path: str = "") -> Clock:
         """When the cgroup at ``path`` was read, else when the reading began."""
-        at = self.reading.clocks.get(path, self.reading)
+        at = self.reading.clocks.get(index_key(path), self.reading)
         return Clock(at.monotonic_ns, at.time_ms)
 
 

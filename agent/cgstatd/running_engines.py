@@ -1,12 +1,14 @@
 """Data roots that running engines were given on their command line: found in /proc, without asking the engine.
 
 ``dockerd --data-root /mnt/docker`` (or ``-g``, ``--graph``), and conmon's bundle path
-(``-b /mnt/containers/overlay-containers/<id>/userdata``), which names Podman's storage root. Only processes of root are
-believed: anyone may call a process of theirs dockerd.
+(``-b /mnt/containers/overlay-containers/<id>/userdata``), which names Podman's storage root. Only processes of root
+outside every container are believed: anyone may call a process of theirs dockerd, a container's root too (and Docker in
+Docker really is one, with a data root and a network of its own).
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -15,12 +17,14 @@ from collections.abc import Iterator, Sequence
 
 from cgroupfs import Root
 
+from . import runtimes
 from .runtimes.base import MetadataSource
 from .runtimes.docker import DockerSource
 from .runtimes.podman import PodmanSource
 
 log = logging.getLogger(__name__)
 _AGAIN_SECONDS = 10.0
+_NAMESPACES_SECONDS = 60.0
 _COMMAND_BYTES = 1 << 16
 _DATA_ROOT = re.compile(rb"--?(?:data-root|graph|g)")
 _BUNDLE = re.compile(rb"(/.+)/[a-z0-9]+-containers/[0-9a-f]{64}/userdata/?")
@@ -49,8 +53,19 @@ def root_of(arguments: Sequence[bytes]) -> tuple[str, str] | None:
     return "docker" if program == b"dockerd" else "podman", os.fsdecode(root)
 
 
-def running_roots(root: Root) -> Iterator[tuple[str, str]]:
-    """(engine, data root) of every engine process of root."""
+def in_container(membership: bytes) -> bool:
+    """Whether a /proc/<pid>/cgroup names a container's cgroup in any hierarchy (``0::/system.slice/docker-…``)."""
+    for line in membership.decode("utf-8", "surrogateescape").splitlines():
+        parent = ""
+        for name in line.split(":", 2)[-1].strip("/").split("/"):
+            if isinstance(runtimes.match(parent, name), runtimes.Match):
+                return True
+            parent = f"{parent}/{name}"
+    return False
+
+
+def engine_processes(root: Root) -> Iterator[tuple[str, list[bytes]]]:
+    """(/proc path, command line) of every process of root outside containers that calls itself dockerd or conmon."""
     try:
         pids = [name for name in os.listdir(root.join("/proc")) if name.isdigit()]
     except OSError:
@@ -60,11 +75,44 @@ def running_roots(root: Root) -> Iterator[tuple[str, str]]:
         try:
             if root.read(f"{path}/comm").strip() not in (b"dockerd", b"conmon") or root.identity(path).uid != 0:
                 continue
-            found = root_of(root.read(f"{path}/cmdline")[:_COMMAND_BYTES].split(b"\0"))
+            if in_container(root.read(f"{path}/cgroup")):
+                continue
+            yield path, root.read(f"{path}/cmdline")[:_COMMAND_BYTES].split(b"\0")
         except OSError:
             continue
+
+
+def running_roots(root: Root) -> Iterator[tuple[str, str]]:
+    """(engine, data root) of every engine process that was given one."""
+    for _, arguments in engine_processes(root):
+        found = root_of(arguments)
         if found is not None:
             yield found
+
+
+class EngineNamespaces:
+    """Network namespaces that dockerd itself is in: ``--network host`` means that one, wherever it was started.
+
+    Nearly always the host's; known without reading any metadata. Looked for at most once a minute.
+    """
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        self._looked = float("-inf")
+        self._found: frozenset[int] = frozenset()
+
+    def __call__(self) -> frozenset[int]:
+        """Inodes of net/dev, as :class:`cgstatd.network.Namespaces` compares them."""
+        if time.monotonic() - self._looked > _NAMESPACES_SECONDS:
+            self._looked = time.monotonic()
+            self._found = frozenset(self._inodes())
+        return self._found
+
+    def _inodes(self) -> Iterator[int]:
+        for path, arguments in engine_processes(self._root):
+            if os.path.basename(arguments[0]) == b"dockerd":
+                with contextlib.suppress(OSError):
+                    yield self._root.identity(f"{path}/net/dev").inode
 
 
 class LateSources:

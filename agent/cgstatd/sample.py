@@ -54,3 +54,7 @@ class ContainerStats(NamedTuple):
     time_ms: int
     """Wall clock at which the counters were read."""
     monotonic_ns: int
+    cpu_usage_nsec: int | None = None
+    """The counter itself, for who compares over a window of their own."""
+    network_namespace: int | None = None
+    """Containers with the same one share their network figures."""

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from cgroupfs import CgroupGone, Descriptors, Hierarchy, ParseError, Root
+from cgroupfs import Absent, CgroupGone, Descriptors, Hierarchy, ParseError, Root
 
 from . import derive
-from .container import ReadingFailed, Watched
+from .container import ReadingFailed, Shared, Watched
 from .discovery import CgroupRef, Discovery
 from .names import Names
 from .network import Namespaces, host_network
@@ -22,8 +22,11 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LISTING_SECONDS = 10.0
-_IDENTITY_NS = 2_000_000_000
-"""Names are looked up again after this time (a rename, a runtime that wrote its files late)."""
+_IDENTITY_NS = 4_000_000_000
+"""Names are looked up again after this time: a rename."""
+_NAMELESS_NS = tuple(seconds * 1_000_000_000 for seconds in (1, 1, 2, 4, 8, 30, 60, 120, 300))
+"""The same where no name was found: soon at first (a runtime that writes its files late), then rarely."""
+_UNSEEN = (Absent.PERMISSION, Absent.HIDDEN)
 _MEM_TOTAL_NS = 60_000_000_000
 
 
@@ -42,13 +45,22 @@ class Sampler:
     """The containers of one host."""
 
     def __init__(
-        self, root: Root, hierarchy: Hierarchy, discovery: Discovery, names: Names, descriptors: Descriptors
+        self,
+        root: Root,
+        hierarchy: Hierarchy,
+        discovery: Discovery,
+        names: Names,
+        descriptors: Descriptors,
+        engine_namespaces: Callable[[], frozenset[int]] = frozenset,
+        shared: Shared | None = None,
     ) -> None:
         self.root = root
         self.hierarchy = hierarchy
         self.names = names
         self._discovery = discovery
         self._descriptors = descriptors
+        self._engine_namespaces = engine_namespaces
+        self._shared = shared
         self._watched: dict[str, Watched] = {}
         self._retired: list[Watched] = []
         self._refs: dict[str, CgroupRef] | None = None
@@ -87,8 +99,11 @@ class Sampler:
                 self._retired.append(watched.pop(path))
                 known = None
             if known is None:
-                watched[path] = Watched(self.root, self.hierarchy, ref, self.names.identify(ref), self._descriptors)
-                watched[path].checked_ns = time.monotonic_ns()
+                known = Watched(
+                    self.root, self.hierarchy, ref, self.names.identify(ref), self._descriptors, self._shared
+                )
+                watched[path] = known
+                self._schedule(known, time.monotonic_ns())
         retired, self._retired = self._retired, []
         for gone in retired:
             gone.close(lambda gone=gone: self._retired.append(gone))  # type: ignore[misc]
@@ -98,29 +113,53 @@ class Sampler:
         now = time.monotonic_ns()
         changed = False
         for watched in self._watched.values():
-            if now - watched.checked_ns < _IDENTITY_NS:
+            if now < watched.due_ns:
                 continue
-            watched.checked_ns = now
             identity = self.names.identify(watched.ref)
             if identity != watched.identity:
                 watched.identity = identity
                 changed = True
+            self._schedule(watched, now)
         return changed
 
+    @staticmethod
+    def _schedule(watched: Watched, now: int) -> None:
+        if watched.identity.metadata is not None:
+            watched.lookups, wait = 0, _IDENTITY_NS
+        else:
+            wait = _NAMELESS_NS[min(watched.lookups, len(_NAMELESS_NS) - 1)]
+            watched.lookups += 1
+        watched.due_ns = now + wait
+
     def _without_doubles(self) -> list[Watched]:
-        """System containers first; a user's cgroup never takes the id of one that is there already."""
-        shown: dict[str, Watched] = {}
+        """System containers first; a user's cgroup never takes the id of one that is there already.
+
+        Of the system's, two runtimes may have a container of the same name (LXC, nspawn).
+        """
+        shown: list[Watched] = []
+        taken: set[str | tuple[str, str]] = set()
         for watched in sorted(self._watched.values(), key=lambda w: w.identity.owner_uid):
             identity = watched.identity
-            first = shown.setdefault(identity.id, watched)
-            if first is not watched:
+            if (identity.id if identity.owner_uid else (identity.runtime, identity.id)) in taken:
                 self.names.say_once(
                     identity.id,
                     f"uid={identity.owner_uid} has a cgroup of the same id, left out: {watched.ref.path[:200]!r}",
                 )
-        return list(shown.values())
+                continue
+            taken.update((identity.id, (identity.runtime, identity.id)))
+            shown.append(watched)
+        return shown
 
     # -- readings
+
+    def namespaces(self) -> Namespaces:
+        """What one pass shares: the network figures by namespace. Also brings up to date what all readers share."""
+        namespaces = Namespaces(self.root, self._engine_namespaces())
+        if self._shared is not None:
+            self._shared.changes.refresh(namespaces.monotonic_ns)
+            if self._shared.counting is not None:
+                self._shared.counting.refresh()
+        return namespaces
 
     def mem_total(self) -> int | None:
         """The host's memory in bytes; None where /proc/meminfo does not say (then unlimited has no figure)."""
@@ -167,6 +206,8 @@ class Sampler:
         identity = watched.identity
         if identity.metadata is not None and identity.metadata.network_mode == "host":
             sample = sample._replace(traffic=host_network(sample.traffic))
+        elif sample.traffic.reason in _UNSEEN:
+            self.names.say_once(identity.id, f"no network figures: {sample.traffic.reason.value}")
         watched.last = derive.stats(identity, sample, percent, self.mem_total())
         return watched.last
 
@@ -188,3 +229,7 @@ class Sampler:
         for watched in [*self._watched.values(), *self._retired]:
             watched.close()
         self._discovery.close()
+        if self._shared is not None:
+            self._shared.changes.close()
+            if self._shared.counting is not None:
+                self._shared.counting.close()

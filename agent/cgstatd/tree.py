@@ -7,7 +7,9 @@ slice (design: Trust).
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,7 +23,7 @@ log = logging.getLogger(__name__)
 
 MAX_DEPTH = 32
 MAX_DIRECTORIES = 50_000
-"""Directories followed in one hierarchy; a user who makes more in their slice is not followed further."""
+"""Directories followed in one hierarchy; half of them at most below users' directories, who can make any number."""
 _USER_SLICE = re.compile(r"user-(\d{1,10})\.slice")
 Matcher = Callable[[str, str], Match | Skip | None]
 
@@ -43,6 +45,9 @@ class Found:
 class _Node:
     """A directory that is followed: its watch number, children that are followed too, and its owner."""
 
+    inode: int
+    above_uid: int
+    """Owner of what it is in."""
     owner_uid: int
     watch: int | None
     children: set[str] = field(default_factory=set)
@@ -61,8 +66,10 @@ class Tree:
         self._nodes: dict[str, _Node] = {}
         self._watches: dict[int, str] = {}
         self._dirty: set[str] = set()
-        self._walked = False
+        self._lost = False
+        """Events were lost: nothing that is known can be relied on."""
         self._full = False
+        self._shut = False
         self.containers: dict[str, Found] = {}
         self.version = 0
         """Counts up whenever ``containers`` changes."""
@@ -75,7 +82,7 @@ class Tree:
     def event(self, watch: int, mask: int) -> None:
         """Note what inotify says of one of this tree's watches (or of none: an overflow)."""
         if mask & IN_Q_OVERFLOW:
-            self._walked = False
+            self._lost = True
         path = self._watches.get(watch)
         if path is None:
             return
@@ -90,38 +97,43 @@ class Tree:
             self._dirty.add(path)
 
     def refresh(self) -> None:
-        """Bring ``containers`` up to date. Raises OSError where the hierarchy's root cannot be read."""
-        if self._inotify is None or not self._walked:
-            self._dirty.clear()
-            self._walked = True
-            if "" not in self._nodes:
-                self._follow("", 0)
-            dirty = set(self._nodes)
-        else:
-            dirty, self._dirty = self._dirty, set()
-        for path in sorted(dirty):  # parents first: their rescan drops what is gone below
-            if path in self._nodes:
-                self._scan(path)
-            elif path == "":
-                self._follow("", 0)
-                self._scan("")
+        """Bring ``containers`` up to date. Raises OSError where the hierarchy cannot be read: the next walks anew."""
+        try:
+            for path in sorted(self._due()):  # parents first: their rescan drops what is gone below
+                if path in self._nodes:
+                    self._scan(path)
+        except OSError:
+            self._forget()
+            raise
+
+    def _due(self) -> set[str]:
+        """The directories to be scanned now."""
+        root = self._nodes.get("")
+        dirty, self._dirty = self._dirty, set()
+        if root is None or root.stale or self._lost:
+            self._forget()
+            if not self._follow("", 0, 0):
+                raise FileNotFoundError(errno.ENOENT, "the cgroup file system is gone", self._real(""))
+            return {""}
+        return dirty if self._inotify is not None else set(self._nodes)
 
     def _real(self, path: str) -> str:
         return self._root.join(self._mount.point) + path
 
-    def _owner(self, path: str, above: int) -> int:
+    def _owner(self, path: str, above: int, fd: int | None = None) -> int:
         name = path.rpartition("/")[2]
         slice_of = _USER_SLICE.fullmatch(name)
         if above or slice_of:
             return above or int(slice_of[1] if slice_of else 0)
         try:
-            return self._root.identity(self._mount.point + path).uid
+            return self._root.identity(self._mount.point + path, fd).uid
         except OSError:
             return 0
 
-    def _follow(self, path: str, above: int) -> bool:
+    def _follow(self, path: str, inode: int, above: int) -> bool:
         """Add a directory; watched before it is first scanned, so that nothing made in between is missed."""
-        if len(self._nodes) >= MAX_DIRECTORIES or path.count("/") > MAX_DEPTH:
+        room = MAX_DIRECTORIES // 2 if above else MAX_DIRECTORIES
+        if len(self._nodes) >= room or path.count("/") > MAX_DEPTH:
             if not self._full:
                 self._full = True
                 log.warning(
@@ -135,25 +147,54 @@ class Tree:
                 self._watches[watch] = path
             except FileNotFoundError:
                 return False
+            except PermissionError:  # its owner may shut it, at the cost of their own containers only
+                self._say_shut(path)
+                return False
             except OSError as error:
                 log.warning(
                     "inotify: %s: every listing walks the cgroups instead (see fs.inotify.max_user_watches)",
                     error.strerror,
                 )
                 self._inotify = None
-        self._nodes[path] = _Node(self._owner(path, above), watch)
+        self._nodes[path] = _Node(inode, above, self._owner(path, above), watch)
         return True
+
+    def _say_shut(self, path: str) -> None:
+        if path == "":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), self._real(path))
+        if not self._shut:
+            self._shut = True
+            log.warning("%r cannot be looked into: permission denied", self._real(path)[:200])
+
+    def _list(self, path: str, node: _Node) -> dict[str, int]:
+        """Name and inode of its subdirectories; nothing where it is gone or shut. Raises OSError."""
+        try:
+            with Directory(self._real(path)) as directory:
+                listing = dict(directory.children())
+                owner = self._owner(path, node.above_uid, directory.fd)
+        except CgroupGone:
+            if path == "":
+                raise FileNotFoundError(errno.ENOENT, "the cgroup file system is gone", self._real(path)) from None
+            return {}
+        except PermissionError:
+            self._say_shut(path)
+            return {}
+        if owner != node.owner_uid:  # a delegated unit's cgroup is made first and given to its user then
+            node.owner_uid = owner
+            for name in node.children:
+                self._drop(f"{path}/{name}")
+            node.children = set()
+        return listing
 
     def _scan(self, path: str) -> None:
         """Compare one directory with what is known of it; new subdirectories are scanned too."""
         node = self._nodes[path]
-        try:
-            with Directory(self._real(path)) as directory:
-                listing = dict(directory.children())
-        except CgroupGone:
-            listing = {}
-            if path == "":
-                raise FileNotFoundError(2, "the cgroup file system is gone", self._real(path)) from None
+        listing = self._list(path, node)
+        for name in node.children:
+            # What is gone goes first: a directory that was renamed (v1 can) keeps its watch number.
+            known = self._nodes.get(f"{path}/{name}")
+            if name not in listing or (known is not None and (known.stale or known.inode != listing[name])):
+                self._drop(f"{path}/{name}")
         seen = set()
         for name, inode in listing.items():
             child = f"{path}/{name}"
@@ -162,17 +203,11 @@ class Tree:
                 seen.add(name)
                 self._found(child, kind, inode, node)
             elif kind is not SKIP:
-                known = self._nodes.get(child)
-                if known is not None and known.stale:
-                    self._drop(child)
-                    known = None
-                if known is not None:
+                if child in self._nodes:
                     seen.add(name)
-                elif self._follow(child, node.owner_uid):
+                elif self._follow(child, inode, node.owner_uid):
                     seen.add(name)
                     self._scan(child)
-        for name in node.children - seen:
-            self._drop(f"{path}/{name}")
         node.children = seen
 
     def _found(self, path: str, match: Match, inode: int, parent: _Node) -> None:
@@ -193,3 +228,15 @@ class Tree:
             self._inotify.remove(node.watch)
         for name in node.children:
             self._drop(f"{path}/{name}")
+
+    def _forget(self) -> None:
+        """Know nothing any more."""
+        if self._inotify is not None:
+            for watch in self._watches:
+                self._inotify.remove(watch)
+        self.version += bool(self.containers)
+        self.containers = {}
+        self._nodes.clear()
+        self._watches.clear()
+        self._dirty.clear()
+        self._lost = False

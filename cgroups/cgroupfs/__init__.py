@@ -9,20 +9,23 @@
 
 A value is a number, :data:`MAX` (a limit set to none) or ``None``: the kernel does not say, and the record's
 ``missing`` says why. Every method may raise :class:`CgroupGone`; :func:`detect` raises :class:`NoCgroups`. Nothing
-else is raised for what a kernel file holds.
+else is raised for what a kernel file holds; a directory that may not be opened at all raises OSError.
 
 For repeated reading, :meth:`Cgroup.counters` gives a :class:`CounterReader` that keeps its files open.
 """
 
 from .absent import MAX, Absent, Limit, Max, Missing
-from .cgroup import Cgroup
+from .cgroup import Cgroup, Members, io_counting
 from .controllers.counters import CounterReader, Counters, Descriptors
 from .controllers.cpu import Cpu
-from .controllers.io import DeviceIo, Io
+from .controllers.export import Exported
+from .controllers.io import Counting, DeviceIo, Io
+from .controllers.limits import Limits
 from .controllers.memory import Memory, MemoryEvents, MemoryStat
 from .controllers.pids import Pids
 from .controllers.psi import Pressure
-from .errors import CgroupError, CgroupGone, NoCgroups, ParseError, ReadError
+from .controllers.vitals import Vitals, VitalsReader
+from .errors import CgroupError, CgroupGone, NoCgroups, ParseError
 from .formats import Stall
 from .hierarchy import Hierarchy, Mount, Version, detect
 from .pseudofs import Clock, Directory, Identity, KeptFile, Root
@@ -36,16 +39,20 @@ __all__ = [
     "Clock",
     "CounterReader",
     "Counters",
+    "Counting",
     "Cpu",
     "Descriptors",
     "DeviceIo",
     "Directory",
+    "Exported",
     "Hierarchy",
     "Identity",
     "Io",
     "KeptFile",
     "Limit",
+    "Limits",
     "Max",
+    "Members",
     "Memory",
     "MemoryEvents",
     "MemoryStat",
@@ -55,9 +62,11 @@ __all__ = [
     "ParseError",
     "Pids",
     "Pressure",
-    "ReadError",
     "Root",
     "Stall",
     "Version",
+    "Vitals",
+    "VitalsReader",
     "detect",
+    "io_counting",
 ]

@@ -21,6 +21,7 @@ class Absent(enum.Enum):
     MALFORMED = "the file does not have the documented format"
     NOT_COUNTED = "the kernel counts nothing here"
     NO_PROCESS = "no process is visible in the cgroup"
+    HIDDEN = "/proc hides the container's processes (hidepid); the agent needs CAP_SYS_PTRACE to see them"
     HOST_NETWORK = "the container uses the host's network"
 
 

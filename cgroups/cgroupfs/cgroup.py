@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from typing import NamedTuple
 
 from .absent import Absent
-from .controllers import cpu, io, memory, pids, psi
+from .controllers import cpu, export, io, limits, memory, pids, psi
 from .controllers.counters import CounterReader, Descriptors, Source
+from .controllers.io import Counting
+from .controllers.sources import SOURCES
+from .controllers.vitals import VitalsReader
 from .errors import CgroupGone
 from .formats import parse_pids
 from .hierarchy import Hierarchy, Mount, Version
@@ -98,9 +102,9 @@ class Cgroup:
     def pressure(self) -> psi.Pressure:
         """PSI of the unified tree; a record of reasons where there is none. Raises CgroupGone."""
         unified = next((m for m in self._hierarchy.trees if m.version is Version.V2), None)
-        if unified is None:
-            return psi.read(None)
         try:
+            if unified is None:
+                raise CgroupGone(self.path)
             with Directory(self.directory_path(unified), self._inodes.get(unified.point)) as directory:
                 return psi.read(directory)
         except CgroupGone:
@@ -108,10 +112,9 @@ class Cgroup:
                 return psi.read(None)
             raise
 
-    def counters(self, descriptors: Descriptors, payload: str = "") -> CounterReader:
-        """A reader that keeps the files open; ``payload``: the child cgroup that is frozen instead of this one (crun).
-
-        Raises CgroupGone.
+    def counters(self, descriptors: Descriptors, payload: str = "", counting: Counting | None = None) -> CounterReader:
+        """A reader that keeps the files open; ``payload``: the child cgroup that is frozen instead of this one (crun);
+        ``counting``: see :func:`io_counting`. Raises CgroupGone.
         """
         with ExitStack() as stack:
             acct, mem, block, freezer = self._directories(stack, "cpuacct", "memory", "io", "freezer")
@@ -121,18 +124,84 @@ class Cgroup:
                     freezer = (inner, freezer[1])
                 except CgroupGone:
                     pass  # runc makes no child: the scope itself is frozen
-            return CounterReader(acct, mem, block, freezer, descriptors)
+            return CounterReader(acct, mem, block, freezer, descriptors, counting)
+
+    def source(self, field: str) -> str:
+        """The real path of the file behind a record's field (``cpu.usage_usec``, ``memory.stat.anon``, ``pids.max``,
+        ``pressure.memory``)."""
+        controller, _, rest = field.partition(".")
+        if controller == "pressure":
+            unified = next((m for m in self._hierarchy.trees if m.version is Version.V2), None)
+            return f"{self.directory_path(unified)}/{rest}.pressure" if unified else f"{rest}.pressure"
+        mount = self._hierarchy.mount("cpuacct" if controller == "cpu" else controller)
+        own, name = SOURCES[mount.version if mount else Version.V2].get(field, (controller, field))
+        tree = self._hierarchy.mount(own)
+        return f"{self.directory_path(tree)}/{name}" if tree else name
+
+    def limits(self) -> limits.Limits:
+        """Its own limits alone, cheaper than the records that hold them too. Raises CgroupGone."""
+        with ExitStack() as stack:
+            return limits.read(*self._directories(stack, "cpu", "memory", "pids"))
+
+    def export(self) -> export.Exported:
+        """What metrics are made of, at half the price of the records; without reasons. Raises CgroupGone."""
+        with ExitStack() as stack:
+            cpus, acct, mem, block, tasks = found = self._directories(stack, "cpu", "cpuacct", "memory", "io", "pids")
+            unified = next((m for m in self._hierarchy.trees if m.version is Version.V2), None)
+            shared = next((source for source in found if source and source[1] is Version.V2), None)
+            if shared is None and unified is not None:
+                with suppress(CgroupGone):
+                    shared = stack.enter_context(Directory(self.directory_path(unified))), Version.V2
+            return export.read(cpus, acct, mem, block, tasks, shared)
+
+    def vitals(self, descriptors: Descriptors) -> VitalsReader:
+        """A reader of what a watcher compares (tasks, OOM kills, peak) that keeps its files open. Raises CgroupGone."""
+        with ExitStack() as stack:
+            mem, tasks = self._directories(stack, "memory", "pids")
+            return VitalsReader(mem, tasks, descriptors)
 
     def procs(self, limit: int = 64) -> list[int]:
         """Up to ``limit`` pids of the cgroup; of its descendants where it has none itself or is threaded.
 
         Sources: cgroup.procs of each tree in turn (on v1 a starting or dying container is missing from some).
         """
+        return self.members(limit).pids
+
+    def count_processes(self) -> int | None:
+        """How many processes it and its descendants have; None where no tree lists them. Raises OSError."""
         for mount in self._hierarchy.trees:
-            found = _procs_below(self.directory_path(mount), limit, 0)
-            if found:
+            try:
+                return _count_below(self.directory_path(mount), 0)
+            except CgroupGone:
+                continue
+        return None
+
+    def members(self, limit: int = 64) -> Members:
+        """As :meth:`procs`, and the cgroup.procs file that lists them (real path; empty where there is none)."""
+        for mount in self._hierarchy.trees:
+            found = _members_below(self.directory_path(mount), limit, 0)
+            if found.pids:
                 return found
-        return []
+        return Members("", [])
+
+
+def io_counting(root: Root, hierarchy: Hierarchy) -> Counting | None:
+    """Tells whether block I/O is counted at all, to be refreshed once per pass; None where it always is (v2)."""
+    mount = hierarchy.mount("io")
+    if mount is None or mount.version is not Version.V1:
+        return None
+    try:
+        with Directory(root.join(mount.point)) as directory:
+            return Counting(directory)
+    except (CgroupGone, OSError):
+        return None
+
+
+class Members(NamedTuple):
+    """Processes of a cgroup, and the file that lists them."""
+
+    path: str
+    pids: list[int]
 
 
 _DEPTH = 8
@@ -142,19 +211,30 @@ def _version(source: Source) -> Version | None:
     return source[1] if source else None
 
 
-def _procs_below(path: str, limit: int, depth: int) -> list[int]:
-    """Depth-first, so that the first descendant that has a process is enough."""
+def _members_below(path: str, limit: int, depth: int) -> Members:
+    """Depth-first, so that the first descendant that has a process is enough.
+
+    Raises OSError where it could not look (no descriptor left), which is not the same as nobody being there.
+    """
+    nobody = Members("", [])
     try:
         with Directory(path) as directory:
             data = directory.read("cgroup.procs")
-            found = [] if isinstance(data, Absent) else parse_pids(data)[:limit]
-            if found or depth >= _DEPTH:
-                return found
+            pids = [] if isinstance(data, Absent) else parse_pids(data)[:limit]
+            if pids or depth >= _DEPTH:
+                return Members(f"{path}/cgroup.procs", pids)
             names = [name for name, _ in directory.children()][:limit]
-    except (CgroupGone, OSError):
-        return []
+    except (CgroupGone, PermissionError):
+        return nobody
+    return next((found for name in names if (found := _members_below(f"{path}/{name}", limit, depth + 1)).pids), nobody)
+
+
+def _count_below(path: str, depth: int) -> int:
+    with Directory(path) as directory:
+        data = directory.read("cgroup.procs")
+        count = 0 if isinstance(data, Absent) else len(parse_pids(data))
+        names = [name for name, _ in directory.children()] if depth < _DEPTH else []
     for name in names:
-        found = _procs_below(f"{path}/{name}", limit, depth + 1)
-        if found:
-            return found
-    return []
+        with suppress(CgroupGone):
+            count += _count_below(f"{path}/{name}", depth + 1)
+    return count

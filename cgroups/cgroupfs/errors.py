@@ -28,15 +28,6 @@ class ParseError(CgroupError):
         return f"{place}: {self.what}" if place else self.what
 
 
-class ReadError(CgroupError):
-    """A kernel file is there but could not be read (errno of the failed call in ``errno``)."""
-
-    def __init__(self, path: str, errno: int, what: str) -> None:
-        super().__init__(f"{path}: {what}")
-        self.path = path
-        self.errno = errno
-
-
 class CgroupGone(CgroupError):
     """The cgroup (or process) was removed, or replaced by another at the same path."""
 

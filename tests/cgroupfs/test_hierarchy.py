@@ -186,7 +186,7 @@ def test_no_proc_at_all_is_no_cgroups(tmp_path: Path) -> None:
         detect(Root(str(tmp_path)))
 
 
-def test_an_unreadable_mountinfo_says_that_permission_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_mountinfo_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(self: Root, path: str) -> bytes:
         raise PermissionError(13, "Permission denied", path)
 

@@ -47,6 +47,12 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str = ""
 
 
+class Health(msgspec.Struct, frozen=True):
+    """GET /healthz, where all is well."""
+
+    status: str
+
+
 def _figures(stats: ContainerStats) -> dict[str, int | float]:
     usage = memory_usage(stats.memory_raw_bytes, stats.memory_cache_bytes)
     return {
@@ -87,5 +93,5 @@ def encode_streamed(stats: ContainerStats) -> bytes:
 
 
 def encode_failure(error: str, message: str = "") -> bytes:
-    """JSON of an error."""
-    return _encode(Failure(error, message))
+    """JSON of an error. It may name a path, which need not be valid Unicode."""
+    return _encode(Failure(error.encode("utf-8", "backslashreplace").decode(), message))

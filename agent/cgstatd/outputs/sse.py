@@ -9,6 +9,8 @@ KEEPALIVE = b": keepalive\n\n"
 DONE = b"event: done\ndata: {}\n\n"
 
 
-def event(name: bytes, data: bytes) -> bytes:
+def event(name: bytes, data: bytes, event_id: bytes = b"") -> bytes:
     """One event; ``data`` is JSON and so has no line break of its own."""
+    if event_id:
+        return b"event: %b\nid: %b\ndata: %b\n\n" % (name, event_id, data)
     return b"event: " + name + b"\ndata: " + data + b"\n\n"

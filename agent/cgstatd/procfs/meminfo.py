@@ -30,3 +30,15 @@ def mem_total_bytes(root: Root) -> int:
         return parse_mem_total(root.read(PATH))
     except ParseError as error:
         raise ParseError(error.what, root.join(PATH)) from None
+
+
+def parse_meminfo(data: bytes) -> dict[str, int]:
+    """Everything in it, in bytes. Raises ParseError."""
+    found = {}
+    for line in data.splitlines():
+        match line.split():
+            case [key, value, b"kB"] if value.isdigit():
+                found[key.decode("ascii", "replace").rstrip(":")] = int(value) * 1024
+    if "MemTotal" not in found:
+        raise ParseError("no line 'MemTotal: <number> kB'")
+    return found

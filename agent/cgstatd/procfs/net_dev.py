@@ -38,7 +38,7 @@ def _lines(data: bytes) -> list[tuple[bytes, list[bytes]]]:
     for line in body.splitlines()[1:]:
         name, _, numbers = line.rpartition(b":")
         fields = numbers.split()
-        if name and len(fields) >= 16 and all(field.isdigit() for field in fields):
+        if name and len(fields) >= 16 and b"".join(fields).isdigit():
             found.append((name.strip(), fields))
     return found
 

@@ -74,6 +74,14 @@ class Metadata:
     """A pod's own container that only holds its namespaces (Podman's infra, Kubernetes' sandbox)."""
     owner_uid: int = 0
     """Whose runtime it is: 0, or the user of a rootless one."""
+    started_seconds: float | None = None
+    """Unix time of the last start."""
+    restarts: int | None = None
+    """How often the runtime restarted it by itself."""
+    exit_code: int | None = None
+    """Of the last end; None while it runs, or where the runtime does not say."""
+    oom_killed: bool | None = None
+    """Whether the runtime saw the kernel kill it for want of memory, the last time it ended."""
     shown_id: str = ""
     """Set where the runtime itself shows another id than the cgroup's."""
 

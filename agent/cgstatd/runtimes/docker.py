@@ -46,6 +46,8 @@ class _State(msgspec.Struct, rename="pascal", frozen=True):
     paused: bool = False
     restarting: bool = False
     started_at: datetime | None = None
+    exit_code: int | None = None
+    oom_killed: bool | None = msgspec.field(name="OOMKilled", default=None)
 
 
 class _Config(msgspec.Struct, rename="pascal", frozen=True):
@@ -57,6 +59,7 @@ class _Container(msgspec.Struct, rename="pascal", frozen=True):
     name: str
     created: datetime | None = None
     image: str | None = None
+    restart_count: int | None = None
     state: _State = _State()
     config: _Config = _Config()
 
@@ -115,6 +118,7 @@ class DockerSource:
             return container
         host = self._files.read(f"{folder}/hostconfig.json", _parse_hostconfig)
         host = host if isinstance(host, _HostConfig) else _HostConfig()
+        state = _state_of(container.state)
         return Metadata(
             runtime=RUNTIME,
             id=container_id,
@@ -123,7 +127,11 @@ class DockerSource:
             image_id=container.image,
             labels=container.config.labels or {},
             created_seconds=unix_time(container.created),
-            state=_state_of(container.state),
+            state=state,
+            started_seconds=unix_time(container.state.started_at),
+            restarts=container.restart_count,
+            exit_code=container.state.exit_code if state in (State.EXITED, State.RESTARTING) else None,
+            oom_killed=container.state.oom_killed,
             network_mode=host.network_mode or None,
             memory_limit_bytes=host.memory if host.memory and host.memory > 0 else None,
             owner_uid=self.owner_uid,

@@ -1,6 +1,8 @@
 """The runtimes of one user, found below the home that ``/etc/passwd`` below the root (the host's) names::
 
-rooty:x:1000:1000::/home/rooty:/bin/bash
+    ann:x:1000:1000::/home/ann:/bin/bash
+
+A home that only a directory service knows is not found: there is no asking it from files.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ import msgspec
 
 from cgroupfs.pseudofs import Root
 
+from ..recorded import RecordedRoot
 from .base import Unreadable
 from .beneath import open_directory
 
@@ -180,7 +181,8 @@ class StateFiles:
         uid = self.root.identity(real, fd).uid
         if uid != self.owner_uid:
             raise Refused(f"owned by uid {uid}, not by {self.owner_uid}")
-        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        # The modes of a recorded tree are those of whoever copied it (git under umask 002: writable by the group).
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not isinstance(self.root, RecordedRoot):
             raise Refused("writable by its group or by others")
 
 

@@ -7,12 +7,15 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from .. import __version__
 from ..feed import Feed
 from ..outputs.answers import encode_failure
 from . import containers, stream
 from .context import CONTEXT, Context
+from .extensions import add_extensions
+from .guard import Guard
 
 log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -51,14 +54,23 @@ async def _server_header(_request: web.Request, response: web.StreamResponse) ->
     response.headers["X-Content-Type-Options"] = "nosniff"
 
 
-def make_app(feed: Feed, env_id: int) -> web.Application:
+def _not_a_clients_mistake(record: logging.LogRecord) -> bool:
+    """aiohttp logs a request that is no HTTP with its traceback: anyone who can connect could fill the journal."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+def make_app(feed: Feed, env_id: int, guard: Guard | None = None) -> web.Application:
     """The application that answers for one environment from one feed."""
-    app = web.Application(middlewares=[errors_as_json])
+    logging.getLogger("aiohttp.server").addFilter(_not_a_clients_mistake)
+    guard = guard or Guard()
+    app = web.Application(middlewares=[errors_as_json, guard.middleware])
+    guard.install(app)
     app[CONTEXT] = Context(feed, env_id)
     app.router.add_get("/healthz", containers.healthz)
     app.router.add_get("/api/containers/stats", containers.all_containers)
     app.router.add_get("/api/containers/stats/stream", stream.stream)
     app.router.add_get("/api/containers/{id:[^/]*}/stats", containers.one_container)
+    add_extensions(app, env_id)
     app.on_response_prepare.append(_server_header)
 
     async def stopping(_app: web.Application) -> None:

@@ -28,6 +28,6 @@ def valid_container_id(text: str) -> bool:
 
 
 def knows_environment(request: web.Request, context: Context) -> bool:
-    """Whether ``env`` is this agent's environment; a request without one means it."""
+    """Whether ``env`` is this agent's environment; a request without one (or with an empty one) means it."""
     env = request.query.get("env")
-    return env is None or env == str(context.env_id)
+    return not env or env == str(context.env_id)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from ..absent import Absent, Limit, Missing
@@ -26,8 +27,8 @@ from ..errors import CgroupGone, ParseError
 from ..formats import find_key, parse_device_operations, parse_limit, parse_nested_keyed, parse_value
 from ..hierarchy import Version
 from ..pseudofs import Directory, KeptFile, absence, read_rest
-from .freezer import parse_frozen, state_file
-from .io import V1_BYTES
+from .freezer import FREEZING, parse_frozen, state_file
+from .io import V1_BYTES, Counting
 from .memory import limit_v1
 
 T = TypeVar("T")
@@ -68,6 +69,14 @@ class Descriptors:
         self.used -= 1
 
 
+class _Refused(Exception):
+    """A file that could be opened once cannot be opened now (no descriptors left, permission withdrawn)."""
+
+    def __init__(self, reason: Absent) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class _ReopenedFile:
     """Stands in for a KeptFile where no descriptor may be kept: opened for each reading, in the same directory only."""
 
@@ -80,8 +89,10 @@ class _ReopenedFile:
     def read(self) -> bytes:
         with Directory(self.directory, self.inode) as directory:
             fd = directory.open(self.name)
-            if isinstance(fd, Absent):
+            if fd is Absent.FILE_ABSENT:  # the controller was switched off: a kept descriptor says ENODEV
                 raise CgroupGone(self.path)
+            if isinstance(fd, Absent):
+                raise _Refused(fd)
             try:
                 return read_rest(fd, b"")
             finally:
@@ -168,11 +179,38 @@ Source = tuple[Directory, Version] | None
 class CounterReader:
     """The counters of one cgroup. Opens its files from the directories given; owns only the files' descriptors."""
 
-    __slots__ = ("_cache", "_cpu", "_descriptors", "_frozen", "_frozen_version", "_io", "_limit", "_memory", "missing")
+    __slots__ = (
+        "_cache",
+        "_counting",
+        "_cpu",
+        "_descriptors",
+        "_frozen",
+        "_frozen_seen",
+        "_frozen_stale",
+        "_io",
+        "_io_files",
+        "_io_seen",
+        "_limit",
+        "_limit_seen",
+        "_limit_stale",
+        "_memory",
+        "_whole",
+        "followed",
+        "missing",
+    )
 
-    def __init__(self, cpuacct: Source, memory: Source, io: Source, freezer: Source, descriptors: Descriptors) -> None:
+    def __init__(
+        self,
+        cpuacct: Source,
+        memory: Source,
+        io: Source,
+        freezer: Source,
+        descriptors: Descriptors,
+        counting: Counting | None = None,
+    ) -> None:
         """Raises CgroupGone when a directory vanished meanwhile; nothing stays open then."""
         self._descriptors = descriptors
+        self._counting = counting
         self.missing: dict[str, Missing] = {}
         self._io: list[tuple[_File, Callable[[bytes], tuple[int, int]]]] = []
         opened: list[_File] = []
@@ -186,11 +224,21 @@ class CounterReader:
                 file = self._open(io, name)
                 opened.append(file)
                 self._io.append((file, parse))
-            self._frozen_version = freezer[1] if freezer else Version.V2
-            self._frozen = self._open(freezer, state_file(self._frozen_version))
+            version = freezer[1] if freezer else Version.V2
+            self._frozen = self._open(freezer, state_file(version)), partial(parse_frozen, version)
+            opened.append(self._frozen[0])
         except BaseException:
             self._release(opened)
             raise
+        self._io_files = [(file, parse) for file, parse in self._io if not isinstance(file, _Absent)]
+        refused = any(isinstance(file, _Absent) and file.reason in FAILED for file in opened)
+        self._whole = not refused and bool(self._io_files) and not any(isinstance(f, _Absent) for f in self._single())
+        self.followed = False
+        """Set by whoever watches :meth:`rarely_changing` and calls :meth:`changed`: read only when they changed."""
+        self._limit_stale = self._frozen_stale = True
+        self._limit_seen: tuple[bytes, Limit] = (b"", None)
+        self._frozen_seen = False
+        self._io_seen = [(b"\0", (0, 0))] * len(self._io_files)
 
     def _plan(self, source: Source, what: str, opened: list[_File]) -> tuple[_File, Callable[[bytes], int]]:
         name, parse = getattr(_PLANS[source[1] if source else Version.V2], what)
@@ -218,8 +266,11 @@ class CounterReader:
 
     def close(self) -> None:
         """Release every descriptor; safe to call twice."""
-        planned = [self._cpu[0], self._memory[0], self._cache[0], self._limit[0], self._frozen]
-        self._release([*planned, *(file for file, _ in self._io)])
+        self._release([*self._single(), *(file for file, _ in self._io)])
+
+    def _single(self) -> list[_File]:
+        """The files that hold one counter each."""
+        return [self._cpu[0], self._memory[0], self._cache[0], self._limit[0], self._frozen[0]]
 
     def _value(self, field: str, file: _File, parse: Callable[[bytes], T]) -> T | None:
         if isinstance(file, _Absent):
@@ -231,6 +282,8 @@ class CounterReader:
             return parse(file.read())
         except ParseError:
             reason = Absent.MALFORMED
+        except _Refused as refused:
+            reason = refused.reason
         except OSError as error:
             reason = absence(error, file.path)
         self.missing[field] = Missing(field, reason, file.path)
@@ -245,13 +298,76 @@ class CounterReader:
         """All counters. Raises CgroupGone when the cgroup was removed."""
         if self.missing:
             self.missing.clear()
+        if self._whole:
+            try:
+                return self._read_whole()
+            except (ParseError, OSError, _Refused):
+                pass  # read again, to tell which file it is and what the others say
+        return self._read_each()
+
+    def _read_whole(self) -> Counters:
+        """All counters of a cgroup that has every file; anything unexpected is raised.
+
+        What rarely changes is parsed only when its bytes do.
+        """
+        (cpu, parse_cpu), (memory, parse_memory), (cache, parse_cache) = self._cpu, self._memory, self._cache
+        if self._limit_stale:
+            self._read_limit()
+        if self._frozen_stale:
+            self._read_frozen()
+        return Counters(
+            parse_cpu(cpu.read()),  # type: ignore[union-attr]  # no _Absent where _whole
+            parse_memory(memory.read()),  # type: ignore[union-attr]
+            parse_cache(cache.read()),  # type: ignore[union-attr]
+            self._limit_seen[1],
+            *self._io_whole(),
+            self._frozen_seen,
+        )
+
+    def _read_limit(self) -> None:
+        file, parse = self._limit
+        data = file.read()  # type: ignore[union-attr]
+        if data != self._limit_seen[0]:
+            self._limit_seen = data, parse(data)
+        self._limit_stale = not self.followed
+
+    def _read_frozen(self) -> None:
+        file, parse = self._frozen
+        data = file.read()  # type: ignore[union-attr]
+        self._frozen_seen = parse(data)
+        self._frozen_stale = not self.followed or data == FREEZING
+
+    def rarely_changing(self) -> list[str]:
+        """The files (real paths) whose changes inotify tells: limit and freezer state. Empty where one is missing."""
+        return [file.path for file in (self._limit[0], self._frozen[0])] if self._whole else []
+
+    def changed(self) -> None:
+        """One of :meth:`rarely_changing` may have changed."""
+        self._limit_stale = self._frozen_stale = True
+
+    def _io_whole(self) -> tuple[int, int]:
+        """As :meth:`_io_bytes`, of files that are all there."""
+        pair = (0, 0)
+        if self._counting is not None and not self._counting.anything:
+            return pair
+        for number, (file, parse) in enumerate(self._io_files):
+            data = file.read()
+            seen = self._io_seen[number]
+            if data != seen[0]:
+                seen = self._io_seen[number] = data, parse(data)
+            pair = seen[1]
+            if pair != (0, 0):
+                break
+        return pair
+
+    def _read_each(self) -> Counters:
         value = self._value
         usage = value("cpu_usage_nsec", *self._cpu)
         memory = value("memory_bytes", *self._memory)
         cache = value("inactive_file_bytes", *self._cache)
         limit = value("memory_max_bytes", *self._limit)
         read, written = self._io_bytes()
-        frozen = value("frozen", self._frozen, lambda data: parse_frozen(self._frozen_version, data))
+        frozen = value("frozen", *self._frozen)
         return Counters(usage, memory, cache, limit, read, written, frozen)
 
     def _io_bytes(self) -> tuple[int | None, int | None]:

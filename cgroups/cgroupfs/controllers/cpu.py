@@ -10,7 +10,7 @@ v2 ``cpu.stat`` (cgroup-v2.rst; nr_* and throttled_usec only with the cpu contro
     throttled_usec 0
 
 and ``cpu.max`` (``max 100000``), ``cpuset.cpus.effective`` (``0-1``). v1: ``cpuacct.usage`` (nanoseconds),
-``cpuacct.usage_user``/``usage_sys`` (nanoseconds, since 4.10; before, ``cpuacct.stat`` in USER_HZ ticks), ``cpu.stat``
+``cpuacct.usage_user``/``usage_sys`` (nanoseconds, since 4.10), ``cpu.stat``
 with throttled_time in nanoseconds, ``cpu.cfs_quota_us`` (-1: none) and ``cpu.cfs_period_us``, ``cpuset.cpus``,
 ``cpuset.effective_cpus``.
 """
@@ -44,7 +44,7 @@ class Cpu:
     missing: tuple[Missing, ...]
 
 
-def _quota_v1(data: bytes) -> int | Max:
+def quota_v1(data: bytes) -> int | Max:
     value = parse_signed(data)
     return MAX if value < 0 else value
 
@@ -63,7 +63,7 @@ def read_v1(cpu: Directory | None, cpuacct: Directory | None, cpuset: Directory 
         nr_periods=own.key("nr_periods", "cpu.stat", b"nr_periods"),
         nr_throttled=own.key("nr_throttled", "cpu.stat", b"nr_throttled"),
         throttled_usec=_usec(own.key("throttled_usec", "cpu.stat", b"throttled_time")),
-        quota_usec=own.value("quota_usec", "cpu.cfs_quota_us", _quota_v1),
+        quota_usec=own.value("quota_usec", "cpu.cfs_quota_us", quota_v1),
         period_usec=own.value("period_usec", "cpu.cfs_period_us", parse_value),
         cpus=cpus.value("cpus", "cpuset.cpus", parse_cpu_list),
         effective_cpus=cpus.value("effective_cpus", "cpuset.effective_cpus", parse_cpu_list),

@@ -7,6 +7,9 @@ from ..errors import ParseError
 from ..formats import find_key
 from ..hierarchy import Version
 
+FREEZING = b"FREEZING\n"
+"""On its way to FROZEN, which nobody will tell."""
+
 
 def state_file(version: Version) -> str:
     """The file that tells."""

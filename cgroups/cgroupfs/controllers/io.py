@@ -20,8 +20,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..absent import Absent, Missing
+from ..errors import CgroupError
 from ..formats import DeviceLine, parse_device_operations, parse_nested_keyed
-from ..pseudofs import Directory
+from ..pseudofs import Directory, KeptFile
 from .reading import Reading
 
 
@@ -56,7 +57,7 @@ V1_BYTES = (
 )
 """In the order in which they are believed: the first with a counter above zero. CFQ (gone with 5.0) and throttle are
 what Docker shows; where it shows 0, bfq or the subtree's throttle counters know better."""
-_V1_OPERATIONS = {name: name.replace("io_service_bytes", "io_serviced") for name in V1_BYTES}
+V1_OPERATIONS = {name: name.replace("io_service_bytes", "io_serviced") for name in V1_BYTES}
 _V1_FIELDS = {b"Read": ("rbytes", "rios"), b"Write": ("wbytes", "wios"), b"Discard": ("dbytes", "dios")}
 
 
@@ -100,7 +101,7 @@ def read_v1(directory: Directory | None) -> Io:
         source = next(iter(found))
     devices: dict[str, DeviceIo] = {}
     _v1_devices(found[source], devices, 0)
-    _v1_devices(reading.value("rios", _V1_OPERATIONS[source], parse_device_operations) or [], devices, 1)
+    _v1_devices(reading.value("rios", V1_OPERATIONS[source], parse_device_operations) or [], devices, 1)
     return Io(tuple(devices.values()), source, tuple(reading.missing))
 
 
@@ -121,3 +122,39 @@ def read_v2(directory: Directory | None) -> Io:
         for line in nested.lines
     )
     return Io(devices, "io.stat", tuple(reading.missing))
+
+
+class Counting:
+    """Whether the kernel counts block I/O for any v1 cgroup at all.
+
+    The root cgroup's recursive files include every cgroup: where they are all zero, no cgroup's file needs to be read.
+    (v1 counts only under a throttle rule or the bfq scheduler; most hosts have neither.)
+    """
+
+    __slots__ = ("_files", "anything")
+
+    def __init__(self, root: Directory) -> None:
+        """``root``: the blkio hierarchy's root directory, not kept."""
+        self.anything = True
+        self._files: list[KeptFile] = []
+        for name in V1_BYTES:
+            if name.endswith("_recursive"):
+                fd = root.open(name)
+                if isinstance(fd, int):
+                    self._files.append(KeptFile(f"{root.path}/{name}", fd))
+        if not any("throttle" in file.path for file in self._files):
+            self.close()
+
+    def refresh(self) -> None:
+        """Look again, once per pass."""
+        try:
+            self.anything = not self._files or any(counts(parse_device_operations(f.read())) for f in self._files)
+        except (CgroupError, OSError):
+            self.anything = True
+
+    def close(self) -> None:
+        """Release the descriptors; from then on everything counts."""
+        for file in self._files:
+            file.close()
+        self._files = []
+        self.anything = True

@@ -87,6 +87,8 @@ def test_a_running_container(shop: str) -> None:
         network_mode="shop_default",
         memory_limit_bytes=134217728,
         owner_uid=0,
+        started_seconds=pytest.approx(1795604229.719158),
+        oom_killed=False,
     )
 
 
@@ -212,7 +214,7 @@ def test_a_removed_container_is_forgotten(shop: str) -> None:
 
 
 def test_a_rootless_daemons_files_belong_to_its_user(write: Write) -> None:
-    root = "/home/rooty/.local/share/docker"
+    root = "/home/ann/.local/share/docker"
     write(f"{folder(root=root)}/config.v2.json", config(), uid=1000)
     found = DockerSource(Root(), root, 1000).get(ID)
     assert isinstance(found, Metadata)

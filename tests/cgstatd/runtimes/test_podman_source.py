@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
-from cgroupfs.pseudofs import Root
+from cgroupfs.pseudofs import Clock, Root
 from cgstatd.runtimes import Metadata, State, Unreadable, rootless_sources
 from cgstatd.runtimes.podman import PodmanSource
 
@@ -250,6 +250,29 @@ def test_while_the_database_is_written_the_one_before_counts(write: Write, host:
     assert [each.name for each in source.all()] == ["half"]
 
 
+class Writing(Root):
+    """A root where Podman begins to write while the file is being read."""
+
+    def clock(self) -> Clock:
+        with open(f"{DATABASE}-journal", "w") as file:
+            file.write("x")
+        return super().clock()
+
+
+def test_a_database_whose_writing_begins_meanwhile_does_not_count(write: Write) -> None:
+    write(DATABASE, database(BURNING))
+    found = PodmanSource(Writing()).get(BURN)
+    assert found == Unreadable("is being written (it has a journal)", DATABASE)
+
+
+def test_a_database_with_a_log_beside_it_is_said_to_be_one(write: Write) -> None:
+    content = database(BURNING)
+    write(DATABASE, content[:18] + b"\2\2" + content[20:])
+    found = PodmanSource(Root()).get(BURN)
+    assert isinstance(found, Unreadable)
+    assert "WAL" in found.reason
+
+
 @pytest.mark.parametrize("name", ["containers.json", "volatile-containers.json"])
 @pytest.mark.parametrize("driver", ["overlay", "vfs", "btrfs"])
 def test_the_lists_alone_have_the_name_and_the_image(write: Write, driver: str, name: str) -> None:
@@ -306,12 +329,12 @@ def test_a_planted_link_is_not_followed(write: Write) -> None:
     assert PodmanSource(Root()).get(BURN) == Unreadable("is a symbolic link", DATABASE)
 
 
-PASSWD = b"root:x:0:0:root:/root:/bin/sh\nold:x:999:999:Andr\xe9:/x:/bin/sh\nrooty:x:1000:1000::/home/rooty:/bin/bash\n"
+PASSWD = b"root:x:0:0:root:/root:/bin/sh\nold:x:999:999:Andr\xe9:/x:/bin/sh\nann:x:1000:1000::/home/ann:/bin/bash\n"
 
 
 def test_a_users_own_runtimes(write: Write) -> None:
     write("/host/etc/passwd", PASSWD)
-    home = "/host/home/rooty/.local/share"
+    home = "/host/home/ann/.local/share"
     write(f"{home}/containers/storage/db.sql", database(BURNING), uid=1000)
     write(f"{home}/docker/containers/{A}/config.v2.json", '{"Name": "/rl"}', uid=1000)
     write(f"{home}/lxc/box/config", "lxc.net.0.type = empty\n", uid=1000)
@@ -327,7 +350,7 @@ def test_nobody_without_a_home_has_runtimes(write: Write, uid: int) -> None:
     assert rootless_sources(Root(), uid) == ()
 
 
-@pytest.mark.parametrize("content", [None, b"rooty:x:1000:1000::/home/\xff:/bin/sh\n"])
+@pytest.mark.parametrize("content", [None, b"ann:x:1000:1000::/home/\xff:/bin/sh\n"])
 def test_no_usable_passwd(write: Write, content: bytes | None) -> None:
     if content is not None:
         write("/etc/passwd", content)

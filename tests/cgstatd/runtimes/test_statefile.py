@@ -154,11 +154,18 @@ def test_a_fifo_does_not_block(tmp_path: Path, real_root: Root) -> None:
     assert found == Unreadable("is not a regular file", "/state")
 
 
-def test_a_sparse_gigabyte_is_not_read(tmp_path: Path, real_root: Root) -> None:
+def test_a_sparse_gigabyte_is_not_read(tmp_path: Path, real_root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     with open(tmp_path / "state", "wb") as file:
         file.truncate(1 << 30)
+    monkeypatch.setattr(os, "read", None)
     found = StateFiles(real_root, os.getuid()).read("/state", bytes)
     assert found == Unreadable("larger than 4194304 bytes", "/state")
+
+
+def test_a_file_that_grows_while_it_is_read_is_given_up(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(PATH, "content")
+    monkeypatch.setattr(os, "read", lambda fd, size: b"x" * size)
+    assert StateFiles(Root()).read(PATH, bytes) == Unreadable("larger than 4194304 bytes", PATH)
 
 
 class Named(msgspec.Struct):

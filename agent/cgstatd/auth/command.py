@@ -1,0 +1,97 @@
+"""``cgstatd token``: make, list, revoke, rotate."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+from ..config import BadConfig, load
+from . import store
+from .tokens import CONTAINERS_VIEW, PERMISSIONS, BadTokens
+
+
+def _env(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"{text}: expected a whole number, as in 1")
+    return int(text)
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The command's own command line."""
+    parser = commands.add_parser("token", help="make, list, revoke and rotate the tokens that clients show")
+    parser.add_argument("--config", metavar="FILE", help="the configuration that names the tokens file")
+    parser.add_argument("--tokens", metavar="FILE", help=f"the tokens file (default: {store.DEFAULT_TOKENS})")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    new = actions.add_parser("new", help="make a token and print it, once")
+    new.add_argument("--name", required=True, help="who will hold it; this is what the log says")
+    new.add_argument("--env", action="append", type=_env, metavar="N",
+                     help="an environment it is good for; may be repeated (default: 1)")  # fmt: skip
+    new.add_argument("--allow", action="append", metavar="PERMISSION[,PERMISSION]",
+                     help=f"what it may do: {', '.join(PERMISSIONS)} (default: {CONTAINERS_VIEW})")  # fmt: skip
+    actions.add_parser("list", help="names and rights; the tokens themselves are stored nowhere")
+    for action, text in (("revoke", "forget a token"), ("rotate", "a new value with the same rights")):
+        actions.add_parser(action, help=f"{text}; running agents notice within a second").add_argument(
+            "name", metavar="NAME", help="as `cgstatd token list` shows it"
+        )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0: done; 2: not, with the reason."""
+    try:
+        path = arguments.tokens or load(argparse.Namespace(config=arguments.config)).tokens or store.DEFAULT_TOKENS
+        _ACTIONS[arguments.action](path, arguments)
+    except (BadConfig, BadTokens) as error:
+        print(f"cgstatd: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        hint = "; try as root" if isinstance(error, PermissionError) and os.geteuid() else ""
+        print(f"cgstatd: {error.filename or path}: {error.strerror}{hint}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _new(path: str, arguments: argparse.Namespace) -> None:
+    allow = [each.strip() for text in arguments.allow or [CONTAINERS_VIEW] for each in text.split(",")]
+    first = not os.path.exists(path)
+    secret = store.add(path, arguments.name, arguments.env or [1], allow)
+    print(secret)
+    print(f"shown this once: {path} keeps only its SHA-256. Clients send it as Authorization: Bearer TOKEN",
+          file=sys.stderr)  # fmt: skip
+    if first:
+        print("it is the first: from now on the agent answers nobody without a token", file=sys.stderr)
+
+
+def _list(path: str, _arguments: argparse.Namespace) -> None:
+    try:
+        found, _ = store.read(path)
+    except FileNotFoundError:
+        print(f"{path}: no such file: no token has been made", file=sys.stderr)
+        return
+    rows = [("NAME", "ENV", "ALLOW", "CREATED", "SHA-256")]
+    rows += [
+        (t.name, ",".join(map(str, t.env)), ",".join(t.allow), f"{t.created:%Y-%m-%d}", t.sha256[:12])
+        for t in found.tokens
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _revoke(path: str, arguments: argparse.Namespace) -> None:
+    store.revoke(path, arguments.name)
+    print(f"revoked {arguments.name}; running agents notice within a second", file=sys.stderr)
+
+
+def _rotate(path: str, arguments: argparse.Namespace) -> None:
+    print(store.rotate(path, arguments.name))
+    print(f"the old value of {arguments.name} is refused within a second", file=sys.stderr)
+
+
+_ACTIONS: dict[str, Callable[[str, argparse.Namespace], None]] = {
+    "new": _new,
+    "list": _list,
+    "revoke": _revoke,
+    "rotate": _rotate,
+}

@@ -1,0 +1,107 @@
+"""The tokens as the running agent knows them: read again when the file changes, so that revoking needs no restart.
+
+A file that was there and is broken, unreadable or gone lets nobody in (and says so): what was changed in it may well
+have been a revocation.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+
+from . import store
+from .tokens import BadTokens, Token, digest
+
+log = logging.getLogger(__name__)
+CHECK_SECONDS = 1.0
+_MAX_REMEMBERED = 256
+_MAX_SECRET = 512
+
+
+def default_path(environment: Mapping[str, str] = os.environ) -> str:
+    """What systemd's LoadCredential= hands over, else the usual file."""
+    credentials = environment.get("CREDENTIALS_DIRECTORY")
+    if credentials and os.path.exists(f"{credentials}/tokens"):
+        return f"{credentials}/tokens"
+    return store.DEFAULT_TOKENS
+
+
+class Keyring:
+    """Looked at from the event loop: one stat a second at most, and a read of a small local file when it changed."""
+
+    def __init__(self, path: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.path = path
+        self.present = False
+        """Whether there was ever a file: from then on every request needs a token."""
+        self.problem = ""
+        """Why the file cannot be used."""
+        self._clock = clock
+        self._checked = -CHECK_SECONDS
+        self._identity: store.Identity | None = None
+        self._tokens: dict[str, Token] = {}
+        self._revoked: dict[str, str] = {}
+        """Digest -> name of tokens that were good: the log can say whose they were."""
+
+    def __len__(self) -> int:
+        self.refresh()
+        return len(self._tokens)
+
+    def find(self, secret: str) -> Token | None:
+        """The token that a client sent, if it is one."""
+        self.refresh()
+        if len(secret) > _MAX_SECRET:
+            return None
+        wanted = digest(secret)
+        token = self._tokens.get(wanted)
+        return token if token is not None and hmac.compare_digest(token.sha256, wanted) else None
+
+    def holds(self, token: Token) -> bool:
+        """Whether a token that was good still is."""
+        self.refresh()
+        return self._tokens.get(token.sha256) == token
+
+    def revoked_name(self, secret: str) -> str:
+        """Whose token this was; empty where it never was one, as far as this process knows."""
+        return self._revoked.get(digest(secret[:_MAX_SECRET]), "")
+
+    def refresh(self, *, now: bool = False) -> None:
+        """Read the file again if it changed; looked at once a second, or ``now``."""
+        at = self._clock()
+        if not now and at - self._checked < CHECK_SECONDS:
+            return
+        self._checked = at
+        try:
+            found = store.identity(os.stat(self.path))
+            if found == self._identity:
+                return
+            tokens, self._identity = store.read(self.path)
+        except FileNotFoundError:
+            if self.present:
+                self._fail(f"{self.path}: the file is gone")
+            return
+        except (OSError, BadTokens) as error:
+            self.present = True
+            self._fail(f"{self.path}: {error.strerror}" if isinstance(error, OSError) else str(error))
+            return
+        self.present, self.problem = True, ""
+        self._replace({token.sha256: token for token in tokens.tokens})
+
+    def _fail(self, problem: str) -> None:
+        self._identity = None
+        if problem != self.problem:
+            log.error("no token is accepted until this is repaired: %s", problem)
+            self.problem = problem
+        self._replace({})
+
+    def _replace(self, tokens: dict[str, Token]) -> None:
+        for sha256, token in self._tokens.items():
+            if sha256 not in tokens:
+                self._revoked[sha256] = token.name
+        for sha256 in tokens:
+            self._revoked.pop(sha256, None)
+        while len(self._revoked) > _MAX_REMEMBERED:
+            del self._revoked[next(iter(self._revoked))]
+        self._tokens = tokens

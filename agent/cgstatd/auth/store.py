@@ -1,0 +1,140 @@
+"""Changing the tokens file: one writer at a time, and readers see the old file or the new one, never half of one."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+
+import msgspec
+
+from .tokens import MAX_FILE_BYTES, BadTokens, Token, TokensFile, check_name, check_permissions, decode, digest, encode
+from .tokens import new_secret as make_secret
+
+DEFAULT_TOKENS = "/etc/cgstatd/tokens.json"
+_MODE = 0o600
+Identity = tuple[int, int, int, int, int, int]
+Change = Callable[[TokensFile], TokensFile]
+
+
+def read(path: str) -> tuple[TokensFile, Identity]:
+    """The tokens, and what tells whether the file has changed since. Raises OSError, BadTokens."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise BadTokens(f"{path}: not a regular file")
+        if found.st_uid not in (0, os.geteuid()) or found.st_mode & 0o022:
+            raise BadTokens(
+                f"{path}: others than root could write themselves a token (owner {found.st_uid}, mode "
+                f"{stat.S_IMODE(found.st_mode):04o}); chown root and chmod 600 it"
+            )
+        with open(fd, "rb", closefd=False) as file:
+            return decode(path, file.read(MAX_FILE_BYTES + 1)), identity(found)
+    finally:
+        os.close(fd)
+
+
+def identity(found: os.stat_result) -> Identity:
+    """Changes whenever the file does."""
+    return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_uid, found.st_mode)
+
+
+def add(path: str, name: str, env: Sequence[int], allow: Sequence[str]) -> str:
+    """Make a token; the secret, which is kept nowhere. Raises OSError, BadTokens."""
+    check_name(name)
+    check_permissions(allow)
+    secret = make_secret()
+    token = Token(
+        name=name,
+        sha256=digest(secret),
+        env=tuple(sorted(set(env))),
+        allow=tuple(sorted(set(allow))),
+        created=datetime.now(UTC).replace(microsecond=0),
+    )
+
+    def change(old: TokensFile) -> TokensFile:
+        if any(each.name == name for each in old.tokens):
+            raise BadTokens(f"there is a token {name} already; `cgstatd token rotate {name}` gives it a new value")
+        return TokensFile((*old.tokens, token))
+
+    _change(path, change)
+    return secret
+
+
+def revoke(path: str, name: str) -> None:
+    """Forget a token. Raises OSError, BadTokens."""
+
+    def change(old: TokensFile) -> TokensFile:
+        _find(old, name)
+        return TokensFile(tuple(each for each in old.tokens if each.name != name))
+
+    _change(path, change)
+
+
+def rotate(path: str, name: str) -> str:
+    """A new secret with the same rights; the old one is worth nothing from now on. Raises OSError, BadTokens."""
+    secret = make_secret()
+
+    def change(old: TokensFile) -> TokensFile:
+        now = datetime.now(UTC).replace(microsecond=0)
+        new = msgspec.structs.replace(_find(old, name), sha256=digest(secret), created=now)
+        return TokensFile(tuple(new if each.name == name else each for each in old.tokens))
+
+    _change(path, change)
+    return secret
+
+
+def _find(tokens: TokensFile, name: str) -> Token:
+    for each in tokens.tokens:
+        if each.name == name:
+            return each
+    known = ", ".join(each.name for each in tokens.tokens) or "none"
+    raise BadTokens(f"there is no token {name} (there are: {known})")
+
+
+def _change(path: str, change: Change) -> None:
+    path = os.path.realpath(path)  # a link to where secrets are kept stays a link
+    directory = os.path.dirname(path)
+    os.makedirs(directory, mode=0o755, exist_ok=True)
+    with _locked(directory):
+        try:
+            old, _ = read(path)
+            owner: os.stat_result | None = os.stat(path)
+        except FileNotFoundError:
+            old, owner = TokensFile(), None
+        _replace(path, encode(change(old)), owner)
+
+
+@contextmanager
+def _locked(directory: str) -> Iterator[None]:
+    """The directory itself is the lock: no file is left behind."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _replace(path: str, data: bytes, owner: os.stat_result | None) -> None:
+    """Owner, group and read rights stay: the file may have been given to the service's own group."""
+    fd, temporary = tempfile.mkstemp(prefix=".tokens-", dir=os.path.dirname(path))
+    try:
+        with open(fd, "wb") as file:
+            file.write(data)
+            if owner is not None:
+                os.fchown(fd, owner.st_uid, owner.st_gid)
+            os.fchmod(fd, _MODE if owner is None else stat.S_IMODE(owner.st_mode) & 0o644)
+            file.flush()
+            os.fsync(fd)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise

@@ -1,0 +1,95 @@
+"""A token and the file it is kept in. The file holds SHA-256 digests: what is in it lets nobody in.
+
+A token is 256 random bits, so a plain digest is as good as a slow one: there is nothing to guess, and each request
+costs one SHA-256 and one look into a dict.
+
+``{"tokens": [{"name": "central", "sha256": "9f86…", "env": [1], "allow": ["containers:view"], "created": "2026-…"}]}``
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+PREFIX = "cgs_"
+"""So that a token in a log or a repository is recognised for what it is."""
+CONTAINERS_VIEW = "containers:view"
+METRICS_VIEW = "metrics:view"
+PERMISSIONS = (CONTAINERS_VIEW, METRICS_VIEW)
+MAX_FILE_BYTES = 1 << 20
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class BadTokens(Exception):
+    """The tokens cannot be used; one sentence that says why."""
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the file says of one token."""
+
+    name: str
+    sha256: str
+    env: tuple[int, ...]
+    allow: tuple[str, ...]
+    created: datetime
+
+
+class TokensFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    tokens: tuple[Token, ...] = ()
+
+
+def new_secret() -> str:
+    """What the client sends: shown once, never stored."""
+    return PREFIX + secrets.token_urlsafe(32)
+
+
+def digest(secret: str) -> str:
+    """What is stored and looked up."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def decode(path: str, raw: bytes) -> TokensFile:
+    """A file's tokens. Raises BadTokens."""
+    if len(raw) > MAX_FILE_BYTES:
+        raise BadTokens(f"{path}: larger than {MAX_FILE_BYTES} bytes: this is not a tokens file")
+    try:
+        found = msgspec.json.decode(raw, type=TokensFile)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadTokens(f"{path}: {error}") from error
+    names: set[str] = set()
+    for number, token in enumerate(found.tokens):
+        where = f"{path}: tokens[{number}]"
+        check_name(token.name, where)
+        check_permissions(token.allow, where)
+        if not _SHA256.fullmatch(token.sha256):
+            raise BadTokens(f"{where}: sha256: expected 64 hexadecimal digits in lower case")
+        if token.name in names:
+            raise BadTokens(f"{where}: a second token is named {token.name}")
+        names.add(token.name)
+    return found
+
+
+def encode(tokens: TokensFile) -> bytes:
+    """A file that decode reads."""
+    return msgspec.json.format(msgspec.json.encode(tokens), indent=2) + b"\n"
+
+
+def check_name(name: str, where: str = "--name") -> None:
+    """Names go into logs. Raises BadTokens."""
+    if not _NAME.fullmatch(name):
+        raise BadTokens(f"{where}: {name[:80]!r}: expected up to 64 letters, digits, '.', '_' and '-', as in central")
+
+
+def check_permissions(allow: Sequence[str], where: str = "--allow") -> None:
+    """Raises BadTokens."""
+    unknown = [each for each in allow if each not in PERMISSIONS]
+    if unknown or not allow:
+        raise BadTokens(f"{where}: {', '.join(unknown)[:80] or 'nothing'}: expected some of {', '.join(PERMISSIONS)}")

@@ -1,0 +1,114 @@
+"""What can be configured: a typed record, and for each field what it may be and what it does.
+
+One table for the file, the environment, the flags and the documentation: a key cannot exist in one of them alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from ..address import DEFAULT_LISTEN
+from . import kinds
+from .kinds import Kind
+
+DEFAULT_CONFIG = "/etc/cgstatd/config.toml"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that ``cgstatd serve`` can be told, with the defaults."""
+
+    listen: tuple[str, ...] = (DEFAULT_LISTEN,)
+    env_id: int = 1
+    baseline: float = 10.0
+    freshness: float = 0.5
+    log_level: str = "info"
+    host_root: str = "/"
+    docker_root: tuple[str, ...] = ()
+    podman_root: tuple[str, ...] = ()
+    services: bool = False
+    tokens: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
+    tls_client_ca: str = ""
+    tls_client_names: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    max_connections: int = 512
+    max_connections_per_address: int = 128
+    max_streams: int = 256
+    max_streams_per_client: int = 64
+    request_timeout: float = 10.0
+    idle_timeout: float = 75.0
+    send_timeout: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One key: ``name`` in the file, ``CGSTATD_NAME`` in the environment, ``--name`` on the command line."""
+
+    name: str
+    kind: Kind
+    help: str
+    example: str = ""
+    """A value for the documentation, where the default is nothing."""
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return f"CGSTATD_{self.name.upper()}"
+
+    @property
+    def flag(self) -> str:
+        """Its flag."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def default(self) -> Any:
+        """Its value where nothing is said."""
+        return DEFAULTS[self.name]
+
+
+DEFAULTS: dict[str, Any] = msgspec.structs.asdict(Settings())
+
+OPTIONS = (
+    Option("listen", kinds.addresses(), "where to listen; beyond loopback and unix sockets only with tokens or client "
+           "certificates"),
+    Option("env_id", kinds.whole(0, 999_999_999), "the environment this host is"),
+    Option("baseline", kinds.seconds(), "how often CPU time is read while nobody asks, so that the first answer is "
+           "immediate; 0: never"),
+    Option("freshness", kinds.seconds(), "requests within this time share one reading"),
+    Option("log_level", kinds.choice("debug", "info", "warning", "error"), "what is logged on standard error"),
+    Option("host_root", kinds.path("DIR"), "where the host's /proc, /sys and runtime state are found: / on the host "
+           "itself, /host in a container, or a tree that `cgstatd record` wrote"),
+    Option("docker_root", kinds.path("DIR", many=True), "a Docker data root besides those that /etc/docker/daemon.json "
+           "or a running dockerd names", "/srv/docker"),
+    Option("podman_root", kinds.path("DIR", many=True), "a Podman storage root besides /var/lib/containers/storage",
+           "/srv/containers/storage"),
+    Option("services", kinds.switch(), "treat systemd services as containers too"),
+    Option("tokens", kinds.path(), "the tokens that `cgstatd token` wrote; once it exists every request needs one. "
+           "Where nothing is said: $CREDENTIALS_DIRECTORY/tokens, else /etc/cgstatd/tokens.json",
+           "/etc/cgstatd/tokens.json"),
+    Option("tls_cert", kinds.path(), "serve TLS (1.2 or newer) with this certificate chain, PEM; read again when it "
+           "changes", "/etc/cgstatd/tls.crt"),
+    Option("tls_key", kinds.path(), "the certificate's private key, PEM, without passphrase", "/etc/cgstatd/tls.key"),
+    Option("tls_client_ca", kinds.path(), "admit only clients with a certificate of these authorities, PEM",
+           "/etc/cgstatd/client-ca.crt"),
+    Option("tls_client_names", kinds.names(), "admit only client certificates of this name (a DNS, URI, mail or IP "
+           "name, else the common name); none named: every certificate of the authorities", "central.example.org"),
+    Option("allowed_hosts", kinds.hosts(), "a name that loopback listeners may be asked under besides localhost, as a "
+           "reverse proxy may (a web page could make its own name resolve to 127.0.0.1)", "stats.example.org"),
+    Option("allowed_origins", kinds.origins(), "a web page's origin that may read answers in a browser; none: no "
+           "other page may", "https://dash.example.org"),
+    Option("max_connections", kinds.whole(1, 60_000), "connections at a time; more are answered 503"),
+    Option("max_connections_per_address", kinds.whole(1, 60_000), "the same from one address (IPv6: one /64)"),
+    Option("max_streams", kinds.whole(1, 60_000), "event streams at a time; more are answered 503"),
+    Option("max_streams_per_client", kinds.whole(1, 60_000), "the same for one token or client certificate, else "
+           "one address"),
+    Option("request_timeout", kinds.seconds(0.1), "a TLS handshake or a request that takes longer to arrive is cut"),
+    Option("idle_timeout", kinds.seconds(0.1), "a kept connection without requests is closed"),
+    Option("send_timeout", kinds.seconds(0.1), "a client that does not read what it asked for is cut"),
+)  # fmt: skip
+BY_NAME = {option.name: option for option in OPTIONS}

@@ -1,0 +1,87 @@
+"""From configuration and listening sockets to who may ask: nothing that the network can reach is open to everybody."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Sequence
+
+from .auth import store
+from .auth.keyring import Keyring, default_path
+from .auth.tokens import BadTokens
+from .config import Settings
+from .web.callers import Callers
+from .web.guard import Guard
+from .web.limits import limits_of
+from .web.origin import Hosts, Origins
+from .web.peer import is_private
+from .web.tls import BadCertificate, Certificates
+
+log = logging.getLogger(__name__)
+
+
+class CannotServe(Exception):
+    """The service cannot start; one sentence that says what to do."""
+
+
+def certificates(settings: Settings) -> Certificates | None:
+    """What the listeners show and demand; None: no TLS. Raises CannotServe."""
+    if not settings.tls_cert:
+        return None
+    try:
+        return Certificates(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+    except BadCertificate as error:
+        raise CannotServe(str(error)) from error
+
+
+def make_guard(settings: Settings, sockets: Sequence[socket.socket]) -> Guard:
+    """The checks that these sockets need. Raises CannotServe."""
+    path = settings.tokens or default_path()
+    tokens = _count(path)
+    reachable = [sock for sock in sockets if not is_private(sock)]
+    if reachable:
+        if not tokens and not settings.tls_client_ca:
+            raise CannotServe(_refusal(_name(reachable[0]), path))
+        if not settings.tls_cert:
+            log.warning(
+                "listening on %s without TLS: tokens can be read on the way; set tls_cert and tls_key, or let only a "
+                "tunnel or a TLS proxy reach it",
+                _name(reachable[0]),
+            )
+    callers = Callers(
+        Keyring(path),
+        certificates=bool(settings.tls_client_ca),
+        names=settings.tls_client_names,
+        required=bool(reachable),
+    )
+    return Guard(
+        callers,
+        hosts=Hosts(settings.allowed_hosts),
+        origins=Origins(settings.allowed_origins),
+        limits=limits_of(settings),
+    )
+
+
+def _count(path: str) -> int:
+    """How many tokens there are. A file that cannot be used is no reason to start without."""
+    try:
+        return len(store.read(path)[0].tokens)
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        raise CannotServe(f"{path}: {error.strerror}") from error
+    except BadTokens as error:
+        raise CannotServe(str(error)) from error
+
+
+def _name(sock: socket.socket) -> str:
+    where = sock.getsockname()
+    return f"{where[0]}:{where[1]}" if isinstance(where, tuple) and len(where) >= 2 else str(where)
+
+
+def _refusal(name: str, tokens: str) -> str:
+    return (
+        f"refusing to listen on {name}: it can be reached from the network and nobody would have to say who they are; "
+        f"make a token with `cgstatd token new --name central --env 1 --allow containers:view` (there is none in "
+        f"{tokens}), or set tls_client_ca, or listen on 127.0.0.1 or unix:/PATH"
+    )

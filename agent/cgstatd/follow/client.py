@@ -1,0 +1,61 @@
+"""One client of the stream: what is waiting for it is bounded, so that a slow one drops rounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+
+CHANGES = 256
+"""Starts, ends and OOM kills that wait for a slow client; beyond, the oldest are dropped."""
+
+
+class Subscription:
+    """Iterating gives runs of whole events until the follower stops. At most one round waits."""
+
+    def __init__(self, steps: int, first: list[bytes]) -> None:
+        self.steps = steps
+        self._first = first
+        self._changes: deque[tuple[int, bytes]] = deque(maxlen=CHANGES)
+        self._round: tuple[int, bytes] | None = None
+        self._ended = False
+        self._wake = asyncio.Event()
+        self.dropped = 0
+        """Rounds that were replaced by a later one before they could be sent."""
+
+    def change(self, number: int, data: bytes) -> None:
+        """Something that everybody is told."""
+        self._changes.append((number, data))
+        self._wake.set()
+
+    def round(self, number: int, data: bytes) -> None:
+        """The events of a round; one that still waits is dropped."""
+        self.dropped += self._round is not None
+        self._round = number, data
+        self._wake.set()
+
+    def end(self) -> None:
+        """Nothing more will come."""
+        self._ended = True
+        self._wake.set()
+
+    def _waiting(self) -> list[bytes]:
+        """Everything that waits, by its number."""
+        found = list(self._changes)
+        self._changes.clear()
+        if self._round is not None:
+            found.append(self._round)
+            self._round = None
+        return [data for _, data in sorted(found)]
+
+    async def batches(self) -> AsyncIterator[bytes]:
+        """What to write, in order."""
+        for data in self._first:
+            yield data
+        self._first = []
+        while not self._ended:
+            self._wake.clear()
+            for data in self._waiting():
+                yield data
+            if not self._wake.is_set():
+                await self._wake.wait()

@@ -1,0 +1,71 @@
+"""What was sent lately, for clients that come back with a Last-Event-ID.
+
+An id is ``<run>-<number>``: the run changes whenever following begins anew, so that an id of an earlier one is known to
+be of no use.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from typing import NamedTuple
+
+STATS_BYTES = 2 << 20
+"""Of figures, all intervals together: some 3,000 events."""
+CHANGES = 1000
+"""Starts, ends and OOM kills."""
+_ID = re.compile(r"([0-9a-f]{1,16})-(\d{1,18})")
+
+
+class Sent(NamedTuple):
+    """One event."""
+
+    number: int
+    steps: int
+    """The interval it belongs to; 0: everybody's."""
+    data: bytes
+
+
+class Ring:
+    """Bounded: figures by bytes, changes by number."""
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+        self.number = 0
+        self._stats: deque[Sent] = deque()
+        self._stats_bytes = 0
+        self._changes: deque[Sent] = deque(maxlen=CHANGES)
+        self._lost = 0
+        """The number of the last change that is not held any more."""
+
+    def next_id(self) -> bytes:
+        """The id of the event that is made now."""
+        self.number += 1
+        return f"{self.run}-{self.number}".encode()
+
+    def add(self, steps: int, data: bytes) -> None:
+        """Hold the event that has the latest id."""
+        sent = Sent(self.number, steps, data)
+        if steps == 0:
+            if len(self._changes) == CHANGES:
+                self._lost = self._changes[0].number
+            self._changes.append(sent)
+            return
+        self._stats.append(sent)
+        self._stats_bytes += len(data)
+        while self._stats_bytes > STATS_BYTES:
+            self._stats_bytes -= len(self._stats.popleft().data)
+
+    def number_of(self, last_event_id: str) -> int | None:
+        """The number in an id, where everything that changed since is still held; else None."""
+        found = _ID.fullmatch(last_event_id)
+        if found is None or found[1] != self.run:
+            return None
+        number = int(found[2])
+        return number if self._lost <= number <= self.number else None
+
+    def since(self, number: int, steps: int) -> list[bytes]:
+        """The events of an interval, and everybody's, after a number, oldest first."""
+        missed = [sent for sent in self._changes if sent.number > number]
+        missed += [sent for sent in self._stats if sent.number > number and sent.steps == steps]
+        return [sent.data for sent in sorted(missed)]

@@ -1,0 +1,171 @@
+"""What the richer answers ask of the sampling thread: every container's identity, one container's detail, the host."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from functools import partial
+from typing import NamedTuple
+
+from cgroupfs import CgroupGone
+
+from .container import ReadingFailed, Watched
+from .detail import Detail, collect
+from .devices import Devices
+from .feed import Feed, Pass
+from .follow.follower import Follower
+from .follow.lastwords import LastWords
+from .hostfacts import MINIMUM_WINDOW_NS, HostReader, agent_cost
+from .lookup import Known, NotFound, resolve
+from .names import printable, short
+from .outputs.detail import ContainerDetail, container_detail
+from .outputs.follow import FollowExit
+from .outputs.host import HostAnswer, agent_facts, host_answer, sums
+from .outputs.identity import ContainerIdentity, container_identity
+from .runtimes.base import State
+from .sample import ContainerStats, Identity
+from .sampler import ListingFailed
+from .shared import Shared
+
+_PASS_SECONDS = 1.0
+"""These answers do not wait longer than this for a hung container's figures."""
+
+
+class Found(NamedTuple):
+    """A container that was asked for: running (``detail``), on disk only (``known``), or dead and gone (neither)."""
+
+    known: Known | None
+    detail: Detail | None
+
+
+class Inspector:
+    """Used in the event loop."""
+
+    def __init__(self, feed: Feed, follower: Follower, env_id: int, fresh_seconds: float = 0.5) -> None:
+        self._feed = feed
+        self._follower = follower
+        self._env = env_id
+        self._host = HostReader(feed.sampler)
+        self._devices = Devices(feed.sampler.root)
+        self.listing: Shared[list[ContainerIdentity]] = Shared(self._make_listing, fresh_seconds)
+        self.host: Shared[HostAnswer] = Shared(self._make_host, fresh_seconds)
+
+    async def stats(self) -> dict[str, ContainerStats]:
+        """The figures of a pass by id, without those that hang. Raises ListingFailed."""
+        round_: Pass = self._feed.round()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PASS_SECONDS):
+                await round_.wait()
+        if round_.error is not None:
+            raise ListingFailed(round_.error)
+        return {each.identity.id: each for each in list(round_.stats)}
+
+    async def _make_listing(self) -> list[ContainerIdentity]:
+        return await self._feed.run(partial(self._list, await self.stats()))
+
+    async def _make_host(self) -> HostAnswer:
+        stats = await self.stats()
+        if not await self._feed.run(self._host.has_window):
+            await asyncio.sleep(MINIMUM_WINDOW_NS / 1e9)
+        return await self._feed.run(partial(self._read_host, list(stats.values())))
+
+    async def detail(self, wanted: str) -> ContainerDetail:
+        """Raises NotFound, Ambiguous, ListingFailed, ReadingFailed."""
+        stats = await self.stats()
+        words = self._follower.last_words
+        try:
+            found = await self._feed.run(partial(self._find, wanted, stats))
+        except NotFound:
+            last = _last_words(words, wanted)
+            return _gone(*last)
+        if found.detail is not None:
+            return container_detail(found.detail, words.get(found.detail.identity.id))
+        assert found.known is not None
+        return _stopped(found.known, words.get(found.known.id))
+
+    # -- in the sampling thread
+
+    def _list(self, stats: dict[str, ContainerStats]) -> list[ContainerIdentity]:
+        found = []
+        for known in self._feed.known():
+            if isinstance(known.target, Watched):
+                figures = stats.get(known.id)
+                state = figures.state if figures else known.state if known.metadata else State.RUNNING
+                found.append(container_identity(known.target.identity, state, _pids(known.target)))
+            else:
+                stopped = known.state in (State.EXITED, State.CREATED)
+                found.append(container_identity(_identity(known), known.state, 0 if stopped else None))
+        return found
+
+    def _find(self, wanted: str, stats: dict[str, ContainerStats]) -> Found:
+        known = resolve(wanted, self._feed.known())
+        if not isinstance(known.target, Watched):
+            return Found(known, None)
+        return Found(known, collect(self._feed.sampler, self._devices, known.target, stats))
+
+    def _read_host(self, stats: list[ContainerStats]) -> HostAnswer:
+        crew = self._feed.crew
+        agent = agent_facts(agent_cost(), self._feed.passes, crew.overruns, crew.stuck, self._follower.clients)
+        return host_answer(
+            self._env, self._host.read(), sums(stats, self._block()), agent, time.time_ns() // 1_000_000
+        )
+
+    def _block(self) -> tuple[int, int]:
+        read = written = 0
+        for watched in self._feed.sampler.containers():
+            try:
+                devices = watched.cgroup.io().devices or ()
+            except (CgroupGone, OSError):
+                continue
+            for each in devices:
+                if not self._devices.get(each.device).stacked:
+                    read += each.rbytes or 0
+                    written += each.wbytes or 0
+        return read, written
+
+
+def _pids(watched: Watched) -> int | None:
+    try:
+        return watched.cgroup.pids().current
+    except (CgroupGone, OSError):
+        return None
+
+
+def _identity(known: Known) -> Identity:
+    name = printable(known.name) or short(known.id)
+    return Identity(printable(known.id), name, known.runtime, known.owner_uid, known.metadata)
+
+
+def _stopped(known: Known, words: FollowExit | None) -> ContainerDetail:
+    return ContainerDetail(
+        container=container_identity(_identity(known), known.state, 0),
+        timestamp=time.time_ns() // 1_000_000,
+        cgroup=None,
+        last_words=words,
+    )
+
+
+def _gone(identity: Identity, words: FollowExit) -> ContainerDetail:
+    return ContainerDetail(
+        container=container_identity(identity, State.EXITED, 0),
+        timestamp=time.time_ns() // 1_000_000,
+        cgroup=None,
+        last_words=words,
+    )
+
+
+def _last_words(words: LastWords, wanted: str) -> tuple[Identity, FollowExit]:
+    """Of a container that is not even on disk any more; the latest where several fit. Raises NotFound."""
+    kept = list(reversed(words.all()))
+    for fits in (
+        lambda identity: wanted in (identity.id, identity.name),
+        lambda identity: identity.id.startswith(wanted),
+    ):
+        for identity, event in kept:
+            if fits(identity):
+                return identity, event
+    raise NotFound(wanted)
+
+
+__all__ = ["Inspector", "ListingFailed", "ReadingFailed"]

@@ -1,0 +1,40 @@
+"""Examples for the OpenAPI document, as the encoders would write them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+FIGURES: dict[str, Any] = {
+    "cpuPercent": 50.01,
+    "memoryUsage": 348160,
+    "memoryRaw": 348160,
+    "memoryCache": 0,
+    "memoryLimit": 25276514304,
+    "memoryPercent": 0.0,
+    "networkRx": 1170,
+    "networkTx": 0,
+    "blockRead": 0,
+    "blockWrite": 0,
+}
+ID = "3b60a6f5772c" + "0" * 52
+ONE = FIGURES | {"timestamp": 1795614872695}
+STREAMED = FIGURES | {"id": ID, "name": "burn"}
+IDENTITY: dict[str, Any] = {
+    "id": ID,
+    "name": "burn",
+    "runtime": "docker",
+    "state": "running",
+    "image": "lab/busybox:1",
+    "imageId": "sha256:83445f8ebff7",
+    "labels": {"app": "burn"},
+    "project": None,
+    "pod": None,
+    "infra": False,
+    "ownerUid": 0,
+    "networkMode": "bridge",
+    "created": 1795613188103,
+    "started": 1795613188400,
+    "restarts": 0,
+    "exitCode": None,
+    "pids": 1,
+}

@@ -1,0 +1,217 @@
+"""The events of GET /api/containers/stats/follow as JSON. Here null means: not known (the detail says why)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..derive import CpuWindow, cpu_percent, memory_usage, percent, round_half_up
+from ..follow.looks import Ended, Killed, Look
+from ..sample import ContainerStats, CpuReading
+from .identity import project_of
+
+
+class FollowHello(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """``hello``: the first event on every connection."""
+
+    env: int
+    interval: float
+    """Seconds between rounds: as asked for, rounded up to a quarter of a second."""
+    version: str
+    resumed: bool
+    """Every start, exit and oom since the Last-Event-ID follows; figures as far as they are still held."""
+
+
+class FollowStat(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """``stat``: one container in one round. The first ten figures are those of the documented stream."""
+
+    id: str
+    name: str
+    runtime: str
+    state: str
+    owner_uid: int
+    project: str | None
+    cpu_percent: float | None
+    """100 per fully used core, over the time since the container's stat event before."""
+    memory_usage: int | None
+    memory_raw: int | None
+    memory_cache: int | None
+    memory_limit: int | None
+    memory_percent: float | None
+    network_rx: int | None
+    network_tx: int | None
+    block_read: int | None
+    block_write: int | None
+    network_rx_rate: int | None
+    """Bytes a second since the container's stat event before."""
+    network_tx_rate: int | None
+    block_read_rate: int | None
+    block_write_rate: int | None
+    network_absent: str | None
+    """Why there are no network figures."""
+    memory_limited: bool | None
+    """Whether memoryLimit is the container's own limit rather than the host's memory."""
+    memory_peak: int | None
+    cpu_limit: float | None
+    """Its CPU quota in cores; null: none."""
+    cpu_limit_percent: float | None
+    """The share of that quota in use."""
+    pids: int | None
+    pids_limit: int | None
+    """null: none."""
+    oom_kills: int | None
+    """Processes killed for want of memory since the container started."""
+    timestamp: int
+
+
+class FollowRound(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """``round``: every stat event of the round has been sent. A gap in ``round``: the client was too slow."""
+
+    round: int
+    interval: float
+    containers: int
+    seconds: float
+    """How long the reading took."""
+    overruns: int
+    """Points in time at which there was no round because the one before was still under way."""
+    timestamp: int
+
+
+class FollowFailed(msgspec.Struct, frozen=True, kw_only=True):
+    """``failed``: there is no round this time; the next one is tried."""
+
+    error: str
+    timestamp: int
+
+
+class FollowOom(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """``oom``: processes of a container were killed for want of memory."""
+
+    id: str
+    name: str
+    runtime: str
+    kills: int | None
+    """How many since the look before; null: the kernel's counter was gone already and the runtime says that it was so."""
+    total: int | None
+    memory_limit: int | None
+    memory_peak: int | None
+    timestamp: int
+
+
+class FollowExit(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """``exit``: a container's cgroup is gone."""
+
+    id: str
+    name: str
+    runtime: str
+    exit_code: int | None
+    oom_killed: bool | None
+    last: FollowStat | None
+    """The last figures that were read."""
+    timestamp: int
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round_half_up(value)
+
+
+def _rate(now: int | None, before: int | None, elapsed_ns: int) -> int | None:
+    if now is None or before is None or elapsed_ns <= 0 or now < before:
+        return None
+    return (now - before) * 1_000_000_000 // elapsed_ns
+
+
+def _cpu(now: ContainerStats, before: ContainerStats | None) -> float | None:
+    """Over the client's own interval where that is long enough, else as the pass has it."""
+    if before is None or before.cpu_usage_nsec is None or now.cpu_usage_nsec is None:
+        return now.cpu_percent
+    if now.monotonic_ns - before.monotonic_ns < CpuWindow.MINIMUM_NS:
+        return now.cpu_percent
+    found = cpu_percent(
+        CpuReading(before.cpu_usage_nsec, before.monotonic_ns), CpuReading(now.cpu_usage_nsec, now.monotonic_ns)
+    )
+    return now.cpu_percent if found is None else found
+
+
+def follow_stat(look: Look, before: ContainerStats | None, mem_total: int | None) -> FollowStat:
+    """One container; ``before``: its figures in the round before."""
+    stats, identity, vitals, limits = look.stats, look.stats.identity, look.vitals, look.limits
+    usage = memory_usage(stats.memory_raw_bytes, stats.memory_cache_bytes)
+    elapsed = 0 if before is None else stats.monotonic_ns - before.monotonic_ns
+    cpu = _cpu(stats, before)
+    rx, tx, read, written = (
+        (None, None, None, None)
+        if before is None
+        else (
+            _rate(stats.network_rx_bytes, before.network_rx_bytes, elapsed),
+            _rate(stats.network_tx_bytes, before.network_tx_bytes, elapsed),
+            _rate(stats.block_read_bytes, before.block_read_bytes, elapsed),
+            _rate(stats.block_write_bytes, before.block_write_bytes, elapsed),
+        )
+    )
+    limit = stats.memory_limit_bytes
+    return FollowStat(
+        id=identity.id,
+        name=identity.name,
+        runtime=identity.runtime,
+        state=stats.state.value,
+        owner_uid=identity.owner_uid,
+        project=project_of(identity.metadata),
+        cpu_percent=_rounded(cpu),
+        memory_usage=usage,
+        memory_raw=stats.memory_raw_bytes,
+        memory_cache=stats.memory_cache_bytes,
+        memory_limit=limit,
+        memory_percent=_rounded(percent(usage, limit)),
+        network_rx=stats.network_rx_bytes,
+        network_tx=stats.network_tx_bytes,
+        block_read=stats.block_read_bytes,
+        block_write=stats.block_write_bytes,
+        network_rx_rate=rx,
+        network_tx_rate=tx,
+        block_read_rate=read,
+        block_write_rate=written,
+        network_absent=stats.network_reason.value if stats.network_reason else None,
+        memory_limited=None if limit is None or mem_total is None else limit < mem_total,
+        memory_peak=vitals.peak_bytes,
+        cpu_limit=limits.cpu_cores,
+        cpu_limit_percent=_rounded(cpu / limits.cpu_cores) if cpu is not None and limits.cpu_cores else None,
+        pids=vitals.pids,
+        pids_limit=limits.pids,
+        oom_kills=vitals.oom_kills,
+        timestamp=stats.time_ms,
+    )
+
+
+def follow_oom(killed: Killed, time_ms: int) -> FollowOom:
+    """One ``oom`` event."""
+    return FollowOom(
+        id=killed.identity.id,
+        name=killed.identity.name,
+        runtime=killed.identity.runtime,
+        kills=killed.kills,
+        total=killed.total,
+        memory_limit=killed.last.memory_limit_bytes if killed.last else None,
+        memory_peak=killed.vitals.peak_bytes,
+        timestamp=time_ms,
+    )
+
+
+def follow_exit(ended: Ended, before: FollowStat | None, time_ms: int) -> FollowExit:
+    """One ``exit`` event."""
+    found = ended.metadata
+    oom_killed = found.oom_killed if found else None
+    if oom_killed is None and ended.last is not None and ended.last.vitals.oom_kills is not None:
+        oom_killed = ended.last.vitals.oom_kills > 0
+    if before is not None and ended.last is not None:  # a look at an OOM kill may be later than the last round
+        vitals = ended.last.vitals
+        before = msgspec.structs.replace(before, memory_peak=vitals.peak_bytes, oom_kills=vitals.oom_kills)
+    return FollowExit(
+        id=ended.identity.id,
+        name=ended.identity.name,
+        runtime=ended.identity.runtime,
+        exit_code=found.exit_code if found else None,
+        oom_killed=oom_killed,
+        last=before,
+        timestamp=time_ms,
+    )
+

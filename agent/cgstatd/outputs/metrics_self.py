@@ -1,0 +1,21 @@
+"""What the agent exports of itself and its host. Apart from the encoder, which is imported only when somebody scrapes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..hostfacts import AgentCost
+
+
+class SelfMetrics(NamedTuple):
+    """What the agent says of itself and its host."""
+
+    cost: AgentCost
+    containers: int
+    passes: int
+    pass_seconds: float
+    overruns: int
+    stuck: int
+    followers: int
+    mem_total_bytes: int | None
+    cores: int | None

@@ -1,0 +1,116 @@
+"""/metrics: cAdvisor's names and labels, so that dashboards made for it work. Imported only when somebody scrapes.
+
+A value that is not known is a series that is not there, never a 0. Where several containers share a network namespace
+only its owner has the network series, and stacked block devices (dm, md, loop) have none: a sum counts nothing twice.
+
+Label values are input (names, images, labels, interfaces): printable, bounded in length and number, escaped by the
+encoder.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from platform import python_version
+
+from prometheus_client.core import Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.samples import Sample
+
+from .. import __version__
+from ..names import printable
+from ..survey import Surveyed
+from .metric_families import FAMILIES
+from .metrics_self import SelfMetrics
+
+DEFAULT_LABELS = ("com.docker.compose.project", "com.docker.compose.service", "io.kubernetes.pod.name")
+"""Container labels that become metric labels where nothing else is configured."""
+MAX_LABELS = 16
+MAX_VALUE = 128
+_NAME = re.compile(r"[^a-zA-Z0-9_]")
+
+
+def label_names(keys: Iterable[str]) -> dict[str, str]:
+    """Container label -> metric label; of those that become the same the first; bounded."""
+    found: dict[str, str] = {}
+    for key in list(keys)[:MAX_LABELS]:
+        name = "container_label_" + _NAME.sub("_", key)
+        if name not in found.values():
+            found[key] = name
+    return found
+
+
+def _labels(each: Surveyed, chosen: dict[str, str]) -> dict[str, str]:
+    identity, metadata = each.identity, each.identity.metadata
+    found = {
+        "id": printable(each.path),
+        "name": identity.name,
+        "image": printable(metadata.image) if metadata and metadata.image else "",
+    }
+    if metadata is not None and metadata.labels:
+        for key, name in chosen.items():
+            value = metadata.labels.get(key)
+            if value is not None:
+                found[name] = printable(value, MAX_VALUE)
+    return found
+
+
+def _of_containers(surveyed: Sequence[Surveyed], chosen: dict[str, str]) -> Iterator[Metric]:
+    labelled = [(each, _labels(each, chosen)) for each in surveyed]
+    for family in FAMILIES:
+        metric = Metric(family.name, family.help, family.kind)
+        name = family.name + "_total" if family.kind == "counter" else family.name
+        samples = metric.samples
+        for each, labels in labelled:
+            for extra, value in family.values(each):
+                if value is not None:
+                    all_labels = {**labels, family.label: extra} if family.label else labels
+                    samples.append(Sample(name, all_labels, value))
+        if samples:
+            yield metric
+
+
+def _of_itself(own: SelfMetrics) -> Iterator[Metric]:
+    cost = own.cost
+    rows: tuple[tuple[str, str, float | None, str], ...] = (
+        ("machine_memory_bytes", "gauge", own.mem_total_bytes, "The host's memory."),
+        ("machine_cpu_cores", "gauge", own.cores, "The host's cores that are online."),
+        ("cgstatd_containers", "gauge", own.containers, "Containers in this answer."),
+        ("cgstatd_followers", "gauge", own.followers, "Clients of the stream that stays open."),
+        ("cgstatd_passes", "counter", own.passes, "Readings of all containers."),
+        ("cgstatd_pass_seconds", "counter", own.pass_seconds, "Time that the finished ones took."),
+        ("cgstatd_overruns", "counter", own.overruns, "Readings that hung and were left behind."),
+        ("cgstatd_stuck_threads", "gauge", own.stuck, "Threads held by a hung reading now."),
+        ("cgstatd_cpu_seconds", "counter", cost.cpu_seconds, "CPU time of the agent."),
+        ("cgstatd_resident_memory_bytes", "gauge", cost.rss_bytes, "Resident memory of the agent."),
+        ("cgstatd_open_descriptors", "gauge", cost.descriptors, "Open descriptors of the agent."),
+    )
+    for name, kind, value, text in rows:
+        if value is not None:
+            metric = Metric(name, text, kind)
+            metric.add_sample(name + "_total" * (kind == "counter"), {}, value)
+            yield metric
+    build = Metric("cgstatd_build_info", "The agent's version.", "gauge")
+    build.add_sample("cgstatd_build_info", {"version": __version__, "python": python_version()}, 1)
+    yield build
+
+
+class _Once(Collector):
+    """The families of one scrape."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> list[Metric]:
+        return self._families
+
+
+def exposition(
+    surveyed: Sequence[Surveyed], own: SelfMetrics, labels: Iterable[str], accept: str
+) -> tuple[bytes, str]:
+    """(body, content type): OpenMetrics where ``Accept`` asks for it, else the text format."""
+    encode, content_type = choose_encoder(accept)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Once([*_of_itself(own), *_of_containers(surveyed, label_names(labels))]))
+    return encode(registry), content_type

@@ -1,0 +1,54 @@
+"""The processes of a container themselves: when the first was started, and their own memory where no cgroup counts it."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from cgroupfs import Cgroup, ParseError, Root
+
+from .procfs.host_stat import PATH, parse_host_stat
+from .procfs.pid_status import ProcessMemory, parse_start_ticks, parse_status
+
+MANY = 512
+"""Processes that are asked; of a container with more, the figure is a part."""
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class ProcessesMemory(NamedTuple):
+    """Sums over the processes. Pages that they share count once for each."""
+
+    memory: ProcessMemory
+    processes: int
+    complete: bool
+    """Whether all of them were asked and answered."""
+
+
+def processes_memory(root: Root, cgroup: Cgroup) -> ProcessesMemory | None:
+    """The processes' own memory; None where none is visible."""
+    pids = cgroup.procs(MANY)
+    found = []
+    for pid in pids:
+        try:
+            found.append(parse_status(root.read(f"/proc/{pid}/status")))
+        except (OSError, ParseError):
+            continue
+    if not found:
+        return None
+    sums = ProcessMemory(*(sum(values) for values in zip(*found, strict=True)))
+    return ProcessesMemory(sums, len(found), len(found) == len(pids) < MANY)
+
+
+def started_seconds(root: Root, cgroup: Cgroup) -> float | None:
+    """Unix time at which the oldest of its processes was started; None where that cannot be known."""
+    starts = []
+    try:
+        boot = parse_host_stat(root.read(PATH)).boot_seconds
+    except (OSError, ParseError):
+        return None
+    for pid in cgroup.procs():
+        try:
+            starts.append(parse_start_ticks(root.read(f"/proc/{pid}/stat")))
+        except (OSError, ParseError):
+            continue
+    return None if boot is None or not starts else boot + min(starts) / _TICKS

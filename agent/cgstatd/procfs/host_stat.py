@@ -1,0 +1,44 @@
+"""/proc/stat: the host's CPU time and its boot time.
+
+Sample (Documentation/filesystems/proc.rst, 1.7; USER_HZ ticks: user nice system idle iowait irq softirq steal guest
+guest_nice, where guest is in user already)::
+
+    cpu  13065 0 9212 1818 174 0 304 0 0 0
+    cpu0 6814 0 4416 885 90 0 149 0 0 0
+    btime 1795606461
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from cgroupfs import ParseError
+
+PATH = "/proc/stat"
+
+
+class HostCpu(NamedTuple):
+    """CPU time of all cores since boot, in ticks."""
+
+    busy: int
+    """user + nice + system + irq + softirq."""
+    total: int
+    """busy + idle + iowait + steal."""
+    cores: int
+    """Those that are online."""
+    boot_seconds: int | None
+    """Unix time."""
+
+
+def parse_host_stat(data: bytes) -> HostCpu:
+    """Raises ParseError."""
+    lines = [line.split() for line in data.splitlines()]
+    everything = next((line for line in lines if line[:1] == [b"cpu"]), [])
+    numbers = [int(n) for n in everything[1:9] if n.isdigit()]
+    if len(numbers) < 4:
+        raise ParseError("no line 'cpu <numbers>'")
+    user, nice, system, idle, iowait, irq, softirq, steal = (numbers + [0] * 4)[:8]
+    busy = user + nice + system + irq + softirq
+    cores = sum(line[0].startswith(b"cpu") and line[0] != b"cpu" for line in lines if line)
+    boot = next((int(line[1]) for line in lines if len(line) == 2 and line[0] == b"btime" and line[1].isdigit()), None)
+    return HostCpu(busy, busy + idle + iowait + steal, cores, boot)

@@ -1,0 +1,59 @@
+"""What one scrape is made of: a pass (who is there, who shares a network), then every container's exported figures."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from cgroupfs import ParseError
+
+from .feed import Feed
+from .follow.follower import Follower
+from .hostfacts import agent_cost
+from .inspect import Inspector
+from .outputs.metrics_self import SelfMetrics
+from .procfs.host_stat import PATH, parse_host_stat
+from .shared import Shared
+from .survey import AT_ONCE, Surveyed, Surveyor
+
+Scrape = tuple[list[Surveyed], SelfMetrics]
+
+
+class Scraper:
+    """Used in the event loop."""
+
+    def __init__(self, feed: Feed, inspector: Inspector, follower: Follower, fresh_seconds: float = 0.5) -> None:
+        self._feed = feed
+        self._inspector = inspector
+        self._follower = follower
+        self._surveyor = Surveyor(feed.sampler)
+        self.scrape: Shared[Scrape] = Shared(self._make, fresh_seconds)
+
+    async def _make(self) -> Scrape:
+        run, surveyor = self._feed.run, self._surveyor
+        stats = await self._inspector.stats()
+        containers = await run(partial(surveyor.containers, stats))
+        namespaces = await run(self._feed.sampler.namespaces)
+        found: list[Surveyed] = []
+        for first in range(0, len(containers), AT_ONCE):
+            found += await run(partial(surveyor.read, containers[first : first + AT_ONCE], namespaces))
+        return found, await run(partial(self._own, len(found)))
+
+    # -- in the sampling thread
+
+    def _own(self, containers: int) -> SelfMetrics:
+        feed, sampler = self._feed, self._feed.sampler
+        try:
+            cores: int | None = parse_host_stat(sampler.root.read(PATH)).cores or None
+        except (OSError, ParseError):
+            cores = None
+        return SelfMetrics(
+            cost=agent_cost(),
+            containers=containers,
+            passes=feed.passes,
+            pass_seconds=feed.pass_seconds,
+            overruns=feed.crew.overruns,
+            stuck=feed.crew.stuck,
+            followers=self._follower.clients,
+            mem_total_bytes=sampler.mem_total(),
+            cores=cores,
+        )

@@ -1,0 +1,32 @@
+"""One result for all who ask for it at about the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Shared(Generic[T]):
+    """Used in the event loop. Whoever asks while it is being made, or soon after it was begun, gets the same."""
+
+    def __init__(self, make: Callable[[], Awaitable[T]], fresh_seconds: float) -> None:
+        self._make = make
+        self._fresh = fresh_seconds
+        self._task: asyncio.Future[T] | None = None
+        self._began = 0.0
+
+    async def get(self) -> T:
+        """The result. Raises what making it raised."""
+        task = self._task
+        if task is not None:
+            reusable = not task.cancelled() and (not task.done() or task.exception() is None)
+            if reusable and (not task.done() or time.monotonic() - self._began < self._fresh):
+                return await asyncio.shield(task)
+        self._began = time.monotonic()
+        task = self._task = asyncio.ensure_future(self._make())
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # whoever asked may have gone away
+        return await asyncio.shield(task)

@@ -1,0 +1,15 @@
+"""The routes that are ours: everything beyond the documented stats endpoints."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from . import follow, inspect, metrics, openapi
+
+
+def add_extensions(app: web.Application, env_id: int) -> None:
+    """Add them to an application that has its context."""
+    follow.add_follow(app, env_id)
+    inspect.add_inspect(app, env_id)
+    metrics.add_metrics(app)
+    openapi.add_openapi(app)

@@ -1,0 +1,62 @@
+"""GET /api/containers/stats/follow: rounds of all containers at an interval, and what happens to them, until the close."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from ..follow.follower import Follower
+from ..follow.grid import MAXIMUM_SECONDS, MINIMUM_SECONDS, steps_of
+from .containers import ENVIRONMENT_NOT_FOUND, failure
+from .context import CONTEXT, knows_environment
+from .stream import _Stream
+
+FOLLOWER: web.AppKey[Follower] = web.AppKey("follower", Follower)
+DEFAULT_SECONDS = 1.0
+STALLED_SECONDS = 60.0
+"""A client that takes nothing for this long is cut off."""
+
+
+def _interval(text: str | None) -> int | None:
+    try:
+        return steps_of(DEFAULT_SECONDS if text is None else float(text))
+    except ValueError:
+        return None
+
+
+async def follow(request: web.Request) -> web.StreamResponse:
+    """``hello``, then ``stat`` events and a ``round`` per interval, ``start``, ``exit`` and ``oom`` as they happen."""
+    if not knows_environment(request, request.app[CONTEXT]):
+        return failure(404, ENVIRONMENT_NOT_FOUND)
+    steps = _interval(request.query.get("interval"))
+    if steps is None:
+        return failure(400, f"interval: expected {MINIMUM_SECONDS:g} to {MAXIMUM_SECONDS:g} seconds, as in 1")
+    follower = request.app[FOLLOWER]
+    response = _Stream(sep="\n")
+    await response.prepare(request)
+    client = follower.subscribe(steps, request.headers.get("Last-Event-ID", ""))
+    try:
+        async with response:
+            async for events in client.batches():
+                async with asyncio.timeout(STALLED_SECONDS):
+                    await response.write(events)
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+    except ConnectionError:
+        pass  # the client went away: there is nobody to tell
+    finally:
+        follower.leave(client)
+    return response
+
+
+def add_follow(app: web.Application, env_id: int) -> None:
+    """The route, and the follower behind it."""
+    follower = app[FOLLOWER] = Follower(app[CONTEXT].feed, env_id)
+    app.router.add_get("/api/containers/stats/follow", follow, allow_head=False)
+
+    async def stopping(_app: web.Application) -> None:
+        follower.stop()
+
+    app.on_shutdown.append(stopping)

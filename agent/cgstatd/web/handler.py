@@ -1,0 +1,210 @@
+"""One connection: aiohttp's own handler, and bounds for what it leaves open.
+
+How long a request may take to arrive, how much may be sent ahead of the answers, and how long an answer may wait for a
+client that does not read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from http import HTTPStatus
+from typing import Any, cast
+
+from aiohttp import web
+
+from . import peer as peers
+from .failure import failure, raw_failure
+from .limits import (
+    MAX_HEADER_BYTES,
+    MAX_HEADERS,
+    MAX_LINE_BYTES,
+    MAX_UNANSWERED_BYTES,
+    RETRY_SECONDS,
+    WRITE_BUFFER_BYTES,
+    Gate,
+)
+from .peer import Peer
+
+log = logging.getLogger(__name__)
+_LINGER_SECONDS = 1.0
+_REFUSAL_SECONDS = 2.0
+_TOO_MANY = raw_failure(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections", Retry_After=str(RETRY_SECONDS))
+_TOO_LARGE = raw_failure(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "Request too large")
+
+
+class Handler(web.RequestHandler):
+    """Counted in by whoever makes it, counts itself out."""
+
+    __slots__ = (
+        "_answered",
+        "_arriving",
+        "_counted",
+        "_gate",
+        "_key",
+        "_leaving",
+        "_sending",
+        "_unanswered",
+        "_wire",
+        "peer",
+    )
+
+    def __init__(self, manager: web.Server, loop: asyncio.AbstractEventLoop, gate: Gate, key: str) -> None:
+        super().__init__(
+            manager,
+            loop=loop,
+            keepalive_timeout=gate.limits.idle_seconds,
+            access_log=None,  # type: ignore[arg-type]  # aiohttp's own way to say: none
+            max_line_size=MAX_LINE_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+            max_headers=MAX_HEADERS,
+            lingering_time=_LINGER_SECONDS,
+            auto_decompress=False,
+        )
+        self.peer: Peer | None = None
+        self._gate, self._key, self._counted = gate, key, True
+        self._wire: asyncio.Transport | None = None
+        """The transport, also when aiohttp has let go of it but it is not closed yet."""
+        self._unanswered = 0
+        self._answered = 0
+        self._arriving: asyncio.TimerHandle | None = None
+        self._sending: asyncio.TimerHandle | None = None
+        self._leaving: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A connection, its handshake over."""
+        self.peer = peers.of_transport(transport)
+        self._wire = cast(asyncio.Transport, transport)
+        self._wire.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        self._expect_request()
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """It is closed."""
+        self._wire = None
+        for timer in (self._arriving, self._sending, self._leaving):
+            if timer is not None:
+                timer.cancel()
+        self.count_out()
+        super().connection_lost(exc)
+
+    def count_out(self) -> None:
+        """Once, whether it was closed or never got as far as being open."""
+        if self._counted:
+            self._counted = False
+            self._gate.release(self._key)
+
+    # -- arriving
+
+    def data_received(self, data: bytes) -> None:
+        """A part of a request, or several."""
+        self._unanswered += len(data)
+        if self._unanswered > MAX_UNANSWERED_BYTES:
+            self._flooded()
+            return
+        before = self._request_count
+        super().data_received(data)
+        if self._request_count != before:
+            if self._arriving is not None:
+                self._arriving.cancel()
+                self._arriving = None
+        elif data and self._arriving is None and self._request_count == self._answered:
+            self._expect_request()
+
+    def _expect_request(self) -> None:
+        self._arriving = self._loop.call_later(self._gate.limits.request_seconds, self._too_slow)
+
+    def _too_slow(self) -> None:
+        self._arriving = None
+        if self._wire is not None and self._request_count == self._answered:
+            self._wire.abort()
+
+    def _flooded(self) -> None:
+        wire = self._wire
+        if wire is None:
+            return
+        if self._request_count == self._answered and not wire.is_closing():
+            wire.write(_TOO_LARGE)
+            self.force_close()
+        else:
+            wire.abort()
+
+    # -- answering
+
+    async def start(self) -> None:
+        """Requests, one after the other; what cannot be sent at the end is not waited for without end."""
+        try:
+            await super().start()
+        finally:
+            if self._wire is not None and self._wire.get_write_buffer_size():
+                self._leaving = self._loop.call_later(self._gate.limits.send_seconds, self._wire.abort)
+
+    async def finish_response(self, *args: Any) -> tuple[web.StreamResponse, bool]:
+        """The end of one answer."""
+        try:
+            return await super().finish_response(*args)
+        finally:
+            self._answered += 1
+            self._unanswered = 0
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than we answer."""
+        super().pause_writing()
+        self._sending = self._loop.call_later(self._gate.limits.send_seconds, self._not_reading)
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        if self._sending is not None:
+            self._sending.cancel()
+            self._sending = None
+        super().resume_writing()
+
+    def _not_reading(self) -> None:
+        if self._wire is not None:
+            log.info("address=%s cut: it does not read what it asked for", self._key)
+            self._wire.abort()
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """Not HTTP, or too long: as JSON, without the client's own bytes and without a stack trace in the log."""
+        if status >= 500:
+            return super().handle_error(request, status, exc, message)
+        log.debug("address=%s not a request: %s", self._key, type(exc).__name__)
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer is on its way already")
+        response = failure(status, HTTPStatus(status).phrase.capitalize())
+        response.force_close()
+        return response
+
+
+class Refusal(asyncio.Protocol):
+    """A connection too many: 503 once it has asked (an answer to nothing is lost to some clients), then the end."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, gate: Gate) -> None:
+        self._loop, self._gate, self._counted = loop, gate, True
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It gets a moment to ask."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._timer = self._loop.call_later(_REFUSAL_SECONDS, self._transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        """Whatever it asked."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(_TOO_MANY)
+            self._transport.close()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """It is gone."""
+        self.count_out()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def count_out(self) -> None:
+        """Once, as for the others."""
+        if self._counted:
+            self._counted = False
+            self._gate.refusing -= 1

@@ -1,0 +1,119 @@
+"""How much the agent does for how many at a time, so that whoever asks too much is refused and the others are not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+
+from ..auth.tokens import Token
+from ..config.settings import DEFAULTS, Settings
+
+MAX_LINE_BYTES = 8190
+MAX_HEADER_BYTES = 8190
+"""A browser sends the cookies of every program on localhost along."""
+MAX_HEADERS = 64
+MAX_UNANSWERED_BYTES = 64 << 10
+"""What a connection may send ahead of our answers: one head, some pipelined ones. More is a flood."""
+WRITE_BUFFER_BYTES = 64 << 10
+"""What waits in this process for a client that reads slowly; the answers stop being made beyond it."""
+KERNEL_BUFFER_BYTES = 128 << 10
+"""What waits in the kernel. Left alone, it grows to megabytes a connection."""
+MAX_REFUSALS = 64
+"""Connections that are being told 503; beyond it they are closed without a word."""
+RETRY_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits that can be configured (see config/settings.py)."""
+
+    connections: int = DEFAULTS["max_connections"]
+    connections_per_address: int = DEFAULTS["max_connections_per_address"]
+    streams: int = DEFAULTS["max_streams"]
+    streams_per_client: int = DEFAULTS["max_streams_per_client"]
+    request_seconds: float = DEFAULTS["request_timeout"]
+    idle_seconds: float = DEFAULTS["idle_timeout"]
+    send_seconds: float = DEFAULTS["send_timeout"]
+
+
+def limits_of(settings: Settings) -> Limits:
+    """As configured."""
+    return Limits(
+        settings.max_connections,
+        settings.max_connections_per_address,
+        settings.max_streams,
+        settings.max_streams_per_client,
+        settings.request_timeout,
+        settings.idle_timeout,
+        settings.send_timeout,
+    )
+
+
+class Gate:
+    """Counts connections, from accept to close, handshakes included."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.open = 0
+        self.refusing = 0
+        self._by_address: Counter[str] = Counter()
+
+    def admit(self, key: str) -> bool:
+        """Count a connection in, unless there are too many."""
+        if self.open >= self.limits.connections:
+            return False
+        if self._by_address.get(key, 0) >= self.limits.connections_per_address:
+            return False
+        self.open += 1
+        self._by_address[key] += 1
+        return True
+
+    def release(self, key: str) -> None:
+        """Count it out."""
+        self.open -= 1
+        self._by_address[key] -= 1
+        if not self._by_address[key]:
+            del self._by_address[key]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stream:
+    """One open event stream."""
+
+    client: str
+    transport: asyncio.BaseTransport | None
+    token: Token | None
+
+
+class Streams:
+    """The open event streams."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._open: set[Stream] = set()
+        self._by_client: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def with_tokens(self) -> list[Stream]:
+        """Those that a token opened."""
+        return [stream for stream in self._open if stream.token is not None]
+
+    def enter(self, client: str, transport: asyncio.BaseTransport | None, token: Token | None) -> Stream | None:
+        """Count a stream in; None: there are too many."""
+        limits = self._limits
+        if len(self._open) >= limits.streams or self._by_client.get(client, 0) >= limits.streams_per_client:
+            return None
+        stream = Stream(client, transport, token)
+        self._open.add(stream)
+        self._by_client[client] += 1
+        return stream
+
+    def leave(self, stream: Stream) -> None:
+        """Count it out."""
+        self._open.discard(stream)
+        self._by_client[stream.client] -= 1
+        if not self._by_client[stream.client]:
+            del self._by_client[stream.client]

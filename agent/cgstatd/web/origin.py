@@ -1,0 +1,74 @@
+"""What a web page in somebody's browser may do with the agent: nothing, unless its origin is allowed.
+
+A page cannot read what another origin answers (no CORS header, no access), but it can make its own host name resolve
+to 127.0.0.1 and be of the same origin (DNS rebinding). The Host header still says that name, so loopback listeners
+answer to names of their own only.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, MutableMapping
+
+_SAFELISTED = "Authorization, Last-Event-ID"
+_MAX_AGE_SECONDS = "600"
+
+
+class Hosts:
+    """The names that a loopback listener answers to."""
+
+    def __init__(self, allowed: Iterable[str] = ()) -> None:
+        self._allowed = frozenset({"localhost", *(name.lower().strip("[]") for name in allowed)})
+
+    def allow(self, host: str | None) -> bool:
+        """Whether a Host header is one of ours. Browsers always send one: without it there is no page behind."""
+        if host is None:
+            return True
+        name = host.lower()
+        if name.startswith("["):
+            name, bracket, port = name[1:].partition("]")
+            if not bracket or (port and not _is_port(port[1:])) or port[:1] not in ("", ":"):
+                return False
+        else:
+            name, colon, port = name.partition(":")
+            if colon and not _is_port(port):
+                return False
+        if name in self._allowed:
+            return True
+        try:
+            return ipaddress.ip_address(name).is_loopback
+        except ValueError:
+            return False
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+class Origins:
+    """The origins whose pages may read answers, compared exactly."""
+
+    def __init__(self, allowed: Iterable[str] = ()) -> None:
+        self._allowed = frozenset(allowed)
+
+    def __bool__(self) -> bool:
+        return bool(self._allowed)
+
+    def allow(self, origin: str | None) -> bool:
+        """Whether a page of this origin may read what we answer."""
+        return origin in self._allowed
+
+    def mark(self, origin: str | None, headers: MutableMapping[str, str]) -> None:
+        """Add the headers that tell a browser (and caches) so."""
+        headers["Vary"] = "Origin"
+        if origin is not None and origin in self._allowed:
+            headers["Access-Control-Allow-Origin"] = origin
+
+    @staticmethod
+    def preflight() -> dict[str, str]:
+        """What an allowed page's preflight is told."""
+        return {
+            "Access-Control-Allow-Methods": "GET",
+            "Access-Control-Allow-Headers": _SAFELISTED,
+            "Access-Control-Max-Age": _MAX_AGE_SECONDS,
+        }

@@ -1,0 +1,100 @@
+"""The agent's certificate and the authorities whose clients it admits, read again when the files change."""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+import time
+from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+CHECK_SECONDS = 1.0
+
+
+class BadCertificate(Exception):
+    """Certificate, key or authorities cannot be used; one sentence that says why."""
+
+
+class Certificates:
+    """Gives each new connection the context of the day. A broken new pair is reported, and the old one stays."""
+
+    def __init__(self, cert: str, key: str, client_ca: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+        self._cert, self._key, self._client_ca = cert, key, client_ca
+        self._clock = clock
+        self._checked = clock()
+        self._seen = self._stat()
+        self._context = load(cert, key, client_ca)
+
+    def context(self) -> ssl.SSLContext:
+        """For a connection that comes now."""
+        if self._clock() - self._checked >= CHECK_SECONDS:
+            self.refresh()
+        return self._context
+
+    def refresh(self) -> None:
+        """Read the files again if they changed."""
+        self._checked = self._clock()
+        seen = self._stat()
+        if seen == self._seen:
+            return
+        self._seen = seen
+        try:
+            self._context = load(self._cert, self._key, self._client_ca)
+        except BadCertificate as error:
+            log.error("the certificate stays the old one: %s", error)
+        else:
+            log.info("certificate=%s read again", self._cert)
+
+    def _stat(self) -> tuple[tuple[int, int, int] | None, ...]:
+        return tuple(_version(path) for path in (self._cert, self._key, self._client_ca) if path)
+
+
+def _version(path: str) -> tuple[int, int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def load(cert: str, key: str, client_ca: str = "") -> ssl.SSLContext:
+    """TLS 1.2 or newer; with ``client_ca``, only for clients with a certificate of theirs. Raises BadCertificate."""
+    for path in filter(None, (cert, key, client_ca)):  # ssl's own errors do not say which file
+        try:
+            with open(path, "rb"):
+                pass
+        except OSError as error:
+            raise BadCertificate(f"{path}: {error.strerror}") from error
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(["http/1.1"])
+
+    def passphrase() -> str:  # else openssl asks on the terminal, and a service hangs
+        raise BadCertificate(f"{key}: the key has a passphrase; store it without")
+
+    try:
+        context.load_cert_chain(cert, key, password=passphrase)
+    except (ssl.SSLError, ValueError) as error:
+        raise BadCertificate(f"{cert}, {key}: {_words(error)}") from error
+    if client_ca:
+        context.verify_mode = ssl.CERT_REQUIRED
+        try:
+            context.load_verify_locations(client_ca)
+        except (ssl.SSLError, ValueError) as error:
+            raise BadCertificate(f"{client_ca}: {_words(error)}") from error
+    return context
+
+
+_REASONS = {
+    "KEY_VALUES_MISMATCH": "the key does not belong to the certificate",
+    "NO_START_LINE": "no PEM certificate or key in it",
+}
+
+
+def _words(error: Exception) -> str:
+    reason = getattr(error, "reason", None) or str(error)
+    if "PEM lib" in reason:  # no PEM block at all gives no reason of its own
+        reason = "NO_START_LINE"
+    return _REASONS.get(reason, reason.replace("_", " ").lower())

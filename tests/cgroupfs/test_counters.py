@@ -1,0 +1,341 @@
+"""The counters that stay open say what the full records say, on every container of every recorded host."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from cgroupfs import (
+    MAX,
+    Absent,
+    Cgroup,
+    CgroupGone,
+    CounterReader,
+    Counters,
+    Descriptors,
+    Directory,
+    Hierarchy,
+    Io,
+    Mount,
+    Root,
+    Version,
+)
+from cgroupfs.controllers.io import V1_BYTES
+from helpers import TREES, UNIFIED, cgroup, cgroups, recorded, write_files
+
+MANY = 1000
+V2_FILES: dict[str, bytes | str] = {
+    "cpu.stat": "usage_usec 5\nuser_usec 3\n",
+    "memory.current": "100\n",
+    "memory.stat": "anon 1\ninactive_file 20\n",
+    "memory.max": "max\n",
+    "io.stat": "8:0 rbytes=1 wbytes=2\n8:16 rbytes=10\n",
+    "cgroup.events": "populated 1\nfrozen 0\n",
+}
+V1_FILES: dict[str, bytes | str] = {
+    "cpuacct.usage": "5000\n",
+    "memory.usage_in_bytes": "100\n",
+    "memory.stat": "inactive_file 1\ntotal_inactive_file 20\n",
+    "memory.limit_in_bytes": "9223372036854771712\n",
+    V1_BYTES[1]: "8:0 Read 1\n8:0 Write 2\n8:0 Total 3\n8:16 Read 10\nTotal 13\n",
+    "freezer.state": "THAWED\n",
+}
+GOOD = Counters(5000, 100, 20, MAX, 11, 2, False)
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def made(tmp_path: Path, version: Version, files: dict[str, bytes | str]) -> Cgroup:
+    """A cgroup at /c of one tree that holds every controller."""
+    write_files(str(tmp_path), {f"cg/c/{name}": data for name, data in files.items()})
+    os.makedirs(tmp_path / "cg/c", exist_ok=True)
+    controllers = ("cpu", "cpuacct", "cpuset", "memory", "io", "pids", "freezer")
+    mount = Mount("/cg", "/", version, frozenset(controllers))
+    bound = tuple((name, mount) for name in controllers)
+    return Cgroup(Root(str(tmp_path)), Hierarchy("unified", bound, (mount,)), "/c")
+
+
+def read_once(group: Cgroup, kept: int = MANY) -> tuple[Counters, dict[str, Absent]]:
+    reader = group.counters(Descriptors(kept))
+    try:
+        counters = reader.read()
+        return counters, {field: missing.reason for field, missing in reader.missing.items()}
+    finally:
+        reader.close()
+
+
+def total(io: Io, field: str) -> int | None:
+    return None if io.devices is None else sum(getattr(device, field) or 0 for device in io.devices)
+
+
+@pytest.mark.parametrize(("host", "reading"), TREES)
+@pytest.mark.parametrize("kept", [MANY, 3, 0])
+def test_counters_say_what_the_records_say(host: str, reading: str, kept: int) -> None:
+    found = cgroups(host, reading)
+    assert len(found) >= 13
+    for name, group in found:
+        counters, _ = read_once(group, kept)
+        cpu, memory, io = group.cpu(), group.memory(), group.io()
+        assert counters.cpu_usage_nsec is not None
+        assert counters.cpu_usage_nsec // 1000 == cpu.usage_usec, name
+        assert counters.memory_bytes == memory.usage_bytes, name
+        assert counters.inactive_file_bytes == memory.stat.inactive_file, name
+        assert counters.memory_max_bytes == memory.max_bytes, name
+        assert (counters.io_read_bytes, counters.io_write_bytes) == (total(io, "rbytes"), total(io, "wbytes")), name
+
+
+@pytest.mark.parametrize(("version", "files"), [(Version.V1, V1_FILES), (Version.V2, V2_FILES)])
+def test_both_versions_give_the_same_counters(tmp_path: Path, version: Version, files: dict[str, bytes | str]) -> None:
+    assert read_once(made(tmp_path, version, files)) == (GOOD, {})
+
+
+@pytest.mark.parametrize(("version", "files"), [(Version.V1, V1_FILES), (Version.V2, V2_FILES)])
+@pytest.mark.parametrize("kept", [MANY, 2, 0])
+def test_a_second_reading_is_fresh_with_and_without_kept_descriptors(
+    tmp_path: Path, version: Version, files: dict[str, bytes | str], kept: int
+) -> None:
+    group = made(tmp_path, version, files)
+    reader = group.counters(Descriptors(kept))
+    assert reader.read() == GOOD
+    name = "memory.current" if version is Version.V2 else "memory.usage_in_bytes"
+    (tmp_path / "cg/c" / name).write_bytes(b"777\n")
+    assert reader.read() == GOOD._replace(memory_bytes=777)
+    reader.close()
+
+
+# -- descriptors
+
+
+def test_descriptors_are_taken_up_to_the_budget_and_given_back() -> None:
+    budget = Descriptors(8)
+    before = open_descriptors()
+    readers = [group.counters(budget) for _, group in cgroups(UNIFIED)]
+    assert budget.used == 8
+    assert open_descriptors() == before + 8, "directories are not kept"
+    for reader in readers:
+        reader.read()
+    assert open_descriptors() == before + 8, "reopened files are closed again"
+    for reader in readers:
+        reader.close()
+        reader.close()
+    assert budget.used == 0
+    assert open_descriptors() == before
+
+
+def test_a_reader_that_cannot_be_made_leaves_nothing_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = made(tmp_path, Version.V2, V2_FILES)
+    budget, before, real = Descriptors(MANY), open_descriptors(), Directory.open
+
+    def vanish(self: Directory, name: str) -> int | Absent:
+        if name == "cgroup.events":
+            raise CgroupGone(self.path)
+        return real(self, name)
+
+    monkeypatch.setattr(Directory, "open", vanish)
+    with pytest.raises(CgroupGone):
+        group.counters(budget)
+    assert (budget.used, open_descriptors()) == (0, before)
+
+
+# -- absent, malformed, refused
+
+
+ABSENT = [
+    ("cpu.stat", "cpu_usage_nsec"),
+    ("memory.current", "memory_bytes"),
+    ("memory.stat", "inactive_file_bytes"),
+    ("memory.max", "memory_max_bytes"),
+    ("io.stat", "io_bytes"),
+    ("cgroup.events", "frozen"),
+]
+
+
+def fields_of(field: str) -> dict[str, None]:
+    return {"io_read_bytes": None, "io_write_bytes": None} if field == "io_bytes" else {field: None}
+
+
+@pytest.mark.parametrize(("name", "field"), ABSENT)
+@pytest.mark.parametrize("kept", [MANY, 0])
+def test_an_absent_file_costs_its_own_counter_and_is_no_failure(
+    tmp_path: Path, name: str, field: str, kept: int
+) -> None:
+    group = made(tmp_path, Version.V2, {key: data for key, data in V2_FILES.items() if key != name})
+    reader = group.counters(Descriptors(kept))
+    assert reader.read() == GOOD._replace(**fields_of(field))
+    assert {f: m.reason for f, m in reader.missing.items()} == {field: Absent.FILE_ABSENT}
+    assert reader.missing[field].path.endswith(f"/cg/c/{name}")
+    assert reader.failed() is None
+    reader.close()
+
+
+@pytest.mark.parametrize(("name", "field"), ABSENT)
+@pytest.mark.parametrize("kept", [MANY, 0])
+def test_a_malformed_file_costs_its_own_counter_and_is_a_failure_until_it_is_good_again(
+    tmp_path: Path, name: str, field: str, kept: int
+) -> None:
+    group = made(tmp_path, Version.V2, V2_FILES | {name: b"garbage\xff\n"})
+    reader = group.counters(Descriptors(kept))
+    assert reader.read() == GOOD._replace(**fields_of(field))
+    failed = reader.failed()
+    assert failed is not None and (failed.field, failed.reason) == (field, Absent.MALFORMED)
+    write_files(str(tmp_path), {f"cg/c/{name}": V2_FILES[name]})
+    assert reader.read() == GOOD
+    assert reader.failed() is None and reader.missing == {}
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "reason", "fails"),
+    [
+        (errno.EOPNOTSUPP, Absent.UNSUPPORTED, False),
+        (errno.EACCES, Absent.PERMISSION, True),
+        (errno.EIO, Absent.READ_FAILED, True),
+    ],
+)
+def test_a_refused_read_has_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, reason: Absent, fails: bool
+) -> None:
+    reader = made(tmp_path, Version.V2, V2_FILES).counters(Descriptors(MANY))
+
+    def refuse(fd: int, size: int) -> bytes:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "read", refuse)
+        assert reader.read() == Counters(None, None, None, None, None, None, None)
+    assert {missing.reason for missing in reader.missing.values()} == {reason}
+    assert (reader.failed() is not None) is fails
+    reader.close()
+
+
+def test_running_out_of_descriptors_is_a_failed_reading_and_not_a_container_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, real = made(tmp_path, Version.V2, V2_FILES).counters(Descriptors(0)), os.open
+
+    def exhausted(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if path == "memory.current" or (str(path).endswith("/cg/c") and directories_too):
+            raise OSError(errno.EMFILE, "Too many open files")
+        return real(path, flags, mode, dir_fd=dir_fd)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", exhausted)
+        directories_too = False
+        assert reader.read() == GOOD._replace(memory_bytes=None)
+        failed = reader.failed()
+        assert failed is not None and (failed.field, failed.reason) == ("memory_bytes", Absent.READ_FAILED)
+        directories_too = True
+        assert reader.read() == Counters(None, None, None, None, None, None, None)
+    assert reader.read() == GOOD
+
+
+def test_a_controller_switched_off_later_is_gone_for_the_reader_that_knew_it(tmp_path: Path) -> None:
+    reader = made(tmp_path, Version.V2, V2_FILES).counters(Descriptors(0))
+    os.remove(tmp_path / "cg/c/memory.current")
+    with pytest.raises(CgroupGone):
+        reader.read()
+
+
+def test_cpu_alone_is_read_alone_and_forgets_its_last_failure(tmp_path: Path) -> None:
+    group = made(tmp_path, Version.V2, V2_FILES | {"cpu.stat": "garbage\n"})
+    reader = group.counters(Descriptors(MANY))
+    assert reader.cpu_usage_nsec() is None
+    assert reader.failed() is not None
+    write_files(str(tmp_path), {"cg/c/cpu.stat": "usage_usec 7\n"})
+    assert reader.cpu_usage_nsec() == 7000
+    assert reader.failed() is None
+    reader.close()
+
+
+def test_without_any_controller_every_counter_is_absent_and_none_fails() -> None:
+    reader = CounterReader(None, None, None, None, Descriptors(MANY))
+    assert reader.read() == Counters(None, None, None, None, None, None, None)
+    assert {missing.reason for missing in reader.missing.values()} == {Absent.CONTROLLER_OFF}
+    assert reader.failed() is None
+    reader.close()
+
+
+def test_no_memory_controller_is_absent_while_cpu_is_there(tmp_path: Path) -> None:
+    group = made(tmp_path, Version.V2, {"cpu.stat": "usage_usec 5\n", "cgroup.events": "frozen 1\n"})
+    counters, missing = read_once(group)
+    assert counters == Counters(5000, None, None, None, None, None, True)
+    assert set(missing) == {"memory_bytes", "inactive_file_bytes", "memory_max_bytes", "io_bytes"}
+
+
+# -- v1 block I/O
+
+
+@pytest.mark.parametrize(
+    ("files", "found", "reason"),
+    [
+        ({}, (None, None), Absent.FILE_ABSENT),
+        ({V1_BYTES[1]: "Total 0\n"}, (0, 0), None),
+        ({V1_BYTES[1]: "Total 0\n", V1_BYTES[2]: "8:0 Read 4\nTotal 4\n"}, (4, 0), None),
+        ({V1_BYTES[1]: "garbage\n"}, (None, None), Absent.MALFORMED),
+        ({V1_BYTES[1]: "garbage\n", V1_BYTES[3]: "Total 0\n"}, (None, None), Absent.MALFORMED),
+        ({V1_BYTES[1]: "garbage\n", V1_BYTES[3]: "8:0 Write 4\nTotal 4\n"}, (0, 4), None),
+    ],
+)
+def test_v1_block_io_is_the_first_file_that_counts_and_never_a_false_zero(
+    tmp_path: Path, files: dict[str, bytes | str], found: tuple[int | None, int | None], reason: Absent | None
+) -> None:
+    base = {name: data for name, data in V1_FILES.items() if name not in V1_BYTES}
+    group = made(tmp_path, Version.V1, base | files)
+    counters, missing = read_once(group)
+    assert (counters.io_read_bytes, counters.io_write_bytes) == found
+    assert missing.get("io_bytes") is reason
+    io = group.io()
+    assert (total(io, "rbytes"), total(io, "wbytes")) == found, "the record agrees"
+
+
+def test_v1_before_hierarchies_falls_back_to_the_cgroups_own_cache(tmp_path: Path) -> None:
+    counters, _ = read_once(made(tmp_path, Version.V1, V1_FILES | {"memory.stat": "cache 9\ninactive_file 7\n"}))
+    assert counters.inactive_file_bytes == 7
+
+
+# -- gone
+
+
+@pytest.mark.parametrize("number", [errno.ENODEV, errno.ESRCH])
+def test_a_removed_cgroup_is_gone_and_not_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    reader = made(tmp_path, Version.V2, V2_FILES).counters(Descriptors(MANY))
+
+    def gone(fd: int, size: int) -> bytes:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "read", gone)
+        with pytest.raises(CgroupGone):
+            reader.read()
+        with pytest.raises(CgroupGone):
+            reader.cpu_usage_nsec()
+    reader.close()
+
+
+def test_a_cgroup_recreated_at_the_same_path_is_gone_for_the_old_reader(tmp_path: Path) -> None:
+    group = made(tmp_path, Version.V2, V2_FILES)
+    reader = group.counters(Descriptors(0))
+    assert reader.read() == GOOD
+    os.rename(tmp_path / "cg/c", tmp_path / "cg/old")
+    made(tmp_path, Version.V2, V2_FILES)
+    with pytest.raises(CgroupGone):
+        reader.read()
+    assert read_once(group) == (GOOD, {}), "a new reader takes the new cgroup"
+
+
+def test_a_path_that_is_in_no_tree_is_gone() -> None:
+    root, hierarchy = recorded(UNIFIED)
+    with pytest.raises(CgroupGone):
+        Cgroup(root, hierarchy, "/system.slice/never-was.scope").counters(Descriptors(MANY))
+
+
+def test_a_payload_that_is_not_there_changes_nothing() -> None:
+    group = cgroup(UNIFIED, "burn")
+    reader = group.counters(Descriptors(MANY), "container")
+    assert reader.read() == read_once(group)[0]
+    reader.close()

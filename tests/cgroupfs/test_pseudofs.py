@@ -1,0 +1,281 @@
+"""Opening, errno and identity: what the kernel may answer, and what a planted tree may hold."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cgroupfs import Absent, CgroupGone, Directory, KeptFile, Root
+from cgroupfs.pseudofs import FILE_LIMIT, absence
+from helpers import FakeDirectory, write_files
+
+REASONS = {
+    errno.ENOENT: Absent.FILE_ABSENT,
+    errno.EOPNOTSUPP: Absent.UNSUPPORTED,
+    errno.EACCES: Absent.PERMISSION,
+    errno.EPERM: Absent.PERMISSION,
+    errno.EIO: Absent.READ_FAILED,
+    errno.EISDIR: Absent.READ_FAILED,
+    errno.ELOOP: Absent.READ_FAILED,
+    errno.EMFILE: Absent.READ_FAILED,
+    errno.EINVAL: Absent.READ_FAILED,
+}
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize(("number", "reason"), REASONS.items(), ids=[errno.errorcode[n] for n in REASONS])
+def test_each_errno_has_one_reason(number: int, reason: Absent) -> None:
+    assert absence(OSError(number, ""), "/x") is reason
+    assert FakeDirectory({"cpu.stat": number}).read("cpu.stat") is reason
+
+
+@pytest.mark.parametrize("number", [errno.ENODEV, errno.ESRCH], ids=["ENODEV", "ESRCH"])
+def test_the_kernels_words_for_gone_are_gone(number: int) -> None:
+    with pytest.raises(CgroupGone, match=r"cpu\.stat"):
+        FakeDirectory({"cpu.stat": number}).read("cpu.stat")
+
+
+def test_an_error_without_a_number_is_a_failed_read() -> None:
+    assert absence(OSError("odd"), "/x") is Absent.READ_FAILED
+
+
+def test_a_file_is_read_whole(tmp_path: Path) -> None:
+    data = b"".join(b"key%d %d\n" % (n, n) for n in range(20_000))
+    write_files(str(tmp_path), {"big": data, "small": b"1\n", "empty": b""})
+    with Directory(str(tmp_path)) as directory:
+        assert directory.read("big") == data
+        assert directory.read("small") == b"1\n"
+        assert directory.read("empty") == b""
+    assert Root(str(tmp_path)).read("/big") == data
+
+
+def test_a_planted_giant_costs_no_more_than_the_limit(tmp_path: Path) -> None:
+    with open(tmp_path / "giant", "wb") as file:
+        file.truncate(FILE_LIMIT * 4)
+    with Directory(str(tmp_path)) as directory:
+        data = directory.read("giant")
+    assert isinstance(data, bytes)
+    assert FILE_LIMIT <= len(data) <= FILE_LIMIT + (1 << 16)
+
+
+def test_a_directory_in_place_of_a_file_fails_that_read(tmp_path: Path) -> None:
+    os.mkdir(tmp_path / "cpu.stat")
+    with Directory(str(tmp_path)) as directory:
+        assert directory.read("cpu.stat") is Absent.READ_FAILED
+
+
+def test_a_symbolic_link_in_place_of_a_file_is_not_followed(tmp_path: Path) -> None:
+    write_files(str(tmp_path), {"secret": "42\n"})
+    os.symlink("secret", tmp_path / "cpu.stat")
+    os.symlink("nowhere", tmp_path / "memory.stat")
+    with Directory(str(tmp_path)) as directory:
+        assert directory.read("cpu.stat") is Absent.READ_FAILED
+        assert directory.read("memory.stat") is Absent.READ_FAILED
+
+
+def test_a_pipe_in_place_of_a_file_does_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "cpu.stat")
+    with Directory(str(tmp_path)) as directory:
+        assert directory.read("cpu.stat") == b""
+
+
+def test_an_unreadable_file_is_a_missing_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_files(str(tmp_path), {"cpu.stat": "usage_usec 1\n"})
+    with Directory(str(tmp_path)) as directory:
+        if os.geteuid():
+            os.chmod(tmp_path / "cpu.stat", 0)
+        else:  # root may read everything
+            real = os.open
+
+            def denied(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+                if path == "cpu.stat":
+                    raise PermissionError(errno.EACCES, "Permission denied")
+                return real(path, flags, mode, dir_fd=dir_fd)
+
+            monkeypatch.setattr(os, "open", denied)
+        assert directory.read("cpu.stat") is Absent.PERMISSION
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"), [(errno.EOPNOTSUPP, Absent.UNSUPPORTED), (errno.EIO, Absent.READ_FAILED)]
+)
+def test_a_read_that_fails_after_the_open_has_its_reason_and_leaks_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, reason: Absent
+) -> None:
+    write_files(str(tmp_path), {"cgroup.procs": "1\n"})
+    before = open_descriptors()
+    with Directory(str(tmp_path)) as directory, monkeypatch.context() as patch:
+        patch.setattr(os, "read", lambda fd, size: (_ for _ in ()).throw(OSError(number, os.strerror(number))))
+        assert directory.read("cgroup.procs") is reason
+    assert open_descriptors() == before
+
+
+def test_a_cgroup_that_vanishes_between_open_and_read_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_files(str(tmp_path), {"cpu.stat": "usage_usec 1\n"})
+    before = open_descriptors()
+    with Directory(str(tmp_path)) as directory, monkeypatch.context() as patch:
+        patch.setattr(os, "read", lambda fd, size: (_ for _ in ()).throw(OSError(errno.ENODEV, "No such device")))
+        with pytest.raises(CgroupGone):
+            directory.read("cpu.stat")
+    assert open_descriptors() == before
+
+
+# -- directories
+
+
+def test_a_path_that_is_not_there_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(CgroupGone) as caught:
+        Directory(f"{tmp_path}/none")
+    assert caught.value.path == f"{tmp_path}/none"
+
+
+def test_a_file_in_place_of_a_directory_is_gone(tmp_path: Path) -> None:
+    write_files(str(tmp_path), {"a": "1\n"})
+    with pytest.raises(CgroupGone):
+        Directory(f"{tmp_path}/a")
+    with pytest.raises(CgroupGone):
+        Directory(f"{tmp_path}/a/b")
+
+
+def test_a_directory_that_may_not_be_opened_raises_with_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: str, *rest: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr(os, "open", denied)
+    with pytest.raises(PermissionError, match=str(tmp_path)):
+        Directory(str(tmp_path))
+
+
+def test_an_absent_file_in_a_living_directory_is_absent_and_in_a_removed_one_gone(tmp_path: Path) -> None:
+    os.mkdir(tmp_path / "a")
+    with Directory(f"{tmp_path}/a") as directory:
+        assert directory.read("memory.peak") is Absent.FILE_ABSENT
+        os.rmdir(tmp_path / "a")
+        with pytest.raises(CgroupGone):
+            directory.read("memory.peak")
+        assert not directory.alive()
+        assert list(directory.children()) == []
+
+
+def test_a_directory_recreated_at_the_same_path_is_another_one(tmp_path: Path) -> None:
+    os.mkdir(tmp_path / "a")
+    with Directory(f"{tmp_path}/a") as directory:
+        os.rename(tmp_path / "a", tmp_path / "old")
+        write_files(str(tmp_path), {"a/cpu.stat": "usage_usec 1\n"})
+        assert not directory.alive()
+        with pytest.raises(CgroupGone):
+            directory.read("cpu.stat")
+        before = open_descriptors()
+        with pytest.raises(CgroupGone):
+            Directory(f"{tmp_path}/a", directory.inode)
+        assert open_descriptors() == before, "the refused directory is closed again"
+    with Directory(f"{tmp_path}/a") as again:
+        assert again.inode != directory.inode
+        assert Directory(f"{tmp_path}/a", again.inode).close() is None
+
+
+def test_closing_twice_closes_once(tmp_path: Path) -> None:
+    directory = Directory(str(tmp_path))
+    directory.close()
+    other = os.open(tmp_path, os.O_RDONLY)
+    directory.close()
+    os.close(other)
+
+
+def test_children_are_the_subdirectories_with_their_inodes_and_no_links(tmp_path: Path) -> None:
+    write_files(str(tmp_path), {"a/cgroup.procs": "", "b/cgroup.procs": "", "cgroup.procs": ""})
+    os.symlink("a", tmp_path / "link")
+    with Directory(str(tmp_path)) as directory:
+        found = dict(directory.children())
+    assert found == {name: os.stat(tmp_path / name).st_ino for name in ("a", "b")}
+
+
+def test_descriptors_are_not_inherited_by_programs_that_are_started(tmp_path: Path) -> None:
+    write_files(str(tmp_path), {"a": "1\n"})
+    with Directory(str(tmp_path)) as directory:
+        fd = directory.open("a")
+        assert isinstance(fd, int)
+        assert not os.get_inheritable(directory.fd) and not os.get_inheritable(fd)
+        os.close(fd)
+
+
+# -- kept files
+
+
+def kept(path: Path) -> KeptFile:
+    return KeptFile(str(path), os.open(path, os.O_RDONLY))
+
+
+@pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 200_000])
+def test_a_kept_file_is_whole_at_every_size_and_fresh_each_time(tmp_path: Path, size: int) -> None:
+    (tmp_path / "a").write_bytes(b"x" * size)
+    file = kept(tmp_path / "a")
+    assert file.read() == file.read() == b"x" * size
+    (tmp_path / "a").write_bytes(b"y" * size)
+    assert file.read() == b"y" * size
+    file.close()
+    file.close()
+
+
+@pytest.mark.parametrize("number", [errno.ENODEV, errno.ESRCH])
+def test_a_kept_file_of_a_removed_cgroup_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    (tmp_path / "a").write_bytes(b"1\n")
+    file = kept(tmp_path / "a")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "read", lambda fd, size: (_ for _ in ()).throw(OSError(number, os.strerror(number))))
+        with pytest.raises(CgroupGone):
+            file.read()
+        patch.setattr(os, "read", lambda fd, size: (_ for _ in ()).throw(OSError(errno.EIO, "I/O error")))
+        with pytest.raises(OSError, match="I/O error"):
+            file.read()
+    file.close()
+
+
+@pytest.mark.host
+def test_a_kept_proc_file_of_a_dead_process_is_gone() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as child:
+        file = kept(Path(f"/proc/{child.pid}/status"))
+        assert file.read().startswith(b"Name:")
+        child.send_signal(signal.SIGKILL)
+    with pytest.raises(CgroupGone):
+        file.read()
+    file.close()
+
+
+# -- the root
+
+
+@pytest.mark.parametrize(("path", "joined"), [("/", "/proc"), ("/host", "/host/proc"), ("/host/", "/host/proc")])
+def test_host_paths_are_below_the_root(path: str, joined: str) -> None:
+    assert Root(path).join("/proc") == joined
+
+
+def test_identity_is_inode_and_owner_by_path_or_descriptor(tmp_path: Path) -> None:
+    write_files(str(tmp_path), {"a": ""})
+    root, found = Root(str(tmp_path)), os.stat(tmp_path / "a")
+    assert root.identity("/a") == (found.st_ino, found.st_uid)
+    fd = os.open(tmp_path / "a", os.O_RDONLY)
+    assert root.identity("/never/looked/at", fd) == (found.st_ino, found.st_uid)
+    os.close(fd)
+    with pytest.raises(FileNotFoundError):
+        root.identity("/none")
+
+
+def test_the_clock_is_now_on_both_clocks() -> None:
+    first, second = Root().clock(), Root().clock("/any")
+    assert first.monotonic_ns <= second.monotonic_ns
+    assert abs(first.time_ms - time.time() * 1000) < 5000

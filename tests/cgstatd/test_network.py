@@ -1,0 +1,327 @@
+"""Traffic of a container, by the network namespace of one of its processes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cgroupfs import Absent, Cgroup, CgroupGone, Descriptors, ParseError, detect
+from cgstatd import network
+from cgstatd.network import Namespaces, ProcessFinder, Traffic, host_network
+from cgstatd.procfs.process import DESCRIPTORS, Process
+from helpers import NET_DEV, MadeUpHost, open_descriptors, unprivileged
+
+PATH = "/docker/" + "a" * 64
+OTHER = "/docker/" + "b" * 64
+
+
+@pytest.fixture(params=[2, 1], ids=["v2", "v1"])
+def host(request: pytest.FixtureRequest, tmp_path: Path) -> MadeUpHost:
+    return MadeUpHost(str(tmp_path), request.param)
+
+
+def finder(host: MadeUpHost, path: str = PATH, descriptors: Descriptors | None = None) -> ProcessFinder:
+    return ProcessFinder(host.root, Cgroup(host.root, detect(host.root), path), descriptors or Descriptors(100))
+
+
+def read(host: MadeUpHost, found: ProcessFinder, **more: Any) -> Traffic:
+    """In a pass of its own."""
+    return found.traffic(Namespaces(host.root, **more))
+
+
+# -- figures
+
+
+def test_lo_is_left_out(host: MadeUpHost) -> None:
+    host.container(PATH, pids=[7])
+    assert read(host, finder(host)) == (1000, 2000, None, 1_000_007)
+
+
+def test_figures_are_fresh_each_time(host: MadeUpHost) -> None:
+    host.container(PATH, pids=[7])
+    found = finder(host)
+    read(host, found)
+    host.process(7, PATH, rx=1_000_000, tx=3)
+    assert read(host, found)[:2] == (1_000_000, 3)
+
+
+def test_many_interfaces_over_more_than_a_page_are_all_counted(host: MadeUpHost) -> None:
+    host.container(PATH, pids=[7])
+    line = (
+        "  veth{n}:    10       1    0    0    0     0          0         0     20       1    0    0    0     0  0  0\n"
+    )
+    host.write("/proc/7/net/dev", NET_DEV.format(lo=5, rx=1, tx=2) + "".join(line.format(n=n) for n in range(500)))
+    assert read(host, finder(host))[:2] == (5001, 10_002)
+
+
+def test_a_container_in_the_hosts_namespace_has_no_figure_of_its_own(host: MadeUpHost) -> None:
+    host.container(PATH, pids=[7])
+    host.process(7, PATH, namespace=1)
+    assert read(host, finder(host)) == (None, None, Absent.HOST_NETWORK, 1)
+
+
+def test_a_namespace_that_an_engine_runs_in_counts_as_the_hosts(host: MadeUpHost) -> None:
+    host.container(PATH, pids=[7])
+    host.process(7, PATH, namespace=55)
+    assert read(host, finder(host))[:2] == (1000, 2000)
+    assert read(host, finder(host), engines=frozenset({55})) == (None, None, Absent.HOST_NETWORK, 55)
+
+
+def test_without_pid_1_no_namespace_is_taken_for_the_hosts(host: MadeUpHost) -> None:
+    host.container(PATH, pids=[7])
+    host.process(7, PATH, namespace=1)
+    shutil.rmtree(host.real("/proc/1"))
+    assert Namespaces(host.root).host is None
+    assert read(host, finder(host))[:2] == (1000, 2000)
+
+
+def test_a_shared_namespace_is_read_once_in_a_pass_and_the_figure_shared(
+    host: MadeUpHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for pid, path in ((7, PATH), (8, OTHER)):
+        host.container(path, pids=[pid])
+        host.process(pid, path, namespace=55, rx=pid * 100)
+    parsed: list[bytes] = []
+    original = network.parse_traffic
+    monkeypatch.setattr(network, "parse_traffic", lambda data: parsed.append(data) or original(data))
+    first, second = finder(host), finder(host, OTHER)
+    one_pass = Namespaces(host.root)
+    assert first.traffic(one_pass) == second.traffic(one_pass) == (700, 2000, None, 55)
+    assert len(parsed) == 1
+    assert second.traffic(Namespaces(host.root))[:2] == (800, 2000)
+    assert len(parsed) == 2
+
+
+def test_the_runtimes_word_makes_it_the_hosts_network_whatever_was_read() -> None:
+    assert host_network(Traffic(1, 2, None, 55)) == (None, None, Absent.HOST_NETWORK, 55)
+
+
+# -- which process is asked
+
+
+def test_a_cgroup_without_a_process_has_no_figure(host: MadeUpHost) -> None:
+    host.container(PATH)
+    found = finder(host)
+    assert read(host, found) == (None, None, Absent.NO_PROCESS, None)
+    assert not found.seen
+
+
+def test_the_process_may_be_in_a_descendant(host: MadeUpHost) -> None:
+    host.container(PATH)
+    host.mkdir(f"{PATH}/init/deeper")
+    host.procs(f"{PATH}/init", [])
+    host.procs(f"{PATH}/init/deeper", [7])
+    found = finder(host)
+    assert read(host, found)[:2] == (1000, 2000)
+    assert found.seen
+
+
+def test_where_the_held_process_dies_another_is_asked(host: MadeUpHost) -> None:
+    host.container(PATH, pids=[7, 8])
+    found = finder(host)
+    assert read(host, found).namespace == 1_000_007
+    shutil.rmtree(host.real("/proc/7"))
+    host.procs(PATH, [8])
+    assert read(host, found).namespace == 1_000_008
+
+
+def test_where_the_last_process_dies_there_is_none_and_it_is_known_that_there_was(host: MadeUpHost) -> None:
+    host.container(PATH, pids=[7])
+    found = finder(host)
+    read(host, found)
+    shutil.rmtree(host.real("/proc/7"))
+    host.procs(PATH, [])
+    assert read(host, found).reason is Absent.NO_PROCESS
+    assert found.seen
+    assert not [path for path in open_descriptors() if path.startswith(host.top)]
+
+
+def test_dead_processes_that_are_still_listed_are_passed_over(host: MadeUpHost) -> None:
+    host.container(PATH, pids=[5, 6, 7])
+    for pid in (5, 6):
+        shutil.rmtree(host.real(f"/proc/{pid}"))
+    assert read(host, finder(host)).namespace == 1_000_007
+
+
+def test_a_pid_that_is_somebody_elses_by_the_time_it_is_opened_is_not_asked(
+    host: MadeUpHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the listing and /proc/7 the container's process dies and a stranger gets its pid."""
+    host.container(PATH, pids=[7])
+    original = os.open
+
+    def swap(path: Any, *args: Any, **kwargs: Any) -> int:
+        if path == host.real("/proc/7"):
+            host.procs(PATH, [])
+            host.process(7, "/system.slice/stranger.service", rx=666, namespace=66)
+        return original(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", swap)
+    traffic = read(host, finder(host))
+    assert (traffic.rx_bytes, traffic.reason) == (None, Absent.NO_PROCESS)
+
+
+def test_a_process_that_leaves_while_it_is_read_for_the_first_time_is_noticed(
+    host: MadeUpHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.container(PATH, pids=[7])
+    original = Process.open_net_dev
+
+    def leave(self: Process) -> int:
+        fd = original(self)
+        host.procs(PATH, [8])
+        host.process(7, "/elsewhere")
+        return fd
+
+    host.process(8, PATH, namespace=88)
+    monkeypatch.setattr(Process, "open_net_dev", leave)
+    assert read(host, finder(host)).namespace == 88
+
+
+def test_a_process_that_left_later_is_noticed_within_seconds(host: MadeUpHost) -> None:
+    host.root.now_ns = 1_000_000_000
+    host.container(PATH, pids=[7])
+    host.process(8, PATH, namespace=88)
+    found = finder(host)
+    read(host, found)
+    host.procs(PATH, [8])
+    host.process(7, "/elsewhere")
+    host.root.now_ns += 6_000_000_000
+    assert read(host, found).namespace == 88
+
+
+def test_processes_that_die_one_after_the_other_are_given_up_after_a_few(
+    host: MadeUpHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.container(PATH, pids=range(10, 40))
+    asked: list[int] = []
+
+    def dying(self: Process) -> int:
+        asked.append(self.pid)
+        raise CgroupGone(self.path)
+
+    monkeypatch.setattr(Process, "open_net_dev", dying)
+    assert read(host, finder(host)).reason is Absent.NO_PROCESS
+    assert 1 <= len(asked) <= 5
+
+
+# -- what cannot be read
+
+
+def test_hidden_processes_are_not_taken_for_an_empty_container(host: MadeUpHost) -> None:
+    """hidepid: the pids are listed, none of them is in /proc, nor is pid 1."""
+    host.container(PATH, pids=[7])
+    shutil.rmtree(host.real("/proc/7"))
+    shutil.rmtree(host.real("/proc/1"))
+    assert read(host, finder(host)).reason is Absent.HIDDEN
+
+
+@pytest.mark.parametrize("data", ["", "nonsense\n", "\0" * 100])
+def test_a_malformed_file_is_said_to_be_so(host: MadeUpHost, data: str) -> None:
+    host.container(PATH, pids=[7])
+    host.write("/proc/7/net/dev", data)
+    assert read(host, finder(host)).reason is Absent.MALFORMED
+
+
+def test_the_error_names_the_file(host: MadeUpHost) -> None:
+    host.container(PATH, pids=[7])
+    host.write("/proc/7/net/dev", "nonsense\n")
+    process = Process(host.root, 7)
+    with pytest.raises(ParseError, match=r"/proc/7/net/dev:1: not a net/dev file"):
+        Namespaces(host.root).read(process)
+    process.close()
+
+
+def test_a_file_that_may_not_be_read_is_said_to_be_so(host: MadeUpHost) -> None:
+    host.container(PATH, pids=[7])
+    top = host.top
+    while top != "/":
+        if os.stat(top).st_uid == os.geteuid():
+            os.chmod(top, os.stat(top).st_mode | 0o055)
+        top = os.path.dirname(top)
+    os.chmod(host.real("/proc/7/net/dev"), 0)
+    with unprivileged():
+        assert read(host, finder(host)).reason is Absent.PERMISSION
+
+
+def test_a_directory_in_the_files_place_is_a_failed_reading(host: MadeUpHost) -> None:
+    host.container(PATH, pids=[7])
+    os.unlink(host.real("/proc/7/net/dev"))
+    os.mkdir(host.real("/proc/7/net/dev"))
+    assert read(host, finder(host)).reason is Absent.READ_FAILED
+
+
+def test_without_descriptors_left_a_container_is_not_taken_for_empty(
+    host: MadeUpHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.container(PATH, pids=[7])
+    found = finder(host)
+    one_pass = Namespaces(host.root)
+
+    def none_left(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), "/proc/7")
+
+    monkeypatch.setattr(network, "Process", none_left)
+    with pytest.raises(OSError, match="Too many open files"):
+        found.traffic(one_pass)
+
+
+# -- descriptors
+
+
+def test_net_dev_is_never_kept_open(host: MadeUpHost) -> None:
+    host.container(PATH, pids=[7])
+    host.container(OTHER, pids=[8])
+    host.process(8, OTHER, namespace=1)
+    found = [finder(host), finder(host, OTHER)]
+    for each in found:
+        read(host, each)
+        assert not [path for path in open_descriptors() if "net/dev" in path]
+    host.write("/proc/7/net/dev", "nonsense\n")
+    for each in found:
+        read(host, each)
+        assert not [path for path in open_descriptors() if "net/dev" in path]
+        each.close()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/net/dev"), reason="needs /proc")
+def test_net_dev_of_a_live_process_is_not_kept_open_either(tmp_path: Path) -> None:
+    from cgroupfs import Root
+
+    process = Process(Root("/"), os.getpid())
+    traffic = Namespaces(Root("/")).read(process)
+    assert traffic.namespace == os.stat("/proc/self/net/dev").st_ino
+    assert not [path for path in open_descriptors() if path.endswith("/dev")]
+    process.close()
+
+
+def test_descriptors_are_counted_and_given_back(host: MadeUpHost) -> None:
+    host.container(PATH, pids=[7])
+    descriptors = Descriptors(100)
+    before = len(open_descriptors())
+    found = finder(host, descriptors=descriptors)
+    for _ in range(3):
+        read(host, found)
+        assert descriptors.used == DESCRIPTORS
+        assert len(open_descriptors()) == before + DESCRIPTORS
+    found.close()
+    found.close()
+    assert descriptors.used == 0
+    assert len(open_descriptors()) == before
+
+
+@pytest.mark.parametrize("limit", [0, 1, 2])
+def test_where_none_may_be_kept_the_process_is_looked_for_each_time(host: MadeUpHost, limit: int) -> None:
+    host.container(PATH, pids=[7])
+    descriptors = Descriptors(limit)
+    before = len(open_descriptors())
+    found = finder(host, descriptors=descriptors)
+    for _ in range(3):
+        assert read(host, found)[:2] == (1000, 2000)
+        assert descriptors.used == 0
+        assert len(open_descriptors()) == before

@@ -1,0 +1,130 @@
+"""What is installed: two packages and nothing else, typed, and light to import."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import zipfile
+from email.parser import HeaderParser
+from pathlib import Path
+
+import pytest
+
+from helpers import PROJECT
+from wire import ENVIRONMENT
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """The wheel, built with hatchling without a network."""
+    if importlib.util.find_spec("hatchling") is None:
+        pytest.skip("hatchling is not installed: pip install hatchling")
+    directory = tmp_path_factory.mktemp("wheel")
+    built = subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(directory)],
+        cwd=PROJECT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    [path] = directory.glob("*.whl")
+    return zipfile.ZipFile(path)
+
+
+def python(code: str, **environment: str) -> str:
+    ran = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, env=environment, check=False, cwd="/"
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Top-level modules that a statement loads in a fresh interpreter."""
+    paths = [f"{PROJECT}/agent", f"{PROJECT}/cgroups"]
+    code = f"""
+import sys
+sys.path[:0] = {paths!r}
+before = set(sys.modules)
+{statement}
+print(*sorted(name.partition('.')[0] for name in set(sys.modules) - before))
+"""
+    return set(python(code).split())
+
+
+def test_the_wheel_installs_only_names_of_ours(wheel: zipfile.ZipFile) -> None:
+    names = {name.split("/")[0] for name in wheel.namelist()}
+    assert names == {"cgstatd", "cgroupfs", next(name for name in names if name.startswith("cgstatd-"))}
+    assert [name for name in names if "." in name] == [name for name in names if name.endswith(".dist-info")]
+
+
+def test_the_wheel_holds_every_module_and_no_test_or_fixture(wheel: zipfile.ZipFile) -> None:
+    modules = {
+        path.relative_to(top).as_posix()
+        for top in (Path(f"{PROJECT}/agent"), Path(f"{PROJECT}/cgroups"))
+        for path in top.rglob("*.py")
+    }
+    assert {name for name in wheel.namelist() if name.endswith(".py")} == modules
+    assert [name for name in wheel.namelist() if "__pycache__" in name or "fixtures" in name] == []
+
+
+@pytest.mark.parametrize("package", ["cgstatd", "cgroupfs"])
+def test_both_packages_say_that_they_are_typed(wheel: zipfile.ZipFile, package: str) -> None:
+    assert f"{package}/py.typed" in wheel.namelist()
+
+
+def test_the_wheel_is_pure_python_with_its_licence_and_its_command(wheel: zipfile.ZipFile) -> None:
+    [info] = {name.split("/")[0] for name in wheel.namelist() if name.endswith("/METADATA")}
+    assert "Tag: py3-none-any" in wheel.read(f"{info}/WHEEL").decode()
+    assert wheel.read(f"{info}/entry_points.txt").decode() == "[console_scripts]\ncgstatd = cgstatd.cli:main\n"
+    assert f"{info}/licenses/LICENSE" in wheel.namelist()
+    metadata = HeaderParser().parsestr(wheel.read(f"{info}/METADATA").decode())
+    assert (metadata["Name"], metadata["Requires-Python"]) == ("cgstatd", ">=3.11")
+
+
+def test_the_version_is_the_same_everywhere(wheel: zipfile.ZipFile) -> None:
+    version = python(f"import sys; sys.path.insert(0, '{PROJECT}/agent'); import cgstatd; print(cgstatd.__version__)")
+    assert any(name.startswith(f"cgstatd-{version.strip()}.dist-info/") for name in wheel.namelist())
+
+
+def test_the_wheel_works_from_where_it_is_installed(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    wheel.extractall(tmp_path)
+    code = f"import sys; sys.path[:0] = {[str(tmp_path)]!r}; from cgstatd.cli import main; sys.exit(main(sys.argv[1:]))"
+    ran = subprocess.run(
+        [sys.executable, "-I", "-B", "-c", code, "stats", "--host-root", f"{PROJECT}/fixtures/debian13-v2-systemd"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+    )
+    assert ran.returncode == 0 and ran.stdout.startswith("CONTAINER ID"), ran.stderr
+
+
+def test_cgroupfs_needs_the_standard_library_alone() -> None:
+    loaded = loaded_by("import cgroupfs")
+    assert loaded - set(sys.stdlib_module_names) == {"cgroupfs"}
+    assert not loaded & {"asyncio", "http", "socket", "ssl", "urllib"}
+
+
+def test_the_command_line_loads_no_web_server_before_it_serves() -> None:
+    loaded = loaded_by("import cgstatd.cli")
+    assert not loaded & {"aiohttp", "aiohttp_sse", "asyncio", "psutil", "sqlite3"}
+
+
+def test_the_table_needs_no_web_server() -> None:
+    loaded = loaded_by(
+        "from cgstatd.cli import main\n"
+        "import contextlib, io\n"
+        "with contextlib.redirect_stdout(io.StringIO()):\n"
+        f"    assert main(['stats', '--host-root', '{PROJECT}/fixtures/debian13-v2-systemd']) == 0\n"
+    )
+    assert not loaded & {"aiohttp", "aiohttp_sse"}
+
+
+def test_cgroupfs_imports_nothing_of_the_agent() -> None:
+    for path in Path(f"{PROJECT}/cgroups/cgroupfs").rglob("*.py"):
+        assert "cgstatd" not in [line.split()[1].split(".")[0] for line in path.read_text().splitlines()
+                                 if line.startswith(("import ", "from "))], path  # fmt: skip

@@ -1,0 +1,64 @@
+"""A real server on a loopback port, over a made-up host or a recorded one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from cgstatd import crew, feed
+from cgstatd.derive import CpuWindow
+from cgstatd.host import HostOptions, open_host
+from cgstatd.recorded import Reading, RecordedRoot, open_roots
+from fakehost import FakeHost, Hang, LiveRoot, no_thread_left
+from helpers import FIXTURES, UNIFIED
+from wire import Server, serving
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A hung read is noticed at once, a second reading comes soon, and no thread outlives a test."""
+    monkeypatch.setattr(feed, "CPU_WINDOW_SECONDS", 0.05)
+    monkeypatch.setattr(CpuWindow, "MINIMUM_NS", 20_000_000)
+    monkeypatch.setattr(feed, "_ONLY_HUNG_SECONDS", 0.4)
+    monkeypatch.setattr(crew, "STUCK_SECONDS", 0.1)
+    monkeypatch.setattr(crew, "_CHECK_SECONDS", 0.02)
+    with no_thread_left():
+        yield
+
+
+@pytest.fixture
+def hang(monkeypatch: pytest.MonkeyPatch, quick: None) -> Iterator[Hang]:
+    """Makes readings hang; released at the end."""
+    hang = Hang(monkeypatch)
+    yield hang
+    hang.release()
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> FakeHost:
+    """Three running containers, a paused and a stopped one."""
+    host = FakeHost(tmp_path)
+    for name in ("a", "b", "c"):
+        host.add(name)
+    host.add("paused", frozen=True)
+    host.on_disk("stopped", limit=128 << 20)
+    return host
+
+
+@pytest.fixture
+async def server(host: FakeHost, quick: None) -> AsyncIterator[Server]:
+    """A server over the made-up host."""
+    async with serving(host.sampler()) as server:
+        yield server
+
+
+@pytest.fixture
+async def recorded_server(quick: None) -> AsyncIterator[Server]:
+    """A server over the second reading of a recorded host, at the real time."""
+    root = open_roots(f"{FIXTURES}/{UNIFIED}")[1]
+    assert isinstance(root, RecordedRoot)
+    live = LiveRoot(root.path, Reading(monotonic_ns=0, time_ms=0, files=root.reading.files))
+    async with serving(open_host(live, HostOptions())) as server:
+        yield server

@@ -1,0 +1,339 @@
+"""Too many, too large, too slow: the one is refused or cut, the others are answered."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from cgstatd.web.limits import KERNEL_BUFFER_BYTES, MAX_UNANSWERED_BYTES, WRITE_BUFFER_BYTES, Gate, Limits
+from cgstatd.web.peer import address_key, is_private
+from fakehost import FakeHost
+from secured import Tokens, bearer, guard
+from wire import ALL, STREAM, Connection, Server, agent, serving
+
+FOLLOW = "/api/containers/stats/follow"
+
+
+@asynccontextmanager
+async def from_address(server: Server, address: str, receive: int = 0) -> AsyncIterator[Connection]:
+    """A connection from one of the host's many loopback addresses, with a small receive buffer if so wished."""
+    sock = socket.socket()
+    if receive:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+    sock.bind((address, 0))
+    sock.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", server.port))
+    limit = {"limit": 1024} if receive else {}
+    connection = Connection(*await asyncio.open_connection(sock=sock, **limit))
+    try:
+        yield connection
+    finally:
+        connection.writer.transport.abort()
+
+
+async def settled(condition: object, within: float = 3.0) -> None:
+    """Wait until something is so."""
+    assert callable(condition)
+    async with asyncio.timeout(within):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+# -- connections
+
+
+async def test_a_connection_too_many_is_503_and_the_others_go_on(host: FakeHost) -> None:
+    async with serving(host.sampler(), limits=Limits(connections=5)) as server, AsyncExitStack() as stack:
+        open_ones = [await stack.enter_async_context(server.connection()) for _ in range(5)]
+        await settled(lambda: server.gate.open == 5)
+        answer = await server.ask(ALL)
+        assert (answer.status, answer.json) == (503, {"error": "Too many connections"})
+        assert answer.headers["retry-after"] == "5"
+        assert answer.headers["connection"] == "close"
+        for connection in open_ones:
+            connection.send(ALL)
+            assert (await connection.answer()).status == 200
+        await open_ones[0].close()
+        await settled(lambda: server.gate.open == 4)
+        assert (await server.ask(ALL)).status == 200
+
+
+async def test_one_address_does_not_take_the_place_of_the_others(host: FakeHost) -> None:
+    limits = Limits(connections=20, connections_per_address=3)
+    async with serving(host.sampler(), limits=limits) as server, AsyncExitStack() as stack:
+        for _ in range(30):
+            await stack.enter_async_context(server.connection())
+        await settled(lambda: server.gate.open == 3)
+        assert (await server.ask(ALL)).status == 503
+        async with from_address(server, "127.0.0.2") as other:
+            other.send(ALL)
+            assert (await other.answer()).status == 200
+
+
+async def test_those_who_are_refused_are_bounded_too(host: FakeHost) -> None:
+    async with serving(host.sampler(), limits=Limits(connections=1)) as server, AsyncExitStack() as stack:
+        for _ in range(200):
+            await stack.enter_async_context(server.connection())
+        await settled(lambda: server.gate.refusing == 64)
+        await settled(lambda: server.gate.refusing == 0)  # nobody asked anything: they are cut
+
+
+async def test_every_way_a_connection_ends_is_counted_out(host: FakeHost) -> None:
+    async with serving(host.sampler(), limits=Limits(request_seconds=0.2, idle_seconds=0.2)) as server:
+        async with server.connection() as idle, server.connection() as reset, server.connection() as bad:
+            await settled(lambda: server.gate.open == 3)
+            reset.writer.transport.abort()
+            bad.raw(b"\0\r\n\r\n")
+            assert (await bad.answer()).status == 400
+            assert await idle.closed()
+        assert (await server.ask(STREAM)).status == 200
+        await settled(lambda: server.gate.open == 0)
+        assert server.gate._by_address == {}
+
+
+# -- too slow
+
+
+async def test_a_request_that_does_not_arrive_is_cut(host: FakeHost) -> None:
+    async with serving(host.sampler(), limits=Limits(request_seconds=0.4)) as server:
+        began = time.monotonic()
+        async with server.connection() as slow:
+            slow.raw(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+            try:
+                async with asyncio.timeout(2):
+                    while not slow.reader.at_eof():
+                        slow.raw(b"X: y\r\n")  # a byte now and then does not buy time
+                        await asyncio.sleep(0.05)
+                        if slow.reader.exception():
+                            break
+            except ConnectionError:
+                pass
+        assert 0.3 < time.monotonic() - began < 1.0
+
+
+async def test_nor_on_a_connection_that_is_kept(host: FakeHost) -> None:
+    async with serving(host.sampler(), limits=Limits(request_seconds=0.3, idle_seconds=30)) as server:
+        async with server.connection() as kept:
+            kept.send(ALL)
+            assert (await kept.answer()).status == 200
+            await asyncio.sleep(0.5)  # idle is not slow
+            kept.send(ALL)
+            assert (await kept.answer()).status == 200
+            kept.raw(b"GET ")
+            with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+                async with asyncio.timeout(2):
+                    await kept.reader.readexactly(1)
+
+
+async def test_a_kept_connection_that_asks_nothing_is_closed(host: FakeHost) -> None:
+    async with serving(host.sampler(), limits=Limits(idle_seconds=0.3)) as server:
+        async with server.connection() as kept:
+            kept.send(ALL)
+            assert (await kept.answer()).status == 200
+            assert await kept.closed()
+
+
+# -- too large
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"".join(b"X%d: y\r\n" % n for n in range(10_000)),
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 10_000,
+        b"\0" * 100_000,
+        b"a" * 1_000_000,
+    ],
+)
+async def test_a_head_too_large_is_refused_and_cut(server: Server, flood: bytes) -> None:
+    async with server.connection() as connection:
+        connection.raw(flood)
+        try:
+            answer = await connection.answer()
+            assert answer.status in (400, 431)
+            assert answer.headers["content-type"] == "application/json" and b"aaa" not in answer.body
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # it was still sending
+    await settled(lambda: server.gate.open == 0)
+    assert (await server.ask(ALL)).status == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
+@pytest.mark.parametrize("how", ["Content-Length: 1000000000", "Transfer-Encoding: chunked"])
+async def test_a_body_is_not_read(server: Server, method: str, how: str) -> None:
+    async with server.connection() as connection:
+        connection.send(ALL, how, method=method)
+        answer = await connection.answer()
+        assert answer.status == (413 if method == "GET" else 405)
+        chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
+        sent = 0
+        with pytest.raises(ConnectionError):
+            async with asyncio.timeout(5):
+                while sent < 1 << 30:
+                    connection.raw(chunk)
+                    await connection.writer.drain()
+                    sent += len(chunk)
+        assert sent < 20 << 20
+    await settled(lambda: server.gate.open == 0)
+
+
+async def test_requests_sent_far_ahead_of_the_answers_are_cut(server: Server) -> None:
+    request = f"GET {ALL} HTTP/1.1\r\nHost: localhost\r\nX: {'y' * 4000}\r\n\r\n".encode()
+    async with server.connection() as connection:
+        connection.raw(request * 5)
+        for _ in range(5):
+            assert (await connection.answer()).status == 200
+        connection.raw(request * (2 * MAX_UNANSWERED_BYTES // len(request)))
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            for _ in range(40):
+                await connection.answer()
+    await settled(lambda: server.gate.open == 0)
+
+
+# -- those who do not read
+
+
+def crowd(path: Path, count: int) -> FakeHost:
+    host = FakeHost(path)
+    for number in range(count):
+        host.add(f"c{number}")
+    return host
+
+
+@pytest.mark.parametrize("target", [STREAM, ALL])
+async def test_a_client_that_does_not_read_is_cut_and_its_buffer_is_bounded(tmp_path: Path, target: str) -> None:
+    limits = Limits(send_seconds=1.0)
+    async with serving(crowd(tmp_path, 1500).sampler(), limits=limits) as server:
+        async with from_address(server, "127.0.0.1", receive=4096) as sleeper:
+            sleeper.send(target)
+            await settled(lambda: server.gate.open == 1)
+            [handler] = server.runner.server.connections  # type: ignore[union-attr]
+            await settled(lambda: handler.writing_paused, 8)
+            waiting = handler.transport.get_write_buffer_size()  # type: ignore[union-attr]
+            if target == STREAM:
+                assert waiting <= 3 * WRITE_BUFFER_BYTES
+            kernel = handler.transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)  # type: ignore[union-attr]
+            assert kernel <= 2 * KERNEL_BUFFER_BYTES
+            assert (await server.ask("/healthz")).status == 200
+            await settled(lambda: server.gate.open == 0, 4)
+
+
+async def test_what_is_left_when_it_closes_is_not_waited_for_without_end(tmp_path: Path) -> None:
+    """A small rest in the buffer pauses nothing, and closing would wait for it."""
+    limits = Limits(send_seconds=0.5, idle_seconds=0.3)
+    async with serving(crowd(tmp_path, 1000).sampler(), limits=limits) as server:
+        async with from_address(server, "127.0.0.1", receive=4096) as sleeper:
+            for _ in range(3):
+                sleeper.send(STREAM)
+            await settled(lambda: server.gate.open == 0, 6)
+
+
+async def test_a_slow_reader_that_reads_is_not_cut(tmp_path: Path) -> None:
+    async with serving(crowd(tmp_path, 1500).sampler(), limits=Limits(send_seconds=1.0)) as server:
+        async with from_address(server, "127.0.0.1", receive=200_000) as reader:
+            reader.send(STREAM)
+            await reader.head()
+            got = 0
+            while data := await reader.reader.read(16384):
+                got += len(data)
+                await asyncio.sleep(0.02)
+            assert got > 400_000
+
+
+# -- streams
+
+
+async def test_a_stream_too_many_is_503_and_the_others_go_on(host: FakeHost) -> None:
+    checks = guard(limits=Limits(streams=3, streams_per_client=2))
+    async with serving(host.sampler(), guard=checks) as server, AsyncExitStack() as stack:
+        for address in ("127.0.0.1", "127.0.0.1", "127.0.0.2"):
+            connection = await stack.enter_async_context(from_address(server, address))
+            connection.send(FOLLOW)
+            assert (await connection.head()).status == 200
+        for address in ("127.0.0.1", "127.0.0.3"):  # one has two; all together have three
+            async with from_address(server, address) as refused:
+                refused.send(FOLLOW)
+                answer = await refused.answer()
+                assert (answer.status, answer.json) == (503, {"error": "Too many streams"})
+                assert answer.headers["retry-after"] == "5"
+        assert (await server.ask(ALL)).status == 200
+    assert len(checks.streams) == 0
+
+
+async def test_streams_are_counted_by_token_wherever_they_come_from(host: FakeHost, tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    tokens = Tokens(tmp_path / "etc")
+    one, two = tokens.new("one"), tokens.new("two")
+    checks = guard(tokens, limits=Limits(streams_per_client=1))
+    async with serving(host.sampler(), guard=checks) as server:
+        async with from_address(server, "127.0.0.2") as first:
+            first.send(FOLLOW, bearer(one))
+            assert (await first.head()).status == 200
+            assert (await server.ask(FOLLOW, bearer(one))).status == 503
+            async with server.connection() as second:
+                second.send(FOLLOW, bearer(two))
+                assert (await second.head()).status == 200
+
+
+# -- counting
+
+
+@pytest.mark.parametrize(
+    ("where", "key"),
+    [
+        (("192.0.2.1", 5), "192.0.2.1"),
+        (("::ffff:192.0.2.1", 5, 0, 0), "192.0.2.1"),
+        (("2001:db8:1:2:3:4:5:6", 5, 0, 0), "2001:db8:1:2::/64"),
+        (("fe80::1%eth0", 5, 0, 2), "fe80::/64"),
+        ("", "unix"),
+        (b"\0x", "unix"),
+        (None, "unix"),
+    ],
+)
+def test_what_is_counted_as_one_address(where: object, key: str) -> None:
+    assert address_key(where) == key
+
+
+def test_what_only_this_host_can_reach() -> None:
+    with socket.socket(socket.AF_UNIX) as unix, socket.socket() as loopback, socket.socket() as everywhere:
+        loopback.bind(("127.0.0.5", 0))
+        everywhere.bind(("0.0.0.0", 0))
+        assert is_private(unix) and is_private(loopback) and not is_private(everywhere)
+
+
+def test_a_gate_forgets_addresses_that_have_left() -> None:
+    gate = Gate(Limits(connections=2, connections_per_address=1))
+    assert gate.admit("a") and not gate.admit("a") and gate.admit("b") and not gate.admit("c")
+    gate.release("a")
+    assert gate.admit("c")
+    gate.release("b")
+    gate.release("c")
+    assert gate.open == 0 and gate._by_address == {}
+
+
+# -- the program
+
+
+def test_the_limits_come_from_the_command_line(host: FakeHost) -> None:
+    arguments = ("--host-root", str(host.path), "--listen", "127.0.0.1:0", "--tokens", f"{host.path}/none")
+    with agent(*arguments, "--max-connections", "2", "--request-timeout", "0.5") as started:
+        with socket.create_connection(("127.0.0.1", started.port)) as one:
+            with socket.create_connection(("127.0.0.1", started.port)):
+                with socket.create_connection(("127.0.0.1", started.port), timeout=5) as three:
+                    three.sendall(f"GET {ALL} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+                    assert three.recv(100).startswith(b"HTTP/1.1 503 ")
+            one.settimeout(5)
+            try:
+                assert one.recv(1) == b""
+            except ConnectionResetError:
+                pass
+        assert os.path.exists(f"/proc/{started.process.pid}")

@@ -1,0 +1,168 @@
+"""GET /metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from cgstatd.outputs.prometheus import DEFAULT_LABELS, MAX_LABELS, label_names
+from fakehost import MEM_TOTAL, FakeHost, Hang, container_id
+from wire import Answer, Server, serving
+
+OPENMETRICS = "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
+Series = dict[tuple[str, str], dict[str, float]]
+
+
+def series(answer: Answer) -> dict[str, list[tuple[dict[str, str], float]]]:
+    """Series by name."""
+    assert answer.status == 200
+    openmetrics = answer.headers["content-type"].startswith("application/openmetrics-text")
+    found: dict[str, list[tuple[dict[str, str], float]]] = {}
+    for family in (parse_openmetrics if openmetrics else parse_text)(answer.body.decode()):
+        for sample in family.samples:
+            found.setdefault(sample.name, []).append((sample.labels, sample.value))
+    return found
+
+
+def of(found: dict[str, list[tuple[dict[str, str], float]]], name: str, container: str) -> list[float]:
+    return [value for labels, value in found.get(name, []) if labels["name"] == container]
+
+
+def configured(host: FakeHost, name: str, **config: Any) -> None:
+    """Change the engine's state of a container."""
+    path = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
+    content = json.loads(path.read_text())
+    content["Config"] |= config
+    path.unlink()
+    path.write_text(json.dumps(content))
+    path.chmod(0o600)
+
+
+async def test_cadvisors_names_and_labels(server: Server) -> None:
+    found = series(await server.ask("/metrics"))
+    labels, value = next(s for s in found["container_cpu_usage_seconds_total"] if s[0]["name"] == "a")
+    path = f"/system.slice/docker-{container_id('a')}.scope"
+    assert labels == {"id": path, "name": "a", "image": "lab/busybox:1", "cpu": "total"}
+    assert value == 1.0
+    assert of(found, "container_memory_usage_bytes", "a") == [3 << 20]
+    assert of(found, "container_memory_working_set_bytes", "a") == [2 << 20]
+    assert of(found, "container_network_receive_bytes_total", "a") == [1000]
+    assert of(found, "container_fs_reads_bytes_total", "a") == [4096]
+    assert of(found, "container_processes", "a") == [1]
+    assert found["machine_memory_bytes"] == [({}, MEM_TOTAL)]
+    assert found["cgstatd_containers"] == [({}, 4)]  # the paused one too, the stopped one not
+    assert found["cgstatd_passes_total"][0][1] >= 1
+    assert "cgstatd_build_info" in found
+
+
+async def test_what_is_not_known_is_no_series_and_never_0(server: Server, host: FakeHost) -> None:
+    found = series(await server.ask("/metrics"))
+    for name in ("container_spec_memory_limit_bytes", "container_spec_cpu_quota", "container_memory_swap",
+                 "container_memory_failcnt", "container_oom_events_total"):  # fmt: skip
+        assert name not in found
+    assert of(found, "container_memory_rss", "a") == [1]
+    assert "container_pressure_cpu_waiting_seconds_total" not in found
+
+
+async def test_openmetrics_where_it_is_asked_for(server: Server) -> None:
+    answer = await server.ask("/metrics", OPENMETRICS)
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    assert answer.body.endswith(b"# EOF\n")
+    plain = await server.ask("/metrics")
+    assert plain.headers["content-type"].startswith("text/plain; version=0.0.4")
+    one, other = series(answer), series(plain)
+    assert set(one) == set(other)
+    assert one["container_cpu_usage_seconds_total"] == other["container_cpu_usage_seconds_total"]
+
+
+async def test_label_values_are_input(server: Server, host: FakeHost) -> None:
+    evil = 'x"} 1\nevil_metric{a="\\'
+    host.add("evil")
+    host.on_disk("evil", running=True, shown=evil)
+    configured(host, "evil", Image='im"age\\\n\x00', Labels={DEFAULT_LABELS[0]: "pro\njekt" * 100, "other": "no"})
+    for accept in ("", OPENMETRICS):
+        found = series(await server.ask("/metrics", *filter(None, [accept])))
+        assert "evil_metric" not in found
+        labels = next(l for l, _ in found["container_last_seen"] if l["name"].startswith("x"))
+        assert "\n" not in labels["name"] and labels["name"].startswith('x"} 1')
+        assert len(labels["container_label_com_docker_compose_project"]) == 128
+        assert set(labels) == {"id", "name", "image", "container_label_com_docker_compose_project"}
+
+
+def test_label_names_are_bounded_valid_and_unique() -> None:
+    assert label_names(["a.b", "a-b", "c", "é"]) == {
+        "a.b": "container_label_a_b", "c": "container_label_c", "é": "container_label__"
+    }  # fmt: skip
+    assert len(label_names([str(n) for n in range(100)])) == MAX_LABELS
+
+
+async def test_a_shared_network_is_counted_with_its_owner_alone(server: Server, host: FakeHost) -> None:
+    nets = []
+    for name in "ab":
+        pid = (host.scope(name) / "cgroup.procs").read_text().strip()
+        nets.append(host.path / f"proc/{pid}/net/dev")
+    nets[0].unlink()
+    os.link(nets[1], nets[0])
+    path = host.path / f"var/lib/docker/containers/{container_id('a')}/hostconfig.json"
+    path.write_text(json.dumps({"NetworkMode": f"container:{container_id('b')}"}))
+    found = series(await server.ask("/metrics"))
+    assert of(found, "container_network_receive_bytes_total", "b") == [1000]
+    assert of(found, "container_network_receive_bytes_total", "a") == []
+
+
+async def test_interfaces_of_one_container_are_bounded(server: Server, host: FakeHost) -> None:
+    pid = (host.scope("a") / "cgroup.procs").read_text().strip()
+    path = host.path / f"proc/{pid}/net/dev"
+    line = "  v{}: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n"
+    path.write_text(path.read_text() + "".join(line.format(n) for n in range(500)))
+    found = series(await server.ask("/metrics"))
+    assert len(of(found, "container_network_receive_bytes_total", "a")) == 32
+
+
+async def test_a_stacked_device_is_no_series(server: Server, host: FakeHost) -> None:
+    host.set("a", "io.stat", "8:0 rbytes=10 wbytes=1 rios=1 wios=1\n254:0 rbytes=10 wbytes=1\n")
+    (host.path / "sys/dev/block/254:0/slaves/sda").mkdir(parents=True)
+    (host.path / "sys/dev/block/8:0").mkdir()
+    (host.path / "sys/dev/block/8:0/uevent").write_text("DEVNAME=sda\n")
+    found = series(await server.ask("/metrics"))
+    reads = [(labels["device"], value) for labels, value in found["container_fs_reads_bytes_total"]
+             if labels["name"] == "a"]  # fmt: skip
+    assert reads == [("/dev/sda", 10)]
+
+
+async def test_scrapers_that_come_together_share_a_reading(server: Server) -> None:
+    answers = await asyncio.gather(*(server.ask("/metrics") for _ in range(5)))
+    assert len({answer.body for answer in answers}) == 1
+
+
+async def test_a_host_without_containers_has_metrics_of_its_own(tmp_path: Path, quick: None) -> None:
+    async with serving(FakeHost(tmp_path).sampler()) as server:
+        found = series(await server.ask("/metrics"))
+        assert found["cgstatd_containers"] == [({}, 0)]
+
+
+async def test_a_hung_container_is_left_out(server: Server, hang: Hang) -> None:
+    hang.names.add("b")
+    found = series(await server.ask("/metrics"))
+    assert of(found, "container_last_seen", "a") and not of(found, "container_last_seen", "b")
+    hang.release()
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (package prometheus)")
+async def test_promtool_has_nothing_to_say(server: Server, recorded_server: Server) -> None:
+    for each in (server, recorded_server):
+        promtool(await each.ask("/metrics"))
+
+
+def promtool(answer: Answer) -> None:
+    found = subprocess.run(["promtool", "check", "metrics"], input=answer.body, capture_output=True, check=False)
+    assert (found.returncode, found.stdout, found.stderr) == (0, b"", b"")

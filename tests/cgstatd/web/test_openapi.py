@@ -1,0 +1,124 @@
+"""GET /api/openapi.json says what is served: every route is in it, and real answers are what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+
+from cgstatd.outputs.openapi import FOLLOW_EVENTS, ROUTES, document
+from cgstatd.web.permissions import RULES
+from fakehost import FakeHost
+from wire import Server
+
+PAGE = "/"
+"""The page is for people."""
+
+
+def schema(path: str, status: int = 200, media: str = "application/json") -> dict[str, Any]:
+    found = document()["paths"][path]["get"]["responses"][str(status)]["content"][media]["schema"]
+    return found | {"components": document()["components"]}
+
+
+def validate(what: Any, against: dict[str, Any]) -> None:
+    jsonschema.Draft202012Validator(against).validate(what)
+
+
+def event_schema(path: str, name: str) -> dict[str, Any]:
+    content = document()["paths"][path]["get"]["responses"]["200"]["content"]["text/event-stream"]
+    return content["x-events"][name] | {"components": document()["components"]}
+
+
+async def test_every_route_is_in_it_and_nothing_else(server: Server) -> None:
+    assert server.runner.app is not None
+    routes = {resource.canonical for resource in server.runner.app.router.resources()} - {PAGE}
+    assert routes == set(document()["paths"])
+
+
+async def test_it_is_served(server: Server) -> None:
+    assert (await server.ask("/api/openapi.json")).json == document()
+
+
+def test_permissions_are_those_that_are_enforced() -> None:
+    for route in ROUTES:
+        assert RULES[route.path].permission == route.permission
+
+
+def test_every_schema_is_a_schema_and_every_example_fits() -> None:
+    for path, operations in document()["paths"].items():
+        for status, response in operations["get"]["responses"].items():
+            for media, body in response["content"].items():
+                against = schema(path, status, media)
+                jsonschema.Draft202012Validator.check_schema(against)
+                if "example" in body:
+                    validate(body["example"], against)
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("/api/containers", "/api/containers"),
+        ("/api/containers/stats", "/api/containers/stats"),
+        ("/api/containers/{id}/stats", "/api/containers/web/stats"),
+        ("/api/containers/{id}/detail", "/api/containers/web/detail"),
+        ("/api/containers/{id}/detail", "/api/containers/hostnet/detail"),
+        ("/api/host", "/api/host"),
+        ("/healthz", "/healthz"),
+    ],
+)
+async def test_answers_of_a_recorded_host_are_what_it_says(recorded_server: Server, path: str, target: str) -> None:
+    answer = await recorded_server.ask(target)
+    assert answer.status == 200
+    validate(answer.json, schema(path))
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "status"),
+    [
+        ("/api/containers/{id}/stats", "/api/containers/nobody/stats", 404),
+        ("/api/containers/{id}/stats", "/api/containers/../stats", 400),
+        ("/api/containers/{id}/detail", "/api/containers/nobody/detail", 404),
+        ("/api/containers/stats/follow", "/api/containers/stats/follow?interval=0", 400),
+        ("/api/containers/stats/follow", "/api/containers/stats/follow?env=9", 404),
+        ("/api/host", "/api/host?env=9", 404),
+    ],
+)
+async def test_refusals_are_what_it_says(server: Server, path: str, target: str, status: int) -> None:
+    answer = await server.ask(target)
+    if answer.status == 404 and status == 400:
+        pytest.skip("the client's path was normalised away")
+    assert answer.status == status
+    validate(answer.json, schema(path, status))
+
+
+async def test_events_of_the_stream_are_what_it_says(server: Server) -> None:
+    path = "/api/containers/stats/stream"
+    for name, data in (await server.ask(path)).events:
+        validate(data, event_schema(path, name))
+
+
+async def test_events_of_following_are_what_it_says(server: Server, host: FakeHost) -> None:
+    path = "/api/containers/stats/follow"
+    (host.scope("a") / "memory.events").write_text("oom_kill 0\n")
+    seen: set[str] = set()
+    async with server.connection() as connection, asyncio.timeout(15):
+        connection.send(f"{path}?interval=0.25")
+        answer = await connection.head()
+        rounds = 0
+        while not {"hello", "stat", "round", "start", "exit", "oom"} <= seen:
+            for event in (await connection.chunk(answer)).split(b"\n\n"):
+                fields = dict(line.split(b": ", 1) for line in event.splitlines() if not line.startswith(b":"))
+                if fields:
+                    name = fields[b"event"].decode()
+                    seen.add(name)
+                    rounds += name == "round"
+                    validate(json.loads(fields[b"data"]), event_schema(path, name))
+            if rounds == 1:
+                host.add("new")
+                (host.scope("a") / "memory.events").write_text("oom_kill 1\n")
+            if "start" in seen and host.scope("new").exists() and rounds > 3:
+                host.remove("new", from_disk=True)
+    assert seen <= set(FOLLOW_EVENTS)

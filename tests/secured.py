@@ -1,0 +1,56 @@
+"""What the tests of authentication, TLS and limits share: tokens on disk, and the guard that goes with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cgstatd.auth import store
+from cgstatd.auth.keyring import Keyring
+from cgstatd.web.callers import Callers
+from cgstatd.web.guard import Guard
+from cgstatd.web.limits import Limits
+from cgstatd.web.origin import Hosts, Origins
+
+VIEW = "containers:view"
+METRICS = "metrics:view"
+
+
+class Tokens:
+    """A tokens file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = str(folder / "tokens.json")
+
+    def new(self, name: str = "central", env: Sequence[int] = (1,), allow: Sequence[str] = (VIEW,)) -> str:
+        """A token."""
+        return store.add(self.path, name, env, allow)
+
+    def revoke(self, name: str = "central") -> None:
+        """Forget it."""
+        store.revoke(self.path, name)
+
+    def rotate(self, name: str = "central") -> str:
+        """Another value."""
+        return store.rotate(self.path, name)
+
+
+def guard(
+    tokens: Tokens | None = None,
+    *,
+    required: bool = False,
+    certificates: bool = False,
+    names: Sequence[str] = (),
+    hosts: Sequence[str] = (),
+    origins: Sequence[str] = (),
+    limits: Limits | None = None,
+) -> Guard:
+    """A guard; with tokens, it demands one."""
+    keyring = Keyring(tokens.path) if tokens else None
+    callers = Callers(keyring, certificates=certificates, names=names, required=required)
+    return Guard(callers, hosts=Hosts(hosts), origins=Origins(origins), limits=limits)
+
+
+def bearer(secret: str) -> str:
+    """The header."""
+    return f"Authorization: Bearer {secret}"

@@ -1,0 +1,253 @@
+"""A raw HTTP client that sees every byte, and the agent's server in this process on a port the kernel chooses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from cgstatd.feed import Feed
+from cgstatd.sampler import Sampler
+from cgstatd.web.app import make_app
+from cgstatd.web.guard import Guard
+from cgstatd.web.limits import Gate, Limits
+from cgstatd.web.listener import Listener, bind
+from cgstatd.web.tls import Certificates
+from helpers import PROJECT
+
+STREAM = "/api/containers/stats/stream"
+ALL = "/api/containers/stats"
+EVENT = re.compile(rb"event: (stat|error|done)\ndata: (\{[^\r\n]*\})\n\n")
+KEEPALIVE = b": keepalive\n\n"
+
+
+@dataclass
+class Answer:
+    """One response; ``chunks`` as they were framed, with the time each arrived after the request."""
+
+    status: int
+    version: str
+    headers: dict[str, str]
+    body: bytes = b""
+    chunks: list[bytes] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    headers_after: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def json(self) -> Any:
+        """The body, which says that it is JSON."""
+        assert self.headers["content-type"] == "application/json", self.headers
+        return json.loads(self.body)
+
+    @property
+    def events(self) -> list[tuple[str, Any]]:
+        """(event, data) of every chunk; a chunk that is not exactly one event or one comment fails."""
+        found = []
+        for chunk in self.chunks:
+            if chunk == KEEPALIVE:
+                continue
+            match = EVENT.fullmatch(chunk)
+            assert match, chunk
+            found.append((match[1].decode(), json.loads(match[2])))
+        return found
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """name -> data of the ``stat`` events."""
+        return {data["name"]: data for name, data in self.events if name == "stat"}
+
+
+class Connection:
+    """One connection to the server."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.sent = time.monotonic()
+
+    def send(self, target: str | bytes, *headers: str, method: str = "GET", version: str = "1.1") -> None:
+        """Send one request; the target goes out byte by byte as it is."""
+        raw = target if isinstance(target, bytes) else target.encode()
+        lines = [f"{method} ".encode() + raw + f" HTTP/{version}".encode(), b"Host: localhost"]
+        self.raw(b"\r\n".join([*lines, *(h.encode() for h in headers), b"", b""]))
+
+    def raw(self, data: bytes) -> None:
+        """Send bytes."""
+        self.sent = time.monotonic()
+        self.writer.write(data)
+
+    async def head(self) -> Answer:
+        """Status line and headers of the next answer."""
+        raw = await self.reader.readuntil(b"\r\n\r\n")
+        status, *lines = raw.decode("latin-1").split("\r\n")[:-2]
+        version, code, _ = status.split(" ", 2)
+        headers = {}
+        for line in lines:
+            name, _, value = line.partition(": ")
+            assert name.lower() not in headers, f"{name} twice"
+            headers[name.lower()] = value
+        return Answer(int(code), version, headers, headers_after=time.monotonic() - self.sent)
+
+    async def chunk(self, answer: Answer) -> bytes:
+        """The next chunk of a chunked body; empty at its end."""
+        size = int((await self.reader.readuntil(b"\r\n")).rstrip(b"\r\n"), 16)
+        data = await self.reader.readexactly(size)
+        assert await self.reader.readexactly(2) == b"\r\n"
+        if data:
+            answer.chunks.append(data)
+            answer.times.append(time.monotonic() - self.sent)
+        return data
+
+    async def answer(self, *, method: str = "GET") -> Answer:
+        """The whole next answer."""
+        answer = await self.head()
+        if method == "HEAD":
+            pass
+        elif answer.headers.get("transfer-encoding") == "chunked":
+            while await self.chunk(answer):
+                pass
+            answer.body = b"".join(answer.chunks)
+        elif "content-length" in answer.headers:
+            answer.body = await self.reader.readexactly(int(answer.headers["content-length"]))
+        else:
+            answer.body = await self.reader.read()
+        answer.seconds = time.monotonic() - self.sent
+        return answer
+
+    async def closed(self, within: float = 2.0) -> bool:
+        """Whether the server closes the connection, without another byte."""
+        async with asyncio.timeout(within):
+            return await self.reader.read() == b""
+
+    async def close(self) -> None:
+        """Go away."""
+        self.writer.close()
+        with suppress(ConnectionError):
+            await self.writer.wait_closed()
+
+
+@dataclass
+class Server:
+    """A server in this process."""
+
+    port: int
+    feed: Feed
+    sampler: Sampler
+    runner: web.AppRunner
+    gate: Gate
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection that is closed at the end."""
+        connection = Connection(*await asyncio.open_connection("127.0.0.1", self.port))
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def ask(self, target: str | bytes, *headers: str, method: str = "GET", version: str = "1.1") -> Answer:
+        """One request on a connection of its own."""
+        async with self.connection() as connection, asyncio.timeout(20):
+            connection.send(target, *headers, method=method, version=version)
+            return await connection.answer(method=method)
+
+
+@asynccontextmanager
+async def serving(
+    sampler: Sampler,
+    *,
+    env: int = 1,
+    freshness: float = 0.5,
+    baseline: float = 0.0,
+    guard: Guard | None = None,
+    limits: Limits | None = None,
+    tls: Certificates | None = None,
+) -> AsyncIterator[Server]:
+    """The agent's application on a loopback port."""
+    feed = Feed(sampler, freshness_seconds=freshness, baseline_seconds=baseline)
+    runner = web.AppRunner(make_app(feed, env, guard), access_log=None, shutdown_timeout=1.0)
+    feed.start()
+    try:
+        await runner.setup()
+        gate = Gate(limits or Limits())
+        await Listener(runner, bind("127.0.0.1", 0)[0], gate, tls).start()
+        yield Server(runner.addresses[0][1], feed, sampler, runner, gate)
+    finally:
+        await runner.cleanup()
+        feed.stop()
+        sampler.close()
+
+
+ENVIRONMENT = {
+    "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+    "PYTHONPATH": os.pathsep.join((f"{PROJECT}/agent", f"{PROJECT}/cgroups")),
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "LC_ALL": "C.UTF-8",
+}
+COMMAND = (sys.executable, "-m", "cgstatd")
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        env=ENVIRONMENT | environment,
+        encoding="utf-8",
+        timeout=30,
+        check=False,
+        cwd="/",
+    )
+
+
+@dataclass
+class Agent:
+    """``cgstatd serve`` as a process of its own."""
+
+    process: subprocess.Popen[str]
+    serving: str
+    """The line that says where it listens."""
+
+    @property
+    def port(self) -> int:
+        """Of the only TCP address."""
+        found = re.search(r"http://\S+:(\d+)", self.serving)
+        assert found, self.serving
+        return int(found[1])
+
+    def end(self) -> tuple[int, str]:
+        """Wait for its end: (exit code, the rest of its standard error)."""
+        _, err = self.process.communicate(timeout=20)
+        return self.process.returncode, err
+
+
+@contextmanager
+def agent(*arguments: str, command: tuple[str, ...] = COMMAND) -> Iterator[Agent]:
+    """Start ``cgstatd serve`` and wait until it listens."""
+    process = subprocess.Popen(
+        [*command, "serve", *arguments], stderr=subprocess.PIPE, env=ENVIRONMENT, encoding="utf-8", cwd="/"
+    )
+    assert process.stderr is not None
+    try:
+        line = ""
+        for line in process.stderr:
+            if "serving " in line:
+                break
+        assert "serving " in line, line
+        yield Agent(process, line)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        process.stderr.close()
