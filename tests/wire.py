@@ -222,7 +222,7 @@ class Agent:
     @property
     def port(self) -> int:
         """Of the only TCP address."""
-        found = re.search(r"http://\S+:(\d+)", self.serving)
+        found = re.search(r"https?://\S+:(\d+)", self.serving)
         assert found, self.serving
         return int(found[1])
 

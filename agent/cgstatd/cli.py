@@ -14,9 +14,12 @@ from .auth import command as token_command
 from .config import BadConfig, load
 from .config import command as config_command
 from .config.loading import add_flags
+from .doctor.arguments import add_parser as add_doctor
 from .host import HostOptions
+from .install.arguments import add_parsers as add_installers
 from .recorded import NotRecorded
 from .sampler import ListingFailed
+from .top import command as top_command
 
 
 def _seconds(text: str) -> float:
@@ -80,6 +83,10 @@ def make_parser() -> argparse.ArgumentParser:
                         help="between the two readings (default: 2)")  # fmt: skip
     _add_host_options(record)
 
+    _add_host_options(add_doctor(commands))
+    add_installers(commands)
+
+    top_command.add_parser(commands, _add_host_options)
     config_command.add_parser(commands)
     token_command.add_parser(commands)
     return parser
@@ -100,8 +107,8 @@ def _serve(arguments: argparse.Namespace) -> int:
     logs.configure("info")  # the configuration may have something to say itself
     settings = load(arguments)
     _check_host_root(settings.host_root)
-    logs.configure(settings.log_level)
-    return commands.serve(settings)
+    logs.configure(settings.log_level, settings.log_format)
+    return commands.serve(settings, lambda: load(arguments))
 
 
 def _stats(arguments: argparse.Namespace) -> int:
@@ -118,10 +125,32 @@ def _record(arguments: argparse.Namespace) -> int:
     return commands.record(arguments, _host_options(arguments))
 
 
+def _doctor(arguments: argparse.Namespace) -> int:
+    from .doctor import command
+
+    logs.configure("error")  # what could not be read is the report itself
+    return command.run(arguments, _host_options(arguments))
+
+
+def _top(arguments: argparse.Namespace) -> int:
+    logs.configure("warning")
+    return top_command.run(arguments)
+
+
+def _install(arguments: argparse.Namespace) -> int:
+    from .install import command
+
+    return command.run(arguments)
+
+
 _COMMANDS = {
     "serve": _serve,
     "stats": _stats,
     "record": _record,
+    "doctor": _doctor,
+    "install": _install,
+    "uninstall": _install,
+    "top": _top,
     "config": config_command.run,
     "token": token_command.run,
 }

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from cgroupfs import CgroupGone, Root
 
@@ -25,15 +25,17 @@ from .sampler import Pending, Sampler
 _CLEAR = "\x1b[H\x1b[J"
 
 
-def serve(settings: Settings) -> int:
-    """Run the agent until it is told to stop."""
+def serve(settings: Settings, load: Callable[[], Settings]) -> int:
+    """Run the agent until it is told to stop; ``load`` reads the settings again."""
     from .exposure import CannotServe
     from .service import serve as serve_until_stopped
 
-    options = HostOptions(settings.docker_root, settings.podman_root, settings.services)
+    options = HostOptions(
+        settings.docker_root, settings.podman_root, settings.services, max_connections=settings.max_connections
+    )
     try:
         with replayed(open_roots(settings.host_root)) as root:
-            asyncio.run(serve_until_stopped(open_host(root, options), settings))
+            asyncio.run(serve_until_stopped(open_host(root, options), settings, load))
     except CannotServe as error:
         print(f"cgstatd: {error}", file=sys.stderr)
         return 2

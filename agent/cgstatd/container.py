@@ -46,6 +46,7 @@ class Watched:
         "cgroup",
         "descriptors",
         "due_ns",
+        "generation",
         "identity",
         "last",
         "lookups",
@@ -68,6 +69,8 @@ class Watched:
         self.identity = identity
         self.due_ns = 0
         """When (monotonic) the identity is to be looked up again."""
+        self.generation = 0
+        """What names there were to be had when it was looked up."""
         self.lookups = 0
         """How often it was looked up in vain since it was last known."""
         self.descriptors = descriptors

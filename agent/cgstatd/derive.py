@@ -88,30 +88,40 @@ def stopped(identity: Identity, state: State, time_ms: int, monotonic_ns: int) -
 class CpuWindow:
     """The earlier readings of one cgroup against which the next one is taken.
 
-    Two are kept, so that a reading that follows another at once is still compared over a window worth the name.
+    A window of about a second is preferred, as Docker's: a container under a quota runs in bursts of 100 ms periods,
+    and over one or two of them shows anything. Kept are the readings of the last second and one that is older.
     """
 
-    __slots__ = ("_newer", "_older")
+    __slots__ = ("_readings",)
 
     MINIMUM_NS = 100_000_000
+    PREFERRED_NS = 900_000_000
     MAXIMUM_NS = 60_000_000_000
     """An average over more than a minute is no answer to what is used now (the baseline may be off)."""
 
     def __init__(self) -> None:
-        self._older: CpuReading | None = None
-        self._newer: CpuReading | None = None
+        self._readings: list[CpuReading] = []
 
     def base(self, monotonic_ns: int) -> CpuReading | None:
-        """The latest reading that is at least MINIMUM_NS, and at most MAXIMUM_NS, older than the instant given."""
-        for reading in (self._newer, self._older):
-            if reading is not None and monotonic_ns - reading.monotonic_ns >= self.MINIMUM_NS:
-                return reading if monotonic_ns - reading.monotonic_ns <= self.MAXIMUM_NS else None
-        return None
+        """The latest reading that is PREFERRED_NS older than the instant given, else the oldest that is MINIMUM_NS."""
+        best = None
+        for reading in reversed(self._readings):
+            age = monotonic_ns - reading.monotonic_ns
+            if age > self.MAXIMUM_NS:
+                break
+            if age >= self.MINIMUM_NS:
+                best = reading
+            if age >= self.PREFERRED_NS:
+                break
+        return best
 
     def add(self, reading: CpuReading) -> None:
         """Remember a reading; a counter that fell starts anew."""
-        newer = self._newer
-        if newer is None or reading.usage_nsec < newer.usage_nsec:
-            self._older, self._newer = None, reading
-        elif reading.monotonic_ns - newer.monotonic_ns >= self.MINIMUM_NS:
-            self._older, self._newer = newer, reading
+        readings, at = self._readings, reading.monotonic_ns
+        if readings and reading.usage_nsec < readings[-1].usage_nsec:
+            readings.clear()
+        if readings and at - readings[-1].monotonic_ns < self.MINIMUM_NS:
+            return
+        readings.append(reading)
+        while len(readings) > 2 and at - readings[1].monotonic_ns >= self.PREFERRED_NS:
+            del readings[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -78,7 +79,7 @@ def _collect(sampler: Sampler, devices: Devices, watched: Watched, stats: Mappin
         devices={each.device: devices.get(each.device) for each in io.devices or ()},
         pids=cgroup.pids(),
         pressure=cgroup.pressure(),
-        network=read_interfaces(root, cgroup, sampler.namespaces()),
+        network=read_interfaces(root, cgroup.population(), sampler.namespaces()),
         partners=_partners(own, stats) if own else (),
         limits=tuple(_limits(sampler, watched)),
         started_seconds=started_seconds(root, cgroup),
@@ -108,9 +109,7 @@ def _limits(sampler: Sampler, watched: Watched) -> list[tuple[str, Limits]]:
     found = [(watched.ref.path, watched.cgroup.limits())]
     path = watched.ref.path.rpartition("/")[0]
     while path and len(found) < _ANCESTORS:
-        try:
+        with contextlib.suppress(CgroupGone, OSError):
             found.append((path, Cgroup(sampler.root, sampler.hierarchy, path).limits()))
-        except (CgroupGone, OSError):
-            pass
         path = path.rpartition("/")[0]
     return found

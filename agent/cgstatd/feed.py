@@ -61,6 +61,8 @@ class Pass:
         self.stats: list[ContainerStats] = []
         self.encoded: list[bytes] = []
         """A cache for whoever encodes the stats: entry n belongs to stats[n]."""
+        self.encoded_array = b""
+        """All of them as one answer, once the pass is complete: those who wait for it share the bytes."""
         self.listed = False
         self.complete = False
         self.seconds = 0.0
@@ -239,6 +241,13 @@ class Feed:
     def start(self) -> None:
         """Start the sampling thread and the baseline."""
         self._crew.start()
+        self._tick()
+
+    def retime(self, *, freshness_seconds: float, baseline_seconds: float) -> None:
+        """Take over other times while it runs."""
+        self._freshness, self._baseline = freshness_seconds, baseline_seconds
+        if self._baseline_timer is not None:
+            self._baseline_timer.cancel()
         self._tick()
 
     def stop(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from .changes import Changes
 from .container import Shared
 from .discovery import Discovery
 from .names import Names
+from .outputs.values import MEMORY_OFF
 from .recorded import RecordedRoot
 from .running_engines import EngineNamespaces, LateSources
 from .runtimes.base import MetadataSource
@@ -21,8 +23,9 @@ from .runtimes.docker import DockerSource, docker_data_root
 from .runtimes.podman import PodmanSource
 from .sampler import Sampler
 
+log = logging.getLogger(__name__)
 _RESERVED_DESCRIPTORS = 256
-"""Left for connections, listeners and files that are open for a moment."""
+"""Left for listeners, files that are open for a moment, and a few connections."""
 _WANTED_DESCRIPTORS = 65_536
 DEFAULT_STORAGE = "/var/lib/containers/storage"
 
@@ -39,21 +42,25 @@ class HostOptions:
     """Whether systemd services count as containers."""
     follow: bool = True
     """Follow changes by inotify rather than walk at every listing."""
+    max_connections: int = 0
+    """How many connections need a descriptor beside the files that are kept open."""
 
 
-def descriptor_budget() -> Descriptors:
+def descriptor_budget(connections: int = 0) -> Descriptors:
     """How many descriptors may be kept, after raising the soft limit towards the hard one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _WANTED_DESCRIPTORS)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         soft = wanted
-    return Descriptors(max(0, soft - _RESERVED_DESCRIPTORS))
+    return Descriptors(max(0, soft - _RESERVED_DESCRIPTORS - connections))
 
 
 def open_host(root: Root, options: HostOptions) -> Sampler:
     """A sampler of the host below ``root``. Raises NoCgroups."""
     hierarchy = detect(root)
+    if hierarchy.mount("memory") is None:
+        log.warning("%s (until then there are no memory figures)", MEMORY_OFF)
     live = not isinstance(root, RecordedRoot)
     discovery = Discovery(
         root, hierarchy, partial(runtimes.match, services=options.services), follow=options.follow and live
@@ -64,6 +71,8 @@ def open_host(root: Root, options: HostOptions) -> Sampler:
         *runtimes.system_sources(root),
     ]
     roots = [*options.docker_roots, *options.podman_roots, docker_data_root(root), DEFAULT_STORAGE]
-    names = Names(sources, partial(runtimes.rootless_sources, root), LateSources(root, roots))
+    names = Names(sources, partial(runtimes.rootless_sources, root), LateSources(root, roots), root)
     shared = Shared(Changes(options.follow and live), io_counting(root, hierarchy))
-    return Sampler(root, hierarchy, discovery, names, descriptor_budget(), EngineNamespaces(root), shared)
+    return Sampler(
+        root, hierarchy, discovery, names, descriptor_budget(options.max_connections), EngineNamespaces(root), shared
+    )

@@ -1,4 +1,4 @@
-"""The host itself: /proc/stat, meminfo, uptime, loadavg, its kernel, and what this agent costs. In the sampling thread."""
+"""The host itself (/proc/stat, meminfo, uptime, loadavg, its kernel), and what this agent costs."""
 
 from __future__ import annotations
 

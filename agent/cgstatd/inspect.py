@@ -8,9 +8,9 @@ import time
 from functools import partial
 from typing import NamedTuple
 
-from cgroupfs import CgroupGone
+from cgroupfs import CgroupGone, io_counting
 
-from .container import ReadingFailed, Watched
+from .container import Watched
 from .detail import Detail, collect
 from .devices import Devices
 from .feed import Feed, Pass
@@ -19,8 +19,9 @@ from .follow.lastwords import LastWords
 from .hostfacts import MINIMUM_WINDOW_NS, HostReader, agent_cost
 from .lookup import Known, NotFound, resolve
 from .names import printable, short
-from .outputs.detail import ContainerDetail, container_detail
-from .outputs.follow import FollowExit
+from .outputs.detail import container_detail
+from .outputs.detail_types import ContainerDetail
+from .outputs.follow_types import FollowExit
 from .outputs.host import HostAnswer, agent_facts, host_answer, sums
 from .outputs.identity import ContainerIdentity, container_identity
 from .runtimes.base import State
@@ -33,9 +34,9 @@ _PASS_SECONDS = 1.0
 
 
 class Found(NamedTuple):
-    """A container that was asked for: running (``detail``), on disk only (``known``), or dead and gone (neither)."""
+    """A container that was asked for; ``detail``: where it has a cgroup."""
 
-    known: Known | None
+    known: Known
     detail: Detail | None
 
 
@@ -48,6 +49,7 @@ class Inspector:
         self._env = env_id
         self._host = HostReader(feed.sampler)
         self._devices = Devices(feed.sampler.root)
+        self._counting = io_counting(feed.sampler.root, feed.sampler.hierarchy)
         self.listing: Shared[list[ContainerIdentity]] = Shared(self._make_listing, fresh_seconds)
         self.host: Shared[HostAnswer] = Shared(self._make_host, fresh_seconds)
 
@@ -81,7 +83,6 @@ class Inspector:
             return _gone(*last)
         if found.detail is not None:
             return container_detail(found.detail, words.get(found.detail.identity.id))
-        assert found.known is not None
         return _stopped(found.known, words.get(found.known.id))
 
     # -- in the sampling thread
@@ -107,11 +108,13 @@ class Inspector:
     def _read_host(self, stats: list[ContainerStats]) -> HostAnswer:
         crew = self._feed.crew
         agent = agent_facts(agent_cost(), self._feed.passes, crew.overruns, crew.stuck, self._follower.clients)
-        return host_answer(
-            self._env, self._host.read(), sums(stats, self._block()), agent, time.time_ns() // 1_000_000
-        )
+        return host_answer(self._env, self._host.read(), sums(stats, self._block()), agent, time.time_ns() // 1_000_000)
 
     def _block(self) -> tuple[int, int]:
+        if self._counting is not None:
+            self._counting.refresh()
+            if not self._counting.anything:
+                return 0, 0
         read = written = 0
         for watched in self._feed.sampler.containers():
             try:
@@ -166,6 +169,3 @@ def _last_words(words: LastWords, wanted: str) -> tuple[Identity, FollowExit]:
             if fits(identity):
                 return identity, event
     raise NotFound(wanted)
-
-
-__all__ = ["Inspector", "ListingFailed", "ReadingFailed"]

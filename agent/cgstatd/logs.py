@@ -1,14 +1,38 @@
-"""Logs in journal style: one line a record, on standard error, without a time stamp (the journal has its own)."""
+"""Logs in journal style: one line a record, on standard error, without a time stamp (the journal has its own).
+
+``level=warning container=… what happened``, or the same as JSON. Under the journal each line begins with its priority
+(``<4>``, sd-daemon(3)), so that ``journalctl -p warning`` works. A failure that repeats is said once a minute.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+import re
 import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
 
-_PRIORITY = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
+STYLES = ("text", "json")
+_LEVELS = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
+_PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+_CONVERSION = re.compile(r"(?:\b(\w+)=)?%(?:%|[-#0 +]*\d*(?:\.\d+)?[a-z])", re.ASCII)
+REPEAT_SECONDS = 60.0
+_MAX_REMEMBERED = 1024
 
 
-class _OneLine(logging.Formatter):
+def _level(record: logging.LogRecord) -> str:
+    return _LEVELS.get(record.levelno, record.levelname.lower())
+
+
+def priority(level: int) -> int:
+    """syslog's number for a level."""
+    return next((number for least, number in _PRIORITIES if level >= least), 7)
+
+
+class OneLine(logging.Formatter):
     """``level=warning container=… what happened``; an exception follows on the same line.
 
     What a record holds is input (names, paths): white space becomes one space and no control character gets through,
@@ -16,14 +40,86 @@ class _OneLine(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        level = _PRIORITY.get(record.levelno, record.levelname.lower())
         text = " ".join(super().format(record).split())
-        return f"level={level} " + "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+        left_out = getattr(record, "left_out", 0)
+        text = f"level={_level(record)} {text}" + (f" repeated={left_out}" if left_out else "")
+        return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def configure(level: str) -> None:
-    """Set up the root logger once, for the whole process."""
+class Json(logging.Formatter):
+    """``{"level": "warning", "container": …, "message": "container=… what happened"}``.
+
+    The fields are those that the call itself names (``container=%s``): what a name holds cannot forge one.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = {"level": _level(record), **_named(record), "message": record.getMessage()}
+        if getattr(record, "left_out", 0):
+            fields["repeated"] = getattr(record, "left_out", 0)
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        return json.dumps(fields, default=str)
+
+
+def _named(record: logging.LogRecord) -> dict[str, Any]:
+    arguments = record.args if isinstance(record.args, tuple) else ()
+    conversions = [match for match in _CONVERSION.finditer(str(record.msg)) if match[0] != "%%"]
+    pairs = zip(conversions, arguments, strict=False)
+    return {match[1]: value for match, value in pairs if match[1] and match[1] not in ("level", "message")}
+
+
+class Prioritised(logging.Formatter):
+    """Another format with the journal's priority before it."""
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"<{priority(record.levelno)}>{self._inner.format(record)}"
+
+
+class Repeats(logging.Filter):
+    """Lets a warning or an error pass once a minute; the next that passes says how many were left out."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._said: dict[tuple[int, str, str], tuple[float, int]] = {}
+        """(level, text, exception) -> when it was said, and how often it was left out since."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return True
+        now = self._clock()
+        failure = repr(record.exc_info[1]) if record.exc_info else ""
+        key = (record.levelno, record.getMessage(), failure)
+        at, left_out = self._said.pop(key, (now - REPEAT_SECONDS, 0))
+        passes = now - at >= REPEAT_SECONDS
+        if not passes:
+            self._said[key] = (at, left_out + 1)
+            return False
+        while len(self._said) >= _MAX_REMEMBERED:
+            del self._said[next(iter(self._said))]
+        self._said[key] = (now, 0)
+        record.left_out = left_out
+        return True
+
+
+def under_journal(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether what is written goes to the journal (systemd.exec(5), JOURNAL_STREAM): a redirection does not."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return environment.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
+def configure(level: str, style: str = "text") -> None:
+    """Set up the root logger, for the whole process; what it was before is forgotten."""
+    formatter: logging.Formatter = Json() if style == "json" else OneLine()
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_OneLine())
+    handler.setFormatter(Prioritised(formatter) if under_journal(sys.stderr) else formatter)
+    handler.addFilter(Repeats())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("asyncio").setLevel(logging.WARNING)

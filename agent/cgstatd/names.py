@@ -8,7 +8,11 @@ container. What cannot be had is said in the log once, and the container is show
 from __future__ import annotations
 
 import logging
+import os
+import time
 from collections.abc import Callable, Iterator, Sequence
+
+from cgroupfs import Root
 
 from .discovery import CgroupRef
 from .runtimes.base import Metadata, MetadataSource, Unreadable, is_hex_id
@@ -16,6 +20,7 @@ from .sample import Identity
 
 log = logging.getLogger(__name__)
 SHORT_ID = 12
+_LOOK_SECONDS = 1.0
 
 
 def printable(text: str, limit: int = 256) -> str:
@@ -31,6 +36,15 @@ def short(container_id: str) -> str:
     return container_id[:SHORT_ID] if is_hex_id(container_id) else container_id
 
 
+def _mark(path: str) -> tuple[int, int, int] | None:
+    """What changes when something is made in a directory, or a file is written anew; None: not there, or not for us."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
 class Names:
     """Metadata sources of the system and of the users that own containers. Used by the listing alone."""
 
@@ -39,14 +53,19 @@ class Names:
         system: Sequence[MetadataSource],
         rootless: Callable[[int], Sequence[MetadataSource]],
         more: Callable[[], Sequence[MetadataSource]] = lambda: (),
+        root: Root | None = None,
     ) -> None:
         """``rootless`` gives the sources of one uid; ``more`` is asked for further system sources (a data root that a
         running engine was given) when no source knows a container."""
+        self._root = root or Root()
         self._system = list(system)
         self._rootless = rootless
         self._more = more
         self._users: dict[int, Sequence[MetadataSource]] = {}
         self._said: set[tuple[str, str]] = set()
+        self._generation = 0
+        self._looked = float("-inf")
+        self._marks: list[tuple[int, int, int] | None] = []
 
     def sources(self, uid: int) -> Sequence[MetadataSource]:
         """The sources of the system (0) or of one user."""
@@ -56,14 +75,28 @@ class Names:
             self._users[uid] = self._rootless(uid)
         return self._users[uid]
 
+    def generation(self) -> int:
+        """Counts up when a source may know more than before: one of its places changed. Looked at once a second."""
+        now = time.monotonic()
+        if now - self._looked >= _LOOK_SECONDS:
+            self._looked = now
+            marks = [_mark(place) for place in self._places()]
+            if marks != self._marks:
+                self._marks = marks
+                self._generation += 1
+        return self._generation
+
+    def _places(self) -> Iterator[str]:
+        for source in [*self._system, *(s for sources in self._users.values() for s in sources)]:
+            for place in source.places:
+                yield self._root.join(place)
+
     def identify(self, ref: CgroupRef) -> Identity:
         """The identity to show for a cgroup."""
         owner = ref.owner_uid
         found = self._metadata(ref, ref.parent_owner_uid)
         if found is not None and ref.parent_owner_uid == 0:
-            owner = (
-                0  # a root-owned file says that the runtime itself gave the container its own cgroup (user namespaces)
-            )
+            owner = 0  # a root-owned file says that the runtime itself gave the container its own cgroup (userns)
         elif found is None and owner != ref.parent_owner_uid:
             found = self._metadata(ref, owner)
         if found is None:

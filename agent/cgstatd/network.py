@@ -90,7 +90,7 @@ class Namespaces:
 class ProcessFinder:
     """Holds one live process of a cgroup, and finds another when it is gone or has moved elsewhere."""
 
-    __slots__ = ("_cgroup", "_check_ns", "_descriptors", "_hidden", "_process", "_root", "seen")
+    __slots__ = ("_cgroup", "_check_ns", "_descriptors", "_process", "_root", "_unseen", "seen")
 
     def __init__(self, root: Root, cgroup: Cgroup, descriptors: Descriptors) -> None:
         self._root = root
@@ -98,7 +98,7 @@ class ProcessFinder:
         self._cgroup = cgroup
         self._process: Process | None = None
         self._check_ns = 0
-        self._hidden = False
+        self._unseen = Absent.NO_PROCESS
         self.seen = False
         """Whether the cgroup ever had a process: one that had and has none any more is stopping."""
 
@@ -116,7 +116,7 @@ class ProcessFinder:
             self.close()
         if self._process is not None and self._descriptors.used >= self._descriptors.limit:
             self.close()
-        return traffic or _absent(Absent.HIDDEN if self._hidden else Absent.NO_PROCESS)
+        return traffic or _absent(self._unseen)
 
     def _ask(self, process: Process, namespaces: Namespaces) -> Traffic | None:
         """None: the process is gone or has moved to another cgroup meanwhile.
@@ -155,7 +155,9 @@ class ProcessFinder:
             self._check_ns = 0
             self._descriptors.used += DESCRIPTORS
             break
-        self._hidden = bool(members.pids) and self._process is None and namespaces.host is None
+        self._unseen = Absent.FOREIGN if members.foreign else Absent.NO_PROCESS
+        if members.pids and self._process is None and namespaces.host is None:
+            self._unseen = Absent.HIDDEN
 
     def close(self) -> None:
         """Release the process."""

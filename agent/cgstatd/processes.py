@@ -1,4 +1,4 @@
-"""The processes of a container themselves: when the first was started, and their own memory where no cgroup counts it."""
+"""A container's processes: when the first was started, and their own memory where no cgroup counts it."""
 
 from __future__ import annotations
 

@@ -24,9 +24,9 @@ T = TypeVar("T")
 LISTING_SECONDS = 10.0
 _IDENTITY_NS = 4_000_000_000
 """Names are looked up again after this time: a rename."""
-_NAMELESS_NS = tuple(seconds * 1_000_000_000 for seconds in (1, 1, 2, 4, 8, 30, 60, 120, 300))
-"""The same where no name was found: soon at first (a runtime that writes its files late), then rarely."""
-_UNSEEN = (Absent.PERMISSION, Absent.HIDDEN)
+_NAMELESS_NS = tuple(seconds * 1_000_000_000 for seconds in (1, 8, 30, 300))
+"""The same where no name was found and nothing changed where names come from: a runtime that writes its files late."""
+_UNSEEN = (Absent.PERMISSION, Absent.HIDDEN, Absent.FOREIGN)
 _MEM_TOTAL_NS = 60_000_000_000
 
 
@@ -110,10 +110,10 @@ class Sampler:
 
     def _name(self) -> bool:
         """Look up again the identities that are due; whether any changed."""
-        now = time.monotonic_ns()
+        now, generation = time.monotonic_ns(), self.names.generation()
         changed = False
         for watched in self._watched.values():
-            if now < watched.due_ns:
+            if now < watched.due_ns and (watched.generation == generation or watched.identity.metadata is not None):
                 continue
             identity = self.names.identify(watched.ref)
             if identity != watched.identity:
@@ -122,8 +122,8 @@ class Sampler:
             self._schedule(watched, now)
         return changed
 
-    @staticmethod
-    def _schedule(watched: Watched, now: int) -> None:
+    def _schedule(self, watched: Watched, now: int) -> None:
+        watched.generation = self.names.generation()
         if watched.identity.metadata is not None:
             watched.lookups, wait = 0, _IDENTITY_NS
         else:

@@ -1,4 +1,4 @@
-"""What one scrape is made of: a pass (who is there, who shares a network), then every container's exported figures."""
+"""What one scrape is made of: every container's exported figures, and the agent's own. It needs no pass."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from cgroupfs import ParseError
 from .feed import Feed
 from .follow.follower import Follower
 from .hostfacts import agent_cost
-from .inspect import Inspector
 from .outputs.metrics_self import SelfMetrics
 from .procfs.host_stat import PATH, parse_host_stat
 from .shared import Shared
-from .survey import AT_ONCE, Surveyed, Surveyor
+from .survey import AT_ONCE, Surveyed, Surveyor, each_network_once
 
 Scrape = tuple[list[Surveyed], SelfMetrics]
 
@@ -21,22 +20,19 @@ Scrape = tuple[list[Surveyed], SelfMetrics]
 class Scraper:
     """Used in the event loop."""
 
-    def __init__(self, feed: Feed, inspector: Inspector, follower: Follower, fresh_seconds: float = 0.5) -> None:
+    def __init__(self, feed: Feed, follower: Follower, fresh_seconds: float = 0.5) -> None:
         self._feed = feed
-        self._inspector = inspector
         self._follower = follower
         self._surveyor = Surveyor(feed.sampler)
         self.scrape: Shared[Scrape] = Shared(self._make, fresh_seconds)
 
     async def _make(self) -> Scrape:
         run, surveyor = self._feed.run, self._surveyor
-        stats = await self._inspector.stats()
-        containers = await run(partial(surveyor.containers, stats))
-        namespaces = await run(self._feed.sampler.namespaces)
+        containers, namespaces = await run(surveyor.begin)
         found: list[Surveyed] = []
         for first in range(0, len(containers), AT_ONCE):
             found += await run(partial(surveyor.read, containers[first : first + AT_ONCE], namespaces))
-        return found, await run(partial(self._own, len(found)))
+        return each_network_once(found), await run(partial(self._own, len(found)))
 
     # -- in the sampling thread
 

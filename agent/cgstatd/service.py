@@ -10,6 +10,8 @@ import os
 import signal
 import socket
 import stat
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from aiohttp import web
 
@@ -18,9 +20,14 @@ from .config import Settings
 from .exposure import CannotServe, certificates, make_guard
 from .feed import Feed
 from .sampler import Sampler
+from .systemd import BadSocket, Notifier, passed_sockets
+from .upkeep import Upkeep
 from .web.app import make_app
+from .web.guard import Guard
 from .web.limits import Gate, limits_of
 from .web.listener import Listener, bind, bind_unix
+from .web.metrics import METRIC_LABELS
+from .web.tls import Certificates
 
 log = logging.getLogger(__name__)
 _SHUTDOWN_SECONDS = 3.0
@@ -50,36 +57,67 @@ def _remove_stale(path: str) -> None:
                 os.unlink(path)
 
 
-async def serve(sampler: Sampler, settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises CannotServe."""
+def _sockets(settings: Settings, opened: contextlib.ExitStack) -> list[socket.socket]:
+    """Those that systemd passed, else those that the settings name. Raises CannotServe."""
+    try:
+        passed = [opened.enter_context(sock) for sock in passed_sockets()]
+    except BadSocket as error:
+        raise CannotServe(str(error)) from error
+    if passed:
+        if settings.listen != Settings().listen:
+            log.warning("listening where systemd's socket unit says; not used: listen=%s", ",".join(settings.listen))
+        return passed
+    return [opened.enter_context(sock) for text in settings.listen for sock in _bind(parse_address(text))]
+
+
+async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Settings]) -> None:
+    """Serve until SIGTERM or SIGINT; SIGHUP reads the configuration again, by ``load``. Raises CannotServe."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # before it can be reloaded there is nothing to reload
     with contextlib.ExitStack() as opened:
         opened.callback(sampler.close)
         tls = certificates(settings)
-        sockets: list[socket.socket] = []
-        for text in settings.listen:
-            for sock in _bind(parse_address(text)):
-                sockets.append(opened.enter_context(sock))
+        sockets = _sockets(settings, opened)
         guard = make_guard(settings, sockets)
         feed = Feed(sampler, freshness_seconds=settings.freshness, baseline_seconds=settings.baseline)
         app = make_app(feed, settings.env_id, guard)
+        app[METRIC_LABELS] = settings.metric_labels
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
         gate = Gate(limits_of(settings))
         feed.start()
+        upkeep: Upkeep | None = None
         try:
             await runner.setup()
-            listeners = [
-                Listener(runner, sock, gate, None if sock.family == socket.AF_UNIX else tls) for sock in sockets
-            ]
-            for listener in listeners:
-                await listener.start()
-            where = " ".join(listener.name for listener in listeners)
+            where = await _listen(runner, sockets, gate, tls)
             log.info("serving %s env=%d cgroups=%s", where, settings.env_id, sampler.hierarchy.mode)
+            upkeep = Upkeep(feed, Notifier(), settings, f"serving {where}")
+            upkeep.open = lambda: (gate.open, len(guard.streams))
+            upkeep.read_again = _read_again(guard, tls)
+            loop.add_signal_handler(signal.SIGHUP, upkeep.reload, load)
+            upkeep.start()
             await stop.wait()
             log.info("stopping")
         finally:
+            if upkeep is not None:
+                upkeep.stop()
             await runner.cleanup()
             feed.stop()
+
+
+async def _listen(runner: web.AppRunner, sockets: Sequence[socket.socket], gate: Gate, tls: Certificates | None) -> str:
+    """Accept on each; where that is, in words."""
+    listeners = [Listener(runner, sock, gate, None if sock.family == socket.AF_UNIX else tls) for sock in sockets]
+    for listener in listeners:
+        await listener.start()
+    return " ".join(listener.name for listener in listeners)
+
+
+def _read_again(guard: Guard, tls: Certificates | None) -> list[Callable[[], None]]:
+    keyring = guard.callers.keyring
+    return [
+        *([partial(keyring.refresh, now=True)] if keyring is not None else []),
+        *([tls.refresh] if tls is not None else []),
+    ]

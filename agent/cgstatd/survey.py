@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from cgroupfs import CgroupGone, Exported
+from cgroupfs import CgroupGone, Exported, io_counting
 
 from .container import Watched
 from .devices import Device, Devices
@@ -13,11 +13,11 @@ from .interfaces import read_interfaces
 from .network import Namespaces
 from .processes import started_seconds
 from .procfs.net_dev import Interface
-from .sample import ContainerStats, Identity
+from .sample import Identity
 from .sampler import Sampler
 
 AT_ONCE = 25
-"""Containers in one item of the sampling thread: some 10 ms, so that nobody else waits long for it."""
+"""Containers in one item of the sampling thread: some 5 ms, so that nobody else waits long for it."""
 
 
 class Surveyed(NamedTuple):
@@ -29,48 +29,55 @@ class Surveyed(NamedTuple):
     exported: Exported
     devices: Mapping[str, Device]
     interfaces: Sequence[Interface]
-    """Of its own network namespace; empty where it shares another container's, who has them."""
-    processes: int | None
+    namespace: int | None
+    processes: int
     started_seconds: float | None
     seen_ms: int
 
 
 class Surveyor:
-    """Remembers when containers were started."""
+    """Remembers when containers were started. Used in the sampling thread."""
 
     def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler
         self._devices = Devices(sampler.root)
+        self._counting = io_counting(sampler.root, sampler.hierarchy)
         self._started: dict[Watched, float | None] = {}
 
-    def containers(self, stats: Mapping[str, ContainerStats]) -> list[tuple[Watched, bool]]:
-        """The containers of a pass, and whether the network figures are to be shown with it. Raises ListingFailed."""
-        listed = [each for each in self._sampler.containers() if each.identity.id in stats]
+    def begin(self) -> tuple[list[Watched], Namespaces]:
+        """Who is there. Raises ListingFailed."""
+        listed = self._sampler.containers()
         self._started = {each: self._started[each] for each in listed if each in self._started}
-        owners = network_owners(stats)
-        return [(each, each.identity.id in owners) for each in listed]
+        if self._counting is not None:
+            self._counting.refresh()
+        return listed, self._sampler.namespaces()
 
-    def read(self, several: Sequence[tuple[Watched, bool]], namespaces: Namespaces) -> list[Surveyed]:
+    def read(self, several: Sequence[Watched], namespaces: Namespaces) -> list[Surveyed]:
         """Their figures; those that are gone are left out."""
         found = []
-        for watched, owner in several:
+        for watched in several:
             try:
-                found.append(self._one(watched, owner, namespaces))
+                found.append(self._one(watched, namespaces))
             except (CgroupGone, OSError):
                 continue
         return found
 
-    def _one(self, watched: Watched, owner: bool, namespaces: Namespaces) -> Surveyed:
-        root, cgroup = self._sampler.root, watched.cgroup
-        exported = cgroup.export()
-        interfaces = read_interfaces(root, cgroup, namespaces).interfaces if owner else None
+    def _one(self, watched: Watched, namespaces: Namespaces) -> Surveyed:
+        root, cgroup, metadata = self._sampler.root, watched.cgroup, watched.identity.metadata
+        exported = cgroup.export(self._counting is None or self._counting.anything)
+        population = cgroup.population()
+        if not population.number and watched.last is not None:
+            raise CgroupGone(cgroup.path)  # it had processes: it is stopping
+        network = read_interfaces(root, population, namespaces)
+        own = metadata is None or metadata.network_mode != "host"
         return Surveyed(
             identity=watched.identity,
             path=watched.ref.path,
             exported=exported,
             devices={each.device: self._devices.get(each.device) for each in exported.devices or ()},
-            interfaces=interfaces or (),
-            processes=cgroup.count_processes(),
+            interfaces=(network.interfaces if own else None) or (),
+            namespace=network.namespace,
+            processes=population.number,
             started_seconds=self._started_seconds(watched),
             seen_ms=root.clock(watched.ref.path).time_ms,
         )
@@ -85,21 +92,25 @@ class Surveyor:
         return found
 
 
-def network_owners(stats: Mapping[str, ContainerStats]) -> set[str]:
-    """Of the containers that share a network namespace, the one it belongs to: a pod's own, else the one that does not
-    say ``container:<other>``, else the oldest."""
-    chosen: dict[int, tuple[tuple[bool, bool, float, str], str]] = {}
-    for each in stats.values():
-        if each.network_namespace is None or each.network_rx_bytes is None:
-            continue
-        found = each.identity.metadata
-        rank = (
-            not (found and found.infra),
-            bool(found and (found.network_mode or "").startswith("container:")),
-            (found.created_seconds if found else None) or 0.0,
-            each.identity.id,
-        )
-        before = chosen.get(each.network_namespace)
-        if before is None or rank < before[0]:
-            chosen[each.network_namespace] = rank, each.identity.id
-    return {container_id for _, container_id in chosen.values()}
+def each_network_once(surveyed: Sequence[Surveyed]) -> list[Surveyed]:
+    """Without the interfaces of containers that are in another one's network namespace."""
+    owners: dict[int, tuple[tuple[bool, bool, float, str], int]] = {}
+    for index, each in enumerate(surveyed):
+        if each.namespace is not None:
+            rank = _rank(each.identity)
+            before = owners.get(each.namespace)
+            if before is None or rank < before[0]:
+                owners[each.namespace] = rank, index
+    own = {index for _, index in owners.values()}
+    return [each if index in own else each._replace(interfaces=()) for index, each in enumerate(surveyed)]
+
+
+def _rank(identity: Identity) -> tuple[bool, bool, float, str]:
+    """A pod's own container owns its network, else the one that does not say ``container:…``, else the oldest."""
+    found = identity.metadata
+    return (
+        not (found and found.infra),
+        bool(found and (found.network_mode or "").startswith("container:")),
+        (found.created_seconds if found else None) or 0.0,
+        identity.id,
+    )

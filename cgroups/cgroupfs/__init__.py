@@ -15,7 +15,7 @@ For repeated reading, :meth:`Cgroup.counters` gives a :class:`CounterReader` tha
 """
 
 from .absent import MAX, Absent, Limit, Max, Missing
-from .cgroup import Cgroup, Members, io_counting
+from .cgroup import Cgroup, Members, Population, io_counting
 from .controllers.counters import CounterReader, Counters, Descriptors
 from .controllers.cpu import Cpu
 from .controllers.export import Exported
@@ -61,6 +61,7 @@ __all__ = [
     "NoCgroups",
     "ParseError",
     "Pids",
+    "Population",
     "Pressure",
     "Root",
     "Stall",

@@ -22,6 +22,7 @@ class Absent(enum.Enum):
     NOT_COUNTED = "the kernel counts nothing here"
     NO_PROCESS = "no process is visible in the cgroup"
     HIDDEN = "/proc hides the container's processes (hidepid); the agent needs CAP_SYS_PTRACE to see them"
+    FOREIGN = "its processes are in a PID namespace the agent cannot see; run the agent in the host's (--pid=host)"
     HOST_NETWORK = "the container uses the host's network"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack, suppress
 from typing import NamedTuple
 
@@ -143,16 +144,21 @@ class Cgroup:
         with ExitStack() as stack:
             return limits.read(*self._directories(stack, "cpu", "memory", "pids"))
 
-    def export(self) -> export.Exported:
-        """What metrics are made of, at half the price of the records; without reasons. Raises CgroupGone."""
+    def export(self, block: bool = True) -> export.Exported:
+        """What metrics are made of, at half the price of the records; without reasons.
+
+        ``block`` False: leave block I/O out, where nobody counts it (:func:`io_counting`). Raises CgroupGone.
+        """
         with ExitStack() as stack:
-            cpus, acct, mem, block, tasks = found = self._directories(stack, "cpu", "cpuacct", "memory", "io", "pids")
+            cpus, acct, mem, tasks, *more = found = self._directories(
+                stack, "cpu", "cpuacct", "memory", "pids", *(["io"] if block else [])
+            )
             unified = next((m for m in self._hierarchy.trees if m.version is Version.V2), None)
             shared = next((source for source in found if source and source[1] is Version.V2), None)
             if shared is None and unified is not None:
                 with suppress(CgroupGone):
                     shared = stack.enter_context(Directory(self.directory_path(unified))), Version.V2
-            return export.read(cpus, acct, mem, block, tasks, shared)
+            return export.read(cpus, acct, mem, more[0] if more else None, tasks, shared)
 
     def vitals(self, descriptors: Descriptors) -> VitalsReader:
         """A reader of what a watcher compares (tasks, OOM kills, peak) that keeps its files open. Raises CgroupGone."""
@@ -167,20 +173,31 @@ class Cgroup:
         """
         return self.members(limit).pids
 
-    def count_processes(self) -> int | None:
-        """How many processes it and its descendants have; None where no tree lists them. Raises OSError."""
+    def population(self) -> Population:
+        """All processes of the cgroup and its descendants, counted; and where some of them are listed.
+
+        Raises CgroupGone, OSError.
+        """
+        gone: CgroupGone | None = None
+        found = Population(0, "", [])
         for mount in self._hierarchy.trees:
             try:
-                return _count_below(self.directory_path(mount), 0)
-            except CgroupGone:
+                found = _population(self.directory_path(mount), 0)
+            except CgroupGone as error:  # v1: a starting or dying container is missing from some trees
+                gone = gone or error
                 continue
-        return None
+            if found.number:
+                return found
+            gone = None
+        if gone is not None and not self.exists():
+            raise gone
+        return found
 
     def members(self, limit: int = 64) -> Members:
         """As :meth:`procs`, and the cgroup.procs file that lists them (real path; empty where there is none)."""
         for mount in self._hierarchy.trees:
             found = _members_below(self.directory_path(mount), limit, 0)
-            if found.pids:
+            if found.pids or found.foreign:
                 return found
         return Members("", [])
 
@@ -202,6 +219,8 @@ class Members(NamedTuple):
 
     path: str
     pids: list[int]
+    foreign: bool = False
+    """Whether there are processes that the reader's PID namespace has no number for (listed as 0)."""
 
 
 _DEPTH = 8
@@ -221,20 +240,41 @@ def _members_below(path: str, limit: int, depth: int) -> Members:
         with Directory(path) as directory:
             data = directory.read("cgroup.procs")
             pids = [] if isinstance(data, Absent) else parse_pids(data)[:limit]
+            if not pids and not isinstance(data, Absent) and b"0" in data.split():
+                return Members(f"{path}/cgroup.procs", [], True)
             if pids or depth >= _DEPTH:
                 return Members(f"{path}/cgroup.procs", pids)
             names = [name for name, _ in directory.children()][:limit]
     except (CgroupGone, PermissionError):
         return nobody
-    return next((found for name in names if (found := _members_below(f"{path}/{name}", limit, depth + 1)).pids), nobody)
+    for name in names:
+        found = _members_below(f"{path}/{name}", limit, depth + 1)
+        if found.pids or found.foreign:
+            return found
+    return nobody
 
 
-def _count_below(path: str, depth: int) -> int:
+class Population(NamedTuple):
+    """How many processes there are, some of them, and the file that lists those."""
+
+    number: int
+    path: str
+    pids: list[int]
+
+
+_SOME = 3
+
+
+def _population(path: str, depth: int) -> Population:
     with Directory(path) as directory:
         data = directory.read("cgroup.procs")
-        count = 0 if isinstance(data, Absent) else len(parse_pids(data))
-        names = [name for name, _ in directory.children()] if depth < _DEPTH else []
+        pids = [] if isinstance(data, Absent) else parse_pids(data)
+        # A directory has a link from each one below; a file system that does not count them says 1.
+        below = os.fstat(directory.fd).st_nlink != 2 and depth < _DEPTH
+        names = [name for name, _ in directory.children()] if below else []
+    found = Population(len(pids), f"{path}/cgroup.procs" if pids else "", pids[:_SOME])
     for name in names:
         with suppress(CgroupGone):
-            count += _count_below(f"{path}/{name}", depth + 1)
-    return count
+            inner = _population(f"{path}/{name}", depth + 1)
+            found = Population(found.number + inner.number, *(found[1:] if found.pids else inner[1:]))
+    return found

@@ -25,8 +25,9 @@ SOURCES = sorted(
 )
 PUBLIC = """
 MAX Absent Cgroup CgroupError CgroupGone Clock CounterReader Counters Counting Cpu Descriptors DeviceIo Directory
-Exported Hierarchy Identity Io KeptFile Limit Limits Max Members Memory MemoryEvents MemoryStat Missing Mount NoCgroups ParseError Pids
-Pressure Root Stall Version Vitals VitalsReader detect io_counting
+Exported Hierarchy Identity Io KeptFile Limit Limits Max Members Memory MemoryEvents MemoryStat Missing Mount
+NoCgroups ParseError Pids
+Population Pressure Root Stall Version Vitals VitalsReader detect io_counting
 """.split()
 INNER = (cgroupfs.DeviceIo, cgroupfs.MemoryStat, cgroupfs.MemoryEvents)
 RECORDS = (cgroupfs.Cpu, cgroupfs.Memory, cgroupfs.Io, cgroupfs.Pids, cgroupfs.Pressure)

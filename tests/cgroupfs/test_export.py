@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cgroupfs import MAX, Cgroup, CgroupGone, Descriptors, Hierarchy, Limit, Mount, Root, Version, Vitals
+from cgroupfs import MAX, Cgroup, CgroupGone, Descriptors, Hierarchy, Limit, Mount, Population, Root, Version, Vitals
 from helpers import TREES, cgroups, write_files
 
 EVERYWHERE = pytest.mark.parametrize(("host", "reading"), TREES)
@@ -140,9 +140,21 @@ def test_a_cgroup_that_is_gone(tmp_path: Path) -> None:
     for method in (gone.export, gone.limits, lambda: gone.vitals(Descriptors(1))):
         with pytest.raises(CgroupGone):
             method()
-    assert gone.count_processes() is None
+    with pytest.raises(CgroupGone):
+        gone.population()
 
 
 def test_processes_are_counted_with_those_of_cgroups_below(tmp_path: Path) -> None:
     group = made(tmp_path, Version.V2, {"cgroup.procs": "", "in/cgroup.procs": "1\n2\n", "in/er/cgroup.procs": "3\n"})
-    assert group.count_processes() == 3
+    found = group.population()
+    assert (found.number, len(found.pids)) == (3, 2)
+    assert found.path == str(tmp_path / "cg/c/in/cgroup.procs")
+
+
+def test_a_cgroup_without_processes_has_none(tmp_path: Path) -> None:
+    assert made(tmp_path, Version.V2, {"cgroup.procs": ""}).population() == Population(0, "", [])
+
+
+def test_block_io_can_be_left_out(tmp_path: Path) -> None:
+    group = made(tmp_path, Version.V2, {"io.stat": "8:0 rbytes=1\n"})
+    assert group.export().devices is not None and group.export(block=False).devices is None

@@ -93,9 +93,9 @@ def test_a_flag_turns_off_what_the_file_turned_on(tmp_path: Path) -> None:
 def test_no_file_is_no_mistake_unless_it_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cgstatd.config.loading.DEFAULT_CONFIG", str(tmp_path / "none.toml"))
     assert load(None, {}) == Settings()
-    with pytest.raises(BadConfig, match="none.toml: no such file; `cgstatd config --example` prints one"):
+    with pytest.raises(BadConfig, match=r"none\.toml: no such file; `cgstatd config --example` prints one"):
         load(argparse.Namespace(config=str(tmp_path / "none.toml")), {})
-    with pytest.raises(BadConfig, match="other.toml: no such file"):
+    with pytest.raises(BadConfig, match=r"other\.toml: no such file"):
         load(None, {"CGSTATD_CONFIG": str(tmp_path / "other.toml")})
 
 

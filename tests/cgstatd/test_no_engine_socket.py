@@ -6,6 +6,7 @@ import http.client
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,11 +15,14 @@ from pathlib import Path
 import pytest
 
 from helpers import FIXTURES, PROJECT, UNIFIED
-from wire import ALL, COMMAND, STREAM, Agent, agent, run
+from wire import ALL, COMMAND, ENVIRONMENT, STREAM, Agent, agent, run
 
 SOCKET = re.compile(
     r"docker\.sock|podman\.sock|containerd\.sock|crio\.sock|dockershim\.sock|DOCKER_HOST|CONTAINER_HOST|/var/run/docker"
 )
+
+
+COMPARES = "agent/cgstatd/doctor/compare_docker.py"
 
 
 def sources() -> Iterator[Path]:
@@ -26,14 +30,31 @@ def sources() -> Iterator[Path]:
         yield from Path(f"{PROJECT}/{top}").rglob("*.py")
 
 
-def test_the_code_names_no_engine_socket() -> None:
-    found = [(str(path), match[0]) for path in sources() for match in SOCKET.finditer(path.read_text())]
-    assert found == []
+def test_the_code_names_no_engine_socket_but_in_the_one_module_that_compares_when_asked_to() -> None:
+    found = {path.relative_to(PROJECT).as_posix() for path in sources() if SOCKET.search(path.read_text())}
+    assert found == {COMPARES}
     assert len(list(sources())) > 40
 
 
+@pytest.mark.parametrize("option", [(), ("--compare-docker", "/no/such/socket")])
+def test_the_module_that_compares_is_imported_only_where_that_was_asked_for(option: tuple[str, ...]) -> None:
+    code = (
+        "import sys\nfrom cgstatd.cli import main\n"
+        f"main({['doctor', '--json', '--host-root', f'{FIXTURES}/{UNIFIED}', *option]!r})\n"
+        "print('cgstatd.doctor.compare_docker' in sys.modules, 'http.client' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT)
+    assert ran.stdout.splitlines()[-1] == f"{bool(option)} {bool(option)}"
+
+
+def test_nothing_else_imports_the_module_that_compares() -> None:
+    users = {p.relative_to(PROJECT).as_posix() for p in sources() if "compare_docker import" in p.read_text()}
+    assert users == {"agent/cgstatd/doctor/command.py"}
+
+
 def test_the_code_opens_no_connection_of_its_own_and_runs_no_program() -> None:
-    """One exception: a look whether somebody still serves the unix socket that the agent is to listen on."""
+    """Exceptions: a look whether somebody still serves the unix socket that the agent is to listen on; ``top``,
+    which is an agent's client; the comparison with an engine that was asked for; systemctl, when it installs itself."""
     word = re.compile(
         r"\.connect(?:_ex)?\(|create_connection|open_connection|open_unix_connection|ClientSession|UnixConnector|urlopen|"
         r"HTTPConnection|\bsubprocess\b|os\.system|os\.exec|os\.spawn|os\.posix_spawn|\bpopen\b"
@@ -43,9 +64,15 @@ def test_the_code_opens_no_connection_of_its_own_and_runs_no_program() -> None:
         for path in sources()
         for match in word.finditer(path.read_text())
     }
-    sqlite = {(path, word) for path, word in found if word == ".connect("}
+    sqlite = {(path, word) for path, word in found if word == ".connect("} - {(COMPARES, ".connect(")}
+    found.discard((COMPARES, ".connect("))
     assert all("sqlite3.connect(" in Path(f"{PROJECT}/{path}").read_text() for path, _ in sqlite)
-    assert found - sqlite == {("agent/cgstatd/service.py", ".connect_ex(")}
+    assert found - sqlite == {
+        ("agent/cgstatd/service.py", ".connect_ex("),
+        ("agent/cgstatd/top/sources.py", "ClientSession"),
+        (COMPARES, "HTTPConnection"),
+        ("agent/cgstatd/install/systemctl.py", "subprocess"),
+    }
 
 
 def traced(tmp_path: Path) -> tuple[str, ...]:

@@ -237,7 +237,7 @@ def test_a_restart_between_both_readings_leaves_the_container_out(
     host: MadeUpHost, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Kept descriptors say ENODEV then, which plain files cannot: the files are reopened here."""
-    monkeypatch.setattr(host_module, "descriptor_budget", lambda: Descriptors(0))
+    monkeypatch.setattr(host_module, "descriptor_budget", lambda *_: Descriptors(0))
     sampler = opened()
     (before,) = sampler.containers()
     first = sampler.read(before, sampler.namespaces())
@@ -499,7 +499,7 @@ def countdown(monkeypatch: pytest.MonkeyPatch, steps: int) -> list[int]:
 def test_a_cgroup_that_is_gone_at_any_step_is_left_out_quietly_and_everything_released(
     host: MadeUpHost, kept: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(host_module, "descriptor_budget", lambda: Descriptors(kept))
+    monkeypatch.setattr(host_module, "descriptor_budget", lambda *_: Descriptors(kept))
     before = len(open_descriptors())
     steps = gone = 0
     while True:
@@ -570,7 +570,7 @@ def test_with_few_descriptors_the_figures_are_the_same(
     whole = open_host(host.root, HostOptions())
     figures = {key: stats[1:] for key, stats in read(whole).items()}
     whole.close()
-    monkeypatch.setattr(host_module, "descriptor_budget", lambda: Descriptors(limit))
+    monkeypatch.setattr(host_module, "descriptor_budget", lambda *_: Descriptors(limit))
     before = len(open_descriptors())
     sampler = open_host(host.root, HostOptions(follow=False))
     for _ in range(2):

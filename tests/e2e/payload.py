@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from image import CannotBuild, cache_directory, say
+from packages import certificate, packages
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
@@ -34,6 +35,8 @@ def payload(target: Path, arguments: Mapping[str, str]) -> None:
                 archive.add(path, path.name, recursive=False)
         archive.add(environment, "environment")
         archive.add(PROJECT / "systemd/cgstatd.service", "cgstatd.service")
+        for path in [*packages(), *certificate(target.parent)]:
+            archive.add(path, f"packages/{path.name}")
         for wheel in wheels:
             archive.add(wheel, f"wheels/{wheel.name}")
 

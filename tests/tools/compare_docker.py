@@ -95,7 +95,8 @@ def main() -> int:
         firsts[cid] = engine(arguments.socket, one.format(cid))
         agent(arguments.url, cid)
     time.sleep(arguments.seconds)
-    print(f"{'container':16} {'cpu engine':>10} {'cpu agent':>10} {'diff':>6}  " + " ".join(f"{f:>12}" for f in FIGURES))
+    header = " ".join(f"{f:>12}" for f in FIGURES)
+    print(f"{'container':16} {'cpu engine':>10} {'cpu agent':>10} {'diff':>6}  {header}")
     worst = False
     for cid, name in sorted(names.items(), key=lambda item: item[1]):
         before = engine(arguments.socket, one.format(cid))

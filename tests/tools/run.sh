@@ -21,7 +21,7 @@ The agent runs. Look at it from another terminal:
   curl $url/api/containers/stats            all containers as JSON
   curl -N $url/api/containers/stats/stream  the same as Server-Sent Events
   curl $url/api/containers/NAME/stats       one container
-  $BIN/cgstatd stats --watch                the table, refreshed
+  $BIN/cgstatd stats --watch $*
 Stop it with Ctrl-C.
 END
 wait "$agent"

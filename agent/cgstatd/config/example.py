@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import textwrap
 
+from .changed import LIVE
 from .settings import DEFAULT_CONFIG, OPTIONS, Option
 
 _HEAD = f"""\
 The configuration of cgstatd, with the defaults: {DEFAULT_CONFIG}
 A key here is overridden by its environment variable, and that by its flag of `cgstatd serve`.
-`cgstatd config --check FILE` says what is wrong with a file, line by line. Changes need a restart; tokens and
-certificates are read again by themselves.
+`cgstatd config --check FILE` says what is wrong with a file, line by line. A reload (SIGHUP) takes over
+{", ".join(sorted(LIVE))}; the others need a restart. Tokens and certificates are read again by themselves.
 """
 
 

@@ -58,6 +58,11 @@ def names() -> Kind:
     return _strings("a name in a certificate, as in central.example.org", "NAME", bool, True)
 
 
+def labels() -> Kind:
+    """Keys of container labels."""
+    return _strings("a container label's key, as in com.example.team", "LABEL", bool, True)
+
+
 def _fits(pattern: re.Pattern[str]) -> Callable[[str], bool]:
     return lambda text: pattern.fullmatch(text) is not None
 

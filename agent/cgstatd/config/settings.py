@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 
 from ..address import DEFAULT_LISTEN
+from ..logs import STYLES
+from ..outputs.metrics_self import DEFAULT_LABELS
 from . import kinds
 from .kinds import Kind
 
@@ -25,6 +27,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     baseline: float = 10.0
     freshness: float = 0.5
     log_level: str = "info"
+    log_format: str = "text"
     host_root: str = "/"
     docker_root: tuple[str, ...] = ()
     podman_root: tuple[str, ...] = ()
@@ -39,10 +42,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_connections: int = 512
     max_connections_per_address: int = 128
     max_streams: int = 256
-    max_streams_per_client: int = 64
+    max_streams_per_client: int = 128
     request_timeout: float = 10.0
     idle_timeout: float = 75.0
     send_timeout: float = 30.0
+    metric_labels: tuple[str, ...] = DEFAULT_LABELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ OPTIONS = (
            "immediate; 0: never"),
     Option("freshness", kinds.seconds(), "requests within this time share one reading"),
     Option("log_level", kinds.choice("debug", "info", "warning", "error"), "what is logged on standard error"),
+    Option("log_format", kinds.choice(*STYLES), "one line a record: key=value words, or a JSON object"),
     Option("host_root", kinds.path("DIR"), "where the host's /proc, /sys and runtime state are found: / on the host "
            "itself, /host in a container, or a tree that `cgstatd record` wrote"),
     Option("docker_root", kinds.path("DIR", many=True), "a Docker data root besides those that /etc/docker/daemon.json "
@@ -110,5 +115,7 @@ OPTIONS = (
     Option("request_timeout", kinds.seconds(0.1), "a TLS handshake or a request that takes longer to arrive is cut"),
     Option("idle_timeout", kinds.seconds(0.1), "a kept connection without requests is closed"),
     Option("send_timeout", kinds.seconds(0.1), "a client that does not read what it asked for is cut"),
+    Option("metric_labels", kinds.labels(), "a container label that becomes a label of its metrics (16 at most): each "
+           "combination of values is a series of its own", "com.example.team"),
 )  # fmt: skip
 BY_NAME = {option.name: option for option in OPTIONS}

@@ -1,4 +1,4 @@
-"""The common grid of all intervals, so that passes are shared: at an instant that several intervals hit, one is made."""
+"""The common grid of all intervals: at an instant that several of them hit, one pass is made."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from ..sample import Identity
 
 if TYPE_CHECKING:
-    from ..outputs.follow import FollowExit
-    from .looks import Ended
+    from ..outputs.follow_types import FollowExit
+    from .round import Ended
 
 KEPT_SECONDS = 600.0
 KEPT = 500

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from cgroupfs import CgroupGone, Max, Vitals, VitalsReader
 
 from ..container import Watched
-from ..runtimes.base import Metadata, State
-from ..sample import ContainerStats, Identity
+from ..recorded import RecordedRoot
+from ..runtimes.base import State
+from ..sample import ContainerStats
 from ..sampler import Sampler
+from .round import Ended, Killed, Look, OwnLimits, Round
 
 LIMITS_NS = 15_000_000_000
 """Limits are read again after this time: they are set when a container is made and rarely changed."""
@@ -23,60 +24,15 @@ DYING_NS = 2_000_000_000
 _NOTHING = Vitals(None, None, None)
 
 
-class OwnLimits(NamedTuple):
-    """A container's own limits; None: none, or not known."""
-
-    cpu_cores: float | None
-    pids: int | None
-
-
-class Look(NamedTuple):
-    """One container in one round."""
-
-    watched: Watched
-    stats: ContainerStats
-    vitals: Vitals
-    limits: OwnLimits
-
-
-class Killed(NamedTuple):
-    """Processes of a container were killed for want of memory."""
-
-    identity: Identity
-    kills: int | None
-    """How many since the look before; None: only the runtime knows that it was so."""
-    total: int | None
-    vitals: Vitals
-    last: ContainerStats | None
-
-
-class Ended(NamedTuple):
-    """A container whose cgroup is gone."""
-
-    identity: Identity
-    last: Look | None
-    metadata: Metadata | None
-    """What its runtime says now; None where it does not know it any more."""
-
-
-@dataclass(slots=True)
-class Round:
-    """What one look over all containers found."""
-
-    looks: list[Look] = field(default_factory=list)
-    started: list[Identity] = field(default_factory=list)
-    killed: list[Killed] = field(default_factory=list)
-    ended: list[Ended] = field(default_factory=list)
-    mem_total_bytes: int | None = None
-
-
 class _Follower:
     """What is remembered of one container."""
 
-    __slots__ = ("dead_ns", "last", "limits", "limits_ns", "oom_kills", "reader")
+    __slots__ = ("armed", "dead_ns", "last", "limits", "limits_ns", "oom_kills", "reader")
 
     def __init__(self, oom_kills: int | None) -> None:
         self.reader: VitalsReader | None = None
+        self.armed = False
+        """Whether its first process' death will be noticed at once."""
         self.oom_kills = oom_kills
         self.last: Look | None = None
         self.limits = OwnLimits(None, None)
@@ -93,6 +49,10 @@ class Looks:
         self._followed: dict[Watched, _Follower] = {}
         self._dying: dict[Watched, _Follower] = {}
         self._begun = False
+        self.all_armed = False
+        """Whether every container's death will be noticed at once."""
+        # The processes of a recorded tree are none of this host's.
+        self._pidfds = not isinstance(sampler.root, RecordedRoot)
 
     def take(self, stats: Mapping[str, ContainerStats]) -> Round | None:
         """The round that goes with a pass' figures (by id); None: an earlier one still hangs. Raises ListingFailed."""
@@ -107,6 +67,7 @@ class Looks:
                 last = watched.last  # None: it came back under the same id after the pass
                 if figures is not None and last is not None and figures.monotonic_ns <= last.monotonic_ns:
                     self._look(watched, figures, round_)
+            self.all_armed = all(known.armed for known in self._followed.values())
             self._bury({watched.identity.id for watched in listed}, round_)
             return round_
         finally:
@@ -129,6 +90,12 @@ class Looks:
             return round_.killed
         finally:
             self._busy.release()
+
+    def disarm(self, watched: Watched) -> None:
+        """Its first process has died: if it lives on, another one is to be looked at. Called in the event loop."""
+        known = self._followed.get(watched)
+        if known is not None:
+            known.armed = False
 
     def _compare(self, listed: list[Watched], round_: Round) -> None:
         for watched in listed:
@@ -153,6 +120,9 @@ class Looks:
             self._refresh_limits(watched, known)
         except (CgroupGone, OSError):
             vitals = known.last.vitals if known.last else _NOTHING
+        if self._pidfds and not known.armed and (fd := _pidfd(watched)) is not None:
+            known.armed = True
+            round_.pidfds.append((watched, fd))
         self._oom(watched, known, vitals, round_)
         known.last = Look(watched, stats, vitals, known.limits)
         round_.looks.append(known.last)
@@ -205,3 +175,14 @@ class Looks:
             self._dying.clear()
         finally:
             self._busy.release()
+
+
+def _pidfd(watched: Watched) -> int | None:
+    """A descriptor that tells when the container's first process dies; None where that cannot be had (before 5.3)."""
+    pids = watched.cgroup.procs()
+    if not pids or watched.descriptors.used >= watched.descriptors.limit:
+        return None
+    try:
+        return os.pidfd_open(min(pids))
+    except OSError:
+        return None

@@ -1,10 +1,13 @@
-"""What the agent exports of itself and its host. Apart from the encoder, which is imported only when somebody scrapes."""
+"""What the agent exports of itself. Apart from the encoder, which is imported only when somebody scrapes."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from ..hostfacts import AgentCost
+
+DEFAULT_LABELS = ("com.docker.compose.project", "com.docker.compose.service", "io.kubernetes.pod.name")
+"""Container labels that become metric labels where nothing else is configured."""
 
 
 class SelfMetrics(NamedTuple):

@@ -1,7 +1,7 @@
 """/proc/uptime and /proc/loadavg, one line each (Documentation/filesystems/proc.rst)::
 
-    138.51 18.18                        seconds since boot, idle seconds of all cores
-    4.96 1.95 0.72 4/286 2936           load over 1, 5 and 15 minutes, runnable/all tasks, last pid
+138.51 18.18                        seconds since boot, idle seconds of all cores
+4.96 1.95 0.72 4/286 2936           load over 1, 5 and 15 minutes, runnable/all tasks, last pid
 """
 
 from __future__ import annotations

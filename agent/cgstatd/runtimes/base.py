@@ -104,6 +104,9 @@ class MetadataSource(Protocol):
     runtime: str
     """As in Match.runtime."""
     owner_uid: int
+    places: tuple[str, ...]
+    """Directories and files (host paths) of which one changes when a container is made: looked at before asking again
+    for a container that was not known."""
 
     def get(self, container_id: str) -> Metadata | Unreadable | None:
         """The metadata of one container; None: this source does not know the id."""

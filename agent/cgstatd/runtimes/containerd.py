@@ -100,6 +100,7 @@ class ContainerdSource:
         self.owner_uid = owner_uid
         self._files = StateFiles(root, owner_uid)
         self._tasks = f"{state.rstrip('/')}/{_TASKS}"
+        self.places: tuple[str, ...] = (self._tasks, *(f"{self._tasks}/{each}" for each in sorted(_NAMESPACES)))
         self._names = NameStore(self._files, nerdctl)
 
     def get(self, container_id: str) -> Metadata | Unreadable | None:

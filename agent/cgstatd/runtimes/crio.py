@@ -92,6 +92,7 @@ class CrioSource:
         self.owner_uid = owner_uid
         self._files = StateFiles(root, owner_uid)
         self._storage = ContainersStorage(self._files, storage)
+        self.places = self._storage.places
 
     def get(self, container_id: str) -> Metadata | Unreadable | None:
         """The metadata of a container or sandbox by its whole id; None for one of Podman's."""

@@ -107,6 +107,7 @@ class DockerSource:
         self.owner_uid = owner_uid
         self._files = StateFiles(root, owner_uid)
         self._containers = f"{data_root.rstrip('/')}/containers"
+        self.places: tuple[str, ...] = (self._containers,)
 
     def get(self, container_id: str) -> Metadata | Unreadable | None:
         """The metadata of a container by its whole id."""

@@ -78,6 +78,7 @@ class LxcSource:
         self.owner_uid = owner_uid
         self._files = StateFiles(root, owner_uid)
         self._state = state.rstrip("/")
+        self.places: tuple[str, ...] = (self._state,)
 
     def get(self, container_id: str) -> Metadata | Unreadable | None:
         """The metadata of a container by its name."""

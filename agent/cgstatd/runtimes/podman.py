@@ -47,6 +47,7 @@ class PodmanSource:
         self.owner_uid = owner_uid
         self._files = StateFiles(root, owner_uid)
         self._storage = ContainersStorage(self._files, storage)
+        self.places = self._storage.places
         self._database = f"{self._storage.path}/db.sql"
         self._last: Rows | Unreadable | None = None
 

@@ -85,6 +85,8 @@ class ContainersStorage:
     def __init__(self, files: StateFiles, storage: str = STORAGE) -> None:
         self.path = storage.rstrip("/")
         self._files = files
+        lists = (f"{self.path}/{driver}-containers" for driver in ("overlay", "vfs", "btrfs", "zfs"))
+        self.places: tuple[str, ...] = (self.path, f"{self.path}/db.sql", *lists)
         self.problem: Unreadable | None = None
         """Why the latest look at the lists was not whole."""
 

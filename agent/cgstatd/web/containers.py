@@ -61,7 +61,10 @@ async def all_containers(request: web.Request) -> web.Response:
         known = len(await round_.wait())
     except ListingFailed as error:
         return failure(500, str(error))
-    return _json(b"[" + b",".join(filter(None, (encoded(round_, n) for n in range(known)))) + b"]")
+    if not round_.encoded_array:
+        parts = filter(None, (encoded(round_, n) for n in range(known)))
+        round_.encoded_array = b"[" + b",".join(parts) + b"]"
+    return _json(round_.encoded_array)
 
 
 async def healthz(request: web.Request) -> web.Response:

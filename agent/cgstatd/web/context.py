@@ -19,6 +19,7 @@ class Context:
 
 CONTEXT: web.AppKey[Context] = web.AppKey("context", Context)
 
+_ENV_DIGITS = 18
 _FORBIDDEN = ("..", "/", "\\", "\0", "%")
 
 
@@ -30,4 +31,6 @@ def valid_container_id(text: str) -> bool:
 def knows_environment(request: web.Request, context: Context) -> bool:
     """Whether ``env`` is this agent's environment; a request without one (or with an empty one) means it."""
     env = request.query.get("env")
-    return not env or env == str(context.env_id)
+    if not env:
+        return True
+    return env.isascii() and env.isdigit() and len(env) <= _ENV_DIGITS and int(env) == context.env_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from . import follow, inspect, metrics, openapi
+from . import follow, inspect, metrics, openapi, page
 
 
 def add_extensions(app: web.Application, env_id: int) -> None:
@@ -13,3 +13,4 @@ def add_extensions(app: web.Application, env_id: int) -> None:
     inspect.add_inspect(app, env_id)
     metrics.add_metrics(app)
     openapi.add_openapi(app)
+    page.add_page(app)

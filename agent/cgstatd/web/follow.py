@@ -1,4 +1,4 @@
-"""GET /api/containers/stats/follow: rounds of all containers at an interval, and what happens to them, until the close."""
+"""GET /api/containers/stats/follow: rounds of all containers at an interval, and what happens to them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from aiohttp import web
 
 from ..follow.follower import Follower
 from ..follow.grid import MAXIMUM_SECONDS, MINIMUM_SECONDS, steps_of
+from ..outputs.sse import whole_events
 from .containers import ENVIRONMENT_NOT_FOUND, failure
 from .context import CONTEXT, knows_environment
 from .stream import _Stream
@@ -40,7 +41,8 @@ async def follow(request: web.Request) -> web.StreamResponse:
         async with response:
             async for events in client.batches():
                 async with asyncio.timeout(STALLED_SECONDS):
-                    await response.write(events)
+                    for piece in whole_events(events):
+                        await response.write(piece)
     except TimeoutError:
         if request.transport is not None:
             request.transport.abort()

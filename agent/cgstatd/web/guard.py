@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from aiohttp import web
+from aiohttp import HttpVersion10, web
 
 from ..auth.keyring import CHECK_SECONDS
 from ..seldom import Seldom
@@ -78,6 +78,8 @@ class Guard:
 
     def _not_a_request_of_ours(self, request: web.Request, peer: peers.Peer) -> web.Response | None:
         headers = request.headers
+        if request.version < HttpVersion10:  # without headers: no Host to look at
+            return failure(400, "Bad request")
         if peer.loopback and not self.hosts.allow(headers.get("Host")):
             return failure(403, "Host not allowed", "the agent answers to localhost and to the names in allowed_hosts")
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in headers:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from http import HTTPStatus
-from typing import Any, cast
+from typing import cast
 
 from aiohttp import web
 
@@ -20,16 +20,14 @@ from .limits import (
     MAX_HEADERS,
     MAX_LINE_BYTES,
     MAX_UNANSWERED_BYTES,
-    RETRY_SECONDS,
     WRITE_BUFFER_BYTES,
     Gate,
 )
 from .peer import Peer
+from .pieces import in_pieces
 
 log = logging.getLogger(__name__)
 _LINGER_SECONDS = 1.0
-_REFUSAL_SECONDS = 2.0
-_TOO_MANY = raw_failure(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections", Retry_After=str(RETRY_SECONDS))
 _TOO_LARGE = raw_failure(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "Request too large")
 
 
@@ -43,13 +41,16 @@ class Handler(web.RequestHandler):
         "_gate",
         "_key",
         "_leaving",
+        "_loopback",
         "_sending",
         "_unanswered",
         "_wire",
         "peer",
     )
 
-    def __init__(self, manager: web.Server, loop: asyncio.AbstractEventLoop, gate: Gate, key: str) -> None:
+    def __init__(
+        self, manager: web.Server, loop: asyncio.AbstractEventLoop, gate: Gate, key: str, loopback: bool
+    ) -> None:
         super().__init__(
             manager,
             loop=loop,
@@ -63,6 +64,7 @@ class Handler(web.RequestHandler):
         )
         self.peer: Peer | None = None
         self._gate, self._key, self._counted = gate, key, True
+        self._loopback = loopback
         self._wire: asyncio.Transport | None = None
         """The transport, also when aiohttp has let go of it but it is not closed yet."""
         self._unanswered = 0
@@ -73,7 +75,7 @@ class Handler(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A connection, its handshake over."""
-        self.peer = peers.of_transport(transport)
+        self.peer = peers.of_transport(transport, self._loopback)
         self._wire = cast(asyncio.Transport, transport)
         self._wire.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self._expect_request()
@@ -139,10 +141,13 @@ class Handler(web.RequestHandler):
             if self._wire is not None and self._wire.get_write_buffer_size():
                 self._leaving = self._loop.call_later(self._gate.limits.send_seconds, self._wire.abort)
 
-    async def finish_response(self, *args: Any) -> tuple[web.StreamResponse, bool]:
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
         """The end of one answer."""
+        in_pieces(resp)
         try:
-            return await super().finish_response(*args)
+            return await super().finish_response(request, resp, start_time)
         finally:
             self._answered += 1
             self._unanswered = 0
@@ -176,35 +181,3 @@ class Handler(web.RequestHandler):
         response = failure(status, HTTPStatus(status).phrase.capitalize())
         response.force_close()
         return response
-
-
-class Refusal(asyncio.Protocol):
-    """A connection too many: 503 once it has asked (an answer to nothing is lost to some clients), then the end."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, gate: Gate) -> None:
-        self._loop, self._gate, self._counted = loop, gate, True
-        self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It gets a moment to ask."""
-        self._transport = cast(asyncio.Transport, transport)
-        self._timer = self._loop.call_later(_REFUSAL_SECONDS, self._transport.abort)
-
-    def data_received(self, data: bytes) -> None:
-        """Whatever it asked."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(_TOO_MANY)
-            self._transport.close()
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """It is gone."""
-        self.count_out()
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def count_out(self) -> None:
-        """Once, as for the others."""
-        if self._counted:
-            self._counted = False
-            self._gate.refusing -= 1

@@ -20,7 +20,7 @@ WRITE_BUFFER_BYTES = 64 << 10
 KERNEL_BUFFER_BYTES = 128 << 10
 """What waits in the kernel. Left alone, it grows to megabytes a connection."""
 MAX_REFUSALS = 64
-"""Connections that are being told 503; beyond it they are closed without a word."""
+"""Connections that may take their time to be told 503; beyond it they are told and closed at once."""
 RETRY_SECONDS = 5
 
 

@@ -16,9 +16,10 @@ from typing import cast
 from aiohttp import web
 
 from ..seldom import Seldom
-from .handler import Handler, Refusal
+from .handler import Handler
 from .limits import KERNEL_BUFFER_BYTES, MAX_REFUSALS, Gate
-from .peer import address_key
+from .peer import address_key, is_loopback
+from .refusal import TOO_MANY, Refusal
 from .tls import Certificates
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class Acceptor:
         self.sockets = [sock]
         self._server, self._sock, self._gate, self._tls = server, sock, gate, tls
         self._loop = asyncio.get_running_loop()
+        self._loopback = is_loopback(sock.getsockname())
         self._seldom = Seldom()
         self._tasks: set[asyncio.Task[None]] = set()
         self._resume_timer: asyncio.TimerHandle | None = None
@@ -78,11 +80,14 @@ class Acceptor:
         gate, loop = self._gate, self._loop
         protocol: Handler | Refusal
         if gate.admit(key):
-            protocol = Handler(self._server, loop, gate, key)
+            protocol = Handler(self._server, loop, gate, key, self._loopback)
         else:
             if self._seldom.due(key):
                 log.warning("address=%s too many connections: open=%d", key, gate.open)
             if gate.refusing >= MAX_REFUSALS:
+                with suppress(OSError):  # no waiting for it to ask; most clients will read this all the same
+                    if self._tls is None:
+                        sock.send(TOO_MANY)
                 sock.close()
                 return
             gate.refusing += 1

@@ -20,7 +20,7 @@ class Peer:
     key: str
     """What is counted per address: an IPv4 address, an IPv6 /64 (one site has all of it), or ``unix``."""
     loopback: bool
-    """Whether it came to a loopback address of ours, where a web page in somebody's browser can reach us."""
+    """Whether it came to a listener on loopback, where a web page in somebody's browser can reach us."""
     names: tuple[str, ...] = ()
     """The names that its certificate vouches for, in lower case."""
 
@@ -62,11 +62,11 @@ def certificate_names(certificate: dict[str, Any] | None) -> tuple[str, ...]:
     return tuple(names)
 
 
-def of_transport(transport: asyncio.BaseTransport) -> Peer:
-    """The peer of a connection."""
+def of_transport(transport: asyncio.BaseTransport, loopback: bool | None = None) -> Peer:
+    """The peer of a connection to a listener that is on loopback (None: if the connection is) or is not."""
     return Peer(
         address_key(transport.get_extra_info("peername")),
-        is_loopback(transport.get_extra_info("sockname")),
+        is_loopback(transport.get_extra_info("sockname")) if loopback is None else loopback,
         certificate_names(transport.get_extra_info("peercert")),
     )
 

@@ -178,9 +178,7 @@ def _devices_v2(io: Source) -> tuple[DeviceIo, ...] | None:
     if nested is None:
         return None
     keys = (b"rbytes", b"wbytes", b"rios", b"wios")
-    return tuple(
-        DeviceIo(line.name.decode("ascii", "replace"), *map(line.values.get, keys)) for line in nested.lines
-    )
+    return tuple(DeviceIo(line.name.decode("ascii", "replace"), *map(line.values.get, keys)) for line in nested.lines)
 
 
 def _stalled(unified: Source) -> Iterable[int | None]:

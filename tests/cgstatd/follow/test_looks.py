@@ -9,7 +9,8 @@ import pytest
 
 from cgroupfs import Vitals
 from cgstatd.follow import looks as module
-from cgstatd.follow.looks import Looks, Round
+from cgstatd.follow.looks import Looks
+from cgstatd.follow.round import Round
 from cgstatd.sample import ContainerStats
 from cgstatd.sampler import Pending, Sampler
 from fakehost import FakeHost, container_id

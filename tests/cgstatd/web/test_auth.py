@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import shutil
 import time
+import urllib.error
+import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -274,9 +277,16 @@ def test_it_refuses_a_broken_tokens_file(host: FakeHost, tokens: Tokens) -> None
 
 
 def test_with_a_token_it_serves_the_network_and_warns_that_there_is_no_tls(host: FakeHost, tokens: Tokens) -> None:
-    tokens.new()
+    secret = tokens.new()
     with agent("--host-root", str(host.path), "--tokens", tokens.path, "--listen", "0.0.0.0:0") as started:
         assert "http://0.0.0.0:" in started.serving
+        ask = urllib.request.Request(f"http://127.0.0.1:{started.port}{ALL}")
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(ask)
+        ask.add_header("Authorization", f"Bearer {secret}")
+        ask.add_header("Host", "host.example.org")  # the host's own name may well be of its loopback address
+        with urllib.request.urlopen(ask) as answer:
+            assert len(json.loads(answer.read())) == 3
 
 
 # -- what it costs

@@ -204,6 +204,20 @@ async def test_following_ends_some_time_after_the_last_client_left(
         await client.until("round")
 
 
+async def test_an_interval_that_nobody_follows_any_more_costs_nothing(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LINGER_SECONDS", 0.3)
+    async with following(server, "?interval=60") as slow:
+        await slow.until("round")
+        async with following(server, "?interval=0.25") as quick:
+            await quick.until("round", 3)
+        await asyncio.sleep(0.8)
+        passes = server.feed.passes
+        await asyncio.sleep(0.8)
+        assert server.feed.passes == passes
+
+
 async def test_keepalives_come_between_distant_rounds(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "KEEPALIVE_SECONDS", 0.1)
     async with following(server, "?interval=60") as client:
@@ -213,9 +227,7 @@ async def test_keepalives_come_between_distant_rounds(server: Server, monkeypatc
                 await client.chunk()
 
 
-async def test_a_client_that_does_not_read_drops_rounds_and_nobody_waits_for_it(
-    server: Server, host: FakeHost
-) -> None:
+async def test_a_client_that_does_not_read_drops_rounds_and_nobody_waits_for_it(server: Server, host: FakeHost) -> None:
     for number in range(150):
         host.add(f"more{number}")
     async with following(server) as slow, following(server) as quick:
@@ -231,14 +243,13 @@ async def test_a_client_that_does_not_read_drops_rounds_and_nobody_waits_for_it(
 
 
 async def test_a_stop_ends_every_stream_with_the_end_of_the_body(host: FakeHost, quick: None) -> None:
-    async with serving(host.sampler()) as server:
-        async with following(server, "?interval=30") as client:
-            await client.until("round")
-            cleanup = asyncio.create_task(server.runner.cleanup())
-            async with asyncio.timeout(2):
-                while await client.chunk():
-                    pass
-            await cleanup
+    async with serving(host.sampler()) as server, following(server, "?interval=30") as client:
+        await client.until("round")
+        cleanup = asyncio.create_task(server.runner.cleanup())
+        async with asyncio.timeout(2):
+            while await client.chunk():
+                pass
+        await cleanup
 
 
 async def test_a_hung_container_costs_only_itself(server: Server, hang: Hang) -> None:
@@ -251,9 +262,7 @@ async def test_a_hung_container_costs_only_itself(server: Server, hang: Hang) ->
         hang.release()
 
 
-async def test_a_listing_that_fails_is_told_and_tried_again(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_listing_that_fails_is_told_and_tried_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     refresh = Discovery.refresh
     async with following(server) as client:
         await client.until("round")

@@ -13,7 +13,7 @@ import pytest
 from cgstatd.host import HostOptions, open_host
 from cgstatd.recorded import Reading, RecordedRoot, open_roots
 from fakehost import MEM_TOTAL, FakeHost, Hang, LiveRoot, container_id
-from helpers import FIXTURES, HOSTS, UNIFIED, expected
+from helpers import FIXTURES, HOSTS, expected
 from wire import Server, serving
 
 LIST = "/api/containers"

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -119,25 +119,26 @@ async def test_a_request_that_does_not_arrive_is_cut(host: FakeHost) -> None:
 
 
 async def test_nor_on_a_connection_that_is_kept(host: FakeHost) -> None:
-    async with serving(host.sampler(), limits=Limits(request_seconds=0.3, idle_seconds=30)) as server:
-        async with server.connection() as kept:
-            kept.send(ALL)
-            assert (await kept.answer()).status == 200
-            await asyncio.sleep(0.5)  # idle is not slow
-            kept.send(ALL)
-            assert (await kept.answer()).status == 200
-            kept.raw(b"GET ")
-            with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-                async with asyncio.timeout(2):
-                    await kept.reader.readexactly(1)
+    async with (
+        serving(host.sampler(), limits=Limits(request_seconds=0.3, idle_seconds=30)) as server,
+        server.connection() as kept,
+    ):
+        kept.send(ALL)
+        assert (await kept.answer()).status == 200
+        await asyncio.sleep(0.5)  # idle is not slow
+        kept.send(ALL)
+        assert (await kept.answer()).status == 200
+        kept.raw(b"GET ")
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            async with asyncio.timeout(2):
+                await kept.reader.readexactly(1)
 
 
 async def test_a_kept_connection_that_asks_nothing_is_closed(host: FakeHost) -> None:
-    async with serving(host.sampler(), limits=Limits(idle_seconds=0.3)) as server:
-        async with server.connection() as kept:
-            kept.send(ALL)
-            assert (await kept.answer()).status == 200
-            assert await kept.closed()
+    async with serving(host.sampler(), limits=Limits(idle_seconds=0.3)) as server, server.connection() as kept:
+        kept.send(ALL)
+        assert (await kept.answer()).status == 200
+        assert await kept.closed()
 
 
 # -- too large
@@ -212,41 +213,47 @@ def crowd(path: Path, count: int) -> FakeHost:
 @pytest.mark.parametrize("target", [STREAM, ALL])
 async def test_a_client_that_does_not_read_is_cut_and_its_buffer_is_bounded(tmp_path: Path, target: str) -> None:
     limits = Limits(send_seconds=1.0)
-    async with serving(crowd(tmp_path, 1500).sampler(), limits=limits) as server:
-        async with from_address(server, "127.0.0.1", receive=4096) as sleeper:
-            sleeper.send(target)
-            await settled(lambda: server.gate.open == 1)
-            [handler] = server.runner.server.connections  # type: ignore[union-attr]
-            await settled(lambda: handler.writing_paused, 8)
-            waiting = handler.transport.get_write_buffer_size()  # type: ignore[union-attr]
-            if target == STREAM:
-                assert waiting <= 3 * WRITE_BUFFER_BYTES
-            kernel = handler.transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)  # type: ignore[union-attr]
-            assert kernel <= 2 * KERNEL_BUFFER_BYTES
-            assert (await server.ask("/healthz")).status == 200
-            await settled(lambda: server.gate.open == 0, 4)
+    async with (
+        serving(crowd(tmp_path, 1500).sampler(), limits=limits) as server,
+        from_address(server, "127.0.0.1", receive=4096) as sleeper,
+    ):
+        sleeper.send(target)
+        await settled(lambda: server.gate.open == 1)
+        [handler] = server.runner.server.connections  # type: ignore[union-attr]
+        await settled(lambda: handler.writing_paused, 8)
+        waiting = handler.transport.get_write_buffer_size()  # type: ignore[union-attr]
+        if target == STREAM:
+            assert waiting <= 3 * WRITE_BUFFER_BYTES
+        kernel = handler.transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)  # type: ignore[union-attr]
+        assert kernel <= 2 * KERNEL_BUFFER_BYTES
+        assert (await server.ask("/healthz")).status == 200
+        await settled(lambda: server.gate.open == 0, 4)
 
 
 async def test_what_is_left_when_it_closes_is_not_waited_for_without_end(tmp_path: Path) -> None:
     """A small rest in the buffer pauses nothing, and closing would wait for it."""
     limits = Limits(send_seconds=0.5, idle_seconds=0.3)
-    async with serving(crowd(tmp_path, 1000).sampler(), limits=limits) as server:
-        async with from_address(server, "127.0.0.1", receive=4096) as sleeper:
-            for _ in range(3):
-                sleeper.send(STREAM)
-            await settled(lambda: server.gate.open == 0, 6)
+    async with (
+        serving(crowd(tmp_path, 1000).sampler(), limits=limits) as server,
+        from_address(server, "127.0.0.1", receive=4096) as sleeper,
+    ):
+        for _ in range(3):
+            sleeper.send(STREAM)
+        await settled(lambda: server.gate.open == 0, 6)
 
 
 async def test_a_slow_reader_that_reads_is_not_cut(tmp_path: Path) -> None:
-    async with serving(crowd(tmp_path, 1500).sampler(), limits=Limits(send_seconds=1.0)) as server:
-        async with from_address(server, "127.0.0.1", receive=200_000) as reader:
-            reader.send(STREAM)
-            await reader.head()
-            got = 0
-            while data := await reader.reader.read(16384):
-                got += len(data)
-                await asyncio.sleep(0.02)
-            assert got > 400_000
+    async with (
+        serving(crowd(tmp_path, 1500).sampler(), limits=Limits(send_seconds=1.0)) as server,
+        from_address(server, "127.0.0.1", receive=200_000) as reader,
+    ):
+        reader.send(STREAM)
+        await reader.head()
+        got = 0
+        while data := await reader.reader.read(16384):
+            got += len(data)
+            await asyncio.sleep(0.02)
+        assert got > 400_000
 
 
 # -- streams
@@ -274,14 +281,13 @@ async def test_streams_are_counted_by_token_wherever_they_come_from(host: FakeHo
     tokens = Tokens(tmp_path / "etc")
     one, two = tokens.new("one"), tokens.new("two")
     checks = guard(tokens, limits=Limits(streams_per_client=1))
-    async with serving(host.sampler(), guard=checks) as server:
-        async with from_address(server, "127.0.0.2") as first:
-            first.send(FOLLOW, bearer(one))
-            assert (await first.head()).status == 200
-            assert (await server.ask(FOLLOW, bearer(one))).status == 503
-            async with server.connection() as second:
-                second.send(FOLLOW, bearer(two))
-                assert (await second.head()).status == 200
+    async with serving(host.sampler(), guard=checks) as server, from_address(server, "127.0.0.2") as first:
+        first.send(FOLLOW, bearer(one))
+        assert (await first.head()).status == 200
+        assert (await server.ask(FOLLOW, bearer(one))).status == 503
+        async with server.connection() as second:
+            second.send(FOLLOW, bearer(two))
+            assert (await second.head()).status == 200
 
 
 # -- counting
@@ -327,13 +333,13 @@ def test_the_limits_come_from_the_command_line(host: FakeHost) -> None:
     arguments = ("--host-root", str(host.path), "--listen", "127.0.0.1:0", "--tokens", f"{host.path}/none")
     with agent(*arguments, "--max-connections", "2", "--request-timeout", "0.5") as started:
         with socket.create_connection(("127.0.0.1", started.port)) as one:
-            with socket.create_connection(("127.0.0.1", started.port)):
-                with socket.create_connection(("127.0.0.1", started.port), timeout=5) as three:
-                    three.sendall(f"GET {ALL} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-                    assert three.recv(100).startswith(b"HTTP/1.1 503 ")
+            with (
+                socket.create_connection(("127.0.0.1", started.port)),
+                socket.create_connection(("127.0.0.1", started.port), timeout=5) as three,
+            ):
+                three.sendall(f"GET {ALL} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+                assert three.recv(100).startswith(b"HTTP/1.1 503 ")
             one.settimeout(5)
-            try:
+            with suppress(ConnectionResetError):
                 assert one.recv(1) == b""
-            except ConnectionResetError:
-                pass
         assert os.path.exists(f"/proc/{started.process.pid}")

@@ -1,4 +1,4 @@
-"""TLS: 1.2 or newer, certificates read again when they change, and client certificates instead of tokens or with them."""
+"""TLS 1.2 or newer, certificates read again when they change, client certificates instead of tokens or with them."""
 
 from __future__ import annotations
 
@@ -88,11 +88,13 @@ async def fails(server: Server, context: ssl.SSLContext) -> None:
 async def test_a_client_that_knows_the_authority_is_answered(
     host: FakeHost, ca: Pair, own: Pair, version: ssl.TLSVersion
 ) -> None:
-    async with serving(host.sampler(), tls=Certificates(own.cert, own.key)) as server:
-        async with connected(server, client(ca, newest=version)) as connection:
-            connection.send(ALL)
-            assert (await connection.answer()).status == 200
-            assert connection.writer.get_extra_info("ssl_object").version() == version.name.replace("v1_", "v1.")
+    async with (
+        serving(host.sampler(), tls=Certificates(own.cert, own.key)) as server,
+        connected(server, client(ca, newest=version)) as connection,
+    ):
+        connection.send(ALL)
+        assert (await connection.answer()).status == 200
+        assert connection.writer.get_extra_info("ssl_object").version() == version.name.replace("v1_", "v1.")
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
@@ -164,7 +166,7 @@ async def test_a_new_certificate_is_shown_without_a_restart(
 
 
 def test_what_is_wrong_with_the_files_is_told(folder: Path, own: Pair, ca: Pair, tmp_path: Path) -> None:
-    with pytest.raises(BadCertificate, match="none.crt: No such file"):
+    with pytest.raises(BadCertificate, match=r"none\.crt: No such file"):
         load(f"{tmp_path}/none.crt", own.key)
     with pytest.raises(BadCertificate, match="the key does not belong to the certificate"):
         load(own.cert, ca.key)

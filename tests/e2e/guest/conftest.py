@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import shutil
-import subprocess
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from agent import Agent
-from engine import MODE
+from engine import MODE, record_host
 
-MATRIX = Path("results/matrix.json")
+RESULTS = Path("results")
+MATRIX = RESULTS / "matrix.json"
 MAX_RECORDED = 3
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--short", action="store_true", help="a handful of containers")
+    parser.addoption("--record", action="store_true", help="leave a recorded tree of every engine's containers behind")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    RESULTS.mkdir(exist_ok=True)
     config.addinivalue_line("markers", "modes(*names): the kinds of host this is for (default: v2, v1, hybrid)")
     config.addinivalue_line("markers", "long: left out of the short form")
 
@@ -58,20 +57,12 @@ def quick_agent() -> Iterator[Agent]:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failed test leaves the host behind as the agent's own tool records it, while the containers still run."""
     report = yield
-    if report.failed:  # at once: the summary of a long run is far away
-        item.config.get_terminal_writer().write(f"\n{item.name}\n{report.longreprtext[-4000:]}\n{report.capstdout}\n")
-    recorded = len(list(MATRIX.parent.glob("recorded-*.tar.gz")))
-    if report.when == "call" and report.failed and recorded < MAX_RECORDED:
-        name = "recorded-" + re.sub(r"[^A-Za-z0-9]+", "-", item.name)[-60:].strip("-")
-        tree = Path("/run/e2e-recorded") / name
-        tree.parent.mkdir(exist_ok=True)
-        command = ["cgstatd", "record", "--services", str(tree)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        report.sections.append(("cgstatd record", f"{name}: {done.returncode} {done.stdout}{done.stderr}"))
-        if tree.is_dir():
-            archive = str(MATRIX.parent / f"{name}.tar.gz")
-            subprocess.run(["tar", "-C", str(tree.parent), "-czf", archive, name], check=False)
-            shutil.rmtree(tree)
+    if report.failed:
+        recorded = len(list(RESULTS.glob("recorded-*.tar.gz")))
+        tree = record_host(item.name) if report.when == "call" and recorded < MAX_RECORDED else ""
+        # At once: the summary of a long run is far away.
+        text = f"\n{item.name}\n{report.longreprtext[-4000:]}\n{report.capstdout}\n{tree}\n"
+        item.config.get_terminal_writer().write(text)
     return report
 
 
@@ -87,5 +78,4 @@ def record() -> Iterator[dict[str, Any]]:
     """What goes into RESULTS.md: engine -> shape -> differences, or the reason there are none."""
     found: dict[str, Any] = {"cells": {}, "notes": {}}
     yield found
-    os.makedirs(MATRIX.parent, exist_ok=True)
     MATRIX.write_text(json.dumps(found, indent=1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +53,16 @@ def one_shot(container: str) -> Figures:
         tx=sum(each["tx_bytes"] for each in networks),
         **block,
         cpu=stats["cpu_stats"]["cpu_usage"]["total_usage"],
-        clock=time.monotonic_ns(),
+        clock=_nanoseconds(stats["read"]),
         ticks=stats["cpu_stats"].get("system_cpu_usage", 0),
     )
+
+
+def _nanoseconds(stamp: str) -> int:
+    """Of ``2026-11-25T14:48:21.123456789Z``, when Docker took the reading: the answer comes some time later."""
+    whole, _, fraction = stamp.rstrip("Z").partition(".")
+    seconds = datetime.fromisoformat(f"{whole}+00:00").timestamp()
+    return int(seconds) * 1_000_000_000 + int(fraction.ljust(9, "0")[:9] or 0)
 
 
 class Docker(Engine):

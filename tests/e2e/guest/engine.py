@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import shutil
 import subprocess
 import tarfile
 import time
@@ -120,6 +122,18 @@ def network_namespace() -> str:
             run("ip", "-n", path.name, "addr", "add", f"10.98.{number}.2/24", "dev", inside)
             run("ip", "-n", path.name, "link", "set", inside, "up")
     return str(path)
+
+
+def record_host(name: str) -> str:
+    """Leave the host as it is now in results/, by the agent's own tool; what it said."""
+    tree = Path("/run/e2e-recorded") / ("recorded-" + re.sub(r"[^A-Za-z0-9]+", "-", name)[-60:].strip("-"))
+    tree.parent.mkdir(exist_ok=True)
+    command = ["cgstatd", "record", "--services", str(tree)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if tree.is_dir():
+        run("tar", "-C", str(tree.parent), "-czf", f"results/{tree.name}.tar.gz", tree.name, check=False)
+        shutil.rmtree(tree)
+    return f"{tree.name}: {done.returncode} {done.stdout}{done.stderr}"
 
 
 def hex_id(text: str) -> str:

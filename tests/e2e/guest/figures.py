@@ -78,6 +78,7 @@ def _outside(value: int, one: int, other: int) -> int:
 
 def kernel_figures(cgroup: str, pid: int) -> Figures:
     """The kernel's own files, by a path that the engine (not the agent) names; ``pid``: any process inside, or 0."""
+    cpu, clock = _cpu(cgroup), time.monotonic_ns()
     read, write = _block(cgroup)
     rx, tx = _network(pid) if pid else (0, 0)
     total = memory_total()
@@ -86,18 +87,16 @@ def kernel_figures(cgroup: str, pid: int) -> Figures:
         current, cache = _number(directory / "memory.current"), _keyed(directory / "memory.stat")["inactive_file"]
         limit_text = (directory / "memory.max").read_text().strip()
         limit = total if limit_text == "max" else int(limit_text)
-        cpu = _keyed(directory / "cpu.stat")["usage_usec"] * 1000
     else:
         directory = CGROUPS / "memory" / cgroup.strip("/")
         current = _number(directory / "memory.usage_in_bytes")
         cache = _keyed(directory / "memory.stat")["total_inactive_file"]
         limit = _number(directory / "memory.limit_in_bytes")
-        cpu = _number(CGROUPS / "cpu,cpuacct" / cgroup.strip("/") / "cpuacct.usage")
     return Figures(
         memory=current - cache if cache < current else current,
         limit=min(limit, total),
         rx=rx, tx=tx, read=read, write=write,
-        cpu=cpu, clock=time.monotonic_ns(),
+        cpu=cpu, clock=clock,
     )  # fmt: skip
 
 
@@ -110,12 +109,19 @@ def _keyed(path: Path) -> dict[str, int]:
     return {key: int(value) for key, value in pairs}
 
 
+def _cpu(cgroup: str) -> int:
+    if IS_V2:
+        return _keyed(CGROUPS / cgroup.strip("/") / "cpu.stat")["usage_usec"] * 1000
+    return _number(CGROUPS / "cpu,cpuacct" / cgroup.strip("/") / "cpuacct.usage")
+
+
 def _block(cgroup: str) -> tuple[int, int]:
     if IS_V2:
         path = CGROUPS / cgroup.strip("/") / "io.stat"
         text = path.read_text() if path.exists() else ""
         return sum(map(int, re.findall(r"rbytes=(\d+)", text))), sum(map(int, re.findall(r"wbytes=(\d+)", text)))
-    text = (CGROUPS / "blkio" / cgroup.strip("/") / "blkio.throttle.io_service_bytes").read_text()
+    path = CGROUPS / "blkio" / cgroup.strip("/") / "blkio.throttle.io_service_bytes"
+    text = path.read_text() if path.exists() else ""  # systemd makes a cgroup where accounting is on, else none
     return sum(map(int, re.findall(r" Read (\d+)", text))), sum(map(int, re.findall(r" Write (\d+)", text)))
 
 

@@ -84,10 +84,12 @@ class Unit(Engine):
 
     def properties(self, shape: str) -> list[str]:
         """Limits are the unit's."""
-        limits = {"cpu-limited": ["CPUQuota=50%"], "memory-limited": ["MemoryMax=64M"]}
-        if not IS_V2 and shape == "memory-limited":
-            return ["--property=MemoryLimit=64M"]
-        return [f"--property={each}" for each in limits.get(shape, ["MemoryAccounting=yes"])]
+        found = ["CPUAccounting=yes", "MemoryAccounting=yes", "IOAccounting=yes"]
+        if shape == "cpu-limited":
+            found.append("CPUQuota=50%")
+        if shape == "memory-limited":
+            found.append("MemoryMax=64M" if IS_V2 else "MemoryLimit=64M")
+        return [f"--property={each}" for each in found]
 
     def unit(self, container: Container) -> str:
         """The unit that a container is."""
@@ -191,8 +193,8 @@ class Service(Unit):
         self.check(shape)
         unit = f"s-{shape}.service"
         command = COMMANDS.get(shape, SLEEP).replace("/data/file", f"/var/tmp/{shape}")
-        run("systemd-run", "--quiet", f"--unit={unit}", "--property=CPUAccounting=yes", "--property=IOAccounting=yes",
-            *self.properties(shape), "busybox", "sh", "-c", command)  # fmt: skip
+        run("systemd-run", "--quiet", f"--unit={unit}", *self.properties(shape),
+            "busybox", "sh", "-c", command)  # fmt: skip
         container = Container(shape, unit, unit)
         if shape == "paused":
             self.pause(container)

@@ -1,0 +1,102 @@
+"""Which controllers are where, and what a missing one costs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from cgroupfs import Hierarchy, Root, Version
+
+from .findings import COSTS, NOTE, OK, Finding, Section
+
+_MODES = {"unified": "v2 alone", "legacy": "v1 alone", "hybrid": "v1, and v2 beside it (hybrid)"}
+_PRICES = {
+    "cpuacct": (COSTS, "the CPU % of every container"),
+    "memory": (COSTS, "memory usage and limit of every container (shown as 0)"),
+    "io": (COSTS, "block I/O of every container (shown as 0)"),
+    "pids": (COSTS, "the number of processes of every container"),
+    "freezer": (NOTE, "a paused container looks like a running one"),
+    "cpu": (NOTE, "in the detail view: CPU quota and throttling"),
+    "cpuset": (NOTE, "in the detail view: which cores a container may use"),
+}
+_KERNELS = {"io": "blkio"}
+"""The kernel's own name, where it is another."""
+
+
+def section(root: Root, hierarchy: Hierarchy) -> Section:
+    """One line for each mount, one for each controller that is missing."""
+    findings = list(_places(hierarchy))
+    present = {name for name, _ in hierarchy.bound}
+    table = _table(root)
+    missing = [_missing(root, name, hierarchy, table) for name in _PRICES if name not in present]
+    return Section(f"Control groups: {_MODES[hierarchy.mode]}", [*findings, *missing, *_pressure(root, hierarchy)])
+
+
+def _places(hierarchy: Hierarchy) -> Iterator[Finding]:
+    """v1 has a mount for each controller or two, usually side by side: one line."""
+    places: dict[str, list[str]] = {}
+    for name, mount in hierarchy.bound:
+        v1 = mount.version is Version.V1
+        where = f"v1, below {os.path.dirname(mount.point)}" if v1 else f"v2, {mount.point}"
+        places.setdefault(where, []).append(name)
+    for where, names in places.items():
+        yield Finding(OK, f"{', '.join(names)}: {where}")
+
+
+def _table(root: Root) -> dict[str, tuple[int, bool]]:
+    """/proc/cgroups: kernel's name -> (hierarchy, enabled); v2-only kernels may leave controllers out."""
+    try:
+        lines = [line.split() for line in root.read("/proc/cgroups").decode("ascii", "replace").splitlines()]
+    except OSError:
+        return {}
+    return {line[0]: (int(line[1]), line[3] == "1") for line in lines if len(line) == 4 and line[1].isdigit()}
+
+
+def _missing(root: Root, name: str, hierarchy: Hierarchy, table: dict[str, tuple[int, bool]]) -> Finding:
+    level, price = _PRICES[name]
+    kernels = _KERNELS.get(name, name)
+    known = table.get(kernels)
+    if _disabled(root, kernels) or (known is not None and not known[1]):
+        todo = f"remove cgroup_disable={kernels} from the kernel command line and reboot"
+        if name == "memory":
+            todo = (
+                "add cgroup_enable=memory to the kernel command line (Raspberry Pi OS: in /boot/firmware/cmdline.txt, "
+                "on its one line; elsewhere remove cgroup_disable=memory) and reboot"
+            )
+        return Finding(level, f"{name}: switched off on the kernel command line", price, todo)
+    if table and known is None and hierarchy.mode != "unified":
+        what = f"{name}: this kernel was built without it for v1"
+        return Finding(
+            level, what, price, "boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1), or another kernel"
+        )
+    if hierarchy.mode == "unified":
+        what = f"{name}: not in cgroup.controllers of {hierarchy.trees[0].point}"
+        return Finding(level, what, price, "boot without cgroup_no_v1=, or without whatever mounts it as v1")
+    todo = f"mount -t cgroup -o {kernels} cgroup /sys/fs/cgroup/{kernels} and restart the engines"
+    return Finding(level, f"{name}: mounted nowhere", price, todo)
+
+
+def _disabled(root: Root, controller: str) -> bool:
+    try:
+        words = root.read("/proc/cmdline").decode("utf-8", "replace").split()
+    except OSError:
+        return False
+    disabled = [name for word in words if word.startswith("cgroup_disable=") for name in word[15:].split(",")]
+    return controller in disabled
+
+
+def _pressure(root: Root, hierarchy: Hierarchy) -> Iterator[Finding]:
+    """PSI: v2 only; off by default on some kernels. The v2 root's own files are left out of a v1 host's view."""
+    mount = hierarchy.trees[0]
+    if hierarchy.mode != "unified" or mount.version is not Version.V2:
+        yield Finding(NOTE, "pressure (PSI): v1 has none", "in the detail view and the metrics: pressure")
+        return
+    try:
+        root.read(f"{mount.point}/cpu.pressure")
+    except OSError:
+        yield Finding(
+            NOTE,
+            "pressure (PSI): switched off",
+            "in the detail view and the metrics: pressure",
+            "add psi=1 to the kernel command line and reboot, if you want it",
+        )

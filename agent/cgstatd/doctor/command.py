@@ -1,0 +1,95 @@
+"""``cgstatd doctor``: one screen, or JSON. Exit codes: 0 all is there; 1 something costs figures; 2 nothing works."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import msgspec
+
+from cgroupfs import NoCgroups, Root
+
+from .. import __version__
+from ..host import HostOptions
+from ..names import printable
+from ..recorded import NotRecorded, RecordedRoot, open_roots
+from ..sampler import ListingFailed
+from . import cgroups, clocks, engines, figures, rights, setup, totals
+from .examination import Examination, examine
+from .findings import COSTS, FAILS, NOTE, Finding, Report, Section, exit_code, some
+from .screen import render
+
+
+def run(arguments: argparse.Namespace, options: HostOptions) -> int:
+    """Look, print; the exit code."""
+    report = diagnose(arguments.host_root, options, arguments.compare_docker)
+    if arguments.json:
+        print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+    else:
+        encoding = sys.stdout.encoding or "utf-8"
+        print(render(report).encode(encoding, "backslashreplace").decode(encoding))
+    return report.exit_code
+
+
+def diagnose(host_root: str, options: HostOptions, engine: str | None = None) -> Report:
+    """The whole report; ``engine``: a socket to compare with, "" for the usual ones, None for no comparison."""
+    roots = open_roots(host_root)
+    try:
+        found = examine(roots, options)
+    except (NoCgroups, ListingFailed, NotRecorded) as error:
+        todo = "see cgstatd doctor --help; on a host without systemd: mount -t cgroup2 cgroup2 /sys/fs/cgroup"
+        return _report(roots[-1], [Section("Control groups", [Finding(FAILS, str(error), "everything", todo)])])
+    try:
+        sections = list(_sections(found, host_root))
+        if engine is not None:
+            from .compare_docker import section as compared  # noqa: PLC0415 - asks an engine: only where it was asked for
+
+            sections.append(compared(found, engine))
+    finally:
+        found.sampler.close()
+    return _report(found.root, sections)
+
+
+def _sections(found: Examination, host_root: str) -> Sequence[Section]:
+    own = type(found.root) is Root
+    return [
+        cgroups.section(found.root, found.sampler.hierarchy),
+        engines.section(found),
+        figures.section(found),
+        *([rights.section(found.root)] if own else []),
+        clocks.section(found),
+        totals.section(found),
+        *([setup.section()] if own and host_root == "/" else []),
+    ]
+
+
+def _report(root: Root, sections: list[Section]) -> Report:
+    code = exit_code(sections)
+    return Report(__version__, _host(root), code, _verdict(code, sections), sections)
+
+
+def _verdict(code: int, sections: list[Section]) -> str:
+    count = sum(finding.level in (COSTS, FAILS) for section in sections for finding in section.findings)
+    notes = sum(finding.level == NOTE for section in sections for finding in section.findings)
+    if code == 2:
+        return "Nothing can be read here: see FAILS above."
+    if code == 1:
+        return (
+            f"{some(count, 'thing')} cost{'s' if count == 1 else ''} figures or names: see COSTS above, and what to do."
+        )
+    more = f" {some(notes, 'note')} above may be worth reading." if notes else ""
+    return f"Nothing is missing.{more} Next: cgstatd stats shows the figures, cgstatd serve serves them."
+
+
+def _host(root: Root) -> str:
+    def text(path: str) -> str:
+        try:
+            return printable(root.read(path).decode("utf-8", "replace").strip(), 80)
+        except OSError:
+            return ""
+
+    name = text("/proc/sys/kernel/hostname") or ("a recorded host" if isinstance(root, RecordedRoot) else "a host")
+    words = text("/proc/version").split()
+    kernel = text("/proc/sys/kernel/osrelease") or (words[2] if len(words) > 2 else "")
+    return f"{name}, Linux {kernel}" if kernel else name

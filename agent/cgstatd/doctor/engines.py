@@ -1,0 +1,112 @@
+"""Which runtimes were found, and which of their containers have no name, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from cgroupfs import Root
+
+from ..container import Watched
+from ..names import short
+from ..runtimes.base import State, Unreadable, is_hex_id
+from .examination import Examination, Seen
+from .findings import COSTS, NOTE, OK, Finding, Section, listed
+
+_DENIED = "permission denied"
+_PRICE = "name, image and labels; they are shown by their short ids"
+
+
+def section(found: Examination) -> Section:
+    """A line for each runtime and owner."""
+    groups: dict[tuple[str, int], list[Seen]] = {}
+    for seen in found.containers:
+        identity = seen.watched.identity
+        groups.setdefault((identity.runtime, identity.owner_uid), []).append(seen)
+    stopped = Counter(found.stopped)
+    findings: list[Finding] = []
+    for (runtime, uid), running in sorted(groups.items()):
+        findings += _runtime(found, runtime, uid, running, stopped.pop(runtime, 0) if not uid else 0)
+    findings += [
+        Finding(OK, f"{runtime}: none running, {count} stopped") for runtime, count in stopped.items() if count
+    ]
+    if not findings:
+        findings = [_nobody(found.root)]
+    return Section("Containers", findings)
+
+
+def _runtime(found: Examination, runtime: str, uid: int, seen: list[Seen], stopped: int) -> Iterator[Finding]:
+    whose = f"{runtime} of uid {uid}" if uid else runtime
+    paused = sum(each.stats is not None and each.stats.state is State.PAUSED for each in seen)
+    numbers = {"running": len(seen) - paused, "paused": paused, "stopped": stopped}
+    counts = f"{whose}: {', '.join(f'{number} {state}' for state, number in numbers.items() if number)}"
+    unnamed = [each.watched for each in seen if _is_unnamed(each.watched)]
+    if not unnamed:
+        yield Finding(OK, counts)
+        return
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for watched in unnamed:
+        reasons.setdefault(_why(found, watched, uid), []).append(short(watched.identity.id))
+    for (reason, todo), ids in reasons.items():
+        yield Finding(COSTS, f"{counts}; {len(ids)} without a name ({listed(ids, 2)}): {reason}", _PRICE, todo)
+
+
+def _is_unnamed(watched: Watched) -> bool:
+    """LXC's and nspawn's names are their cgroups'."""
+    return watched.identity.metadata is None and is_hex_id(watched.ref.match.id) is not None
+
+
+def _why(found: Examination, watched: Watched, uid: int) -> tuple[str, str]:
+    """(reason, what to do)."""
+    denied = False
+    for source in found.sampler.names.sources(uid):
+        answer = source.get(watched.ref.match.id)
+        if isinstance(answer, Unreadable):
+            denied = denied or _DENIED in answer.reason
+            if source.runtime == watched.identity.runtime:
+                directory = answer.path.partition(f"/{watched.ref.match.id}")[0]
+                if _DENIED in answer.reason:
+                    return f"{directory} belongs to its engine, and may not be read", _ask_for_rights(uid)
+                return f"{directory}: {answer.reason}", "see what is wrong with that file; its engine writes it"
+    if denied:
+        return "the state of the engines may not be read", _ask_for_rights(uid)
+    if uid:
+        return "nothing about it in that user's home", (
+            "the service needs the drop-in rootless.conf (see README); or a user has made a cgroup that only looks "
+            "like a container"
+        )
+    option = "--podman-root" if watched.identity.runtime == "podman" else "--docker-root"
+    return "no engine's state on disk knows it", (
+        f"if its engine keeps its data elsewhere, give {option} DIR; in a container mount the engine's data below /host"
+    )
+
+
+def _ask_for_rights(uid: int) -> str:
+    if uid:
+        return "run as root, or as that user; the service needs the drop-in rootless.conf (see README)"
+    return "run as root, or install the service (cgstatd install), which has CAP_DAC_READ_SEARCH for this"
+
+
+def _nobody(root: Root) -> Finding:
+    if _in_container(root):
+        return Finding(
+            COSTS,
+            "none: this is the inside of a container, which sees itself alone",
+            "everything",
+            "run it on the host, or with --pid=host, the host's /proc and /sys below /host, and --host-root /host",
+        )
+    return Finding(NOTE, "none is running", "", "start one and look again: without any, little can be checked")
+
+
+def _in_container(root: Root) -> bool:
+    """The second process of a host is the kernel's own; of a container it is not there, or anybody."""
+    try:
+        return root.read("/proc/2/comm").strip() != b"kthreadd"
+    except FileNotFoundError:
+        try:  # a recorded tree has neither
+            root.read("/proc/1/comm")
+        except OSError:
+            return False
+        return True
+    except OSError:
+        return False

@@ -1,0 +1,125 @@
+"""The readings that the findings are made of: every container twice, with the kernel's own totals around them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+from cgroupfs import CgroupGone, Clock, ParseError, Root
+
+from ..container import ReadingFailed, Watched
+from ..host import HostOptions, open_host
+from ..procfs.host_load import LOADAVG
+from ..procfs.host_stat import PATH as STAT
+from ..procfs.host_stat import HostCpu, parse_host_stat
+from ..procfs.meminfo import PATH as MEMINFO
+from ..procfs.meminfo import parse_meminfo
+from ..recorded import RecordedRoot
+from ..sample import ContainerStats
+from ..sampler import Pending, Sampler
+
+T = TypeVar("T")
+WINDOW_SECONDS = 1.0
+
+
+class Totals(NamedTuple):
+    """What the kernel says of the whole host at one instant. None: the file cannot be read."""
+
+    clock: Clock
+    cpu: HostCpu | None
+    steal_ticks: int
+    memory: dict[str, int]
+    tasks: int | None
+
+
+class Seen(NamedTuple):
+    """One running container."""
+
+    watched: Watched
+    stats: ContainerStats | None
+    """None: it cannot be read (``failure``) or has just ended."""
+    failure: str
+    pids: int | None
+
+
+class Examination(NamedTuple):
+    """Everything that was read."""
+
+    root: Root
+    live: bool
+    """False: a recorded tree, in which rights and clocks are those of whoever recorded it."""
+    sampler: Sampler
+    containers: list[Seen]
+    stopped: dict[str, int]
+    """runtime -> containers that are on disk only."""
+    before: Totals
+    after: Totals
+    cpu_seconds: float
+    """What one reading of all containers took of this process' CPU time."""
+
+
+def _get(root: Root, path: str, parse: Callable[[bytes], T], otherwise: T) -> T:
+    try:
+        return parse(root.read(path))
+    except (OSError, ParseError, ValueError, IndexError):
+        return otherwise
+
+
+def _steal(data: bytes) -> int:
+    return int(data.split(b"\n", 1)[0].split()[8])
+
+
+def _tasks(data: bytes) -> int | None:
+    """All tasks of the host: ``4/286``."""
+    return int(data.split()[3].partition(b"/")[2])
+
+
+def totals(root: Root) -> Totals:
+    """As of now."""
+    return Totals(
+        root.clock(),
+        _get(root, STAT, parse_host_stat, None),
+        _get(root, STAT, _steal, 0),
+        _get(root, MEMINFO, parse_meminfo, {}),
+        _get(root, LOADAVG, _tasks, None),
+    )
+
+
+def examine(roots: Sequence[Root], options: HostOptions) -> Examination:
+    """Read the host twice, a second apart; of a recorded tree its two readings. Raises NoCgroups, ListingFailed."""
+    live = not isinstance(roots[-1], RecordedRoot)
+    before = totals(roots[0])
+    sampler = open_host(roots[-1], options)
+    earlier = sampler if len(roots) == 1 else open_host(roots[0], options)
+    for watched in earlier.containers():
+        earlier.baseline(watched)
+    if len(roots) > 1:
+        sampler.continue_from(earlier)
+    elif live:
+        time.sleep(WINDOW_SECONDS)
+    started = time.process_time()
+    seen = [_see(sampler, watched) for watched in sampler.containers()]
+    spent = time.process_time() - started
+    return Examination(sampler.root, live, sampler, seen, _stopped(sampler), before, totals(sampler.root), spent)
+
+
+def _see(sampler: Sampler, watched: Watched) -> Seen:
+    try:
+        found = sampler.read(watched, sampler.namespaces())
+        if isinstance(found, Pending):
+            found = sampler.second(found)
+        return Seen(watched, found, "", watched.cgroup.pids().current)
+    except ReadingFailed as error:
+        return Seen(watched, None, str(error), None)
+    except (CgroupGone, OSError):
+        return Seen(watched, None, "", None)
+
+
+def _stopped(sampler: Sampler) -> dict[str, int]:
+    running = {watched.identity.id for watched in sampler.containers()}
+    found: dict[str, int] = {}
+    for metadata in sampler.names.on_disk():
+        if (metadata.shown_id or metadata.id) not in running and metadata.id not in running:
+            found[metadata.runtime] = found.get(metadata.runtime, 0) + 1
+    return found

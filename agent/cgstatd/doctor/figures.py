@@ -1,0 +1,116 @@
+"""Which figures of which containers the kernel does not say, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from cgroupfs import Absent, Cgroup, CgroupGone, Missing
+
+from ..sample import ContainerStats
+from .examination import Examination, Seen
+from .findings import COSTS, NOTE, OK, Finding, Section, listed, some
+
+
+class _Figure(NamedTuple):
+    name: str
+    known: Callable[[ContainerStats], bool]
+    missing: Callable[[Cgroup], Iterable[Missing]]
+    field: str
+    controller: str
+
+
+_FIGURES = (
+    _Figure("CPU", lambda s: s.cpu_percent is not None, lambda c: c.cpu().missing, "usage_usec", "cpuacct"),
+    _Figure("memory", lambda s: s.memory_raw_bytes is not None, lambda c: c.memory().missing, "usage_bytes", "memory"),
+    _Figure("block I/O", lambda s: s.block_read_bytes is not None, lambda c: c.io().missing, "devices", "io"),
+)
+_TODO = {
+    Absent.CONTROLLER_OFF: "enable it for that cgroup: for rootless containers `systemctl edit user@.service` with "
+    "[Service] Delegate=cpu cpuset io memory pids, then log in again; for services CPUAccounting=, MemoryAccounting=, "
+    "IOAccounting=yes",
+    Absent.FILE_ABSENT: "enable the controller for that cgroup: for rootless containers `systemctl edit user@.service` "
+    "with [Service] Delegate=cpu cpuset io memory pids, then log in again",
+    Absent.HIDDEN: "mount /proc without hidepid=, or give the service CAP_SYS_PTRACE (CapabilityBoundingSet= and "
+    "AmbientCapabilities= in a drop-in)",
+    Absent.NO_PROCESS: "share the host's PID namespace (--pid=host) if this runs in a container",
+    Absent.PERMISSION: "run as root, or as the service does (cgstatd install)",
+}
+
+
+def section(found: Examination) -> Section:
+    """A line for each figure that not every container has, one for all the others."""
+    read = [seen for seen in found.containers if seen.stats is not None]
+    findings: list[Finding] = []
+    whole: list[str] = []
+    for figure in _FIGURES:
+        lacking = _lacking(figure, read)
+        findings += lacking
+        whole += [] if lacking else [figure.name]
+    network = _network(read)
+    findings += network
+    whole += [] if any(each.level == COSTS for each in network) else ["network"]
+    failed = [seen for seen in found.containers if seen.failure]
+    if failed:
+        what = f"{some(len(failed), 'container')} left out ({_names(failed)}): {failed[0].failure}"
+        findings.append(Finding(COSTS, what, "every figure of theirs", "see what that file says, and report it"))
+    if whole and read:
+        findings.insert(0, Finding(OK, f"{', '.join(whole)}: known of {_all(len(read))}"))
+    return Section("Figures", findings)
+
+
+def _names(seen: Iterable[Seen]) -> str:
+    return listed((each.watched.identity.name for each in seen), 3)
+
+
+def _lacking(figure: _Figure, read: list[Seen]) -> list[Finding]:
+    reasons: dict[tuple[Absent | None, str], list[Seen]] = {}
+    for seen in read:
+        if seen.stats is not None and not figure.known(seen.stats):
+            missing = _reason(figure, seen.watched.cgroup)
+            reasons.setdefault((missing.reason if missing else None, _where(missing)), []).append(seen)
+    return [_finding(figure, read, reason, where, seen) for (reason, where), seen in reasons.items()]
+
+
+def _reason(figure: _Figure, cgroup: Cgroup) -> Missing | None:
+    try:
+        found = list(figure.missing(cgroup))
+    except (CgroupGone, OSError):
+        return None
+    return next((each for each in found if each.field == figure.field), found[0] if found else None)
+
+
+def _where(missing: Missing | None) -> str:
+    return missing.path.rpartition("/")[2] if missing else ""
+
+
+def _finding(figure: _Figure, read: list[Seen], reason: Absent | None, file: str, seen: list[Seen]) -> Finding:
+    of = "all" if len(seen) == len(read) else f"{len(seen)} of {len(read)}"
+    why = "not readable just now" if reason is None else reason.value
+    what = f"{figure.name}: {of} without ({_names(seen)}): {file + ': ' if file else ''}{why}"
+    if reason is Absent.NOT_COUNTED:
+        return Finding(
+            NOTE, f"{what}; v1 counts it under a throttle rule or the bfq scheduler only, `docker stats` shows 0 too"
+        )
+    todo = _TODO.get(reason, "") if reason else ""
+    return Finding(COSTS, what, f"{figure.name} of these (shown as 0)", todo)
+
+
+def _network(read: list[Seen]) -> list[Finding]:
+    reasons: dict[Absent, list[Seen]] = {}
+    for seen in read:
+        stats = seen.stats
+        if stats is not None and stats.network_rx_bytes is None and stats.network_reason is not None:
+            reasons.setdefault(stats.network_reason, []).append(seen)
+    findings = []
+    for reason, seen_by in reasons.items():
+        what = f"network: {len(seen_by)} of {len(read)} without ({_names(seen_by)}): {reason.value}"
+        if reason is Absent.HOST_NETWORK:
+            findings.append(Finding(NOTE, what + "; shown as 0, as `docker stats` does"))
+        else:
+            findings.append(Finding(COSTS, what, "network of these (shown as 0)", _TODO.get(reason, "")))
+    return findings
+
+
+def _all(count: int) -> str:
+    return "the container that runs" if count == 1 else f"all {count} containers that run"

@@ -1,0 +1,61 @@
+"""What one look over all containers finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from cgroupfs import Vitals
+
+from ..container import Watched
+from ..runtimes.base import Metadata
+from ..sample import ContainerStats, Identity
+
+
+class OwnLimits(NamedTuple):
+    """A container's own limits; None: none, or not known."""
+
+    cpu_cores: float | None
+    pids: int | None
+
+
+class Look(NamedTuple):
+    """One container in one round."""
+
+    watched: Watched
+    stats: ContainerStats
+    vitals: Vitals
+    limits: OwnLimits
+
+
+class Killed(NamedTuple):
+    """Processes of a container were killed for want of memory."""
+
+    identity: Identity
+    kills: int | None
+    """How many since the look before; None: only the runtime knows that it was so."""
+    total: int | None
+    vitals: Vitals
+    last: ContainerStats | None
+
+
+class Ended(NamedTuple):
+    """A container whose cgroup is gone."""
+
+    identity: Identity
+    last: Look | None
+    metadata: Metadata | None
+    """What its runtime says now; None where it does not know it any more."""
+
+
+@dataclass(slots=True)
+class Round:
+    """What one look over all containers found."""
+
+    looks: list[Look] = field(default_factory=list)
+    started: list[Identity] = field(default_factory=list)
+    killed: list[Killed] = field(default_factory=list)
+    ended: list[Ended] = field(default_factory=list)
+    mem_total_bytes: int | None = None
+    pidfds: list[tuple[Watched, int]] = field(default_factory=list)
+    """New descriptors that become readable when a container's first process dies; the round's taker owns them."""

@@ -1,0 +1,106 @@
+"""From what was found to what the clients are sent: each event encoded once, held for those who come back."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from ..outputs import follow as out
+from ..outputs import sse
+from ..outputs.follow_types import FollowFailed, FollowRound, FollowStat
+from ..outputs.identity import container_identity
+from ..runtimes.base import State
+from ..sample import ContainerStats
+from .client import Subscription
+from .grid import GRID_SECONDS
+from .lastwords import LastWords
+from .ring import Ring
+from .round import Killed, Round
+
+encode = msgspec.json.Encoder().encode
+
+
+class Group:
+    """The clients of one interval."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self.clients: set[Subscription] = set()
+        self.before: dict[str, ContainerStats] = {}
+        """The figures of the round before, by id."""
+        self.rounds = 0
+        self.overruns = 0
+        self.latest: tuple[float, int, bytes] | None = None
+        """The last round: when (monotonic), its number, its bytes."""
+        self.urgent = True
+        self.heard = time.monotonic()
+        """When it had a client last."""
+
+
+class Teller:
+    """Used in the event loop."""
+
+    def __init__(self, last_words: LastWords) -> None:
+        self.groups: dict[int, Group] = {}
+        self.ring = Ring("0")
+        self._last_words = last_words
+        self._latest: dict[str, FollowStat] = {}
+        """The latest ``stat`` event of each container, whatever the interval."""
+
+    def failed(self, group: Group, error: str) -> None:
+        """There is no round this time."""
+        event = FollowFailed(error=error, timestamp=time.time_ns() // 1_000_000)
+        self.send(group, self._event(group.steps, b"failed", event))
+
+    def round(self, group: Group, found: Round, seconds: float) -> None:
+        group.rounds += 1
+        parts = []
+        for look in found.looks:
+            key = look.stats.identity.id
+            event = out.follow_stat(look, group.before.get(key), found.mem_total_bytes)
+            self._latest[key] = event
+            parts.append(self._event(group.steps, b"stat", event))
+        group.before = {look.stats.identity.id: look.stats for look in found.looks}
+        end = FollowRound(
+            round=group.rounds,
+            interval=group.steps * GRID_SECONDS,
+            containers=len(parts),
+            seconds=seconds,
+            overruns=group.overruns,
+            timestamp=time.time_ns() // 1_000_000,
+        )
+        parts.append(self._event(group.steps, b"round", end))
+        data = b"".join(parts)
+        group.latest = time.monotonic(), self.ring.number, data
+        self.send(group, data)
+
+    def send(self, group: Group, data: bytes) -> None:
+        for client in group.clients:
+            client.round(self.ring.number, data)
+
+    def _event(self, steps: int, name: bytes, what: msgspec.Struct) -> bytes:
+        data = sse.event(name, encode(what), self.ring.next_id())
+        self.ring.add(steps, data)
+        return data
+
+    def _change(self, name: bytes, what: msgspec.Struct) -> None:
+        """Tell everybody."""
+        data = self._event(0, name, what)
+        for group in self.groups.values():
+            for client in group.clients:
+                client.change(self.ring.number, data)
+
+    def changes(self, found: Round) -> None:
+        now = time.time_ns() // 1_000_000
+        self.killed(found.killed)
+        for ended in found.ended:
+            event = out.follow_exit(ended, self._latest.pop(ended.identity.id, None), now)
+            self._last_words.add(event, ended)
+            self._change(b"exit", event)
+        for identity in found.started:
+            self._change(b"start", container_identity(identity, State.RUNNING, None))
+
+    def killed(self, killed: list[Killed]) -> None:
+        for each in killed:
+            self._change(b"oom", out.follow_oom(each, time.time_ns() // 1_000_000))

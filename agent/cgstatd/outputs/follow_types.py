@@ -1,0 +1,105 @@
+"""The events of GET /api/containers/stats/follow. Here null means: not known (the detail says why)."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class FollowHello(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """``hello``: the first event on every connection."""
+
+    env: int
+    interval: float
+    """Seconds between rounds: as asked for, rounded up to a quarter of a second."""
+    version: str
+    resumed: bool
+    """Every start, exit and oom since the Last-Event-ID follows; figures as far as they are still held."""
+
+
+class FollowStat(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """``stat``: one container in one round. The first ten figures are those of the documented stream."""
+
+    id: str
+    name: str
+    runtime: str
+    state: str
+    owner_uid: int
+    project: str | None
+    cpu_percent: float | None
+    """100 per fully used core, over the time since the container's stat event before."""
+    memory_usage: int | None
+    memory_raw: int | None
+    memory_cache: int | None
+    memory_limit: int | None
+    memory_percent: float | None
+    network_rx: int | None
+    network_tx: int | None
+    block_read: int | None
+    block_write: int | None
+    network_rx_rate: int | None
+    """Bytes a second since the container's stat event before."""
+    network_tx_rate: int | None
+    block_read_rate: int | None
+    block_write_rate: int | None
+    network_absent: str | None
+    """Why there are no network figures."""
+    memory_limited: bool | None
+    """Whether memoryLimit is the container's own limit rather than the host's memory."""
+    memory_peak: int | None
+    cpu_limit: float | None
+    """Its CPU quota in cores; null: none."""
+    cpu_limit_percent: float | None
+    """The share of that quota in use."""
+    pids: int | None
+    pids_limit: int | None
+    """null: none."""
+    oom_kills: int | None
+    """Processes killed for want of memory since the container started."""
+    timestamp: int
+
+
+class FollowRound(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """``round``: every stat event of the round has been sent. A gap in ``round``: the client was too slow."""
+
+    round: int
+    interval: float
+    containers: int
+    seconds: float
+    """How long the reading took."""
+    overruns: int
+    """Points in time at which there was no round because the one before was still under way."""
+    timestamp: int
+
+
+class FollowFailed(msgspec.Struct, frozen=True, kw_only=True):
+    """``failed``: there is no round this time; the next one is tried."""
+
+    error: str
+    timestamp: int
+
+
+class FollowOom(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """``oom``: processes of a container were killed for want of memory."""
+
+    id: str
+    name: str
+    runtime: str
+    kills: int | None
+    """How many since the look before; null: the counter was gone already, the runtime says that it was so."""
+    total: int | None
+    memory_limit: int | None
+    memory_peak: int | None
+    timestamp: int
+
+
+class FollowExit(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """``exit``: a container's cgroup is gone."""
+
+    id: str
+    name: str
+    runtime: str
+    exit_code: int | None
+    oom_killed: bool | None
+    last: FollowStat | None
+    """The last figures that were read."""
+    timestamp: int

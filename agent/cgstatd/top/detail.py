@@ -1,0 +1,182 @@
+"""One container's detail as lines: every value that there is, and the reasons for those that there are not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+from msgspec import UNSET
+from rich.text import Text
+
+from ..outputs.detail_types import ContainerDetail, LimitDetail, Value
+from ..outputs.table import UNKNOWN, binary_size, decimal_size
+from .model import Entry
+from .spark import spark
+from .view import cpu_top, fit, memory_top
+
+_TERM = 22
+_BAR = 20
+
+
+def words(key: str) -> str:
+    """``usageUsec`` -> ``usage``; ``nrThrottled`` -> ``nr throttled``"""
+    text = "".join(f" {c.lower()}" if c.isupper() else c for c in key)
+    return text.removesuffix(" usec").removesuffix(" bytes")
+
+
+def shown(value: Value) -> str:
+    """A value in its unit."""
+    found, unit = value.value, value.unit
+    if found == "max":
+        return "no limit"
+    if isinstance(found, list):
+        return ",".join(map(str, found)) or "none"
+    if unit == "bytes" and isinstance(found, int):
+        return binary_size(found)
+    if unit == "microseconds" and isinstance(found, int):
+        return f"{found / 1e6:.3f} s"
+    if unit == "percent":
+        return f"{found} %"
+    if unit == "cores":
+        return f"{found} cores"
+    if isinstance(found, int) and unit == "milliseconds since the epoch":
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found / 1000))
+    return "" if found is UNSET else str(found)
+
+
+def _title(text: str) -> Text:
+    return Text(text, "bold", end="")
+
+
+def _line(term: str, text: str, width: int, style: str = "") -> Text:
+    line = Text(no_wrap=True, end="")
+    line.append("  " + fit(term, _TERM), "dim")
+    line.append(fit(text, max(1, width - _TERM - 2)), style)
+    return line
+
+
+def _wrapped(text: str, width: int) -> Iterator[Text]:
+    rest = text.split(" ")
+    while rest:
+        line = rest.pop(0)
+        while rest and len(line) + 1 + len(rest[0]) <= width - 4:
+            line += " " + rest.pop(0)
+        yield Text("  " + fit(line, max(1, width - 2)), "dim italic", no_wrap=True, end="")
+
+
+def _values(title: str, values: Mapping[str, Value], width: int) -> Iterator[Text]:
+    if not values:
+        return
+    yield _title(title)
+    reasons: dict[str, list[str]] = {}
+    for key, value in values.items():
+        if value.absent is UNSET:
+            yield _line(words(key), shown(value), width)
+        else:
+            reasons.setdefault(value.absent, []).append(words(key))
+    for reason, terms in reasons.items():
+        yield from _wrapped(f"{', '.join(terms)}: {reason}", width)
+
+
+def _limit(name: str, limit: LimitDetail, used: float | None, now: str, width: int) -> Iterator[Text]:
+    tightest = limit.tightest.value
+    if not isinstance(tightest, int | float) or used is None or not tightest:
+        yield _line(name, f"{now}, no limit", width)
+        return
+    share = used / tightest
+    filled = min(_BAR, round(share * _BAR))
+    bar = "#" * filled + "." * (_BAR - filled)
+    foreign = limit.own.value != tightest
+    by = f", set by {limit.tightest_cgroup}" if foreign else ""
+    style = "bold red" if share >= 0.95 else "yellow" if share >= 0.8 else ""
+    yield _line(name, f"[{bar}] {share * 100:.1f} %  {now} of {shown(limit.tightest)}{by}", width, style)
+
+
+def _limits(detail: ContainerDetail, width: int) -> Iterator[Text]:
+    if not detail.limits:
+        return
+    yield _title("Limits")
+    percent, memory, pids = detail.cpu["percent"].value, detail.memory["usageBytes"], detail.pids["current"].value
+    cores = percent / 100 if isinstance(percent, int | float) else None
+    yield from _limit("cpu", detail.limits["cpu"], cores, UNKNOWN if cores is None else f"{cores:.2f}", width)
+    used = memory.value if isinstance(memory.value, int) else None
+    yield from _limit("memory", detail.limits["memory"], used, shown(memory) or UNKNOWN, width)
+    tasks = pids if isinstance(pids, int) else None
+    yield from _limit("pids", detail.limits["pids"], tasks, UNKNOWN if tasks is None else str(tasks), width)
+
+
+def _lines(entry: Entry, width: int, blocks: str) -> Iterator[Text]:
+    room = max(10, min(120, width - _TERM - 2))
+    for name, values, top, style in (
+        ("cpu", entry.cpu, cpu_top(entry), "blue"),
+        ("memory", entry.memory, memory_top(entry), "magenta"),
+        ("network", entry.network, 2000.0, "green"),
+        ("disk", entry.disk, 8192.0, "yellow"),
+    ):
+        yield _line(name, spark(values, room, top, blocks), width, style)
+
+
+def _network(detail: ContainerDetail, width: int) -> Iterator[Text]:
+    network = detail.network
+    if network is None:
+        return
+    yield _title("Network, since it was made")
+    for each in network.interfaces:
+        text = (
+            f"in {decimal_size(each.rx_bytes)} ({each.rx_errors} errors, {each.rx_dropped} drops)  "
+            f"out {decimal_size(each.tx_bytes)} ({each.tx_errors} errors, {each.tx_dropped} drops)"
+        )
+        yield _line(each.name, text, width)
+    if isinstance(network.rx_bytes.absent, str):
+        yield from _wrapped(network.rx_bytes.absent, width)
+    if network.shared_with:
+        yield from _wrapped(f"the same network as {', '.join(each.name for each in network.shared_with)}", width)
+
+
+def _block(detail: ContainerDetail, width: int) -> Iterator[Text]:
+    block = detail.block
+    if block is None:
+        return
+    yield _title("Disk, since it started")
+    for each in block.devices:
+        text = f"read {decimal_size(each.read_bytes)}  written {decimal_size(each.write_bytes)}"
+        yield _line(each.name or each.device, text + ("  (stacked)" if each.stacked else ""), width)
+    if isinstance(block.read_bytes.absent, str):
+        yield from _wrapped(block.read_bytes.absent, width)
+
+
+def _identity(detail: ContainerDetail, width: int) -> Iterator[Text]:
+    container = detail.container
+    yield _title(container.name)
+    for term, text in (
+        ("id", container.id),
+        ("runtime", f"{container.runtime}, {container.state}"),
+        ("image", container.image),
+        ("project", container.project),
+        ("network", container.network_mode),
+        ("owner", f"uid {container.owner_uid}" if container.owner_uid else None),
+        ("restarts", None if container.restarts is None else str(container.restarts)),
+        ("exit code", None if container.exit_code is None else str(container.exit_code)),
+        ("cgroup", detail.cgroup),
+    ):
+        if text:
+            yield _line(term, text, width)
+    last = detail.last_words
+    if last is not None:
+        peak = binary_size(last.last.memory_peak) if last.last else "not known"
+        yield _line("last end", f"exit code {last.exit_code}, memory at most {peak}", width)
+
+
+def body(detail: ContainerDetail, entry: Entry | None, width: int, blocks: str) -> Sequence[Text]:
+    """All of it."""
+    lines = [*_identity(detail, width)]
+    if entry is not None:
+        lines += [_title(f"The last {len(entry.cpu)} rounds"), *_lines(entry, width, blocks)]
+    lines += _limits(detail, width)
+    lines += _values("CPU time", detail.cpu, width)
+    lines += _values("Memory", detail.memory, width)
+    lines += _values("Memory events", detail.memory_events, width)
+    lines += _values("Processes", detail.pids, width)
+    lines += _values("Pressure", detail.pressure, width)
+    lines += [*_network(detail, width), *_block(detail, width)]
+    return lines

@@ -1,0 +1,43 @@
+"""The bytes of ``follow`` -> what they say, by the very types that encoded them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from ..outputs.follow_types import FollowExit, FollowFailed, FollowHello, FollowOom, FollowRound, FollowStat
+from ..outputs.identity import ContainerIdentity
+
+Event = FollowHello | FollowStat | FollowRound | FollowFailed | FollowOom | FollowExit | ContainerIdentity
+_DECODERS: dict[str, msgspec.json.Decoder[Event]] = {
+    "hello": msgspec.json.Decoder(FollowHello),
+    "stat": msgspec.json.Decoder(FollowStat),
+    "round": msgspec.json.Decoder(FollowRound),
+    "failed": msgspec.json.Decoder(FollowFailed),
+    "oom": msgspec.json.Decoder(FollowOom),
+    "exit": msgspec.json.Decoder(FollowExit),
+    "start": msgspec.json.Decoder(ContainerIdentity),
+}
+
+
+class Parser:
+    """Fed with bytes as they come. Events that a newer agent may have are left out."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self.last_id = ""
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """The events that are whole now. Raises msgspec.DecodeError."""
+        *blocks, self._rest = (self._rest + data).split(b"\n\n")
+        for block in blocks:
+            fields: dict[bytes, bytes] = {}
+            for line in block.split(b"\n"):
+                field, _, value = line.partition(b": ")
+                fields[field] = value
+            decoder = _DECODERS.get(fields.get(b"event", b"").decode("ascii", "replace"))
+            if b"id" in fields:
+                self.last_id = fields[b"id"].decode("ascii", "replace")
+            if decoder is not None and b"data" in fields:
+                yield decoder.decode(fields[b"data"])

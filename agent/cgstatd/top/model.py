@@ -1,0 +1,146 @@
+"""What is known of the containers, and what of it is shown: pure, no terminal."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from ..names import printable
+from ..outputs.follow_types import FollowExit, FollowFailed, FollowHello, FollowOom, FollowRound, FollowStat
+from ..outputs.host import HostAnswer
+from ..outputs.identity import ContainerIdentity
+from .events import Event
+
+POINTS = 120
+ENDED_SECONDS = 20.0
+"""How long a container that ended stays, marked."""
+Key = tuple[str, int, str]
+
+
+def _lines() -> deque[float | None]:
+    return deque(maxlen=POINTS)
+
+
+@dataclass(slots=True)
+class Entry:
+    """One container: its latest figures, and those of the last rounds."""
+
+    stat: FollowStat
+    cpu: deque[float | None] = field(default_factory=_lines)
+    memory: deque[float | None] = field(default_factory=_lines)
+    network: deque[float | None] = field(default_factory=_lines)
+    disk: deque[float | None] = field(default_factory=_lines)
+    ended: FollowExit | None = None
+    until: float = 0.0
+
+
+def total(one: int | None, other: int | None) -> int | None:
+    """The sum of what is known."""
+    return None if one is None and other is None else (one or 0) + (other or 0)
+
+
+COLUMNS: dict[str, Callable[[FollowStat], float | str | None]] = {
+    "name": lambda stat: stat.name.casefold(),
+    "cpu": lambda stat: stat.cpu_percent,
+    "memory": lambda stat: stat.memory_usage,
+    "network": lambda stat: total(stat.network_rx_rate, stat.network_tx_rate),
+    "disk": lambda stat: total(stat.block_read_rate, stat.block_write_rate),
+    "pids": lambda stat: stat.pids,
+}
+
+
+class Model:
+    """Told what happens; asked for the rows."""
+
+    def __init__(self, sort: str = "cpu") -> None:
+        self.entries: dict[Key, Entry] = {}
+        self.host: HostAnswer | None = None
+        self.sort = sort
+        self.reverse = sort != "name"
+        self.filter = ""
+        self.state = "connecting"
+        self.interval = 1.0
+        self.last_event = ""
+        self._round: dict[Key, FollowStat] = {}
+
+    def take(self, event: Event, now: float | None = None) -> bool:
+        """One event; whether there is something new to show."""
+        now = time.monotonic() if now is None else now
+        match event:
+            case FollowHello():
+                self.state, self.interval = "live", event.interval
+            case FollowStat():
+                self._round[_key(event)] = event
+                return False
+            case FollowRound():
+                self._end_round(now)
+            case FollowFailed():
+                self.say(f"no figures: {event.error}")
+            case FollowOom():
+                self.say(f"{event.name}: OOM-killed")
+            case ContainerIdentity():
+                self.say(f"{event.name} started")
+            case FollowExit():
+                self._ended(event, now)
+        return True
+
+    def say(self, text: str) -> None:
+        """Something for the last line. It may hold names, which are input."""
+        self.last_event = f"{time.strftime('%H:%M:%S')} {printable(text)}"
+
+    def lost(self, why: str) -> None:
+        """The stream has ended: what is shown is old."""
+        self.state = f"agent gone: {printable(why)}"
+        self._round = {}
+        for entry in self.entries.values():
+            _push(entry, None)
+
+    def _ended(self, event: FollowExit, now: float) -> None:
+        code = "" if event.exit_code is None else f" with {event.exit_code}"
+        self.say(f"{event.name} ended{code}{', OOM-killed' if event.oom_killed else ''}")
+        entry = self.entries.get(_key(event.last)) if event.last else None
+        if entry is not None:
+            entry.ended, entry.until = event, now + ENDED_SECONDS
+
+    def _end_round(self, now: float) -> None:
+        for key, stat in self._round.items():
+            entry = self.entries.setdefault(key, Entry(stat))
+            entry.stat, entry.ended, entry.until = stat, None, 0.0
+        for key, entry in list(self.entries.items()):
+            _push(entry, self._round.get(key))
+            if key not in self._round and now > entry.until:
+                del self.entries[key]
+        self._round = {}
+
+    def sort_by(self, column: str) -> None:
+        """Another column: its usual direction; the same one: the other direction."""
+        self.reverse = not self.reverse if column == self.sort else column != "name"
+        self.sort = column
+
+    def rows(self) -> list[tuple[Key, Entry]]:
+        """What is shown, in order; what is not known comes last in either direction."""
+        words = self.filter.casefold().split()
+        found = [(key, entry) for key, entry in self.entries.items() if _fits(entry.stat, words)]
+        found.sort(key=lambda pair: (pair[1].stat.name.casefold(), pair[0]))
+        of = COLUMNS[self.sort]
+        known = [pair for pair in found if of(pair[1].stat) is not None]
+        known.sort(key=lambda pair: of(pair[1].stat), reverse=self.reverse)  # type: ignore[arg-type,return-value]
+        return known + [pair for pair in found if of(pair[1].stat) is None]
+
+
+def _key(stat: FollowStat) -> Key:
+    return stat.runtime, stat.owner_uid, stat.id
+
+
+def _push(entry: Entry, stat: FollowStat | None) -> None:
+    entry.cpu.append(stat.cpu_percent if stat else None)
+    entry.memory.append(stat.memory_usage if stat else None)
+    entry.network.append(total(stat.network_rx_rate, stat.network_tx_rate) if stat else None)
+    entry.disk.append(total(stat.block_read_rate, stat.block_write_rate) if stat else None)
+
+
+def _fits(stat: FollowStat, words: Iterable[str]) -> bool:
+    text = f"{stat.name}\n{stat.id}\n{stat.runtime}\n{stat.project or ''}".casefold()
+    return all(word in text for word in words)

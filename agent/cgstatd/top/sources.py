@@ -1,0 +1,152 @@
+"""Where the figures come from: this host, read by the very follower that the agent has; or an agent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Protocol, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from ..container import ReadingFailed
+from ..feed import Feed
+from ..follow.follower import Follower
+from ..follow.grid import GRID_SECONDS
+from ..inspect import Inspector
+from ..lookup import Ambiguous, NotFound
+from ..names import printable
+from ..outputs.answers import Failure
+from ..outputs.detail_types import ContainerDetail
+from ..outputs.host import HostAnswer
+from ..sampler import ListingFailed, Sampler
+
+if TYPE_CHECKING:
+    import aiohttp
+
+T = TypeVar("T")
+_SILENCE_SECONDS = 12.0
+"""The agent says something every 5 s."""
+_MAX_BYTES = 64 << 20
+
+
+class Unavailable(Exception):
+    """No figures now, and why."""
+
+
+class Source(Protocol):
+    """What the screen needs."""
+
+    def stream(self, steps: int, last_id: str) -> AsyncIterator[bytes]:
+        """The bytes of ``follow``. Raises Unavailable."""
+
+    async def host(self) -> HostAnswer:
+        """The host. Raises Unavailable."""
+
+    async def detail(self, container_id: str) -> ContainerDetail:
+        """One container. Raises Unavailable."""
+
+    async def close(self) -> None:
+        """Let go of everything."""
+
+
+class Local:
+    """This host. Used in the event loop."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
+        self._feed = Feed(sampler, freshness_seconds=0.1, baseline_seconds=0.0)
+        self._follower = Follower(self._feed, 1)
+        self._inspector = Inspector(self._feed, self._follower, 1)
+        self._feed.start()
+
+    async def stream(self, steps: int, last_id: str) -> AsyncIterator[bytes]:
+        """As an agent would send it."""
+        client = self._follower.subscribe(steps, last_id)
+        try:
+            async for data in client.batches():
+                yield data
+        finally:
+            self._follower.leave(client)
+
+    async def host(self) -> HostAnswer:
+        """The host."""
+        try:
+            return await self._inspector.host.get()
+        except (ListingFailed, ReadingFailed) as error:
+            raise Unavailable(str(error)) from error
+
+    async def detail(self, container_id: str) -> ContainerDetail:
+        """One container."""
+        try:
+            return await self._inspector.detail(container_id)
+        except NotFound:
+            raise Unavailable("the container is gone") from None
+        except (Ambiguous, ListingFailed, ReadingFailed) as error:
+            raise Unavailable(str(error)) from error
+
+    async def close(self) -> None:
+        """Stop reading."""
+        self._follower.stop()
+        self._feed.stop()
+
+
+class Remote:
+    """An agent."""
+
+    def __init__(self, url: str, token: str) -> None:
+        import aiohttp  # noqa: PLC0415 - for who asks an agent only
+
+        self._url = url
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        timeout = aiohttp.ClientTimeout(total=None, connect=5.0, sock_read=_SILENCE_SECONDS)
+        self._session = aiohttp.ClientSession(headers=headers, timeout=timeout)
+        self._errors = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
+
+    async def stream(self, steps: int, last_id: str) -> AsyncIterator[bytes]:
+        """``follow``."""
+        path = f"/api/containers/stats/follow?interval={steps * GRID_SECONDS:g}"
+        headers = {"Last-Event-ID": last_id} if last_id else {}
+        try:
+            async with self._session.get(self._url + path, headers=headers, allow_redirects=False) as response:
+                await _check(response)
+                async for data in response.content.iter_any():
+                    yield data
+        except self._errors as error:
+            raise Unavailable(_why(error)) from error
+        raise Unavailable("the stream ended")
+
+    async def _get(self, path: str, kind: type[T]) -> T:
+        try:
+            async with asyncio.timeout(10), self._session.get(self._url + path, allow_redirects=False) as response:
+                await _check(response)
+                return msgspec.json.decode(await response.content.read(_MAX_BYTES), type=kind)
+        except (*self._errors, msgspec.DecodeError) as error:
+            raise Unavailable(_why(error)) from error
+
+    async def host(self) -> HostAnswer:
+        """GET /api/host"""
+        return await self._get("/api/host", HostAnswer)
+
+    async def detail(self, container_id: str) -> ContainerDetail:
+        """GET /api/containers/{id}/detail"""
+        return await self._get(f"/api/containers/{quote(container_id, safe='')}/detail", ContainerDetail)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+
+def _why(error: BaseException) -> str:
+    return printable(str(error), 100) or type(error).__name__
+
+
+async def _check(response: aiohttp.ClientResponse) -> None:
+    if response.status == 200:
+        return
+    words = f"answered {response.status}"
+    with contextlib.suppress(msgspec.DecodeError):
+        failure = msgspec.json.decode(await response.content.read(4096), type=Failure)
+        words = ": ".join(part for part in (failure.error, failure.message) if isinstance(part, str) and part)
+    raise Unavailable(printable(words, 200))

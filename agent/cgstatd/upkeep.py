@@ -1,0 +1,146 @@
+"""What runs beside the requests: ready, alive, reloaded, and what it all costs, told to systemd and to the log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from . import logs
+from .config import BadConfig, Settings
+from .config.changed import LIVE, changed
+from .container import ReadingFailed
+from .feed import Feed
+from .hostfacts import agent_cost
+from .sampler import ListingFailed
+from .systemd import Notifier
+
+log = logging.getLogger(__name__)
+COST_SECONDS = 3600.0
+_RETRY_SECONDS = 1.0
+_BEATS = 3
+"""Signs of life in one watchdog interval: a machine that is busy for a moment may miss one."""
+
+
+class _Look(NamedTuple):
+    """What came of a listing; ``alive``: whether the sampling thread works at all."""
+
+    listed: bool
+    alive: bool
+
+
+class Upkeep:
+    """Used in the event loop."""
+
+    def __init__(self, feed: Feed, notifier: Notifier, settings: Settings, where: str) -> None:
+        self._feed = feed
+        self._notifier = notifier
+        self._settings = settings
+        self._where = where
+        self._ready = False
+        self._status = ""
+        self._tasks: list[asyncio.Task[None]] = []
+        self.read_again: list[Callable[[], None]] = []
+        """What a reload looks at besides the configuration."""
+        self.open: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        """How many connections and streams there are."""
+
+    def start(self) -> None:
+        """Begin; what systemd is to be told only where it asks."""
+        work = [self._account()]
+        if self._notifier.wanted:
+            work.append(self._live())
+        self._tasks = [asyncio.get_running_loop().create_task(each) for each in work]
+
+    def stop(self) -> None:
+        """End."""
+        self._notifier.send("STOPPING=1", "STATUS=stopping")
+        for task in self._tasks:
+            task.cancel()
+
+    # -- ready and alive
+
+    async def _live(self) -> None:
+        """Ready once the containers could be listed; then a sign of life as long as the sampling thread gives one."""
+        while not (await self._look()).listed:
+            self._notifier.send(f"STATUS={self._status}")
+            await asyncio.sleep(_RETRY_SECONDS)
+        self._ready = True
+        self._notifier.send("READY=1", f"STATUS={self._status}")
+        interval = self._notifier.watchdog_seconds / _BEATS
+        while interval > 0:
+            await asyncio.sleep(interval)
+            if (await self._look()).alive:
+                self._notifier.send("WATCHDOG=1", f"STATUS={self._status}")
+
+    async def _look(self) -> _Look:
+        """A single hung file costs a thread, which is left behind. The listing itself, or all threads, may hang for
+        good: then nothing but a new process helps. An error is no reason for that: it would be there again.
+        """
+        try:
+            count = await self._feed.run(lambda: len(self._feed.sampler.containers()))
+        except ListingFailed as error:
+            self._status = str(error)
+            return _Look(listed=False, alive=True)
+        except ReadingFailed:
+            self._status = "cannot list the containers: a reading hangs"
+            return _Look(listed=False, alive=False)
+        self._status = f"{self._where}, {count} container{'' if count == 1 else 's'}"
+        return _Look(listed=True, alive=True)
+
+    # -- reload
+
+    def reload(self, load: Callable[[], Settings]) -> None:
+        """Read everything again that can be changed while it runs; what is wrong with it changes nothing."""
+        if self._ready:
+            self._notifier.reloading()
+        try:
+            self._apply(load())
+        except BadConfig as error:
+            log.error("the configuration stays the old one: %s", "; ".join(str(error).splitlines()))
+        for each in self.read_again:
+            each()
+        if self._ready:
+            self._notifier.send("READY=1", f"STATUS={self._status}")
+
+    def _apply(self, settings: Settings) -> None:
+        names = changed(self._settings, settings)
+        live = [name for name in names if name in LIVE]
+        later = [name for name in names if name not in LIVE]
+        if "log_level" in live or "log_format" in live:
+            logs.configure(settings.log_level, settings.log_format)
+        self._feed.retime(freshness_seconds=settings.freshness, baseline_seconds=settings.baseline)
+        log.info("reloaded changed=%s", ",".join(live) or "none")
+        if later:
+            log.warning("changed, and needs a restart: %s", ", ".join(later))
+        values = msgspec.structs.asdict(settings)
+        self._settings = msgspec.structs.replace(self._settings, **{name: values[name] for name in live})
+
+    # -- cost
+
+    async def _account(self) -> None:
+        while True:
+            await asyncio.sleep(COST_SECONDS)
+            self.say_cost()
+
+    def say_cost(self) -> None:
+        """One line of what the agent has used since it was started."""
+        cost, feed = agent_cost(), self._feed
+        connections, streams = self.open()
+        log.info(
+            "cost cpu_seconds=%.1f cpu_percent=%.2f rss_bytes=%d threads=%d descriptors=%d passes=%d overruns=%d "
+            "stuck=%d connections=%d streams=%d",
+            cost.cpu_seconds,
+            100 * cost.cpu_seconds / max(cost.uptime_seconds, 1e-3),
+            cost.rss_bytes,
+            cost.threads,
+            cost.descriptors,
+            feed.passes,
+            feed.crew.overruns,
+            feed.crew.stuck,
+            connections,
+            streams,
+        )

@@ -1,0 +1,111 @@
+// The stream's events, the state of the connection, and the host above the table.
+
+const HOST_MS = 5000;
+
+const stream = new Stream({
+  open: () => {},
+  event: (name, data) => handlers[name]?.(data),
+  lost,
+  refused: (status, words) => {
+    link("gone", status === 401 ? "token wanted" : "refused");
+    askForToken(token || status === 403 ? words : "");
+  },
+});
+
+const handlers = {
+  hello(data) {
+    if (version && version !== data.version) banner(`The agent is version ${data.version} now.`, "Load its page", () => location.reload());
+    else back();
+    version = data.version;
+    link("live", "live");
+    identities();
+    host();
+  },
+  stat: (data) => store.stat(data),
+  round() {
+    store.endRound(Date.now());
+    choices($("runtime"), "Runtime", [...store.containers.values()].map((entry) => entry.stat.runtime));
+    choices($("project"), "Project", [...store.containers.values()].map((entry) => entry.stat.project));
+    refresh();
+    drawCharts();
+  },
+  failed: (data) => happened(`no figures: ${data.error}`, data.timestamp, null, true),
+  start(data) {
+    store.identity(data);
+    happened(`${data.name} started`, data.timestamp ?? Date.now(), data);
+  },
+  exit(data) {
+    store.ended(data, Date.now());
+    const code = data.exitCode == null ? "" : ` with ${data.exitCode}`;
+    happened(`${data.name} ended${code}${data.oomKilled ? ", OOM-killed" : ""}`, data.timestamp, data, Boolean(data.oomKilled || data.exitCode));
+  },
+  oom(data) {
+    const limit = data.memoryLimit == null ? "" : ` at ${binary(data.memoryLimit)}`;
+    happened(`${data.name}: ${data.kills === 1 ? "a process was" : "processes were"} OOM-killed${limit}`, data.timestamp, data, true);
+  },
+};
+
+function follow() {
+  stream.start(`api/containers/stats/follow?interval=${$("interval").value}`, token);
+  $("forget").hidden = !token;
+}
+
+function link(state, words) {
+  $("link").dataset.state = state;
+  put($("link-text"), words);
+  document.body.classList.toggle("stale", state === "gone");
+}
+
+function lost(reason, wait) {
+  if (!lostAt) {
+    lostAt = Date.now();
+    store.gap();
+  }
+  link("gone", "agent gone");
+  const again = `Trying again ${wait < 1500 ? "now" : `every ${Math.round(wait / 1000)} s`}.`;
+  const what = reason || "The agent has not answered";
+  banner(`${what} since ${clock(lostAt)}; the figures are the last ones. ${again}`, "Try now", () => stream.retryNow());
+}
+
+function back() {
+  if (!lostAt) return;
+  const seconds = (Date.now() - lostAt) / 1000;
+  lostAt = 0;
+  banner(`The agent is back after ${duration(Math.max(1, Math.round(seconds)))}.`, "Dismiss", () => { $("banner").hidden = true; });
+  const shown = $("banner-text").textContent;
+  setTimeout(() => { if ($("banner-text").textContent === shown) $("banner").hidden = true; }, 4000);
+}
+
+function banner(words, action, on) {
+  put($("banner-text"), words);
+  put($("banner-button"), action);
+  $("banner-button").onclick = on;
+  $("banner").hidden = false;
+}
+
+async function identities() {
+  const found = await ask("api/containers", token).catch(() => []);
+  for (const each of found) store.identity(each);
+  table.schedule();
+}
+
+// -- the host
+
+async function host() {
+  clearTimeout(host.timer);
+  if (lostAt || document.hidden) return;
+  host.timer = setTimeout(host, HOST_MS);
+  const found = await ask("api/host", token).catch(() => null);
+  $("totals").hidden = !found;
+  if (!found) return;
+  put($("hostname"), found.hostname ?? "");
+  document.title = found.hostname ? `${found.hostname} · cgstatd` : "cgstatd";
+  const small = (text) => make("small", "", text);
+  $("total-cpu").replaceChildren(percent(found.cpuPercentOfHost), small(found.cores ? ` of ${found.cores} cores` : ""));
+  $("total-memory").replaceChildren(binary(found.memoryUsed), small(` of ${binary(found.memoryTotal)}`));
+  put($("total-load"), found.load ? found.load[0].toFixed(2) : UNKNOWN);
+  const {running, paused} = found.containers;
+  $("total-containers").replaceChildren(String(running), small(` running${paused ? `, ${paused} paused` : ""}`));
+  $("meter-cpu").value = found.cpuPercentOfHost ?? 0;
+  $("meter-memory").value = found.memoryTotal ? found.memoryUsed / found.memoryTotal * 100 : 0;
+}

@@ -1,0 +1,127 @@
+// One row of the table. Nodes are written only where something changed; names are input: text only.
+
+const SPARK_POINTS = 60;
+const PIDS_SHOWN = 10;  // systemd gives everything some limit in the thousands: a bar below this says nothing
+
+function make(tag, className, ...children) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  node.append(...children);
+  return node;
+}
+
+function put(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+function toggle(node, name, on) {
+  if (node.classList.contains(name) !== on) node.classList.toggle(name, on);
+}
+
+// A bar of the share of a limit; null: no limit, no bar.
+function fill(track, share) {
+  toggle(track, "on", share !== null);
+  if (share === null) return;
+  track.firstChild.style.transform = `scaleX(${Math.min(1, Math.max(0, share / 100)).toFixed(3)})`;
+  toggle(track, "near", level(share) === 1);
+  toggle(track, "full", level(share) === 2);
+}
+
+function bar() {
+  return make("div", "track", make("i"));
+}
+
+// Two lines and a sparkline.
+class Figure {
+  constructor(id) {
+    this.id = id;
+    this.value = make("div", "value big");
+    this.small = make("div", "small");
+    this.canvas = make("canvas");
+    this.canvas.setAttribute("aria-hidden", "true");
+    this.track = bar();
+    this.cell = make("div", `figure ${id}`, this.value, this.small, this.track, this.canvas);
+    this.cell.setAttribute("role", "gridcell");
+  }
+
+  set(value, small, share, zero) {
+    put(this.value, value);
+    put(this.small, small);
+    fill(this.track, share);
+    toggle(this.value, "zero", zero);
+    toggle(this.small, "near-text", level(share) === 1);
+    toggle(this.small, "full-text", level(share) === 2);
+  }
+
+  draw(entry, width) {
+    const top = topOf(this.id, entry.history, entry.stat, SPARK_POINTS);
+    draw(this.canvas, width, 30, entry.history, LINES[this.id], SPARK_POINTS, top, null);
+  }
+}
+
+class Row {
+  constructor(number) {
+    this.key = "";
+    this.figures = {};
+    for (const id of ["cpu", "memory", "network", "disk"]) this.figures[id] = new Figure(id);
+    this.title = make("b");
+    this.pills = make("span");
+    this.where = make("span", "where");
+    this.image = make("span");
+    this.name = make("div", "name", make("div", "title", this.title, this.pills), make("div", "small", this.where, this.image));
+    this.project = make("div", "project cut");
+    this.runtime = make("div", "runtime cut");
+    this.pids = make("div", "value");
+    this.pidsLimit = make("div", "small");
+    this.pidsTrack = bar();
+    const pids = make("div", "pids", this.pids, this.pidsLimit, this.pidsTrack);
+    const {cpu, memory, network, disk} = this.figures;
+    this.element = make("div", "row", this.name, this.project, this.runtime, cpu.cell, memory.cell, network.cell, disk.cell, pids);
+    this.element.setAttribute("role", "row");
+    this.element.id = `row-${number}`;
+    for (const cell of [this.name, this.project, this.runtime, pids]) cell.setAttribute("role", "gridcell");
+    this.element.row = this;
+  }
+
+  identity(entry) {
+    const {stat, ended} = entry;
+    put(this.title, stat.name);
+    this.title.title = stat.name;
+    put(this.project, stat.project ?? "");
+    put(this.runtime, stat.runtime);
+    put(this.where, [stat.runtime, stat.project].filter(Boolean).join(" · ") + (entry.image ? " · " : ""));
+    put(this.image, entry.image || (stat.id === stat.name ? "" : stat.id.slice(0, 12)));
+    const pills = [];
+    if (ended) pills.push([ended.exitCode == null ? "ended" : `exited ${ended.exitCode}`, "pill"]);
+    else if (stat.state !== "running") pills.push([stat.state, "pill"]);
+    if (stat.oomKills) pills.push([stat.oomKills > 1 ? `OOM-killed ×${stat.oomKills}` : "OOM-killed", "pill bad"]);
+    if (stat.ownerUid) pills.push([`uid ${stat.ownerUid}`, "pill"]);
+    const wanted = JSON.stringify(pills);
+    if (this.wanted !== wanted) {
+      this.wanted = wanted;
+      this.pills.replaceChildren(...pills.map(([text, name]) => make("span", name, text)));
+    }
+    toggle(this.element, "paused", stat.state === "paused");
+    toggle(this.element, "ended", Boolean(ended));
+  }
+
+  show(entry, spark) {
+    const {stat} = entry, {cpu, memory, network, disk} = this.figures;
+    this.identity(entry);
+    const quota = stat.cpuLimit == null ? null : stat.cpuLimitPercent;
+    cpu.set(percent(stat.cpuPercent), quota == null ? "" : `${share(quota)} of ${cores(stat.cpuLimit)}`, quota, !stat.cpuPercent);
+    const limited = stat.memoryLimited && stat.memoryPercent != null;
+    memory.set(binary(stat.memoryUsage), limited ? `${share(stat.memoryPercent)} of ${binary(stat.memoryLimit)}` : "", limited ? stat.memoryPercent : null, !stat.memoryUsage);
+    const why = stat.networkAbsent == null ? "" : /host's network/.test(stat.networkAbsent) ? "host network" : "not known";
+    network.cell.title = stat.networkAbsent ?? "";
+    if (why) network.set(UNKNOWN, why, null, true);
+    else network.set(`↓ ${rate(stat.networkRxRate)}`, `↑ ${rate(stat.networkTxRate)}`, null, !stat.networkRxRate);
+    disk.set(`R ${rate(stat.blockReadRate)}`, `W ${rate(stat.blockWriteRate)}`, null, !stat.blockReadRate);
+    put(this.pids, stat.pids == null ? UNKNOWN : String(stat.pids));
+    const used = stat.pids != null && stat.pidsLimit ? stat.pids / stat.pidsLimit * 100 : 0;
+    put(this.pidsLimit, stat.pidsLimit ? `of ${stat.pidsLimit}` : "");
+    fill(this.pidsTrack, used >= PIDS_SHOWN ? used : null);
+    for (const figure of [cpu, memory]) figure.draw(entry, spark.width);
+    if (spark.all) for (const figure of [network, disk]) figure.draw(entry, spark.width);
+  }
+}

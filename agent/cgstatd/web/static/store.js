@@ -1,0 +1,122 @@
+// What is known of the containers: the latest figures of each, and its figures of the last rounds.
+
+const POINTS = 180;
+const ENDED_MS = 20000;  // how long a container that ended stays in the table
+const SERIES = ["cpu", "memory", "rx", "tx", "read", "write"];
+
+class History {
+  constructor() {
+    this.at = 0;  // the next to be written, which is the oldest
+    for (const name of SERIES) this[name] = new Float32Array(POINTS).fill(NaN);
+  }
+
+  push(stat) {
+    const values = stat === null ? [] : [
+      stat.cpuPercent, stat.memoryUsage, stat.networkRxRate, stat.networkTxRate, stat.blockReadRate, stat.blockWriteRate,
+    ];
+    SERIES.forEach((name, n) => { this[name][this.at] = values[n] ?? NaN; });
+    this.at = (this.at + 1) % POINTS;
+  }
+}
+
+function keyOf(thing) {
+  return `${thing.runtime}\n${thing.ownerUid ?? ""}\n${thing.id}`;
+}
+
+class Store {
+  constructor() {
+    this.containers = new Map();
+    this.round = new Map();  // what came since the last end of a round
+    this.images = new Map();
+  }
+
+  identity(found) {
+    this.images.set(found.id, found.image ?? "");
+    const known = this.containers.get(keyOf(found));
+    if (known) known.image = found.image ?? "";
+  }
+
+  stat(stat) {
+    this.round.set(keyOf(stat), stat);
+  }
+
+  // A round is complete: who is not in it is gone.
+  endRound(now) {
+    for (const [key, stat] of this.round) {
+      const known = this.containers.get(key);
+      if (known) {
+        known.stat = stat;
+        known.ended = null;
+      } else {
+        const image = this.images.get(stat.id) ?? "";
+        this.containers.set(key, {key, stat, image, history: new History(), ended: null, until: 0, words: ""});
+      }
+    }
+    for (const [key, entry] of this.containers) {
+      const stat = this.round.get(key) ?? null;
+      entry.history.push(stat);
+      if (stat === null && now > entry.until) this.containers.delete(key);
+    }
+    this.round = new Map();
+  }
+
+  // An ended container stays for a while, marked. ``exit`` has no owner: its last figures do.
+  ended(event, now) {
+    const found = event.last && this.containers.get(keyOf(event.last));
+    if (found) {
+      found.ended = event;
+      found.until = now + ENDED_MS;
+    }
+  }
+
+  // Figures are missing for a while: a gap in every line.
+  gap() {
+    this.round = new Map();
+    for (const entry of this.containers.values()) entry.history.push(null);
+  }
+}
+
+// The text that the filter looks in; made once for each state of an entry.
+function searched(entry) {
+  const {stat, image} = entry;
+  if (entry.searchedFor !== stat.name + image) {
+    entry.searchedFor = stat.name + image;
+    entry.words = [stat.name, stat.id, stat.runtime, stat.project ?? "", image].join("\n").toLowerCase();
+  }
+  return entry.words;
+}
+
+const sum = (one, other) => (one == null && other == null ? null : (one ?? 0) + (other ?? 0));
+const COLUMNS = [
+  {id: "name", title: "Container", of: (s) => s.name, text: true},
+  {id: "project", title: "Project", of: (s) => s.project || null, text: true},
+  {id: "runtime", title: "Runtime", of: (s) => s.runtime, text: true},
+  {id: "cpu", title: "CPU", of: (s) => s.cpuPercent},
+  {id: "memory", title: "Memory", of: (s) => s.memoryUsage},
+  {id: "network", title: "Network", of: (s) => sum(s.networkRxRate, s.networkTxRate)},
+  {id: "disk", title: "Disk", of: (s) => sum(s.blockReadRate, s.blockWriteRate)},
+  {id: "pids", title: "PIDs", of: (s) => s.pids},
+];
+const collator = new Intl.Collator("en", {numeric: true});
+
+// Who is shown, in order. What is not known comes last in either direction.
+function selected(containers, filter, sort) {
+  const words = filter.text.toLowerCase().split(/\s+/).filter(Boolean);
+  const found = [];
+  for (const entry of containers) {
+    const {stat} = entry;
+    if (filter.runtime && stat.runtime !== filter.runtime) continue;
+    if (filter.project && stat.project !== filter.project) continue;
+    if (words.length && !words.every((word) => searched(entry).includes(word))) continue;
+    found.push(entry);
+  }
+  const column = COLUMNS.find((each) => each.id === sort.column) ?? COLUMNS[0];
+  const sign = sort.descending ? -1 : 1;
+  const names = (a, b) => collator.compare(a.stat.name, b.stat.name) || (a.key < b.key ? -1 : 1);
+  return found.sort((a, b) => {
+    const one = column.of(a.stat), other = column.of(b.stat);
+    if (one == null || other == null) return (one == null) - (other == null) || names(a, b);
+    const order = column.text ? collator.compare(one, other) : one - other;
+    return order ? sign * order : names(a, b);
+  });
+}

@@ -1,0 +1,93 @@
+"""A headless Chromium of the system, driven by playwright; skipped with the reason where one of them is missing.
+
+Any error on the console, any exception and any breach of the page's Content-Security-Policy fails the test.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from browser.driver import ARGUMENTS, DESKTOP, EXECUTABLE, NETWORK_ERRORS, Open
+from fakehost import FakeHost
+from wire import Server, serving
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here needs the browser."""
+    missing = "" if EXECUTABLE else "no chromium: apt install chromium"
+    if importlib.util.find_spec("playwright") is None:
+        missing = "no playwright: pip install 'cgstatd[dev]'"
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            if missing:
+                item.add_marker(pytest.mark.skip(reason=missing))
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """A browser with a profile of its own."""
+    from playwright.async_api import async_playwright
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=EXECUTABLE, args=ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Open:
+    """``async with open_page(port) as page``: the live page; ``away``: the agent may be gone for a while."""
+
+    @asynccontextmanager
+    async def open_page(
+        port: int, *, away: bool = False, statuses: tuple[int, ...] = (), **options: Any
+    ) -> AsyncIterator[Page]:
+        context = await browser.new_context(**(options or DESKTOP))
+        page = await context.new_page()
+        complaints: list[str] = []
+        requests: list[str] = []
+
+        def on_console(message: Any) -> None:
+            expected = [f"status of {status}" for status in statuses] + list(NETWORK_ERRORS if away else ())
+            if message.type in ("error", "warning") and not any(each in message.text for each in expected):
+                complaints.append(message.text)
+
+        page.on("console", on_console)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        await page.goto(f"http://127.0.0.1:{port}/")
+        yield page
+        await context.close()
+        assert complaints == []
+        assert [url for url in requests if not url.startswith((f"http://127.0.0.1:{port}/", "data:"))] == []
+
+    return open_page
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> FakeHost:
+    """Five containers with figures that differ in every column."""
+    host = FakeHost(tmp_path)
+    host.add("web-1", memory=40 << 20, limit=str(64 << 20), rx=900_000)
+    host.add("web-2", memory=62 << 20, cache=0, limit=str(64 << 20), rx=100)
+    host.add("db", memory=500 << 20, read=1 << 30)
+    host.add("queue", memory=5 << 20)
+    host.add("asleep", frozen=True)
+    return host
+
+
+@pytest.fixture
+async def server(host: FakeHost) -> AsyncIterator[Server]:
+    """The agent over that host."""
+    async with serving(host.sampler(), freshness=0.1) as server:
+        yield server

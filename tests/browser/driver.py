@@ -1,0 +1,55 @@
+"""Which browser, which screens, and what the tests of the page ask it again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+EXECUTABLE = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "device_scale_factor": 2,
+    "is_mobile": True,
+    "has_touch": True,
+}
+NETWORK_ERRORS = ("net::ERR_CONNECTION_REFUSED", "net::ERR_INCOMPLETE_CHUNKED_ENCODING", "net::ERR_CONNECTION_RESET",
+                  "net::ERR_EMPTY_RESPONSE")  # fmt: skip
+"""What the browser itself says on the console when an agent goes away."""
+
+Open = Callable[..., AbstractAsyncContextManager["Page"]]
+
+
+async def until(page: Page, expression: str, seconds: float = 20.0) -> None:
+    """Wait until an expression is true. The page forbids eval, which playwright's own waiting needs."""
+    async with asyncio.timeout(seconds):
+        while not await page.evaluate(expression):
+            await asyncio.sleep(0.1)
+
+
+async def names(page: Page) -> list[str]:
+    """Of the rows, from top to bottom."""
+    return await page.locator(".row .title b").all_inner_texts()
+
+
+async def live(page: Page, rows: int = 5) -> None:
+    """Wait for the first round."""
+    await until(page, f"document.querySelectorAll('.row').length >= {rows}")
+    assert await page.locator("#link-text").inner_text() == "live"
+
+
+def shots(name: str) -> str | None:
+    """Where to save a screenshot, if somebody wants to look at it: CGSTATD_SHOTS=DIR."""
+    folder = os.environ.get("CGSTATD_SHOTS")
+    return f"{folder}/{name}.png" if folder else None

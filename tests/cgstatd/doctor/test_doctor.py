@@ -1,0 +1,265 @@
+"""What the doctor says of a host, as a stranger reads it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from cgstatd.doctor import rights
+from cgstatd.doctor.command import diagnose
+from cgstatd.doctor.findings import Finding, Report, listed, some
+from cgstatd.doctor.screen import render
+from cgstatd.host import HostOptions
+from fakehost import FakeHost, container_id
+from helpers import FIXTURES, HOSTS, LEGACY_CGROUPFS, UNIFIED, write_files
+from wire import run
+
+STAT = "cpu  {busy} 0 0 {idle} 0 0 0 {steal} 0 0\ncpu0 1 0 0 1\ncpu1 1 0 0 1\nbtime 1795606461\n"
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> FakeHost:
+    """Two containers on a host of two cores that was half busy for two seconds."""
+    host = FakeHost(tmp_path / "host")
+    host.add("web", memory=3 << 20, limit=str(64 << 20))
+    host.add("paused", frozen=True)
+    write_files(str(host.path), {
+        "proc/stat": STAT.format(busy=100, idle=100, steal=0),
+        "proc/meminfo": "MemTotal: 4194304 kB\nMemFree: 2097152 kB\n",
+        "proc/loadavg": "0.10 0.20 0.30 1/90 4242\n",
+        "sys/fs/cgroup/cpu.pressure": "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n",
+    })  # fmt: skip
+    return host
+
+
+def report(host: FakeHost, tmp_path: Path, second: dict[str, str | bytes] | None = None) -> Report:
+    """The doctor's report of the host, recorded in 2026; ``second``: what is different in the second reading."""
+    directory = tmp_path / "recorded"
+    host.record(directory)
+    write_files(str(directory / "t1"), {"proc/stat": STAT.format(busy=300, idle=300, steal=0)} | (second or {}))
+    index = json.loads((directory / "index.json").read_text())
+    for reading in index["readings"].values():
+        reading["time_ms"] += 1_795_606_461_000
+    (directory / "index.json").write_text(json.dumps(index))
+    return diagnose(str(directory), HostOptions())
+
+
+def findings(found: Report, title: str) -> list[Finding]:
+    """The lines of a section."""
+    return next(section.findings for section in found.sections if section.title.startswith(title))
+
+
+def bad(found: Report) -> list[Finding]:
+    """What costs something."""
+    return [each for section in found.sections for each in section.findings if each.level in ("costs", "fails")]
+
+
+def one(found: Report) -> Finding:
+    """The only thing that costs something."""
+    [finding] = bad(found)
+    return finding
+
+
+# -- recorded hosts
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_a_recorded_hosts_screen_says_what_runs_and_passes_its_self_check(name: str) -> None:
+    ran = run("doctor", "--host-root", f"{FIXTURES}/{name}")
+    assert re.search(r"^  ok    docker: \d+ running, 1 paused, [23] stopped$", ran.stdout, re.MULTILINE), ran.stdout
+    for line in ("CPU: all containers", "memory: all containers", "limits: nobody", "processes and threads: all"):
+        assert f"  ok    {line}" in ran.stdout
+    assert ran.stderr == ""
+    assert max(map(len, ran.stdout.splitlines())) <= 100 and len(ran.stdout.splitlines()) <= 45
+
+
+def test_rootless_containers_have_no_block_figures_and_the_doctor_says_why_and_what_to_do() -> None:
+    found = diagnose(f"{FIXTURES}/{UNIFIED}", HostOptions())
+    assert found.exit_code == 1
+    assert "rl-burn, rl-idle" in one(found).what and "Delegate=cpu cpuset io memory pids" in one(found).todo
+
+
+def test_one_reading_alone_is_looked_at_too() -> None:
+    ran = run("doctor", "--host-root", f"{FIXTURES}/{LEGACY_CGROUPFS}/t1")
+    assert "v1 alone" in ran.stdout and "docker: " in ran.stdout
+    assert ran.returncode in (0, 1)
+
+
+def test_json_has_the_same_as_the_screen() -> None:
+    ran = run("doctor", "--json", "--host-root", f"{FIXTURES}/{UNIFIED}")
+    found = json.loads(ran.stdout)
+    assert ran.returncode == found["exit_code"] == 1
+    assert [section["title"] for section in found["sections"]][1:] == [
+        "Containers", "Figures", "Clock and cores", "Self-check"
+    ]  # fmt: skip
+    levels = {finding["level"] for section in found["sections"] for finding in section["findings"]}
+    assert levels == {"ok", "note", "costs"}
+
+
+def test_without_cgroups_nothing_works_and_it_says_what_to_do(tmp_path: Path) -> None:
+    ran = run("doctor", "--host-root", str(tmp_path))
+    assert ran.returncode == 2
+    assert "  FAILS no cgroup file system is mounted below " in ran.stdout and "mount -t cgroup2" in ran.stdout
+    assert ran.stdout.endswith("Nothing can be read here: see FAILS above.\n")
+
+
+def test_a_tree_of_a_newer_version_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "index.json").write_text('{"format": 99}')
+    ran = run("doctor", "--host-root", str(tmp_path))
+    assert ran.returncode == 2 and "newer version" in ran.stderr
+
+
+# -- what is missing
+
+
+def test_a_healthy_host_misses_nothing(host: FakeHost, tmp_path: Path) -> None:
+    found = report(host, tmp_path)
+    assert bad(found) == [] and found.exit_code == 0
+    assert findings(found, "Containers")[0].what == "docker: 1 running, 1 paused"
+    assert findings(found, "Figures")[0].what == "CPU, memory, block I/O, network: known of all 2 containers that run"
+    assert found.verdict.startswith("Nothing is missing.")
+
+
+def test_a_host_without_the_memory_controller_is_told_how_to_get_it(host: FakeHost, tmp_path: Path) -> None:
+    write_files(str(host.path), {
+        "sys/fs/cgroup/cgroup.controllers": "cpuset cpu io pids\n",
+        "proc/cmdline": "console=tty1 cgroup_disable=memory rootwait\n",
+        "proc/cgroups": "#subsys_name\thierarchy\tnum_cgroups\tenabled\nmemory\t0\t1\t0\n",
+    })  # fmt: skip
+    for name in ("web", "paused"):
+        for file in ("memory.current", "memory.stat", "memory.max"):
+            (host.scope(name) / file).unlink()
+    found = report(host, tmp_path)
+    first, second = bad(found)
+    assert first.what == "memory: switched off on the kernel command line"
+    assert "cgroup_enable=memory" in first.todo and "/boot/firmware/cmdline.txt" in first.todo
+    assert second.what.startswith("memory: all without")
+    assert found.exit_code == 1
+
+
+def test_a_controller_that_is_off_for_one_cgroup_names_the_container(host: FakeHost, tmp_path: Path) -> None:
+    (host.scope("web") / "io.stat").unlink()
+    found = one(report(host, tmp_path))
+    assert found.what.startswith("block I/O: 1 of 2 without (web): io.stat: ")
+    assert found.costs == "block I/O of these (shown as 0)"
+
+
+def test_a_container_without_a_name_is_told_with_where_names_may_be(host: FakeHost, tmp_path: Path) -> None:
+    config = host.path / "var/lib/docker/containers" / container_id("web") / "config.v2.json"
+    config.unlink()
+    found = one(report(host, tmp_path))
+    assert f"1 without a name ({container_id('web')[:12]})" in found.what and "--docker-root DIR" in found.todo
+
+
+def test_a_state_file_that_is_broken_is_named(host: FakeHost, tmp_path: Path) -> None:
+    folder = host.path / "var/lib/docker/containers" / container_id("web")
+    (folder / "config.v2.json").write_text("{")
+    found = one(report(host, tmp_path))
+    assert "/var/lib/docker/containers: malformed" in found.what
+
+
+def test_a_container_that_cannot_be_read_is_left_out_with_the_file(host: FakeHost, tmp_path: Path) -> None:
+    host.make_unreadable("web", "memory.current")
+    found = one(report(host, tmp_path))
+    assert found.what.startswith("1 container left out (web): cannot read memory: ") and "memory.current" in found.what
+
+
+def test_a_host_where_nothing_runs_says_so(tmp_path: Path) -> None:
+    found = report(FakeHost(tmp_path / "host"), tmp_path)
+    assert findings(found, "Containers")[0].what == "none is running"
+    assert found.exit_code == 0
+
+
+def test_the_inside_of_a_container_is_recognised(tmp_path: Path) -> None:
+    host = FakeHost(tmp_path / "host")
+    write_files(str(host.path), {"proc/1/comm": "python3\n"})
+    found = one(report(host, tmp_path))
+    assert "the inside of a container" in found.what and "--host-root /host" in found.todo
+
+
+# -- clock, cores, self-check
+
+
+def test_a_clock_that_was_never_set_is_noticed(host: FakeHost, tmp_path: Path) -> None:
+    found = diagnose(host.record(tmp_path / "recorded"), HostOptions())
+    assert "the clock says 1970-01-01" in one(found).what and "timedatectl" in one(found).todo
+
+
+def test_cores_that_differ_between_proc_and_sys_are_noticed(host: FakeHost, tmp_path: Path) -> None:
+    write_files(str(host.path), {"sys/devices/system/cpu/online": "0-2,7\n"})
+    what = findings(report(host, tmp_path), "Clock")[1].what
+    assert what.startswith("/proc/stat shows 2 cores, the kernel has 4:")
+
+
+def test_stolen_time_is_noticed(host: FakeHost, tmp_path: Path) -> None:
+    found = report(host, tmp_path, {"proc/stat": STAT.format(busy=200, idle=200, steal=200)})
+    assert "the hypervisor gave 50% of" in findings(found, "Clock")[-1].what
+
+
+def test_more_cpu_than_there_is_fails_the_self_check(host: FakeHost, tmp_path: Path) -> None:
+    scope = host.scope("web").relative_to(host.path)
+    found = report(host, tmp_path, {f"{scope}/cpu.stat": "usage_usec 60000000\n"})
+    assert one(found).what.startswith("CPU: all containers 2950.0 %, the host 100.0 %")
+    assert "cgstatd record" in one(found).todo
+
+
+def test_more_memory_than_is_in_use_fails_the_self_check(host: FakeHost, tmp_path: Path) -> None:
+    scope = host.scope("paused").relative_to(host.path)
+    found = report(host, tmp_path, {f"{scope}/memory.current": str(3 << 30)})
+    assert one(found).what.endswith("more than is in use")
+
+
+def test_more_tasks_than_the_host_has_fail_the_self_check(host: FakeHost, tmp_path: Path) -> None:
+    scope = host.scope("web").relative_to(host.path)
+    found = report(host, tmp_path, {f"{scope}/pids.current": "5000"})
+    assert one(found).what == "processes and threads: all containers 5001, the host 90: more than there are"
+
+
+# -- words
+
+
+def test_what_a_host_calls_itself_cannot_move_the_cursor(host: FakeHost, tmp_path: Path) -> None:
+    write_files(str(host.path), {"proc/sys/kernel/hostname": "evil\x1b[2Jname\n"})
+    host.on_disk("web", running=True, shown="a\x1b[31mb")
+    (host.scope("web") / "io.stat").unlink()
+    assert "\x1b" not in render(report(host, tmp_path))
+
+
+def test_counts_and_lists_are_words() -> None:
+    assert (some(1, "core"), some(2, "core"), some(0, "core")) == ("1 core", "2 cores", "0 cores")
+    assert listed("abc") == "a, b, c" and listed("abcdefg", 2) == "a, b and 5 more"
+
+
+# -- rights
+
+
+@pytest.mark.parametrize(("line", "bits"), [("CapEff:\t0000000000000004\n", 4), ("", 0), ("CapEff:\tx\n", 0)])
+def test_the_effective_capabilities_are_the_kernels(tmp_path: Path, line: str, bits: int) -> None:
+    (tmp_path / "status").write_text(f"Name:\tx\n{line}")
+    assert rights.effective(str(tmp_path / "status")) == bits
+    assert rights.effective(str(tmp_path / "missing")) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "level"),
+    [("rw", None), ("rw,hidepid=0", None), ("rw,hidepid=off", None), ("rw,hidepid=2", "note"),
+     ("rw,gid=4,hidepid=invisible", "note")],
+)  # fmt: skip
+def test_hidden_processes_are_noticed(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch, options: str, level: str | None
+) -> None:
+    monkeypatch.setattr(rights, "effective", lambda: 4)
+    write_files(str(host.path), {"proc/self/mountinfo": f"22 28 0:20 / /proc rw,nosuid - proc proc {options}\n"})
+    found = rights.section(host.root()).findings
+    assert found[0].level == "ok"
+    hidden = [finding for finding in found if "hidepid" in finding.what]
+    assert [finding.level for finding in hidden] == ([level] if level else [])
+
+
+def test_without_the_capability_names_are_said_to_be_missing(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rights, "effective", lambda: 0)
+    found = rights.section(host.root()).findings[0]
+    assert found.level == "note" and "no names" in found.what

@@ -1,0 +1,80 @@
+"""What a guest installs the way an operator does: the Debian package in two revisions, and a certificate for TLS.
+
+The package is built by ``make deb``, here and not in the guest, once for each state of the sources.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from image import CannotBuild, cache_directory, say
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+ADDRESS = "10.99.0.1"
+"""Where the agent is asked from the guest's second network namespace."""
+
+
+def _run(*command: str | Path, cwd: Path | None = None, **environment: str) -> str:
+    done = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env=os.environ | environment,
+    )
+    if done.returncode:
+        raise CannotBuild(f"{Path(command[0]).name} failed:\n{done.stdout[-3000:]}")
+    return done.stdout
+
+
+def _sources() -> Iterator[Path]:
+    for top in ("agent", "cgroups", "systemd"):
+        yield from sorted(p for p in (PROJECT / top).rglob("*") if p.is_file() and p.suffix != ".pyc")
+    yield PROJECT / "pyproject.toml"
+
+
+def packages() -> list[Path]:
+    """Revisions 1 and 2. Raises CannotBuild."""
+    if shutil.which("dh") is None:
+        _run(
+            "apt-get", "install", "-y", "-q", "--no-install-recommends", "build-essential", "debhelper", "python3-venv"
+        )
+    key = hashlib.sha256()
+    for path in _sources():
+        key.update(str(path).encode() + path.read_bytes())
+    directory = cache_directory() / f"packages-{key.hexdigest()[:12]}"
+    if not (directory / "complete").exists():
+        say("building the Debian package")
+        for old in cache_directory().glob("packages-*"):
+            shutil.rmtree(old)
+        directory.mkdir(parents=True)
+        built = _run(PROJECT / "systemd/debian/build", REVISION="1").split()[-1]
+        first = Path(shutil.move(PROJECT / built, directory))
+        _next_revision(first)
+        (directory / "complete").touch()
+    return sorted(directory.glob("*.deb"))
+
+
+def _next_revision(first: Path) -> None:
+    """The same again under the next number: an upgrade needs no second build."""
+    tree = first.parent / "tree"
+    _run("dpkg-deb", "-R", first, tree)
+    control = tree / "DEBIAN/control"
+    control.write_text(control.read_text().replace("-1\n", "-2\n", 1))
+    _run("dpkg-deb", "--root-owner-group", "-Zgzip", "-b", tree, first.with_name(first.name.replace("-1_", "-2_")))
+    shutil.rmtree(tree)
+
+
+def certificate(directory: Path) -> list[Path]:
+    """A certificate for ADDRESS that vouches for itself, and its key. Raises CannotBuild."""
+    cert, key = directory / "tls.crt", directory / "tls.key"
+    options = "-x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -subj /CN=cgstatd".split()
+    _run("openssl", "req", *options, "-addext", f"subjectAltName=IP:{ADDRESS}", "-keyout", key, "-out", cert)
+    return [cert, key]

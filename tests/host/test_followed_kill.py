@@ -1,0 +1,123 @@
+"""What the running kernel kills for want of memory is told to who follows, with its peak; and so is the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from cgroupfs import Hierarchy, Mount, NoCgroups, Root, Version, detect
+from cgstatd.host import HostOptions, open_host
+from wire import Server, serving
+
+pytestmark = pytest.mark.host
+PARENT = f"cgstatd-kill-{os.getpid()}"
+ID = secrets.token_hex(32)
+LIMIT = 32 << 20
+EATER = "import sys\nsys.stdin.readline()\nkept = []\nwhile True:\n    kept.append(bytearray(b'x' * (1 << 20)))\n"
+
+
+def write(path: str, text: str) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+
+
+def memory_tree(hierarchy: Hierarchy) -> Mount:
+    mount = hierarchy.mount("memory")
+    if mount is None:
+        pytest.skip("the memory controller is off")
+    return mount
+
+
+def remove(path: str) -> None:
+    """Its process has ended; the kernel may need a moment to notice."""
+    for _ in range(100):
+        try:
+            os.rmdir(path)
+        except FileNotFoundError:
+            return
+        except OSError:
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def trees() -> Iterator[list[str]]:
+    """The directories of a container's cgroup with a memory limit, in every tree that may be written to."""
+    try:
+        hierarchy = detect(Root("/"))
+    except NoCgroups as error:
+        pytest.skip(str(error))
+    memory = memory_tree(hierarchy)
+    made: list[str] = []
+    try:
+        for mount in hierarchy.trees:
+            if "cpuset" in mount.controllers and mount.version is Version.V1:
+                continue  # takes no process before it is set up
+            with contextlib.suppress(OSError):
+                os.makedirs(f"{mount.point}/{PARENT}/{ID}")
+                made.append(f"{mount.point}/{PARENT}/{ID}")
+        own = f"{memory.point}/{PARENT}/{ID}"
+        if own not in made:
+            pytest.skip(f"no cgroup may be made in {memory.point}")
+        if memory.version is Version.V2:
+            with contextlib.suppress(OSError):
+                write(f"{memory.point}/{PARENT}/cgroup.subtree_control", "+memory +pids")
+        limits = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.max")
+        found = [name for name in limits if os.path.exists(f"{own}/{name}")]
+        if not found:
+            pytest.skip("the memory controller cannot be enabled for a cgroup of our own")
+        for name in found:
+            write(f"{own}/{name}", str(LIMIT))
+        if "memory.max" in found:
+            with contextlib.suppress(OSError):
+                write(f"{own}/memory.swap.max", "0")
+        yield made
+    finally:
+        for path in made:
+            remove(path)
+            remove(os.path.dirname(path))
+
+
+async def follow(server: Server, trees: list[str], eater: subprocess.Popen[bytes]) -> dict[str, bytes]:
+    """Follow; let the process eat once it is seen; remove its cgroup once it is killed. The events of the container."""
+    seen: dict[str, bytes] = {}
+    async with server.connection() as connection, asyncio.timeout(60):
+        connection.send("/api/containers/stats/follow?interval=0.5")
+        answer = await connection.head()
+        while "exit" not in seen:
+            chunk = await connection.chunk(answer)
+            for event in chunk.split(b"\n\n"):
+                if ID.encode() in event:
+                    seen[event.partition(b"\n")[0].decode().removeprefix("event: ")] = event.partition(b"data: ")[2]
+            if "stat" in seen and eater.stdin is not None and not eater.stdin.closed:
+                eater.stdin.write(b"go\n")
+                eater.stdin.close()
+            if "oom" in seen and eater.poll() is not None:
+                for path in trees:
+                    await asyncio.to_thread(remove, path)
+    return seen
+
+
+async def test_a_kill_is_told_with_the_peak_and_then_the_end(trees: list[str]) -> None:
+    eater = subprocess.Popen([sys.executable, "-S", "-c", EATER], stdin=subprocess.PIPE)
+    try:
+        for path in trees:
+            write(f"{path}/cgroup.procs", str(eater.pid))
+        async with serving(open_host(Root("/"), HostOptions())) as server:
+            seen = await follow(server, trees, eater)
+    finally:
+        eater.kill()
+        eater.wait()
+    oom, end = json.loads(seen["oom"]), json.loads(seen["exit"])
+    assert (oom["kills"], oom["total"], oom["memoryLimit"]) == (1, 1, LIMIT)
+    assert LIMIT * 0.9 < oom["memoryPeak"] <= LIMIT
+    assert end["oomKilled"] is True and end["last"]["oomKills"] == 1
+    assert end["last"]["memoryPeak"] == oom["memoryPeak"]
