@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test lint demo bench clean help
+.PHONY: run test lint demo deb bench clean help
 
 help:  ## show the targets
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t12
@@ -33,6 +33,9 @@ lint: $(STAMP)  ## ruff and mypy --strict
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build
+
+deb:  ## the Debian package, into dist/ (needs build-essential, debhelper, python3-venv)
+	@systemd/debian/build
 
 bench: $(STAMP)  ## what a reading costs beside a C program (root, cc); ARGS="-n 1000 --work busy"
 	$(BIN)/python tests/bench/run.py $(ARGS)

@@ -13,10 +13,10 @@ from cgroupfs import CgroupGone, Root
 from . import derive
 from .config import Settings
 from .container import ReadingFailed, Watched
-from .feed import CPU_WINDOW_SECONDS
 from .host import HostOptions, open_host
 from .lookup import Ambiguous, Known, NotFound, merge, resolve
 from .outputs.table import Line, json_line, render
+from .passes import CPU_WINDOW_SECONDS
 from .recorded import open_roots
 from .replay import replayed
 from .sample import Identity

@@ -13,7 +13,7 @@ from cgroupfs import CgroupGone, io_counting
 from .container import Watched
 from .detail import Detail, collect
 from .devices import Devices
-from .feed import Feed, Pass
+from .feed import Feed
 from .follow.follower import Follower
 from .follow.lastwords import LastWords
 from .hostfacts import MINIMUM_WINDOW_NS, HostReader, agent_cost
@@ -24,6 +24,7 @@ from .outputs.detail_types import ContainerDetail
 from .outputs.follow_types import FollowExit
 from .outputs.host import HostAnswer, agent_facts, host_answer, sums
 from .outputs.identity import ContainerIdentity, container_identity
+from .passes import Pass
 from .runtimes.base import State
 from .sample import ContainerStats, Identity
 from .sampler import ListingFailed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import faulthandler
 import logging
 import os
 import signal
@@ -93,7 +94,10 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
             await runner.setup()
             where = await _listen(runner, sockets, gate, tls)
             log.info("serving %s env=%d cgroups=%s", where, settings.env_id, sampler.hierarchy.mode)
-            upkeep = Upkeep(feed, Notifier(), settings, f"serving {where}")
+            notifier = Notifier()
+            if notifier.watchdog_seconds:
+                faulthandler.enable()  # what the watchdog aborts says where each thread was
+            upkeep = Upkeep(feed, notifier, settings, f"serving {where}")
             upkeep.open = lambda: (gate.open, len(guard.streams))
             upkeep.read_again = _read_again(guard, tls)
             loop.add_signal_handler(signal.SIGHUP, upkeep.reload, load)

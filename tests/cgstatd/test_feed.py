@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from cgroupfs import CgroupGone
-from cgstatd import crew, feed, sampler
+from cgstatd import crew, passes, sampler
 from cgstatd.container import ReadingFailed, Watched
 from cgstatd.derive import CpuWindow
 from cgstatd.discovery import Discovery
@@ -45,9 +45,9 @@ def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hang]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crew, "STUCK_SECONDS", 0.1)
     monkeypatch.setattr(crew, "_CHECK_SECONDS", 0.02)
-    monkeypatch.setattr(feed, "CPU_WINDOW_SECONDS", 0.05)
+    monkeypatch.setattr(passes, "CPU_WINDOW_SECONDS", 0.05)
     monkeypatch.setattr(CpuWindow, "MINIMUM_NS", 20_000_000)
-    monkeypatch.setattr(feed, "_ONLY_HUNG_SECONDS", 0.4)
+    monkeypatch.setattr(passes, "_ONLY_HUNG_SECONDS", 0.4)
 
 
 @asynccontextmanager
@@ -160,7 +160,7 @@ async def test_each_stats_is_handed_out_once(host: FakeHost) -> None:
 async def test_a_container_that_hangs_is_left_out_and_the_others_are_there(
     host: FakeHost, hang: Hang, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(feed, "CONTAINER_SECONDS", 0.6)
+    monkeypatch.setattr(passes, "CONTAINER_SECONDS", 0.6)
     async with feeding(host) as fed:
         hang.names.add("b")
         with Clocked() as clocked:
@@ -202,7 +202,7 @@ async def test_a_hung_container_costs_new_containers_neither_their_figures_nor_t
 
 
 async def test_a_second_reading_that_hangs_costs_only_itself(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "CONTAINER_SECONDS", 0.8)
+    monkeypatch.setattr(passes, "CONTAINER_SECONDS", 0.8)
     released, original = threading.Event(), Watched.second_cpu
 
     def second_cpu(watched: Watched) -> Any:
@@ -237,7 +237,7 @@ async def test_a_pass_that_hangs_does_not_block_a_new_round(host: FakeHost, hang
 async def test_a_result_that_comes_after_the_end_is_not_added(
     host: FakeHost, hang: Hang, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "CONTAINER_SECONDS", 0.4)
+    monkeypatch.setattr(passes, "CONTAINER_SECONDS", 0.4)
     async with feeding(host) as fed:
         hang.names.add("b")
         round_ = fed.round()
@@ -252,7 +252,7 @@ async def test_many_hung_containers_cost_a_bounded_number_of_threads(
     tmp_path: Path, hang: Hang, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(crew, "MAX_THREADS", 4)
-    monkeypatch.setattr(feed, "CONTAINER_SECONDS", 1.0)
+    monkeypatch.setattr(passes, "CONTAINER_SECONDS", 1.0)
     host = FakeHost(tmp_path)
     for n in range(10):
         host.add(f"hung{n}")
@@ -297,7 +297,7 @@ async def test_an_unexpected_error_while_listing_is_a_failure_too(
 async def test_a_listing_that_hangs_fails_after_its_time_and_is_waited_for_by_all_together(
     host: FakeHost, hang: Hang, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (feed, sampler):
+    for module in (passes, sampler):
         monkeypatch.setattr(module, "LISTING_SECONDS", 0.5)
     async with feeding(host, freshness=0.0) as fed:
         hang.listing = True
@@ -376,7 +376,7 @@ async def test_with_a_baseline_the_first_answer_is_immediate_and_measured_from_i
 async def test_a_new_container_gets_a_real_percentage_within_the_request(
     host: FakeHost, whole_round: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "CPU_WINDOW_SECONDS", 0.2)  # the true ones
+    monkeypatch.setattr(passes, "CPU_WINDOW_SECONDS", 0.2)  # the true ones
     monkeypatch.setattr(CpuWindow, "MINIMUM_NS", 100_000_000)
     host.add("new", usage_usec=3_600_000_000)
     async with feeding(host) as fed:
@@ -497,7 +497,7 @@ async def test_a_prefix_of_several_is_ambiguous_and_names_them(tmp_path: Path) -
 async def test_one_container_that_hangs_fails_after_its_time_and_others_are_answered_meanwhile(
     host: FakeHost, hang: Hang, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "CONTAINER_SECONDS", 1.0)
+    monkeypatch.setattr(passes, "CONTAINER_SECONDS", 1.0)
     async with feeding(host) as fed:
         hang.names.add("a")
         stuck = asyncio.create_task(fed.one("a"))

@@ -71,6 +71,12 @@ def test_the_wheel_holds_every_module_and_no_test_or_fixture(wheel: zipfile.ZipF
     assert [name for name in wheel.namelist() if "__pycache__" in name or "fixtures" in name] == []
 
 
+def test_the_wheel_holds_the_page_and_the_files_for_prometheus(wheel: zipfile.ZipFile) -> None:
+    for folder in ("web/static", "prometheus"):
+        files = {path.name for path in Path(f"{PROJECT}/agent/cgstatd/{folder}").iterdir() if path.is_file()}
+        assert files and {f"cgstatd/{folder}/{name}" for name in files} <= set(wheel.namelist())
+
+
 @pytest.mark.parametrize("package", ["cgstatd", "cgroupfs"])
 def test_both_packages_say_that_they_are_typed(wheel: zipfile.ZipFile, package: str) -> None:
     assert f"{package}/py.typed" in wheel.namelist()

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from cgstatd import crew, feed
+from cgstatd import crew, passes
 from cgstatd.config import BadConfig, Settings
 from cgstatd.config.changed import LIVE, changed
 from cgstatd.feed import Feed
@@ -100,7 +100,7 @@ async def test_a_listing_that_fails_later_is_no_reason_for_a_restart() -> None:
 
 
 async def test_a_listing_that_hangs_gives_no_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "CONTAINER_SECONDS", 0.2)
+    monkeypatch.setattr(passes, "CONTAINER_SECONDS", 0.2)
     host, notices = Host(), Notices()
     async with running(host, notices):
         await until(notices, "WATCHDOG=1")
@@ -130,7 +130,7 @@ async def test_a_hung_thread_that_is_left_behind_is_no_reason_for_a_restart(monk
 async def test_a_crew_of_hung_threads_alone_gives_no_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crew, "STUCK_SECONDS", 0.05)
     monkeypatch.setattr(crew, "MAX_THREADS", 1)
-    monkeypatch.setattr(feed, "CONTAINER_SECONDS", 0.2)
+    monkeypatch.setattr(passes, "CONTAINER_SECONDS", 0.2)
     host, notices = Host(), Notices()
     async with running(host, notices) as upkeep:
         await until(notices, "WATCHDOG=1")

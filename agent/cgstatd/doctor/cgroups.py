@@ -25,11 +25,15 @@ _KERNELS = {"io": "blkio"}
 
 def section(root: Root, hierarchy: Hierarchy) -> Section:
     """One line for each mount, one for each controller that is missing."""
-    findings = list(_places(hierarchy))
     present = {name for name, _ in hierarchy.bound}
     table = _table(root)
-    missing = [_missing(root, name, hierarchy, table) for name in _PRICES if name not in present]
-    return Section(f"Control groups: {_MODES[hierarchy.mode]}", [*findings, *missing, *_pressure(root, hierarchy)])
+    findings = [
+        *_places(hierarchy),
+        *(_missing(root, name, hierarchy, table) for name in _PRICES if name not in present),
+        *_swap(root, hierarchy),
+        *_pressure(root, hierarchy),
+    ]
+    return Section(f"Control groups: {_MODES[hierarchy.mode]}", findings)
 
 
 def _places(hierarchy: Hierarchy) -> Iterator[Finding]:
@@ -83,6 +87,26 @@ def _disabled(root: Root, controller: str) -> bool:
         return False
     disabled = [name for word in words if word.startswith("cgroup_disable=") for name in word[15:].split(",")]
     return controller in disabled
+
+
+def _swap(root: Root, hierarchy: Hierarchy) -> Iterator[Finding]:
+    """v1 counts swap only where it was asked to; v2 always does."""
+    mount = hierarchy.mount("memory")
+    if mount is None or mount.version is not Version.V1:
+        return
+    try:
+        root.read(f"{mount.point}/memory.usage_in_bytes")
+        root.read(f"{mount.point}/memory.memsw.usage_in_bytes")
+    except FileNotFoundError as error:
+        if "memsw" in str(error.filename):
+            yield Finding(
+                NOTE,
+                "swap: not counted on v1",
+                "in the detail view and the metrics: swap of each container",
+                "add swapaccount=1 to the kernel command line and reboot, if you want it",
+            )
+    except OSError:
+        return
 
 
 def _pressure(root: Root, hierarchy: Hierarchy) -> Iterator[Finding]:

@@ -43,7 +43,7 @@ def diagnose(host_root: str, options: HostOptions, engine: str | None = None) ->
     try:
         sections = list(_sections(found, host_root))
         if engine is not None:
-            from .compare_docker import section as compared  # noqa: PLC0415 - asks an engine: only where it was asked for
+            from .compare_docker import section as compared
 
             sections.append(compared(found, engine))
     finally:

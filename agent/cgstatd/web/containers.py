@@ -5,9 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from ..container import ReadingFailed
-from ..feed import Pass
 from ..lookup import Ambiguous, NotFound
 from ..outputs import answers
+from ..passes import Pass
 from ..runtimes.base import State
 from ..sampler import ListingFailed
 from .context import CONTEXT, knows_environment, valid_container_id

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cgroupfs import CgroupGone
-from cgstatd import feed, sampler
+from cgstatd import passes, sampler
 from cgstatd.container import Watched
 from cgstatd.discovery import Discovery
 from fakehost import FakeHost, Hang, container_id
@@ -102,7 +102,7 @@ async def test_a_container_that_fails_or_goes_is_left_out(
 async def test_a_container_that_hangs_is_left_out_after_its_time(
     server: Server, hang: Hang, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "CONTAINER_SECONDS", 0.6)
+    monkeypatch.setattr(passes, "CONTAINER_SECONDS", 0.6)
     hang.names.add("b")
     answer = await server.ask(ALL)
     assert set(by_name(answer.json)) == {"a", "c"}
@@ -122,7 +122,7 @@ async def test_a_listing_that_fails_is_500_in_words(server: Server, monkeypatch:
 async def test_a_listing_that_hangs_is_500_after_its_time(
     server: Server, hang: Hang, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (feed, sampler):
+    for module in (passes, sampler):
         monkeypatch.setattr(module, "LISTING_SECONDS", 0.4)
     hang.listing = True
     answer = await server.ask(ALL)

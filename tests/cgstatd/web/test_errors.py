@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cgstatd import feed
+from cgstatd import passes
 from cgstatd.container import Watched
 from cgstatd.discovery import Discovery
 from cgstatd.feed import Feed
@@ -158,7 +158,7 @@ async def test_a_listing_that_fails_is_500_in_words(server: Server, monkeypatch:
 async def test_a_container_that_hangs_is_500_after_its_time(
     server: Server, hang: Hang, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "CONTAINER_SECONDS", 0.4)
+    monkeypatch.setattr(passes, "CONTAINER_SECONDS", 0.4)
     hang.names.add("a")
     answer = await server.ask(path("a"))
     assert answer.status == 500 and answer.json["error"].startswith("reading the container takes over")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cgstatd import feed, sampler
+from cgstatd import passes, sampler
 from cgstatd.discovery import Discovery
 from cgstatd.web import stream
 from fakehost import FakeHost, Hang, container_id
@@ -191,7 +191,7 @@ async def test_a_listing_that_fails_is_an_error_event_then_done(
 async def test_a_listing_that_hangs_is_an_error_event_after_its_time_with_keepalives_meanwhile(
     server: Server, hang: Hang, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (feed, sampler):
+    for module in (passes, sampler):
         monkeypatch.setattr(module, "LISTING_SECONDS", 0.7)
     monkeypatch.setattr(stream, "KEEPALIVE_SECONDS", 0.3)
     hang.listing = True
@@ -215,7 +215,7 @@ async def test_a_container_that_fails_is_left_out_without_a_word(host: FakeHost,
 async def test_what_is_known_comes_at_once_and_a_keepalive_while_another_container_hangs(
     server: Server, hang: Hang, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "CONTAINER_SECONDS", 1.2)
+    monkeypatch.setattr(passes, "CONTAINER_SECONDS", 1.2)
     monkeypatch.setattr(stream, "KEEPALIVE_SECONDS", 0.5)
     hang.names.add("b")
     answer = await server.ask(STREAM)
@@ -250,7 +250,7 @@ async def test_a_client_that_comes_while_another_stream_hangs_is_served(
     server: Server, hang: Hang, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await baselines(server, hang)
-    monkeypatch.setattr(feed, "CONTAINER_SECONDS", 1.5)
+    monkeypatch.setattr(passes, "CONTAINER_SECONDS", 1.5)
     hang.names.add("b")
     first = asyncio.create_task(server.ask(STREAM))
     await asyncio.sleep(0.6)
@@ -275,7 +275,7 @@ async def test_fifty_streams_at_once_share_one_pass(server: Server, hang: Hang) 
 async def test_a_client_that_goes_in_the_middle_disturbs_nobody(
     server: Server, hang: Hang, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, abort: bool
 ) -> None:
-    monkeypatch.setattr(feed, "CONTAINER_SECONDS", 1.0)
+    monkeypatch.setattr(passes, "CONTAINER_SECONDS", 1.0)
     monkeypatch.setattr(stream, "KEEPALIVE_SECONDS", 0.1)
     hang.names.add("b")
     other = asyncio.create_task(server.ask(STREAM))
@@ -294,7 +294,7 @@ async def test_a_client_that_goes_in_the_middle_disturbs_nobody(
 
 
 async def test_no_task_is_left_behind(server: Server, hang: Hang, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed, "CONTAINER_SECONDS", 0.5)
+    monkeypatch.setattr(passes, "CONTAINER_SECONDS", 0.5)
     before = asyncio.all_tasks()
     hang.names.add("b")
     await asyncio.gather(*(server.ask(STREAM) for _ in range(5)))

@@ -1,0 +1,186 @@
+"""A real Prometheus that scrapes two agents, found through a file: every dashboard's every query returns data."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from helpers import FIXTURES, LEGACY, PROJECT, UNIFIED
+from wire import agent
+
+FILES = Path(PROJECT, "agent/cgstatd/prometheus")
+PROMETHEUS = shutil.which("prometheus")
+pytestmark = pytest.mark.skipif(PROMETHEUS is None, reason="no prometheus: apt install prometheus")
+
+DASHBOARD_193 = (
+    'count(container_last_seen{image!=""})',
+    'sum(container_memory_usage_bytes{image!=""})/1024/1024',
+    'sum(rate(container_cpu_user_seconds_total{image!=""}[5m]) * 100)',
+    'rate(container_cpu_user_seconds_total{image!=""}[5m]) * 100',
+    'container_memory_usage_bytes{image!=""}',
+    'irate(container_network_receive_bytes_total{image!=""}[5m])',
+    'irate(container_network_transmit_bytes_total{image!=""}[5m])',
+)
+"""grafana.com/dashboards/193, Docker monitoring: the queries of its panels."""
+_CHOSEN = '{instance=~"$host",name=~"$container",name=~".+"}'
+DASHBOARD_14282 = (
+    f"sum(rate(container_cpu_usage_seconds_total{_CHOSEN}[5m])) by (name) *100",
+    f"sum(container_memory_rss{_CHOSEN}) by (name)",
+    f"sum(container_memory_cache{_CHOSEN}) by (name)",
+    f"sum(rate(container_network_receive_bytes_total{_CHOSEN}[5m])) by (name)",
+    f"sum(rate(container_network_transmit_bytes_total{_CHOSEN}[5m])) by (name)",
+    f"(time() - container_start_time_seconds{_CHOSEN})/86400",
+)
+"""grafana.com/dashboards/14282, cAdvisor exporter."""
+
+
+class Prometheus(NamedTuple):
+    """Where it listens."""
+
+    url: str
+
+    def get(self, path: str, **query: str) -> Any:
+        """``data`` of an API answer."""
+        url = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(query)}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return json.load(answer)["data"]
+
+    def query(self, expression: str) -> list[Any]:
+        """The result of an instant query, variables replaced as Grafana does for "All"."""
+        for name, value in (("$__rate_interval", "1m"), ("$__range", "5m")):
+            expression = expression.replace(name, value)
+        expression = re.sub(r"\$(env|instance|name|host|container)\b", ".*", expression)
+        assert "$" not in expression
+        return self.get("query", query=expression)["result"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """Two agents of two environments, cgroup v2 and v1, and a Prometheus that has seen each some times."""
+    folder = tmp_path_factory.mktemp("prometheus")
+    for name in ("cgstatd.rules.yml", "cgstatd.alerts.yml"):
+        shutil.copy(FILES / name, folder)
+    configuration = (FILES / "prometheus.yml").read_text().replace("15s", "1s")
+    (folder / "prometheus.yml").write_text(configuration)
+    with contextlib.ExitStack() as stack:
+        targets = []
+        for env, host in ((1, UNIFIED), (2, LEGACY)):
+            arguments = ("--listen", "127.0.0.1:0", "--env-id", str(env), "--host-root", f"{FIXTURES}/{host}")
+            running = stack.enter_context(agent(*arguments))
+            targets.append({"targets": [f"127.0.0.1:{running.port}"], "labels": {"env": str(env)}})
+        (folder / "targets.yml").write_text(json.dumps(targets))  # JSON is YAML
+        port = free_port()
+        process = subprocess.Popen(
+            [
+                str(PROMETHEUS),
+                "--config.file=prometheus.yml",
+                f"--storage.tsdb.path={folder}/data",
+                f"--web.listen-address=127.0.0.1:{port}",
+                "--log.level=error",
+            ],
+            cwd=folder,
+        )
+        stack.callback(process.wait)
+        stack.callback(process.terminate)
+        found = Prometheus(f"http://127.0.0.1:{port}")
+        ends = time.monotonic() + 60
+        while True:
+            with contextlib.suppress(urllib.error.URLError, ConnectionError):
+                if len(found.query("count_over_time(container:memory_limit:ratio[1m]) > 4")) > 3:
+                    break
+            assert time.monotonic() < ends and process.poll() is None
+            time.sleep(0.5)
+        yield found
+
+
+def test_both_agents_are_up_each_in_its_environment(prometheus: Prometheus) -> None:
+    targets = prometheus.get("targets")["activeTargets"]
+    assert [(target["health"], target["lastError"]) for target in targets] == [("up", "")] * 2
+    assert {target["labels"]["env"] for target in targets} == {"1", "2"}
+    counts = {each["metric"]["env"]: int(each["value"][1]) for each in prometheus.query("cgstatd_containers")}
+    assert set(counts) == {"1", "2"} and min(counts.values()) > 15
+
+
+def dashboard() -> dict[str, Any]:
+    return json.loads((FILES / "grafana-dashboard.json").read_text("utf-8"))
+
+
+def panels() -> list[tuple[str, str]]:
+    """(title, query)"""
+    return [(panel["title"], target["expr"]) for panel in dashboard()["panels"] for target in panel["targets"]]
+
+
+@pytest.mark.parametrize(("title", "expression"), panels(), ids=[title for title, _ in panels()])
+def test_every_panel_of_our_dashboard_has_data(prometheus: Prometheus, title: str, expression: str) -> None:
+    result = prometheus.query(expression)
+    print(f"{title}: {len(result)} series")
+    assert result and all(each["value"][1] != "NaN" for each in result), expression
+
+
+@pytest.mark.parametrize("expression", [*DASHBOARD_193, *DASHBOARD_14282])
+def test_dashboards_made_for_cadvisor_have_data(prometheus: Prometheus, expression: str) -> None:
+    result = prometheus.query(expression)
+    print(f"{len(result)} series: {expression}")
+    assert result and all(each["value"][1] != "NaN" for each in result)
+
+
+def test_the_variables_of_the_dashboards_have_values(prometheus: Prometheus) -> None:
+    queries = [each["definition"] for each in dashboard()["templating"]["list"] if each["type"] == "query"]
+    queries += [
+        'label_values({__name__=~"container.*"},instance)',
+        'label_values({__name__=~"container.*", instance=~"$host"},name)',
+    ]
+    for query in queries:
+        match = re.fullmatch(r"label_values\((.*), ?(\w+)\)", query)
+        assert match, query
+        selector = re.sub(r"\$\w+", ".*", match[1])
+        assert len(prometheus.get(f"label/{match[2]}/values", **{"match[]": selector})) >= 2, query
+
+
+def test_a_panel_does_not_count_anything_twice(prometheus: Prometheus) -> None:
+    """One series for each container: no sum, no join and no label doubles it."""
+    for expression in (
+        "container_last_seen",
+        "container:cpu_usage_seconds:rate5m",
+        "container_memory_working_set_bytes",
+    ):
+        keys = [(each["metric"]["instance"], each["metric"]["id"]) for each in prometheus.query(expression)]
+        assert len(keys) == len(set(keys)) > 30, expression
+
+
+def test_the_rules_run_without_errors(prometheus: Prometheus) -> None:
+    groups = prometheus.get("rules")["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    assert len(rules) == 14 and {rule["health"] for rule in rules} == {"ok"}
+    assert [rule["name"] for rule in rules if rule["type"] == "alerting" and rule["state"] == "firing"] in (
+        [], ["ContainerOomKilled"],
+    )  # fmt: skip
+
+
+def test_the_dashboard_is_one_that_grafana_takes() -> None:
+    found = dashboard()
+    ids = [panel["id"] for panel in found["panels"]]
+    assert len(ids) == len(set(ids)) and found["uid"] and found["schemaVersion"] >= 36
+    for panel in found["panels"]:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24
+        assert {target["datasource"]["uid"] for target in panel["targets"]} == {"${datasource}"}

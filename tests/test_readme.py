@@ -1,0 +1,96 @@
+"""The README's client examples are taken out of it and run against an agent."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from helpers import FIXTURES, PROJECT, UNIFIED
+from wire import ENVIRONMENT, Agent, agent
+
+README = Path(PROJECT, "README.md").read_text("utf-8")
+_FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.S | re.M)
+needs_jq = pytest.mark.skipif(
+    not (shutil.which("jq") and shutil.which("curl")), reason="no jq and curl: apt install jq curl"
+)
+
+
+def examples(heading: str, language: str) -> list[str]:
+    """The fenced blocks of a language below a heading."""
+    [section] = re.findall(rf"^#+ {re.escape(heading)}\n(.*?)(?=^## |\Z)", README, re.S | re.M)
+    return [code for kind, code in _FENCE.findall(section) if kind == language]
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Agent]:
+    """An agent that plays a recorded host on."""
+    with agent("--listen", "127.0.0.1:0", "--host-root", f"{FIXTURES}/{UNIFIED}") as running:
+        yield running
+
+
+def lines(command: list[str], seconds: float, least: int) -> list[str]:
+    """What a command prints until there are enough lines; it is ended then."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT, encoding="utf-8"
+    )
+    assert process.stdout is not None
+    found: list[str] = []
+    try:
+        for line in process.stdout:
+            found.append(line.rstrip("\n"))
+            if len(found) >= least:
+                break
+    finally:
+        process.kill()
+        process.wait(seconds)
+        process.stdout.close()
+    return found
+
+
+def local(code: str, running: Agent) -> str:
+    return code.replace("127.0.0.1:9713", f"127.0.0.1:{running.port}")
+
+
+@needs_jq
+def test_the_one_liner(running: Agent) -> None:
+    [code] = [each for each in examples("Clients", "sh") if "while" not in each]
+    ran = subprocess.run(
+        ["sh", "-c", local(code, running)], capture_output=True, text=True, check=True, env=ENVIRONMENT
+    )
+    found = dict(re.fullmatch(r"(\S+) ([\d.]+) %", line).groups() for line in ran.stdout.splitlines())  # type: ignore[union-attr]
+    assert len(found) == 20 and {"burn", "shop-db-1"} <= set(found)
+
+
+@needs_jq
+def test_the_shell_loop(running: Agent) -> None:
+    [code] = [each for each in examples("Clients", "sh") if "while" in each]
+    code = local(code, running).replace("sleep 10", "sleep 0.2")
+    code = code.replace("> 90", "> 0.3")  # nothing is that full on the recorded host
+    found = lines(["sh", "-c", code], 20, 20)
+    assert len(found) == 20 and len({line.split()[0] for line in found}) < 10  # several turns
+    assert all(re.fullmatch(r"\S+ [\d.]+ %", line) for line in found), found
+
+
+def test_the_python_client(running: Agent) -> None:
+    [code] = examples("Clients", "python")
+    found = lines([sys.executable, "-u", "-c", local(code, running)], 20, 30)
+    assert len(found) == 30 and all(re.fullmatch(r"\S+ [\d.]+ (\d+|None)", line) for line in found), found
+    assert found[0].endswith(" None")  # no rate in the first round
+
+
+def test_the_route_table_names_every_route() -> None:
+    from cgstatd.web.permissions import RULES
+
+    assert [path for path in RULES if f"`GET {path}" not in README] == []
+
+
+def test_every_command_is_named() -> None:
+    from cgstatd.cli import _COMMANDS
+
+    assert [name for name in _COMMANDS if f"cgstatd {name}" not in README] == []
