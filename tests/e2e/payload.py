@@ -34,7 +34,8 @@ def payload(target: Path, arguments: Mapping[str, str]) -> None:
             if path.suffix in (".py", ".conf", ""):
                 archive.add(path, path.name, recursive=False)
         archive.add(environment, "environment")
-        archive.add(PROJECT / "systemd/cgstatd.service", "cgstatd.service")
+        for path in sorted((PROJECT / "systemd").glob("*.*")):
+            archive.add(path, f"systemd/{path.name}", recursive=False)
         for path in [*packages(), *certificate(target.parent)]:
             archive.add(path, f"packages/{path.name}")
         for wheel in wheels:

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+SHIPPED = Path("systemd")
 UNIT = Path("/etc/systemd/system/cgstatd.service")
 
 
@@ -29,9 +30,12 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 class Agent:
-    """One instance of the project's unit: unprivileged, CAP_DAC_READ_SEARCH alone; ``options`` by a drop-in."""
+    """One instance of the project's unit: unprivileged, CAP_DAC_READ_SEARCH alone.
 
-    def __init__(self, name: str = "cgstatd", port: int = 9713, options: str = "") -> None:
+    ``options`` are added by a drop-in; ``shipped``: a drop-in that the project has for some hosts.
+    """
+
+    def __init__(self, name: str = "cgstatd", port: int = 9713, options: str = "", shipped: str = "") -> None:
         self.unit = f"{name}.service"
         self.port = port
         if not UNIT.with_name(self.unit).exists():
@@ -40,6 +44,8 @@ class Agent:
         drop_in.parent.mkdir(exist_ok=True)
         command = f"/usr/bin/cgstatd serve --listen 127.0.0.1:{port} {options}"
         drop_in.write_text(f"[Service]\nExecStart=\nExecStart={command}\n")
+        if shipped:
+            (drop_in.parent / shipped).write_text((SHIPPED / shipped).read_text())
         subprocess.run(["systemctl", "daemon-reload"], check=True)
         self.restart()
 

@@ -145,8 +145,12 @@ class Engine:
     """One row of the matrix."""
 
     name = ""
+    prefix = "e2e"
+    """Of its containers' names."""
     agent_options = ""
     """What the agent must be told to see these."""
+    agent_drop_in = ""
+    """The drop-in that a host with these needs."""
     unavailable: ClassVar[Mapping[str, str]] = {}
     """Mode -> why this engine does not run there."""
     without: ClassVar[Mapping[str, str]] = {}

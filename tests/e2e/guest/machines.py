@@ -168,6 +168,7 @@ class Service(Unit):
     """Plain services, which the agent shows with --services."""
 
     name = "services (--services)"
+    prefix = "s"
     agent_options = "--services"
     without: ClassVar[Mapping[str, str]] = {
         **Unit.without,

@@ -116,6 +116,7 @@ class Rootless(Podman):
 
     name = "Podman, rootless"
     prefix = "r"
+    agent_drop_in = "rootless.conf"
     counts_block = False  # the io controller is not delegated to users
     unavailable: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("v1", "hybrid"),

@@ -104,8 +104,8 @@ def fleet(request: pytest.FixtureRequest, agent: Agent) -> Iterator[Fleet]:
         found.failed = dict.fromkeys(shapes, Missing(reason))
         yield found
         return
-    if engine.agent_options:
-        found.agent = Agent("cgstatd-options", 9715, engine.agent_options)
+    if engine.agent_options or engine.agent_drop_in:
+        found.agent = Agent(f"cgstatd-{engine.prefix}", 9715, engine.agent_options, engine.agent_drop_in)
     began = time.monotonic()
     try:
         engine.start()
@@ -118,7 +118,7 @@ def fleet(request: pytest.FixtureRequest, agent: Agent) -> Iterator[Fleet]:
         yield found
     finally:
         engine.stop()
-        if engine.agent_options:
+        if found.agent is not agent:
             found.agent.stop()
 
 
