@@ -88,6 +88,10 @@ class Upkeep:
         except ReadingFailed:
             self._status = "cannot list the containers: a reading hangs"
             return _Look(listed=False, alive=False)
+        except Exception as error:
+            log.exception("listing the containers")
+            self._status = f"cannot list the containers: {error!r}"
+            return _Look(listed=False, alive=True)
         self._status = f"{self._where}, {count} container{'' if count == 1 else 's'}"
         return _Look(listed=True, alive=True)
 

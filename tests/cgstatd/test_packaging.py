@@ -77,6 +77,11 @@ def test_the_wheel_holds_the_page_and_the_files_for_prometheus(wheel: zipfile.Zi
         assert files and {f"cgstatd/{folder}/{name}" for name in files} <= set(wheel.namelist())
 
 
+def test_the_wheel_holds_the_units_that_install_writes(wheel: zipfile.ZipFile) -> None:
+    for name in ("cgstatd.service", "cgstatd.socket", "rootless.conf", "credentials.conf"):
+        assert wheel.read(f"cgstatd/units/{name}") == Path(f"{PROJECT}/systemd/{name}").read_bytes()
+
+
 @pytest.mark.parametrize("package", ["cgstatd", "cgroupfs"])
 def test_both_packages_say_that_they_are_typed(wheel: zipfile.ZipFile, package: str) -> None:
     assert f"{package}/py.typed" in wheel.namelist()

@@ -85,5 +85,6 @@ def _limits() -> list[Finding]:
     budget = descriptor_budget().limit
     if budget < _FEW_DESCRIPTORS:
         what = f"only {budget} files may be kept open: others are opened at each reading, which takes more CPU"
-        findings.append(Finding(NOTE, what, "", "LimitNOFILE= in the unit, ulimit -n in a shell"))
+        todo = "raise it: LimitNOFILE= in the unit, ulimit -n in a shell, --ulimit nofile=65536 for a container"
+        findings.append(Finding(NOTE, what, "", todo))
     return findings

@@ -34,8 +34,10 @@ SHAPES = (
 SHORT = ("cpu-limited", "memory-limited", "host-network", "two-networks", "paused", "stopped")
 SLEEP = "exec sleep 1000000"
 BURN = "while :; do :; done"
-CACHE = f"dd if=/dev/zero of=/data/file bs=1M count=100 conv=fsync; cat /data/file >/dev/null; {SLEEP}"
-"""More page cache than its limit (64 MB), then quiet."""
+CACHE = (
+    f"rm -f /data/file; dd if=/dev/zero of=/data/file bs=1M count=100 conv=fsync; cat /data/file >/dev/null; {SLEEP}"
+)
+"""More page cache than its limit (64 MB), then quiet. A new file: writes count for the cgroup that an inode belongs to."""
 TRAFFIC = f"""
 number=0
 for link in $(ls /sys/class/net); do

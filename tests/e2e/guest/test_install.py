@@ -229,6 +229,19 @@ def test_clients_of_open_streams_see_the_end_of_a_killed_service_and_come_back(p
     stream().close()
 
 
+def test_without_any_right_systemd_hands_over_tokens_and_keys(package: None) -> None:
+    token = sh("cgstatd token new --name handed --env 1 2>/dev/null").strip()
+    drop_in = UNITS / "cgstatd.service.d/credentials.conf"
+    drop_in.parent.mkdir(exist_ok=True)
+    shutil.copy("/usr/share/doc/cgstatd/examples/credentials.conf", drop_in)
+    sh("systemctl daemon-reload; systemctl restart cgstatd")
+    status = Path(f"/proc/{show('MainPID')}/status").read_text()
+    assert re.search(r"^CapEff:\s*0+$", status, re.MULTILINE)
+    assert ask_from_afar(token)[0] == 200 and ask_from_afar("wrong")[0] == 401
+    drop_in.unlink()
+    sh("systemctl daemon-reload; systemctl restart cgstatd")
+
+
 @EVERYWHERE
 def test_an_upgrade_keeps_configuration_and_tokens_and_runs_the_new_one(package: None) -> None:
     kept = CONFIG.read_bytes(), TOKENS.read_bytes()

@@ -78,7 +78,7 @@ function ranges(numbers) {
     if (last && last[1] === number - 1) last[1] = number;
     else found.push([number, number]);
   }
-  return found.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(",") || UNKNOWN;
+  return found.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(",") || "not set";
 }
 
 // One value of the detail answer, by its unit.
