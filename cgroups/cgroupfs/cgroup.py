@@ -128,16 +128,24 @@ class Cgroup:
             return CounterReader(acct, mem, block, freezer, descriptors, counting)
 
     def source(self, field: str) -> str:
-        """The real path of the file behind a record's field (``cpu.usage_usec``, ``memory.stat.anon``, ``pids.max``,
-        ``pressure.memory``)."""
+        """The file behind a record's field (``cpu.usage_usec``, ``memory.stat.anon``, ``pids.max``,
+        ``pressure.memory``), as a path of the host."""
         controller, _, rest = field.partition(".")
         if controller == "pressure":
             unified = next((m for m in self._hierarchy.trees if m.version is Version.V2), None)
-            return f"{self.directory_path(unified)}/{rest}.pressure" if unified else f"{rest}.pressure"
+            return f"{unified.point}{self.path}/{rest}.pressure" if unified else f"{rest}.pressure"
         mount = self._hierarchy.mount("cpuacct" if controller == "cpu" else controller)
         own, name = SOURCES[mount.version if mount else Version.V2].get(field, (controller, field))
-        tree = self._hierarchy.mount(own)
-        return f"{self.directory_path(tree)}/{name}" if tree else name
+        return self.file(own, name)
+
+    def file(self, controller: str, name: str) -> str:
+        """One of the cgroup's files, as a path of the host."""
+        mount = self._hierarchy.mount(controller)
+        return f"{mount.point}{self.path}/{name}" if mount else name
+
+    def host_path(self, path: str) -> str:
+        """A real path as the host knows it: without the root that its /sys is found below."""
+        return path.removeprefix(self._root.path) or "/"
 
     def limits(self) -> limits.Limits:
         """Its own limits alone, cheaper than the records that hold them too. Raises CgroupGone."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cgroupfs import MAX, Cgroup, CgroupGone, Descriptors, Hierarchy, Limit, Mount, Population, Root, Version, Vitals
-from helpers import TREES, cgroups, write_files
+from helpers import FIXTURES, TREES, cgroups, write_files
 
 EVERYWHERE = pytest.mark.parametrize(("host", "reading"), TREES)
 
@@ -85,7 +85,8 @@ def test_every_value_that_is_there_has_a_source_that_is_there(host: str, reading
         for prefix, record in (("cpu", group.cpu()), ("pids", group.pids()), ("memory", group.memory())):
             for field in record.__dataclass_fields__:
                 if field not in ("missing", "stat", "events") and getattr(record, field) is not None:
-                    assert os.path.isfile(group.source(f"{prefix}.{field}")), field
+                    path = group.source(f"{prefix}.{field}")
+                    assert path.startswith("/sys/") and os.path.isfile(f"{FIXTURES}/{host}/{reading}{path}"), field
 
 
 def test_an_oom_kill_is_seen_while_the_file_stays_open(tmp_path: Path) -> None:

@@ -70,8 +70,7 @@ def test_every_running_container_has_a_process(host: str, reading: str) -> None:
 def made(tmp_path: Path, files: dict[str, bytes | str]) -> Cgroup:
     write_files(str(tmp_path), files)
     trees = tuple(
-        Mount(point, "/", Version.V1, frozenset())
-        for point in sorted({"/" + name.split("/")[0] for name in files})
+        Mount(point, "/", Version.V1, frozenset()) for point in sorted({"/" + name.split("/")[0] for name in files})
     )
     return Cgroup(Root(str(tmp_path)), Hierarchy("legacy", (), trees), "/c")
 

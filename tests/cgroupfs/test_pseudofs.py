@@ -230,9 +230,7 @@ def test_a_kept_file_is_whole_at_every_size_and_fresh_each_time(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("number", [errno.ENODEV, errno.ESRCH])
-def test_a_kept_file_of_a_removed_cgroup_is_gone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
+def test_a_kept_file_of_a_removed_cgroup_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     (tmp_path / "a").write_bytes(b"1\n")
     file = kept(tmp_path / "a")
     with monkeypatch.context() as patch:

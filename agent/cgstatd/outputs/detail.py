@@ -122,13 +122,14 @@ def _block(detail: Detail) -> BlockDetail:
         )
         for each in io.devices or ()
     ]
+    source = detail.cgroup.file("io", io.source)
     why = next((each for each in io.missing if each.field == "devices"), None)
 
     def total(of: str) -> Value:
         if why is not None:
-            return absent(why.reason.value, why.path, "bytes")
+            return absent(why.reason.value, detail.cgroup.host_path(why.path), "bytes")
         parts = [getattr(each, of) for each in devices if not each.stacked]
-        return Value(value=sum(part or 0 for part in parts), unit="bytes", source=io.source)
+        return Value(value=sum(part or 0 for part in parts), unit="bytes", source=source)
 
     return BlockDetail(read_bytes=total("read_bytes"), write_bytes=total("write_bytes"), devices=devices)
 

@@ -41,7 +41,8 @@ class Records:
         if value is None:
             missing = self._missing.get(field)
             reason = missing.reason if missing else Absent.FILE_ABSENT
-            source = missing.path if missing else self._detail.cgroup.source(key)
+            cgroup = self._detail.cgroup
+            source = cgroup.host_path(missing.path) if missing else cgroup.source(key)
             return absent(self._words(reason), source, unit)
         if isinstance(value, Max):
             value = "max"

@@ -37,7 +37,7 @@ BURN = "while :; do :; done"
 CACHE = (
     f"rm -f /data/file; dd if=/dev/zero of=/data/file bs=1M count=100 conv=fsync; cat /data/file >/dev/null; {SLEEP}"
 )
-"""More page cache than its limit (64 MB), then quiet. A new file: writes count for the cgroup that an inode belongs to."""
+"""More page cache than its limit (64 MB), then quiet. A new file: writes count for its inode's cgroup."""
 TRAFFIC = f"""
 number=0
 for link in $(ls /sys/class/net); do

@@ -16,6 +16,8 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 CPUS = os.sysconf("SC_NPROCESSORS_ONLN")
 
 
+ALLOWED = {"memory": PAGE, "limit": 0, "network": 1514, "block": PAGE, "cpu": 2.0}
+"""The largest differences that pass: one page, one full Ethernet frame, two points."""
 _TICKS_LOST = 0.02
 
 

@@ -12,13 +12,11 @@ import pytest
 from agent import Agent
 from engine import MODE, SHAPES, Container, Engine, Missing, record_host, shapes_of
 from engines import ENGINES, SHORT
-from figures import IS_V2, PAGE, Figures, differences
+from figures import ALLOWED, IS_V2, Figures, differences
 
 CPU_SECONDS = 5.0
 """The window of both CPU figures: a limit of half a core is kept within one period of 100 ms in it, 1 point."""
 SETTLE_SECONDS = 90
-ALLOWED = {"memory": PAGE, "limit": 0, "network": 1514, "block": PAGE, "cpu": 2.0}
-"""One page, one full Ethernet frame, two points."""
 
 
 @dataclass(slots=True)
