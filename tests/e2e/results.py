@@ -36,7 +36,7 @@ def keep(run: Path, kept: Path) -> None:
 def write(directory: Path) -> None:
     """Write the file from ``<directory>/<mode>.json``."""
     found = {mode: _load(directory / f"{mode}.json") for mode in MODES}
-    engines = list(dict.fromkeys(engine for cells, _ in found.values() for engine in cells))
+    engines = sorted({engine for cells, _ in found.values() for engine in cells}, key=str.lower)
     reasons: list[str] = []
     lines = [_HEAD, _row("", MODES), _row("---", ["---"] * len(MODES))]
     lines += [_row(engine, [_cell(found[mode][0].get(engine), reasons) for mode in MODES]) for engine in engines]
@@ -49,7 +49,7 @@ def write(directory: Path) -> None:
             lines += [f"### {mode}", "", _row("", shapes), _row("---", ["---"] * len(shapes))]
             lines += [_row(each, [_shape(cells[each].get(s), reasons) for s in shapes]) for each in running] + [""]
     lines += ["## Empty cells", "", *(f"{number}. {reason}" for number, reason in enumerate(reasons, 1))]
-    lines += ["", "## Under load", ""]
+    lines += ["", "## Coming and going", ""]
     lines += [f"- {mode}: {name}: {note}" for mode in MODES for name, note in found[mode][1].items()]
     FILE.write_text("\n".join(lines) + "\n")
 
@@ -95,5 +95,5 @@ def _shape(cell: Any, reasons: list[str]) -> str:
     if isinstance(cell, str):
         return _reference(cell, reasons)
     if not cell:
-        return "as stopped"
+        return "zeros or 404"
     return f"{max(value for figure, value in cell.items() if figure != 'cpu'):g}; {cell.get('cpu', 0):g}"

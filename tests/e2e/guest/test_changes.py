@@ -32,13 +32,19 @@ def poll_until(agent: Agent, container: str, present: bool) -> int:
     return 99
 
 
-def test_a_container_is_in_the_first_poll_after_its_start_and_in_none_after_its_end(quick_agent: Agent) -> None:
+def test_a_container_is_in_the_first_poll_after_its_start_and_in_none_after_its_end(
+    quick_agent: Agent, record: dict[str, Any]
+) -> None:
     seen, gone = [], []
     for number in range(20):
         container = Bare(f"one-poll-{number}")
         seen.append(poll_until(quick_agent, container.id, True))
         container.kill()
         gone.append(poll_until(quick_agent, container.id, False))
+    first = (
+        f"{seen.count(1)} of 20 in the first poll after the start, {gone.count(1)} gone from the first after the end"
+    )
+    record["notes"]["polled every 100 ms"] = first
     assert (max(seen), max(gone)) == (1, 1), (seen, gone)
 
 
@@ -115,7 +121,8 @@ def test_short_lived_containers_leave_nothing_behind(
     took = time.monotonic() - began
     assert quick_agent.all().keys().isdisjoint(poller.seen)
     after = quick_agent.holds()
-    note = f"{count} in {took:.0f} s, {poller.rounds} rounds polled, {len(poller.seen)} seen: {before} -> {after}"
+    held = ", ".join(f"{key} {before[key]} -> {after[key]}" for key in before)
+    note = f"{count} in {took:.0f} s, {poller.rounds} rounds polled meanwhile, {len(poller.seen)} of them seen; {held}"
     print(note)
     record["notes"]["short-lived containers"] = note
     assert poller.wrong == []

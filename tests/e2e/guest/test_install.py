@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from docker import Docker
 from engine import MODE
 
 PACKAGES = Path("packages").resolve()
@@ -131,25 +132,36 @@ def test_systemd_has_nothing_to_say_against_the_unit(package: None) -> None:
     assert float(re.findall(r"exposure level for cgstatd.service: ([\d.]+)", screen)[0]) <= 1.5, screen
 
 
+@pytest.fixture
+def container() -> Iterator[str]:
+    """A container that is busy, for the doctor to look at."""
+    engine = Docker("systemd")
+    engine.start()
+    yield engine.create("d-plain", command="while :; do :; done")
+    engine.stop()
+
+
 @EVERYWHERE
-def test_the_doctor_can_be_read(package: None) -> None:
+def test_the_doctor_can_be_read(package: None, container: str) -> None:
     Path("results").mkdir(exist_ok=True)
     commands = {
         "root": "cgstatd doctor",
         "nobody": "setpriv --reuid 65534 --regid 65534 --clear-groups cgstatd doctor",
-        "service": "systemd-run --quiet --pipe --wait -p DynamicUser=yes -p PrivateUsers=identity "
+        "service": "systemd-run --quiet --pipe --wait -p DynamicUser=yes "
                    "-p AmbientCapabilities=CAP_DAC_READ_SEARCH -p ProtectHome=yes cgstatd doctor",
     }  # fmt: skip
     for name, command in commands.items():
         screen = sh(command, check=False)
         Path(f"results/doctor-{name}.txt").write_text(screen)
         assert screen.startswith("cgstatd ") and "Traceback" not in screen and "FAILS" not in screen, screen
+        assert "docker: 1 running" in screen and ("1 without a name" in screen) == (name == "nobody"), screen
         assert ("cgroup_enable=memory" in screen) == (MODE == "nomemory"), screen
 
 
 @EVERYWHERE
 def test_it_is_asked_from_another_network_with_a_token_over_tls(package: None) -> None:
     token = sh("cgstatd token new --name central --env 1 --allow containers:view 2>/dev/null").strip()
+    sh("cgstatd token new --name other 2>/dev/null")  # with the last one revoked it would not start again
     for name in ("tls.crt", "tls.key"):
         shutil.copy(PACKAGES / name, f"/etc/cgstatd/{name}")
     os.chmod("/etc/cgstatd/tls.key", 0o600)
@@ -233,7 +245,7 @@ def test_without_any_right_systemd_hands_over_tokens_and_keys(package: None) -> 
     token = sh("cgstatd token new --name handed --env 1 2>/dev/null").strip()
     drop_in = UNITS / "cgstatd.service.d/credentials.conf"
     drop_in.parent.mkdir(exist_ok=True)
-    shutil.copy("/usr/share/doc/cgstatd/examples/credentials.conf", drop_in)
+    shutil.copy("/usr/share/cgstatd/credentials.conf", drop_in)
     sh("systemctl daemon-reload; systemctl restart cgstatd")
     status = Path(f"/proc/{show('MainPID')}/status").read_text()
     assert re.search(r"^CapEff:\s*0+$", status, re.MULTILINE)
