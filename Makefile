@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test lint demo deb bench clean help
+.PHONY: run test lint demo deb bench e2e clean help
 
 help:  ## show the targets
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t12
@@ -39,3 +39,6 @@ deb:  ## the Debian package, into dist/ (needs build-essential, debhelper, pytho
 
 bench: $(STAMP)  ## what a reading costs beside a C program (root, cc); ARGS="-n 1000 --work busy"
 	$(BIN)/python tests/bench/run.py $(ARGS)
+
+e2e:  ## booted hosts: every cgroup mode, every engine (root; tests/e2e/README.md); ARGS="v2 --short"
+	$(PYTHON) tests/e2e/run.py $(ARGS)

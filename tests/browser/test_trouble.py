@@ -21,7 +21,8 @@ async def test_an_agent_that_goes_and_comes_back(open_page: Open) -> None:
     recorded = ("--host-root", f"{FIXTURES}/{UNIFIED}")
     with agent("--listen", "127.0.0.1:0", *recorded) as first:
         port = first.port
-        async with open_page(port, away=True) as page:
+        # 500: what was asked while it was stopping
+        async with open_page(port, away=True, statuses=(500,)) as page:
             await live(page, 10)
             before = (await names(page))[:10]
             await asyncio.to_thread(_end, first)

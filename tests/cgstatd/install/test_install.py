@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cgstatd.install import plan
 from cgstatd.install.command import install, uninstall
 from cgstatd.install.plan import CannotInstall, Layout, check, source
 from cgstatd.install.systemctl import Systemctl, SystemctlFailed
@@ -39,7 +40,9 @@ class Remembering(Systemctl):
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Layout:
+def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    """A program where the service can see it, wherever the tests' own files are."""
+    monkeypatch.setattr(plan, "_HIDDEN", tuple(each for each in plan._HIDDEN if not str(tmp_path).startswith(each)))
     program = tmp_path / "opt/cgstatd/bin/cgstatd"
     program.parent.mkdir(parents=True)
     program.write_text("#!/bin/sh\n")

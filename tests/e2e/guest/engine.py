@@ -130,7 +130,7 @@ def record_host(name: str) -> str:
     """Leave the host as it is now in results/, by the agent's own tool; what it said."""
     tree = Path("/run/e2e-recorded") / ("recorded-" + re.sub(r"[^A-Za-z0-9]+", "-", name)[-60:].strip("-"))
     tree.parent.mkdir(exist_ok=True)
-    command = ["cgstatd", "record", "--services", str(tree)]
+    command = ["/opt/cgstatd/bin/cgstatd", "record", "--services", str(tree)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if tree.is_dir():
         run("tar", "-C", str(tree.parent), "-czf", f"results/{tree.name}.tar.gz", tree.name, check=False)
