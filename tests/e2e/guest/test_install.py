@@ -59,7 +59,7 @@ def get(path: str, port: int = 9713) -> tuple[int, str]:
 
 OTHERS = "/proc /sys /run /tmp /e2e /dev /var/log /var/lib/dpkg /var/lib/apt /var/cache /var/tmp".split()
 OTHERS += "/var/lib/docker /var/lib/containerd /etc/docker /opt/containerd".split()
-"""Not looked into: what the kernel, the journal, the package manager and Docker keep for themselves, and these tests."""
+"""Not looked into: what the kernel, the journal, the package manager and Docker keep for themselves, and the tests."""
 
 
 def files() -> set[str]:
