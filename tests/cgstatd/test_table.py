@@ -188,3 +188,9 @@ def test_a_json_line_is_one_object_with_null_for_what_is_not_known() -> None:
 
 def test_a_json_line_has_no_line_break_whatever_the_name() -> None:
     assert "\n" not in json_line(line(name="a\nb"))
+
+
+def test_on_the_hosts_network_the_json_line_says_0_like_the_table() -> None:
+    each = line(network_rx_bytes=None, network_tx_bytes=None, network_reason=Absent.HOST_NETWORK)
+    found = json.loads(json_line(each))
+    assert (found["networkRx"], found["networkTx"]) == (0, 0)

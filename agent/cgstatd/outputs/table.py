@@ -55,11 +55,18 @@ def _percent(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:.2f}%"
 
 
+def _traffic(stats: ContainerStats) -> tuple[int | None, int | None]:
+    """Bytes received and sent; 0 on the host's network, as docker stats has it."""
+    if stats.network_reason is Absent.HOST_NETWORK:
+        return 0, 0
+    return stats.network_rx_bytes, stats.network_tx_bytes
+
+
 def cells(line: Line) -> tuple[str, ...]:
     """One container's row."""
     stats = line.stats
     usage = memory_usage(stats.memory_raw_bytes, stats.memory_cache_bytes)
-    rx, tx = (0, 0) if stats.network_reason is Absent.HOST_NETWORK else (stats.network_rx_bytes, stats.network_tx_bytes)
+    rx, tx = _traffic(stats)
     return (
         short(stats.identity.id),
         stats.identity.name,
@@ -111,6 +118,7 @@ def _rounded(value: float | None) -> float | None:
 def json_line(line: Line) -> str:
     """One container as JSON."""
     stats, identity = line.stats, line.stats.identity
+    rx, tx = _traffic(stats)
     usage = memory_usage(stats.memory_raw_bytes, stats.memory_cache_bytes)
     return msgspec.json.encode(
         StatsLine(
@@ -125,8 +133,8 @@ def json_line(line: Line) -> str:
             memory_cache=stats.memory_cache_bytes,
             memory_limit=stats.memory_limit_bytes,
             memory_percent=_rounded(percent(usage, stats.memory_limit_bytes)),
-            network_rx=stats.network_rx_bytes,
-            network_tx=stats.network_tx_bytes,
+            network_rx=rx,
+            network_tx=tx,
             block_read=stats.block_read_bytes,
             block_write=stats.block_write_bytes,
             pids=line.pids,
