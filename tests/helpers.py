@@ -21,6 +21,8 @@ PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FIXTURES = f"{PROJECT}/fixtures"
 HOSTS = ("debian13-v2-systemd", "debian12kernel-v1-systemd", "debian12kernel-v1-cgroupfs")
 UNIFIED, LEGACY, LEGACY_CGROUPFS = HOSTS
+RECORDED = ("debian12kernel-hybrid-docker", "debian13-v2-containerd")
+"""Written by `cgstatd record` on booted hosts (tests/e2e): no engine's answers beside them."""
 READINGS = ("t0", "t1")
 TREES = tuple((host, reading) for host in HOSTS for reading in READINGS)
 
