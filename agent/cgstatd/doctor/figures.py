@@ -55,7 +55,7 @@ def section(found: Examination) -> Section:
         what = f"{some(len(failed), 'container')} left out ({_names(failed)}): {failed[0].failure}"
         findings.append(Finding(COSTS, what, "every figure of theirs", "see what that file says, and report it"))
     if whole and read:
-        findings.insert(0, Finding(OK, f"{', '.join(whole)}: known of {_all(len(read))}"))
+        findings.insert(0, Finding(OK, f"{', '.join(whole)}: known for {_all(len(read))}"))
     return Section("Figures", findings)
 
 
@@ -113,4 +113,4 @@ def _network(read: list[Seen]) -> list[Finding]:
 
 
 def _all(count: int) -> str:
-    return "the container that runs" if count == 1 else f"all {count} containers that run"
+    return "the one running container" if count == 1 else f"all {count} running containers"

@@ -120,7 +120,7 @@ def test_a_healthy_host_misses_nothing(host: FakeHost, tmp_path: Path) -> None:
     found = report(host, tmp_path)
     assert bad(found) == [] and found.exit_code == 0
     assert findings(found, "Containers")[0].what == "docker: 1 running, 1 paused"
-    assert findings(found, "Figures")[0].what == "CPU, memory, block I/O, network: known of all 2 containers that run"
+    assert findings(found, "Figures")[0].what == "CPU, memory, block I/O, network: known for all 2 running containers"
     assert found.verdict.startswith("Nothing is missing.")
 
 
