@@ -42,8 +42,13 @@ def section(found: Examination) -> Section:
     """A line for each figure that not every container has, one for all the others."""
     read = [seen for seen in found.containers if seen.stats is not None]
     findings: list[Finding] = []
+    if not read and not any(seen.failure for seen in found.containers):
+        return Section("Figures", findings)
     whole: list[str] = []
     for figure in _FIGURES:
+        if found.sampler.hierarchy.mount(figure.controller) is None:
+            findings.append(Finding(NOTE, f"{figure.name}: of no container, see above"))
+            continue
         lacking = _lacking(figure, read)
         findings += lacking
         whole += [] if lacking else [figure.name]
