@@ -15,7 +15,8 @@ Cells = Mapping[str, Mapping[str, Any]]
 
 _HEAD = """# Results
 
-Written by `python3 tests/e2e/run.py --update` from the runs themselves; the README beside it says how they compare.
+Written by `python3 tests/e2e/run.py --update` from the runs themselves: each row and mode as its newest run left it.
+The README beside it says how figures are compared.
 
 Each cell has the largest difference between the agent's figure and the engine's own, taken right before and right
 after it, over all containers of that engine. Memory, limit, network, block: bytes. CPU: percentage points.
@@ -75,6 +76,8 @@ def _cell(shapes: Mapping[str, Any] | None, reasons: list[str]) -> str:
     """One engine in one mode."""
     if shapes is None:
         return _reference("not run", reasons)
+    if "failed" in shapes.values():
+        return "**failed**: " + ", ".join(shape for shape, each in shapes.items() if each == "failed")
     measured = [each for each in shapes.values() if isinstance(each, dict)]
     if not measured:
         return _reference(next(iter(shapes.values())), reasons)

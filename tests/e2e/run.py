@@ -69,7 +69,8 @@ def _run(mode: str, options: list[str], arguments: argparse.Namespace) -> bool:
         seconds = f"{max(1, arguments.time_limit - STOP_BEFORE):.0f}"
         payload(tar, {"MODE": mode, "PYTEST_ARGS": shlex.join(options), "SECONDS_LEFT": seconds})
         outcome = boot(built, mode, tar, where, time_limit=arguments.time_limit)
-    results.keep(where, cache_directory() / "results" / f"{mode}.json")
+    if not arguments.short:
+        results.keep(where, cache_directory() / "results" / f"{mode}.json")
     say(f"{mode}: {time.monotonic() - started:.0f} s in all; logs in {where}")
     if outcome.status and (where / "journal.log").exists():
         say(f"{mode}: journal.log is the guest's, recorded-*.tar.gz the host as failed tests saw it")

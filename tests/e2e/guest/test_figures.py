@@ -126,18 +126,17 @@ def test_the_agents_figures_are_the_engines(fleet: Fleet, shape: str, record: di
     if isinstance(error, Missing):
         cells[shape] = str(error)
         pytest.skip(str(error))
+    cells[shape] = "failed"
     if error is not None:
-        cells[shape] = "failed"
         raise error
     container = fleet.containers[shape]
     if shape == "stopped":
-        cells[shape] = {}
         check_stopped(fleet, container)
+        cells[shape] = {}
         return
     assert shape in fleet.answers, f"{container} is not in the agent's list: {sorted(fleet.listed)}"
     answer = fleet.answers[shape]
     found = differences(fleet.before[shape], answer, fleet.after[shape])
-    cells[shape] = found
     print(shape, found, answer, fleet.before[shape], fleet.after[shape], sep="\n  ")
     assert {key: value for key, value in found.items() if value > ALLOWED[key]} == {}
     check_shape(fleet, shape, answer)
@@ -145,6 +144,7 @@ def test_the_agents_figures_are_the_engines(fleet: Fleet, shape: str, record: di
         assert container.id not in fleet.listed
     else:
         assert answer["name"] == container.name
+    cells[shape] = found
 
 
 def check_shape(fleet: Fleet, shape: str, answer: dict[str, Any]) -> None:
