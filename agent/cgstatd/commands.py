@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 from cgroupfs import CgroupGone, Root
 
-from . import derive
 from .config import Settings
 from .container import ReadingFailed, Watched
 from .host import HostOptions, open_host
@@ -19,8 +18,8 @@ from .outputs.table import Line, json_line, render
 from .passes import CPU_WINDOW_SECONDS
 from .recorded import open_roots
 from .replay import replayed
-from .sample import Identity
 from .sampler import Pending, Sampler
+from .single import not_running
 
 _CLEAR = "\x1b[H\x1b[J"
 
@@ -51,12 +50,10 @@ def stats(arguments: argparse.Namespace, options: HostOptions) -> int:
             return _watch(open_host(root, options), arguments)
     earlier, sampler = open_host(roots[0], options), open_host(roots[-1], options)
     if len(roots) > 1:
-        for watched in earlier.containers():
-            earlier.baseline(watched)
+        earlier.baselines()
         sampler.continue_from(earlier)
     elif type(roots[0]) is Root:
-        for watched in sampler.containers():
-            sampler.baseline(watched)
+        sampler.baselines()
         time.sleep(arguments.interval)
     lines, missing = _collect(sampler, arguments.names, arguments.all)
     if lines or not arguments.names:
@@ -69,8 +66,7 @@ def stats(arguments: argparse.Namespace, options: HostOptions) -> int:
 
 
 def _watch(sampler: Sampler, arguments: argparse.Namespace) -> int:
-    for watched in sampler.containers():
-        sampler.baseline(watched)
+    sampler.baselines()
     while True:
         time.sleep(arguments.interval)
         lines, missing = _collect(sampler, arguments.names, arguments.all)
@@ -108,7 +104,7 @@ def _collect(sampler: Sampler, names: Sequence[str], stopped: bool) -> tuple[lis
                 missing.append(f"ambiguous: {error}")
         known = list({(k.runtime, k.owner_uid, k.id): k for k in wanted}.values())
     lines = list(_lines(sampler, [k.target for k in known if isinstance(k.target, Watched)]))
-    lines += [_stopped_line(sampler, k) for k in known if not isinstance(k.target, Watched)]
+    lines += [Line(not_running(sampler, k), 0) for k in known if not isinstance(k.target, Watched)]
     return sorted(lines, key=lambda line: (line.stats.identity.name, line.stats.identity.id)), missing
 
 
@@ -141,12 +137,6 @@ def _tasks(watched: Watched) -> int | None:
         return watched.cgroup.pids().current
     except (CgroupGone, OSError):
         return None
-
-
-def _stopped_line(sampler: Sampler, known: Known) -> Line:
-    clock = sampler.root.clock()
-    identity = Identity(known.id, known.name, known.runtime, known.owner_uid, known.metadata)
-    return Line(derive.stopped(identity, known.state, clock.time_ms, clock.monotonic_ns), 0)
 
 
 def record(arguments: argparse.Namespace, options: HostOptions) -> int:

@@ -146,20 +146,21 @@ class Watched:
     def _cpu(self, counters: Counters, monotonic_ns: int) -> tuple[float | None, bool]:
         if counters.cpu_usage_nsec is None:
             return None, False
-        now = CpuReading(counters.cpu_usage_nsec, monotonic_ns)
-        percent = derive.cpu_percent(self.window.base(monotonic_ns), now)
-        self.window.add(now)
+        percent = self._percent(CpuReading(counters.cpu_usage_nsec, monotonic_ns))
         return percent, percent is None
+
+    def _percent(self, now: CpuReading) -> float | None:
+        """Against the window's base; remembered for the next one."""
+        percent = derive.cpu_percent(self.window.base(now.monotonic_ns), now)
+        self.window.add(now)
+        return percent
 
     def second_cpu(self) -> float | None:
         """CPU percent since the reading before, for a container that had no baseline. Raises CgroupGone, OSError."""
         usage = self._open().cpu_usage_nsec()
         if usage is None:
             return None
-        now = CpuReading(usage, self._root.clock(self.ref.path).monotonic_ns)
-        percent = derive.cpu_percent(self.window.base(now.monotonic_ns), now)
-        self.window.add(now)
-        return percent
+        return self._percent(CpuReading(usage, self._root.clock(self.ref.path).monotonic_ns))
 
     def _close_reader(self) -> None:
         if self._reader is not None:

@@ -195,6 +195,11 @@ class Sampler:
         except ReadingFailed as error:
             log.debug("baseline: %s", error)
 
+    def baselines(self) -> None:
+        """CPU time alone of every container, one after the other: what a first figure is taken against."""
+        for watched in self.containers():
+            self.baseline(watched)
+
     def continue_from(self, earlier: Sampler) -> None:
         """Take over the baselines of another sampler: the reading before this one, of a recorded host."""
         for watched in self.containers():

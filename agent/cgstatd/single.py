@@ -18,6 +18,13 @@ _MISSED_SECONDS = 0.2
 """The same where a name was not in it: it may have been made since, but unknown names cost nobody a look each."""
 
 
+def not_running(sampler: Sampler, known: Known) -> ContainerStats:
+    """The figures of a container that has no cgroup, as of now."""
+    clock = sampler.root.clock()
+    identity = Identity(known.id, known.name, known.runtime, known.owner_uid, known.metadata)
+    return derive.stopped(identity, known.state, clock.time_ms, clock.monotonic_ns)
+
+
 class Single:
     """Answers for single containers, with the list of stopped ones that is kept for it."""
 
@@ -50,7 +57,7 @@ class Single:
             if result is not None:
                 return result
             return self._stopped_now(found.id)
-        return self._not_running(found)
+        return not_running(self._sampler, found)
 
     def _look_up(self, wanted: str, live: Sequence[Watched]) -> Known:
         try:
@@ -64,7 +71,7 @@ class Single:
 
     def _stopped_now(self, container_id: str) -> ContainerStats:
         """It stopped while it was read: what is on disk answers for it, if anything does. Raises NotFound."""
-        return self._not_running(resolve(container_id, merge([], self._on_disk(0.0))))
+        return not_running(self._sampler, resolve(container_id, merge([], self._on_disk(0.0))))
 
     def _age_ns(self, last: ContainerStats) -> int:
         return self._sampler.root.clock().monotonic_ns - last.monotonic_ns
@@ -75,8 +82,3 @@ class Single:
             found = list(self._sampler.names.on_disk())
             self._stopped = (time.monotonic(), found)
         return found
-
-    def _not_running(self, known: Known) -> ContainerStats:
-        clock = self._sampler.root.clock()
-        identity = Identity(known.id, known.name, known.runtime, known.owner_uid, known.metadata)
-        return derive.stopped(identity, known.state, clock.time_ms, clock.monotonic_ns)

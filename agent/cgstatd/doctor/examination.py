@@ -93,8 +93,7 @@ def examine(roots: Sequence[Root], options: HostOptions) -> Examination:
     before = totals(roots[0])
     sampler = open_host(roots[-1], options)
     earlier = sampler if len(roots) == 1 else open_host(roots[0], options)
-    for watched in earlier.containers():
-        earlier.baseline(watched)
+    earlier.baselines()
     if len(roots) > 1:
         sampler.continue_from(earlier)
     elif live:
