@@ -15,11 +15,11 @@ from .container import ReadingFailed, Watched
 from .host import HostOptions, open_host
 from .lookup import Ambiguous, Known, NotFound, merge, resolve
 from .outputs.table import Line, json_line, render
-from .passes import CPU_WINDOW_SECONDS
 from .recorded import open_roots
 from .replay import replayed
 from .sampler import Pending, Sampler
 from .single import not_running
+from .sweep import CPU_WINDOW_SECONDS
 
 _CLEAR = "\x1b[H\x1b[J"
 
@@ -129,7 +129,7 @@ def _lines(sampler: Sampler, targets: Sequence[Watched]) -> Iterator[Line]:
         except ReadingFailed:
             continue
         if found is not None:
-            yield Line(found, _tasks(each.watched))
+            yield Line(found, _tasks(each.begun.watched))
 
 
 def _tasks(watched: Watched) -> int | None:

@@ -6,14 +6,14 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-from cgroupfs import Absent, Cgroup, CgroupGone, Counters, Counting, Descriptors, Hierarchy, Missing, Root
+from cgroupfs import Absent, Cgroup, CgroupGone, Clock, Counters, Counting, Descriptors, Hierarchy, Missing, Root
 from cgroupfs.controllers.counters import CounterReader
 
 from . import derive
 from .changes import Changes
 from .discovery import CgroupRef
-from .network import Namespaces, ProcessFinder
-from .sample import ContainerStats, CpuReading, Identity, Sample
+from .network import Namespaces, ProcessFinder, Traffic
+from .sample import ContainerStats, CpuReading, Identity
 
 _BROKEN = (Absent.MALFORMED, Absent.READ_FAILED)
 """A net/dev that cannot be trusted; one that may not be read leaves the figure out, not the container."""
@@ -30,6 +30,17 @@ class Shared(NamedTuple):
 
     changes: Changes
     counting: Counting | None
+
+
+class Begun(NamedTuple):
+    """A reading whose network figures are still to be read."""
+
+    watched: Watched
+    clock: Clock
+    """When the counters were read."""
+    counters: Counters
+    cpu_percent: float | None
+    """None although CPU time is known: it needs a second reading."""
 
 
 class Watched:
@@ -121,33 +132,35 @@ class Watched:
         self.window.add(reading)
         return reading
 
-    def read(self, namespaces: Namespaces) -> tuple[Sample, float | None, bool]:
-        """(counters, CPU percent, whether the percent needs a second reading). Raises CgroupGone, ReadingFailed.
-
-        CgroupGone also where the last process has left: the container is stopping.
-        """
-        reader = self._open()
+    def counters(self) -> Begun:
+        """The first half of a reading: the cgroup's files. Raises CgroupGone, ReadingFailed."""
+        reader = self._reader or self._open()
         clock = self._root.clock(self.ref.path)
         counters = reader.read()
+        if reader.missing:
+            self._look_at_missing(reader, clock.monotonic_ns)
+        usage = counters.cpu_usage_nsec
+        percent = None if usage is None else self._percent(CpuReading(usage, clock.monotonic_ns))
+        return Begun(self, clock, counters, percent)
+
+    def _look_at_missing(self, reader: CounterReader, now_ns: int) -> None:
         failed = reader.failed()
         if failed is not None:
             self._close_reader()  # opened anew next time: without a descriptor to be had, a file counts as unreadable
             raise ReadingFailed(explain(failed))
+        if now_ns - self._opened_ns > _REOPEN_NS:
+            self._close_reader()  # a controller may have been enabled meanwhile
+
+    def traffic(self, namespaces: Namespaces) -> Traffic:
+        """The second half: net/dev. Raises CgroupGone (its last process has left, too), ReadingFailed, OSError."""
         traffic = self._finder.traffic(namespaces)
+        if traffic.reason is None:
+            return traffic
         if traffic.reason is Absent.NO_PROCESS and self._finder.seen:
             raise CgroupGone(self.ref.path)
         if traffic.reason in _BROKEN:
             raise ReadingFailed(f"cannot read network: net/dev of {self.ref.path}: {traffic.reason.value}")
-        if reader.missing and clock.monotonic_ns - self._opened_ns > _REOPEN_NS:
-            self._close_reader()  # a controller may have been enabled meanwhile
-        percent, pending = self._cpu(counters, clock.monotonic_ns)
-        return Sample(clock, counters, traffic), percent, pending
-
-    def _cpu(self, counters: Counters, monotonic_ns: int) -> tuple[float | None, bool]:
-        if counters.cpu_usage_nsec is None:
-            return None, False
-        percent = self._percent(CpuReading(counters.cpu_usage_nsec, monotonic_ns))
-        return percent, percent is None
+        return traffic
 
     def _percent(self, now: CpuReading) -> float | None:
         """Against the window's base; remembered for the next one."""

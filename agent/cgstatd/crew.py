@@ -25,12 +25,12 @@ _CHECK_SECONDS = 0.1
 class Job:
     """Items done one after the other; each is a call that must handle its own errors."""
 
-    __slots__ = ("_lock", "_outstanding", "done", "failure", "finished", "items")
+    __slots__ = ("_lock", "_workers", "done", "failure", "finished", "items")
 
     def __init__(self, items: deque[Callable[[], None]]) -> None:
         self.items = items
         self._lock = threading.Lock()
-        self._outstanding = 0
+        self._workers = 0
         self.finished: Callable[[], None] = lambda: None
         """Called (in a worker thread) when no item is left or under way."""
         self.failure: BaseException | None = None
@@ -38,12 +38,13 @@ class Job:
 
     def run(self, worker: _Worker) -> None:
         """Work off the items until none is left, or until this worker was left behind."""
+        with self._lock:
+            self._workers += 1
         while not worker.abandoned:
-            with self._lock:
-                if not self.items:
-                    break
+            try:
                 item = self.items.popleft()
-                self._outstanding += 1
+            except IndexError:
+                break
             worker.since = time.monotonic()
             try:
                 item()
@@ -51,15 +52,15 @@ class Job:
                 if self.failure is None:
                     log.error("an item of the sampling thread failed", exc_info=error)
                 self.failure = error
-            worker.since = None
-            with self._lock:
-                self._outstanding -= 1
-            self.finish_if_over()
+        worker.since = None
+        with self._lock:
+            self._workers -= 1
+        self.finish_if_over()
 
     def finish_if_over(self) -> None:
         """Once no item is left or under way (a job without items: at once), say so; once only."""
         with self._lock:
-            if self.done or self.items or self._outstanding:
+            if self.done or self.items or self._workers:
                 return
             self.done = True
         self.finished()

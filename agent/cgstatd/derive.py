@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 
-from cgroupfs import Limit, Max
+from cgroupfs import Clock, Counters, Limit, Max
 
+from .network import Traffic
 from .runtimes.base import State
-from .sample import ContainerStats, CpuReading, Identity, Sample
+from .sample import ContainerStats, CpuReading, Identity
 
 
 def round_half_up(value: float) -> float:
@@ -56,13 +57,12 @@ def percent(part: int | None, whole: int | None) -> float | None:
 
 
 def stats(
-    identity: Identity, sample: Sample, cpu: float | None, mem_total: int | None, state: State = State.RUNNING
+    identity: Identity, clock: Clock, counters: Counters, traffic: Traffic, cpu: float | None, mem_total: int | None
 ) -> ContainerStats:
     """The figures of a container that has a cgroup."""
-    counters, traffic = sample.counters, sample.traffic
     return ContainerStats(
         identity,
-        State.PAUSED if counters.frozen else state,
+        State.PAUSED if counters.frozen else State.RUNNING,
         cpu,
         counters.memory_bytes,
         counters.inactive_file_bytes,
@@ -72,8 +72,8 @@ def stats(
         traffic.reason,
         counters.io_read_bytes,
         counters.io_write_bytes,
-        sample.clock.time_ms,
-        sample.clock.monotonic_ns,
+        clock.time_ms,
+        clock.monotonic_ns,
         counters.cpu_usage_nsec,
         traffic.namespace,
     )

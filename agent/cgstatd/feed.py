@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from . import passes
+from . import passes, sweep
 from .container import ReadingFailed
 from .crew import Crew, Job
 from .lookup import Known
@@ -110,7 +110,7 @@ class Feed:
         first = await self.run(lambda: self._single.read(wanted, self._freshness))
         if isinstance(first, ContainerStats):
             return first
-        await asyncio.sleep(passes.CPU_WINDOW_SECONDS)
+        await asyncio.sleep(sweep.CPU_WINDOW_SECONDS)
         return await self.run(lambda: self._single.second(first))
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from typing import NamedTuple
 
 from cgroupfs import Absent, Cgroup, CgroupGone, Descriptors, ParseError, Root
@@ -65,32 +66,44 @@ class Namespaces:
         """Whether a namespace is the host's, or one that an engine itself runs in."""
         return inode in self._hosts
 
-    def read(self, process: Process) -> Traffic:
-        """The process' traffic. Raises CgroupGone when it died, OSError, ParseError (with the path)."""
+    def read(self, process: Process, namespace: int | None = None) -> Traffic:
+        """The process' traffic; ``namespace``, where it is known already, is not looked at again.
+
+        Raises CgroupGone when it died, OSError, ParseError (with the path).
+        """
         fd = process.open_net_dev()
         path = process.net_dev
         try:
-            inode = self._root.identity(path, fd).inode
+            inode = self._root.identity(path, fd).inode if namespace is None else namespace
             if inode in self._hosts:
                 return _absent(Absent.HOST_NETWORK, inode)
             figure = self._figures.get(inode)
             if figure is None:
-                data = os.read(fd, _PAGE)
-                if len(data) > _SHORT:
-                    while chunk := os.read(fd, _NET_DEV_BYTES):
-                        data += chunk
-                figure = self._figures[inode] = Traffic(*parse_traffic(data), None, inode)
+                figure = self._figures[inode] = self._figure(process, inode, fd)
             return figure
         except ParseError as error:
             raise ParseError(error.what, path, error.line) from None
         finally:
             os.close(fd)
 
+    @staticmethod
+    def _figure(process: Process, inode: int, fd: int) -> Traffic:
+        """Parsed only where the text is another than the last time: most containers' network is silent most seconds."""
+        data = os.read(fd, _PAGE)
+        if len(data) > _SHORT:
+            while chunk := os.read(fd, _NET_DEV_BYTES):
+                data += chunk
+        text, figures = process.net_dev_seen
+        if data != text:
+            figures = parse_traffic(data)
+            process.net_dev_seen = data, figures
+        return Traffic(*figures, None, inode)
+
 
 class ProcessFinder:
     """Holds one live process of a cgroup, and finds another when it is gone or has moved elsewhere."""
 
-    __slots__ = ("_cgroup", "_check_ns", "_descriptors", "_process", "_root", "_unseen", "seen")
+    __slots__ = ("_cgroup", "_check_ns", "_descriptors", "_namespace", "_process", "_root", "_unseen", "seen")
 
     def __init__(self, root: Root, cgroup: Cgroup, descriptors: Descriptors) -> None:
         self._root = root
@@ -98,12 +111,24 @@ class ProcessFinder:
         self._cgroup = cgroup
         self._process: Process | None = None
         self._check_ns = 0
+        """When to check it again; 0: at once."""
+        self._namespace: int | None = None
+        """Its network namespace, once it was seen to stay the same."""
         self._unseen = Absent.NO_PROCESS
         self.seen = False
         """Whether the cgroup ever had a process: one that had and has none any more is stopping."""
 
     def traffic(self, namespaces: Namespaces) -> Traffic:
         """The container's traffic; absent with a reason where no process can be asked. Raises OSError (EMFILE)."""
+        if namespaces.monotonic_ns < self._check_ns and self._descriptors.used < self._descriptors.limit:
+            with suppress(CgroupGone, ParseError, OSError):  # the usual way; what is wrong is found out below
+                return namespaces.read(self._process, self._namespace)  # type: ignore[arg-type]  # held till _check_ns
+        traffic = self._look(namespaces)
+        if self._process is not None and self._descriptors.used >= self._descriptors.limit:
+            self.close()
+        return traffic or _absent(self._unseen)
+
+    def _look(self, namespaces: Namespaces) -> Traffic | None:
         traffic = None
         for _ in range(_TRIES):
             if self._process is None:
@@ -114,14 +139,13 @@ class ProcessFinder:
             if traffic is not None:
                 break
             self.close()
-        if self._process is not None and self._descriptors.used >= self._descriptors.limit:
-            self.close()
-        return traffic or _absent(self._unseen)
+        return traffic
 
     def _ask(self, process: Process, namespaces: Namespaces) -> Traffic | None:
         """None: the process is gone or has moved to another cgroup meanwhile.
 
-        Whether it lives is known each time; whether it moved is checked after the first reading and then now and then.
+        Whether it lives is known each time; whether it moved, or changed its network namespace, is checked after the
+        first reading and then now and then.
         """
         try:
             traffic = namespaces.read(process)
@@ -134,6 +158,8 @@ class ProcessFinder:
         except OSError:
             traffic = _absent(Absent.READ_FAILED)
         if namespaces.monotonic_ns >= self._check_ns:
+            if self._check_ns:  # not at once: a service's process is in its cgroup before it leaves the host's network
+                self._namespace = traffic.namespace
             self._check_ns = namespaces.monotonic_ns + _CHECK_NS
             return traffic if process.stayed() else None
         return traffic
@@ -163,5 +189,6 @@ class ProcessFinder:
         """Release the process."""
         if self._process is not None:
             self._process.close()
-            self._process = None
+            self._process = self._namespace = None
+            self._check_ns = 0
             self._descriptors.used -= DESCRIPTORS

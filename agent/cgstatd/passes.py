@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 
-from .container import ReadingFailed, Watched
 from .crew import Crew, Job
-from .network import Namespaces
 from .sample import ContainerStats
-from .sampler import LISTING_SECONDS, ListingFailed, Pending, Sampler
-
-log = logging.getLogger(__name__)
+from .sampler import LISTING_SECONDS, ListingFailed, Sampler
+from .sweep import Item, Sweep
 
 CONTAINER_SECONDS = 8.0
 """A container that takes longer is left out."""
-CPU_WINDOW_SECONDS = 0.2
-"""Between the two readings of a container without a baseline: two CFS periods of 100 ms."""
 STOPPING = "the agent is stopping"
 _FLUSH_SECONDS = 0.05
 """Results of a long pass are handed on at this interval."""
@@ -31,23 +25,21 @@ _ONLY_HUNG_SECONDS = 1.0
 
 
 class Pass:
-    """One reading of every container that has a cgroup. ``stats`` grows until ``complete``."""
+    """One reading of every container, as the event loop sees it. ``stats`` grows until ``complete``."""
 
     def __init__(self, sampler: Sampler, crew: Crew) -> None:
-        self._sampler = sampler
+        self._names = sampler.names
         self._crew = crew
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._told = 0
         self._jobs: list[Job] = []
-        self._pending: deque[tuple[float, Pending]] = deque()
-        """What needs a second reading, and when (monotonic)."""
-        self._outstanding: set[Watched] = set()
+        self._sweep = Sweep(sampler, lambda: self._call(self._listing_over))
         self._deadline: asyncio.TimerHandle | None = None
         self._next_step: asyncio.TimerHandle | None = None
-        self._namespaces: Namespaces
+        self._why: str | None = None
         self.began = time.monotonic()
-        self.stats: list[ContainerStats] = []
+        self.stats = self._sweep.stats
         self.encoded: list[bytes] = []
         """A cache for whoever encodes the stats: entry n belongs to stats[n]."""
         self.encoded_array = b""
@@ -56,16 +48,19 @@ class Pass:
         self.complete = False
         self.seconds = 0.0
         """How long it took, once it is complete."""
-        self.error: str | None = None
+
+    @property
+    def error(self) -> str | None:
         """Why the pass as a whole failed."""
+        return self._why or self._sweep.error
 
     def start(self) -> None:
         """Queue the work."""
         self._deadline = self._loop.call_later(LISTING_SECONDS, self._out_of_time)
-        self._submit([self._list])
+        self._submit(self._sweep.items)
 
-    def _submit(self, items: list[Callable[[], None]]) -> None:
-        job = Job(deque(items))
+    def _submit(self, items: deque[Item]) -> None:
+        job = Job(items)
         self._jobs.append(job)
         job.finished = lambda: self._call(self._step)
         self._crew.submit(job)
@@ -73,52 +68,6 @@ class Pass:
     def _call(self, what: Callable[[], None]) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(what)
-
-    # -- in the sampling thread
-
-    def _list(self) -> None:
-        try:
-            containers = self._sampler.containers()
-            self._namespaces = self._sampler.namespaces()
-        except ListingFailed as error:
-            self.error = str(error)
-            return
-        except Exception as error:
-            log.exception("listing the containers")
-            self.error = f"cannot list the containers: {error!r}"
-            return
-        if self.complete:  # it took too long
-            return
-        self._outstanding = set(containers)
-        self._jobs[0].items.extend(partial(self._read, watched) for watched in containers)
-        self._call(self._listing_over)
-
-    def _read(self, watched: Watched) -> None:
-        self._take(watched, lambda: self._sampler.read(watched, self._namespaces))
-
-    def _second(self, pending: Pending) -> None:
-        self._take(pending.watched, lambda: self._sampler.second(pending))
-
-    def _take(self, watched: Watched, read: Callable[[], ContainerStats | Pending | None]) -> None:
-        try:
-            result = read()
-        except ReadingFailed as error:
-            self._sampler.names.say_once(watched.identity.id, f"left out: {error}")
-            result = None
-        except Exception as error:
-            log.exception("container=%s", watched.identity.id)
-            self._sampler.names.say_once(watched.identity.id, f"left out: {error!r}")
-            result = None
-        if self.complete:
-            return
-        if isinstance(result, Pending):
-            self._pending.append((time.monotonic() + CPU_WINDOW_SECONDS, result))
-            return
-        self._outstanding.discard(watched)
-        if result is not None:
-            self.stats.append(result)
-
-    # -- in the event loop
 
     def _notify(self) -> None:
         if self.complete or len(self.stats) > self._told:
@@ -144,24 +93,24 @@ class Pass:
         if self.complete:
             return
         now = time.monotonic()
-        due: list[Callable[[], None]] = []
-        while self._pending and self._pending[0][0] <= now + _TOGETHER_SECONDS:
-            due.append(partial(self._second, self._pending.popleft()[1]))
+        pending, due = self._sweep.pending, deque[Item]()
+        while pending and pending[0][0] <= now + _TOGETHER_SECONDS:
+            due.append(partial(self._sweep.second, pending.popleft()[1]))
         if due:
             self._submit(due)
         self._jobs = [job for job in self._jobs if not job.done]
-        if not self._jobs and not self._pending:
+        if not self._jobs and not pending:
             self._finish()
             return
         self._notify()
-        wait = min(_FLUSH_SECONDS, self._pending[0][0] - now) if self._pending else _FLUSH_SECONDS
+        wait = min(_FLUSH_SECONDS, pending[0][0] - now) if pending else _FLUSH_SECONDS
         self._next_step = self._loop.call_later(wait, self._step)
 
     def _out_of_time(self) -> None:
         if not self.listed:
-            self.error = f"listing the containers takes over {LISTING_SECONDS:.0f} s"
-        for watched in list(self._outstanding):
-            self._sampler.names.say_once(
+            self._why = f"listing the containers takes over {LISTING_SECONDS:.0f} s"
+        for watched in list(self._sweep.outstanding):
+            self._names.say_once(
                 watched.identity.id, f"left out: reading its files takes over {CONTAINER_SECONDS:.0f} s"
             )
         self._finish()
@@ -170,21 +119,21 @@ class Pass:
         """End the pass with what it has."""
         if not self.complete:
             if not self.listed:
-                self.error = STOPPING
+                self._why = STOPPING
             self._finish()
 
     def _finish(self) -> None:
         for timer in (self._deadline, self._next_step):
             if timer is not None:
                 timer.cancel()
-        self.complete = True
+        self.complete = self._sweep.over = True
         self.seconds = time.monotonic() - self.began
         self._notify()
 
     @property
     def only_hung(self) -> bool:
         """Whether it is waiting for hung readings alone: a new request need not."""
-        waiting = self._pending or any(job.items for job in self._jobs)
+        waiting = self._sweep.pending or any(job.items for job in self._jobs)
         return self.listed and not waiting and time.monotonic() - self.began > _ONLY_HUNG_SECONDS
 
     async def batches(self) -> AsyncIterator[tuple[int, int]]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cgroupfs import Absent, Clock, Counters
+from cgroupfs import Absent
 
-from .network import Traffic
 from .runtimes.base import Metadata, State
 
 
@@ -15,14 +14,6 @@ class CpuReading(NamedTuple):
 
     usage_nsec: int
     monotonic_ns: int
-
-
-class Sample(NamedTuple):
-    """One container's counters, as the kernel gave them."""
-
-    clock: Clock
-    counters: Counters
-    traffic: Traffic
 
 
 class Identity(NamedTuple):

@@ -11,12 +11,12 @@ from typing import NamedTuple, TypeVar
 from cgroupfs import Absent, CgroupGone, Descriptors, Hierarchy, ParseError, Root
 
 from . import derive
-from .container import ReadingFailed, Shared, Watched
+from .container import Begun, ReadingFailed, Shared, Watched
 from .discovery import CgroupRef, Discovery
 from .names import Names
-from .network import Namespaces, host_network
+from .network import Namespaces, Traffic, host_network
 from .procfs.meminfo import mem_total_bytes
-from .sample import ContainerStats, Sample
+from .sample import ContainerStats
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -37,8 +37,8 @@ class ListingFailed(Exception):
 class Pending(NamedTuple):
     """A reading whose CPU figure needs a second look after a short window."""
 
-    watched: Watched
-    sample: Sample
+    begun: Begun
+    traffic: Traffic
 
 
 class Sampler:
@@ -174,24 +174,32 @@ class Sampler:
 
     def read(self, watched: Watched, namespaces: Namespaces) -> ContainerStats | Pending | None:
         """One container's figures; None: it is gone. Raises ReadingFailed."""
-        reading = self._guarded(watched, lambda: watched.read(namespaces))
-        if reading is None:
+        begun = self.begin(watched)
+        return None if begun is None else self.finish(begun, namespaces)
+
+    def begin(self, watched: Watched) -> Begun | None:
+        """The first half of a reading: the cgroup's files; None: it is gone. Raises ReadingFailed."""
+        return self._guarded(watched, Watched.counters)
+
+    def finish(self, begun: Begun, namespaces: Namespaces) -> ContainerStats | Pending | None:
+        """The second half: net/dev; None: it is gone. Raises ReadingFailed."""
+        traffic = self._guarded(begun.watched, Watched.traffic, namespaces)
+        if traffic is None:
             return None
-        sample, percent, pending = reading
-        if pending:
-            return Pending(watched, sample)
-        return self._figures(watched, sample, percent)
+        if begun.cpu_percent is None and begun.counters.cpu_usage_nsec is not None:
+            return Pending(begun, traffic)
+        return self._figures(begun, traffic, begun.cpu_percent)
 
     def second(self, pending: Pending) -> ContainerStats | None:
         """The figures of a reading that was waiting for its CPU window; None: it is gone. Raises ReadingFailed."""
-        watched, sample = pending
-        found = self._guarded(watched, lambda: (watched.second_cpu(),))
-        return None if found is None else self._figures(watched, sample, found[0])
+        begun, traffic = pending
+        found = self._guarded(begun.watched, lambda watched: (watched.second_cpu(),))
+        return None if found is None else self._figures(begun, traffic, found[0])
 
     def baseline(self, watched: Watched) -> None:
         """CPU time alone; failures are the next reading's business."""
         try:
-            self._guarded(watched, watched.read_cpu)
+            self._guarded(watched, Watched.read_cpu)
         except ReadingFailed as error:
             log.debug("baseline: %s", error)
 
@@ -207,21 +215,22 @@ class Sampler:
             if before is not None:
                 watched.window = before.window
 
-    def _figures(self, watched: Watched, sample: Sample, percent: float | None) -> ContainerStats:
+    def _figures(self, begun: Begun, traffic: Traffic, percent: float | None) -> ContainerStats:
+        watched, clock, counters, _ = begun
         identity = watched.identity
         if identity.metadata is not None and identity.metadata.network_mode == "host":
-            sample = sample._replace(traffic=host_network(sample.traffic))
-        elif sample.traffic.reason in _UNSEEN:
-            self.names.say_once(identity.id, f"no network figures: {sample.traffic.reason.value}")
-        watched.last = derive.stats(identity, sample, percent, self.mem_total())
-        return watched.last
+            traffic = host_network(traffic)
+        elif traffic.reason in _UNSEEN:
+            self.names.say_once(identity.id, f"no network figures: {traffic.reason.value}")
+        stats = watched.last = derive.stats(identity, clock, counters, traffic, percent, self.mem_total())
+        return stats
 
-    def _guarded(self, watched: Watched, take: Callable[[], T]) -> T | None:
+    def _guarded(self, watched: Watched, take: Callable[..., T], *arguments: Namespaces) -> T | None:
         """Take a reading while no other thread does; None: gone. Raises ReadingFailed."""
         if not watched.busy.acquire(blocking=False):
             raise ReadingFailed(f"an earlier reading of {watched.ref.path} still hangs")
         try:
-            return take()
+            return take(watched, *arguments)
         except CgroupGone:
             return None
         except OSError as error:

@@ -67,7 +67,7 @@ class Single:
 
     def second(self, first: Pending) -> ContainerStats:
         """The figures of a container that needed a second reading. Raises NotFound, ReadingFailed."""
-        return self._sampler.second(first) or self._stopped_now(first.watched.identity.id)
+        return self._sampler.second(first) or self._stopped_now(first.begun.watched.identity.id)
 
     def _stopped_now(self, container_id: str) -> ContainerStats:
         """It stopped while it was read: what is on disk answers for it, if anything does. Raises NotFound."""

@@ -8,6 +8,7 @@ keyed files are skipped and counted, so that one line of a future kernel does no
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from .absent import MAX, Max
@@ -76,6 +77,21 @@ def find_key(data: bytes, key: bytes) -> int | None:
     start += len(wanted)
     end = data.find(b"\n", start)
     return _number(data[start:] if end < 0 else data[start:end])
+
+
+def key_finder(key: bytes) -> Callable[[bytes], int | None]:
+    """:func:`find_key` for one key that is looked for again and again."""
+    wanted = b"\n" + key + b" "
+    size = len(wanted)
+
+    def find(data: bytes) -> int | None:
+        start = data.find(wanted)
+        end = data.find(b"\n", start + size)
+        if start < 0 or end < 0:  # not there, in the first line, or in a last one that is not ended
+            return find_key(data, key)
+        return _number(data[start + size : end])
+
+    return find
 
 
 _DEVICE = re.compile(rb"\d+:\d+")

@@ -16,6 +16,7 @@ from cgroupfs.formats import (
     NestedLine,
     Quota,
     find_key,
+    key_finder,
     parse_cpu_list,
     parse_cpu_max,
     parse_device_operations,
@@ -50,6 +51,7 @@ PARSERS: list[Callable[[bytes], object]] = [
     parse_mountinfo,
     limit_v1,
     lambda data: find_key(data, b"key"),
+    key_finder(b"key"),
     lambda data: parse_frozen(Version.V1, data),
     lambda data: parse_frozen(Version.V2, data),
 ]
@@ -127,6 +129,20 @@ def test_a_flat_keyed_file_is_read_back(values: dict[bytes, int]) -> None:
     for key, value in values.items():
         assert find_key(data, key) == value
         assert find_key(data.rstrip(b"\n"), key) == value
+
+
+@given(kernelish)
+def test_a_key_finder_finds_what_find_key_finds(data: bytes) -> None:
+    def outcome(find: Callable[[], int | None]) -> int | str | None:
+        try:
+            return find()
+        except ParseError as error:
+            return str(error)
+
+    for text in (data, b"key 5\n" + data, data + b"\nkey 7"):
+        assert outcome(lambda text=text: key_finder(b"key")(text)) == outcome(  # type: ignore[misc]
+            lambda text=text: find_key(text, b"key")  # type: ignore[misc]
+        )
 
 
 def test_bad_lines_of_a_flat_keyed_file_are_skipped_and_counted() -> None:

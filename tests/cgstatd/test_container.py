@@ -6,14 +6,14 @@ import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
-from cgroupfs import Absent, CgroupGone, Descriptors, KeptFile, Missing, detect
+from cgroupfs import Absent, CgroupGone, Clock, Counters, Descriptors, KeptFile, Missing, detect
 from cgstatd.container import ReadingFailed, Watched, explain
 from cgstatd.discovery import CgroupRef
-from cgstatd.network import Namespaces
+from cgstatd.network import Namespaces, Traffic
 from cgstatd.runtimes.base import Match
 from cgstatd.sample import CpuReading, Identity
 from helpers import MadeUpHost, open_descriptors
@@ -64,8 +64,19 @@ def watch(host: MadeUpHost, ref: CgroupRef | None = None, descriptors: Descripto
     return _watched[-1]
 
 
+class Sample(NamedTuple):
+    """Both halves of a reading."""
+
+    clock: Clock
+    counters: Counters
+    traffic: Traffic
+
+
 def read(host: MadeUpHost, watched: Watched) -> Any:
-    return watched.read(Namespaces(host.root))
+    """(sample, CPU percent, whether the percent needs a second reading)"""
+    begun = watched.counters()
+    sample = Sample(begun.clock, begun.counters, watched.traffic(Namespaces(host.root)))
+    return sample, begun.cpu_percent, begun.cpu_percent is None and begun.counters.cpu_usage_nsec is not None
 
 
 def later(host: MadeUpHost, seconds: float, used: float) -> None:

@@ -15,7 +15,7 @@ from cgstatd import derive
 from cgstatd.derive import CpuWindow, cpu_percent, memory_limit, memory_usage, percent, round_half_up
 from cgstatd.network import Traffic
 from cgstatd.runtimes.base import Metadata, State
-from cgstatd.sample import CpuReading, Identity, Sample
+from cgstatd.sample import ContainerStats, CpuReading, Identity
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -271,13 +271,16 @@ def test_whatever_comes_the_base_is_old_enough_and_the_percent_sane(steps: list[
 # -- figures
 
 
-def sample(**changes: object) -> Sample:
-    given_counters = Counters(SECOND, 100, 30, MAX, 1, 2, False)._replace(**changes)  # type: ignore[arg-type]
-    return Sample(Clock(5, 6), given_counters, Traffic(7, 8, None, 9))
+TRAFFIC = Traffic(7, 8, None, 9)
+
+
+def figures(cpu: float | None, mem_total: int, traffic: Traffic = TRAFFIC, **changes: object) -> ContainerStats:
+    counters = Counters(SECOND, 100, 30, MAX, 1, 2, False)._replace(**changes)  # type: ignore[arg-type]
+    return derive.stats(NOBODY, Clock(5, 6), counters, traffic, cpu, mem_total)
 
 
 def test_figures_carry_the_counters_and_their_instant() -> None:
-    found = derive.stats(NOBODY, sample(), 12.5, 1000)
+    found = figures(12.5, 1000)
     assert (found.cpu_percent, found.memory_raw_bytes, found.memory_cache_bytes) == (12.5, 100, 30)
     assert (found.memory_limit_bytes, found.network_rx_bytes, found.network_tx_bytes) == (1000, 7, 8)
     assert (found.block_read_bytes, found.block_write_bytes) == (1, 2)
@@ -287,14 +290,14 @@ def test_figures_carry_the_counters_and_their_instant() -> None:
 def test_what_the_kernel_does_not_say_stays_unknown() -> None:
     unknown = dict.fromkeys(Counters._fields)
     traffic = Traffic(None, None, Absent.NO_PROCESS, None)
-    found = derive.stats(NOBODY, sample(**unknown)._replace(traffic=traffic), None, 1000)
+    found = figures(None, 1000, traffic, **unknown)
     assert found[2:8] == (None,) * 6
     assert found.network_reason is Absent.NO_PROCESS
     assert found.state is State.RUNNING
 
 
 def test_a_frozen_container_is_paused() -> None:
-    assert derive.stats(NOBODY, sample(frozen=True), 0.0, 1).state is State.PAUSED
+    assert figures(0.0, 1, frozen=True).state is State.PAUSED
 
 
 @pytest.mark.parametrize(("configured", "shown"), [(64 << 20, 64 << 20), (None, 0)])

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from cgroupfs import CgroupGone
-from cgstatd import crew, passes, sampler
+from cgstatd import crew, passes, sampler, sweep
 from cgstatd.container import ReadingFailed, Watched
 from cgstatd.derive import CpuWindow
 from cgstatd.discovery import Discovery
@@ -45,7 +45,7 @@ def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hang]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crew, "STUCK_SECONDS", 0.1)
     monkeypatch.setattr(crew, "_CHECK_SECONDS", 0.02)
-    monkeypatch.setattr(passes, "CPU_WINDOW_SECONDS", 0.05)
+    monkeypatch.setattr(sweep, "CPU_WINDOW_SECONDS", 0.05)
     monkeypatch.setattr(CpuWindow, "MINIMUM_NS", 20_000_000)
     monkeypatch.setattr(passes, "_ONLY_HUNG_SECONDS", 0.4)
 
@@ -128,13 +128,13 @@ async def test_a_new_pass_sees_what_came_and_what_went(host: FakeHost) -> None:
 
 async def test_the_event_loop_reads_no_file(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     readers = set()
-    original = Watched.read
+    original = Watched.counters
 
     def read(watched: Watched, *arguments: Any) -> Any:
         readers.add(threading.current_thread().name)
         return original(watched, *arguments)
 
-    monkeypatch.setattr(Watched, "read", read)
+    monkeypatch.setattr(Watched, "counters", read)
     async with feeding(host) as fed:
         await names_of(fed)
         await fed.one("a")
@@ -154,6 +154,17 @@ async def test_each_stats_is_handed_out_once(host: FakeHost) -> None:
         assert all(a[1] == b[0] for a, b in pairwise(spans))
 
 
+async def test_every_container_of_more_than_one_group_is_read_once(
+    host: FakeHost, hang: Hang, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "_GROUP", 2)
+    for name in "defg":
+        host.add(name)
+    async with feeding(host) as fed:
+        assert await names_of(fed) == list("abcdefg")
+        assert sorted(hang.reads) == list("abcdefg")
+
+
 # -- what hangs
 
 
@@ -169,8 +180,12 @@ async def test_a_container_that_hangs_is_left_out_and_the_others_are_there(
         assert "left out: reading its files takes over" in caplog.text
 
 
+@pytest.mark.parametrize("passed", ["traffic", "counters"])
 @pytest.mark.parametrize("hung", ["a", "b", "c"])
-async def test_what_is_known_is_handed_on_at_once_wherever_another_hangs(host: FakeHost, hang: Hang, hung: str) -> None:
+async def test_what_is_known_is_handed_on_at_once_wherever_another_hangs(
+    host: FakeHost, hang: Hang, hung: str, passed: str
+) -> None:
+    hang.passed = passed
     async with feeding(host, baseline=60) as fed:
         await until(lambda: len(hang.baselines) == 3)
         await asyncio.sleep(0.15)  # the baseline is a window by now
@@ -185,10 +200,12 @@ async def test_what_is_known_is_handed_on_at_once_wherever_another_hangs(host: F
         assert sorted([*known, hung]) == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("passed", ["traffic", "counters"])
 @pytest.mark.parametrize("hung", ["a", "b", "c"])
 async def test_a_hung_container_costs_new_containers_neither_their_figures_nor_time(
-    host: FakeHost, hang: Hang, hung: str
+    host: FakeHost, hang: Hang, hung: str, passed: str
 ) -> None:
+    hang.passed = passed
     async with feeding(host) as fed:  # nobody has a baseline: each needs a second reading
         hang.names.add(hung)
         round_ = fed.round()
@@ -325,14 +342,14 @@ async def test_a_container_that_fails_is_left_out_and_said_once(
 async def test_an_unexpected_error_costs_its_own_container_only(
     host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = Watched.read
+    original = Watched.counters
 
     def read(watched: Watched, *arguments: Any) -> Any:
         if watched.identity.name == "b":
             raise RuntimeError("a bug")
         return original(watched, *arguments)
 
-    monkeypatch.setattr(Watched, "read", read)
+    monkeypatch.setattr(Watched, "counters", read)
     async with feeding(host) as fed:
         assert await names_of(fed) == ["a", "c"]
 
@@ -376,7 +393,7 @@ async def test_with_a_baseline_the_first_answer_is_immediate_and_measured_from_i
 async def test_a_new_container_gets_a_real_percentage_within_the_request(
     host: FakeHost, whole_round: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(passes, "CPU_WINDOW_SECONDS", 0.2)  # the true ones
+    monkeypatch.setattr(sweep, "CPU_WINDOW_SECONDS", 0.2)  # the true ones
     monkeypatch.setattr(CpuWindow, "MINIMUM_NS", 100_000_000)
     host.add("new", usage_usec=3_600_000_000)
     async with feeding(host) as fed:
@@ -441,7 +458,7 @@ async def test_a_container_that_stops_just_as_it_is_read_is_answered_from_disk(
         host.on_disk("a", limit=32 << 20)
         raise CgroupGone(watched.ref.path)
 
-    monkeypatch.setattr(Watched, "read", read)
+    monkeypatch.setattr(Watched, "counters", read)
     async with feeding(host) as fed:
         stats = await fed.one("a")
         assert (stats.state, stats.cpu_percent, stats.memory_limit_bytes) == (State.EXITED, 0.0, 32 << 20)

@@ -50,6 +50,26 @@ def test_figures_are_fresh_each_time(host: MadeUpHost) -> None:
     assert read(host, found)[:2] == (1_000_000, 3)
 
 
+def test_a_process_that_changes_its_namespace_is_noticed_at_once_while_it_is_new(host: MadeUpHost) -> None:
+    host.container(PATH, pids=[7])
+    host.process(7, PATH, namespace=1)
+    found = finder(host)
+    assert read(host, found).reason is Absent.HOST_NETWORK
+    host.process(7, PATH, namespace=55)  # systemd makes a service's own network after it has put it in its cgroup
+    assert read(host, found) == (1000, 2000, None, 55)
+
+
+def test_a_process_that_changes_its_namespace_late_is_noticed_within_the_interval(host: MadeUpHost) -> None:
+    host.container(PATH, pids=[7])
+    host.process(7, PATH, namespace=55)
+    found = finder(host)
+    for _ in range(3):  # found, seen to be the same, believed
+        read(host, found)
+        host.root.now_ns += network._CHECK_NS
+    host.process(7, PATH, namespace=1)
+    assert read(host, found).reason is Absent.HOST_NETWORK
+
+
 def test_many_interfaces_over_more_than_a_page_are_all_counted(host: MadeUpHost) -> None:
     host.container(PATH, pids=[7])
     line = (

@@ -62,7 +62,7 @@ def test_the_log_says_once_what_to_do_and_the_other_figures_are_there(
         for watched in sampler.containers():
             found = sampler.read(watched, sampler.namespaces())
             assert found is not None
-            sampler.second(found) if hasattr(found, "watched") else None
+            sampler.second(found) if hasattr(found, "begun") else None
     sampler.close()
     assert sum(word in record.getMessage() for record in caplog.records) == 1
 

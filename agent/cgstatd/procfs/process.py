@@ -23,7 +23,7 @@ _LONG_LIST = 1024
 class Process:
     """A live process. Raises CgroupGone when it is not (any more), OSError (EACCES) where it may not be read."""
 
-    __slots__ = ("_fd", "_membership", "_membership_file", "net_dev", "path", "pid")
+    __slots__ = ("_fd", "_membership", "_membership_file", "net_dev", "net_dev_seen", "path", "pid")
 
     def __init__(self, root: Root, pid: int, procs: str = "") -> None:
         """``procs``: the real path of the cgroup.procs that lists the process, where it is known.
@@ -33,6 +33,8 @@ class Process:
         self.pid = pid
         self.path = f"/proc/{pid}"
         self.net_dev = f"{self.path}/net/dev"
+        self.net_dev_seen = (b"\0", (0, 0))
+        """The last text of its net/dev and what it says, for who reads it; no file is like this."""
         self._fd = -1
         self._membership_file: KeptFile | None = None
         self._membership = b"%d\n" % pid

@@ -24,7 +24,7 @@ from typing import NamedTuple, TypeVar
 
 from ..absent import Absent, Limit, Missing
 from ..errors import CgroupGone, ParseError
-from ..formats import find_key, parse_device_operations, parse_limit, parse_nested_keyed, parse_value
+from ..formats import key_finder, parse_device_operations, parse_limit, parse_nested_keyed, parse_value
 from ..hierarchy import Version
 from ..pseudofs import Directory, KeptFile, absence, read_rest
 from .freezer import FREEZING, parse_frozen, state_file
@@ -32,6 +32,7 @@ from .io import V1_BYTES, Counting
 from .memory import limit_v1
 
 T = TypeVar("T")
+_CHUNK = 4096
 FAILED = frozenset({Absent.PERMISSION, Absent.READ_FAILED, Absent.MALFORMED})
 """Reasons that make a reading wrong, not merely incomplete."""
 
@@ -110,20 +111,25 @@ class _Absent(NamedTuple):
 _File = KeptFile | _ReopenedFile | _Absent
 
 
+_usage_usec = key_finder(b"usage_usec")
+_total_inactive_file = key_finder(b"total_inactive_file")
+_inactive_file = key_finder(b"inactive_file")
+
+
 def _cpu_v2(data: bytes) -> int:
-    usage = find_key(data, b"usage_usec")
+    usage = _usage_usec(data)
     if usage is None:
         raise ParseError("no key usage_usec")
     return usage * 1000
 
 
 def _cache_v1(data: bytes) -> int:
-    total = find_key(data, b"total_inactive_file")
+    total = _total_inactive_file(data)
     return _cache_v2(data) if total is None else total
 
 
 def _cache_v2(data: bytes) -> int:
-    cache = find_key(data, b"inactive_file")
+    cache = _inactive_file(data)
     if cache is None:
         raise ParseError("no key inactive_file")
     return cache
@@ -184,6 +190,7 @@ class CounterReader:
         "_counting",
         "_cpu",
         "_descriptors",
+        "_fds",
         "_frozen",
         "_frozen_seen",
         "_frozen_stale",
@@ -233,6 +240,7 @@ class CounterReader:
         self._io_files = [(file, parse) for file, parse in self._io if not isinstance(file, _Absent)]
         refused = any(isinstance(file, _Absent) and file.reason in FAILED for file in opened)
         self._whole = not refused and bool(self._io_files) and not any(isinstance(f, _Absent) for f in self._single())
+        self._fds = self._kept() if self._whole else None
         self.followed = False
         """Set by whoever watches :meth:`rarely_changing` and calls :meth:`changed`: read only when they changed."""
         self._limit_stale = self._frozen_stale = True
@@ -298,30 +306,41 @@ class CounterReader:
         """All counters. Raises CgroupGone when the cgroup was removed."""
         if self.missing:
             self.missing.clear()
-        if self._whole:
+        if self._fds is not None:
             try:
-                return self._read_whole()
+                return self._read_whole(*self._fds)
             except (ParseError, OSError, _Refused):
                 pass  # read again, to tell which file it is and what the others say
         return self._read_each()
 
-    def _read_whole(self) -> Counters:
+    def _kept(self) -> tuple[int, int, int] | None:
+        """The descriptors of CPU, memory and cache, where all are kept open."""
+        cpu, memory, cache = self._cpu[0], self._memory[0], self._cache[0]
+        if isinstance(cpu, KeptFile) and isinstance(memory, KeptFile) and isinstance(cache, KeptFile):
+            return cpu.fd, memory.fd, cache.fd
+        return None
+
+    def _read_whole(self, cpu: int, memory: int, cache: int) -> Counters:
         """All counters of a cgroup that has every file; anything unexpected is raised.
 
-        What rarely changes is parsed only when its bytes do.
+        What rarely changes is parsed only when its bytes do. The calls of KeptFile.read stand here themselves: a method
+        call and three objects less for each file are a tenth of a pass.
         """
-        (cpu, parse_cpu), (memory, parse_memory), (cache, parse_cache) = self._cpu, self._memory, self._cache
         if self._limit_stale:
             self._read_limit()
         if self._frozen_stale:
             self._read_frozen()
+        os.lseek(cpu, 0, 0)
+        usage = self._cpu[1](os.read(cpu, _CHUNK))
+        os.lseek(memory, 0, 0)
+        in_use = self._memory[1](os.read(memory, _CHUNK))
+        os.lseek(cache, 0, 0)
+        stat = os.read(cache, _CHUNK)
+        if len(stat) == _CHUNK:
+            stat = read_rest(cache, stat)
+        read_bytes, write_bytes = self._io_whole()
         return Counters(
-            parse_cpu(cpu.read()),  # type: ignore[union-attr]  # no _Absent where _whole
-            parse_memory(memory.read()),  # type: ignore[union-attr]
-            parse_cache(cache.read()),  # type: ignore[union-attr]
-            self._limit_seen[1],
-            *self._io_whole(),
-            self._frozen_seen,
+            usage, in_use, self._cache[1](stat), self._limit_seen[1], read_bytes, write_bytes, self._frozen_seen
         )
 
     def _read_limit(self) -> None:

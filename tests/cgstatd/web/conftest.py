@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cgstatd import crew, passes
+from cgstatd import crew, passes, sweep
 from cgstatd.derive import CpuWindow
 from cgstatd.host import HostOptions, open_host
 from cgstatd.recorded import Reading, RecordedRoot, open_roots
@@ -19,7 +19,7 @@ from wire import Server, serving
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A hung read is noticed at once, a second reading comes soon, and no thread outlives a test."""
-    monkeypatch.setattr(passes, "CPU_WINDOW_SECONDS", 0.05)
+    monkeypatch.setattr(sweep, "CPU_WINDOW_SECONDS", 0.05)
     monkeypatch.setattr(CpuWindow, "MINIMUM_NS", 20_000_000)
     monkeypatch.setattr(passes, "_ONLY_HUNG_SECONDS", 0.4)
     monkeypatch.setattr(crew, "STUCK_SECONDS", 0.1)

@@ -87,14 +87,14 @@ async def test_a_container_that_fails_or_goes_is_left_out(
     host: FakeHost, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.make_unreadable("a", "cpu.stat")
-    original = Watched.read
+    original = Watched.counters
 
     def read(watched: Watched, *arguments: Any) -> Any:
         if watched.identity.name == "b":
             raise CgroupGone(watched.ref.path)
         return original(watched, *arguments)
 
-    monkeypatch.setattr(Watched, "read", read)
+    monkeypatch.setattr(Watched, "counters", read)
     answer = await server.ask(ALL)
     assert answer.status == 200 and set(by_name(answer.json)) == {"c"}
 

@@ -205,7 +205,7 @@ async def test_an_unexpected_error_of_one_reading_is_an_internal_error(
     def read(*_: Any) -> Any:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(Watched, "read", read)
+    monkeypatch.setattr(Watched, "counters", read)
     answer = await server.ask(path("a"))
     assert (answer.status, answer.json) == (500, {"error": "Internal error"})
     assert "secret detail" in caplog.text

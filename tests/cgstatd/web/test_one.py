@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cgstatd import passes
+from cgstatd import sweep
 from cgstatd.derive import CpuWindow
 from fakehost import MEM_TOTAL, FakeHost, Hang, container_id
 from helpers import UNIFIED, container, expected
@@ -113,7 +113,7 @@ async def test_a_counter_that_fell_is_a_new_baseline(host: FakeHost, server: Ser
 async def test_a_new_container_has_a_real_percentage_within_300_ms(
     host: FakeHost, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(passes, "CPU_WINDOW_SECONDS", 0.2)  # the true ones
+    monkeypatch.setattr(sweep, "CPU_WINDOW_SECONDS", 0.2)  # the true ones
     monkeypatch.setattr(CpuWindow, "MINIMUM_NS", 100_000_000)
     host.add("new", usage_usec=36_000_000_000)
     asyncio.get_running_loop().call_later(0.1, host.burn, "new", 36_000_000_000 + 100_000)

@@ -333,12 +333,12 @@ async def test_stopping_before_the_listing_is_known_is_an_error_and_no_empty_rou
 _HANGING = """
 import sys, threading
 from cgstatd.container import Watched
-original = Watched.read
-def read(watched, namespaces):
+original = Watched.counters
+def read(watched):
     if watched.identity.name == "burn":
         threading.Event().wait()
-    return original(watched, namespaces)
-Watched.read = read
+    return original(watched)
+Watched.counters = read
 from cgstatd.cli import main
 sys.exit(main(sys.argv[1:]))
 """

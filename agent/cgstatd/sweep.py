@@ -1,0 +1,123 @@
+"""What the sampling thread does in a pass: list the containers, then read them, a group at a time in two rounds.
+
+First the cgroup files of a whole group, then its net/dev: going from kind to kind rather than from container to
+container keeps the processor's caches warm, which here was a fifth of a pass' cost (8 of 38 us a container).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
+
+from .container import Begun, ReadingFailed, Watched
+from .network import Namespaces
+from .sample import ContainerStats
+from .sampler import ListingFailed, Pending, Sampler
+
+log = logging.getLogger(__name__)
+
+CPU_WINDOW_SECONDS = 0.2
+"""Between the two readings of a container without a baseline: two CFS periods of 100 ms."""
+_GROUP = 64
+"""Containers: a few milliseconds' worth, so that one's figures are of about one instant, and results come steadily."""
+
+Item = Callable[[], None]
+
+
+class Sweep:
+    """The readings of one pass. Its methods run in the sampling thread, its fields are looked at from the event loop.
+
+    One item of work is one container's cgroup files, or its net/dev: what hangs holds up nothing else.
+    """
+
+    def __init__(self, sampler: Sampler, listed: Callable[[], None]) -> None:
+        """``listed``: called (in the sampling thread) once the containers are known."""
+        self._sampler = sampler
+        self._told_listed = listed
+        self._containers: Iterator[Watched] = iter(())
+        self._namespaces: Namespaces
+        self.items: deque[Item] = deque([self._list])
+        """What is still to be done: the job's items."""
+        self.stats: list[ContainerStats] = []
+        """What is known, in the order in which it was."""
+        self.pending: deque[tuple[float, Pending]] = deque()
+        """What needs a second reading, and when (monotonic)."""
+        self.outstanding: set[Watched] = set()
+        self.error: str | None = None
+        """Why nothing could be listed."""
+        self.over = False
+        """Set once nobody wants further results."""
+
+    def _list(self) -> None:
+        try:
+            containers = self._sampler.containers()
+            self._namespaces = self._sampler.namespaces()
+        except ListingFailed as error:
+            self.error = str(error)
+            return
+        except Exception as error:
+            log.exception("listing the containers")
+            self.error = f"cannot list the containers: {error!r}"
+            return
+        if self.over:  # it took too long
+            return
+        self.outstanding = set(containers)
+        self._containers = iter(containers)
+        self._next_group()
+        self._told_listed()
+
+    def _next_group(self) -> None:
+        """The next containers' cgroup files, then the group after; each queues its net/dev between the two."""
+        group = [partial(self._counters, watched) for watched in islice(self._containers, _GROUP)]
+        if group:
+            self.items.extend(group)
+            self.items.append(self._next_group)
+
+    def _counters(self, watched: Watched) -> None:
+        try:
+            begun = self._sampler.begin(watched)
+        except Exception as error:
+            self._left_out(watched, error)
+            return
+        if begun is None:
+            self.outstanding.discard(watched)
+        elif not self.over:
+            self.items.append(partial(self._traffic, begun))
+
+    def _traffic(self, begun: Begun) -> None:
+        try:
+            result = self._sampler.finish(begun, self._namespaces)
+        except Exception as error:
+            self._left_out(begun.watched, error)
+            return
+        if isinstance(result, Pending) and not self.over:
+            self.pending.append((time.monotonic() + CPU_WINDOW_SECONDS, result))
+        else:
+            self._take(begun.watched, result)
+
+    def second(self, pending: Pending) -> None:
+        """The second reading of a container that had no CPU baseline."""
+        try:
+            result = self._sampler.second(pending)
+        except Exception as error:
+            self._left_out(pending.begun.watched, error)
+            return
+        self._take(pending.begun.watched, result)
+
+    def _take(self, watched: Watched, result: ContainerStats | Pending | None) -> None:
+        if self.over:
+            return
+        self.outstanding.discard(watched)
+        if isinstance(result, ContainerStats):
+            self.stats.append(result)
+
+    def _left_out(self, watched: Watched, error: Exception) -> None:
+        self.outstanding.discard(watched)
+        if not isinstance(error, ReadingFailed):
+            log.error("container=%s", watched.identity.id, exc_info=error)
+        text = str(error) if isinstance(error, ReadingFailed) else repr(error)
+        self._sampler.names.say_once(watched.identity.id, f"left out: {text}")
