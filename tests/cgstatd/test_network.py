@@ -63,10 +63,11 @@ def test_a_process_that_changes_its_namespace_late_is_noticed_within_the_interva
     host.container(PATH, pids=[7])
     host.process(7, PATH, namespace=55)
     found = finder(host)
-    for _ in range(3):  # found, seen to be the same, believed
+    for n in range(3):  # found, seen to be the same, believed
+        host.root.now_ns = (n + 1) * network._CHECK_NS
         read(host, found)
-        host.root.now_ns += network._CHECK_NS
     host.process(7, PATH, namespace=1)
+    host.root.now_ns += network._CHECK_NS
     assert read(host, found).reason is Absent.HOST_NETWORK
 
 
