@@ -87,8 +87,13 @@ class Feed:
         except ListingFailed as error:
             log.warning("baseline: %s", error)
 
-    def round(self, freshness_seconds: float | None = None) -> Pass:
-        """The pass that answers a request that comes now; ``freshness_seconds``: another window than the configured."""
+    def round(
+        self,
+        freshness_seconds: float | None = None,
+        encode: Callable[[ContainerStats], bytes] | None = None,
+    ) -> Pass:
+        """The pass that answers a request that comes now; ``freshness_seconds``: another window than the configured;
+        ``encode``: what a new pass applies to its stats as they come (:meth:`Pass.encoded`)."""
         current = self._pass
         if current is not None:
             window = self._freshness if freshness_seconds is None else freshness_seconds
@@ -98,7 +103,7 @@ class Feed:
                 return current
         self.passes += 1
         self.pass_seconds += 0.0 if current is None else current.seconds
-        current = self._pass = Pass(self._sampler, self._crew)
+        current = self._pass = Pass(self._sampler, self._crew, encode)
         if self._stopping:
             current.stop()
         else:

@@ -27,27 +27,32 @@ _ONLY_HUNG_SECONDS = 1.0
 class Pass:
     """One reading of every container, as the event loop sees it. ``stats`` grows until ``complete``."""
 
-    def __init__(self, sampler: Sampler, crew: Crew) -> None:
+    def __init__(self, sampler: Sampler, crew: Crew, encode: Callable[[ContainerStats], bytes] | None = None) -> None:
         self._names = sampler.names
         self._crew = crew
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._told = 0
         self._jobs: list[Job] = []
-        self._sweep = Sweep(sampler, lambda: self._call(self._listing_over))
+        self._sweep = Sweep(sampler, lambda: self._call(self._listing_over), encode)
         self._deadline: asyncio.TimerHandle | None = None
         self._next_step: asyncio.TimerHandle | None = None
         self._why: str | None = None
         self.began = time.monotonic()
         self.stats = self._sweep.stats
-        self.encoded: list[bytes] = []
-        """A cache for whoever encodes the stats: entry n belongs to stats[n]."""
-        self.encoded_array = b""
-        """All of them as one answer, once the pass is complete: those who wait for it share the bytes."""
+        self.shared: dict[tuple[int, ...], list[bytes]] = {}
+        """A cache for whoever makes answers of the stats: those who wait for the same pass share the bytes."""
         self.listed = False
         self.complete = False
         self.seconds = 0.0
         """How long it took, once it is complete."""
+
+    def encoded(self, encode: Callable[[ContainerStats], bytes], first: int, end: int) -> list[bytes]:
+        """stats[first:end], each encoded once for all who ask (always with the same encoder)."""
+        cache = self._sweep.encoded
+        if self._sweep.encode is None:
+            cache.extend(map(encode, self.stats[len(cache) : end]))
+        return cache[first:end]
 
     @property
     def error(self) -> str | None:

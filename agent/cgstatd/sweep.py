@@ -34,9 +34,13 @@ class Sweep:
     One item of work is one container's cgroup files, or its net/dev: what hangs holds up nothing else.
     """
 
-    def __init__(self, sampler: Sampler, listed: Callable[[], None]) -> None:
-        """``listed``: called (in the sampling thread) once the containers are known."""
+    def __init__(
+        self, sampler: Sampler, listed: Callable[[], None], encode: Callable[[ContainerStats], bytes] | None = None
+    ) -> None:
+        """``listed``: called (in the sampling thread) once the containers are known. ``encode``: applied to all stats
+        as they are made, while they are in the processor's cache."""
         self._sampler = sampler
+        self.encode = encode
         self._told_listed = listed
         self._containers: Iterator[Watched] = iter(())
         self._namespaces: Namespaces
@@ -44,6 +48,8 @@ class Sweep:
         """What is still to be done: the job's items."""
         self.stats: list[ContainerStats] = []
         """What is known, in the order in which it was."""
+        self.encoded: list[bytes] = []
+        """The same encoded, one by one, if there is an encoder; then never shorter than ``stats``."""
         self.pending: deque[tuple[float, Pending]] = deque()
         """What needs a second reading, and when (monotonic)."""
         self.outstanding: set[Watched] = set()
@@ -113,6 +119,8 @@ class Sweep:
             return
         self.outstanding.discard(watched)
         if isinstance(result, ContainerStats):
+            if self.encode is not None:
+                self.encoded.append(self.encode(result))
             self.stats.append(result)
 
     def _left_out(self, watched: Watched, error: Exception) -> None:

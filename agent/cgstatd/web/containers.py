@@ -7,8 +7,8 @@ from aiohttp import web
 from ..container import ReadingFailed
 from ..lookup import Ambiguous, NotFound
 from ..outputs import answers
-from ..passes import Pass
 from ..runtimes.base import State
+from ..sample import ContainerStats
 from ..sampler import ListingFailed
 from .context import CONTEXT, knows_environment, valid_container_id
 
@@ -24,13 +24,9 @@ def failure(status: int, error: str) -> web.Response:
     return _json(answers.encode_failure(error), status)
 
 
-def encoded(round_: Pass, index: int) -> bytes:
-    """JSON of one of a pass' containers, encoded once for all who ask; empty for one that is not running."""
-    cache, stats = round_.encoded, round_.stats
-    while len(cache) <= index:
-        each = stats[len(cache)]
-        cache.append(b"" if each.state is State.PAUSED else answers.encode_streamed(each))
-    return cache[index]
+def running(stats: ContainerStats) -> bytes:
+    """JSON of one of all containers; empty for one that is paused, which neither stream nor array has."""
+    return b"" if stats.state is State.PAUSED else answers.encode_streamed(stats)
 
 
 async def one_container(request: web.Request) -> web.Response:
@@ -56,15 +52,14 @@ async def all_containers(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     if not knows_environment(request, context):
         return failure(404, ENVIRONMENT_NOT_FOUND)
-    round_ = context.feed.round()
+    round_ = context.feed.round(encode=running)
     try:
         known = len(await round_.wait())
     except ListingFailed as error:
         return failure(500, str(error))
-    if not round_.encoded_array:
-        parts = filter(None, (encoded(round_, n) for n in range(known)))
-        round_.encoded_array = b"[" + b",".join(parts) + b"]"
-    return _json(round_.encoded_array)
+    if () not in round_.shared:
+        round_.shared[()] = [b"[" + b",".join(filter(None, round_.encoded(running, 0, known))) + b"]"]
+    return _json(round_.shared[()][0])
 
 
 async def healthz(request: web.Request) -> web.Response:

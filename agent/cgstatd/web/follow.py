@@ -11,7 +11,7 @@ from ..follow.grid import MAXIMUM_SECONDS, MINIMUM_SECONDS, steps_of
 from ..outputs.sse import whole_events
 from .containers import ENVIRONMENT_NOT_FOUND, failure
 from .context import CONTEXT, knows_environment
-from .stream import _Stream
+from .event_stream import EventStream
 
 FOLLOWER: web.AppKey[Follower] = web.AppKey("follower", Follower)
 DEFAULT_SECONDS = 1.0
@@ -34,7 +34,7 @@ async def follow(request: web.Request) -> web.StreamResponse:
     if steps is None:
         return failure(400, f"interval: expected {MINIMUM_SECONDS:g} to {MAXIMUM_SECONDS:g} seconds, as in 1")
     follower = request.app[FOLLOWER]
-    response = _Stream(sep="\n")
+    response = EventStream()
     await response.prepare(request)
     client = follower.subscribe(steps, request.headers.get("Last-Event-ID", ""))
     try:

@@ -169,7 +169,7 @@ async def test_a_container_that_hangs_is_500_after_its_time(
 async def test_a_bug_is_500_without_a_stack_trace_and_is_logged(
     server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, target: str
 ) -> None:
-    def fail(*_: Any) -> Any:
+    def fail(*_: Any, **__: Any) -> Any:
         raise RuntimeError("secret detail")
 
     monkeypatch.setattr(Feed, "one", fail)
@@ -190,7 +190,7 @@ async def test_a_bug_while_streaming_is_an_error_event_then_done_then_the_end(
     def fail(*_: Any) -> Any:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("cgstatd.web.stream.encoded", fail)
+    monkeypatch.setattr("cgstatd.web.stream.segments", fail)
     async with server.connection() as connection:
         connection.send(STREAM)
         answer = await connection.answer()

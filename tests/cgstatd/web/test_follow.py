@@ -14,7 +14,7 @@ import pytest
 
 from cgstatd.discovery import Discovery
 from cgstatd.follow import follower as module
-from cgstatd.web import stream
+from cgstatd.web import event_stream
 from fakehost import FakeHost, Hang, container_id
 from wire import ALL, Connection, Server, serving
 
@@ -219,7 +219,7 @@ async def test_an_interval_that_nobody_follows_any_more_costs_nothing(
 
 
 async def test_keepalives_come_between_distant_rounds(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "KEEPALIVE_SECONDS", 0.1)
+    monkeypatch.setattr(event_stream, "KEEPALIVE_SECONDS", 0.1)
     async with following(server, "?interval=60") as client:
         await client.until("round")
         async with asyncio.timeout(2):

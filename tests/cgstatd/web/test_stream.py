@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import re
 import signal
 import time
@@ -11,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp_sse import EventSourceResponse
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cgstatd import passes, sampler
 from cgstatd.discovery import Discovery
-from cgstatd.web import stream
+from cgstatd.web import event_stream, stream
 from fakehost import FakeHost, Hang, container_id
 from helpers import FIXTURES, UNIFIED, expected
 from wire import ALL, KEEPALIVE, STREAM, Answer, Server, agent, serving
@@ -74,17 +78,37 @@ async def test_each_event_is_exactly_one_chunk_with_lf_and_one_space(server: Ser
         assert b":  " not in chunk.split(b"{")[0]
 
 
-async def test_each_event_is_one_write_to_the_connection(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("segment", "fewer"), [(1448, True), (100, False)])
+async def test_a_write_holds_whole_events_and_no_more_than_a_segment(
+    host: FakeHost, server: Server, monkeypatch: pytest.MonkeyPatch, segment: int, fewer: bool
+) -> None:
+    """A client gets an event whole even where each segment that arrives is a read of its own."""
+    for name in "defghi":
+        host.add(name)
+    monkeypatch.setattr(stream, "_segment_bytes", lambda _: segment)
     writes: list[bytes] = []
-    original = stream.EventSourceResponse.write
+    original = EventSourceResponse.write
 
     async def write(self: Any, data: bytes) -> None:
         writes.append(data)
         await original(self, data)
 
-    monkeypatch.setattr(stream._Stream, "write", write, raising=False)
+    monkeypatch.setattr(stream._Round, "write", write, raising=False)
     answer = await server.ask(STREAM)
-    assert writes == answer.chunks and len(writes) == 4
+    chunks = [stream.chunk(event) for event in answer.chunks]
+    assert b"".join(writes) == b"".join(chunks) + b"0\r\n\r\n"
+    writes[-1] = writes[-1].removesuffix(b"0\r\n\r\n")
+    ends = set(itertools.accumulate(map(len, chunks)))
+    assert set(itertools.accumulate(map(len, writes))) <= ends, "an event is split over two writes"
+    assert all(len(data) <= segment or data in chunks for data in writes)
+    assert (len(writes) < len(chunks)) is fewer and len(chunks) == 10
+
+
+@given(st.lists(st.binary(min_size=1, max_size=50)), st.integers(1, 100), st.integers(0, 100))
+def test_segments_hold_all_chunks_in_order_and_none_is_too_long(chunks: list[bytes], most: int, size: int) -> None:
+    found = list(stream.segments(chunks, most, size))
+    assert b"".join(found) == b"".join(chunks)
+    assert all(len(data) <= most or data in chunks for data in found)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, deflate, br;q=1.0, *;q=0.5"])
@@ -193,7 +217,7 @@ async def test_a_listing_that_hangs_is_an_error_event_after_its_time_with_keepal
 ) -> None:
     for module in (passes, sampler):
         monkeypatch.setattr(module, "LISTING_SECONDS", 0.7)
-    monkeypatch.setattr(stream, "KEEPALIVE_SECONDS", 0.3)
+    monkeypatch.setattr(event_stream, "KEEPALIVE_SECONDS", 0.3)
     hang.listing = True
     answer = await server.ask(STREAM)
     assert [name for name, _ in answer.events] == ["error", "done"]
@@ -216,7 +240,7 @@ async def test_what_is_known_comes_at_once_and_a_keepalive_while_another_contain
     server: Server, hang: Hang, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(passes, "CONTAINER_SECONDS", 1.2)
-    monkeypatch.setattr(stream, "KEEPALIVE_SECONDS", 0.5)
+    monkeypatch.setattr(event_stream, "KEEPALIVE_SECONDS", 0.5)
     hang.names.add("b")
     answer = await server.ask(STREAM)
     assert set(answer.stats) == {"a", "c"}
@@ -276,7 +300,7 @@ async def test_a_client_that_goes_in_the_middle_disturbs_nobody(
     server: Server, hang: Hang, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, abort: bool
 ) -> None:
     monkeypatch.setattr(passes, "CONTAINER_SECONDS", 1.0)
-    monkeypatch.setattr(stream, "KEEPALIVE_SECONDS", 0.1)
+    monkeypatch.setattr(event_stream, "KEEPALIVE_SECONDS", 0.1)
     hang.names.add("b")
     other = asyncio.create_task(server.ask(STREAM))
     for _ in range(5):

@@ -1,0 +1,31 @@
+"""The response that carries Server-Sent Events: aiohttp-sse's, with the contract's keepalive comment."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp_sse import EventSourceResponse
+
+from ..outputs import sse
+
+KEEPALIVE_SECONDS = 4.8
+"""A client is promised one every 5 s, the first within 5 s: the rest is for the way to it."""
+
+
+class EventStream(EventSourceResponse):
+    """Lines end with LF; the comment is ``: keepalive`` (the library's own says ``: ping``)."""
+
+    def __init__(self) -> None:
+        super().__init__(sep="\n")
+
+    async def put(self, *events: bytes) -> None:
+        """Write whole events. Raises ConnectionError."""
+        await self.write(b"".join(events))
+
+    async def _ping(self) -> None:
+        while True:
+            await asyncio.sleep(KEEPALIVE_SECONDS)
+            try:
+                await self.put(sse.KEEPALIVE)
+            except (ConnectionError, RuntimeError):  # closed by the client, or written to after the end
+                return
