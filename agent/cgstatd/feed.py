@@ -119,6 +119,11 @@ class Feed:
         return await self.run(lambda: self._single.second(first))
 
     @property
+    def last_pass(self) -> Pass | None:
+        """The pass under way, else the last one."""
+        return self._pass
+
+    @property
     def sampler(self) -> Sampler:
         """What the sampling thread reads with; to be used there (:meth:`run`) only."""
         return self._sampler

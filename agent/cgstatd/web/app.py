@@ -16,6 +16,7 @@ from . import containers, stream
 from .context import CONTEXT, Context
 from .extensions import add_extensions
 from .guard import Guard
+from .health import add_health
 
 log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -66,7 +67,7 @@ def make_app(feed: Feed, env_id: int, guard: Guard | None = None) -> web.Applica
     app = web.Application(middlewares=[errors_as_json, guard.middleware])
     guard.install(app)
     app[CONTEXT] = Context(feed, env_id)
-    app.router.add_get("/healthz", containers.healthz)
+    add_health(app)
     app.router.add_get("/api/containers/stats", containers.all_containers)
     app.router.add_get("/api/containers/stats/stream", stream.stream)
     app.router.add_get("/api/containers/{id:[^/]*}/stats", containers.one_container)

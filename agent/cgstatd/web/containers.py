@@ -60,12 +60,3 @@ async def all_containers(request: web.Request) -> web.Response:
     if () not in round_.shared:
         round_.shared[()] = [b"[" + b",".join(filter(None, round_.encoded(running, 0, known))) + b"]"]
     return _json(round_.shared[()][0])
-
-
-async def healthz(request: web.Request) -> web.Response:
-    """GET /healthz: 200 while the containers can be listed, else 503 with the reason."""
-    try:
-        await request.app[CONTEXT].feed.round().wait()
-    except ListingFailed as error:
-        return failure(503, str(error))
-    return _json(b'{"status":"ok"}')

@@ -14,6 +14,7 @@ from aiohttp import HttpVersion10, web
 
 from ..auth.keyring import CHECK_SECONDS
 from ..seldom import Seldom
+from . import health
 from . import peer as peers
 from .callers import Caller, Callers
 from .context import CONTEXT, valid_container_id
@@ -139,5 +140,5 @@ class Guard:
 
 def _status_alone(response: web.StreamResponse) -> web.Response:
     if response.status == 200:
-        return web.Response(body=b'{"status":"ok"}', content_type="application/json")
-    return failure(response.status, "Unavailable")
+        return web.Response(body=health.BODY, content_type="application/json")
+    return failure(response.status, "Unavailable", Retry_After=str(RETRY_SECONDS))

@@ -225,6 +225,7 @@ async def test_healthz_without_a_token_says_its_status_alone(secured: Server, to
     await asyncio.sleep(0.6)  # the reading before is fresh for half a second
     stranger, known = await secured.ask("/healthz"), await secured.ask("/healthz", bearer(tokens.new()))
     assert (stranger.status, stranger.json) == (503, {"error": "Unavailable"})
+    assert stranger.headers["retry-after"] == known.headers["retry-after"] == "5"
     assert known.status == 503 and known.json != stranger.json
 
 

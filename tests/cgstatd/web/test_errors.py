@@ -172,8 +172,8 @@ async def test_a_bug_is_500_without_a_stack_trace_and_is_logged(
     def fail(*_: Any, **__: Any) -> Any:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(Feed, "one", fail)
-    monkeypatch.setattr(Feed, "round", fail)
+    for method in ("one", "round", "run"):
+        monkeypatch.setattr(Feed, method, fail)
     answer = await server.ask(target)
     assert (answer.status, answer.json) == (500, {"error": "Internal error"})
     assert "secret detail" in caplog.text

@@ -1,0 +1,61 @@
+"""Whether the containers can be listed, from what is known. A listing of its own only where nothing recent says so.
+
+Probes ask every few seconds, some of them strangers: what they ask must never cost a pass.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from .container import ReadingFailed
+from .feed import Feed
+from .passes import STOPPING
+from .sampler import ListingFailed
+from .shared import Shared
+
+FRESH_SECONDS = 0.5
+"""How long what was seen counts as known."""
+PATIENCE_SECONDS = 5.0
+"""A probe is answered after this time, whatever hangs: one that gives up itself never reads the reason."""
+
+
+class Health:
+    """Used in the event loop."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._look: Shared[str] = Shared(self._list, FRESH_SECONDS)
+
+    async def trouble(self) -> str:
+        """Why the containers cannot be listed; empty: they can."""
+        known = self._known()
+        if known is not None:
+            return known
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await self._look.get()
+        except TimeoutError:
+            return self._hangs()
+
+    def _known(self) -> str | None:
+        """What the last pass says; None: nothing that is recent."""
+        last = self._feed.last_pass
+        if last is None or (last.complete and time.monotonic() - last.began - last.seconds > FRESH_SECONDS):
+            return None
+        if last.error is not None:
+            return last.error
+        # While a reading hangs, the thread it holds may have been the last: only a listing tells.
+        return "" if last.listed and not self._feed.crew.stuck else None
+
+    async def _list(self) -> str:
+        try:
+            await self._feed.run(self._feed.sampler.containers)
+        except ListingFailed as error:
+            return str(error)
+        except ReadingFailed as error:  # the text for a single container's reading, but for STOPPING
+            return STOPPING if str(error) == STOPPING else self._hangs()
+        return ""
+
+    def _hangs(self) -> str:
+        return f"listing the containers does not come to an end; readings that hang: {self._feed.crew.stuck}"
