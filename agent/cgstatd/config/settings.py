@@ -17,6 +17,7 @@ from . import kinds
 from .kinds import Kind
 
 DEFAULT_CONFIG = "/etc/cgstatd/config.toml"
+MAX_ENV = 999_999_999
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,7 +81,7 @@ DEFAULTS: dict[str, Any] = msgspec.structs.asdict(Settings())
 OPTIONS = (
     Option("listen", kinds.addresses(), "where to listen; beyond loopback and unix sockets only with tokens or client "
            "certificates"),
-    Option("env_id", kinds.whole(0, 999_999_999), "the environment this host is"),
+    Option("env_id", kinds.whole(0, MAX_ENV), "the environment this host is"),
     Option("baseline", kinds.seconds(), "how often CPU time is read while nobody asks, so that the first answer is "
            "immediate; 0: never"),
     Option("freshness", kinds.seconds(), "requests within this time share one reading"),

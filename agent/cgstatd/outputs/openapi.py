@@ -7,41 +7,88 @@ from typing import Any
 import msgspec
 
 from .. import __version__
+from . import api_responses as responses
 from .answers import Failure
-from .api_routes import ERRORS, JSON, PARAMETERS, ROUTES, Answer, Route
+from .api_parameters import PARAMETERS
+from .api_routes import ROUTES, Answer, Route
+
+Schemas = dict[str, dict[str, Any]]
+"""By the type's repr(): types themselves need not be hashable."""
+DESCRIPTION = """\
+What docker stats shows, read from the kernel itself.
+
+Every path may be asked with HTTP/1.1 or 1.0. Names of query parameters that are not listed are ignored. A request that
+is no HTTP is answered 400 (its head too large: 431) and the connection closed; one that takes too long to arrive, and a
+client that does not read, are cut without an answer. Paths that are not listed: 404, where tokens are in use 401.
+"""
 
 
-def _content(answer: Answer, schemas: dict[Any, dict[str, Any]]) -> dict[str, Any]:
-    body: dict[str, Any] = {"schema": schemas[answer.type] if answer.type else {"type": "string"}}
+def _content(answer: Answer, schemas: Schemas) -> dict[str, Any]:
+    body: dict[str, Any] = {"schema": schemas[repr(answer.type)] if answer.type else {"type": "string"}}
     if answer.example is not None:
         body["example"] = answer.example
     if answer.events:
-        body["x-events"] = {name: schemas[kind] for name, kind in answer.events.items()}
+        body["x-events"] = {name: schemas[repr(kind)] for name, kind in answer.events.items()}
     return {answer.media: body}
 
 
-def _operation(route: Route, schemas: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+def _parameters(names: tuple[str, ...]) -> dict[str, Any]:
+    found = [{"$ref": f"#/components/parameters/{name}"} for name in names]
+    return {"parameters": found} if found else {}
+
+
+def _get(route: Route, schemas: Schemas, *, head: bool = False) -> dict[str, Any]:
+    """The operation; ``head``: of HEAD, whose answers have no body."""
     content = _content(route.answer, schemas)
     for other in route.also:
         content |= _content(other, schemas)
-    failure = {JSON: {"schema": schemas[Failure], "example": {"error": "Container not found"}}}
-    responses: dict[str, Any] = {"200": {"description": route.answer.description, "content": content}}
-    for status in route.errors:
-        responses[str(status)] = {"description": ERRORS[status], "content": failure}
-    operation: dict[str, Any] = {"summary": route.summary, "responses": responses}
-    if route.parameters:
-        operation["parameters"] = [PARAMETERS[name] for name in route.parameters]
+    own: dict[str, Any] = {
+        "200": {"description": route.answer.description, "headers": responses.headers(route.headers)}
+    }
+    if not head:
+        own["200"]["content"] = content
+    if route.cached:
+        own["304"] = {"description": "The client has it.", "headers": responses.headers(route.headers)}
+    operation: dict[str, Any] = {
+        "summary": f"Only the headers of GET {route.path}" if head else route.summary,
+        "responses": own | responses.failures(route.statuses),
+        **_parameters(route.parameters),
+    }
     if route.permission:
         operation["description"] = f"Needs the permission {route.permission}, where tokens are in use."
+    if route.open:
+        operation["security"] = []
     return operation
+
+
+def _preflight() -> dict[str, Any]:
+    done = {
+        "description": "A page of this origin may read the path with GET.",
+        "headers": responses.headers(responses.PREFLIGHT_HEADERS),
+    }
+    return {
+        "summary": "A browser's preflight",
+        "description": "403 where `allowed_origins` does not have the origin. Without Access-Control-Request-Method it "
+        "is no preflight but a method that the path does not have: 405, where tokens are in use first of all 401.",
+        "responses": {"204": done, **responses.failures((*responses.ANY, *responses.WITH_CREDENTIALS))},
+        **_parameters(("Origin", "Access-Control-Request-Method")),
+        "security": [],
+    }
+
+
+def _path(route: Route, schemas: Schemas) -> dict[str, Any]:
+    operations = {"get": _get(route, schemas)}
+    if route.head:
+        operations["head"] = _get(route, schemas, head=True)
+    return operations | {"options": _preflight()}
 
 
 def document() -> dict[str, Any]:
     """The whole document."""
     answers = [answer for route in ROUTES for answer in (route.answer, *route.also)]
     types = [Failure, *(a.type for a in answers if a.type), *(t for a in answers for t in a.events.values())]
-    unique = list({repr(each): each for each in types}.values())
-    found, components = msgspec.json.schema_components(unique, ref_template="#/components/schemas/{name}")
+    unique = {repr(each): each for each in types}
+    found, components = msgspec.json.schema_components(unique.values(), ref_template="#/components/schemas/{name}")
     schemas = dict(zip(unique, found, strict=True))
     components["Value"]["oneOf"] = [{"required": ["value"]}, {"required": ["absent"]}]
     return {
@@ -49,13 +96,27 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "cgstatd",
             "version": __version__,
-            "description": "What docker stats shows, read from the kernel itself.",
+            "description": DESCRIPTION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "security": [{}, {"token": []}],
-        "paths": {route.path: {"get": _operation(route, schemas)} for route in ROUTES},
+        "servers": [{"url": "/"}],
+        "security": [{}, {"token": []}, {"certificate": []}, {"token": [], "certificate": []}],
+        "paths": {route.path: _path(route, schemas) for route in ROUTES},
         "components": {
             "schemas": components,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "parameters": PARAMETERS,
+            "headers": responses.HEADERS,
+            "responses": responses.components(schemas[repr(Failure)]),
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "As `cgstatd token new` prints it; demanded once there are tokens.",
+                },
+                "certificate": {
+                    "type": "mutualTLS",
+                    "description": "A client certificate; demanded where `tls_client_ca` is set.",
+                },
+            },
         },
     }

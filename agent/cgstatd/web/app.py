@@ -9,23 +9,16 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from .. import __version__
 from ..feed import Feed
-from ..outputs.answers import encode_failure
 from . import containers, stream
 from .context import CONTEXT, Context
 from .extensions import add_extensions
+from .failure import COMMON_HEADERS, failure
 from .guard import Guard
 from .health import add_health
 
 log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-SERVER = f"cgstatd/{__version__}"
-
-
-def failure(status: int, error: str, message: str = "") -> web.Response:
-    """An error as JSON."""
-    return web.Response(status=status, body=encode_failure(error, message), content_type="application/json")
 
 
 @web.middleware
@@ -34,9 +27,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     try:
         return await handler(request)
     except web.HTTPMethodNotAllowed as error:
-        response = failure(405, "Method not allowed", f"allowed: {', '.join(sorted(error.allowed_methods))}")
-        response.headers["Allow"] = error.headers["Allow"]
-        return response
+        allowed = ", ".join(sorted(error.allowed_methods))
+        return failure(405, "Method not allowed", f"allowed: {allowed}", Allow=allowed)
     except web.HTTPNotFound:
         return failure(404, "Not found")
     except web.HTTPException as error:
@@ -50,9 +42,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return failure(500, "Internal error")
 
 
-async def _server_header(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Server"] = SERVER
-    response.headers["X-Content-Type-Options"] = "nosniff"
+async def _common_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(COMMON_HEADERS)
 
 
 def _not_a_clients_mistake(record: logging.LogRecord) -> bool:
@@ -69,10 +60,10 @@ def make_app(feed: Feed, env_id: int, guard: Guard | None = None) -> web.Applica
     app[CONTEXT] = Context(feed, env_id)
     add_health(app)
     app.router.add_get("/api/containers/stats", containers.all_containers)
-    app.router.add_get("/api/containers/stats/stream", stream.stream)
+    app.router.add_get("/api/containers/stats/stream", stream.stream, allow_head=False)
     app.router.add_get("/api/containers/{id:[^/]*}/stats", containers.one_container)
     add_extensions(app, env_id)
-    app.on_response_prepare.append(_server_header)
+    app.on_response_prepare.append(_common_headers)
 
     async def stopping(_app: web.Application) -> None:
         feed.stop()  # ends the pass, and with it the open streams

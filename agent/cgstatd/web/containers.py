@@ -11,17 +11,13 @@ from ..runtimes.base import State
 from ..sample import ContainerStats
 from ..sampler import ListingFailed
 from .context import CONTEXT, knows_environment, valid_container_id
+from .failure import failure
 
 ENVIRONMENT_NOT_FOUND = "Environment not found"
 
 
-def _json(body: bytes, status: int = 200) -> web.Response:
-    return web.Response(body=body, status=status, content_type="application/json")
-
-
-def failure(status: int, error: str) -> web.Response:
-    """An error as JSON."""
-    return _json(answers.encode_failure(error), status)
+def _json(body: bytes) -> web.Response:
+    return web.Response(body=body, content_type="application/json")
 
 
 def running(stats: ContainerStats) -> bytes:

@@ -6,20 +6,28 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from .. import __version__
 from ..outputs.answers import encode_failure
+
+COMMON_HEADERS = {"Server": f"cgstatd/{__version__}", "X-Content-Type-Options": "nosniff"}
+"""On every answer: who answers (else aiohttp tells its own and Python's version), and that the type is meant."""
 
 
 def failure(status: int, error: str, message: str = "", **headers: str) -> web.Response:
     """An error; header names have underscores for dashes."""
-    response = web.Response(status=status, body=encode_failure(error, message), content_type="application/json")
-    for name, value in headers.items():
-        response.headers[name.replace("_", "-")] = value
-    return response
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return web.Response(
+        status=status,
+        body=encode_failure(error, message),
+        content_type="application/json",
+        headers=COMMON_HEADERS | named,  # here too: what is no HTTP request gets an answer without the application
+    )
 
 
 def raw_failure(status: HTTPStatus, error: str, **headers: str) -> bytes:
     """The same as bytes, with the end of the connection announced."""
     body = encode_failure(error)
-    headers |= {"Content_Type": "application/json", "Content_Length": str(len(body)), "Connection": "close"}
-    lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{n.replace('_', '-')}: {v}" for n, v in headers.items())]
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    named |= {"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"}
+    lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{n}: {v}" for n, v in (COMMON_HEADERS | named).items())]
     return "\r\n".join([*lines, "", ""]).encode() + body

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 from aiohttp import web
 
 from ..follow.follower import Follower
 from ..follow.grid import MAXIMUM_SECONDS, MINIMUM_SECONDS, steps_of
 from ..outputs.sse import whole_events
-from .containers import ENVIRONMENT_NOT_FOUND, failure
+from .containers import ENVIRONMENT_NOT_FOUND
 from .context import CONTEXT, knows_environment
 from .event_stream import EventStream
+from .failure import failure
 
 FOLLOWER: web.AppKey[Follower] = web.AppKey("follower", Follower)
 DEFAULT_SECONDS = 1.0
@@ -19,11 +21,14 @@ STALLED_SECONDS = 60.0
 """A client that takes nothing for this long is cut off."""
 
 
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+"""As JSON has it. float() takes ``1_0`` for ten, and blanks, and digits of other scripts."""
+
+
 def _interval(text: str | None) -> int | None:
-    try:
-        return steps_of(DEFAULT_SECONDS if text is None else float(text))
-    except ValueError:
-        return None
+    if text is None:
+        return steps_of(DEFAULT_SECONDS)
+    return steps_of(float(text)) if _NUMBER.fullmatch(text) else None
 
 
 async def follow(request: web.Request) -> web.StreamResponse:

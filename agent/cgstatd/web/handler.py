@@ -145,6 +145,8 @@ class Handler(web.RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """The end of one answer."""
+        if isinstance(resp, web.HTTPException) and resp.status >= 400:  # from before the middlewares: an Expect header
+            resp = failure(resp.status, resp.reason.capitalize())
         in_pieces(resp)
         try:
             return await super().finish_response(request, resp, start_time)
@@ -172,12 +174,14 @@ class Handler(web.RequestHandler):
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """Not HTTP, or too long: as JSON, without the client's own bytes and without a stack trace in the log."""
+        """As JSON. What is not HTTP, or too long: without the client's own bytes, without a stack trace in the log."""
         if status >= 500:
-            return super().handle_error(request, status, exc, message)
-        log.debug("address=%s not a request: %s", self._key, type(exc).__name__)
-        if request.writer.output_size > 0:
-            raise ConnectionError("an answer is on its way already")
-        response = failure(status, HTTPStatus(status).phrase.capitalize())
+            super().handle_error(request, status, exc, message)  # logs it
+            response = failure(500, "Internal error")
+        else:
+            log.debug("address=%s not a request: %s", self._key, type(exc).__name__)
+            if request.writer.output_size > 0:
+                raise ConnectionError("an answer is on its way already")
+            response = failure(status, HTTPStatus(status).phrase.capitalize())
         response.force_close()
         return response

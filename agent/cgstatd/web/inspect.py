@@ -9,8 +9,9 @@ from ..container import ReadingFailed
 from ..inspect import Inspector
 from ..lookup import Ambiguous, NotFound
 from ..sampler import ListingFailed
-from .containers import ENVIRONMENT_NOT_FOUND, failure
+from .containers import ENVIRONMENT_NOT_FOUND
 from .context import CONTEXT, knows_environment, valid_container_id
+from .failure import failure
 from .follow import FOLLOWER
 
 INSPECTOR: web.AppKey[Inspector] = web.AppKey("inspector", Inspector)

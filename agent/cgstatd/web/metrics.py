@@ -11,8 +11,8 @@ from ..container import ReadingFailed
 from ..outputs.metrics_self import DEFAULT_LABELS
 from ..sampler import ListingFailed
 from ..scrape import Scraper
-from .containers import failure
 from .context import CONTEXT
+from .failure import failure
 from .follow import FOLLOWER
 
 SCRAPER: web.AppKey[Scraper] = web.AppKey("scraper", Scraper)

@@ -11,18 +11,11 @@ import pytest
 
 from cgstatd.outputs.api_routes import FOLLOW_EVENTS, ROUTES
 from cgstatd.outputs.openapi import document
+from cgstatd.web.context import valid_container_id
 from cgstatd.web.permissions import RULES
+from documented import conforms, response, schema, validate
 from fakehost import FakeHost
 from wire import Server
-
-
-def schema(path: str, status: int = 200, media: str = "application/json") -> dict[str, Any]:
-    found = document()["paths"][path]["get"]["responses"][str(status)]["content"][media]["schema"]
-    return found | {"components": document()["components"]}
-
-
-def validate(what: Any, against: dict[str, Any]) -> None:
-    jsonschema.Draft202012Validator(against).validate(what)
 
 
 def event_schema(path: str, name: str) -> dict[str, Any]:
@@ -43,16 +36,37 @@ async def test_it_is_served(server: Server) -> None:
 def test_permissions_are_those_that_are_enforced() -> None:
     for route in ROUTES:
         assert RULES[route.path].permission == route.permission
+        assert RULES[route.path].open == route.open
 
 
 def test_every_schema_is_a_schema_and_every_example_fits() -> None:
     for path, operations in document()["paths"].items():
-        for status, response in operations["get"]["responses"].items():
-            for media, body in response["content"].items():
-                against = schema(path, status, media)
-                jsonschema.Draft202012Validator.check_schema(against)
-                if "example" in body:
-                    validate(body["example"], against)
+        for method, operation in operations.items():
+            for status in operation["responses"]:
+                for media, body in response(path, status, method).get("content", {}).items():
+                    against = schema(path, status, media, method)
+                    jsonschema.Draft202012Validator.check_schema(against)
+                    if "example" in body:
+                        validate(body["example"], against)
+
+
+def test_every_parameter_has_a_schema_and_its_example_fits() -> None:
+    for parameter in document()["components"]["parameters"].values():
+        jsonschema.Draft202012Validator.check_schema(parameter["schema"])
+        if "example" in parameter:
+            validate(parameter["example"], parameter["schema"])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "valid"),
+    [("web", True), ("docker:web", True), ("a.b", True), ("a.", True), (".a.b.", True), ("a b\n", True),
+     ("", False), ("..", False), ("a..b", False), ("a/b", False), ("a\\", False), ("100%", False), ("a\0", False)],
+)  # fmt: skip
+def test_the_pattern_of_an_id_is_what_is_looked_up(wanted: str, valid: bool) -> None:
+    """But for a single dot: clients take it out of a URL (RFC 3986), so that it means another path."""
+    assert valid_container_id(wanted) is valid
+    against = jsonschema.Draft202012Validator(document()["components"]["parameters"]["id"]["schema"])
+    assert against.is_valid(wanted) is valid
 
 
 @pytest.mark.parametrize(
@@ -65,12 +79,16 @@ def test_every_schema_is_a_schema_and_every_example_fits() -> None:
         ("/api/containers/{id}/detail", "/api/containers/hostnet/detail"),
         ("/api/host", "/api/host"),
         ("/healthz", "/healthz"),
+        ("/metrics", "/metrics"),
+        ("/", "/"),
+        ("/api/openapi.json", "/api/openapi.json"),
+        ("/api/containers/stats/stream", "/api/containers/stats/stream"),
     ],
 )
 async def test_answers_of_a_recorded_host_are_what_it_says(recorded_server: Server, path: str, target: str) -> None:
     answer = await recorded_server.ask(target)
     assert answer.status == 200
-    validate(answer.json, schema(path))
+    conforms(answer, path)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +107,7 @@ async def test_refusals_are_what_it_says(server: Server, path: str, target: str,
     if answer.status == 404 and status == 400:
         pytest.skip("the client's path was normalised away")
     assert answer.status == status
-    validate(answer.json, schema(path, status))
+    conforms(answer, path)
 
 
 async def test_events_of_the_stream_are_what_it_says(server: Server) -> None:

@@ -1,0 +1,63 @@
+"""What a request may say, and within which bounds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..config.settings import MAX_ENV
+from ..follow.grid import MAXIMUM_SECONDS, MINIMUM_SECONDS
+
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "id": {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "description": "A full id, an exact name, a unique prefix of an id, or runtime:name. After URL decoding it has "
+        "no `/`, `\\`, `%` or NUL and no two dots side by side, and it is not a dot alone.",
+        "schema": {"type": "string", "pattern": r"^(\.?[^./\\%\u0000])+\.?$"},
+        "example": "web",
+    },
+    "env": {
+        "name": "env",
+        "in": "query",
+        "description": "The environment that the agent is; may be left out or empty. Another one is not found.",
+        "schema": {"type": "integer", "minimum": 0, "maximum": MAX_ENV},
+        "allowEmptyValue": True,
+        "example": 1,
+    },
+    "interval": {
+        "name": "interval",
+        "in": "query",
+        "description": "Seconds between rounds; rounded up to a quarter of a second.",
+        "schema": {"type": "number", "minimum": MINIMUM_SECONDS, "maximum": MAXIMUM_SECONDS, "default": 1},
+    },
+    "Last-Event-ID": {
+        "name": "Last-Event-ID",
+        "in": "header",
+        "description": "The id of the last event that was received: go on from there. One that is not known any more "
+        "begins anew (`resumed` of the first event says which).",
+        "schema": {"type": "string"},
+    },
+    "If-None-Match": {
+        "name": "If-None-Match",
+        "in": "header",
+        "description": "The ETag that the client has.",
+        "schema": {"type": "string"},
+    },
+    "Origin": {
+        "name": "Origin",
+        "in": "header",
+        "required": True,
+        "description": "The origin of the page that wants to ask; one of `allowed_origins`, compared exactly.",
+        "schema": {"type": "string"},
+        "example": "https://dash.example.org",
+    },
+    "Access-Control-Request-Method": {
+        "name": "Access-Control-Request-Method",
+        "in": "header",
+        "required": True,
+        "description": "What makes it a preflight.",
+        "schema": {"type": "string"},
+        "example": "GET",
+    },
+}
