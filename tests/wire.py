@@ -176,7 +176,7 @@ async def serving(
 ) -> AsyncIterator[Server]:
     """The agent's application on a loopback port."""
     feed = Feed(sampler, freshness_seconds=freshness, baseline_seconds=baseline)
-    runner = web.AppRunner(make_app(feed, env, guard), access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(make_app(feed, env, guard), access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
     feed.start()
     try:
         await runner.setup()

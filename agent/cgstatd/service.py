@@ -87,7 +87,12 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
         feed = Feed(sampler, freshness_seconds=settings.freshness, baseline_seconds=settings.baseline)
         app = make_app(feed, settings.env_id, guard)
         app[METRIC_LABELS] = settings.metric_labels
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            shutdown_timeout=_SHUTDOWN_SECONDS,
+            handler_cancellation=True,  # else a stream without news keeps its place after its client has gone
+        )
         gate = Gate(limits_of(settings))
         feed.start()
         upkeep: Upkeep | None = None

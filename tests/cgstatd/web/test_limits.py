@@ -14,7 +14,7 @@ import pytest
 
 from cgstatd.web.limits import KERNEL_BUFFER_BYTES, MAX_UNANSWERED_BYTES, WRITE_BUFFER_BYTES, Gate, Limits
 from cgstatd.web.peer import address_key, is_private
-from fakehost import FakeHost
+from fakehost import FakeHost, Hang
 from secured import Tokens, bearer, guard
 from wire import ALL, STREAM, Connection, Server, agent, serving
 
@@ -290,6 +290,21 @@ async def test_streams_are_counted_by_token_wherever_they_come_from(host: FakeHo
             assert (await second.head()).status == 200
 
 
+@pytest.mark.parametrize("target", [f"{FOLLOW}?interval=60", STREAM])
+async def test_a_stream_whose_client_has_gone_makes_room_at_once(host: FakeHost, hang: Hang, target: str) -> None:
+    """Not only when there is something to write: until then, a client that reconnects often would lock itself out."""
+    checks = guard(limits=Limits(streams=2))
+    async with serving(host.sampler(), guard=checks) as server:
+        hang.names.add("b")  # so that the short stream stays open too
+        for _ in range(4):
+            async with server.connection() as leaving:
+                leaving.send(target)
+                assert (await leaving.head()).status == 200
+            await settled(lambda: len(checks.streams) == 0, 0.5)
+        hang.release()
+        assert (await server.ask(ALL)).status == 200
+
+
 # -- counting
 
 
@@ -343,3 +358,13 @@ def test_the_limits_come_from_the_command_line(host: FakeHost) -> None:
             with suppress(ConnectionResetError):
                 assert one.recv(1) == b""
         assert os.path.exists(f"/proc/{started.process.pid}")
+
+
+def test_the_program_too_makes_room_for_the_next_stream(host: FakeHost) -> None:
+    arguments = ("--host-root", str(host.path), "--listen", "127.0.0.1:0", "--tokens", f"{host.path}/none")
+    with agent(*arguments, "--max-streams", "1") as started:
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", started.port), timeout=5) as client:
+                client.sendall(f"GET {FOLLOW}?interval=60 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+                assert client.recv(15).startswith(b"HTTP/1.1 200 ")
+            time.sleep(0.3)  # far less than until something is written to it
