@@ -17,6 +17,14 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "pattern": r"^(\.?[^./\\%\u0000])+\.?$"},
         "example": "web",
     },
+    "preflight-id": {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "description": "Anything: whether it is an id is said to the request that follows, where a page can read it.",
+        "schema": {"type": "string", "minLength": 1},
+        "example": "web",
+    },
     "env": {
         "name": "env",
         "in": "query",

@@ -61,17 +61,18 @@ def _get(route: Route, schemas: Schemas, *, head: bool = False) -> dict[str, Any
     return operation
 
 
-def _preflight() -> dict[str, Any]:
+def _preflight(route: Route) -> dict[str, Any]:
     done = {
         "description": "A page of this origin may read the path with GET.",
         "headers": responses.headers(responses.PREFLIGHT_HEADERS),
     }
+    inside = ("preflight-id",) if "id" in route.parameters else ()
     return {
         "summary": "A browser's preflight",
         "description": "403 where `allowed_origins` does not have the origin. Without Access-Control-Request-Method it "
         "is no preflight but a method that the path does not have: 405, where tokens are in use first of all 401.",
         "responses": {"204": done, **responses.failures((*responses.ANY, *responses.WITH_CREDENTIALS))},
-        **_parameters(("Origin", "Access-Control-Request-Method")),
+        **_parameters((*inside, "Origin", "Access-Control-Request-Method")),
         "security": [],
     }
 
@@ -80,7 +81,7 @@ def _path(route: Route, schemas: Schemas) -> dict[str, Any]:
     operations = {"get": _get(route, schemas)}
     if route.head:
         operations["head"] = _get(route, schemas, head=True)
-    return operations | {"options": _preflight()}
+    return operations | {"options": _preflight(route)}
 
 
 def document() -> dict[str, Any]:

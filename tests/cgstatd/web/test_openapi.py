@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import jsonschema
@@ -13,7 +14,7 @@ from cgstatd.outputs.api_routes import FOLLOW_EVENTS, ROUTES
 from cgstatd.outputs.openapi import document
 from cgstatd.web.context import valid_container_id
 from cgstatd.web.permissions import RULES
-from documented import conforms, response, schema, validate
+from documented import conforms, resolved, response, schema, validate
 from fakehost import FakeHost
 from wire import Server
 
@@ -48,6 +49,13 @@ def test_every_schema_is_a_schema_and_every_example_fits() -> None:
                     jsonschema.Draft202012Validator.check_schema(against)
                     if "example" in body:
                         validate(body["example"], against)
+
+
+def test_what_is_in_braces_is_a_parameter_of_each_operation() -> None:
+    for path, operations in document()["paths"].items():
+        for operation in operations.values():
+            found = [resolved(each) for each in operation.get("parameters", [])]
+            assert {each["name"] for each in found if each["in"] == "path"} == set(re.findall(r"{(\w+)}", path))
 
 
 def test_every_parameter_has_a_schema_and_its_example_fits() -> None:
