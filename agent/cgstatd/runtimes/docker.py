@@ -103,9 +103,11 @@ class DockerSource:
 
     runtime = RUNTIME
 
-    def __init__(self, root: Root, data_root: str = DATA_ROOT, owner_uid: int = 0) -> None:
+    def __init__(
+        self, root: Root, data_root: str = DATA_ROOT, owner_uid: int = 0, files: StateFiles | None = None
+    ) -> None:
         self.owner_uid = owner_uid
-        self._files = StateFiles(root, owner_uid)
+        self._files = files or StateFiles(root, owner_uid)
         self._containers = f"{data_root.rstrip('/')}/containers"
         self.places: tuple[str, ...] = (self._containers,)
 

@@ -12,6 +12,7 @@ ContainerState.State is written once, when the container is made; what it is now
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,7 @@ from .statefile import parser_of, unix_time
 DATABASE_LIMIT = 64 << 20
 """Bytes: a container takes some 20 kB, its whole OCI configuration included."""
 _VALUE_LIMIT = 4 << 20
+_Columns = tuple[str, object, object, object, object]
 _STEPS, _MAX_STEPS = 1000, 20_000
 """The handler is called each 1,000 of SQLite's instructions; 1,000 containers take about 10,000 instructions."""
 _QUERY = """
@@ -116,7 +118,7 @@ def _is_id(key: object) -> bool:
     return isinstance(key, str) and is_hex_id(key) is not None
 
 
-def _rows(data: bytes) -> list[tuple[str, object, object, object, object]]:
+def _rows(data: bytes) -> list[_Columns]:
     import sqlite3  # noqa: PLC0415 - 2 MB of library, for hosts with Podman only
 
     calls = count()
@@ -127,9 +129,18 @@ def _rows(data: bytes) -> list[tuple[str, object, object, object, object]]:
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA query_only = ON")
             connection.set_progress_handler(lambda: next(calls) > _MAX_STEPS, _STEPS)
-            return connection.execute(_QUERY).fetchall()
+            return list(_bounded(connection.execute(_QUERY), 2 * len(data)))
     except (sqlite3.Error, OverflowError, MemoryError) as error:
         raise ValueError(f"not a database of Podman's ({type(error).__name__})") from None
+
+
+def _bounded(rows: Iterable[_Columns], most: int) -> Iterator[_Columns]:
+    """A table's rows are in its file; a view of a few lines can make gigabytes up. ``most`` allows for joined names."""
+    for row in rows:
+        most -= sum(len(column) for column in row if isinstance(column, str | bytes))
+        if most < 0:
+            raise ValueError("not a database of Podman's (more comes out of it than is in it)")
+        yield row
 
 
 def _row(name: object, pod: object, config: object, now: object) -> LibpodContainer | str:

@@ -74,9 +74,9 @@ class LxcSource:
 
     runtime = RUNTIME
 
-    def __init__(self, root: Root, state: str = STATE, owner_uid: int = 0) -> None:
+    def __init__(self, root: Root, state: str = STATE, owner_uid: int = 0, files: StateFiles | None = None) -> None:
         self.owner_uid = owner_uid
-        self._files = StateFiles(root, owner_uid)
+        self._files = files or StateFiles(root, owner_uid)
         self._state = state.rstrip("/")
         self.places: tuple[str, ...] = (self._state,)
 

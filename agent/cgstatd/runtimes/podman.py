@@ -43,9 +43,9 @@ class PodmanSource:
 
     runtime = RUNTIME
 
-    def __init__(self, root: Root, storage: str = STORAGE, owner_uid: int = 0) -> None:
+    def __init__(self, root: Root, storage: str = STORAGE, owner_uid: int = 0, files: StateFiles | None = None) -> None:
         self.owner_uid = owner_uid
-        self._files = StateFiles(root, owner_uid)
+        self._files = files or StateFiles(root, owner_uid)
         self._storage = ContainersStorage(self._files, storage)
         self.places = self._storage.places
         self._database = f"{self._storage.path}/db.sql"

@@ -35,9 +35,9 @@ def rootless_sources(root: Root, uid: int) -> tuple[MetadataSource, ...]:
     home = StateFiles(root).read("/etc/passwd", _home_of(uid))
     if uid == 0 or not home or not isinstance(home, str):
         return ()
-    data = f"{home}/.local/share"
+    data, files = f"{home}/.local/share", StateFiles(root, uid)  # one: the user's share is for all runtimes
     return (
-        PodmanSource(root, f"{data}/containers/storage", uid),
-        DockerSource(root, f"{data}/docker", uid),
-        LxcSource(root, f"{data}/lxc", uid),
+        PodmanSource(root, f"{data}/containers/storage", uid, files),
+        DockerSource(root, f"{data}/docker", uid, files),
+        LxcSource(root, f"{data}/lxc", uid, files),
     )

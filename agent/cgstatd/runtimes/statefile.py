@@ -23,28 +23,23 @@ from cgroupfs.pseudofs import Root
 from ..recorded import RecordedRoot
 from .base import Unreadable
 from .beneath import open_directory
+from .refused import Crowded, Refused, unreadable
 
 T = TypeVar("T")
 Version = tuple[int, int, int, int, int]
 
 FILE_LIMIT = 4 << 20
 """Bytes. A container's config is some 10 kB; Podman's list of 1,000 containers some 800 kB."""
+USERS_BYTES = 4 << 20
+"""What is kept of all the files of one unprivileged user: some 400 containers of Docker or 200 of Podman (of which the
+lists still have the names). Parsed it may take ten times that (small labels), and one file may have 500 names."""
 _KEPT_LIMIT = 8192
+_CROWDED_NS = 10_000_000_000
+"""How long a file that there was no room for is not looked at again."""
 _SETTLED_MS = 100
 """A file that had changed less than this before it was read is read once more, this much later: time stamps step by up
 to 10 ms, so a second change in place may not show in them."""
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_SENTENCES = {
-    errno.EACCES: "permission denied (names need CAP_DAC_READ_SEARCH)",
-    errno.EPERM: "permission denied (names need CAP_DAC_READ_SEARCH)",
-    errno.ELOOP: "is a symbolic link",
-    errno.ENOTDIR: "a part of the path is not a directory",
-    errno.ENXIO: "is not a regular file",
-}
-
-
-class Refused(Exception):
-    """Why a file is not believed; the message is the sentence shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +49,8 @@ class _Kept:
     value: object
     again_ns: int
     """CLOCK_MONOTONIC when to read it again though it looks the same; 0: never."""
+    size: int
+    """What counts for the owner's share: nothing of a file that was refused."""
 
 
 def is_file_name(name: str) -> bool:
@@ -72,14 +69,20 @@ def unix_time(when: datetime | None) -> float | None:
 
 
 class StateFiles:
-    """The state files of one owner below one root; an unchanged file costs one stat and is not parsed again."""
+    """The state files of one owner below one root; an unchanged file costs one stat and is not parsed again.
 
-    __slots__ = ("_kept", "owner_uid", "root")
+    ``share``: how many bytes all that is kept may have together. An unprivileged user gets :data:`USERS_BYTES`, for all
+    runtimes together (they share one of these); the system's own files are as many as they are.
+    """
 
-    def __init__(self, root: Root, owner_uid: int = 0) -> None:
+    __slots__ = ("_kept", "_left", "_share", "owner_uid", "root")
+
+    def __init__(self, root: Root, owner_uid: int = 0, share: int | None = None) -> None:
         self.root = root
         self.owner_uid = owner_uid
         self._kept: dict[str, _Kept] = {}
+        self._share = USERS_BYTES if share is None and owner_uid else share
+        self._left = self._share or 0
 
     def read(self, path: str, parse: Callable[[bytes], T], limit: int = FILE_LIMIT) -> T | Unreadable | None:
         """What ``parse`` makes of the file at an absolute host path; None: there is none.
@@ -89,21 +92,24 @@ class StateFiles:
         kept = self._kept.get(path)
         if kept is not None and self._is_current(kept):
             return cast("T | Unreadable", kept.value)
+        self.forget(path)
         try:
             kept = self._load(path, parse, limit)
         except OSError as error:
-            self.forget(path)
-            return None if error.errno == errno.ENOENT else _unreadable(error, path)
+            return None if error.errno == errno.ENOENT else unreadable(error, path)
         except ValueError:  # NUL or an unencodable character in a path that came from a file
             return Unreadable("not a possible path", ascii(path))
         if len(self._kept) >= _KEPT_LIMIT:
-            self._kept.pop(next(iter(self._kept)))
+            self.forget(next(iter(self._kept)))
         self._kept[path] = kept
+        self._left -= kept.size
         return cast("T | Unreadable", kept.value)
 
     def forget(self, path: str) -> None:
         """Read the file again next time, changed or not."""
-        self._kept.pop(path, None)
+        kept = self._kept.pop(path, None)
+        if kept is not None:
+            self._left += kept.size
 
     def names(self, directory: str) -> list[str] | Unreadable:
         """The sorted names in a directory; empty where there is none."""
@@ -112,7 +118,7 @@ class StateFiles:
             os.close(fd)
             return sorted(os.listdir(self.root.join(real)))
         except OSError as error:
-            return [] if error.errno == errno.ENOENT else _unreadable(error, directory)
+            return [] if error.errno == errno.ENOENT else unreadable(error, directory)
         except ValueError:
             return Unreadable("not a possible path", ascii(directory))
 
@@ -144,26 +150,34 @@ class StateFiles:
             os.close(parent)
         real = f"{real.rstrip('/')}/{name}"
         try:
-            now = self.root.clock()
+            now, crowded = self.root.clock(), False
             found = os.fstat(fd)
-            value = self._parsed(fd, found, real, parse, limit)
+            try:
+                value = self._parsed(fd, found, real, parse, limit)
+            except Crowded as error:
+                value, crowded = Unreadable(str(error), real), True
             after = os.fstat(fd)
         finally:
             os.close(fd)
-        if _version(found) != _version(after):
+        if crowded:
+            again_ns = now.monotonic_ns + _CROWDED_NS
+        elif _version(found) != _version(after):
             again_ns = now.monotonic_ns
         elif now.time_ms - found.st_mtime_ns // 1_000_000 < _SETTLED_MS:
             again_ns = now.monotonic_ns + _SETTLED_MS * 1_000_000
         else:
             again_ns = 0
-        return _Kept(real, _version(found), value, again_ns)
+        size = 0 if self._share is None or isinstance(value, Unreadable) else found.st_size
+        return _Kept(real, _version(found), value, again_ns, size)
 
     def _parsed(
         self, fd: int, found: os.stat_result, real: str, parse: Callable[[bytes], T], limit: int
     ) -> T | Unreadable:
         try:
             self._check(fd, found, real, limit)
-            return parse(_content(fd, limit))
+            return parse(_content(fd, limit if self._share is None else min(limit, self._left)))
+        except Crowded:
+            raise
         except Refused as error:
             return Unreadable(str(error), real)
         except UnicodeDecodeError:
@@ -184,11 +198,8 @@ class StateFiles:
         # The modes of a recorded tree are those of whoever copied it (git under umask 002: writable by the group).
         if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not isinstance(self.root, RecordedRoot):
             raise Refused("writable by its group or by others")
-
-
-def _unreadable(error: OSError, path: str) -> Unreadable:
-    code = error.errno or 0
-    return Unreadable(_SENTENCES.get(code, os.strerror(code)), path)
+        if self._share is not None and found.st_size > self._left:
+            raise Crowded(f"the files of uid {self.owner_uid} have more than {self._share} bytes together")
 
 
 def _version(found: os.stat_result) -> Version:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import tracemalloc
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
@@ -226,6 +227,21 @@ def test_a_database_that_would_keep_the_reader_busy_is_given_up(write: Write) ->
         assert "not a database of Podman's" in found.reason
 
 
+def test_a_small_database_that_makes_up_large_rows_is_given_up(write: Write) -> None:
+    """A view of one line: 300 rows of 4 MB each out of a file of 30 kB took 1.2 GB."""
+    rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) "
+    rows += "SELECT printf('%064x', i) AS ID, 'a' AS Name, NULL AS PodID, hex(zeroblob(2000000)) AS JSON FROM n"
+    write(DATABASE, database(script=f"DROP TABLE ContainerConfig; CREATE VIEW ContainerConfig AS {rows};"))
+    tracemalloc.start()
+    try:
+        found = PodmanSource(Root()).get(f"{7:064x}")
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+    assert isinstance(found, Unreadable)
+    assert found.reason == "malformed: not a database of Podman's (more comes out of it than is in it)"
+
+
 def test_wrong_types_in_a_database_are_harmless(write: Write) -> None:
     script = f"""
         INSERT INTO ContainerConfig VALUES (x'ff00', 1, 2, 3), ('{A}', x'ff', NULL, 'x');
@@ -342,6 +358,17 @@ def test_a_users_own_runtimes(write: Write) -> None:
     found = [(each.runtime, each.name, each.owner_uid) for source in sources for each in source.all()]
     assert found == [("podman", "pm-burn", 1000), ("docker", "rl", 1000), ("lxc", "box", 1000)]
     assert [source.owner_uid for source in sources] == [1000] * 3
+
+
+def test_a_users_runtimes_share_what_may_be_kept(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("/host/etc/passwd", PASSWD)
+    home = "/host/home/ann/.local/share"
+    write(f"{home}/containers/storage/db.sql", database(BURNING), uid=1000)
+    write(f"{home}/docker/containers/{A}/config.v2.json", '{"Name": "/rl"}', uid=1000)
+    monkeypatch.setattr("cgstatd.runtimes.statefile.USERS_BYTES", len(database(BURNING)) + 5)
+    podman, docker, _ = rootless_sources(Root("/host"), 1000)
+    assert [each.name for each in podman.all()] == ["pm-burn"]
+    assert isinstance(docker.get(A), Unreadable)
 
 
 @pytest.mark.parametrize("uid", [0, 999_999, 1])

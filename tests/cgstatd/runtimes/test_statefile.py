@@ -245,3 +245,39 @@ def test_an_impossible_path_is_unreadable(tmp_path: Path, real_root: Root, path:
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\0", "a\n", "\udcff", "a" * 256])
 def test_such_names_never_become_part_of_a_path(name: str) -> None:
     assert not is_file_name(name)
+
+
+# -- a user's share
+
+
+def test_what_a_users_files_have_together_is_bounded_and_said(write: Write) -> None:
+    for name in "abc":
+        write(f"/home/ann/{name}", name * 40, uid=1000)
+    root = Later()
+    files = StateFiles(root, 1000, share=100)
+    assert [files.read(f"/home/ann/{name}", bytes) for name in "ab"] == [b"a" * 40, b"b" * 40]
+    refused = Unreadable("the files of uid 1000 have more than 100 bytes together", "/home/ann/c")
+    assert files.read("/home/ann/c", bytes) == refused
+    os.unlink("/home/ann/a")
+    assert files.read("/home/ann/a", bytes) is None
+    assert files.read("/home/ann/c", bytes) == refused  # looked at a moment ago
+    root.seconds += 11
+    assert files.read("/home/ann/c", bytes) == b"c" * 40
+
+
+def test_a_file_that_is_read_again_counts_once_and_one_that_is_refused_not_at_all(write: Write) -> None:
+    files = StateFiles(Root(), 1000, share=100)
+    for number in range(5):
+        write("/home/ann/a", f"{number}" * 60, uid=1000)
+        assert files.read("/home/ann/a", bytes) == b"%d" % number * 60
+    write("/home/ann/malformed", "x" * 40, uid=1000)
+    assert isinstance(files.read("/home/ann/malformed", parser_of(int)), Unreadable)
+    write("/home/ann/b", "b" * 40, uid=1000)
+    assert files.read("/home/ann/b", bytes) == b"b" * 40
+
+
+def test_the_systems_own_files_have_no_such_bound(write: Write) -> None:
+    files = StateFiles(Root())
+    for number in range(10):
+        write(f"/var/lib/x/{number}", "x" * (2 << 20))
+        assert files.read(f"/var/lib/x/{number}", len) == 2 << 20

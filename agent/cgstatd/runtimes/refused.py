@@ -1,0 +1,30 @@
+"""Why a state file is not read, in words that hold nothing of its content."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from .base import Unreadable
+
+_SENTENCES = {
+    errno.EACCES: "permission denied (names need CAP_DAC_READ_SEARCH)",
+    errno.EPERM: "permission denied (names need CAP_DAC_READ_SEARCH)",
+    errno.ELOOP: "is a symbolic link",
+    errno.ENOTDIR: "a part of the path is not a directory",
+    errno.ENXIO: "is not a regular file",
+}
+
+
+class Refused(Exception):
+    """Why a file is not believed; the message is the sentence shown."""
+
+
+class Crowded(Refused):
+    """It would be read if its owner had fewer others."""
+
+
+def unreadable(error: OSError, path: str) -> Unreadable:
+    """What an error of the kernel's means here."""
+    code = error.errno or 0
+    return Unreadable(_SENTENCES.get(code, os.strerror(code)), path)
