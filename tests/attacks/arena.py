@@ -1,16 +1,23 @@
-"""A running agent to attack over loopback, a good client beside the attacker, and the agent's memory."""
+"""A running agent to attack, its log and its memory."""
 
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import socket
+import ssl
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, NamedTuple
+
+import pytest
 
 from cgstatd.auth import store
 from fakehost import FakeHost
@@ -19,6 +26,8 @@ from wire import ALL, agent
 CONTAINERS = 2000
 """So that an answer (0.6 MB) is more than the kernel holds for a client that does not read."""
 TIMEOUTS = ("--request-timeout", "4", "--idle-timeout", "5", "--send-timeout", "2")
+VIEW, METRICS = "containers:view", "metrics:view"
+REQUEST = b"GET " + ALL.encode() + b" HTTP/1.1\r\nHost: localhost\r\n"
 
 
 @dataclass
@@ -29,11 +38,17 @@ class Arena:
     pid: int
     tokens: str
     secret: str
-    host: FakeHost
+    folder: Path
+    good: str
+    """A container that is not attacked: whose figures a client beside the attacker asks for."""
+    log: list[str] = field(default_factory=list)
+    """What the agent has said."""
+    tls: ssl.SSLContext | None = None
+    """With what a good client connects."""
 
     def new_token(self, name: str, env: int = 1) -> str:
         """A token, which the agent knows within a second."""
-        secret = store.add(self.tokens, name, [env], ["containers:view"])
+        secret = store.add(self.tokens, name, [env], [VIEW])
         time.sleep(1.1)
         return secret
 
@@ -47,6 +62,14 @@ class Arena:
         sock.connect(("127.0.0.1", self.port))
         return sock
 
+    def client(self, address: str = "127.0.0.1") -> http.client.HTTPConnection:
+        """A connection of a client that means well."""
+        if self.tls is None:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20, source_address=(address, 0))
+        return http.client.HTTPSConnection(
+            "127.0.0.1", self.port, timeout=20, source_address=(address, 0), context=self.tls
+        )
+
     def ask(
         self, target: str = ALL, secret: str | None = "", address: str = "127.0.0.1", method: str = "GET", **more: str
     ) -> tuple[int, dict[str, str], bytes]:
@@ -54,7 +77,7 @@ class Arena:
         headers = {name.replace("_", "-"): value for name, value in more.items()}
         if secret is not None:
             headers["Authorization"] = f"Bearer {secret or self.secret}"
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20, source_address=(address, 0))
+        connection = self.client(address)
         try:
             connection.putrequest(method, target, skip_host="Host" in headers)
             for name, value in headers.items():
@@ -64,10 +87,6 @@ class Arena:
             return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
         finally:
             connection.close()
-
-    def status(self, *arguments: str, **more: str | None) -> int:
-        """The status of one request."""
-        return self.ask(*arguments, **more)[0]  # type: ignore[arg-type]
 
     def memory(self) -> float:
         """The agent's resident memory, MiB."""
@@ -86,30 +105,87 @@ class Arena:
                 continue
         return count
 
-    def good_client(self, address: str = "127.0.0.99") -> float:
-        """A client with a token, from elsewhere: answered, in so many seconds."""
+    def good_client(self, address: str = "127.0.0.98") -> float:
+        """A newcomer with a token, from elsewhere: answered, in so many seconds."""
         began = time.monotonic()
-        assert self.status(ALL, address=address) == 200
+        status, _, body = self.ask(ALL, address=address)
+        assert status == 200, body[:200]
         return time.monotonic() - began
 
 
-@contextmanager
-def arena(folder: Path, *arguments: str, containers: int = CONTAINERS) -> Iterator[Arena]:
+@dataclass
+class TreeArena(Arena):
     """An agent over a made-up host."""
+
+    host: FakeHost = field(kw_only=True)
+
+
+Attack = Callable[[Arena], str]
+
+
+class Stage(NamedTuple):
+    """Attacks on one agent, one after the other. ``open`` may skip, saying why."""
+
+    open: Callable[[Path], object]
+    attacks: tuple[Attack, ...]
+
+
+class Running(NamedTuple):
+    """What every arena has in common."""
+
+    port: int
+    pid: int
+    tokens: str
+    secret: str
+    folder: Path
+    log: list[str]
+
+
+@contextmanager
+def running(folder: Path, *arguments: str) -> Iterator[Running]:
+    """An agent with one token, whose log is read as it comes."""
     with ExitStack() as stack:
-        host = FakeHost(folder / "host")
-        for number in range(containers):
-            host.add(f"c{number}")
         (folder / "etc").mkdir()
         tokens = f"{folder}/etc/tokens.json"
-        secret = store.add(tokens, "central", [1], ["containers:view"])
-        started = stack.enter_context(
-            agent("--host-root", str(host.path), "--listen", "127.0.0.1:0", "--tokens", tokens, *TIMEOUTS, *arguments)
-        )
-        found = Arena(started.port, started.process.pid, tokens, secret, host)
-        for _ in range(0 if "--tls-cert" in arguments else 3):
-            found.good_client()  # memory is measured once it is warm
-        yield found
+        secret = store.add(tokens, "central", [1], [VIEW, METRICS])
+        started = stack.enter_context(agent("--listen", "127.0.0.1:0", "--tokens", tokens, *TIMEOUTS, *arguments))
+        log: list[str] = []
+        assert started.process.stderr is not None
+        threading.Thread(target=_drain, args=(started.process.stderr, log), daemon=True).start()
+        yield Running(started.port, started.process.pid, tokens, secret, folder, log)
+
+
+def _drain(stream: IO[str], log: list[str]) -> None:
+    with suppress(ValueError):  # closed at the end
+        log.extend(stream)
+
+
+@contextmanager
+def arena(
+    folder: Path, *arguments: str, containers: int = CONTAINERS, tls: ssl.SSLContext | None = None
+) -> Iterator[TreeArena]:
+    """An agent over a made-up host with containers c0, c1, …"""
+    host = FakeHost(folder / "host")
+    for number in range(containers):
+        host.add(f"c{number}")
+    with running(folder, "--host-root", str(host.path), *arguments) as found:
+        port, pid, tokens, secret, _, log = found
+        made = TreeArena(port, pid, tokens, secret, folder, "", log, tls, host=host)
+        for _ in range(3):
+            made.good_client()  # memory is measured once it is warm
+        made.good = json.loads(made.ask(ALL)[2])[-1]["id"]
+        yield made
+
+
+def require_root() -> None:
+    """Skip, with the reason, where nothing can be made to belong to somebody else."""
+    if os.geteuid() != 0:
+        pytest.skip("files and cgroups of several owners need root")
+
+
+def tally(statuses: Counter[int]) -> str:
+    """``3 x 401, 2 x cut``."""
+    return ", ".join(f"{count} x {status or 'cut'}" for status, count in sorted(statuses.items()))
 
 
 def received(sock: socket.socket, most: int = 65536) -> bytes:

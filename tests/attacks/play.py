@@ -1,20 +1,63 @@
-"""Plays every attack and prints what came of each.
+"""Plays every attack and prints what came of each; ``--update`` writes the table into README.md beside this file.
 
-``PYTHONPATH=agent:cgroups:tests python -m attacks.play``
+``PYTHONPATH=agent:cgroups:tests python -m attacks.play [--update] [NAME…]``
 """
 
 from __future__ import annotations
 
+import argparse
+import re
 import sys
 import tempfile
-from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from attacks.arena import Arena, arena
-from attacks.attacks import ATTACKS, TLS_ATTACKS
+import pytest
+
+from attacks import credentials, encrypted, floods, forged, kernel, oversized, planted, sleepers
+from attacks.arena import Arena, Attack, Stage, arena
+from attacks.bystander import Bystander
 
 MAX_GROWTH_MIB = 48.0
+MAX_PEAK_MIB = 64.0
+"""Above what it had before the attack."""
+README = Path(__file__).with_name("README.md")
+STAGES = (
+    Stage(
+        arena,
+        (
+            credentials.no_token,
+            credentials.wrong_token,
+            credentials.other_environment,
+            credentials.revoked,
+            credentials.replay,
+            credentials.ten_thousand_wrong,
+            floods.path_tricks,
+            floods.header_flood,
+            floods.body_flood,
+            floods.pipelining,
+            floods.idle_connections,
+            floods.idle_from_everywhere,
+            floods.slow_senders,
+            sleepers.sleeping_readers,
+            sleepers.sleeping_array_readers,
+            sleepers.too_many_streams,
+            credentials.dns_rebinding,
+            credentials.cross_origin,
+            credentials.no_credentials_on_the_network,
+            forged.forged_by_a_user,
+            forged.forged_in_a_container,
+        ),
+    ),
+    Stage(kernel.kernel_arena, (forged.kernel_user, forged.kernel_container)),
+    Stage(
+        planted.planted_arena,
+        (planted.links, planted.fifos, oversized.huge_config, oversized.crowd, oversized.database),
+    ),
+    Stage(encrypted.tls_arena, (encrypted.old_tls,)),
+    Stage(encrypted.mutual_arena, (encrypted.another_authority,)),
+)
 
 
 @dataclass(frozen=True)
@@ -23,41 +66,88 @@ class Played:
 
     attack: str
     outcome: str
-    before: float
-    after: float
+    memory: str
+    others: str
 
 
-def play(a: Arena, name: str, attack: Callable[[], str]) -> Played:
-    """One attack; afterwards the agent is there, answers, and has not grown."""
+def play(a: Arena, attack: Attack) -> Played:
+    """One attack, with a client beside it; afterwards the agent is there, answers newcomers, and has not grown."""
+    name = words(attack).partition(":")[0]
     before = a.memory()
-    outcome = attack()
+    with Bystander(a) as beside:
+        outcome = attack(a)
     after = a.memory()
-    a.good_client()
-    assert after - before < MAX_GROWTH_MIB, f"{name}: {before:.0f} -> {after:.0f} MiB"
-    return Played(name, outcome, before, after)
+    newcomer = a.good_client()
+    most = max(before, after, beside.most_memory)
+    assert not beside.failures, f"{name}: {beside.failures[:3]}"
+    assert beside.slowest < 5 and newcomer < 5
+    assert after - before < MAX_GROWTH_MIB and most - before < MAX_PEAK_MIB, (
+        f"{name}: {before:.0f} -> {most:.0f} -> {after:.0f} MiB"
+    )
+    others = f"yes: {beside.answered} of {beside.answered} answered, the slowest in {beside.slowest * 1000:.0f} ms"
+    return Played(words(attack), outcome, f"{before:.0f} / {most:.0f} / {after:.0f}", others)
+
+
+def words(attack: Attack) -> str:
+    """``name: what is tried``"""
+    return " ".join(str(attack.__doc__).split())
 
 
 def table(lines: list[Played]) -> str:
     """As Markdown."""
-    rows = [f"| {p.attack} | {p.outcome} | {p.before:.1f} | {p.after:.1f} |" for p in lines]
-    return "\n".join(["| attack | outcome | MiB before | after |", "|---|---|---|---|", *rows])
+    rows = [
+        "| attack | what was tried | outcome | MiB before / most / after | others went on |",
+        "|---|---|---|---|---|",
+    ]
+    for line in lines:
+        name, _, tried = line.attack.partition(": ")
+        cells = [text.replace("|", "\\|") for text in (name, tried, line.outcome, line.memory, line.others)]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
 
 
-def main() -> int:
+def update(text: str) -> None:
+    """Put the table where the last one is."""
+    old = README.read_text("utf-8")
+    new, count = re.subn(r"(?ms)^\| attack \|.*?(?=^$|\Z)", lambda _: text + "\n", old)
+    assert count == 1, "README.md has no table"
+    README.write_text(new, "utf-8")
+
+
+def _stage(stage: Stage, wanted: list[str], folder: Path) -> list[Played]:
+    attacks = [each for each in stage.attacks if not wanted or each.__name__ in wanted]
+    lines: list[Played] = []
+    if not attacks:
+        return lines
+    try:
+        with ExitStack() as stack:
+            a = stack.enter_context(stage.open(folder))
+            for attack in attacks:
+                print(f"{words(attack).partition(':')[0]} …", file=sys.stderr)
+                try:
+                    lines.append(play(a, attack))
+                except pytest.skip.Exception as why:
+                    lines.append(Played(words(attack), f"not played here: {why}", "", ""))
+    except pytest.skip.Exception as why:
+        lines += [Played(words(each), f"not played here: {why}", "", "") for each in attacks[len(lines) :]]
+    return lines
+
+
+def main(arguments: list[str] | None = None) -> int:
     """All of them, one after the other."""
-    lines = []
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        arena(Path(folder)) as a,
-    ):
-        for attack in ATTACKS:
-            print(f"{attack.__doc__} …", file=sys.stderr)
-            lines.append(play(a, str(attack.__doc__), lambda attack=attack: attack(a)))  # type: ignore[misc]
-        for tls_attack in TLS_ATTACKS:
-            inside = Path(folder) / tls_attack.__name__
-            inside.mkdir()
-            lines.append(play(a, str(tls_attack.__doc__), lambda t=tls_attack, i=inside: t(a, i)))  # type: ignore[misc]
+    parser = argparse.ArgumentParser(prog="attacks.play", description="Play attacks on a running agent.")
+    parser.add_argument("--update", action="store_true", help="write the table into tests/attacks/README.md")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these (names of functions)")
+    given = parser.parse_args(arguments)
+    if given.update and given.names:
+        parser.error("--update is for the whole table")
+    lines: list[Played] = []
+    for stage in STAGES:
+        with tempfile.TemporaryDirectory() as folder:
+            lines += _stage(stage, given.names, Path(folder))
     print(table(lines))
+    if given.update:
+        update(table(lines))
     return 0
 
 

@@ -1,32 +1,43 @@
-"""Each attack of attacks.py, on one agent that has to survive them all. `python -m attacks.play` prints the table."""
+"""Each attack, on agents that have to survive them all. `python -m attacks.play` prints what came of each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
-from attacks.arena import Arena, arena
-from attacks.attacks import ATTACKS, TLS_ATTACKS
-from attacks.play import play
+from attacks.arena import Arena, Attack, Stage
+from attacks.play import README, STAGES, play, words
 from certificates import require_openssl
+
+_ALL = [(stage, attack) for stage in STAGES for attack in stage.attacks]
 
 
 @pytest.fixture(scope="module")
-def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
-    with arena(tmp_path_factory.mktemp("arena")) as found:
+def arena_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Stage], Arena]]:
+    """The agent that a stage's attacks are played on, started for the first of them."""
+    opened: dict[int, Arena] = {}
+    with ExitStack() as stack:
+
+        def found(stage: Stage) -> Arena:
+            if id(stage) not in opened:
+                opened[id(stage)] = stack.enter_context(stage.open(tmp_path_factory.mktemp("arena")))
+            return opened[id(stage)]
+
         yield found
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
-def test_the_agent_survives(attacked: Arena, attack: object) -> None:
-    assert callable(attack)
-    play(attacked, str(attack.__doc__), lambda: attack(attacked))
+@pytest.mark.parametrize(("stage", "attack"), _ALL, ids=[attack.__name__ for _, attack in _ALL])
+def test_the_agent_survives(arena_of: Callable[[Stage], Arena], stage: Stage, attack: Attack) -> None:
+    if stage.attacks[0].__module__.endswith("encrypted"):
+        require_openssl()
+    play(arena_of(stage), attack)
 
 
-@pytest.mark.parametrize("attack", TLS_ATTACKS, ids=lambda attack: attack.__name__)
-def test_the_agent_refuses(attacked: Arena, attack: object, tmp_path: Path) -> None:
-    require_openssl()
-    assert callable(attack)
-    play(attacked, str(attack.__doc__), lambda: attack(attacked, tmp_path))
+def test_the_table_that_is_kept_has_every_attack_with_its_outcome() -> None:
+    rows = [line.split(" | ") for line in README.read_text("utf-8").splitlines() if line.startswith("| ")][1:]
+    assert [cells[0].removeprefix("| ") for cells in rows] == [words(a).partition(":")[0] for _, a in _ALL]
+    for cells in rows:
+        assert re.fullmatch(r"\d+ / \d+ / \d+", cells[3]) and cells[4].startswith("yes: "), cells

@@ -1,0 +1,99 @@
+"""State files that are larger than they look, or many: nothing of it may become the agent's memory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import time
+from contextlib import closing
+
+from attacks.arena import TreeArena
+from attacks.planted import container, everything, own, until_listed
+
+_GIGABYTE = 1 << 30
+_VIEW = """
+CREATE VIEW ContainerConfig AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
+SELECT printf('%064x', i) AS ID, 'x' AS Name, NULL AS PodID, hex(zeroblob(2000000)) AS JSON FROM n;
+CREATE TABLE ContainerState (ID TEXT, State INTEGER, ExitCode INTEGER, JSON TEXT);
+CREATE TABLE PodConfig (ID TEXT, Name TEXT, JSON TEXT);
+"""
+
+
+def huge_config(a: TreeArena) -> str:
+    """a config.v2.json of 1 GB: a sparse file, and 1 GB of JSON as a real one begins, each of the system's and of the
+    user's
+    """
+    wanted = []
+    text = b'{"Name":"/huge","Config":{"Labels":{' + b",".join(b'"label-%06d":"value"' % n for n in range(40_000))
+    for users in (False, True):
+        folder = container(a, f"sparse {users}", users=users)
+        folder.mkdir(parents=True)
+        with open(folder / "config.v2.json", "wb") as file:
+            file.truncate(_GIGABYTE)
+        wanted.append(folder.name)
+        folder = container(a, f"huge {users}", users=users)
+        folder.mkdir(parents=True)
+        with open(folder / "config.v2.json", "wb") as file:
+            while file.tell() < _GIGABYTE:
+                file.write(text)
+        wanted.append(folder.name)
+    own(a.host.path / "home/ann")
+    found = until_listed(a, wanted)
+    said, slowest = everything(a, wanted)
+    assert {found[each][0]["name"] for each in wanted} == {each[:12] for each in wanted}
+    assert said.count(b"larger than") >= 1 and slowest < 2
+    for each in a.host.path.rglob("config.v2.json"):
+        if each.stat().st_size == _GIGABYTE:
+            each.unlink()
+    return f"not read (over 4 MiB): shown by their short ids, logged; slowest answer {slowest * 1000:.0f} ms"
+
+
+def crowd(a: TreeArena) -> str:
+    """500 configs that are as large as is read: 4 MiB of a user's small labels each, all of them links to one file"""
+    config = a.host.path / "home/ann/labels.json"
+    labels = b",".join(b'"%06x":""' % number for number in range(340_000))
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_bytes(b'{"Name":"/crowd","Config":{"Labels":{' + labels + b"}}}")
+    assert 3 << 20 < config.stat().st_size < 4 << 20
+    wanted = []
+    shutil.rmtree(a.host.path / "sys/fs/cgroup/user.slice", ignore_errors=True)
+    for number in range(500):
+        folder = container(a, f"crowd {number}", users=True)
+        folder.mkdir(parents=True)
+        os.link(config, folder / "config.v2.json")
+        wanted.append(folder.name)
+    own(a.host.path / "home/ann")
+    began = time.monotonic()
+    found = until_listed(a, wanted)
+    seconds = time.monotonic() - began
+    said, slowest = everything(a, wanted[:10])
+    named = sum(found[each][0]["name"] == "crowd" for each in wanted)
+    assert named == 1 and b"bytes together" in said and slowest < 2
+    shutil.rmtree(a.host.path / "sys/fs/cgroup/user.slice")
+    shutil.rmtree(a.host.path / "home/ann")
+    return (
+        f"{named} of them read (4 MiB a user at most), the others shown by their short ids; listed after "
+        f"{seconds:.1f} s, slowest answer {slowest * 1000:.0f} ms"
+    )
+
+
+def database(a: TreeArena) -> str:
+    """a database of 12 kB that makes up 1.2 GB: a view for ContainerConfig in a user's db.sql of Podman"""
+    storage = a.host.path / "home/ann/.local/share/containers/storage"
+    storage.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(storage / "db.sql")) as db:
+        db.executescript(_VIEW)
+        db.commit()
+    size = (storage / "db.sql").stat().st_size
+    folder = container(a, "view", users=True)
+    own(a.host.path / "home/ann")
+    began = time.monotonic()
+    found = until_listed(a, [folder.name])
+    seconds = time.monotonic() - began
+    said, slowest = everything(a, [folder.name])
+    assert found[folder.name][0]["name"] == folder.name[:12] and b"more comes out of it" in said and slowest < 2
+    return (
+        f"{size >> 10} KiB, given up as soon as more comes out than is in it: shown by its short id, logged; listed "
+        f"after {seconds:.1f} s"
+    )

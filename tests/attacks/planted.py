@@ -1,0 +1,152 @@
+"""What a user, or whoever can write where a runtime keeps its state, plants there for the agent to read."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from attacks.arena import Arena, TreeArena, require_root, running
+from attacks.forged import listed
+from fakehost import FakeHost, container_id
+from wire import ALL, STREAM
+
+USER = 1000
+CANARY = "canary-7d1f"
+_HOME = "home/ann/.local/share/docker/containers"
+_SYSTEMS = "var/lib/docker/containers"
+
+
+@contextmanager
+def planted_arena(_folder: Path) -> Iterator[TreeArena]:
+    """An agent over a host with a user who has a home. Not in ``_folder``, which may be memory: a file has 1 GB."""
+    require_root()
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as here:
+        host = FakeHost(Path(here) / "host")
+        for number in range(20):
+            host.add(f"c{number}")
+        (host.path / "etc").mkdir()
+        (host.path / "etc/passwd").write_text(f"root:x:0:0::/root:/bin/sh\nann:x:{USER}:{USER}::/home/ann:/bin/sh\n")
+        (host.path / "etc/shadow").write_text(f"root:{CANARY}:20000::::::\n")
+        (host.path / "root").mkdir()
+        secret = host.path / "root/config.v2.json"
+        secret.write_text(json.dumps({"Name": f"/{CANARY}", "Config": {"Image": CANARY, "Labels": {CANARY: CANARY}}}))
+        for each in (host.path / "etc/shadow", secret):
+            each.chmod(0o600)
+        with running(Path(here), "--host-root", str(host.path)) as found:
+            port, pid, tokens, token, folder, log = found
+            made = TreeArena(port, pid, tokens, token, folder, "c2", log, host=host)
+            for _ in range(3):
+                made.good_client()
+            yield made
+
+
+def container(a: TreeArena, name: str, *, users: bool) -> Path:
+    """A running container of the system or of the user; where its runtime's files are to be."""
+    identity = container_id(name)
+    place = f"user.slice/user-{USER}.slice" if users else "system.slice"
+    cgroup = a.host.path / f"sys/fs/cgroup/{place}/docker-{identity}.scope"
+    cgroup.mkdir(parents=True)
+    for file in ("cpu.stat", "memory.current", "memory.stat", "cgroup.events", "io.stat"):
+        (cgroup / file).write_bytes((a.host.scope("c1") / file).read_bytes())
+    (cgroup / "cgroup.procs").write_text("")
+    return a.host.path / (_HOME if users else _SYSTEMS) / identity
+
+
+def own(path: Path) -> None:
+    """The user's, and for nobody else."""
+    for each in (path, *path.rglob("*")):
+        os.chown(each, USER, USER, follow_symlinks=False)
+        if each.is_file() and not each.is_symlink():
+            each.chmod(0o600)
+
+
+def everything(a: Arena, wanted: list[str]) -> tuple[bytes, float]:
+    """All that the agent says, log included, and what the slowest answer took."""
+    said, slowest = b"", 0.0
+    targets = ["/api/containers", ALL, STREAM, "/metrics", "/api/host"]
+    targets += [f"/api/containers/{each}/{what}" for each in wanted for what in ("stats", "detail")]
+    for target in targets:
+        began = time.monotonic()
+        status, _, body = a.ask(target)
+        assert status == 200, (target, body)
+        slowest = max(slowest, time.monotonic() - began)
+        said += body
+    return said + "".join(a.log).encode(), slowest
+
+
+def until_listed(a: Arena, wanted: list[str]) -> dict[str, list[dict[str, Any]]]:
+    began = time.monotonic()
+    while not set(wanted) <= set(found := listed(a)):
+        assert time.monotonic() - began < 5
+        time.sleep(0.1)
+    return found
+
+
+def links(a: TreeArena) -> str:
+    """symbolic links where metadata is read: config.v2.json -> /etc/shadow, -> another container's and -> an absolute
+    path outside; a container's directory and a user's whole storage -> elsewhere
+    """
+    root, wanted = a.host.path, []
+    targets = [
+        "/etc/shadow",
+        "/root/config.v2.json",
+        f"{root}/etc/shadow",
+        f"/{_SYSTEMS}/{container_id('c1')}/config.v2.json",
+    ]
+    for users in (False, True):
+        for number, target in enumerate(targets):
+            folder = container(a, f"link {users} {number}", users=users)
+            folder.mkdir(parents=True)
+            (folder / "config.v2.json").symlink_to(target)
+            wanted.append(folder.name)
+        directory = container(a, f"link {users} directory", users=True)  # root's own links to directories are good
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        directory.symlink_to("/root" if users else f"{root}/root")
+        wanted.append(directory.name)
+    (root / "home/ann/.local/share/containers").mkdir(parents=True)
+    (root / "home/ann/.local/share/containers/storage").symlink_to("/root")
+    own(root / "home/ann")
+    found = until_listed(a, wanted)
+    said, slowest = everything(a, wanted)
+    assert CANARY.encode() not in said
+    assert {found[each][0]["name"] for each in wanted} == {each[:12] for each in wanted}
+    assert b"is a symbolic link" in said
+    return (
+        f"{len(wanted)} containers shown by their short ids, nothing of the targets in any answer or in the log; "
+        f"slowest answer {slowest * 1000:.0f} ms"
+    )
+
+
+def fifos(a: TreeArena) -> str:
+    """FIFOs and directories where metadata is read: config.v2.json, hostconfig.json and Podman's db.sql"""
+    root, wanted = a.host.path, []
+    for users in (False, True):
+        folder = container(a, f"fifo {users}", users=users)
+        folder.mkdir(parents=True)
+        os.mkfifo(folder / "config.v2.json", 0o600)
+        wanted.append(folder.name)
+        folder = container(a, f"hostconfig {users}", users=users)
+        folder.mkdir(parents=True)
+        (folder / "config.v2.json").write_text('{"Name": "/kept"}')
+        (folder / "config.v2.json").chmod(0o600)
+        os.mkfifo(folder / "hostconfig.json", 0o600)
+        wanted.append(folder.name)
+        folder = container(a, f"directory {users}", users=users)
+        (folder / "config.v2.json").mkdir(parents=True)
+        wanted.append(folder.name)
+    storage = root / "var/lib/containers/storage"
+    storage.mkdir(parents=True)
+    os.mkfifo(storage / "db.sql", 0o600)
+    own(root / "home/ann")
+    found = until_listed(a, wanted)
+    _, slowest = everything(a, wanted)
+    names = sorted(found[each][0]["name"] for each in wanted)
+    assert names == sorted(["kept", "kept", *(each[:12] for each in wanted if found[each][0]["name"] != "kept")])
+    assert slowest < 2
+    return f"none is waited for: {len(wanted)} containers answered, the slowest answer in {slowest * 1000:.0f} ms"

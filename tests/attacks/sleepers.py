@@ -1,0 +1,62 @@
+"""Clients that ask and do not read, and clients that want everything to themselves."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from attacks.arena import VIEW, Arena, require_root, tally
+from attacks.credentials import FOLLOW
+from cgstatd.auth import store
+from wire import ALL, STREAM
+
+
+def _sleepers(a: Arena, target: str) -> str:
+    require_root()  # of somebody else's containers 500 are shown: their answer fits into the kernel's buffers
+    secrets = [store.add(a.tokens, target[1:].replace("/", ".") + str(number), [1], [VIEW]) for number in range(4)]
+    time.sleep(1.1)
+    sockets = []
+    for number in range(200):
+        sock = a.connect(f"127.0.2.{number // 100 + 1}", receive=4096)
+        sock.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n".encode())
+        sock.sendall(f"Authorization: Bearer {secrets[number % 4]}\r\n\r\n".encode())
+        sockets.append(sock)
+    time.sleep(1.5)
+    held, began = a.descriptors(), time.monotonic()
+    seconds = a.good_client()
+    while a.descriptors() > 20:
+        assert time.monotonic() - began < 15
+        time.sleep(0.1)
+    for sock in sockets:
+        sock.close()
+    assert held > 190
+    cut = time.monotonic() - began + 1.5
+    return f"{held} held, a newcomer answered in {seconds:.1f} s; all cut after {cut:.0f} s"
+
+
+def sleeping_readers(a: Arena) -> str:
+    """200 SSE readers that never read: 600 kB each, with four tokens from two addresses"""
+    return _sleepers(a, STREAM)
+
+
+def sleeping_array_readers(a: Arena) -> str:
+    """200 clients that never read the array: 600 kB each, with four tokens from two addresses"""
+    return _sleepers(a, ALL)
+
+
+def too_many_streams(a: Arena) -> str:
+    """200 streams with one token: `follow`, which stays open"""
+    found: Counter[int] = Counter()
+    sockets = []
+    for number in range(200):
+        sock = a.connect(f"127.0.3.{number // 100 + 1}")
+        sock.sendall(b"GET " + FOLLOW.encode() + b" HTTP/1.1\r\nHost: localhost\r\n")
+        sock.sendall(f"Authorization: Bearer {a.secret}\r\n\r\n".encode())
+        sockets.append(sock)
+    for sock in sockets:
+        found[int(sock.recv(15).split()[1])] += 1
+    assert found == {200: 128, 503: 72}
+    seconds = a.good_client()
+    for sock in sockets:
+        sock.close()
+    return f"{tally(found)}; its other requests answered in {seconds * 1000:.0f} ms"
