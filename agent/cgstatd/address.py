@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 
 DEFAULT_LISTEN = "127.0.0.1:9713"
@@ -37,3 +38,14 @@ def parse_address(text: str) -> Address:
     if not colon or not host or not port.isascii() or not port.isdigit() or len(port) > 5 or int(port) > 65535:
         raise BadAddress(f"expected {EXPECTED}")
     return Address(host=host, port=int(port))
+
+
+def is_private(text: str) -> bool:
+    """Whether an address is of this host alone, as far as it says so itself. Raises BadAddress."""
+    address = parse_address(text)
+    if address.path or address.host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address.host).is_loopback
+    except ValueError:
+        return False

@@ -313,6 +313,50 @@ def test_token_new_list_rotate_revoke_from_the_command_line(path: str) -> None:
     assert token("new", "--name", "x", "--allow", "root")[0] == 2
 
 
+@pytest.mark.parametrize(
+    ("configured", "said", "not_said"),
+    [
+        ("", ("listens beyond loopback by a flag, a variable or a socket unit", "rm {}"), "WARNING"),
+        ('listen = ["127.0.0.1:9713", "unix:/run/x", "localhost:1", "[::1]:1"]\n', ("rm {}",), "WARNING"),
+        (
+            'listen = ["127.0.0.1:9713", "0.0.0.0:9713"]\n',
+            ("0.0.0.0:9713", "will refuse to start at its next"),
+            "rm {}",
+        ),
+        ('listen = ["[::]:1"]\n', ("[::]:1", "cgstatd token new --name central", "tls_client_ca"), "rm {}"),
+        ('listen = ["host.example.org:1"]\n', ("host.example.org:1", "will refuse to start at its next"), "rm {}"),
+        (
+            'listen = ["0.0.0.0:1"]\ntls_cert = "/a"\ntls_key = "/b"\ntls_client_ca = "/c"\n',
+            ("client certificates alone", "rm {}"),
+            "will refuse",
+        ),
+    ],
+)
+def test_revoking_the_last_token_says_what_that_means_for_the_next_start(
+    path: str, tmp_path: Path, configured: str, said: tuple[str, ...], not_said: str
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(configured)
+    for name in ("a", "b"):
+        store.add(path, name, [1], VIEW)
+    revoke = ("token", "--config", str(config), "--tokens", path, "revoke")
+    first, last = run(*revoke, "a"), run(*revoke, "b")
+    assert (first.returncode, first.stderr) == (0, "revoked a; running agents notice within a second\n")
+    assert last.returncode == 0 and last.stderr.splitlines()[0] == "revoked b; running agents notice within a second"
+    assert "it was the last token: nobody is answered any more, on loopback neither" in last.stderr
+    assert all(each.format(path) in last.stderr for each in said), last.stderr
+    assert not_said.format(path) not in last.stderr
+
+
+def test_revoking_the_last_token_works_with_a_configuration_that_is_broken(path: str, tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("liste = 1\n")
+    store.add(path, "a", [1], VIEW)
+    ran = run("token", "--config", str(config), "--tokens", path, "revoke", "a")
+    assert ran.returncode == 0 and "listens beyond loopback by a flag" in ran.stderr
+    assert store.read(path)[0].tokens == ()
+
+
 def test_the_configuration_names_the_tokens_file(path: str, tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text(f'tokens = "{path}"\n')

@@ -7,7 +7,8 @@ import os
 import sys
 from collections.abc import Callable
 
-from ..config import BadConfig, load
+from ..address import is_private
+from ..config import BadConfig, Settings, load
 from . import store
 from .tokens import CONTAINERS_VIEW, PERMISSIONS, BadTokens
 
@@ -82,6 +83,33 @@ def _list(path: str, _arguments: argparse.Namespace) -> None:
 def _revoke(path: str, arguments: argparse.Namespace) -> None:
     store.revoke(path, arguments.name)
     print(f"revoked {arguments.name}; running agents notice within a second", file=sys.stderr)
+    if not store.read(path)[0].tokens:
+        print(_without_any(path, arguments.config), file=sys.stderr)
+
+
+def _without_any(path: str, config: str | None) -> str:
+    """What it means that there is no token left, for the agent that the configuration is of."""
+    try:
+        settings = load(argparse.Namespace(config=config))
+    except BadConfig:  # no reason not to revoke
+        settings = Settings()
+    said = "it was the last token: nobody is answered any more, on loopback neither.\n"
+    anew = "cgstatd token new --name central"
+    reachable = [text for text in settings.listen if not is_private(text)]
+    if settings.tls_client_ca:
+        return f"{said}For client certificates alone: rm {path}, and restart the agent. For tokens again: {anew}"
+    if reachable:
+        return (
+            f"{said}WARNING: it listens on {', '.join(reachable)}, and will refuse to start at its next restart: the "
+            f"network could reach it, and nobody would have to say who they are.\n"
+            f"Before that make a token ({anew}), or set tls_client_ca, or listen on 127.0.0.1 or unix:/PATH alone."
+        )
+    return (
+        f"{said}For everybody on this host to be answered again: rm {path}, and restart the agent. For tokens again: "
+        f"{anew}\n"
+        "An agent that listens beyond loopback by a flag, a variable or a socket unit, without tls_client_ca, will "
+        "refuse to start at its next restart until there is a token."
+    )
 
 
 def _rotate(path: str, arguments: argparse.Namespace) -> None:
