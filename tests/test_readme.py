@@ -90,6 +90,13 @@ def test_the_route_table_names_every_route() -> None:
     assert [path for path in RULES if f"`GET {path}" not in README] == []
 
 
+def test_the_settings_that_need_a_restart_are_named() -> None:
+    from cgstatd.config.changed import RESTART
+
+    [sentence] = re.findall(r"takes over what has changed there\. Only (.*?) need a restart", README, re.S)
+    assert set(re.findall(r"`(\w+)`", sentence)) == RESTART
+
+
 def test_every_command_is_named() -> None:
     from cgstatd.cli import _COMMANDS
 

@@ -62,6 +62,16 @@ def make_guard(settings: Settings, sockets: Sequence[socket.socket]) -> Guard:
     )
 
 
+def renew_guard(guard: Guard, settings: Settings) -> None:
+    """Take over who may ask, and how much. Open streams are cut where others may ask now: each has to ask again."""
+    hosts, origins = Hosts(settings.allowed_hosts), Origins(settings.allowed_origins)
+    others = guard.callers.admit(settings.tls_client_names)
+    if others or hosts != guard.hosts or origins != guard.origins:
+        guard.hosts, guard.origins = hosts, origins
+        guard.streams.cut()
+    guard.streams.limits = limits_of(settings)
+
+
 def _count(path: str) -> int:
     """How many tokens there are. A file that cannot be used is no reason to start without."""
     try:

@@ -19,7 +19,7 @@ from aiohttp import web
 
 from .address import Address, parse_address
 from .config import Settings
-from .exposure import CannotServe, certificates, make_guard
+from .exposure import CannotServe, certificates, make_guard, renew_guard
 from .feed import Feed
 from .sampler import Sampler
 from .systemd import BadSocket, Notifier, passed_sockets
@@ -28,7 +28,7 @@ from .web.app import make_app
 from .web.guard import Guard
 from .web.limits import Gate, limits_of
 from .web.listener import Listener, bind, bind_unix
-from .web.metrics import METRIC_LABELS
+from .web.metrics import METRIC_LABELS, MetricLabels
 from .web.tls import Certificates
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,8 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
         guard = make_guard(settings, sockets)
         feed = Feed(sampler, freshness_seconds=settings.freshness, baseline_seconds=settings.baseline)
         app = make_app(feed, settings.env_id, guard)
-        app[METRIC_LABELS] = settings.metric_labels
+        labels = app[METRIC_LABELS]
+        labels.names = settings.metric_labels
         runner = web.AppRunner(
             app,
             access_log=None,
@@ -106,6 +107,7 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
             upkeep = Upkeep(feed, notifier, settings, f"serving {where}")
             upkeep.open = lambda: (gate.open, len(guard.streams))
             upkeep.read_again = _read_again(guard, tls)
+            upkeep.take_over = partial(_take_over, guard, gate, labels)
             loop.add_signal_handler(signal.SIGHUP, upkeep.reload, load)
             upkeep.start()
             _settle()
@@ -134,6 +136,13 @@ async def _listen(runner: web.AppRunner, sockets: Sequence[socket.socket], gate:
     for listener in listeners:
         await listener.start()
     return " ".join(listener.name for listener in listeners)
+
+
+def _take_over(guard: Guard, gate: Gate, labels: MetricLabels, settings: Settings) -> None:
+    """What a reload changes beside the feed and the log."""
+    labels.names = settings.metric_labels
+    gate.limits = limits_of(settings)
+    renew_guard(guard, settings)
 
 
 def _read_again(guard: Guard, tls: Certificates | None) -> list[Callable[[], None]]:

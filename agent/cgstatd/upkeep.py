@@ -45,6 +45,8 @@ class Upkeep:
         self._tasks: list[asyncio.Task[None]] = []
         self.read_again: list[Callable[[], None]] = []
         """What a reload looks at besides the configuration."""
+        self.take_over: Callable[[Settings], None] = lambda _: None
+        """What else a reload's settings go to: with those that need a restart as they were."""
         self.open: Callable[[], tuple[int, int]] = lambda: (0, 0)
         """How many connections and streams there are."""
 
@@ -117,11 +119,12 @@ class Upkeep:
         if "log_level" in live or "log_format" in live:
             logs.configure(settings.log_level, settings.log_format)
         self._feed.retime(freshness_seconds=settings.freshness, baseline_seconds=settings.baseline)
+        values = msgspec.structs.asdict(settings)
+        self._settings = msgspec.structs.replace(self._settings, **{name: values[name] for name in live})
+        self.take_over(self._settings)
         log.info("reloaded changed=%s", ",".join(live) or "none")
         if later:
             log.warning("changed, and needs a restart: %s", ", ".join(later))
-        values = msgspec.structs.asdict(settings)
-        self._settings = msgspec.structs.replace(self._settings, **{name: values[name] for name in live})
 
     # -- cost
 

@@ -6,9 +6,14 @@ import msgspec
 
 from .settings import Settings
 
-LIVE = frozenset({"log_level", "log_format", "freshness", "baseline"})
-"""The others decide what is listened on, what is read and who may ask: half of that changed would be worse than a
-restart. Tokens and certificates are no keys: their files are read again whenever they change."""
+RESTART = frozenset(
+    "listen env_id host_root docker_root podman_root services "
+    "tokens tls_cert tls_key tls_client_ca max_connections".split()
+)
+"""What is listened on, what is read, which credentials there are, and how many descriptors are kept for connections:
+half of that changed would be worse than a restart. What is in the files of tokens and certificates is no key: they are
+read again whenever they change."""
+LIVE = frozenset(msgspec.structs.asdict(Settings())) - RESTART
 
 
 def changed(old: Settings, new: Settings) -> list[str]:

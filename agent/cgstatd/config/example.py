@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import textwrap
 
-from .changed import LIVE
+from .changed import RESTART
 from .settings import DEFAULT_CONFIG, OPTIONS, Option
 
+_RESTART = [option.name for option in OPTIONS if option.name in RESTART]
 _HEAD = f"""\
 The configuration of cgstatd, with the defaults: {DEFAULT_CONFIG}
 A key here is overridden by its environment variable, and that by its flag of `cgstatd serve`.
-`cgstatd config --check FILE` says what is wrong with a file, line by line. A reload (SIGHUP) takes over
-{", ".join(sorted(LIVE))}; the others need a restart. Tokens and certificates are read again by themselves.
+`cgstatd config --check FILE` says what is wrong with a file, line by line. A reload (SIGHUP) takes over what
+has changed here, but for {", ".join(_RESTART[:6])},
+{", ".join(_RESTART[6:])}: these need a restart, and the log names those
+that changed. The files of tokens and certificates are read again by themselves.
 """
 
 

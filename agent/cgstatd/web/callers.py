@@ -46,7 +46,7 @@ class Callers:
         self.keyring = keyring
         self.failures = Failures()
         self._certificates = certificates
-        self._names = frozenset(name.lower() for name in names)
+        self._names: frozenset[str] = frozenset(name.lower() for name in names)
         self._required = required
         self._seldom = Seldom()
 
@@ -54,6 +54,11 @@ class Callers:
     def required(self) -> bool:
         """Whether credentials are demanded. From the moment there are tokens they are, on loopback too."""
         return self._required or self._certificates or self._wants_token()
+
+    def admit(self, names: Sequence[str]) -> bool:
+        """Client certificates of these names from now on; whether that is a change."""
+        before, self._names = self._names, frozenset(name.lower() for name in names)
+        return self._names != before
 
     def _wants_token(self) -> bool:
         if self.keyring is None:

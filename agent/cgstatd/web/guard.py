@@ -52,8 +52,7 @@ class Guard:
 
     def install(self, app: web.Application) -> None:
         """The signals that go with the middleware."""
-        if self.origins:
-            app.on_response_prepare.append(self._mark_origin)
+        app.on_response_prepare.append(self._mark_origin)
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -135,7 +134,8 @@ class Guard:
         log.warning("denied client=%s env=%s wanted=%s", caller.name, env or "own", wanted)
 
     async def _mark_origin(self, request: web.Request, response: web.StreamResponse) -> None:
-        self.origins.mark(request.headers.get("Origin"), response.headers)
+        if self.origins:  # a reload may allow some
+            self.origins.mark(request.headers.get("Origin"), response.headers)
 
 
 def _status_alone(response: web.StreamResponse) -> web.Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ..auth.tokens import Token
@@ -90,7 +91,7 @@ class Streams:
     """The open event streams."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self.limits = limits
         self._open: set[Stream] = set()
         self._by_client: Counter[str] = Counter()
 
@@ -103,13 +104,19 @@ class Streams:
 
     def enter(self, client: str, transport: asyncio.BaseTransport | None, token: Token | None) -> Stream | None:
         """Count a stream in; None: there are too many."""
-        limits = self._limits
+        limits = self.limits
         if len(self._open) >= limits.streams or self._by_client.get(client, 0) >= limits.streams_per_client:
             return None
         stream = Stream(client, transport, token)
         self._open.add(stream)
         self._by_client[client] += 1
         return stream
+
+    def cut(self) -> None:
+        """End them all; their clients connect again."""
+        for stream in self._open:
+            with suppress(AttributeError):
+                stream.transport.abort()  # type: ignore[union-attr]
 
     def leave(self, stream: Stream) -> None:
         """Count it out."""

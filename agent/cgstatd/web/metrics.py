@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -16,8 +17,16 @@ from .failure import failure
 from .follow import FOLLOWER
 
 SCRAPER: web.AppKey[Scraper] = web.AppKey("scraper", Scraper)
-METRIC_LABELS: web.AppKey[Sequence[str]] = web.AppKey("metric_labels")
-"""Container labels that become metric labels."""
+
+
+@dataclass(slots=True)
+class MetricLabels:
+    """Container labels that become metric labels; a reload may choose others."""
+
+    names: Sequence[str] = DEFAULT_LABELS
+
+
+METRIC_LABELS: web.AppKey[MetricLabels] = web.AppKey("metric_labels", MetricLabels)
 
 
 async def metrics(request: web.Request) -> web.Response:
@@ -30,7 +39,7 @@ async def metrics(request: web.Request) -> web.Response:
         return failure(500, str(error))
     # In a thread: text for hundreds of containers takes longer than other requests should wait.
     body, content_type = await asyncio.to_thread(
-        exposition, surveyed, own, request.app[METRIC_LABELS], request.headers.get("Accept", "")
+        exposition, surveyed, own, request.app[METRIC_LABELS].names, request.headers.get("Accept", "")
     )
     return web.Response(body=body, headers={"Content-Type": content_type})
 
@@ -38,5 +47,5 @@ async def metrics(request: web.Request) -> web.Response:
 def add_metrics(app: web.Application) -> None:
     """The route, and the scraper behind it."""
     app[SCRAPER] = Scraper(app[CONTEXT].feed, app[FOLLOWER])
-    app[METRIC_LABELS] = DEFAULT_LABELS
+    app[METRIC_LABELS] = MetricLabels()
     app.router.add_get("/metrics", metrics)

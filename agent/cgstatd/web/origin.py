@@ -20,6 +20,12 @@ class Hosts:
     def __init__(self, allowed: Iterable[str] = ()) -> None:
         self._allowed = frozenset({"localhost", *(name.lower().strip("[]") for name in allowed)})
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Hosts) and self._allowed == other._allowed
+
+    def __hash__(self) -> int:
+        return hash(self._allowed)
+
     def allow(self, host: str | None) -> bool:
         """Whether a Host header is one of ours. Browsers always send one: without it there is no page behind."""
         if host is None:
@@ -53,6 +59,12 @@ class Origins:
 
     def __bool__(self) -> bool:
         return bool(self._allowed)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Origins) and self._allowed == other._allowed
+
+    def __hash__(self) -> int:
+        return hash(self._allowed)
 
     def allow(self, origin: str | None) -> bool:
         """Whether a page of this origin may read what we answer."""

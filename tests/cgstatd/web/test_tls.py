@@ -16,6 +16,8 @@ import pytest
 
 from certificates import Pair, authority, issue, require_openssl
 from cgstatd.auth import keyring as keyring_module
+from cgstatd.config import Settings
+from cgstatd.exposure import renew_guard
 from cgstatd.web import tls as tls_module
 from cgstatd.web.limits import Limits
 from cgstatd.web.tls import BadCertificate, Certificates, load
@@ -198,6 +200,28 @@ async def test_a_client_certificate_stands_in_for_a_token(host: FakeHost, folder
     async with mutual(host, own, ca) as server:
         assert (await ask(server, client(ca, central))).status == 200
         await fails(server, client(ca))
+
+
+async def test_a_reload_that_admits_other_names_cuts_streams_and_refuses(
+    host: FakeHost, folder: Path, ca: Pair, own: Pair
+) -> None:
+    central = issue(folder, "central-9", ca, "DNS:central.example.org")
+    checks = guard(required=True, certificates=True, names=("central.example.org",))
+    async with (
+        serving(host.sampler(), guard=checks, tls=Certificates(own.cert, own.key, ca.cert)) as server,
+        connected(server, client(ca, central)) as stream,
+        asyncio.timeout(10),
+    ):
+        stream.send("/api/containers/stats/follow?interval=0.25")
+        await stream.chunk(await stream.head())
+        renew_guard(checks, Settings(tls_client_names=("central.example.org",), max_streams=9))
+        await asyncio.sleep(0.1)
+        assert len(checks.streams) == 1 and checks.streams.limits.streams == 9
+        renew_guard(checks, Settings(tls_client_names=("other.example.org",)))
+        with pytest.raises((OSError, asyncio.IncompleteReadError)):
+            while True:
+                await stream.chunk(Answer(200, "", {}))
+        assert (await ask(server, client(ca, central))).status == 403
 
 
 async def test_a_certificate_of_another_authority_is_refused(

@@ -1,0 +1,120 @@
+"""What SIGHUP takes over in a running service, seen from outside."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from fakehost import FakeHost
+from wire import ALL, Agent, agent
+
+FOLLOW = "/api/containers/stats/follow"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """An empty configuration."""
+    path = tmp_path / "config.toml"
+    path.write_text("")
+    return path
+
+
+@pytest.fixture
+def running(tmp_path: Path, config: Path) -> Iterator[Agent]:
+    """A service over a host with one container that has labels."""
+    host = FakeHost(tmp_path / "host")
+    host.add("web")
+    found = next((host.path / "var/lib/docker/containers").iterdir()) / "config.v2.json"
+    labels = '"Labels": {"team": "blue", "com.docker.compose.project": "shop"}'
+    found.write_text(found.read_text().replace('"Image"', f'{labels}, "Image"', 1))
+    with agent(
+        "--config", str(config), "--host-root", host.record(tmp_path / "recorded", 1), "--listen", "127.0.0.1:0"
+    ) as started:
+        yield started
+
+
+def ask(running: Agent, target: str, **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
+    with closing(connection):
+        connection.request("GET", target, headers=headers)
+        answer = connection.getresponse()
+        return answer, answer.read()
+
+
+def reload(running: Agent, config: Path, text: str) -> list[str]:
+    """Write the configuration and have it read; what the log says of it."""
+    config.write_text(text)
+    running.process.send_signal(signal.SIGHUP)
+    assert running.process.stderr is not None
+    said: list[str] = []
+    while not any("reloaded" in line for line in said):
+        line = running.process.stderr.readline()
+        assert line
+        said.append(line)
+    return said
+
+
+def test_other_metric_labels(running: Agent, config: Path) -> None:
+    before = ask(running, "/metrics")[1]
+    assert b'container_label_com_docker_compose_project="shop"' in before and b"blue" not in before
+    assert "reloaded changed=metric_labels" in reload(running, config, 'metric_labels = ["team"]\n')[-1]
+    after = ask(running, "/metrics")[1]
+    assert b'container_label_team="blue"' in after and b"compose" not in after
+
+
+def test_other_hosts_and_origins_and_back(running: Agent, config: Path) -> None:
+    page = "https://dash.example.org"
+
+    def found() -> tuple[int, str | None]:
+        answer, _ = ask(running, ALL, Host="stats.example.org", Origin=page)
+        return answer.status, answer.getheader("Access-Control-Allow-Origin")
+
+    assert found() == (403, None)
+    reload(running, config, f'allowed_hosts = ["stats.example.org"]\nallowed_origins = ["{page}"]\n')
+    assert found() == (200, page)
+    reload(running, config, "")
+    assert found() == (403, None)
+
+
+def test_a_stream_is_cut_where_others_may_ask_now_and_only_there(running: Agent, config: Path) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
+    with closing(connection):
+        connection.request("GET", f"{FOLLOW}?interval=0.25")
+        stream = connection.getresponse()
+        assert stream.status == 200 and stream.readline()
+        reload(running, config, "freshness = 1\n")
+        began = time.monotonic()
+        while time.monotonic() - began < 1:
+            assert stream.readline()
+        reload(running, config, 'allowed_hosts = ["stats.example.org"]\n')
+        with pytest.raises((ConnectionError, http.client.IncompleteRead)):
+            while stream.readline():
+                assert time.monotonic() - began < 8
+            raise ConnectionError
+
+
+def test_other_limits(running: Agent, config: Path) -> None:
+    assert ask(running, f"{ALL}/stream")[0].status == 200
+    reload(running, config, "max_streams = 1\nmax_connections_per_address = 2\n")
+    first, second = (http.client.HTTPConnection("127.0.0.1", running.port, timeout=10) for _ in range(2))
+    with closing(first), closing(second):
+        first.request("GET", FOLLOW)
+        assert first.getresponse().status == 200
+        second.request("GET", FOLLOW)
+        answer = second.getresponse()
+        assert (answer.status, answer.read()) == (503, b'{"error":"Too many streams"}')
+        assert ask(running, ALL)[0].status == 503  # a third connection
+
+
+def test_what_needs_a_restart_is_named_and_stays(running: Agent, config: Path) -> None:
+    said = reload(running, config, "env_id = 7\nmax_connections = 1\nmax_streams = 3\n")
+    assert said[-1] == "level=info reloaded changed=max_streams\n"
+    assert running.process.stderr is not None
+    assert running.process.stderr.readline() == "level=warning changed, and needs a restart: env_id, max_connections\n"
+    assert ask(running, f"{ALL}?env=1")[0].status == 200
