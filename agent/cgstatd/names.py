@@ -106,9 +106,10 @@ class Names:
 
     def _metadata(self, ref: CgroupRef, uid: int) -> Metadata | None:
         found = self._look_up(ref, self.sources(uid))
-        if found is None and uid == 0 and (more := self._more()):
+        # Another runtime's state that may not be read says nothing about an engine that came up meanwhile.
+        if not isinstance(found, Metadata) and uid == 0 and (more := self._more()):
             self._system.extend(more)
-            found = self._look_up(ref, more)
+            found = self._look_up(ref, more) or found
         if isinstance(found, Unreadable):
             self.say_once(ref.match.id, f"{found.reason} ({found.path}): shown by its short id")
             return None

@@ -162,6 +162,28 @@ def test_further_sources_are_asked_for_when_none_knows_a_systems_container() -> 
     assert len(late.asked) == 2
 
 
+def test_further_sources_are_asked_for_where_another_runtimes_state_cannot_be_read(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A dockerd --data-root elsewhere that came up later, on a host whose Podman may not be read."""
+    podman, late = Source("podman", **dict.fromkeys((A, B), Unreadable("denied", "/p"))), Source(**{A: meta(A, "late")})
+    more = [[late]]
+    known = Names([podman], lambda _: [], lambda: more.pop() if more else [])
+    assert known.identify(ref(A)).name == "late"
+    assert caplog.records == []
+    assert known.identify(ref(B)).name == B[:12]
+    assert [record.message for record in caplog.records] == [f"container={B[:12]} denied (/p): shown by its short id"]
+
+
+def test_what_could_not_be_read_is_still_said_where_further_sources_know_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    more: list[list[MetadataSource]] = [[Source()]]
+    known = Names([Source(**{A: Unreadable("denied", "/d")})], lambda _: [], lambda: more.pop() if more else [])
+    assert known.identify(ref(A)).metadata is None
+    assert not more and "denied (/d)" in caplog.text
+
+
 def test_everything_on_disk_is_the_systems_and_the_known_users() -> None:
     users = {1000: [Source("podman", 1000, **{B: meta(B, "mine", "podman", 1000)})]}
     known = names(Source(**{A: meta(A, "web")}), users=users)
