@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from cgroupfs import Hierarchy, Root, Version
 
 from .findings import COSTS, NOTE, OK, Finding, Section
+from .whereabouts import in_container
 
 _MODES = {"unified": "v2 alone", "legacy": "v1 alone", "hybrid": "v1, and v2 beside it (hybrid)"}
 _PRICES = {
@@ -77,6 +78,8 @@ def _missing(root: Root, name: str, hierarchy: Hierarchy, table: dict[str, tuple
         what = f"{name}: not in cgroup.controllers of {hierarchy.trees[0].point}"
         return Finding(level, what, price, "boot without cgroup_no_v1=, or without whatever mounts it as v1")
     todo = f"mount -t cgroup -o {kernels} cgroup /sys/fs/cgroup/{kernels} and restart the engines"
+    if in_container(root):
+        todo = "look on the host; a container has what its engine mounts for it"
     return Finding(level, f"{name}: mounted nowhere", price, todo)
 
 
@@ -113,7 +116,8 @@ def _pressure(root: Root, hierarchy: Hierarchy) -> Iterator[Finding]:
     """PSI: v2 only; off by default on some kernels. The v2 root's own files are left out of a v1 host's view."""
     mount = hierarchy.trees[0]
     if hierarchy.mode != "unified" or mount.version is not Version.V2:
-        yield Finding(NOTE, "pressure (PSI): v1 has none", "in the detail view and the metrics: pressure")
+        todo = "nothing; cgroup v2 has it (systemd.unified_cgroup_hierarchy=1 on the kernel command line)"
+        yield Finding(NOTE, "pressure (PSI): v1 has none", "in the detail view and the metrics: pressure", todo)
         return
     try:
         root.read(f"{mount.point}/cpu.pressure")

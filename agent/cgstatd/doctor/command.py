@@ -38,7 +38,10 @@ def diagnose(host_root: str, options: HostOptions, engine: str | None = None) ->
     try:
         found = examine(roots, options)
     except (NoCgroups, ListingFailed, NotRecorded) as error:
-        todo = "see cgstatd doctor --help; on a host without systemd: mount -t cgroup2 cgroup2 /sys/fs/cgroup"
+        todo = (
+            "on the host itself, where nothing else mounts them: mount -t cgroup2 cgroup2 /sys/fs/cgroup; in a "
+            "container: mount the host's /proc and /sys below /host, and pass --host-root /host"
+        )
         return _report(roots[-1], [Section("Control groups", [Finding(FAILS, str(error), "everything", todo)])])
     try:
         sections = list(_sections(found, host_root))

@@ -10,8 +10,11 @@ from cgroupfs import Root
 from ..container import Watched
 from ..names import short
 from ..runtimes.base import State, Unreadable, is_hex_id
+from ..runtimes.docker import DATA_ROOT
+from ..runtimes.storage import STORAGE
 from .examination import Examination, Seen
 from .findings import COSTS, NOTE, OK, Finding, Section, listed
+from .whereabouts import in_container
 
 _DENIED = "permission denied"
 _PRICE = "name, image and labels; they are shown by their short ids"
@@ -30,8 +33,8 @@ def section(found: Examination) -> Section:
     findings += [
         Finding(OK, f"{runtime}: none running, {count} stopped") for runtime, count in stopped.items() if count
     ]
-    if not findings:
-        findings = [_nobody(found.root)]
+    if not findings or (not groups and in_container(found.root)):
+        findings.insert(0, _nobody(found.root))
     return Section("Containers", findings)
 
 
@@ -75,10 +78,15 @@ def _why(found: Examination, watched: Watched, uid: int) -> tuple[str, str]:
             "the service needs the drop-in rootless.conf (see README); or a user has made a cgroup that only looks "
             "like a container"
         )
-    option = "--podman-root" if watched.identity.runtime == "podman" else "--docker-root"
-    return "no engine's state on disk knows it", (
-        f"if its engine keeps its data elsewhere, give {option} DIR; in a container mount the engine's data below /host"
-    )
+    return "no engine's state on disk knows it", _look_elsewhere(found, watched.identity.runtime)
+
+
+def _look_elsewhere(found: Examination, runtime: str) -> str:
+    option, data = ("--podman-root", STORAGE) if runtime == "podman" else ("--docker-root", f"{DATA_ROOT}/containers")
+    elsewhere = f"if its engine keeps its data elsewhere, give {option} DIR"
+    if found.live and found.root.path:  # the agent is in a container
+        return f"mount what the engine keeps on disk ({data}) below {found.root.path}, read-only; {elsewhere}"
+    return f"{elsewhere}; or no engine made it, and its cgroup only looks like a container's"
 
 
 def _ask_for_rights(uid: int) -> str:
@@ -88,7 +96,7 @@ def _ask_for_rights(uid: int) -> str:
 
 
 def _nobody(root: Root) -> Finding:
-    if _in_container(root):
+    if in_container(root):
         return Finding(
             COSTS,
             "none: this is the inside of a container, which sees itself alone",
@@ -96,17 +104,3 @@ def _nobody(root: Root) -> Finding:
             "run it on the host, or with --pid=host, the host's /proc and /sys below /host, and --host-root /host",
         )
     return Finding(NOTE, "none is running", "", "start one and look again: without any, little can be checked")
-
-
-def _in_container(root: Root) -> bool:
-    """The second process of a host is the kernel's own; of a container it is not there, or anybody."""
-    try:
-        return root.read("/proc/2/comm").strip() != b"kthreadd"
-    except FileNotFoundError:
-        try:  # a recorded tree has neither
-            root.read("/proc/1/comm")
-        except OSError:
-            return False
-        return True
-    except OSError:
-        return False

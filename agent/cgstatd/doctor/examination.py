@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from cgroupfs import CgroupGone, Clock, ParseError, Root
 
 from ..container import ReadingFailed, Watched
 from ..host import HostOptions, open_host
+from ..passes import CPU_WINDOW_SECONDS
 from ..procfs.host_load import LOADAVG
 from ..procfs.host_stat import PATH as STAT
 from ..procfs.host_stat import HostCpu, parse_host_stat
@@ -39,7 +41,7 @@ class Seen(NamedTuple):
 
     watched: Watched
     stats: ContainerStats | None
-    """None: it cannot be read (``failure``) or has just ended."""
+    """None: it cannot be read (``failure``)."""
     failure: str
     pids: int | None
 
@@ -98,7 +100,7 @@ def examine(roots: Sequence[Root], options: HostOptions) -> Examination:
         sampler.continue_from(earlier)
     elif live:
         time.sleep(WINDOW_SECONDS)
-    seen = [_see(sampler, watched) for watched in sampler.containers()]
+    seen = _see_all(sampler, live)
     after = totals(sampler.root)
     return Examination(
         sampler.root, live, sampler, seen, _stopped(sampler), before, after, _cost(sampler) if live else 0.0
@@ -115,16 +117,33 @@ def _cost(sampler: Sampler) -> float:
     return time.process_time() - started
 
 
-def _see(sampler: Sampler, watched: Watched) -> Seen:
+def _see_all(sampler: Sampler, live: bool) -> list[Seen]:
+    """Every container but those that have just ended. One that was made meanwhile gets its CPU window, as elsewhere."""
+    namespaces = sampler.namespaces()
+    firsts = [(watched, _attempt(partial(sampler.read, watched, namespaces))) for watched in sampler.containers()]
+    if live and any(isinstance(found, Pending) for _, found in firsts):
+        time.sleep(CPU_WINDOW_SECONDS)
+    seen = []
+    for watched, first in firsts:
+        found = _attempt(partial(sampler.second, first)) if isinstance(first, Pending) else first
+        if isinstance(found, str):
+            seen.append(Seen(watched, None, found, None))
+        elif isinstance(found, ContainerStats):
+            pids = None
+            with suppress(CgroupGone, OSError):
+                pids = watched.cgroup.pids().current
+            seen.append(Seen(watched, found, "", pids))
+    return seen
+
+
+def _attempt(take: Callable[[], ContainerStats | Pending | None]) -> ContainerStats | Pending | str | None:
+    """What came of a reading, or why it failed; None: gone."""
     try:
-        found = sampler.read(watched, sampler.namespaces())
-        if isinstance(found, Pending):
-            found = sampler.second(found)
-        return Seen(watched, found, "", watched.cgroup.pids().current)
+        return take()
     except ReadingFailed as error:
-        return Seen(watched, None, str(error), None)
+        return str(error)
     except (CgroupGone, OSError):
-        return Seen(watched, None, "", None)
+        return None
 
 
 def _stopped(sampler: Sampler) -> dict[str, int]:

@@ -54,7 +54,7 @@ def section(found: Examination) -> Section:
         whole += [] if lacking else [figure.name]
     network = _network(read)
     findings += network
-    whole += [] if any(each.level == COSTS for each in network) else ["network"]
+    whole += [] if network else ["network"]
     failed = [seen for seen in found.containers if seen.failure]
     if failed:
         what = f"{some(len(failed), 'container')} left out ({_names(failed)}): {failed[0].failure}"
@@ -70,11 +70,21 @@ def _names(seen: Iterable[Seen]) -> str:
 
 def _lacking(figure: _Figure, read: list[Seen]) -> list[Finding]:
     reasons: dict[tuple[Absent | None, str], list[Seen]] = {}
+    young = [seen for seen in read if seen.stats and figure.field == "usage_usec" and _counted_once(seen.stats)]
     for seen in read:
-        if seen.stats is not None and not figure.known(seen.stats):
+        if seen.stats is not None and not figure.known(seen.stats) and seen not in young:
             missing = _reason(figure, seen.watched.cgroup)
             reasons.setdefault((missing.reason if missing else None, _where(missing)), []).append(seen)
-    return [_finding(figure, read, reason, where, seen) for (reason, where), seen in reasons.items()]
+    findings = [_finding(figure, read, reason, where, seen) for (reason, where), seen in reasons.items()]
+    if young:
+        what = f"{figure.name}: {len(young)} of {len(read)} not yet ({_names(young)}): started while this ran, and a "
+        findings.append(Finding(NOTE, what + "percentage takes two readings", "", "look again"))
+    return findings
+
+
+def _counted_once(stats: ContainerStats) -> bool:
+    """Its CPU time is known, but not since when."""
+    return stats.cpu_percent is None and stats.cpu_usage_nsec is not None
 
 
 def _reason(figure: _Figure, cgroup: Cgroup) -> Missing | None:
@@ -109,12 +119,19 @@ def _network(read: list[Seen]) -> list[Finding]:
             reasons.setdefault(stats.network_reason, []).append(seen)
     findings = []
     for reason, seen_by in reasons.items():
-        what = f"network: {len(seen_by)} of {len(read)} without ({_names(seen_by)}): {reason.value}"
         if reason is Absent.HOST_NETWORK:
-            findings.append(Finding(NOTE, what + "; shown as 0, as `docker stats` does"))
+            findings.append(Finding(NOTE, _hosts(read, seen_by)))
         else:
+            what = f"network: {len(seen_by)} of {len(read)} without ({_names(seen_by)}): {reason.value}"
             findings.append(Finding(COSTS, what, "network of these (shown as 0)", _TODO.get(reason, "")))
     return findings
+
+
+def _hosts(read: list[Seen], seen_by: list[Seen]) -> str:
+    others = sum(seen.stats is not None and seen.stats.network_rx_bytes is not None for seen in read)
+    known = f"known for the other {others}; " if others else ""
+    uses = "uses" if len(seen_by) == 1 else "use"
+    return f"network: {known}{_names(seen_by)} {uses} the host's, shown as 0, as in `docker stats`"
 
 
 def _all(count: int) -> str:

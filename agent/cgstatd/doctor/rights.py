@@ -45,7 +45,7 @@ def _who(reads: bool) -> Finding:
     except KeyError:
         user = f"uid {uid}"
     if reads:
-        return Finding(OK, f"{user}: may read every figure and every name (CAP_DAC_READ_SEARCH)")
+        return Finding(OK, f"{user}: may read every file with a figure or a name in it (CAP_DAC_READ_SEARCH)")
     return Finding(
         NOTE,
         f"{user}, without CAP_DAC_READ_SEARCH: every figure, but no names of containers of root's engines",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..address import is_private
 from ..auth import store
 from ..auth.tokens import BadTokens
 from ..config import DEFAULT_CONFIG, BadConfig, Settings, load
@@ -20,7 +21,7 @@ def section() -> Section:
         first = str(error).splitlines()[0]
         todo = "cgstatd config --check names every line that is wrong"
         return Section("Configuration", [Finding(COSTS, first, "everything: cgstatd serve does not start", todo)])
-    return Section("Configuration", [_listen(settings), *_tokens(settings), *_tls(settings)])
+    return Section("Configuration", [_listen(settings), _tokens(settings), *_tls(settings)])
 
 
 def _listen(settings: Settings) -> Finding:
@@ -29,23 +30,39 @@ def _listen(settings: Settings) -> Finding:
     return Finding(OK, f"listens on {where}: {changed}")
 
 
-def _tokens(settings: Settings) -> Iterator[Finding]:
+def _tokens(settings: Settings) -> Finding:
     path = settings.tokens or store.DEFAULT_TOKENS
     try:
         tokens = store.read(path)[0].tokens
     except FileNotFoundError:
-        yield Finding(OK, "no tokens: it answers whoever is on this host, and nobody else")
-    except PermissionError:
-        yield Finding(NOTE, f"{path}: belongs to root, and was not looked at")
-    except (OSError, BadTokens) as error:
-        yield Finding(
-            COSTS, str(error), "everything: nobody is let in", "repair it, or make tokens anew: cgstatd token new"
+        return _without(settings, path) or Finding(
+            OK,
+            "no tokens: it answers whoever has a certificate that tls_client_ca vouches for"
+            if settings.tls_client_ca
+            else "no tokens: it answers whoever is on this host, and nobody else",
         )
-    else:
-        if tokens:
-            yield Finding(OK, f"{some(len(tokens), 'token')}: nobody is answered without one")
-        else:
-            yield Finding(NOTE, f"{path} has no token in it: nobody is answered", "", "cgstatd token new makes one")
+    except PermissionError:
+        return Finding(NOTE, f"{path}: belongs to root, and was not looked at", "", "sudo cgstatd doctor looks at it")
+    except (OSError, BadTokens) as error:
+        todo = "repair it, or make tokens anew: cgstatd token new"
+        return Finding(COSTS, str(error), "everything: nobody is let in", todo)
+    if tokens:
+        return Finding(OK, f"{some(len(tokens), 'token')}: nobody is answered without one")
+    todo = f"cgstatd token new --name central makes one; without the file (rm {path}) none is needed"
+    return _without(settings, path) or Finding(NOTE, f"{path} has no token in it: nobody is answered", "", todo)
+
+
+def _without(settings: Settings, path: str) -> Finding | None:
+    """What it costs that there is no token; None: nothing, as it is configured."""
+    reachable = ", ".join(text for text in settings.listen if not is_private(text))
+    if not reachable or settings.tls_client_ca:
+        return None
+    return Finding(
+        COSTS,
+        f"no token in {path}: listening on {reachable}, it would answer everybody on the network",
+        "everything: cgstatd serve refuses to start",
+        "cgstatd token new --name central; or set tls_client_ca, or listen on 127.0.0.1 or unix:/PATH",
+    )
 
 
 def _tls(settings: Settings) -> Iterator[Finding]:

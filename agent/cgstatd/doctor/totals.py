@@ -82,7 +82,7 @@ def _limits(found: Examination, stats: list[ContainerStats]) -> Iterator[Finding
         why = "it was lowered below what they had, or the kernel is reclaiming just now"
         yield Finding(NOTE, f"limits: {listed(above)} use more than their memory limit: {why}")
     elif any(each.memory_limit_bytes for each in stats):
-        yield Finding(OK, "limits: nobody has more memory than its limit")
+        yield Finding(OK, "limits: no container has more memory than its limit")
 
 
 def _tasks(found: Examination) -> Iterator[Finding]:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from cgstatd.doctor import rights
+from cgstatd.auth import store
+from cgstatd.config import Settings
+from cgstatd.doctor import rights, setup
 from cgstatd.doctor.command import diagnose
 from cgstatd.doctor.findings import Finding, Report, listed, some
 from cgstatd.doctor.screen import render
@@ -70,7 +77,7 @@ def one(found: Report) -> Finding:
 def test_a_recorded_hosts_screen_says_what_runs_and_passes_its_self_check(name: str) -> None:
     ran = run("doctor", "--host-root", f"{FIXTURES}/{name}")
     assert re.search(r"^  ok    docker: \d+ running, 1 paused, [23] stopped$", ran.stdout, re.MULTILINE), ran.stdout
-    for line in ("CPU: all containers", "memory: all containers", "limits: nobody", "processes and threads: all"):
+    for line in ("CPU: all containers", "memory: all containers", "limits: no container", "processes and threads: all"):
         assert f"  ok    {line}" in ran.stdout
     assert ran.stderr == ""
     assert max(map(len, ran.stdout.splitlines())) <= 100 and len(ran.stdout.splitlines()) <= 45
@@ -177,8 +184,100 @@ def test_a_host_where_nothing_runs_says_so(tmp_path: Path) -> None:
 def test_the_inside_of_a_container_is_recognised(tmp_path: Path) -> None:
     host = FakeHost(tmp_path / "host")
     write_files(str(host.path), {"proc/1/comm": "python3\n"})
-    found = one(report(host, tmp_path))
-    assert "the inside of a container" in found.what and "--host-root /host" in found.todo
+    host.on_disk("stopped")
+    found = report(host, tmp_path)
+    assert "the inside of a container" in one(found).what and "--host-root /host" in one(found).todo
+    assert [each.what for each in findings(found, "Containers")][1:] == ["docker: none running, 1 stopped"]
+
+
+class Sleeping:
+    """What happens while the doctor waits: each time it does, the next of these."""
+
+    def __init__(self, *happens: Callable[[], object]) -> None:
+        self._happens = iter(happens)
+
+    def __call__(self, seconds: float) -> None:
+        next(self._happens, lambda: None)()
+        time.sleep(min(seconds, 0.2))
+
+
+def figures_of_a_live_host(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch, *happens: Callable[[], object]
+) -> list[str]:
+    """The section of the figures, of a host that is not a recorded one."""
+    clock = SimpleNamespace(sleep=Sleeping(*happens), process_time=time.process_time)
+    monkeypatch.setattr("cgstatd.doctor.examination.time", clock)
+    found = diagnose(str(host.path), HostOptions())
+    return [f"{each.level} {each.what}" for each in findings(found, "Figures")]
+
+
+def test_a_container_that_starts_while_the_doctor_looks_has_its_cpu_figure(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = figures_of_a_live_host(host, monkeypatch, lambda: host.add("new"), lambda: host.burn("new", 1_050_000))
+    assert said == ["ok CPU, memory, block I/O, network: known for all 3 running containers"]
+
+
+def test_a_container_that_is_seen_once_is_no_failure(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = figures_of_a_live_host(host, monkeypatch, lambda: host.add("new"), lambda: host.burn("new", 0))
+    assert said[0] == "ok memory, block I/O, network: known for all 3 running containers"
+    assert len(said) == 2 and said[1].startswith("note CPU: 1 of 3 not yet (")
+
+
+def test_a_container_that_ends_while_the_doctor_looks_is_not_counted(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.add("short")
+    said = figures_of_a_live_host(host, monkeypatch, lambda: host.remove("short"))
+    assert said == ["ok CPU, memory, block I/O, network: known for all 2 running containers"]
+
+
+def test_the_hosts_network_is_not_said_to_be_known_and_missing_at_once() -> None:
+    found = findings(diagnose(f"{FIXTURES}/{UNIFIED}", HostOptions()), "Figures")
+    assert found[0].what == "CPU, memory: known for all 22 running containers"
+    network = "known for the other 21; hostnet uses the host's, shown as 0, as in `docker stats`"
+    assert found[-1].what == f"network: {network}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="cgroups that are not root's are some user's: needs root")
+def test_names_that_are_looked_for_from_a_container_are_told_with_what_to_mount(host: FakeHost) -> None:
+    (host.path / "var/lib/docker/containers" / container_id("web") / "config.v2.json").unlink()
+    said = [each.todo for each in findings(diagnose(str(host.path), HostOptions()), "Containers")]
+    assert any(f"(/var/lib/docker/containers) below {host.path}, read-only" in todo for todo in said)
+
+
+# -- who may ask
+
+
+@pytest.mark.parametrize(
+    ("settings", "tokens", "level", "said"),
+    [
+        ({}, None, "ok", "whoever is on this host, and nobody else"),
+        ({}, [], "note", "has no token in it: nobody is answered"),
+        ({}, ["central"], "ok", "1 token: nobody is answered without one"),
+        ({"listen": ("127.0.0.1:1", "0.0.0.0:2")}, None, "costs", "listening on 0.0.0.0:2, it would answer everybody"),
+        ({"listen": ("[::]:2",)}, [], "costs", "listening on [::]:2, it would answer everybody"),
+        ({"listen": ("[::]:2",)}, ["central"], "ok", "1 token: nobody is answered without one"),
+        ({"listen": ("[::]:2",), "tls_client_ca": "/c"}, None, "ok", "that tls_client_ca vouches for"),
+    ],
+)
+def test_whether_it_would_start_and_who_may_ask(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, Any],
+    tokens: list[str] | None,
+    level: str,
+    said: str,
+) -> None:
+    path = f"{tmp_path}/tokens.json"
+    if tokens is not None:
+        for name in ("revoked", *tokens):
+            store.add(path, name, [1], ["containers:view"])
+        store.revoke(path, "revoked")
+    monkeypatch.setattr(setup, "load", lambda: Settings(tokens=path, **settings))
+    found = setup.section().findings[1]
+    assert found.level == level and said in found.what
+    assert level != "costs" or ("refuses to start" in found.costs and "cgstatd token new" in found.todo)
 
 
 # -- clock, cores, self-check
