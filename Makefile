@@ -34,7 +34,7 @@ lint: $(STAMP)  ## ruff and mypy --strict
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build
 
-deb:  ## the Debian package, into dist/ (needs build-essential, debhelper, python3-venv)
+deb:  ## the Debian package for this release, into dist/ (needs build-essential, debhelper, python3-venv)
 	@systemd/debian/build
 
 bench: $(STAMP)  ## what a reading costs beside a C program (root, cc); ARGS="-n 1000 --work busy"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import platform
+import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -112,6 +115,27 @@ def test_the_wheel_works_from_where_it_is_installed(wheel: zipfile.ZipFile, tmp_
         cwd="/",
     )
     assert ran.returncode == 0 and ran.stdout.startswith("CONTAINER ID"), ran.stderr
+
+
+def test_the_debian_package_is_named_after_the_release_that_it_is_built_on(tmp_path: Path) -> None:
+    """Its compiled modules are for that release's Python. The tools of Debian are played."""
+    for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE"):
+        shutil.copy(f"{PROJECT}/{name}", tmp_path)
+    for name in ("agent", "cgroups", "bin"):
+        (tmp_path / name).mkdir()
+    shutil.copytree(f"{PROJECT}/systemd", tmp_path / "systemd")
+    played = "#!/bin/sh\nsed -n '1s/.*(\\(.*\\)).*/\\1/p' debian/changelog | xargs -I% touch ../cgstatd_%_any.deb\n"
+    for tool in ("dpkg-buildpackage", "dh"):
+        (tmp_path / "bin" / tool).write_text(played)
+        (tmp_path / "bin" / tool).chmod(0o755)
+    release = platform.freedesktop_os_release()
+    for revision in ("", "7"):
+        environment = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "REVISION": revision}
+        built = subprocess.run(
+            [tmp_path / "systemd/debian/build"], env=environment, capture_output=True, text=True, check=True
+        )
+        wanted = revision or f"1~{release['ID']}{release.get('VERSION_ID', release.get('VERSION_CODENAME'))}"
+        assert re.fullmatch(rf"dist/cgstatd_[0-9.]+-{re.escape(wanted)}_any\.deb\n", built.stdout), built.stdout
 
 
 def test_cgroupfs_needs_the_standard_library_alone() -> None:
