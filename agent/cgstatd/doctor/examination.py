@@ -12,7 +12,6 @@ from cgroupfs import CgroupGone, Clock, ParseError, Root
 
 from ..container import ReadingFailed, Watched
 from ..host import HostOptions, open_host
-from ..passes import CPU_WINDOW_SECONDS
 from ..procfs.host_load import LOADAVG
 from ..procfs.host_stat import PATH as STAT
 from ..procfs.host_stat import HostCpu, parse_host_stat
@@ -21,6 +20,7 @@ from ..procfs.meminfo import parse_meminfo
 from ..recorded import RecordedRoot
 from ..sample import ContainerStats
 from ..sampler import Pending, Sampler
+from ..sweep import CPU_WINDOW_SECONDS
 
 T = TypeVar("T")
 WINDOW_SECONDS = 1.0
