@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
+import logging
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -21,24 +24,44 @@ from .sampler import Pending, Sampler
 from .single import not_running
 from .sweep import CPU_WINDOW_SECONDS
 
+log = logging.getLogger(__name__)
 _CLEAR = "\x1b[H\x1b[J"
 
 
 def serve(settings: Settings, load: Callable[[], Settings]) -> int:
     """Run the agent until it is told to stop; ``load`` reads the settings again."""
-    from .exposure import CannotServe
-    from .service import serve as serve_until_stopped
-
     options = HostOptions(
         settings.docker_root, settings.podman_root, settings.services, max_connections=settings.max_connections
     )
-    try:
-        with replayed(open_roots(settings.host_root)) as root:
-            asyncio.run(serve_until_stopped(open_host(root, options), settings, load))
-    except CannotServe as error:
-        print(f"cgstatd: {error}", file=sys.stderr)
-        return 2
+    gc.disable()  # until the service has settled: imports leave next to nothing to collect
+    with replayed(open_roots(settings.host_root)) as root:
+        sampler = open_host(root, options)
+        if settings.baseline and type(root) is Root:
+            _read_baselines(sampler)
+        from .exposure import CannotServe
+        from .service import serve as serve_until_stopped
+
+        try:
+            asyncio.run(serve_until_stopped(sampler, settings, load))
+        except CannotServe as error:
+            print(f"cgstatd: {error}", file=sys.stderr)
+            return 2
     return 0
+
+
+def _read_baselines(sampler: Sampler) -> None:
+    """Read CPU times while the web server is still being imported, so that the first answer has a window to go by.
+
+    In a thread that nobody waits for: a file that hangs must not keep the agent from starting.
+    """
+
+    def read() -> None:
+        try:
+            sampler.baselines()
+        except Exception as error:
+            log.debug("first baseline: %s", error)
+
+    threading.Thread(target=read, name="cgstatd-baseline", daemon=True).start()
 
 
 def stats(arguments: argparse.Namespace, options: HostOptions) -> int:

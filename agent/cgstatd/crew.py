@@ -25,12 +25,14 @@ _CHECK_SECONDS = 0.1
 class Job:
     """Items done one after the other; each is a call that must handle its own errors."""
 
-    __slots__ = ("_lock", "_workers", "done", "failure", "finished", "items")
+    __slots__ = ("_lock", "_workers", "cpu_seconds", "done", "failure", "finished", "items")
 
     def __init__(self, items: deque[Callable[[], None]]) -> None:
         self.items = items
         self._lock = threading.Lock()
         self._workers = 0
+        self.cpu_seconds = 0.0
+        """What it took, without what hung for good."""
         self.finished: Callable[[], None] = lambda: None
         """Called (in a worker thread) when no item is left or under way."""
         self.failure: BaseException | None = None
@@ -38,6 +40,7 @@ class Job:
 
     def run(self, worker: _Worker) -> None:
         """Work off the items until none is left, or until this worker was left behind."""
+        began = time.thread_time()
         with self._lock:
             self._workers += 1
         while not worker.abandoned:
@@ -55,6 +58,7 @@ class Job:
         worker.since = None
         with self._lock:
             self._workers -= 1
+            self.cpu_seconds += time.thread_time() - began
         self.finish_if_over()
 
     def finish_if_over(self) -> None:

@@ -113,6 +113,10 @@ class Discovery:
                 self._crowded.add(uid)
                 log.warning("uid=%d has more than %d container cgroups: the others are not shown", uid, MAX_PER_USER)
 
+    def pending(self) -> bool:
+        """Whether cgroups have come or gone since the last listing; False where that is found by walking."""
+        return self._inotify is not None and self._inotify.pending()
+
     def close(self) -> None:
         """Release the inotify instance."""
         if self._inotify is not None:

@@ -19,18 +19,24 @@ from .container import ReadingFailed
 from .crew import Crew, Job
 from .lookup import Known
 from .passes import STOPPING, Pass
+from .restraint import Restraint
 from .sample import ContainerStats
 from .sampler import ListingFailed, Sampler
 from .single import Single
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+_WORTH_SAYING = 1.5
+"""How much longer than the freshness window: what is about the same would come and go in the log."""
 
 
 class Feed:
     """What requests ask. Used in the event loop."""
 
-    def __init__(self, sampler: Sampler, *, freshness_seconds: float, baseline_seconds: float) -> None:
+    def __init__(
+        self, sampler: Sampler, *, freshness_seconds: float, baseline_seconds: float, max_cpu_percent: float = 0.0
+    ) -> None:
+        """``max_cpu_percent``: of one core, that passes may take; 0: no bound."""
         self._sampler = sampler
         self._crew = Crew()
         self._freshness = freshness_seconds
@@ -39,20 +45,25 @@ class Feed:
         self._baseline_job: Job | None = None
         self._baseline_timer: asyncio.TimerHandle | None = None
         self._single = Single(sampler)
+        self.restraint = Restraint(max_cpu_percent)
         self._waiting: set[asyncio.Future[Any]] = set()
         self._stopping = False
         self.passes = 0
         self.pass_seconds = 0.0
         """Of all passes but the last."""
+        self.pass_cpu_seconds = 0.0
+        """CPU time of the same."""
+        self._said_stretched = False
 
     def start(self) -> None:
         """Start the sampling thread and the baseline."""
         self._crew.start()
         self._tick()
 
-    def retime(self, *, freshness_seconds: float, baseline_seconds: float) -> None:
+    def retime(self, *, freshness_seconds: float, baseline_seconds: float, max_cpu_percent: float) -> None:
         """Take over other times while it runs."""
         self._freshness, self._baseline = freshness_seconds, baseline_seconds
+        self.restraint.percent = max_cpu_percent
         if self._baseline_timer is not None:
             self._baseline_timer.cancel()
         self._tick()
@@ -73,7 +84,9 @@ class Feed:
         """One baseline; skipped while the one before is under way, and where a full pass has just done the same."""
         if self._baseline <= 0:
             return
-        self._baseline_timer = asyncio.get_running_loop().call_later(self._baseline, self._tick)
+        cost = 0.0 if self._baseline_job is None else self._baseline_job.cpu_seconds
+        apart = max(self._baseline, self.restraint.apart(cost))
+        self._baseline_timer = asyncio.get_running_loop().call_later(apart, self._tick)
         recent = self._pass is not None and time.monotonic() - self._pass.began < self._baseline / 2
         if recent or (self._baseline_job is not None and not self._baseline_job.done):
             return
@@ -97,18 +110,47 @@ class Feed:
         current = self._pass
         if current is not None:
             window = self._freshness if freshness_seconds is None else freshness_seconds
-            fresh = time.monotonic() - current.began < window
+            fresh = time.monotonic() - current.began < window or self.restrained(window)
             joinable = not current.complete and not current.only_hung
             if (fresh and current.error is None) or joinable:
                 return current
         self.passes += 1
-        self.pass_seconds += 0.0 if current is None else current.seconds
+        if current is not None:
+            self._account(current)
         current = self._pass = Pass(self._sampler, self._crew, encode)
         if self._stopping:
             current.stop()
         else:
             current.start()
         return current
+
+    def _account(self, ended: Pass) -> None:
+        self.pass_seconds += ended.seconds
+        self.pass_cpu_seconds += ended.cpu_seconds
+        self.restraint.spent(ended.cpu_seconds)
+        stretched = self.stretched()
+        if stretched is not None and not self._said_stretched and stretched < _WORTH_SAYING * self._freshness:
+            return
+        if (stretched is not None) is not self._said_stretched:
+            self._said_stretched = stretched is not None
+            cost, bound = self.restraint.cost_seconds or 0.0, self.restraint.percent
+            apart = "as they are asked for" if stretched is None else f"{stretched:.1f} s apart, where that is more"
+            log.info("reading all containers takes %.1f ms of CPU (max_cpu=%g): from now %s", cost * 1e3, bound, apart)
+
+    def restrained(self, interval_seconds: float) -> bool:
+        """Whether the next pass has to wait for longer than that because of what passes cost.
+
+        Containers that come or go are news that does not wait.
+        """
+        current = self._pass
+        least = self.restraint.stretched(interval_seconds)
+        if current is None or least is None or time.monotonic() - current.began >= least:
+            return False
+        return not self._sampler.changed_since(current.listings)
+
+    def stretched(self) -> float | None:
+        """How far apart passes are at present, where that is more than the freshness window."""
+        return self.restraint.stretched(self._freshness)
 
     async def one(self, wanted: str) -> ContainerStats:
         """One container's figures. Raises NotFound, Ambiguous, ListingFailed, ReadingFailed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import struct
 from typing import NamedTuple
 
@@ -65,6 +66,14 @@ class Inotify:
                 watch, mask, _cookie, length = _EVENT.unpack_from(data, offset)
                 found.append(Event(watch, mask))
                 offset += _EVENT.size + length
+
+    def pending(self) -> bool:
+        """Whether anything has happened since the last call of :meth:`events`."""
+        if self.fd < 0:
+            return False
+        poll = select.poll()
+        poll.register(self.fd, select.POLLIN)
+        return bool(poll.poll(0))
 
     def close(self) -> None:
         """Release the descriptor; safe to call twice."""

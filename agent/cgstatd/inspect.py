@@ -22,7 +22,7 @@ from .names import printable, short
 from .outputs.detail import container_detail
 from .outputs.detail_types import ContainerDetail
 from .outputs.follow_types import FollowExit
-from .outputs.host import HostAnswer, agent_facts, host_answer, sums
+from .outputs.host import HostAnswer, PassFacts, agent_facts, host_answer, sums
 from .outputs.identity import ContainerIdentity, container_identity
 from .passes import Pass
 from .runtimes.base import State
@@ -107,8 +107,9 @@ class Inspector:
         return Found(known, collect(self._feed.sampler, self._devices, known.target, stats))
 
     def _read_host(self, stats: list[ContainerStats]) -> HostAnswer:
-        crew = self._feed.crew
-        agent = agent_facts(agent_cost(), self._feed.passes, crew.overruns, crew.stuck, self._follower.clients)
+        feed, crew = self._feed, self._feed.crew
+        passes = PassFacts(feed.passes, feed.restraint.cost_seconds, feed.stretched(), crew.overruns, crew.stuck)
+        agent = agent_facts(agent_cost(), passes, self._follower.clients)
         return host_answer(self._env, self._host.read(), sums(stats, self._block()), agent, time.time_ns() // 1_000_000)
 
     def _block(self) -> tuple[int, int]:

@@ -46,6 +46,8 @@ class Pass:
         self.complete = False
         self.seconds = 0.0
         """How long it took, once it is complete."""
+        self.cpu_seconds = 0.0
+        """CPU time of its readings that have come to an end."""
 
     def encoded(self, encode: Callable[[ContainerStats], bytes], first: int, end: int) -> list[bytes]:
         """stats[first:end], each encoded once for all who ask (always with the same encoder)."""
@@ -103,6 +105,7 @@ class Pass:
             due.append(partial(self._sweep.second, pending.popleft()[1]))
         if due:
             self._submit(due)
+        self.cpu_seconds += sum(job.cpu_seconds for job in self._jobs if job.done)
         self._jobs = [job for job in self._jobs if not job.done]
         if not self._jobs and not pending:
             self._finish()
@@ -134,6 +137,11 @@ class Pass:
         self.complete = self._sweep.over = True
         self.seconds = time.monotonic() - self.began
         self._notify()
+
+    @property
+    def listings(self) -> int:
+        """Of which of the sampler's listings it is."""
+        return self._sweep.listings
 
     @property
     def only_hung(self) -> bool:

@@ -65,6 +65,8 @@ class Sampler:
         self._retired: list[Watched] = []
         self._refs: dict[str, CgroupRef] | None = None
         self._shown: list[Watched] = []
+        self.listings = 0
+        """How often a listing was another than the one before."""
         self._listing = threading.Lock()
         self._mem_total: int | None = None
         self._mem_total_at = 0
@@ -80,6 +82,7 @@ class Sampler:
             changed = refs is not self._refs
             if changed:
                 self._refs = refs
+                self.listings += 1
                 self._update(refs)
             if self._name() or changed:
                 self._shown = self._without_doubles()
@@ -88,6 +91,10 @@ class Sampler:
             raise ListingFailed(f"cannot list the containers: {error.filename or ''}: {error.strerror}") from error
         finally:
             self._listing.release()
+
+    def changed_since(self, listings: int) -> bool:
+        """Whether containers have come or gone since :attr:`listings` was that; cheap, and from any thread."""
+        return self.listings != listings or self._discovery.pending()
 
     def _update(self, refs: dict[str, CgroupRef]) -> None:
         watched = self._watched

@@ -47,6 +47,8 @@ class Scraper:
             containers=containers,
             passes=feed.passes,
             pass_seconds=feed.pass_seconds,
+            pass_cpu_seconds=feed.pass_cpu_seconds,
+            pass_interval_seconds=feed.stretched() or 0.0,
             overruns=feed.crew.overruns,
             stuck=feed.crew.stuck,
             followers=self._follower.clients,

@@ -84,7 +84,12 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
         tls = certificates(settings)
         sockets = _sockets(settings, opened)
         guard = make_guard(settings, sockets)
-        feed = Feed(sampler, freshness_seconds=settings.freshness, baseline_seconds=settings.baseline)
+        feed = Feed(
+            sampler,
+            freshness_seconds=settings.freshness,
+            baseline_seconds=settings.baseline,
+            max_cpu_percent=settings.max_cpu,
+        )
         app = make_app(feed, settings.env_id, guard)
         labels = app[METRIC_LABELS]
         labels.names = settings.metric_labels
@@ -128,6 +133,7 @@ def _settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    gc.enable()
 
 
 async def _listen(runner: web.AppRunner, sockets: Sequence[socket.socket], gate: Gate, tls: Certificates | None) -> str:

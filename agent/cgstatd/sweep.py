@@ -55,12 +55,15 @@ class Sweep:
         self.outstanding: set[Watched] = set()
         self.error: str | None = None
         """Why nothing could be listed."""
+        self.listings = 0
+        """The sampler's at the time."""
         self.over = False
         """Set once nobody wants further results."""
 
     def _list(self) -> None:
         try:
             containers = self._sampler.containers()
+            self.listings = self._sampler.listings
             self._namespaces = self._sampler.namespaces()
         except ListingFailed as error:
             self.error = str(error)

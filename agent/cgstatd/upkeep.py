@@ -118,7 +118,9 @@ class Upkeep:
         later = [name for name in names if name not in LIVE]
         if "log_level" in live or "log_format" in live:
             logs.configure(settings.log_level, settings.log_format)
-        self._feed.retime(freshness_seconds=settings.freshness, baseline_seconds=settings.baseline)
+        self._feed.retime(
+            freshness_seconds=settings.freshness, baseline_seconds=settings.baseline, max_cpu_percent=settings.max_cpu
+        )
         values = msgspec.structs.asdict(settings)
         self._settings = msgspec.structs.replace(self._settings, **{name: values[name] for name in live})
         self.take_over(self._settings)

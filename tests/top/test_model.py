@@ -22,7 +22,16 @@ def stat(name: str, cpu: float | None = 0.0, memory: int | None = 1 << 20, **mor
 
 
 def end() -> FollowRound:
-    return FollowRound(round=1, interval=1.0, containers=1, seconds=0.0, overruns=0, timestamp=0)
+    interval = 1.0
+    return FollowRound(
+        round=1,
+        interval=interval,
+        effective_interval=interval,
+        containers=1,
+        seconds=0.0,
+        overruns=0,
+        timestamp=0,
+    )
 
 
 def told(*stats: FollowStat, sort: str = "cpu") -> Model:

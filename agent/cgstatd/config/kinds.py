@@ -98,6 +98,12 @@ def seconds(minimum: float = 0, maximum: float = 86_400) -> Kind:
     return Kind(allowed, "SECONDS", parse, check)
 
 
+def percent() -> Kind:
+    """A share of one core."""
+    kind = seconds(0, 100)
+    return Kind("a percentage between 0 and 100", kind.metavar, kind.parse, kind.check)
+
+
 def whole(minimum: int, maximum: int) -> Kind:
     """A whole number."""
     allowed = f"a whole number between {minimum} and {maximum}"

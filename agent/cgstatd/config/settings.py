@@ -27,6 +27,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     env_id: int = 1
     baseline: float = 10.0
     freshness: float = 0.5
+    max_cpu: float = 1.0
     log_level: str = "info"
     log_format: str = "text"
     host_root: str = "/"
@@ -85,6 +86,8 @@ OPTIONS = (
     Option("baseline", kinds.seconds(), "how often CPU time is read while nobody asks, so that the first answer is "
            "immediate; 0: never"),
     Option("freshness", kinds.seconds(), "requests within this time share one reading"),
+    Option("max_cpu", kinds.percent(), "percent of one core that readings of all containers may take: where they cost "
+           "more they are made less often, 10 s apart at most, and answers say so; 0: no bound"),
     Option("log_level", kinds.choice("debug", "info", "warning", "error"), "what is logged on standard error"),
     Option("log_format", kinds.choice(*STYLES), "one line a record: key=value words, or a JSON object"),
     Option("host_root", kinds.path("DIR"), "where the host's /proc, /sys and runtime state are found: / on the host "

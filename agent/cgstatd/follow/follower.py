@@ -19,10 +19,11 @@ from ..container import ReadingFailed, Watched
 from ..feed import Feed
 from ..outputs import sse
 from ..outputs.follow_types import FollowHello
+from ..passes import Pass
 from ..sampler import ListingFailed
 from .client import Subscription
 from .deaths import Deaths
-from .grid import GRID_SECONDS, due
+from .grid import GRID_SECONDS, due, stretched
 from .lastwords import LastWords
 from .looks import Looks
 from .ring import Ring
@@ -50,6 +51,8 @@ class Follower:
         self._teller = Teller(self.last_words)
         self.looks = Looks(feed.sampler)
         self._deaths = Deaths(self._died)
+        self._told: Pass | None = None
+        """The pass of the last round."""
         self._dead = False
         """Whether a container's first process died since the last look."""
 
@@ -143,6 +146,8 @@ class Follower:
     async def _at(self, point: int, until: int) -> None:
         """What is to be done at the grid's points after ``point`` up to ``until``."""
         groups = [g for g in self._teller.groups.values() if g.urgent or due(g.steps, point, until)]
+        if not any(group.urgent for group in groups) and self._restrained():
+            groups = []
         for group in groups:
             group.overruns += max(0, until // group.steps - point // group.steps - 1)
         try:
@@ -160,9 +165,13 @@ class Follower:
             for group in groups:
                 group.urgent = False
 
+    def _restrained(self) -> bool:
+        """Whether there is nothing new, and a new pass would cost too much; a pass made for others is shared."""
+        return self._feed.last_pass is self._told and self._feed.restrained(_FRESHNESS_SECONDS)
+
     async def _pass(self, groups: list[Group]) -> None:
         began = time.monotonic()
-        round_ = self._feed.round(_FRESHNESS_SECONDS)
+        round_ = self._told = self._feed.round(_FRESHNESS_SECONDS)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PASS_SECONDS):
                 await round_.wait()
@@ -177,7 +186,7 @@ class Follower:
         self._teller.changes(found)
         for group in groups:
             group.urgent = False
-            self._teller.round(group, found, seconds)
+            self._teller.round(group, found, seconds, stretched(group.steps, self._feed.restraint.interval_seconds))
 
     def _died(self, watched: Watched) -> None:
         """Look now: the cgroup will be gone soon."""

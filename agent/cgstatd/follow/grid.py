@@ -18,6 +18,12 @@ def steps_of(interval_seconds: float) -> int | None:
     return max(1, math.ceil(interval_seconds / GRID_SECONDS - 1e-9))
 
 
+def stretched(steps: int, least_seconds: float) -> float:
+    """The seconds between rounds of an interval where passes have to be that far apart."""
+    interval = steps * GRID_SECONDS
+    return interval * max(1, math.ceil(least_seconds / interval - 1e-9))
+
+
 def due(steps: int, after: int, until: int) -> bool:
     """Whether a multiple of ``steps`` is among the grid's points after ``after`` up to ``until``."""
     return until // steps > after // steps

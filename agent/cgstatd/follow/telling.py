@@ -53,7 +53,7 @@ class Teller:
         event = FollowFailed(error=error, timestamp=time.time_ns() // 1_000_000)
         self.send(group, self._event(group.steps, b"failed", event))
 
-    def round(self, group: Group, found: Round, seconds: float) -> None:
+    def round(self, group: Group, found: Round, seconds: float, effective_interval: float) -> None:
         group.rounds += 1
         parts = []
         for look in found.looks:
@@ -65,6 +65,7 @@ class Teller:
         end = FollowRound(
             round=group.rounds,
             interval=group.steps * GRID_SECONDS,
+            effective_interval=effective_interval,
             containers=len(parts),
             seconds=seconds,
             overruns=group.overruns,

@@ -23,6 +23,10 @@ HEADERS: dict[str, dict[str, Any]] = {
     "Access-Control-Allow-Methods": _text("What a page may do.", "GET"),
     "Access-Control-Allow-Headers": _text("What a page may send along."),
     "Access-Control-Max-Age": {"description": "Seconds.", "required": True, "schema": {"type": "integer"}},
+    "Cgstatd-Interval": _text(
+        "How many seconds readings are apart, where they cost too much to be made for each request (`max_cpu`).",
+        required=False,
+    ),
     "Allow": _text("The path's methods."),
     "Cache-Control": _text("Ask again each time.", "no-cache"),
     "Connection": _text("The connection ends with this answer.", "close"),

@@ -82,12 +82,13 @@ ROUTES = (
         "Figures of all running containers",
         Answer("One object each.", type=list[StreamedContainer], example=[examples.STREAMED]),
         errors=_NOT_FOUND,
+        headers=("Cgstatd-Interval",),
     ),
     Route(
         "/api/containers/stats/stream",
         "The same once, as Server-Sent Events",
         Answer("stat events, error if the round as a whole fails, done, the close.", SSE, events=STREAM_EVENTS),
-        headers=(*STREAM_HEADERS, "Connection"),
+        headers=(*STREAM_HEADERS, "Connection", "Cgstatd-Interval"),
         head=False,
     ),
     Route(

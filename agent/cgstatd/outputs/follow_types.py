@@ -63,6 +63,8 @@ class FollowRound(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     round: int
     interval: float
+    effective_interval: float
+    """Seconds between rounds at present: more than the interval where readings cost more than max_cpu allows."""
     containers: int
     seconds: float
     """How long the reading took."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -53,6 +54,10 @@ class AgentFacts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     threads: int
     descriptors: int
     passes: int
+    pass_cpu_seconds: float | None
+    """CPU time of a usual pass; null: there were too few."""
+    pass_interval_seconds: float | None
+    """How far apart passes are kept for what they cost; null: as they are asked for."""
     overruns: int
     """How often a reading hung and its thread was left behind."""
     stuck: int
@@ -112,7 +117,17 @@ def sums(stats: Sequence[ContainerStats], block: tuple[int, int]) -> ContainerSu
     )
 
 
-def agent_facts(cost: AgentCost, passes: int, overruns: int, stuck: int, followers: int) -> AgentFacts:
+class PassFacts(NamedTuple):
+    """What the passes were like."""
+
+    number: int
+    cpu_seconds: float | None
+    interval_seconds: float | None
+    overruns: int
+    stuck: int
+
+
+def agent_facts(cost: AgentCost, passes: PassFacts, followers: int) -> AgentFacts:
     """The agent's own part."""
     return AgentFacts(
         version=__version__,
@@ -121,9 +136,11 @@ def agent_facts(cost: AgentCost, passes: int, overruns: int, stuck: int, followe
         rss=cost.rss_bytes,
         threads=cost.threads,
         descriptors=cost.descriptors,
-        passes=passes,
-        overruns=overruns,
-        stuck=stuck,
+        passes=passes.number,
+        pass_cpu_seconds=None if passes.cpu_seconds is None else round(passes.cpu_seconds, 6),
+        pass_interval_seconds=passes.interval_seconds,
+        overruns=passes.overruns,
+        stuck=passes.stuck,
         followers=followers,
     )
 

@@ -17,6 +17,8 @@ class SelfMetrics(NamedTuple):
     containers: int
     passes: int
     pass_seconds: float
+    pass_cpu_seconds: float
+    pass_interval_seconds: float
     overruns: int
     stuck: int
     followers: int

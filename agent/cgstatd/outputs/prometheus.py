@@ -88,6 +88,8 @@ def _of_itself(own: SelfMetrics) -> Iterator[Metric]:
         ("cgstatd_followers", "gauge", own.followers, "Clients of the stream that stays open."),
         ("cgstatd_passes", "counter", own.passes, "Readings of all containers."),
         ("cgstatd_pass_seconds", "counter", own.pass_seconds, "Time that the finished ones took."),
+        ("cgstatd_pass_cpu_seconds", "counter", own.pass_cpu_seconds, "CPU time that the finished ones took."),
+        ("cgstatd_pass_interval_seconds", "gauge", own.pass_interval_seconds, "Kept between them for what they cost."),
         ("cgstatd_overruns", "counter", own.overruns, "Readings that hung and were left behind."),
         ("cgstatd_stuck_threads", "gauge", own.stuck, "Threads held by a hung reading now."),
         ("cgstatd_cpu_seconds", "counter", cost.cpu_seconds, "CPU time of the agent."),

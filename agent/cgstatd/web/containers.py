@@ -10,7 +10,7 @@ from ..outputs import answers
 from ..runtimes.base import State
 from ..sample import ContainerStats
 from ..sampler import ListingFailed
-from .context import CONTEXT, knows_environment, valid_container_id
+from .context import CONTEXT, knows_environment, restraint_headers, valid_container_id
 from .failure import failure
 
 ENVIRONMENT_NOT_FOUND = "Environment not found"
@@ -55,4 +55,6 @@ async def all_containers(request: web.Request) -> web.Response:
         return failure(500, str(error))
     if () not in round_.shared:
         round_.shared[()] = [b"[" + b",".join(filter(None, round_.encoded(running, 0, known))) + b"]"]
-    return _json(round_.shared[()][0])
+    answer = _json(round_.shared[()][0])
+    answer.headers.update(restraint_headers(context))
+    return answer

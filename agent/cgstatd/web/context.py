@@ -34,3 +34,9 @@ def knows_environment(request: web.Request, context: Context) -> bool:
     if not env:
         return True
     return env.isascii() and env.isdigit() and len(env) <= _ENV_DIGITS and int(env) == context.env_id
+
+
+def restraint_headers(context: Context) -> dict[str, str]:
+    """``Cgstatd-Interval``: the seconds between readings, where they cost too much to be made for each request."""
+    seconds = context.feed.stretched()
+    return {} if seconds is None else {"Cgstatd-Interval": f"{seconds:g}"}

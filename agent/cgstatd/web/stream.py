@@ -18,7 +18,7 @@ from aiohttp.abc import AbstractStreamWriter
 from ..outputs import answers, sse
 from ..passes import Pass
 from .containers import ENVIRONMENT_NOT_FOUND, running
-from .context import CONTEXT, Context, knows_environment
+from .context import CONTEXT, Context, knows_environment, restraint_headers
 from .event_stream import EventStream
 
 log = logging.getLogger(__name__)
@@ -78,6 +78,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
     response = _Round()
     response.force_close()
     response.headers["Connection"] = "close"
+    response.headers.update(restraint_headers(context))
     await response.prepare(request)
     async with response:
         try:

@@ -48,7 +48,7 @@ def agent() -> Agent:
 @pytest.fixture(scope="session")
 def quick_agent() -> Iterator[Agent]:
     """The same that shares no readings between requests: each poll is a new one."""
-    agent = Agent("cgstatd-quick", 9714, "--freshness 0")
+    agent = Agent("cgstatd-quick", 9714, "--freshness 0 --max-cpu 0")
     yield agent
     agent.stop()
 
