@@ -1,33 +1,56 @@
-"""CPU time of processes, to the nanosecond, and what a series of readings says."""
+"""CPU time of processes, to the nanosecond, what else a process holds, and what a series of readings says."""
 
 from __future__ import annotations
 
 import os
+import platform
 import statistics
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 
 def cpu_nsec(pids: Iterable[int]) -> int:
-    """CPU time (user and system) of live processes with all their threads: /proc/<pid>/task/*/schedstat.
+    """CPU time (user and system) that live processes have used, threads that ended included.
 
-    Nanoseconds, where /proc/<pid>/stat has ticks of 10 ms. Threads that ended meanwhile are lost: long-lived ones only.
+    By the CPU clock of the process (clock_getcpuclockid(3)): nanoseconds, where /proc/<pid>/stat has ticks of 10 ms.
     """
     total = 0
     for pid in pids:
         try:
-            for task in os.listdir(f"/proc/{pid}/task"):
-                with open(f"/proc/{pid}/task/{task}/schedstat") as file:
-                    total += int(file.read().split()[0])
-        except (FileNotFoundError, ProcessLookupError):
+            total += time.clock_gettime_ns((~pid << 3) | 2)  # CPUCLOCK_SCHED of the whole process
+        except OSError:
             continue
     return total
 
 
-def rss_bytes(pid: int) -> int:
-    """Resident memory of a process."""
+def rss_mb(pid: int) -> float:
+    """Resident memory of a process in megabytes."""
     with open(f"/proc/{pid}/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def descriptors(pid: int) -> int:
+    """How many descriptors a process has open."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def threads(pid: int) -> int:
+    """How many threads a process has."""
+    return len(os.listdir(f"/proc/{pid}/task"))
+
+
+def watches(pid: int) -> int:
+    """How many inotify watches a process holds."""
+    total = 0
+    for fd in os.listdir(f"/proc/{pid}/fdinfo"):
+        try:
+            with open(f"/proc/{pid}/fdinfo/{fd}") as file:
+                total += sum(line.startswith("inotify ") for line in file)
+        except OSError:  # closed meanwhile
+            continue
+    return total
 
 
 @dataclass
@@ -35,7 +58,7 @@ class Series:
     """Readings of one subject: CPU and wall microseconds per container (or per request)."""
 
     name: str
-    unit: str = "container and reading"
+    unit: str = "container"
     cpu: list[float] = field(default_factory=list)
     wall: list[float] = field(default_factory=list)
 
@@ -45,14 +68,45 @@ class Series:
         self.wall.append(wall_ns / count / 1000)
 
 
+@dataclass
+class Samples:
+    """Values of one kind that are no CPU time: latencies, memory, descriptors."""
+
+    name: str
+    unit: str
+    values: list[float] = field(default_factory=list)
+
+
 def median(values: Sequence[float]) -> float:
     """Median; NaN of nothing."""
     return statistics.median(values) if values else float("nan")
 
 
 def spread(values: Sequence[float]) -> tuple[float, float]:
-    """The quartiles."""
+    """The quartiles; of few values the least and the greatest."""
     if len(values) < 4:
         return (min(values), max(values)) if values else (float("nan"), float("nan"))
     quartiles = statistics.quantiles(values, n=4)
     return quartiles[0], quartiles[2]
+
+
+def p99(values: Sequence[float]) -> float:
+    """The 99th percentile (of fewer than a hundred values the greatest); NaN of nothing."""
+    return sorted(values)[min(len(values) - 1, int(len(values) * 0.99))] if values else float("nan")
+
+
+def facts() -> dict[str, Any]:
+    """The machine, so that two results can be told apart."""
+    with open("/proc/cpuinfo") as file:
+        model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), platform.machine())
+    with open("/proc/meminfo") as file:
+        memory = int(file.readline().split()[1]) / 1e6
+    return {
+        "kernel": platform.release(),
+        "cgroups": "v2" if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else "v1 or hybrid",
+        "python": platform.python_version(),
+        "cpu": model,
+        "cpus": os.cpu_count(),
+        "memory_gb": round(memory, 1),
+        "load": round(os.getloadavg()[0], 2),
+    }

@@ -1,11 +1,11 @@
 """make bench: what a reading costs, beside a C program that reads the same files, measured in one run, interleaved.
 
-    python tests/bench/run.py [-n 100] [--rounds 10] [--repeat 3] [--work idle|busy] [--idle-seconds 60]
-                              [--json FILE] [--compare FILE]
+    python tests/bench/run.py [-n 100,1000] [--work idle,busy] [--real 100] [--rounds 10] [--repeat 3]
+                              [--nofile 1024] [--json FILE] [--compare FILE] [--markdown]
 
-Needs root (it makes cgroups and network namespaces) and a C compiler. Figures are CPU microseconds (user and system,
-all threads of every process involved) per container and reading: medians of all rounds, with their quartiles. Only
-ratios within one run mean anything.
+Figures are CPU microseconds (user and system, every process involved) per container and reading: medians of all rounds,
+with their quartiles. Only ratios within one run mean anything. --real: containers of Docker (DOCKER_HOST) and Podman,
+beside their own statistics; cAdvisor is measured where its program is on PATH. Needs root and a C compiler.
 """
 
 from __future__ import annotations
@@ -13,132 +13,167 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
-import tempfile
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import cadvisor
+import engines
+import real
+import report
 import subjects
-from engines import engine_series
-from hosts import cgroups, compile_programs
-from measure import Series, median, spread
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-
-
-def facts() -> dict[str, Any]:
-    """The machine, so that two results can be told apart."""
-    with open("/proc/cpuinfo") as file:
-        model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "")
-    return {
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "cpus": os.cpu_count(),
-        "cpu": model,
-        "load": os.getloadavg()[0],
-    }
+from agent import Agent, agent, foreign, lifted_descriptor_limit
+from hosts import Containers, Host, host
+from measure import Samples, Series, facts
+from programs import programs
+from results import Result, Results
+from targets import verdicts
 
 
-def merged(runs: list[Series]) -> Series:
-    """The rounds of repeated runs as one series."""
-    first = runs[0]
-    return Series(first.name, first.unit, [c for r in runs for c in r.cpu], [w for r in runs for w in r.wall])
+def ours(arguments: argparse.Namespace, containers: Containers, running: Agent, directory: str) -> Iterator[Series]:
+    """The floor, the reader and the agent's streams, one after the other in blocks of some rounds.
+
+    Not reading by reading: what a reading makes the kernel sum up is fresh for the next one, whoever asks.
+    """
+    rounds = arguments.rounds
+    yield subjects.floor(containers, directory, rounds, 0)
+    yield subjects.reader(containers, directory, rounds, 0)
+    yield subjects.floor(containers, directory, rounds, 1)
+    yield subjects.reader(containers, directory, rounds, 1)
+    yield subjects.streams(running, rounds)
+    yield subjects.follow(running, rounds)
+    if arguments.clients > 1:
+        yield subjects.streams(running, rounds, arguments.clients)
 
 
-def table(found: list[Series]) -> str:
-    """Name, median CPU, quartiles, ratio to the paced floor, wall."""
-    base = next((median(s.cpu) for s in found if s.name == "floor, paced"), float("nan"))
-    lines = [f"{'subject':34} {'CPU us':>9} {'quartiles':>17} {'x paced floor':>13} {'wall us':>9}"]
+def cycle(arguments: argparse.Namespace, containers: Containers, directory: str, result: Result,
+          made: Host | None = None) -> None:  # fmt: skip
+    """Every subject of ours once, with an agent that has just been started."""
+    with agent(directory, arguments.nofile) as running:
+        result.add(Samples("start to first answer", "ms", [running.start_to_answer_ms]))
+        result.add(Samples("first answer after start", "ms", [running.first_answer_ms]))
+        result.others = max(result.others, foreign(running, len(containers.ids)))
+        result.add(Samples("resident at the beginning", "MB", [running.rss_mb()]))
+        for series in ours(arguments, containers, running, directory):
+            result.add(series)
+        cost, latencies = subjects.singles(running, containers.ids, arguments.requesters, arguments.rounds)
+        for measured in (cost, *latencies):
+            result.add(measured)
+        if made is not None:
+            result.add(subjects.newcomers(running, made, result.work, min(arguments.rounds, 5)))
+        result.wrong += subjects.answers(running, containers)
+        result.add(subjects.idle(running, arguments.idle_seconds))
+        result.add(Samples("resident at the end", "MB", [running.rss_mb()]))
+        result.add(Samples(f"descriptors (limit {running.descriptor_limit():,})", "", [running.descriptors()]))
+
+
+def beside(arguments: argparse.Namespace, containers: Containers, result: Result, docker: str | None) -> None:
+    """cAdvisor, where there is one."""
+    with cadvisor.cadvisors(arguments.warm_up if cadvisor.available() else 0, docker) as running:
+        for each in running:
+            result.add(each.seconds(containers.ids, arguments.rounds))
+            result.add(Samples(f"resident, {each.name}", "MB", [each.rss_mb()]))
+
+
+def cgroup_sets(arguments: argparse.Namespace, directory: str) -> Iterator[Result]:
+    """Cgroups of ours; all sizes and kinds of work in turn, again and again."""
+    sets = [Result("cgroups", n, work) for work in arguments.work for n in arguments.n]
+    for number in range(arguments.repeat):
+        for result in sets:
+            say(f"{result.label}, {number + 1} of {arguments.repeat}")
+            with host(directory, directory) as made:
+                made.add(result.count, result.work)
+                cycle(arguments, made, directory, result, made)
+                beside(arguments, made, result, None)
+                result.interfaces = result.interfaces and made.interfaces
+    yield from sets
+
+
+def engine_sets(arguments: argparse.Namespace, directory: str) -> Iterator[Result]:
+    """Containers of each engine, beside the engine's own statistics."""
+    for name, cli in real.engines().items():
+        for work in arguments.work:
+            result = Result(f"{name} containers", arguments.real, work)
+            say(f"{result.label}: starting them")
+            with real.containers(cli, arguments.real, work) as containers:
+                for number in range(arguments.repeat):
+                    say(f"{result.label}, {number + 1} of {arguments.repeat}")
+                    cycle(arguments, containers, directory, result)
+                    engine_rounds(arguments, name, cli, containers, result)
+            yield result
+
+
+def engine_rounds(arguments: argparse.Namespace, name: str, cli: list[str], containers: Containers,
+                  result: Result) -> None:  # fmt: skip
+    """One block of the engine's own statistics, and of cAdvisor, which asks Docker."""
+    sock = engines.docker_socket() if name == "docker" else None
+    if sock:
+        found = engines.docker(sock, containers.ids, arguments.rounds)
+    else:
+        found = engines.podman(cli, containers.ids, arguments.rounds)
     for series in found:
-        low, high = spread(series.cpu)
-        cpu = median(series.cpu)
-        lines.append(
-            f"{series.name:34} {cpu:9.1f} {low:8.1f}-{high:<8.1f} {cpu / base:13.2f} {median(series.wall):9.1f}"
-        )
-    return "\n".join(lines)
+        result.add(series)
+    beside(arguments, containers, result, sock)
 
 
-def interleaved(repeat: int, subjects_: list[Callable[[], Series]]) -> list[Series]:
-    """Each subject in turn, all of them again and again: a change of the machine's mood hits every one alike."""
-    runs: list[list[Series]] = [[] for _ in subjects_]
-    for _ in range(repeat):
-        for number, subject in enumerate(subjects_):
-            runs[number].append(subject())
-    return [merged(each) for each in runs]
+def say(text: str) -> None:
+    """How far it is."""
+    print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
-def measure(arguments: argparse.Namespace, directory: str) -> tuple[list[Series], dict[str, Any]]:
-    """Everything, for one number of containers."""
-    extra: dict[str, Any] = {}
-    with cgroups(arguments.n, arguments.work, directory) as bench, subjects.agent() as running:
-        rounds, count = arguments.rounds, len(bench.ids)
-        extra["first answer s"] = running.first_answer_seconds
-        found = interleaved(
-            arguments.repeat,
-            [
-                lambda: subjects.floor(bench, directory, rounds, 0),
-                lambda: subjects.library(bench, directory, rounds, 0),
-                lambda: subjects.floor(bench, directory, rounds, 1),
-                lambda: subjects.library(bench, directory, rounds, 1),
-                lambda: subjects.streams(running, count, rounds),
-            ],
-        )
-        if arguments.clients > 1:
-            found.append(subjects.streams(running, count, rounds, arguments.clients))
-        for concurrent in (1, 50):
-            times = subjects.singles(running, bench.ids, concurrent, max(4, 400 // concurrent))
-            extra[f"single GET, {concurrent} at once, ms median"] = median(times)
-            extra[f"single GET, {concurrent} at once, ms p99"] = times[int(len(times) * 0.99)]
-        extra["resident MB"] = running.rss() / 1e6
-        extra["idle % of a core"] = subjects.idle(running, arguments.idle_seconds)
-    found += engine_series(arguments.rounds)
-    return found, extra
+def notes(arguments: argparse.Namespace) -> list[str]:
+    """What was not measured, and why."""
+    program = cadvisor.available()
+    found = [cadvisor.version(program) if program else "cAdvisor is not on PATH: not measured"]
+    if arguments.real:
+        found += [f"{name}: not here, or it does not answer" for name in ("docker", "podman")
+                  if name not in real.engines()]  # fmt: skip
+    return found
 
 
-def compare(old: dict[str, Any], found: list[Series]) -> str:
-    """This run's medians beside another's: a second machine, or the same one before a change."""
-    lines = [f"{'subject':34} {'then':>9} {'now':>9} {'now/then':>9}"]
-    for series in found:
-        then = old["series"].get(series.name)
-        if then:
-            lines.append(f"{series.name:34} {then['cpu']:9.1f} {median(series.cpu):9.1f} "
-                         f"{median(series.cpu) / then['cpu']:9.2f}")  # fmt: skip
-    return "\n".join(lines)
+def arguments_() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("-n", default="100", metavar="N[,N]", help="cgroups of ours, 0 for none (default: 100)")
+    parser.add_argument("--work", default="idle", metavar="idle,busy", help="what they do (default: idle)")
+    parser.add_argument("--real", type=int, default=0, metavar="N", help="containers of Docker, and as many of Podman")
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--repeat", type=int, default=3, help="how often all of it is measured again")
+    parser.add_argument("--clients", type=int, default=100, help="clients of the stream at once, beside one")
+    parser.add_argument("--requesters", type=int, default=50, help="of single containers")
+    parser.add_argument("--idle-seconds", type=float, default=20.0, help="in which nobody asks, each time")
+    parser.add_argument("--warm-up", type=float, default=60.0, metavar="SECONDS", help="for cAdvisor, each time")
+    parser.add_argument("--nofile", type=int, help="the agent's limit on descriptors (default: the unit's, 65536)")
+    parser.add_argument("--programs", metavar="DIR", help="floor and worker, compiled already")
+    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--compare", metavar="FILE", help="another run's --json")
+    parser.add_argument("--markdown", action="store_true", help="tables for the README")
+    parsed = parser.parse_args()
+    parsed.n = [int(each) for each in parsed.n.split(",") if int(each)]
+    parsed.work = parsed.work.split(",")
+    return parsed
 
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("-n", type=int, default=100, help="containers (default: 100)")
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--clients", type=int, default=100, help="clients of the stream at once, beside one")
-    parser.add_argument("--work", choices=("idle", "busy"), default="idle")
-    parser.add_argument("--idle-seconds", type=float, default=60.0)
-    parser.add_argument("--json", metavar="FILE")
-    parser.add_argument("--compare", metavar="FILE", help="another run's --json")
-    arguments = parser.parse_args()
-    if os.geteuid() != 0:
-        print("bench: needs root: it makes cgroups and network namespaces", file=sys.stderr)
-        return 2
-    with tempfile.TemporaryDirectory(prefix="cgstatd-bench-") as directory:
-        compile_programs(HERE, directory)
-        found, extra = measure(arguments, directory)
-    print(f"{arguments.n} {arguments.work} containers; {facts()}\n\n{table(found)}\n")
-    for name, value in extra.items():
-        print(f"{name:34} {value:9.3f}")
+    arguments = arguments_()
+    lifted_descriptor_limit()
+    results = Results()
+    with programs(arguments.programs) as directory:
+        results.sets += cgroup_sets(arguments, directory)
+        if arguments.real:
+            results.sets += engine_sets(arguments, directory)
+    print(report.whole(results, notes(arguments), as_markdown=arguments.markdown))
     if arguments.compare:
         with open(arguments.compare) as file:
-            print("\n" + compare(json.load(file), found))
+            print("\n" + report.compared(json.load(file), results))
     if arguments.json:
-        series = {s.name: {"cpu": median(s.cpu), "wall": median(s.wall), "quartiles": spread(s.cpu)} for s in found}
+        sets = {result.label: result.as_json() for result in results.sets}
+        whole = {"facts": facts(), "options": vars(arguments), "sets": sets, "targets": verdicts(results)}
         with open(arguments.json, "w") as file:
-            json.dump({"facts": facts(), "n": arguments.n, "work": arguments.work, "series": series, "extra": extra},
-                      file, indent=1)  # fmt: skip
-    return 0
+            json.dump(whole, file, indent=1)
+    return 1 if any(result.wrong for result in results.sets) else 0
 
 
 if __name__ == "__main__":

@@ -1,42 +1,36 @@
-"""What is measured: each subject does one round over all containers and says what it cost."""
+"""What is measured of ours: each subject takes some rounds over all containers and says what they cost."""
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
-import os
-import resource
-import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
-import urllib.request
-from collections.abc import Iterator
 
-from hosts import Bench
-from measure import Series, cpu_nsec, rss_bytes
+from agent import STREAM, Agent
+from clients import BadAnswer, closed_loop, follow_rounds, get, paced, single, together
+from hosts import Containers, Host
+from measure import Samples, Series
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SETTLE_SECONDS = 0.2
+"""What is still to be done after the last byte of an answer costs too."""
 
 
-def floor(bench: Bench, directory: str, rounds: int, pause: float) -> Series:
+def floor(containers: Containers, programs: str, rounds: int, pause: float) -> Series:
     """The C program, hot (pause 0) or paced; it counts its own CPU time."""
-    name = "floor, paced" if pause else "floor, hot"
+    listing = f"{programs}/list"
+    with open(listing, "w") as file:
+        file.write("\n".join(containers.lines) + "\n")
     out = subprocess.run(
-        [f"{directory}/floor", bench.listing, str(rounds + 1), str(int(pause * 1e6))],
+        [f"{programs}/floor", listing, str(rounds + 1), str(int(pause * 1e6))],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
-    series = Series(name)
-    for line in out.stdout.splitlines()[1:]:
-        cpu, wall = map(int, line.split())
-        series.add(cpu, wall, len(bench.ids))
-    return series
+    if ", 0 files" not in out.stderr:
+        print(f"bench: floor: {out.stderr.strip()}", file=sys.stderr)
+    return _printed("floor, paced" if pause else "floor, hot", out.stdout.splitlines()[1:], len(containers.ids))
 
 
-_LIBRARY = """
+_READER = """
 import sys, time, json
 from cgroupfs import Root
 from cgstatd.host import HostOptions, open_host
@@ -55,123 +49,102 @@ for n in range(rounds + 2):
 """
 
 
-def library(bench: Bench, directory: str, rounds: int, pause: float) -> Series:
-    """A pass of the reader alone (listing included), without HTTP."""
-    with open(f"{directory}/ids.json", "w") as file:
-        json.dump(bench.ids, file)
+def reader(containers: Containers, programs: str, rounds: int, pause: float) -> Series:
+    """A pass of the reader alone (one listing included), without HTTP."""
+    with open(f"{programs}/ids.json", "w") as file:
+        json.dump(containers.ids, file)
     out = subprocess.run(
-        [sys.executable, "-c", _LIBRARY, f"{directory}/ids.json", str(rounds), str(pause)],
+        [sys.executable, "-c", _READER, f"{programs}/ids.json", str(rounds), str(pause)],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
-    series = Series("cgroupfs, paced" if pause else "cgroupfs, hot")
-    for line in out.stdout.splitlines():
+    return _printed("cgroupfs, paced" if pause else "cgroupfs, hot", out.stdout.splitlines(), len(containers.ids))
+
+
+def _printed(name: str, lines: list[str], count: int) -> Series:
+    series = Series(name)
+    for line in lines:
         cpu, wall = map(int, line.split())
-        series.add(cpu, wall, len(bench.ids))
+        series.add(cpu, wall, count)
     return series
 
 
-class Agent:
-    """The whole agent in a process of its own."""
-
-    def __init__(self, *options: str, nofile: int | None = None) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-
-        def limit() -> None:
-            if nofile is not None:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
-
-        self.began = time.monotonic()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "cgstatd", "serve", "--listen", f"127.0.0.1:{self.port}", *options],
-            stderr=subprocess.DEVNULL,
-            preexec_fn=limit,  # noqa: PLW1509  no thread runs yet
-        )
-        self.first_answer_seconds = self._first_answer()
-
-    def _first_answer(self) -> float:
-        while True:
-            try:
-                self.get("/api/containers/stats")
-            except OSError:
-                time.sleep(0.005)
-                if self.process.poll() is not None:
-                    raise SystemExit("the agent does not start") from None
-            else:
-                return time.monotonic() - self.began
-
-    def get(self, path: str) -> bytes:
-        """One request on a connection of its own."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as answer:
-            return bytes(answer.read())
-
-    def cpu(self) -> int:
-        """CPU nanoseconds so far."""
-        return cpu_nsec([self.process.pid])
-
-    def rss(self) -> int:
-        """Resident bytes."""
-        return rss_bytes(self.process.pid)
-
-    def stop(self) -> None:
-        """End it."""
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(10)
-
-
-@contextlib.contextmanager
-def agent(*options: str, nofile: int | None = None) -> Iterator[Agent]:
-    """A running agent."""
-    made = Agent(*options, nofile=nofile)
-    try:
-        yield made
-    finally:
-        made.stop()
-
-
-def streams(running: Agent, count: int, rounds: int, clients: int = 1) -> Series:
-    """One stream round a second by so many clients."""
+def streams(running: Agent, rounds: int, clients: int = 1) -> Series:
+    """One stream round a second, by so many clients at the same moment."""
     series = Series(f"agent, stream, {clients} client{'s' * (clients > 1)}")
     for n in range(rounds + 2):
         time.sleep(1)
+        counts: list[int] = []
         cpu, wall = running.cpu(), time.perf_counter_ns()
-        threads = [threading.Thread(target=running.get, args=("/api/containers/stats/stream",)) for _ in range(clients)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        together(clients, lambda _: counts.append(get(running.port, STREAM).count(b"event: stat")))  # noqa: B023
         wall = time.perf_counter_ns() - wall
-        time.sleep(0.2)  # what is still to be done after the last byte counts too
+        time.sleep(SETTLE_SECONDS)
         if n > 1:
-            series.add(running.cpu() - cpu, wall, count)
+            series.add(running.cpu() - cpu, wall, counts[0])
     return series
 
 
-def singles(running: Agent, ids: list[str], concurrent: int, requests: int) -> list[float]:
-    """Milliseconds of single GETs on kept connections, each of another container."""
-    found: list[float] = []
-
-    def ask(offset: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", running.port)
-        for n in range(requests):
-            began = time.perf_counter()
-            connection.request("GET", f"/api/containers/{ids[(offset * 31 + n) % len(ids)]}/stats")
-            connection.getresponse().read()
-            found.append((time.perf_counter() - began) * 1000)
-        connection.close()
-
-    threads = [threading.Thread(target=ask, args=(n,)) for n in range(concurrent)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sorted(found)
+def follow(running: Agent, rounds: int) -> Series:
+    """One client that follows at an interval of a second: CPU from the end of a round to the end of the next."""
+    series = Series("agent, follow, 1 client")
+    following = follow_rounds(running.port)
+    next(following), next(following)
+    cpu, wall = running.cpu(), time.perf_counter_ns()
+    for _ in range(rounds):
+        count = next(following)
+        cpu_now, wall_now = running.cpu(), time.perf_counter_ns()
+        series.add(cpu_now - cpu, wall_now - wall, count)
+        cpu, wall = cpu_now, wall_now
+    following.close()
+    return series
 
 
-def idle(running: Agent, seconds: float) -> float:
-    """Percent of one core while nobody asks."""
+def singles(running: Agent, ids: list[str], concurrent: int, rounds: int) -> tuple[Series, list[Samples]]:
+    """Single GETs: one requester and a flood in a closed loop, and requesters who ask once a second each."""
+    cost = Series("agent, single GET", unit="request")
+    cpu, wall = running.cpu(), time.perf_counter_ns()
+    alone = closed_loop(running.port, ids, 1, 100)
+    cost.add(running.cpu() - cpu, time.perf_counter_ns() - wall, len(alone))
+    poll = paced(running.port, ids, concurrent, max(3, rounds))
+    flood = closed_loop(running.port, ids, concurrent, max(4, 400 // concurrent))
+    return cost, [
+        Samples("single GET, 1 requester, closed loop", "ms", alone),
+        Samples(f"single GET, {concurrent} requesters, each once a second", "ms", poll),
+        Samples(f"single GET, {concurrent} requesters, closed loop", "ms", flood),
+    ]
+
+
+def newcomers(running: Agent, host: Host, work: str, rounds: int) -> Samples:
+    """A container that is a second old when it is asked for the first time: until its figures are there."""
+    found = Samples("first answer for a container 1 s old", "ms")
+    for _ in range(rounds):
+        (new,) = host.add(1, work)
+        time.sleep(1)
+        began = time.perf_counter()
+        get(running.port, single(new))
+        found.values.append((time.perf_counter() - began) * 1000)
+        host.remove([new])
+    return found
+
+
+def idle(running: Agent, seconds: float) -> Samples:
+    """Percent of one core while nobody asks. Whole tens of seconds hold as many baselines each time."""
     time.sleep(2)
     cpu, began = running.cpu(), time.monotonic()
     time.sleep(seconds)
-    return (running.cpu() - cpu) / (time.monotonic() - began) / 1e7
+    return Samples("nobody asks", "% of a core", [(running.cpu() - cpu) / (time.monotonic() - began) / 1e7])
+
+
+def answers(running: Agent, containers: Containers) -> list[str]:
+    """What is wrong with a whole answer: containers missing, an error event, a descriptor limit that was hit."""
+    wrong = []
+    try:
+        body = get(running.port, STREAM)
+    except (BadAnswer, OSError) as error:
+        return [f"no answer: {error}"]
+    missing = sum(each.encode() not in body for each in containers.ids)
+    if missing:
+        wrong.append(f"{missing} of {len(containers.ids)} containers missing")
+    if b"event: error" in body or not body.endswith(b"event: done\ndata: {}\n\n"):
+        wrong.append("an error event, or no end")
+    wrong += [line for line in running.complaints() if "descriptor" in line or "Too many open files" in line]
+    return wrong

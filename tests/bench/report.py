@@ -1,0 +1,106 @@
+"""Tables, for a terminal and for the README, and the comparison of two runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from measure import facts, median, p99, spread
+from results import FLOOR, Result, Results
+from targets import verdicts
+
+Table = list[tuple[str, ...]]
+
+
+def _number(value: float | None) -> str:
+    if value is None or value != value:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}" if abs(value) < 1 else f"{value:.1f}"
+
+
+def cost(result: Result) -> Table:
+    """CPU and wall per container and reading (or request), ratios, spread."""
+    rows: Table = [("subject", "CPU us", "quartiles", "x floor", "wall us", "per", "rounds")]
+    for each in result.series.values():
+        low, high = spread(each.cpu)
+        ratio = result.ratio(each.name, FLOOR) if each.unit == "container" else None
+        rows.append((each.name, _number(median(each.cpu)), f"{_number(low)} - {_number(high)}",
+                     "-" if ratio is None else f"{ratio:.2f}", _number(median(each.wall)), each.unit,
+                     str(len(each.cpu))))  # fmt: skip
+    return rows
+
+
+def values(result: Result) -> Table:
+    """Latencies, memory and the rest."""
+    rows: Table = [("measured", "unit", "median", "quartiles", "p99", "max", "values")]
+    for each in result.samples.values():
+        low, high = spread(each.values)
+        rows.append((each.name, each.unit, _number(median(each.values)), f"{_number(low)} - {_number(high)}",
+                     _number(p99(each.values)), _number(max(each.values)), str(len(each.values))))  # fmt: skip
+    return rows
+
+
+def targets(results: Results) -> Table:
+    """What is promised, and what came of it."""
+    rows: Table = [("target", "promised", "measured", "verdict")]
+    rows += [(what, promised, _number(value), said) for what, promised, value, said in verdicts(results)]
+    return rows
+
+
+def plain(table: Table) -> str:
+    """Columns, the first one to the left."""
+    widths = [max(len(row[n]) for row in table) for n in range(len(table[0]))]
+    lines = []
+    for first, *others in table:
+        cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))]
+        lines.append("  ".join(cells))
+    return "\n".join(lines)
+
+
+def markdown(table: Table) -> str:
+    """The same for a README."""
+    head, *rows = table
+    align = ["---"] + ["--:"] * (len(head) - 1)
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, align, *rows))
+
+
+def remarks(result: Result) -> list[str]:
+    """What a reader of the table should know."""
+    found = []
+    if result.others:
+        found.append(f"up to {result.others} other containers were on this host, and were read by the agent, too")
+    if not result.interfaces:
+        found.append("no /dev/net/tun: the network namespaces have no interface but lo")
+    found += [f"WRONG: {each}" for each in sorted(set(result.wrong))]
+    return found
+
+
+def whole(results: Results, notes: Sequence[str], *, as_markdown: bool) -> str:
+    """Everything."""
+    table = markdown if as_markdown else plain
+    parts = [", ".join(f"{name} {value}" for name, value in facts().items())]
+    parts += notes
+    for result in results.sets:
+        title = f"{result.count:,} {result.work} {result.kind}"
+        parts += [f"**{title}**" if as_markdown else f"== {title}", *remarks(result)]
+        parts += [table(cost(result)), table(values(result))]
+    parts.append(table(targets(results)))
+    return "\n\n".join(parts)
+
+
+def compared(then: dict[str, Any], results: Results) -> str:
+    """This run beside another's: a second machine, or this one before a change. Only the multiples of the floor, which
+    each machine has of its own, can be compared between machines.
+    """
+    rows: Table = [("subject", "then us", "now us", "then x floor", "now x floor", "now / then")]
+    for result in results.sets:
+        old = then["sets"].get(result.label, {}).get("series", {})
+        base = old.get(FLOOR, {}).get("cpu_us", float("nan"))
+        for each in result.series.values():
+            if each.name not in old:
+                continue
+            before, now = old[each.name]["cpu_us"], median(each.cpu)
+            multiple = result.ratio(each.name, FLOOR) or float("nan")
+            rows.append((f"{result.label}: {each.name}", _number(before), _number(now), f"{before / base:.2f}",
+                         f"{multiple:.2f}", f"{multiple / (before / base):.2f}"))  # fmt: skip
+    return f"then: {then['facts']}\nnow:  {facts()}\n\n{plain(rows)}"
