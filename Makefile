@@ -37,7 +37,7 @@ clean:  ## remove the virtual environment and caches
 deb:  ## the Debian package for this release, into dist/ (needs build-essential, debhelper, python3-venv)
 	@systemd/debian/build
 
-bench: $(STAMP)  ## what a reading costs beside a C program (root, cc); ARGS="-n 1000 --work busy"
+bench: $(STAMP)  ## what a reading costs beside a C program and others (root, cc); ARGS="-n 100,1000 --real 100"
 	$(BIN)/python tests/bench/run.py $(ARGS)
 
 e2e:  ## booted hosts: every cgroup mode, every engine (root; tests/e2e/README.md); ARGS="v2 --short"

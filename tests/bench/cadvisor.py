@@ -63,8 +63,11 @@ class Cadvisor:
         """Stop it where it is."""
         self._process.send_signal(signal.SIGSTOP)
 
-    def seconds(self, ids: list[str], rounds: int) -> Series:
-        """What each second of it costs, with what it makes dockerd do. Raises SystemExit where it has ended."""
+    def seconds(self, count: int, rounds: int) -> Series:
+        """What each second of it costs, with what it makes dockerd do, per container of ``count``: all there are.
+
+        Raises SystemExit where it has ended.
+        """
         self._process.send_signal(signal.SIGCONT)
         time.sleep(AWAKE_SECONDS)
         pids = [self._process.pid]
@@ -74,7 +77,7 @@ class Cadvisor:
         for _ in range(rounds):
             cpu, wall = cpu_nsec(pids), time.perf_counter_ns()
             time.sleep(1)
-            series.add(cpu_nsec(pids) - cpu, time.perf_counter_ns() - wall, len(ids))
+            series.add(cpu_nsec(pids) - cpu, time.perf_counter_ns() - wall, count)
         if self._process.poll() is not None:
             raise SystemExit(f"bench: {self.name} has ended by itself ({self._process.returncode})")
         self.pause()

@@ -41,9 +41,10 @@ def values(result: Result) -> Table:
 
 
 def targets(results: Results) -> Table:
-    """What is promised, and what came of it."""
+    """What is promised, and what came of it; those that need other containers than this run had are left out."""
     rows: Table = [("target", "promised", "measured", "verdict")]
-    rows += [(what, promised, _number(value), said) for what, promised, value, said in verdicts(results)]
+    rows += [(what, promised, _number(value), said) for what, promised, value, said in verdicts(results)
+             if value is not None]  # fmt: skip
     return rows
 
 
@@ -85,6 +86,9 @@ def whole(results: Results, notes: Sequence[str], *, as_markdown: bool) -> str:
         parts += [f"**{title}**" if as_markdown else f"== {title}", *remarks(result)]
         parts += [table(cost(result)), table(values(result))]
     parts.append(table(targets(results)))
+    missing = [what for what, _, value, _ in verdicts(results) if value is None]
+    if missing:
+        parts.append(f"Not measured by this run: {'; '.join(missing)}.")
     return "\n\n".join(parts)
 
 

@@ -83,6 +83,6 @@ class Results:
         return next((s for s in self.sets if (s.kind, s.count, s.work) == ("cgroups", count, work)), None)
 
     def with_series(self, name: str, work: str) -> Result | None:
-        """Where a subject was measured, real containers rather than ours: those are what it was made for."""
-        found = [s for s in self.sets if name in s.series and s.work == work]
-        return max(found, key=lambda s: (s.kind != "cgroups", s.count == 100), default=None)
+        """A hundred containers of which a subject was measured, real ones rather than ours: it was made for those."""
+        found = [s for s in self.sets if name in s.series and s.work == work and s.count == 100]
+        return max(found, key=lambda s: s.kind != "cgroups", default=None)

@@ -72,7 +72,7 @@ def beside(arguments: argparse.Namespace, containers: Containers, result: Result
     """cAdvisor, where there is one."""
     with cadvisor.cadvisors(arguments.warm_up if cadvisor.available() else 0, docker) as running:
         for each in running:
-            result.add(each.seconds(containers.ids, arguments.rounds))
+            result.add(each.seconds(len(containers.ids) + result.others, arguments.rounds))
             result.add(Samples(f"resident, {each.name}", "MB", [each.rss_mb()]))
 
 

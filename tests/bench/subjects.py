@@ -12,6 +12,8 @@ from clients import BadAnswer, closed_loop, follow_rounds, get, paced, single, t
 from hosts import Containers, Host
 from measure import Samples, Series
 
+QUIET_SECONDS = 6
+"""A baseline (every 10 s) is left out where a request was answered less than 5 s before."""
 SETTLE_SECONDS = 0.2
 """What is still to be done after the last byte of an answer costs too."""
 
@@ -127,8 +129,8 @@ def newcomers(running: Agent, host: Host, work: str, rounds: int) -> Samples:
 
 
 def idle(running: Agent, seconds: float) -> Samples:
-    """Percent of one core while nobody asks. Whole tens of seconds hold as many baselines each time."""
-    time.sleep(2)
+    """Percent of one core while nobody asks; whole tens of seconds hold as many baselines each time."""
+    time.sleep(QUIET_SECONDS)
     cpu, began = running.cpu(), time.monotonic()
     time.sleep(seconds)
     return Samples("nobody asks", "% of a core", [(running.cpu() - cpu) / (time.monotonic() - began) / 1e7])

@@ -24,7 +24,7 @@ GUEST_PYTHON = "3.13"
 _PLATFORMS = ("manylinux_2_17_x86_64", "manylinux2014_x86_64", "manylinux_2_28_x86_64")
 
 
-def payload(target: Path, arguments: Mapping[str, str]) -> None:
+def payload(target: Path, arguments: Mapping[str, str], *, bench: bool = False) -> None:
     """Write the tar. ``arguments`` become the environment of the guest's ``main``. Raises CannotBuild."""
     wheels = [*_dependencies(), _own_wheel(target.parent)]
     environment = target.with_suffix(".env")
@@ -38,8 +38,20 @@ def payload(target: Path, arguments: Mapping[str, str]) -> None:
             archive.add(path, f"systemd/{path.name}", recursive=False)
         for path in [*packages(), *certificate(target.parent)]:
             archive.add(path, f"packages/{path.name}")
+        for path in _bench(target.parent / "bench") if bench else ():
+            archive.add(path, f"bench/{path.name}")
         for wheel in wheels:
             archive.add(wheel, f"wheels/{wheel.name}")
+
+
+def _bench(work: Path) -> list[Path]:
+    """The bench, with its C programs as static ones: the guest has no compiler."""
+    work.mkdir()
+    source = PROJECT / "tests/bench"
+    done = subprocess.run([sys.executable, source / "programs.py", work], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CannotBuild(f"the bench's C programs (apt install gcc libc6-dev):\n{done.stderr[-3000:]}")
+    return [*sorted(source.glob("*.py")), *sorted(work.iterdir())]
 
 
 def _quoted(value: str) -> str:

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Boot real hosts and run the tests inside: ``python3 tests/e2e/run.py [MODE ...] [--short] [--update] [-- PYTEST]``
+"""Boot real hosts and run the tests inside: ``python3 tests/e2e/run.py [MODE ...] [--short] [--update] [-- PYTEST]``,
+or the bench: ``python3 tests/e2e/run.py v2 --bench [-- BENCH]``
 
 Exit status: 0 all passed; 1 some failed; 2 nothing could be run, with the reason.
 """
@@ -27,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Run the end-to-end tests in virtual machines.")
     parser.add_argument("modes", nargs="*", metavar="MODE", help=f"{', '.join(MODES)} (default: all of them)")
     parser.add_argument("--short", action="store_true", help="a handful of containers, as continuous integration does")
+    parser.add_argument("--bench", action="store_true", help="tests/bench instead of the tests; what follows -- is its")
     parser.add_argument("--update", action="store_true", help="write RESULTS.md from the newest results of each mode")
     parser.add_argument("--time-limit", type=float, default=2400, metavar="SECONDS", help="for one mode, boot included")
     parser.add_argument("--rebuild", action="store_true", help="build the image again, from the newest packages")
@@ -45,7 +47,8 @@ def main() -> int:
     if unknown:
         parser.error(f"{unknown[0]}: no such mode; there are {', '.join(MODES)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left running or lying around
-    options = ["-rs", "--tb=no", *(["--short"] if arguments.short else []), *pytest]
+    tests = ["-rs", "--tb=no", *(["--short"] if arguments.short else []), *pytest]
+    options = pytest if arguments.bench else tests
     try:
         failed = [mode for mode in arguments.modes or MODES if not _run(mode, options, arguments)]
     except CannotBuild as error:
@@ -63,13 +66,14 @@ def _run(mode: str, options: list[str], arguments: argparse.Namespace) -> bool:
     started = time.monotonic()
     built = image(rebuild=arguments.rebuild)
     arguments.rebuild = False
-    where = cache_directory() / "results" / mode
+    where = cache_directory() / "results" / (f"bench-{mode}" if arguments.bench else mode)
     with tempfile.TemporaryDirectory(prefix="payload-", dir=cache_directory()) as work:
         tar = Path(work) / "payload.tar"
         seconds = f"{max(1, arguments.time_limit - STOP_BEFORE):.0f}"
-        payload(tar, {"MODE": mode, "PYTEST_ARGS": shlex.join(options), "SECONDS_LEFT": seconds})
+        what = "BENCH_ARGS" if arguments.bench else "PYTEST_ARGS"
+        payload(tar, {"MODE": mode, what: shlex.join(options), "SECONDS_LEFT": seconds}, bench=arguments.bench)
         outcome = boot(built, mode, tar, where, time_limit=arguments.time_limit)
-    if not arguments.short:
+    if not arguments.short and not arguments.bench:
         results.keep(where, cache_directory() / "results" / f"{mode}.json")
     say(f"{mode}: {time.monotonic() - started:.0f} s in all; logs in {where}")
     if outcome.status and (where / "journal.log").exists():
