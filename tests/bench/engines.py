@@ -30,9 +30,9 @@ def children_ns() -> int:
 
 
 def measured(name: str, pids: list[int], count: int, rounds: int, ask: Callable[[], object]) -> Iterator[Series]:
-    """The subject's cost, and the same less the idle burn."""
+    """The subject's cost; where processes of it stay, the same less their idle burn, too."""
     began, burn = time.monotonic(), cpu_nsec(pids)
-    time.sleep(BURN_SECONDS)
+    time.sleep(BURN_SECONDS if pids else 0.1)
     burn_rate = (cpu_nsec(pids) - burn) / (time.monotonic() - began)
     whole, net = Series(name), Series(f"{name}, less idle burn")
     for _ in range(rounds):
@@ -43,7 +43,8 @@ def measured(name: str, pids: list[int], count: int, rounds: int, ask: Callable[
         whole.add(spent, wall, count)
         net.add(max(0.0, spent - burn_rate * wall / 1e9), wall, count)
     yield whole
-    yield net
+    if pids:
+        yield net
 
 
 class _Unix(http.client.HTTPConnection):
