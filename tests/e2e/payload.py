@@ -51,7 +51,10 @@ def _bench(work: Path) -> list[Path]:
     done = subprocess.run([sys.executable, source / "programs.py", work], capture_output=True, text=True, check=False)
     if done.returncode:
         raise CannotBuild(f"the bench's C programs (apt install gcc libc6-dev):\n{done.stderr[-3000:]}")
-    return [*sorted(source.glob("*.py")), *sorted(work.iterdir())]
+    return [
+        *(path for path in sorted(source.glob("*.py")) if not path.name.startswith("test_")),
+        *sorted(work.iterdir()),
+    ]
 
 
 def _quoted(value: str) -> str:

@@ -1,0 +1,102 @@
+"""The bench itself: that each part still works with the agent as it is, and that verdicts are right."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+NAMES = {path.stem for path in Path(HERE).glob("*.py")} - {"test_bench"}
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("cc") or not os.access("/sys/fs/cgroup", os.W_OK),
+    reason="needs root, cc and cgroups that can be made",
+)
+
+
+@pytest.fixture(autouse=True)
+def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Its modules import each other by their bare names, as a script's do; nobody else is to find them."""
+    before = {name: sys.modules.pop(name) for name in NAMES & sys.modules.keys()}
+    monkeypatch.syspath_prepend(HERE)
+    yield
+    for name in NAMES & sys.modules.keys():
+        del sys.modules[name]
+    sys.modules.update(before)
+
+
+@pytest.mark.host
+@needs_root
+def test_floor_reader_and_agent_read_the_same_containers(tmp_path: Path) -> None:
+    import subjects
+    from agent import agent
+    from hosts import host
+    from programs import compile_programs
+
+    compile_programs(str(tmp_path))
+    with host(str(tmp_path), str(tmp_path)) as made:
+        made.add(2)
+        made.add(1, "busy")
+        assert len(subjects.floor(made, str(tmp_path), 3, 0).cpu) == 3
+        assert len(subjects.reader(made, str(tmp_path), 3, 0).cpu) == 3
+        with agent(str(tmp_path)) as running:
+            assert subjects.answers(running, made) == []
+        paths = [line.split()[1] for line in made.lines]
+    assert paths and not any(map(os.path.exists, paths))
+
+
+def test_a_target_is_reached_missed_or_not_measured() -> None:
+    from measure import Series
+    from results import Result, Results
+    from targets import verdicts
+
+    result = Result("cgroups", 100, "idle")
+    for name, cpu in (("floor, paced", 20.0), ("cgroupfs, paced", 26.0), ("agent, stream, 1 client", 50.0)):
+        result.add(Series(name, cpu=[cpu, cpu], wall=[cpu, cpu]))
+    said = {what: verdict for what, _, _, verdict in verdicts(Results([result]))}
+    assert said["cgroupfs / floor, paced, 100"] == "reached"
+    assert said["agent, stream round / floor, paced, 100"] == "MISSED"
+    assert said["Docker API one-shot (less idle burn) / agent"] == "not measured"
+
+
+def test_the_others_are_compared_on_a_hundred_real_containers() -> None:
+    from measure import Series
+    from results import Result, Results
+    from targets import verdicts
+
+    sets = []
+    for kind, count, cpu in (("cgroups", 100, 100.0), ("docker containers", 100, 1000.0), ("cgroups", 1000, 1.0)):
+        result = Result(kind, count, "idle")
+        result.add(Series("agent, stream, 1 client", cpu=[50.0], wall=[1.0]))
+        result.add(Series("cAdvisor, 1 s, trimmed", cpu=[cpu], wall=[1.0]))
+        sets.append(result)
+    values = {what: value for what, _, value, _ in verdicts(Results(sets))}
+    assert values["cAdvisor trimmed, 1 s / agent"] == 20
+
+
+def test_memory_that_grows_all_the_time_is_not_flat_and_growth_at_the_beginning_is() -> None:
+    from soak import flat
+
+    def rows(memory: list[float]) -> list[dict[str, float]]:
+        return [{"rss_mb": each, "fds": 100, "threads": 3, "watches": 50} for each in memory]
+
+    assert flat(rows([40 + n for n in range(12)] + [52.0] * 18))["rss_mb"][2]
+    assert not flat(rows([40 + n / 2 for n in range(30)]))["rss_mb"][2]
+
+
+def test_two_runs_are_compared_by_their_own_floors() -> None:
+    from measure import Series
+    from report import compared
+    from results import Result, Results
+
+    then = Result("cgroups", 100, "idle")
+    now = Result("cgroups", 100, "idle")
+    for result, factor in ((then, 1), (now, 3)):  # a machine that is three times slower
+        for name, cpu in (("floor, paced", 20.0), ("cgroupfs, paced", 30.0)):
+            result.add(Series(name, cpu=[cpu * factor], wall=[cpu]))
+    text = compared({"facts": {}, "sets": {then.label: then.as_json()}}, Results([now]))
+    assert text.splitlines()[-1].split()[-3:] == ["1.50", "1.50", "1.00"]
