@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -63,6 +64,7 @@ def cycle(arguments: argparse.Namespace, containers: Containers, directory: str,
         if made is not None:
             result.add(subjects.newcomers(running, made, result.work, min(arguments.rounds, 5)))
         result.wrong += subjects.answers(running, containers)
+        result.others = max(result.others, foreign(running, len(containers.ids)))
         result.add(subjects.idle(running, arguments.idle_seconds))
         result.add(Samples("resident at the end", "MB", [running.rss_mb()]))
         result.add(Samples(f"descriptors (limit {running.descriptor_limit():,})", "", [running.descriptors()]))
@@ -83,7 +85,9 @@ def cgroup_sets(arguments: argparse.Namespace, directory: str) -> Iterator[Resul
         for result in sets:
             say(f"{result.label}, {number + 1} of {arguments.repeat}")
             with host(directory, directory) as made:
+                began = time.monotonic()
                 made.add(result.count, result.work)
+                say(f"made in {time.monotonic() - began:.1f} s")
                 cycle(arguments, made, directory, result, made)
                 beside(arguments, made, result, None)
                 result.interfaces = result.interfaces and made.interfaces

@@ -41,6 +41,7 @@ def row(running: Agent, began: float, containers: int, counts: collections.Count
         "minute": round((time.monotonic() - began) / 60, 2),
         "containers": containers,
         "others": foreign(running, containers),
+        "cgroups": sum(len(found) for _, found, _ in os.walk("/sys/fs/cgroup")),
         "rss_mb": round(rss_mb(running.pid), 2),
         "fds": descriptors(running.pid),
         "threads": threads(running.pid),
@@ -116,8 +117,10 @@ def verdict(result: dict[str, Any], complaints: list[str]) -> bool:
     for name, (first, last, held) in flat(result["rows"]).items():
         print(f"{name:10} first third {first:9.2f}  last third {last:9.2f}  {'flat' if held else 'GROWS'}")
         good = good and held
-    for name in ("fds", "watches"):
-        kept = result["after"][name] - result["before"][name]
+    before, after = result["before"], result["after"]
+    more = max(0, after["cgroups"] - before["cgroups"])  # somebody else's: each may be watched
+    for name, others in (("fds", 0), ("watches", more)):
+        kept = after[name] - before[name] - others
         print(f"{name:10} held after the end beyond what was held before: {kept}")
         good = good and kept <= TOLERANCE[name][1]
     print(f"complaints of the agent: {len(complaints)}", *collections.Counter(complaints).most_common(5), sep="\n  ")
