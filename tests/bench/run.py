@@ -39,9 +39,11 @@ def ours(arguments: argparse.Namespace, containers: Containers, running: Agent, 
     """
     rounds = arguments.rounds
     yield subjects.floor(containers, directory, rounds, 0)
-    yield subjects.reader(containers, directory, rounds, 0)
+    yield subjects.library(containers, directory, rounds, 0)
+    yield subjects.passes(containers, directory, rounds, 0)
     yield subjects.floor(containers, directory, rounds, 1)
-    yield subjects.reader(containers, directory, rounds, 1)
+    yield subjects.library(containers, directory, rounds, 1)
+    yield subjects.passes(containers, directory, rounds, 1)
     yield subjects.streams(running, rounds)
     yield subjects.follow(running, rounds)
     if arguments.clients > 1:

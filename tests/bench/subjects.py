@@ -32,34 +32,86 @@ def floor(containers: Containers, programs: str, rounds: int, pause: float) -> S
     return _printed("floor, paced" if pause else "floor, hot", out.stdout.splitlines()[1:], len(containers.ids))
 
 
-_READER = """
+_COMMON = """
 import sys, time, json
-from cgroupfs import Root
+from cgroupfs import Cgroup, Descriptors, Root, io_counting
+from cgstatd.changes import Changes
 from cgstatd.host import HostOptions, open_host
-sampler = open_host(Root("/"), HostOptions())
+from cgstatd.network import Namespaces, ProcessFinder
+from cgstatd.sweep import Sweep
+
+root, sampler = Root("/"), open_host(Root("/"), HostOptions())
 ids, rounds, pause = set(json.load(open(sys.argv[1]))), int(sys.argv[2]), float(sys.argv[3])
-for n in range(rounds + 2):
-    time.sleep(pause)
-    cpu, wall = time.process_time_ns(), time.perf_counter_ns()
-    readers = [w for w in sampler.containers() if w.identity.id in ids] if n < 1 else readers
-    sampler.containers()
-    shared = sampler.namespaces()
-    for each in readers:
-        sampler.read(each, shared)
-    if n > 1:
-        print(time.process_time_ns() - cpu, time.perf_counter_ns() - wall)
+everybody = sampler.containers
+containers = [w for w in everybody() if w.identity.id in ids]
+
+
+def measure(read):
+    for n in range(rounds + 3):
+        time.sleep(pause or (0.2 if n < 3 else 0))
+        cpu, wall = time.process_time_ns(), time.perf_counter_ns()
+        read()
+        if n > 2:
+            print(time.process_time_ns() - cpu, time.perf_counter_ns() - wall)
+"""
+_LIBRARY = """
+changes, counting, kept = Changes(True), io_counting(root, sampler.hierarchy), Descriptors(100_000)
+readers, finders = [], []
+for each in containers:
+    cgroup = Cgroup(root, sampler.hierarchy, each.ref.path)
+    readers.append(cgroup.counters(kept, counting=counting))
+    changes.follow(readers[-1])
+    finders.append(ProcessFinder(root, cgroup, kept))
+
+
+def files():
+    namespaces = Namespaces(root)
+    changes.refresh(namespaces.monotonic_ns)
+    if counting is not None:
+        counting.refresh()
+    found = [reader.read() for reader in readers]
+    return found, [finder.traffic(namespaces) for finder in finders]
+
+
+measure(files)
+"""
+_PASS = """
+def listed():
+    everybody()
+    return containers
+
+
+sampler.containers = listed
+
+
+def sweep():
+    made = Sweep(sampler, lambda: None)
+    while made.items:
+        made.items.popleft()()
+
+
+measure(sweep)
 """
 
 
-def reader(containers: Containers, programs: str, rounds: int, pause: float) -> Series:
-    """A pass of the reader alone (one listing included), without HTTP."""
+def library(containers: Containers, programs: str, rounds: int, pause: float) -> Series:
+    """The reader library alone: the same files as the floor's, and what tells that a limit need not be read."""
+    return _python("cgroupfs", _LIBRARY, containers, programs, rounds, pause)
+
+
+def passes(containers: Containers, programs: str, rounds: int, pause: float) -> Series:
+    """A pass of the agent without its web server: listing, identities, CPU windows, figures."""
+    return _python("pass", _PASS, containers, programs, rounds, pause)
+
+
+def _python(name: str, script: str, containers: Containers, programs: str, rounds: int, pause: float) -> Series:
     with open(f"{programs}/ids.json", "w") as file:
         json.dump(containers.ids, file)
     out = subprocess.run(
-        [sys.executable, "-c", _READER, f"{programs}/ids.json", str(rounds), str(pause)],
+        [sys.executable, "-c", _COMMON + script, f"{programs}/ids.json", str(rounds), str(pause)],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
-    return _printed("cgroupfs, paced" if pause else "cgroupfs, hot", out.stdout.splitlines(), len(containers.ids))
+    return _printed(f"{name}, {'paced' if pause else 'hot'}", out.stdout.splitlines(), len(containers.ids))
 
 
 def _printed(name: str, lines: list[str], count: int) -> Series:

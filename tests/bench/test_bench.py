@@ -42,7 +42,8 @@ def test_floor_reader_and_agent_read_the_same_containers(tmp_path: Path) -> None
         made.add(2)
         made.add(1, "busy")
         assert len(subjects.floor(made, str(tmp_path), 3, 0).cpu) == 3
-        assert len(subjects.reader(made, str(tmp_path), 3, 0).cpu) == 3
+        assert len(subjects.library(made, str(tmp_path), 3, 0).cpu) == 3
+        assert len(subjects.passes(made, str(tmp_path), 3, 0).cpu) == 3
         with agent(str(tmp_path)) as running:
             assert subjects.answers(running, made) == []
         paths = [line.split()[1] for line in made.lines]

@@ -241,6 +241,8 @@ async def test_nothing_is_lost_where_the_thread_had_begun_another_job_as_it_was_
     second, _ = job_of(slow, lambda: done.append("b"))
 
     class Clock:  # between the look at the clock and the decision, the thread goes on to the next job
+        thread_time = staticmethod(time.thread_time)
+
         @staticmethod
         def monotonic() -> float:
             now = monotonic()

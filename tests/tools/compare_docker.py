@@ -3,10 +3,10 @@
     python tests/tools/compare_docker.py http://127.0.0.1:9713 /run/docker.sock [--seconds 2]
 
 Start the agent with ``--baseline 0 --freshness 0 --max-cpu 0``, so that its CPU window is the one between the two
-rounds here. The engine is asked (one-shot, the raw counters) directly before and directly after the agent: a byte figure that moves is
-right when the agent's lies between, and then differs by 0. CPU is the engine's counters over the same two rounds, by
-docker/cli's formula. Prints a table of differences; exit code 1 where one is larger than allowed. Only this tool ever
-asks an engine; the agent never does.
+rounds here. The engine is asked (one-shot, the raw counters) directly before and directly after the agent: a byte
+figure that moves is right when the agent's lies between, and then differs by 0. CPU is the engine's counters over the
+same two rounds, by docker/cli's formula. Prints a table of differences; exit code 1 where one is larger than allowed.
+Only this tool ever asks an engine; the agent never does.
 """
 
 from __future__ import annotations
