@@ -19,7 +19,8 @@ What docker stats shows, read from the kernel itself.
 
 Every path may be asked with HTTP/1.1 or 1.0. Names of query parameters that are not listed are ignored. A request that
 is no HTTP is answered 400 (its head too large: 431) and the connection closed; one that takes too long to arrive, and a
-client that does not read, are cut without an answer. Paths that are not listed: 404, where tokens are in use 401.
+client that does not read, are cut without an answer. Paths that are not listed are not found (404), methods that are
+not listed not allowed (405); where tokens are in use both are told only to those who show one (401).
 """
 
 
@@ -67,11 +68,12 @@ def _preflight(route: Route) -> dict[str, Any]:
         "headers": responses.headers(responses.PREFLIGHT_HEADERS),
     }
     inside = ("preflight-id",) if "id" in route.parameters else ()
+    refusals = set(responses.ANY) - {413}  # a body is not looked at: it is refused where it could be meant, with GET
     return {
         "summary": "A browser's preflight",
         "description": "403 where `allowed_origins` does not have the origin. Without Access-Control-Request-Method it "
         "is no preflight but a method that the path does not have: 405, where tokens are in use first of all 401.",
-        "responses": {"204": done, **responses.failures((*responses.ANY, *responses.WITH_CREDENTIALS))},
+        "responses": {"204": done, **responses.failures((*refusals, *responses.WITH_CREDENTIALS))},
         **_parameters((*inside, "Origin", "Access-Control-Request-Method")),
         "security": [],
     }

@@ -99,6 +99,16 @@ async def test_answers_of_a_recorded_host_are_what_it_says(recorded_server: Serv
     conforms(answer, path)
 
 
+async def test_so_is_what_only_some_headers_bring_about(recorded_server: Server) -> None:
+    openmetrics = await recorded_server.ask("/metrics", "Accept: application/openmetrics-text")
+    assert openmetrics.headers["content-type"].startswith("application/openmetrics-text")
+    conforms(openmetrics, "/metrics")
+    etag = (await recorded_server.ask("/")).headers["etag"]
+    unchanged = await recorded_server.ask("/", f"If-None-Match: {etag}", "Connection: close")
+    assert unchanged.status == 304
+    conforms(unchanged, "/")
+
+
 @pytest.mark.parametrize(
     ("path", "target", "status"),
     [
