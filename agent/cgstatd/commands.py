@@ -25,6 +25,7 @@ from .single import not_running
 from .sweep import CPU_WINDOW_SECONDS
 
 log = logging.getLogger(__name__)
+_BASELINE_SECONDS = 0.3
 _CLEAR = "\x1b[H\x1b[J"
 
 
@@ -50,9 +51,10 @@ def serve(settings: Settings, load: Callable[[], Settings]) -> int:
 
 
 def _read_baselines(sampler: Sampler) -> None:
-    """Read CPU times while the web server is still being imported, so that the first answer has a window to go by.
+    """Read CPU times before the web server is imported, so that the first answer has a window to go by.
 
-    In a thread that nobody waits for: a file that hangs must not keep the agent from starting.
+    In a thread that is not waited for any longer than _BASELINE_SECONDS: a file that hangs must not keep the agent from
+    starting. (Nor any less: beside an import, the thread would wait for the interpreter's lock after each read.)
     """
 
     def read() -> None:
@@ -61,7 +63,9 @@ def _read_baselines(sampler: Sampler) -> None:
         except Exception as error:
             log.debug("first baseline: %s", error)
 
-    threading.Thread(target=read, name="cgstatd-baseline", daemon=True).start()
+    reader = threading.Thread(target=read, name="cgstatd-baseline", daemon=True)
+    reader.start()
+    reader.join(_BASELINE_SECONDS)
 
 
 def stats(arguments: argparse.Namespace, options: HostOptions) -> int:
