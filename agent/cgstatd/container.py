@@ -39,8 +39,6 @@ class Begun(NamedTuple):
     clock: Clock
     """When the counters were read."""
     counters: Counters
-    cpu_percent: float | None
-    """None although CPU time is known: it needs a second reading."""
 
 
 class Watched:
@@ -139,9 +137,7 @@ class Watched:
         counters = reader.read()
         if reader.missing:
             self._look_at_missing(reader, clock.monotonic_ns)
-        usage = counters.cpu_usage_nsec
-        percent = None if usage is None else self._percent(CpuReading(usage, clock.monotonic_ns))
-        return Begun(self, clock, counters, percent)
+        return Begun(self, clock, counters)
 
     def _look_at_missing(self, reader: CounterReader, now_ns: int) -> None:
         failed = reader.failed()
@@ -162,8 +158,8 @@ class Watched:
             raise ReadingFailed(f"cannot read network: net/dev of {self.ref.path}: {traffic.reason.value}")
         return traffic
 
-    def _percent(self, now: CpuReading) -> float | None:
-        """Against the window's base; remembered for the next one."""
+    def percent(self, now: CpuReading) -> float | None:
+        """CPU percent against the window's base; remembered for the next one. None: it needs another reading."""
         percent = derive.cpu_percent(self.window.base(now.monotonic_ns), now)
         self.window.add(now)
         return percent
@@ -173,7 +169,7 @@ class Watched:
         usage = self._open().cpu_usage_nsec()
         if usage is None:
             return None
-        return self._percent(CpuReading(usage, self._root.clock(self.ref.path).monotonic_ns))
+        return self.percent(CpuReading(usage, self._root.clock(self.ref.path).monotonic_ns))
 
     def _close_reader(self) -> None:
         if self._reader is not None:

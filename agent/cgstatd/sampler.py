@@ -16,7 +16,7 @@ from .discovery import CgroupRef, Discovery
 from .names import Names
 from .network import Namespaces, Traffic, host_network
 from .procfs.meminfo import mem_total_bytes
-from .sample import ContainerStats
+from .sample import ContainerStats, CpuReading
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -182,20 +182,24 @@ class Sampler:
     def read(self, watched: Watched, namespaces: Namespaces) -> ContainerStats | Pending | None:
         """One container's figures; None: it is gone. Raises ReadingFailed."""
         begun = self.begin(watched)
-        return None if begun is None else self.finish(begun, namespaces)
+        traffic = None if begun is None else self.traffic(begun, namespaces)
+        return None if begun is None or traffic is None else self.finish(begun, traffic)
 
     def begin(self, watched: Watched) -> Begun | None:
         """The first half of a reading: the cgroup's files; None: it is gone. Raises ReadingFailed."""
         return self._guarded(watched, Watched.counters)
 
-    def finish(self, begun: Begun, namespaces: Namespaces) -> ContainerStats | Pending | None:
+    def traffic(self, begun: Begun, namespaces: Namespaces) -> Traffic | None:
         """The second half: net/dev; None: it is gone. Raises ReadingFailed."""
-        traffic = self._guarded(begun.watched, Watched.traffic, namespaces)
-        if traffic is None:
-            return None
-        if begun.cpu_percent is None and begun.counters.cpu_usage_nsec is not None:
-            return Pending(begun, traffic)
-        return self._figures(begun, traffic, begun.cpu_percent)
+        return self._guarded(begun.watched, Watched.traffic, namespaces)
+
+    def finish(self, begun: Begun, traffic: Traffic) -> ContainerStats | Pending:
+        """What the two halves make. Reads nothing."""
+        usage = begun.counters.cpu_usage_nsec
+        if usage is None:
+            return self._figures(begun, traffic, None)
+        percent = begun.watched.percent(CpuReading(usage, begun.clock.monotonic_ns))
+        return Pending(begun, traffic) if percent is None else self._figures(begun, traffic, percent)
 
     def second(self, pending: Pending) -> ContainerStats | None:
         """The figures of a reading that was waiting for its CPU window; None: it is gone. Raises ReadingFailed."""
@@ -223,7 +227,7 @@ class Sampler:
                 watched.window = before.window
 
     def _figures(self, begun: Begun, traffic: Traffic, percent: float | None) -> ContainerStats:
-        watched, clock, counters, _ = begun
+        watched, clock, counters = begun
         identity = watched.identity
         if identity.metadata is not None and identity.metadata.network_mode == "host":
             traffic = host_network(traffic)

@@ -76,7 +76,9 @@ def read(host: MadeUpHost, watched: Watched) -> Any:
     """(sample, CPU percent, whether the percent needs a second reading)"""
     begun = watched.counters()
     sample = Sample(begun.clock, begun.counters, watched.traffic(Namespaces(host.root)))
-    return sample, begun.cpu_percent, begun.cpu_percent is None and begun.counters.cpu_usage_nsec is not None
+    usage = begun.counters.cpu_usage_nsec
+    percent = None if usage is None else watched.percent(CpuReading(usage, begun.clock.monotonic_ns))
+    return sample, percent, percent is None and usage is not None
 
 
 def later(host: MadeUpHost, seconds: float, used: float) -> None:
