@@ -397,3 +397,36 @@ async def test_a_signal_with_open_streams_and_a_hung_read_ends_cleanly_and_soon(
         for connection in [*connections, idle]:
             with contextlib.suppress(ConnectionError):
                 await connection.close()
+
+
+_HANGING_FIRST = """
+import sys, threading
+from cgstatd.container import Watched
+original = Watched.read_cpu
+def read_cpu(watched):
+    if watched.identity.name == "b":
+        threading.Event().wait()
+    return original(watched)
+Watched.read_cpu = read_cpu
+from cgstatd.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+async def test_a_file_that_hangs_from_the_first_baseline_on_keeps_nothing_from_starting(host: FakeHost) -> None:
+    import sys
+
+    from wire import Connection
+
+    arguments = ("--host-root", str(host.path), "--listen", "127.0.0.1:0")
+    began = time.monotonic()
+    with agent(*arguments, command=(sys.executable, "-c", _HANGING_FIRST)) as process:
+        connection = Connection(*await asyncio.open_connection("127.0.0.1", process.port))
+        connection.send(ALL)
+        answer = await connection.answer()
+        assert {each["name"] for each in answer.json} == {"a", "c"}
+        assert time.monotonic() - began < 5
+        await connection.close()
+        process.process.terminate()
+        code, err = await asyncio.to_thread(process.end)
+    assert code == 0 and "still hangs" in err
