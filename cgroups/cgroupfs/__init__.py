@@ -15,11 +15,12 @@ For repeated reading, :meth:`Cgroup.counters` gives a :class:`CounterReader` tha
 """
 
 from .absent import MAX, Absent, Limit, Max, Missing
-from .cgroup import Cgroup, Members, Population, io_counting
-from .controllers.counters import CounterReader, Counters, Descriptors
+from .cgroup import Cgroup, io_counting
+from .controllers.counters import CounterReader, Counters
 from .controllers.cpu import Cpu
 from .controllers.export import Exported
 from .controllers.io import Counting, DeviceIo, Io
+from .controllers.kept import Descriptors
 from .controllers.limits import Limits
 from .controllers.memory import Memory, MemoryEvents, MemoryStat
 from .controllers.pids import Pids
@@ -28,6 +29,7 @@ from .controllers.vitals import Vitals, VitalsReader
 from .errors import CgroupError, CgroupGone, NoCgroups, ParseError
 from .formats import Stall
 from .hierarchy import Hierarchy, Mount, Version, detect
+from .members import Members, Population
 from .pseudofs import Clock, Directory, Identity, KeptFile, Root
 
 __all__ = [

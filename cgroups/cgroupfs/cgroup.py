@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack, suppress
-from typing import NamedTuple
 
-from .absent import Absent
 from .controllers import cpu, export, io, limits, memory, pids, psi
-from .controllers.counters import CounterReader, Descriptors, Source
+from .controllers.counters import CounterReader
 from .controllers.io import Counting
+from .controllers.kept import Descriptors, Source
 from .controllers.sources import SOURCES
 from .controllers.vitals import VitalsReader
 from .errors import CgroupGone
-from .formats import parse_pids
 from .hierarchy import Hierarchy, Mount, Version
+from .members import Members, Population, members_below, population
 from .pseudofs import Directory, Root
 
 
@@ -190,7 +188,7 @@ class Cgroup:
         found = Population(0, "", [])
         for mount in self._hierarchy.trees:
             try:
-                found = _population(self.directory_path(mount), 0)
+                found = population(self.directory_path(mount), 0)
             except CgroupGone as error:  # v1: a starting or dying container is missing from some trees
                 gone = gone or error
                 continue
@@ -204,7 +202,7 @@ class Cgroup:
     def members(self, limit: int = 64) -> Members:
         """As :meth:`procs`, and the cgroup.procs file that lists them (real path; empty where there is none)."""
         for mount in self._hierarchy.trees:
-            found = _members_below(self.directory_path(mount), limit, 0)
+            found = members_below(self.directory_path(mount), limit, 0)
             if found.pids or found.foreign:
                 return found
         return Members("", [])
@@ -222,67 +220,5 @@ def io_counting(root: Root, hierarchy: Hierarchy) -> Counting | None:
         return None
 
 
-class Members(NamedTuple):
-    """Processes of a cgroup, and the file that lists them."""
-
-    path: str
-    pids: list[int]
-    foreign: bool = False
-    """Whether there are processes that the reader's PID namespace has no number for (listed as 0)."""
-
-
-_DEPTH = 8
-
-
 def _version(source: Source) -> Version | None:
     return source[1] if source else None
-
-
-def _members_below(path: str, limit: int, depth: int) -> Members:
-    """Depth-first, so that the first descendant that has a process is enough.
-
-    Raises OSError where it could not look (no descriptor left), which is not the same as nobody being there.
-    """
-    nobody = Members("", [])
-    try:
-        with Directory(path) as directory:
-            data = directory.read("cgroup.procs")
-            pids = [] if isinstance(data, Absent) else parse_pids(data)[:limit]
-            if not pids and not isinstance(data, Absent) and b"0" in data.split():
-                return Members(f"{path}/cgroup.procs", [], True)
-            if pids or depth >= _DEPTH:
-                return Members(f"{path}/cgroup.procs", pids)
-            names = [name for name, _ in directory.children()][:limit]
-    except (CgroupGone, PermissionError):
-        return nobody
-    for name in names:
-        found = _members_below(f"{path}/{name}", limit, depth + 1)
-        if found.pids or found.foreign:
-            return found
-    return nobody
-
-
-class Population(NamedTuple):
-    """How many processes there are, some of them, and the file that lists those."""
-
-    number: int
-    path: str
-    pids: list[int]
-
-
-_SOME = 3
-
-
-def _population(path: str, depth: int) -> Population:
-    with Directory(path) as directory:
-        data = directory.read("cgroup.procs")
-        pids = [] if isinstance(data, Absent) else parse_pids(data)
-        # A directory has a link from each one below; a file system that does not count them says 1.
-        below = os.fstat(directory.fd).st_nlink != 2 and depth < _DEPTH
-        names = [name for name, _ in directory.children()] if below else []
-    found = Population(len(pids), f"{path}/cgroup.procs" if pids else "", pids[:_SOME])
-    for name in names:
-        with suppress(CgroupGone):
-            inner = _population(f"{path}/{name}", depth + 1)
-            found = Population(found.number + inner.number, *(found[1:] if found.pids else inner[1:]))
-    return found

@@ -23,13 +23,13 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 from ..absent import Absent, Limit, Missing
-from ..errors import CgroupGone, ParseError
-from ..formats import key_finder, parse_device_operations, parse_limit, parse_nested_keyed, parse_value
+from ..errors import ParseError
 from ..hierarchy import Version
-from ..pseudofs import Directory, KeptFile, absence, read_rest
+from ..pseudofs import KeptFile, absence, read_rest
 from .freezer import FREEZING, parse_frozen, state_file
-from .io import V1_BYTES, Counting
-from .memory import limit_v1
+from .io import Counting
+from .kept import AbsentFile, Descriptors, File, Refused, Source, open_file
+from .plans import PLANS
 
 T = TypeVar("T")
 _CHUNK = 4096
@@ -47,139 +47,6 @@ class Counters(NamedTuple):
     io_read_bytes: int | None
     io_write_bytes: int | None
     frozen: bool | None
-
-
-class Descriptors:
-    """How many descriptors may be kept open; beyond, files are opened for each reading."""
-
-    __slots__ = ("limit", "used")
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.used = 0
-
-    def take(self) -> bool:
-        """Reserve one, if there is one left."""
-        if self.used >= self.limit:
-            return False
-        self.used += 1
-        return True
-
-    def release(self) -> None:
-        """Give one back."""
-        self.used -= 1
-
-
-class _Refused(Exception):
-    """A file that could be opened once cannot be opened now (no descriptors left, permission withdrawn)."""
-
-    def __init__(self, reason: Absent) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class _ReopenedFile:
-    """Stands in for a KeptFile where no descriptor may be kept: opened for each reading, in the same directory only."""
-
-    __slots__ = ("directory", "inode", "name", "path")
-
-    def __init__(self, directory: Directory, name: str) -> None:
-        self.directory, self.inode, self.name = directory.path, directory.inode, name
-        self.path = f"{directory.path}/{name}"
-
-    def read(self) -> bytes:
-        with Directory(self.directory, self.inode) as directory:
-            fd = directory.open(self.name)
-            if fd is Absent.FILE_ABSENT:  # the controller was switched off: a kept descriptor says ENODEV
-                raise CgroupGone(self.path)
-            if isinstance(fd, Absent):
-                raise _Refused(fd)
-            try:
-                return read_rest(fd, b"")
-            finally:
-                os.close(fd)
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-class _Absent(NamedTuple):
-    reason: Absent
-    path: str
-
-
-_File = KeptFile | _ReopenedFile | _Absent
-
-
-_usage_usec = key_finder(b"usage_usec")
-_total_inactive_file = key_finder(b"total_inactive_file")
-_inactive_file = key_finder(b"inactive_file")
-
-
-def _cpu_v2(data: bytes) -> int:
-    usage = _usage_usec(data)
-    if usage is None:
-        raise ParseError("no key usage_usec")
-    return usage * 1000
-
-
-def _cache_v1(data: bytes) -> int:
-    total = _total_inactive_file(data)
-    return _cache_v2(data) if total is None else total
-
-
-def _cache_v2(data: bytes) -> int:
-    cache = _inactive_file(data)
-    if cache is None:
-        raise ParseError("no key inactive_file")
-    return cache
-
-
-def _bytes_v1(data: bytes) -> tuple[int, int]:
-    read = written = 0
-    for line in parse_device_operations(data):
-        if line.operation == b"Read":
-            read += line.value
-        elif line.operation == b"Write":
-            written += line.value
-    return read, written
-
-
-def _bytes_v2(data: bytes) -> tuple[int, int]:
-    if not data:
-        return 0, 0
-    lines = parse_nested_keyed(data).lines
-    return sum(e.values.get(b"rbytes", 0) for e in lines), sum(e.values.get(b"wbytes", 0) for e in lines)
-
-
-class _Plan(NamedTuple):
-    """File names and parsers of one interface version."""
-
-    cpu: tuple[str, Callable[[bytes], int]]
-    memory: tuple[str, Callable[[bytes], int]]
-    cache: tuple[str, Callable[[bytes], int]]
-    limit: tuple[str, Callable[[bytes], Limit]]
-    io: tuple[tuple[str, ...], Callable[[bytes], tuple[int, int]]]
-
-
-_PLANS = {
-    Version.V1: _Plan(
-        ("cpuacct.usage", parse_value),
-        ("memory.usage_in_bytes", parse_value),
-        ("memory.stat", _cache_v1),
-        ("memory.limit_in_bytes", limit_v1),
-        (V1_BYTES, _bytes_v1),
-    ),
-    Version.V2: _Plan(
-        ("cpu.stat", _cpu_v2),
-        ("memory.current", parse_value),
-        ("memory.stat", _cache_v2),
-        ("memory.max", parse_limit),
-        (("io.stat",), _bytes_v2),
-    ),
-}
-Source = tuple[Directory, Version] | None
-"""An open directory and its interface; None: the controller has no such cgroup. Not kept beyond the call."""
 
 
 class CounterReader:
@@ -219,27 +86,29 @@ class CounterReader:
         self._descriptors = descriptors
         self._counting = counting
         self.missing: dict[str, Missing] = {}
-        self._io: list[tuple[_File, Callable[[bytes], tuple[int, int]]]] = []
-        opened: list[_File] = []
+        self._io: list[tuple[File, Callable[[bytes], tuple[int, int]]]] = []
+        opened: list[File] = []
         try:
             self._cpu = self._plan(cpuacct, "cpu", opened)
             self._memory = self._plan(memory, "memory", opened)
             self._cache = self._plan(memory, "cache", opened)
             self._limit = self._plan(memory, "limit", opened)
-            names, parse = _PLANS[io[1]].io if io else (("io",), _bytes_v2)
+            names, parse = PLANS[io[1]].io if io else (("io",), PLANS[Version.V2].io[1])
             for name in names:
-                file = self._open(io, name)
+                file = open_file(io, name, descriptors)
                 opened.append(file)
                 self._io.append((file, parse))
             version = freezer[1] if freezer else Version.V2
-            self._frozen = self._open(freezer, state_file(version)), partial(parse_frozen, version)
+            self._frozen = open_file(freezer, state_file(version), descriptors), partial(parse_frozen, version)
             opened.append(self._frozen[0])
         except BaseException:
             self._release(opened)
             raise
-        self._io_files = [(file, parse) for file, parse in self._io if not isinstance(file, _Absent)]
-        refused = any(isinstance(file, _Absent) and file.reason in FAILED for file in opened)
-        self._whole = not refused and bool(self._io_files) and not any(isinstance(f, _Absent) for f in self._single())
+        self._io_files = [(file, parse) for file, parse in self._io if not isinstance(file, AbsentFile)]
+        refused = any(isinstance(file, AbsentFile) and file.reason in FAILED for file in opened)
+        self._whole = (
+            not refused and bool(self._io_files) and not any(isinstance(f, AbsentFile) for f in self._single())
+        )
         self._fds = self._kept() if self._whole else None
         self.followed = False
         """Set by whoever watches :meth:`rarely_changing` and calls :meth:`changed`: read only when they changed."""
@@ -248,25 +117,13 @@ class CounterReader:
         self._frozen_seen = False
         self._io_seen = [(b"\0", (0, 0))] * len(self._io_files)
 
-    def _plan(self, source: Source, what: str, opened: list[_File]) -> tuple[_File, Callable[[bytes], int]]:
-        name, parse = getattr(_PLANS[source[1] if source else Version.V2], what)
-        file = self._open(source, name)
+    def _plan(self, source: Source, what: str, opened: list[File]) -> tuple[File, Callable[[bytes], int]]:
+        name, parse = getattr(PLANS[source[1] if source else Version.V2], what)
+        file = open_file(source, name, self._descriptors)
         opened.append(file)
         return file, parse
 
-    def _open(self, source: Source, name: str) -> _File:
-        if source is None:
-            return _Absent(Absent.CONTROLLER_OFF, name)
-        directory = source[0]
-        fd = directory.open(name)
-        if isinstance(fd, Absent):
-            return _Absent(fd, f"{directory.path}/{name}")
-        if self._descriptors.take():
-            return KeptFile(f"{directory.path}/{name}", fd)
-        os.close(fd)
-        return _ReopenedFile(directory, name)
-
-    def _release(self, files: list[_File]) -> None:
+    def _release(self, files: list[File]) -> None:
         for file in files:
             if isinstance(file, KeptFile) and file.fd >= 0:
                 file.close()
@@ -276,12 +133,12 @@ class CounterReader:
         """Release every descriptor; safe to call twice."""
         self._release([*self._single(), *(file for file, _ in self._io)])
 
-    def _single(self) -> list[_File]:
+    def _single(self) -> list[File]:
         """The files that hold one counter each."""
         return [self._cpu[0], self._memory[0], self._cache[0], self._limit[0], self._frozen[0]]
 
-    def _value(self, field: str, file: _File, parse: Callable[[bytes], T]) -> T | None:
-        if isinstance(file, _Absent):
+    def _value(self, field: str, file: File, parse: Callable[[bytes], T]) -> T | None:
+        if isinstance(file, AbsentFile):
             known = self.missing.get(field)
             if known is None or known.reason not in FAILED:
                 self.missing[field] = Missing(field, file.reason, file.path)
@@ -290,7 +147,7 @@ class CounterReader:
             return parse(file.read())
         except ParseError:
             reason = Absent.MALFORMED
-        except _Refused as refused:
+        except Refused as refused:
             reason = refused.reason
         except OSError as error:
             reason = absence(error, file.path)
@@ -309,7 +166,7 @@ class CounterReader:
         if self._fds is not None:
             try:
                 return self._read_whole(*self._fds)
-            except (ParseError, OSError, _Refused):
+            except (ParseError, OSError, Refused):
                 pass  # read again, to tell which file it is and what the others say
         return self._read_each()
 

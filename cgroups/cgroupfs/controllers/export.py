@@ -16,9 +16,9 @@ from ..errors import CgroupGone, ParseError
 from ..formats import find_key, parse_cpu_max, parse_device_operations, parse_limit, parse_nested_keyed, parse_value
 from ..hierarchy import Version
 from ..pseudofs import read_rest
-from .counters import Source
 from .cpu import quota_v1
 from .io import V1_BYTES, V1_OPERATIONS, DeviceIo, counts
+from .kept import Source
 from .memory import limit_v1
 
 T = TypeVar("T")

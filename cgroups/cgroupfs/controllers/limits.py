@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from ..absent import Limit, Missing
 from ..formats import parse_cpu_max, parse_limit, parse_value
 from ..hierarchy import Version
-from .counters import Source
 from .cpu import quota_v1
+from .kept import Source
 from .memory import limit_v1
 from .reading import Reading
 

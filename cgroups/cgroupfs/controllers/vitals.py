@@ -23,7 +23,7 @@ from ..errors import CgroupGone, ParseError
 from ..formats import find_key, parse_value
 from ..hierarchy import Version
 from ..pseudofs import Directory, KeptFile
-from .counters import Descriptors, Source
+from .kept import Descriptors, Source
 
 
 class Vitals(NamedTuple):
