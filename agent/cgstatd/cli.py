@@ -17,8 +17,8 @@ from .config.loading import add_flags
 from .doctor.arguments import add_parser as add_doctor
 from .host import HostOptions
 from .install.arguments import add_parsers as add_installers
+from .listing import ListingFailed
 from .recorded import NotRecorded
-from .sampler import ListingFailed
 from .top import command as top_command
 
 

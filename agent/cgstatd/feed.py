@@ -17,11 +17,12 @@ from typing import Any, TypeVar
 from . import passes, sweep
 from .container import ReadingFailed
 from .crew import Crew, Job
+from .listing import ListingFailed
 from .lookup import Known
 from .passes import STOPPING, Pass
 from .restraint import Restraint
 from .sample import ContainerStats
-from .sampler import ListingFailed, Sampler
+from .sampler import Sampler
 from .single import Single
 
 log = logging.getLogger(__name__)
@@ -146,7 +147,7 @@ class Feed:
         least = self.restraint.stretched(interval_seconds)
         if current is None or least is None or time.monotonic() - current.began >= least:
             return False
-        return not self._sampler.changed_since(current.listings)
+        return not self._sampler.listing.changed_since(current.listing_number)
 
     def stretched(self) -> float | None:
         """How far apart passes are at present, where that is more than the freshness window."""

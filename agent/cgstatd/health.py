@@ -10,8 +10,8 @@ import time
 
 from .container import ReadingFailed
 from .feed import Feed
+from .listing import ListingFailed
 from .passes import STOPPING
-from .sampler import ListingFailed
 from .shared import Shared
 
 FRESH_SECONDS = 0.5

@@ -17,6 +17,7 @@ from .feed import Feed
 from .follow.follower import Follower
 from .follow.lastwords import LastWords
 from .hostfacts import MINIMUM_WINDOW_NS, HostReader, agent_cost
+from .listing import ListingFailed
 from .lookup import Known, NotFound, resolve
 from .names import printable, short
 from .outputs.detail import container_detail
@@ -27,7 +28,6 @@ from .outputs.identity import ContainerIdentity, container_identity
 from .passes import Pass
 from .runtimes.base import State
 from .sample import ContainerStats, Identity
-from .sampler import ListingFailed
 from .shared import Shared
 
 _PASS_SECONDS = 1.0

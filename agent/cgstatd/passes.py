@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 
 from .crew import Crew, Job
+from .listing import LISTING_SECONDS, ListingFailed
 from .sample import ContainerStats
-from .sampler import LISTING_SECONDS, ListingFailed, Sampler
+from .sampler import Sampler
 from .sweep import Item, Sweep
 
 CONTAINER_SECONDS = 8.0
@@ -139,9 +140,9 @@ class Pass:
         self._notify()
 
     @property
-    def listings(self) -> int:
-        """Of which of the sampler's listings it is."""
-        return self._sweep.listings
+    def listing_number(self) -> int:
+        """Of which of the listings it is."""
+        return self._sweep.listing_number
 
     @property
     def only_hung(self) -> bool:

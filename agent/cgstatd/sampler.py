@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
@@ -12,7 +11,8 @@ from cgroupfs import Absent, CgroupGone, Descriptors, Hierarchy, ParseError, Roo
 
 from . import derive
 from .container import Begun, ReadingFailed, Shared, Watched
-from .discovery import CgroupRef, Discovery
+from .discovery import Discovery
+from .listing import Listing
 from .names import Names
 from .network import Namespaces, Traffic, host_network
 from .procfs.meminfo import mem_total_bytes
@@ -21,17 +21,8 @@ from .sample import ContainerStats, CpuReading
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-LISTING_SECONDS = 10.0
-_IDENTITY_NS = 4_000_000_000
-"""Names are looked up again after this time: a rename."""
-_NAMELESS_NS = tuple(seconds * 1_000_000_000 for seconds in (1, 8, 30, 300))
-"""The same where no name was found and nothing changed where names come from: a runtime that writes its files late."""
 _UNSEEN = (Absent.PERMISSION, Absent.HIDDEN, Absent.FOREIGN)
 _MEM_TOTAL_NS = 60_000_000_000
-
-
-class ListingFailed(Exception):
-    """The containers could not be listed; the text says why."""
 
 
 class Pending(NamedTuple):
@@ -57,107 +48,16 @@ class Sampler:
         self.root = root
         self.hierarchy = hierarchy
         self.names = names
-        self._discovery = discovery
+        self.listing = Listing(root, hierarchy, discovery, names, descriptors, shared)
         self._descriptors = descriptors
         self._engine_namespaces = engine_namespaces
         self._shared = shared
-        self._watched: dict[str, Watched] = {}
-        self._retired: list[Watched] = []
-        self._refs: dict[str, CgroupRef] | None = None
-        self._shown: list[Watched] = []
-        self.listings = 0
-        """How often a listing was another than the one before."""
-        self._listing = threading.Lock()
         self._mem_total: int | None = None
         self._mem_total_at = 0
 
-    # -- listing
-
     def containers(self) -> list[Watched]:
         """The containers that have a cgroup now, those that belong to the system first. Raises ListingFailed."""
-        if not self._listing.acquire(timeout=LISTING_SECONDS):
-            raise ListingFailed(f"listing the containers takes over {LISTING_SECONDS:.0f} s")
-        try:
-            refs = self._discovery.refresh()
-            changed = refs is not self._refs
-            if changed:
-                self._refs = refs
-                self.listings += 1
-                self._update(refs)
-            if self._name() or changed:
-                self._shown = self._without_doubles()
-            return self._shown
-        except OSError as error:
-            raise ListingFailed(f"cannot list the containers: {error.filename or ''}: {error.strerror}") from error
-        finally:
-            self._listing.release()
-
-    def changed_since(self, listings: int) -> bool:
-        """Whether containers have come or gone since :attr:`listings` was that; cheap, and from any thread."""
-        return self.listings != listings or self._discovery.pending()
-
-    def _update(self, refs: dict[str, CgroupRef]) -> None:
-        watched = self._watched
-        for path in watched.keys() - refs.keys():
-            self._retired.append(watched.pop(path))
-        for path, ref in refs.items():
-            known = watched.get(path)
-            if known is not None and known.ref is not ref and known.ref != ref and not known.moved(ref):
-                self._retired.append(watched.pop(path))
-                known = None
-            if known is None:
-                known = Watched(
-                    self.root, self.hierarchy, ref, self.names.identify(ref), self._descriptors, self._shared
-                )
-                watched[path] = known
-                self._schedule(known, time.monotonic_ns())
-        retired, self._retired = self._retired, []
-        for gone in retired:
-            gone.close(lambda gone=gone: self._retired.append(gone))  # type: ignore[misc]
-
-    def _name(self) -> bool:
-        """Look up again the identities that are due; whether any changed."""
-        now, generation = time.monotonic_ns(), self.names.generation()
-        changed = False
-        for watched in self._watched.values():
-            if now < watched.due_ns and (watched.generation == generation or watched.identity.metadata is not None):
-                continue
-            identity = self.names.identify(watched.ref)
-            if identity != watched.identity:
-                watched.identity = identity
-                changed = True
-            self._schedule(watched, now)
-        return changed
-
-    def _schedule(self, watched: Watched, now: int) -> None:
-        watched.generation = self.names.generation()
-        if watched.identity.metadata is not None:
-            watched.lookups, wait = 0, _IDENTITY_NS
-        else:
-            wait = _NAMELESS_NS[min(watched.lookups, len(_NAMELESS_NS) - 1)]
-            watched.lookups += 1
-        watched.due_ns = now + wait
-
-    def _without_doubles(self) -> list[Watched]:
-        """System containers first; a user's cgroup never takes the id of one that is there already.
-
-        Of the system's, two runtimes may have a container of the same name (LXC, nspawn).
-        """
-        shown: list[Watched] = []
-        taken: set[str | tuple[str, str]] = set()
-        for watched in sorted(self._watched.values(), key=lambda w: w.identity.owner_uid):
-            identity = watched.identity
-            if (identity.id if identity.owner_uid else (identity.runtime, identity.id)) in taken:
-                self.names.say_once(
-                    identity.id,
-                    f"uid={identity.owner_uid} has a cgroup of the same id, left out: {watched.ref.path[:200]!r}",
-                )
-                continue
-            taken.update((identity.id, (identity.runtime, identity.id)))
-            shown.append(watched)
-        return shown
-
-    # -- readings
+        return self.listing.containers()
 
     def namespaces(self) -> Namespaces:
         """What one pass shares: the network figures by namespace. Also brings up to date what all readers share."""
@@ -222,7 +122,7 @@ class Sampler:
     def continue_from(self, earlier: Sampler) -> None:
         """Take over the baselines of another sampler: the reading before this one, of a recorded host."""
         for watched in self.containers():
-            before = earlier._watched.get(watched.ref.path)
+            before = earlier.listing.at(watched.ref.path)
             if before is not None:
                 watched.window = before.window
 
@@ -251,9 +151,7 @@ class Sampler:
 
     def close(self) -> None:
         """Release everything that is open."""
-        for watched in [*self._watched.values(), *self._retired]:
-            watched.close()
-        self._discovery.close()
+        self.listing.close()
         if self._shared is not None:
             self._shared.changes.close()
             if self._shared.counting is not None:

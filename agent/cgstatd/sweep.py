@@ -14,9 +14,10 @@ from functools import partial
 from itertools import islice
 
 from .container import Begun, ReadingFailed, Watched
+from .listing import ListingFailed
 from .network import Namespaces, Traffic
 from .sample import ContainerStats
-from .sampler import ListingFailed, Pending, Sampler
+from .sampler import Pending, Sampler
 
 log = logging.getLogger(__name__)
 
@@ -56,15 +57,15 @@ class Sweep:
         self.outstanding: set[Watched] = set()
         self.error: str | None = None
         """Why nothing could be listed."""
-        self.listings = 0
-        """The sampler's at the time."""
+        self.listing_number = 0
+        """Of which of the listings it is."""
         self.over = False
         """Set once nobody wants further results."""
 
     def _list(self) -> None:
         try:
             containers = self._sampler.containers()
-            self.listings = self._sampler.listings
+            self.listing_number = self._sampler.listing.number
             self._namespaces = self._sampler.namespaces()
         except ListingFailed as error:
             self.error = str(error)

@@ -15,7 +15,7 @@ from .config.changed import LIVE, changed
 from .container import ReadingFailed
 from .feed import Feed
 from .hostfacts import agent_cost
-from .sampler import ListingFailed
+from .listing import ListingFailed
 from .systemd import Notifier
 
 log = logging.getLogger(__name__)

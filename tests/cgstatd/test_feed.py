@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from cgroupfs import CgroupGone
-from cgstatd import crew, passes, sampler, sweep
+from cgstatd import crew, listing, passes, sweep
 from cgstatd.container import ReadingFailed, Watched
 from cgstatd.derive import CpuWindow
 from cgstatd.discovery import Discovery
 from cgstatd.feed import Feed
+from cgstatd.listing import ListingFailed
 from cgstatd.lookup import Ambiguous, NotFound
 from cgstatd.runtimes.base import State
-from cgstatd.sampler import ListingFailed
 from fakehost import FakeHost, Hang, container_id, no_thread_left, sampling_threads
 
 
@@ -314,7 +314,7 @@ async def test_an_unexpected_error_while_listing_is_a_failure_too(
 async def test_a_listing_that_hangs_fails_after_its_time_and_is_waited_for_by_all_together(
     host: FakeHost, hang: Hang, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (passes, sampler):
+    for module in (listing, passes):
         monkeypatch.setattr(module, "LISTING_SECONDS", 0.5)
     async with feeding(host, freshness=0.0) as fed:
         hang.listing = True

@@ -18,16 +18,17 @@ import pytest
 
 from cgroupfs import CgroupGone, Descriptors, Directory, KeptFile, Root
 from cgstatd import host as host_module
-from cgstatd import sampler as sampler_module
+from cgstatd import listing as listing_module
 from cgstatd.container import ReadingFailed
 from cgstatd.feed import Feed
 from cgstatd.host import HostOptions, descriptor_budget, open_host
+from cgstatd.listing import ListingFailed
 from cgstatd.outputs.answers import one_container
 from cgstatd.procfs.process import Process
 from cgstatd.recorded import open_roots
 from cgstatd.runtimes.base import State
 from cgstatd.sample import ContainerStats
-from cgstatd.sampler import ListingFailed, Pending, Sampler
+from cgstatd.sampler import Pending, Sampler
 from helpers import FIXTURES, HOSTS, PROJECT, MadeUpHost, open_descriptors, unprivileged
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
@@ -280,7 +281,7 @@ def test_the_descriptors_of_a_gone_container_whose_reading_hangs_are_released_on
 
 def test_a_rename_is_noticed_within_seconds(host: MadeUpHost, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [time.monotonic_ns()]
-    monkeypatch.setattr(sampler_module.time, "monotonic_ns", lambda: now[0])
+    monkeypatch.setattr(listing_module.time, "monotonic_ns", lambda: now[0])
     sampler = opened()
     assert only(sampler).identity.name == "web"
     time.sleep(0.02)  # another time stamp
@@ -296,7 +297,7 @@ def test_a_name_that_comes_late_is_noticed_soon(
     host: MadeUpHost, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [time.monotonic_ns()]
-    monkeypatch.setattr(sampler_module.time, "monotonic_ns", lambda: now[0])
+    monkeypatch.setattr(listing_module.time, "monotonic_ns", lambda: now[0])
     host.container(f"/docker/{B}", pids=[8])
     sampler = opened()
     assert read(sampler)[B].identity.name == B[:12]
@@ -441,8 +442,8 @@ def test_a_listing_that_hangs_is_not_waited_for_for_ever(
     host: MadeUpHost, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sampler = opened()
-    monkeypatch.setattr(sampler_module, "LISTING_SECONDS", 0.05)
-    with sampler._listing, pytest.raises(ListingFailed, match="takes over"):
+    monkeypatch.setattr(listing_module, "LISTING_SECONDS", 0.05)
+    with sampler.listing._lock, pytest.raises(ListingFailed, match="takes over"):
         sampler.containers()
     assert len(sampler.containers()) == 1
 

@@ -15,7 +15,7 @@ from cgstatd import crew, passes
 from cgstatd.config import BadConfig, Settings
 from cgstatd.config.changed import LIVE, RESTART, changed
 from cgstatd.feed import Feed
-from cgstatd.sampler import ListingFailed
+from cgstatd.listing import ListingFailed
 from cgstatd.systemd import Notifier
 from cgstatd.upkeep import Upkeep
 

@@ -12,9 +12,9 @@ from cgroupfs import NoCgroups, Root
 
 from .. import __version__
 from ..host import HostOptions
+from ..listing import ListingFailed
 from ..names import printable
 from ..recorded import NotRecorded, RecordedRoot, open_roots
-from ..sampler import ListingFailed
 from . import cgroups, clocks, engines, figures, rights, setup, totals
 from .examination import Examination, examine
 from .findings import COSTS, FAILS, NOTE, Finding, Report, Section, exit_code, some

@@ -17,10 +17,10 @@ from functools import partial
 from .. import __version__
 from ..container import ReadingFailed, Watched
 from ..feed import Feed
+from ..listing import ListingFailed
 from ..outputs import sse
 from ..outputs.follow_types import FollowHello
 from ..passes import Pass
-from ..sampler import ListingFailed
 from .client import Subscription
 from .deaths import Deaths
 from .grid import GRID_SECONDS, due, stretched

@@ -15,12 +15,13 @@ from ..feed import Feed
 from ..follow.follower import Follower
 from ..follow.grid import GRID_SECONDS
 from ..inspect import Inspector
+from ..listing import ListingFailed
 from ..lookup import Ambiguous, NotFound
 from ..names import printable
 from ..outputs.answers import Failure
 from ..outputs.detail_types import ContainerDetail
 from ..outputs.host import HostAnswer
-from ..sampler import ListingFailed, Sampler
+from ..sampler import Sampler
 
 if TYPE_CHECKING:
     import aiohttp

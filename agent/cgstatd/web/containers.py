@@ -5,11 +5,11 @@ from __future__ import annotations
 from aiohttp import web
 
 from ..container import ReadingFailed
+from ..listing import ListingFailed
 from ..lookup import Ambiguous, NotFound
 from ..outputs import answers
 from ..runtimes.base import State
 from ..sample import ContainerStats
-from ..sampler import ListingFailed
 from .context import CONTEXT, knows_environment, restraint_headers, valid_container_id
 from .failure import failure
 

@@ -7,8 +7,8 @@ from aiohttp import web
 
 from ..container import ReadingFailed
 from ..inspect import Inspector
+from ..listing import ListingFailed
 from ..lookup import Ambiguous, NotFound
-from ..sampler import ListingFailed
 from .containers import ENVIRONMENT_NOT_FOUND
 from .context import CONTEXT, knows_environment, valid_container_id
 from .failure import failure

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from ..container import ReadingFailed
+from ..listing import ListingFailed
 from ..outputs.metrics_self import DEFAULT_LABELS
-from ..sampler import ListingFailed
 from ..scrape import Scraper
 from .context import CONTEXT
 from .failure import failure

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cgroupfs import CgroupGone
-from cgstatd import passes, sampler
+from cgstatd import listing, passes
 from cgstatd.container import Watched
 from cgstatd.discovery import Discovery
 from fakehost import FakeHost, Hang, container_id
@@ -122,7 +122,7 @@ async def test_a_listing_that_fails_is_500_in_words(server: Server, monkeypatch:
 async def test_a_listing_that_hangs_is_500_after_its_time(
     server: Server, hang: Hang, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (passes, sampler):
+    for module in (listing, passes):
         monkeypatch.setattr(module, "LISTING_SECONDS", 0.4)
     hang.listing = True
     answer = await server.ask(ALL)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cgstatd import crew, health, passes, sampler
+from cgstatd import crew, health, listing, passes
 from cgstatd.discovery import Discovery
 from fakehost import FakeHost, Hang
 from wire import ALL, Server
@@ -150,7 +150,7 @@ async def test_when_no_sampling_thread_is_left_it_is_503(
 async def test_a_listing_that_waits_for_another_one_says_so(
     server: Server, hang: Hang, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (passes, sampler):
+    for module in (listing, passes):
         monkeypatch.setattr(module, "LISTING_SECONDS", 0.3)
     hang.listing = True
     reading = asyncio.create_task(server.ask(ALL))

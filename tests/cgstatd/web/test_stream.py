@@ -16,7 +16,7 @@ from aiohttp_sse import EventSourceResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgstatd import passes, sampler
+from cgstatd import listing, passes
 from cgstatd.discovery import Discovery
 from cgstatd.web import event_stream, stream
 from fakehost import FakeHost, Hang, container_id
@@ -215,7 +215,7 @@ async def test_a_listing_that_fails_is_an_error_event_then_done(
 async def test_a_listing_that_hangs_is_an_error_event_after_its_time_with_keepalives_meanwhile(
     server: Server, hang: Hang, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (passes, sampler):
+    for module in (listing, passes):
         monkeypatch.setattr(module, "LISTING_SECONDS", 0.7)
     monkeypatch.setattr(event_stream, "KEEPALIVE_SECONDS", 0.3)
     hang.listing = True
