@@ -1,7 +1,8 @@
 """containerd: the kubelet's CRI plugin, nerdctl and ctr.
 
 ``cri-containerd-<id>.scope``, ``nerdctl-<id>.scope`` (systemd driver), ``kubepods/burstable/pod<uid>/<id>`` and
-``/<containerd namespace>/<id>`` (cgroupfs driver). The namespace moby is Docker's.
+``/<containerd namespace>/<id>`` (cgroupfs driver), where ``ctr run`` lets its user choose any word for an id. The
+namespace moby is Docker's.
 
 State: ``<state>/io.containerd.runtime.v2.task/<namespace>/<id>/config.json``, the OCI bundle of each task that is not
 yet deleted, with ``<state>`` /run/containerd (k3s: /run/k3s/containerd). The annotations count; whose task is paused
@@ -33,18 +34,23 @@ _TASKS = "io.containerd.runtime.v2.task"
 _DOCKERS = frozenset({"moby", "plugins.moby"})
 _NAMESPACES = frozenset({"default", "k8s.io", "buildkit"})
 """The usual ones; a directory of another name with a bare id in it is taken for a --cgroup-parent of Docker's."""
+_WORDS = frozenset({"default"})
+"""The namespace whose ids are words: those of nerdctl and the kubelet have 64 hexadecimal digits in any case."""
+_is_word = re.compile(r"(?=.{1,76}$)[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*").fullmatch
+"""What containerd takes for an id (pkg/identifiers)."""
 _KINDS = "cri-containerd|nerdctl"
 _named = re.compile(rf"(?:{_KINDS})-({HEX_ID})\.scope|[^/]*:(?:{_KINDS}):({HEX_ID})").fullmatch
 _in_pod = re.compile(r"(?:[^/]*-)?kubepods(?:[-.].*)?").fullmatch
 
 
 def match(parent: str, name: str) -> Match | Skip | None:
-    """Named scopes anywhere; a bare id below kubepods or directly in a containerd namespace's directory."""
+    """Named scopes anywhere; a bare id below kubepods or directly in a containerd namespace's directory, a word too in
+    that of ``ctr``."""
     if found := _named(name):
         return Match(RUNTIME, found[1] or found[2])
-    if not is_hex_id(name):
-        return None
     above = parent.strip("/").split("/")
+    if not is_hex_id(name):
+        return Match(RUNTIME, name) if len(above) == 1 and above[0] in _WORDS and _is_word(name) else None
     if any(_in_pod(part) for part in above) or (len(above) == 1 and above[0] in _NAMESPACES):
         return Match(RUNTIME, name)
     return None
@@ -105,12 +111,12 @@ class ContainerdSource:
 
     def get(self, container_id: str) -> Metadata | Unreadable | None:
         """The metadata of a container by its whole id, in whichever namespace it is."""
-        if not is_hex_id(container_id):
+        if not is_hex_id(container_id) and not _is_word(container_id):
             return None
         namespaces = self._namespaces()
         if isinstance(namespaces, Unreadable):
             return namespaces
-        for namespace in namespaces:
+        for namespace in namespaces if is_hex_id(container_id) else _WORDS.intersection(namespaces):
             found = self._files.read(f"{self._tasks}/{namespace}/{container_id}/config.json", _parse)
             if isinstance(found, Unreadable):
                 return found
@@ -145,7 +151,7 @@ class ContainerdSource:
         limit = ((linux.resources or _Resources()).memory or _Memory()).limit
         sandbox = found.kind == "sandbox"
         container = None if sandbox else found.container
-        name, labels, pod = container_id[:12], _compose_labels(found), None
+        name, labels, pod = container_id[:12] if is_hex_id(container_id) else container_id, _compose_labels(found), None
         if found.pod and found.namespace:
             name = kubernetes_name(container, found.pod, found.namespace)
             labels = kubernetes_labels(container, found.pod, found.namespace, found.uid)

@@ -113,6 +113,19 @@ def test_a_container_of_neither_has_its_short_id(write: Write) -> None:
     assert [(each.name, each.labels) for each in ContainerdSource(Root()).all()] == [(ID[:12], {})]
 
 
+def test_a_container_of_ctr_has_the_id_that_was_chosen_for_a_name(write: Write) -> None:
+    task(write, oci(None), "default", "web")
+    (found,) = ContainerdSource(Root()).all()
+    assert (found.id, found.name, found.memory_limit_bytes) == ("web", "web", 1 << 20)
+    assert ContainerdSource(Root()).get("web") == found
+
+
+def test_a_word_is_no_id_in_other_namespaces(write: Write) -> None:
+    task(write, oci(None), "k8s.io", "web")
+    assert ContainerdSource(Root()).get("web") is None
+    assert list(ContainerdSource(Root()).all()) == []
+
+
 def test_dockers_tasks_are_not_containerds(write: Write) -> None:
     task(write, oci(cri()), "moby")
     assert ContainerdSource(Root()).get(ID) is None

@@ -39,6 +39,8 @@ CONTAINERS = [
     (f"/kubelet.slice/kubelet-kubepods.slice/{UID}.slice", ID, Match("containerd", ID)),
     ("/default", ID, Match("containerd", ID)),
     ("/k8s.io", ID, Match("containerd", ID)),
+    ("/default", "web", Match("containerd", "web")),
+    ("/default", "web-1.old_2", Match("containerd", "web-1.old_2")),
     ("/system.slice/containerd.service", f"kubepods-{UID}.slice:cri-containerd:{ID}", Match("containerd", ID)),
     (f"/kubepods/{UID}", f"docker-{ID}.scope", Match("docker", ID)),
     (f"/kubepods.slice/kubepods-{UID}.slice", f"crio-{ID}.scope", Match("cri-o", ID, "container")),
@@ -67,6 +69,14 @@ SKIPPED = [
     ("", "lxc.pivot"),
 ]
 OTHERS = [
+    ("/default/deeper", "web"),
+    ("/custom/default", "web"),
+    (f"{USER}/default", "web"),
+    ("/default", "-web"),
+    ("/default", "we b"),
+    ("/default", "web\n"),
+    ("/default", "w" * 77),
+    ("/other", "web"),
     ("/system.slice", "docker.service"),
     ("/system.slice", "docker.socket"),
     ("/system.slice", f"docker-{ID[:12]}.scope"),
