@@ -27,6 +27,8 @@ from .single import Single
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+_NEWS_SECONDS = 0.1
+"""However much comes and goes, and many ask, passes are this far apart (or the freshness window, if shorter)."""
 _WORTH_SAYING = 1.5
 """How much longer than the freshness window: what is about the same would come and go in the log."""
 
@@ -110,8 +112,7 @@ class Feed:
         ``encode``: what a new pass applies to its stats as they come (:meth:`Pass.encoded`)."""
         current = self._pass
         if current is not None:
-            window = self._freshness if freshness_seconds is None else freshness_seconds
-            fresh = time.monotonic() - current.began < window or self.restrained(window)
+            fresh = self._fresh(current, self._freshness if freshness_seconds is None else freshness_seconds)
             joinable = not current.complete and not current.only_hung
             if (fresh and current.error is None) or joinable:
                 return current
@@ -138,16 +139,21 @@ class Feed:
             apart = "as they are asked for" if stretched is None else f"{stretched:.1f} s apart, where that is more"
             log.info("reading all containers takes %.1f ms of CPU (max_cpu=%g): from now %s", cost * 1e3, bound, apart)
 
-    def restrained(self, interval_seconds: float) -> bool:
-        """Whether the next pass has to wait for longer than that because of what passes cost.
-
-        Containers that come or go are news that does not wait.
-        """
-        current = self._pass
-        least = self.restraint.stretched(interval_seconds)
-        if current is None or least is None or time.monotonic() - current.began >= least:
+    def _fresh(self, last: Pass, window_seconds: float) -> bool:
+        """Whether a pass will still do. Containers that came or went since are news that does not wait for long."""
+        age = time.monotonic() - last.began
+        if age < min(window_seconds, _NEWS_SECONDS):
+            return True
+        if age >= max(window_seconds, self.restraint.interval_seconds):
             return False
-        return not self._sampler.listing.changed_since(current.listing_number)
+        return not self._sampler.listing.changed_since(last.listing_number)
+
+    def restrained(self, interval_seconds: float) -> bool:
+        """Whether the next pass has to wait for longer than that because of what passes cost."""
+        last = self._pass
+        if last is None or self.restraint.stretched(interval_seconds) is None:
+            return False
+        return self._fresh(last, interval_seconds)
 
     def stretched(self) -> float | None:
         """How far apart passes are at present, where that is more than the freshness window."""

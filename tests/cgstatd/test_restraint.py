@@ -140,6 +140,20 @@ async def test_a_container_that_went_does_not_wait_either(host: FakeHost) -> Non
         assert len(await feed.round().wait()) == 1
 
 
+async def test_within_the_freshness_window_news_waits_for_a_tenth_of_a_second(host: FakeHost) -> None:
+    async with feeding(host, Restraint(0.0)) as feed:
+        feed._freshness = 30.0
+        assert len(await feed.round().wait()) == 2
+        host.add("new")
+        began = asyncio.get_running_loop().time()
+        while len(await feed.round().wait()) == 2:
+            await asyncio.sleep(0.01)
+        assert asyncio.get_running_loop().time() - began < 1.0  # a second reading of the new one's CPU time included
+        assert feed.passes == 2
+        await asyncio.sleep(0.15)
+        assert len(await feed.round().wait()) == 3 and feed.passes == 2
+
+
 async def test_stream_and_array_say_how_far_apart_readings_are(host: FakeHost) -> None:
     async with serving(host.sampler(), freshness=0.5) as server:
         for path in (ALL, STREAM):
