@@ -135,7 +135,8 @@ class Pass:
         for timer in (self._deadline, self._next_step):
             if timer is not None:
                 timer.cancel()
-        self.complete = self._sweep.over = True
+        self.complete = True
+        self._sweep.end()
         self.seconds = time.monotonic() - self.began
         self._notify()
 

@@ -29,6 +29,10 @@ _GROUP = 64
 Item = Callable[[], None]
 
 
+def _nothing() -> None:
+    """For whoever is told no more."""
+
+
 class Sweep:
     """The readings of one pass. Its methods run in the sampling thread, its fields are looked at from the event loop.
 
@@ -42,7 +46,7 @@ class Sweep:
         as they are made, while they are in the processor's cache."""
         self._sampler = sampler
         self.encode = encode
-        self._told_listed = listed
+        self.listed = listed
         self._containers: Iterator[Watched] = iter(())
         self._namespaces: Namespaces
         self._read: deque[tuple[Begun, Traffic]] = deque()
@@ -79,7 +83,7 @@ class Sweep:
         self.outstanding = set(containers)
         self._containers = iter(containers)
         self._next_group()
-        self._told_listed()
+        self.listed()
 
     def _next_group(self) -> None:
         """What the group before makes, the next containers' cgroup files, the group after.
@@ -130,6 +134,11 @@ class Sweep:
                 self.pending.append((due, result))
             else:
                 self._take(begun.watched, result)
+
+    def end(self) -> None:
+        """Nobody wants further results. Also lets go of whoever wanted them: they hold this, in a circle."""
+        self.over = True
+        self.listed = _nothing
 
     def second(self, pending: Pending) -> None:
         """The second reading of a container that had no CPU baseline."""

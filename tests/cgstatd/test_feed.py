@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -163,6 +165,21 @@ async def test_every_container_of_more_than_one_group_is_read_once(
     async with feeding(host) as fed:
         assert await names_of(fed) == list("abcdefg")
         assert sorted(hang.reads) == list("abcdefg")
+
+
+async def test_a_pass_is_gone_as_soon_as_nobody_holds_it(host: FakeHost) -> None:
+    """Without the collector: each holds every container's figures, and their answers."""
+    async with feeding(host, freshness=0.0) as fed:
+        gc.disable()
+        try:
+            first = fed.round()
+            await first.wait()
+            ended = weakref.ref(first)
+            del first
+            await fed.round().wait()
+            await until(lambda: ended() is None)
+        finally:
+            gc.enable()
 
 
 # -- what hangs
