@@ -16,7 +16,7 @@ class EventStream(EventSourceResponse):
     """Lines end with LF; the comment is ``: keepalive`` (the library's own says ``: ping``)."""
 
     def __init__(self) -> None:
-        super().__init__(sep="\n")
+        super().__init__(sep="\n", send_timeout=None)  # the listener has set the configured one
 
     async def put(self, *events: bytes) -> None:
         """Write whole events. Raises ConnectionError."""

@@ -50,7 +50,9 @@ class Ctr(Engine):
 
     def make(self, shape: str) -> Container:
         self.check(shape)
-        container_id = hex_id(f"c-{shape}")
+        # ctr's users choose an id themselves, and choose words; 64 digits are what nerdctl and the kubelet choose
+        word = f"c-{shape}"
+        container_id = hex_id(word) if shape == "cpu-limited" else word
         command = ("/bin/sh", "-c", COMMANDS.get(shape, SLEEP))
         options = ("--rootfs", "--env", "PATH=/bin", *self.options(shape))
         create = ("ctr", "run", "-d", *options, str(container_root()), container_id, *command)
@@ -63,7 +65,7 @@ class Ctr(Engine):
             if shape == "restarted":
                 run("ctr", "container", "rm", container_id)
                 run(*create)
-        return Container(shape, container_id, container_id[:12])
+        return Container(shape, container_id, container_id[:12] if container_id != word else word)
 
     def figures(self, container: Container) -> Figures:
         return kernel_figures(f"/default/{container.id}", self.pid(container.id))
