@@ -34,9 +34,9 @@ def floor(containers: Containers, programs: str, rounds: int, pause: float) -> S
 
 _COMMON = """
 import sys, time, json
-from cgroupfs import Cgroup, Descriptors, Root, io_counting
+from cgroupfs import Cgroup, Root, io_counting
 from cgstatd.changes import Changes
-from cgstatd.host import HostOptions, open_host
+from cgstatd.host import HostOptions, descriptor_budget, open_host
 from cgstatd.network import Namespaces, ProcessFinder
 from cgstatd.sweep import Sweep
 
@@ -55,7 +55,7 @@ def measure(read):
             print(time.process_time_ns() - cpu, time.perf_counter_ns() - wall)
 """
 _LIBRARY = """
-changes, counting, kept = Changes(True), io_counting(root, sampler.hierarchy), Descriptors(100_000)
+changes, counting, kept = Changes(True), io_counting(root, sampler.hierarchy), descriptor_budget()
 readers, finders = [], []
 for each in containers:
     cgroup = Cgroup(root, sampler.hierarchy, each.ref.path)
