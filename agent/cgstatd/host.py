@@ -14,6 +14,7 @@ from . import runtimes
 from .changes import Changes
 from .container import Shared
 from .discovery import Discovery
+from .listing import Listing
 from .names import Names
 from .outputs.values import MEMORY_OFF
 from .recorded import RecordedRoot
@@ -73,6 +74,6 @@ def open_host(root: Root, options: HostOptions) -> Sampler:
     roots = [*options.docker_roots, *options.podman_roots, docker_data_root(root), DEFAULT_STORAGE]
     names = Names(sources, partial(runtimes.rootless_sources, root), LateSources(root, roots), root)
     shared = Shared(Changes(options.follow and live), io_counting(root, hierarchy))
-    return Sampler(
-        root, hierarchy, discovery, names, descriptor_budget(options.max_connections), EngineNamespaces(root), shared
-    )
+    descriptors = descriptor_budget(options.max_connections)
+    listing = Listing(root, hierarchy, discovery, names, descriptors, shared)
+    return Sampler(root, hierarchy, listing, names, EngineNamespaces(root), shared)

@@ -106,8 +106,9 @@ class Pass:
             due.append(partial(self._sweep.second, pending.popleft()[1]))
         if due:
             self._submit(due)
-        self.cpu_seconds += sum(job.cpu_seconds for job in self._jobs if job.done)
-        self._jobs = [job for job in self._jobs if not job.done]
+        done = [job for job in self._jobs if job.done]  # once: another may come to its end meanwhile
+        self.cpu_seconds += sum(job.cpu_seconds for job in done)
+        self._jobs = [job for job in self._jobs if job not in done]
         if not self._jobs and not pending:
             self._finish()
             return

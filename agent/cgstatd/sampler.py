@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from cgroupfs import Absent, CgroupGone, Descriptors, Hierarchy, ParseError, Root
+from cgroupfs import Absent, CgroupGone, Hierarchy, ParseError, Root
 
 from . import derive
 from .container import Begun, ReadingFailed, Shared, Watched
-from .discovery import Discovery
 from .listing import Listing
 from .names import Names
 from .network import Namespaces, Traffic, host_network
@@ -39,17 +38,15 @@ class Sampler:
         self,
         root: Root,
         hierarchy: Hierarchy,
-        discovery: Discovery,
+        listing: Listing,
         names: Names,
-        descriptors: Descriptors,
         engine_namespaces: Callable[[], frozenset[int]] = frozenset,
         shared: Shared | None = None,
     ) -> None:
         self.root = root
         self.hierarchy = hierarchy
         self.names = names
-        self.listing = Listing(root, hierarchy, discovery, names, descriptors, shared)
-        self._descriptors = descriptors
+        self.listing = listing
         self._engine_namespaces = engine_namespaces
         self._shared = shared
         self._mem_total: int | None = None

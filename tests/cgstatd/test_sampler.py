@@ -261,7 +261,7 @@ def test_the_descriptors_of_a_container_that_is_gone_are_released_with_the_next_
     host.rmdir(PATH)
     assert read(sampler) == {}
     assert [path for path in open_descriptors() if path.startswith(mine)] == []
-    assert sampler._descriptors.used == 0
+    assert sampler.listing._descriptors.used == 0
 
 
 def test_the_descriptors_of_a_gone_container_whose_reading_hangs_are_released_once_it_ends(
@@ -273,10 +273,10 @@ def test_the_descriptors_of_a_gone_container_whose_reading_hangs_are_released_on
     with watched.busy:
         host.rmdir(PATH)
         assert sampler.containers() == []
-        assert sampler._descriptors.used > 0
+        assert sampler.listing._descriptors.used > 0
     host.container(f"/docker/{B}")  # the next listing that finds a change
     sampler.containers()
-    assert sampler._descriptors.used == 0
+    assert sampler.listing._descriptors.used == 0
 
 
 def test_a_rename_is_noticed_within_seconds(host: MadeUpHost, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -517,7 +517,7 @@ def test_a_cgroup_that_is_gone_at_any_step_is_left_out_quietly_and_everything_re
                 gone += result is None
         assert len(read(sampler)) == 1  # it was not gone after all: the next pass has it
         sampler.close()
-        assert sampler._descriptors.used == 0
+        assert sampler.listing._descriptors.used == 0
         assert len(open_descriptors()) == before
         if left[0] > 0:
             break
@@ -559,7 +559,7 @@ def test_every_descriptor_is_released_on_close(host: MadeUpHost) -> None:
     assert len(open_descriptors()) > len(before) + 100
     sampler.close()
     assert open_descriptors() == before
-    assert sampler._descriptors.used == 0
+    assert sampler.listing._descriptors.used == 0
 
 
 @pytest.mark.parametrize("limit", [0, 1, 5, 50, 170])
@@ -576,7 +576,7 @@ def test_with_few_descriptors_the_figures_are_the_same(
     sampler = open_host(host.root, HostOptions(follow=False))
     for _ in range(2):
         assert {key: stats[1:] for key, stats in read(sampler).items()} == figures
-        assert sampler._descriptors.used <= limit
+        assert sampler.listing._descriptors.used <= limit
         assert len(open_descriptors()) <= before + limit
     sampler.close()
 
@@ -598,7 +598,7 @@ for _ in range(2):
         stats = sampler.read(watched, namespaces)
         stats = sampler.second(stats) if isinstance(stats, Pending) else stats
         found[watched.ref.path] = stats and msgspec.to_builtins(one_container(stats))
-print(json.dumps([found, sampler._descriptors.limit, sampler._descriptors.used]))
+print(json.dumps([found, sampler.listing._descriptors.limit, sampler.listing._descriptors.used]))
 """
 
 
