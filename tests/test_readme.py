@@ -1,4 +1,4 @@
-"""The README's client examples are taken out of it and run against an agent."""
+"""The documents are true: their client examples are run against an agent, and what they name is there."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from helpers import FIXTURES, PROJECT, UNIFIED
 from wire import ENVIRONMENT, Agent, agent
 
 README = Path(PROJECT, "README.md").read_text("utf-8")
+PAGES = {path.name: path.read_text("utf-8") for path in Path(PROJECT, "docs").glob("*.md")}
+API, OPERATING = PAGES["http-api.md"], PAGES["operating.md"]
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.S | re.M)
 needs_jq = pytest.mark.skipif(
     not (shutil.which("jq") and shutil.which("curl")), reason="no jq and curl: apt install jq curl"
@@ -22,8 +24,8 @@ needs_jq = pytest.mark.skipif(
 
 
 def examples(heading: str, language: str) -> list[str]:
-    """The fenced blocks of a language below a heading."""
-    [section] = re.findall(rf"^#+ {re.escape(heading)}\n(.*?)(?=^## |\Z)", README, re.S | re.M)
+    """The fenced blocks of a language below a heading of the page about the API."""
+    [section] = re.findall(rf"^#+ {re.escape(heading)}\n(.*?)(?=^## |\Z)", API, re.S | re.M)
     return [code for kind, code in _FENCE.findall(section) if kind == language]
 
 
@@ -87,17 +89,35 @@ def test_the_python_client(running: Agent) -> None:
 def test_the_route_table_names_every_route() -> None:
     from cgstatd.web.permissions import RULES
 
-    assert [path for path in RULES if f"`GET {path}" not in README] == []
+    assert [path for path in RULES if f"`GET {path}" not in API] == []
 
 
 def test_the_settings_that_need_a_restart_are_named() -> None:
     from cgstatd.config.changed import RESTART
 
-    [sentence] = re.findall(r"takes over what has changed there\. Only (.*?) need a restart", README, re.S)
+    [sentence] = re.findall(r"takes over what has changed there\. Only (.*?) need a restart", OPERATING, re.S)
     assert set(re.findall(r"`(\w+)`", sentence)) == RESTART
 
 
 def test_every_command_is_named() -> None:
     from cgstatd.cli import _COMMANDS
 
-    assert [name for name in _COMMANDS if f"cgstatd {name}" not in README] == []
+    assert [name for name in _COMMANDS if f"cgstatd {name}" not in OPERATING] == []
+
+
+def test_links_between_the_documents_lead_somewhere() -> None:
+    missing = []
+    for path in [
+        *Path(PROJECT).glob("*.md"),
+        *Path(PROJECT, "docs").glob("*.md"),
+        *Path(PROJECT, "tests").rglob("*.md"),
+    ]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text("utf-8")):
+            if not (path.parent / target).exists():
+                missing.append(f"{path.relative_to(PROJECT)}: {target}")
+    assert missing == []
+
+
+def test_the_architecture_names_files_that_exist() -> None:
+    named = re.findall(r"`((?:agent|cgroups|tests)/[^`]+)`", PAGES["architecture.md"])
+    assert len(named) > 15 and [name for name in named if not Path(PROJECT, name).exists()] == []

@@ -1,4 +1,4 @@
-"""The README's example for a browser, run in one."""
+"""The documents' example for a browser, run in one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wire import Server
 
 
 async def test_the_event_source_example(server: Server, host: FakeHost, open_page: Open) -> None:
-    [code] = re.findall(r"^```js\n(.*?)^```$", Path(PROJECT, "README.md").read_text("utf-8"), re.S | re.M)
+    [code] = re.findall(r"^```js\n(.*?)^```$", Path(PROJECT, "docs/http-api.md").read_text("utf-8"), re.S | re.M)
     async with open_page(server.port) as page:
         await live(page)
         await page.evaluate(f"""() => {{

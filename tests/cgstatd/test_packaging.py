@@ -119,9 +119,9 @@ def test_the_wheel_works_from_where_it_is_installed(wheel: zipfile.ZipFile, tmp_
 
 def test_the_debian_package_is_named_after_the_release_that_it_is_built_on(tmp_path: Path) -> None:
     """Its compiled modules are for that release's Python. The tools of Debian are played."""
-    for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "SECURITY.md", "CHANGELOG.md", "LICENSE"):
         shutil.copy(f"{PROJECT}/{name}", tmp_path)
-    for name in ("agent", "cgroups", "bin"):
+    for name in ("agent", "cgroups", "docs", "bin"):
         (tmp_path / name).mkdir()
     shutil.copytree(f"{PROJECT}/systemd", tmp_path / "systemd")
     played = "#!/bin/sh\nsed -n '1s/.*(\\(.*\\)).*/\\1/p' debian/changelog | xargs -I% touch ../cgstatd_%_any.deb\n"
@@ -163,3 +163,18 @@ def test_cgroupfs_imports_nothing_of_the_agent() -> None:
     for path in Path(f"{PROJECT}/cgroups/cgroupfs").rglob("*.py"):
         assert "cgstatd" not in [line.split()[1].split(".")[0] for line in path.read_text().splitlines()
                                  if line.startswith(("import ", "from "))], path  # fmt: skip
+
+
+def test_the_manual_and_the_completions_are_made_from_the_command_line(tmp_path: Path) -> None:
+    for module in ("argparse_manpage", "shtab"):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed: make test installs it")
+    subprocess.run(
+        [f"{PROJECT}/docs/make-manual", str(tmp_path)], env={**ENVIRONMENT, "PYTHON": sys.executable}, check=True
+    )
+    manual = (tmp_path / "cgstatd.8").read_text("utf-8").replace("\\-", "-")
+    for command, flag in (("serve", "--max-cpu"), ("stats", "--watch"), ("token", "rotate"), ("doctor", "--json")):
+        assert re.search(rf"cgstatd {command}\b", manual) and flag in manual
+    for shell in ("bash", "zsh"):
+        assert "--max-cpu" in (tmp_path / f"cgstatd.{shell}").read_text("utf-8")
+    subprocess.run(["bash", "-n", tmp_path / "cgstatd.bash"], check=True)

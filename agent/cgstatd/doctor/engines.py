@@ -75,8 +75,8 @@ def _why(found: Examination, watched: Watched, uid: int) -> tuple[str, str]:
         return "the state of the engines may not be read", _ask_for_rights(uid)
     if uid:
         return "nothing about it in that user's home", (
-            "the service needs the drop-in rootless.conf (see README); or a user has made a cgroup that only looks "
-            "like a container"
+            "the service needs the drop-in rootless.conf (docs/operating.md); or a user has made a cgroup that only "
+            "looks like a container"
         )
     return "no engine's state on disk knows it", _look_elsewhere(found, watched.identity.runtime)
 
@@ -91,7 +91,7 @@ def _look_elsewhere(found: Examination, runtime: str) -> str:
 
 def _ask_for_rights(uid: int) -> str:
     if uid:
-        return "run as root, or as that user; the service needs the drop-in rootless.conf (see README)"
+        return "run as root, or as that user; the service needs the drop-in rootless.conf (docs/operating.md)"
     return "run as root, or install the service (cgstatd install), which has CAP_DAC_READ_SEARCH for this"
 
 
