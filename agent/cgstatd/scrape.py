@@ -9,6 +9,7 @@ from cgroupfs import ParseError
 from .feed import Feed
 from .follow.follower import Follower
 from .hostfacts import agent_cost
+from .hostmetrics import HostMetricsReader
 from .outputs.metrics_self import SelfMetrics
 from .procfs.host_stat import PATH, parse_host_stat
 from .shared import Shared
@@ -24,6 +25,9 @@ class Scraper:
         self._feed = feed
         self._follower = follower
         self._surveyor = Surveyor(feed.sampler)
+        self._host = HostMetricsReader(feed.sampler.root, partial(feed.sampler.names.say_once, "host"))
+        self.host_metrics = True
+        """Whether the host's own figures are read and exported; a reload may change it."""
         self.scrape: Shared[Scrape] = Shared(self._make, fresh_seconds)
 
     async def _make(self) -> Scrape:
@@ -54,4 +58,5 @@ class Scraper:
             followers=self._follower.clients,
             mem_total_bytes=sampler.mem_total(),
             cores=cores,
+            host=self._host.read() if self.host_metrics else None,
         )

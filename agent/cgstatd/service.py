@@ -22,13 +22,14 @@ from .config import Settings
 from .exposure import CannotServe, certificates, make_guard, renew_guard
 from .feed import Feed
 from .sampler import Sampler
+from .scrape import Scraper
 from .systemd import BadSocket, Notifier, passed_sockets
 from .upkeep import Upkeep
 from .web.app import make_app
 from .web.guard import Guard
 from .web.limits import Gate, limits_of
 from .web.listener import Listener, bind, bind_unix
-from .web.metrics import METRIC_LABELS, MetricLabels
+from .web.metrics import METRIC_LABELS, SCRAPER, MetricLabels
 from .web.tls import Certificates
 
 log = logging.getLogger(__name__)
@@ -93,6 +94,8 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
         app = make_app(feed, settings.env_id, guard)
         labels = app[METRIC_LABELS]
         labels.names = settings.metric_labels
+        scraper = app[SCRAPER]
+        scraper.host_metrics = settings.host_metrics
         runner = web.AppRunner(
             app,
             access_log=None,
@@ -112,7 +115,7 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
             upkeep = Upkeep(feed, notifier, settings, f"serving {where}")
             upkeep.open = lambda: (gate.open, len(guard.streams))
             upkeep.read_again = _read_again(guard, tls)
-            upkeep.take_over = partial(_take_over, guard, gate, labels)
+            upkeep.take_over = partial(_take_over, guard, gate, labels, scraper)
             loop.add_signal_handler(signal.SIGHUP, upkeep.reload, load)
             upkeep.start()
             _settle()
@@ -144,9 +147,10 @@ async def _listen(runner: web.AppRunner, sockets: Sequence[socket.socket], gate:
     return " ".join(listener.name for listener in listeners)
 
 
-def _take_over(guard: Guard, gate: Gate, labels: MetricLabels, settings: Settings) -> None:
+def _take_over(guard: Guard, gate: Gate, labels: MetricLabels, scraper: Scraper, settings: Settings) -> None:
     """What a reload changes beside the feed and the log."""
     labels.names = settings.metric_labels
+    scraper.host_metrics = settings.host_metrics
     gate.limits = limits_of(settings)
     renew_guard(guard, settings)
 

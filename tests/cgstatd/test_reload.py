@@ -68,6 +68,12 @@ def test_other_metric_labels(running: Agent, config: Path) -> None:
     assert b'container_label_team="blue"' in after and b"compose" not in after
 
 
+def test_the_hosts_own_figures_go(running: Agent, config: Path) -> None:
+    assert b"node_memory_MemTotal_bytes" in ask(running, "/metrics")[1]
+    assert "reloaded changed=host_metrics" in reload(running, config, "host_metrics = false\n")[-1]
+    assert b"\nnode_" not in ask(running, "/metrics")[1]
+
+
 def test_other_hosts_and_origins_and_back(running: Agent, config: Path) -> None:
     page = "https://dash.example.org"
 

@@ -261,6 +261,9 @@ def copy_proc(source: str, target: str, pids: set[int]) -> None:
     for name in names:
         if os.path.isfile(f"{source}/proc/{name}"):
             save(f"{target}/proc/{name}", content(f"{source}/proc/{name}"))
+    for resource in ("cpu", "io", "memory"):  # the root cgroup's files and /proc/pressure are the same figures
+        if os.path.isfile(path := f"{source}/sys/fs/cgroup/{resource}.pressure"):
+            save(f"{target}/proc/pressure/{resource}", content(path))
     for who in ("self", "1"):
         path = f"/proc/{who}/mountinfo"
         if os.path.isfile(source + path):

@@ -49,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     idle_timeout: float = 75.0
     send_timeout: float = 30.0
     metric_labels: tuple[str, ...] = DEFAULT_LABELS
+    host_metrics: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,5 +122,8 @@ OPTIONS = (
     Option("send_timeout", kinds.seconds(0.1), "a client that does not read what it asked for is cut"),
     Option("metric_labels", kinds.labels(), "a container label that becomes a label of its metrics (16 at most): each "
            "combination of values is a series of its own", "com.example.team"),
+    Option("host_metrics", kinds.switch(), "whether /metrics has the host's CPU, memory, load, pressure and network "
+           "too, under node_exporter's names; false where a node_exporter of this host is scraped as well: queries "
+           "that name no job would count the host twice"),
 )  # fmt: skip
 BY_NAME = {option.name: option for option in OPTIONS}

@@ -121,7 +121,7 @@ ROUTES = (
     ),
     Route(
         "/metrics",
-        "Prometheus metrics with cAdvisor's names and labels",
+        "Prometheus metrics with cAdvisor's names and labels, the host's with node_exporter's",
         Answer("The text format.", "text/plain"),
         (),
         "metrics:view",

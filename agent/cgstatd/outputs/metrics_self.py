@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..hostfacts import AgentCost
+from ..hostmetrics import HostMetrics
 
 DEFAULT_LABELS = ("com.docker.compose.project", "com.docker.compose.service", "io.kubernetes.pod.name")
 """Container labels that become metric labels where nothing else is configured."""
@@ -24,3 +25,5 @@ class SelfMetrics(NamedTuple):
     followers: int
     mem_total_bytes: int | None
     cores: int | None
+    host: HostMetrics | None = None
+    """None: switched off (host_metrics)."""

@@ -20,12 +20,13 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from .. import __version__
 from ..names import printable
 from ..survey import Surveyed
+from .exposition_text import escaped, family_head
 from .metric_families import FAMILIES
 from .metrics_self import SelfMetrics
+from .prometheus_host import host_lines
 
 MAX_LABELS = 16
 MAX_VALUE = 128
-_UNTYPED = {"unknown": "untyped"}
 _NAME = re.compile(r"[^a-zA-Z0-9_]")
 
 
@@ -37,11 +38,6 @@ def label_names(keys: Iterable[str]) -> dict[str, str]:
         if name not in found.values():
             found[key] = name
     return found
-
-
-def escaped(value: str) -> str:
-    """A label value between its quotes, the same in both formats."""
-    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
 
 
 def container_labels(each: Surveyed, chosen: dict[str, str]) -> dict[str, str]:
@@ -67,9 +63,7 @@ def _of_containers(surveyed: Sequence[Surveyed], chosen: dict[str, str], openmet
         pairs = container_labels(each, chosen).items()
         labelled.append((each, ",".join(f'{key}="{escaped(value)}"' for key, value in pairs)))
     for name, kind, label, values, text in FAMILIES:
-        series = name + "_total" if kind == "counter" else name
-        head = name if openmetrics else series
-        lines = [f"# HELP {head} {text}", f"# TYPE {head} {_UNTYPED.get(kind, kind) if not openmetrics else kind}"]
+        series, lines = family_head(name, kind, text, openmetrics)
         for each, labels in labelled:
             for extra, value in values(each):
                 if value is not None:
@@ -122,5 +116,7 @@ def exposition(surveyed: Sequence[Surveyed], own: SelfMetrics, labels: Sequence[
     openmetrics = content_type.startswith("application/openmetrics-text")
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Once(list(_of_itself(own))))
-    lines = "".join(f"{line}\n" for line in _of_containers(surveyed, label_names(labels), openmetrics))
-    return lines.encode() + encode(registry), content_type
+    lines = list(_of_containers(surveyed, label_names(labels), openmetrics))
+    if own.host is not None:
+        lines += host_lines(own.host, openmetrics)
+    return "".join(f"{line}\n" for line in lines).encode() + encode(registry), content_type

@@ -42,3 +42,29 @@ def parse_host_stat(data: bytes) -> HostCpu:
     cores = sum(line[0].startswith(b"cpu") and line[0] != b"cpu" for line in lines if line)
     boot = next((int(line[1]) for line in lines if len(line) == 2 and line[0] == b"btime" and line[1].isdigit()), None)
     return HostCpu(busy, busy + idle + iowait + steal, cores, boot)
+
+
+MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+"""The first eight numbers of a line. guest and guest_nice are in user and nice already."""
+
+
+class CpuTimes(NamedTuple):
+    """One CPU's time in each of MODES since boot, in ticks."""
+
+    cpu: str
+    """Its number, as the kernel writes it: ``cpu0`` is "0"."""
+    ticks: tuple[int, ...]
+
+
+def parse_cpu_times(data: bytes) -> list[CpuTimes]:
+    """Each CPU that is online. Malformed lines are left out. Raises ParseError where there is no good one."""
+    found = []
+    for line in data.splitlines():
+        name, *numbers = line.split() or [b""]
+        ticks = numbers[: len(MODES)]
+        if name[:3] == b"cpu" and name[3:].isdigit() and len(ticks) >= 4 and b"".join(ticks).isdigit():
+            known = [int(n) for n in ticks] + [0] * (len(MODES) - len(ticks))
+            found.append(CpuTimes(name[3:].decode(), tuple(known)))
+    if not found:
+        raise ParseError("no line 'cpu<n> <numbers>'")
+    return found

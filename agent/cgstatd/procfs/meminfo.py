@@ -4,8 +4,11 @@ Sample::
 
     MemTotal:       24361192 kB
     MemFree:        22671232 kB
+    Active(anon):       2088 kB
+    HugePages_Total:       0
 
-The unit is always KiB, whatever the file says (proc.rst). psutil would do it too, but its /proc path is one global.
+The unit is always KiB where there is one, whatever the file says (proc.rst); the HugePages_ lines are counts of pages.
+psutil would do it too, but its /proc path is one global.
 """
 
 from __future__ import annotations
@@ -41,4 +44,14 @@ def parse_meminfo(data: bytes) -> dict[str, int]:
                 found[key.decode("ascii", "replace").rstrip(":")] = int(value) * 1024
     if "MemTotal" not in found:
         raise ParseError("no line 'MemTotal: <number> kB'")
+    return found
+
+
+def parse_page_counts(data: bytes) -> dict[str, int]:
+    """The lines without a unit: counts of huge pages. None of them is no error: a kernel may have no huge pages."""
+    found = {}
+    for line in data.splitlines():
+        match line.split():
+            case [key, value] if value.isdigit() and key.startswith(b"HugePages_"):
+                found[key.decode("ascii", "replace").rstrip(":")] = int(value)
     return found

@@ -19,5 +19,8 @@ CGROUP_FILES: tuple[str, ...] = (
     *"pids.current pids.max pids.peak cpu.pressure memory.pressure io.pressure".split(),
 )
 """Every file of a cgroup that ``cgroupfs`` reads, and nothing else: no device lists, no files that are only written."""
-HOST_FILES = ("/proc/stat", "/proc/meminfo", "/proc/uptime", "/proc/version", "/proc/cgroups")
+HOST_FILES = (
+    *"/proc/stat /proc/meminfo /proc/uptime /proc/loadavg /proc/version /proc/cgroups".split(),
+    *"/proc/pressure/cpu /proc/pressure/io /proc/pressure/memory /proc/pressure/irq".split(),
+)
 PROCESS_FILES = ("cgroup", "stat", "status", "comm")
