@@ -26,9 +26,13 @@ class Scraper:
         self._follower = follower
         self._surveyor = Surveyor(feed.sampler)
         self._host = HostMetricsReader(feed.sampler.root, partial(feed.sampler.names.say_once, "host"))
-        self.host_metrics = True
-        """Whether the host's own figures are read and exported; a reload may change it."""
+        self._host_metrics = True
         self.scrape: Shared[Scrape] = Shared(self._make, fresh_seconds)
+
+    def export_host(self, wanted: bool) -> None:
+        """Whether the host's own figures are read and exported, from the next scrape on; a reload may change it."""
+        self._host_metrics = wanted
+        self.scrape.forget()
 
     async def _make(self) -> Scrape:
         run, surveyor = self._feed.run, self._surveyor
@@ -58,5 +62,5 @@ class Scraper:
             followers=self._follower.clients,
             mem_total_bytes=sampler.mem_total(),
             cores=cores,
-            host=self._host.read() if self.host_metrics else None,
+            host=self._host.read() if self._host_metrics else None,
         )

@@ -95,7 +95,7 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
         labels = app[METRIC_LABELS]
         labels.names = settings.metric_labels
         scraper = app[SCRAPER]
-        scraper.host_metrics = settings.host_metrics
+        scraper.export_host(settings.host_metrics)
         runner = web.AppRunner(
             app,
             access_log=None,
@@ -150,7 +150,7 @@ async def _listen(runner: web.AppRunner, sockets: Sequence[socket.socket], gate:
 def _take_over(guard: Guard, gate: Gate, labels: MetricLabels, scraper: Scraper, settings: Settings) -> None:
     """What a reload changes beside the feed and the log."""
     labels.names = settings.metric_labels
-    scraper.host_metrics = settings.host_metrics
+    scraper.export_host(settings.host_metrics)
     gate.limits = limits_of(settings)
     renew_guard(guard, settings)
 

@@ -19,6 +19,10 @@ class Shared(Generic[T]):
         self._task: asyncio.Future[T] | None = None
         self._began = 0.0
 
+    def forget(self) -> None:
+        """What is made next is made anew, by other settings."""
+        self._task = None
+
     async def get(self) -> T:
         """The result. Raises what making it raised."""
         task = self._task

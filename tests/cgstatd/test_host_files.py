@@ -96,6 +96,19 @@ async def test_one_result_for_all_who_ask_together_and_another_later() -> None:
     assert await shared.get() == 1
 
 
+async def test_what_was_made_by_other_settings_is_not_shared_any_more() -> None:
+    made: list[int] = []
+
+    async def make() -> int:
+        made.append(len(made))
+        return made[-1]
+
+    shared = Shared(make, 60)
+    assert await shared.get() == await shared.get() == 0
+    shared.forget()
+    assert await shared.get() == 1
+
+
 async def test_a_failure_is_told_to_all_who_asked_and_not_kept() -> None:
     calls = 0
 
