@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
+from .ascii import is_number, lower
+
 DEFAULT_LISTEN = "127.0.0.1:9713"
 EXPECTED = f"HOST:PORT (port 0 to 65535) or unix:/PATH, as in {DEFAULT_LISTEN}"
 
@@ -35,7 +37,7 @@ def parse_address(text: str) -> Address:
         return Address(path=path)
     host, colon, port = text.rpartition(":")
     host = host.strip("[]")
-    if not colon or not host or not port.isascii() or not port.isdigit() or len(port) > 5 or int(port) > 65535:
+    if not colon or not host or not is_number(port, 5) or int(port) > 65535:
         raise BadAddress(f"expected {EXPECTED}")
     return Address(host=host, port=int(port))
 
@@ -43,7 +45,7 @@ def parse_address(text: str) -> Address:
 def is_private(text: str) -> bool:
     """Whether an address is of this host alone, as far as it says so itself. Raises BadAddress."""
     address = parse_address(text)
-    if address.path or address.host.lower() == "localhost":
+    if address.path or lower(address.host) == "localhost":
         return True
     try:
         return ipaddress.ip_address(address.host).is_loopback

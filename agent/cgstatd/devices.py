@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from cgroupfs import Root
 
+from .ascii import is_number
 from .names import printable
 
 _KEPT_SECONDS = 60.0
@@ -51,7 +52,7 @@ class Devices:
 
     def _read(self, number: str) -> Device:
         major, _, minor = number.partition(":")
-        if not major.isdecimal() or not minor.isdecimal():
+        if not is_number(major) or not is_number(minor):
             return Device(number, None, False)
         folder = f"/sys/dev/block/{number}"
         name = None

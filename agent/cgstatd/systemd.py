@@ -10,6 +10,8 @@ import socket
 import time
 from collections.abc import Mapping
 
+from .ascii import is_number
+
 FIRST_PASSED = 3
 """SD_LISTEN_FDS_START: standard input, output and error come before."""
 
@@ -51,7 +53,7 @@ class Notifier:
 def _watchdog_seconds(environment: Mapping[str, str]) -> float:
     """Its variables may be inherited by a process that they are not meant for."""
     pid, microseconds = environment.get("WATCHDOG_PID", ""), environment.get("WATCHDOG_USEC", "")
-    if (pid and pid != str(os.getpid())) or not microseconds.isdigit():
+    if (pid and pid != str(os.getpid())) or not is_number(microseconds):
         return 0.0
     return int(microseconds) / 1e6
 
@@ -59,7 +61,7 @@ def _watchdog_seconds(environment: Mapping[str, str]) -> float:
 def passed_sockets(environment: Mapping[str, str] = os.environ) -> list[socket.socket]:
     """The listening sockets of socket activation; none where there are none for this process. Raises BadSocket."""
     count = environment.get("LISTEN_FDS", "")
-    if environment.get("LISTEN_PID") != str(os.getpid()) or not count.isdigit():
+    if environment.get("LISTEN_PID") != str(os.getpid()) or not is_number(count, 4):
         return []
     names = environment.get("LISTEN_FDNAMES", "").split(":")
     sockets: list[socket.socket] = []

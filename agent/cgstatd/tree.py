@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 MAX_DEPTH = 32
 MAX_DIRECTORIES = 50_000
 """Directories followed in one hierarchy; half of them at most below users' directories, who can make any number."""
-_USER_SLICE = re.compile(r"user-(\d{1,10})\.slice")
+_USER_SLICE = re.compile(r"user-([0-9]{1,10})\.slice")
 Matcher = Callable[[str, str], Match | Skip | None]
 
 

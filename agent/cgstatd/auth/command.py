@@ -8,13 +8,14 @@ import sys
 from collections.abc import Callable
 
 from ..address import is_private
+from ..ascii import is_number
 from ..config import BadConfig, Settings, load
 from . import store
 from .tokens import CONTAINERS_VIEW, PERMISSIONS, BadTokens
 
 
 def _env(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
+    if not is_number(text, 9):
         raise argparse.ArgumentTypeError(f"{text}: expected a whole number, as in 1")
     return int(text)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..address import EXPECTED, BadAddress, parse_address
+from ..ascii import is_number, lower
 
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:[0-9]{1,5})?")
 _HOST = re.compile(r"\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+")
@@ -114,7 +115,7 @@ def whole(minimum: int, maximum: int) -> Kind:
         return value
 
     def parse(text: str) -> object:
-        if not text.isascii() or not text.isdigit() or len(text) > 18:
+        if not is_number(text):
             raise ValueError(allowed)
         return check(int(text))
 
@@ -133,8 +134,8 @@ def switch() -> Kind:
         return value
 
     def parse(text: str) -> object:
-        if text.lower() not in _WORDS:
+        if lower(text) not in _WORDS:
             raise ValueError("true or false")
-        return _WORDS[text.lower()]
+        return _WORDS[lower(text)]
 
     return Kind("true or false", "", parse, check)

@@ -14,7 +14,7 @@ STATS_BYTES = 2 << 20
 """Of figures, all intervals together: some 3,000 events."""
 CHANGES = 1000
 """Starts, ends and OOM kills."""
-_ID = re.compile(r"([0-9a-f]{1,16})-(\d{1,18})")
+_ID = re.compile(r"([0-9a-f]{1,16})-([0-9]{1,18})")
 
 
 class Sent(NamedTuple):

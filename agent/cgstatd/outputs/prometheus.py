@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from platform import python_version
 
 from prometheus_client.core import Metric
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import generate_latest as encode_text
+from prometheus_client.openmetrics.exposition import generate_latest as encode_openmetrics
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from .. import __version__
@@ -23,6 +24,7 @@ from ..survey import Surveyed
 from .exposition_text import escaped, family_head
 from .metric_families import FAMILIES
 from .metrics_self import SelfMetrics
+from .negotiation import OPENMETRICS, Format
 from .prometheus_host import host_lines
 
 MAX_LABELS = 16
@@ -110,13 +112,12 @@ class _Once(Collector):
         return self._families
 
 
-def exposition(surveyed: Sequence[Surveyed], own: SelfMetrics, labels: Sequence[str], accept: str) -> tuple[bytes, str]:
-    """(body, content type): OpenMetrics where ``Accept`` asks for it, else the text format."""
-    encode, content_type = choose_encoder(accept)
-    openmetrics = content_type.startswith("application/openmetrics-text")
+def exposition(surveyed: Sequence[Surveyed], own: SelfMetrics, labels: Sequence[str], form: Format) -> bytes:
+    """The body, in one of the two formats."""
+    encode = encode_openmetrics if form is OPENMETRICS else encode_text
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Once(list(_of_itself(own))))
-    lines = list(_of_containers(surveyed, label_names(labels), openmetrics))
+    lines = list(_of_containers(surveyed, label_names(labels), form is OPENMETRICS))
     if own.host is not None:
-        lines += host_lines(own.host, openmetrics)
-    return "".join(f"{line}\n" for line in lines).encode() + encode(registry), content_type
+        lines += host_lines(own.host, form is OPENMETRICS)
+    return "".join(f"{line}\n" for line in lines).encode() + encode(registry)

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 from cgroupfs.pseudofs import Root
 
+from ..ascii import is_number
 from .base import Match, Metadata, Skip, State, Unreadable
 from .statefile import StateFiles
 
@@ -61,7 +62,7 @@ def _parse(data: bytes) -> _Machine:
     if "CLASS" not in values:
         raise ValueError("no CLASS")
     started = values.get("REALTIME", "")
-    if started and not (started.isascii() and started.isdigit() and len(started) < 20):
+    if started and not is_number(started, 19):
         raise ValueError("REALTIME is not a number of microseconds")
     return _Machine(values["CLASS"].strip('"'), int(started) / 1e6 if started else None)
 

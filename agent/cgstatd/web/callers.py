@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from ..ascii import lower
 from ..auth.failures import MAX_FAILURES, Failures
 from ..auth.keyring import Keyring
 from ..auth.tokens import PERMISSIONS, Token
@@ -46,7 +47,7 @@ class Callers:
         self.keyring = keyring
         self.failures = Failures()
         self._certificates = certificates
-        self._names: frozenset[str] = frozenset(name.lower() for name in names)
+        self._names: frozenset[str] = frozenset(map(lower, names))
         self._required = required
         self._seldom = Seldom()
 
@@ -57,7 +58,7 @@ class Callers:
 
     def admit(self, names: Sequence[str]) -> bool:
         """Client certificates of these names from now on; whether that is a change."""
-        before, self._names = self._names, frozenset(name.lower() for name in names)
+        before, self._names = self._names, frozenset(map(lower, names))
         return self._names != before
 
     def _wants_token(self) -> bool:
@@ -83,7 +84,7 @@ class Callers:
         header = request.headers.get("Authorization")
         scheme, _, secret = (header or "").partition(" ")
         secret = secret.strip(" ")
-        if scheme.lower() == "bearer" and secret and self.keyring is not None:
+        if lower(scheme) == "bearer" and secret and self.keyring is not None:
             token = self.keyring.find(secret)
             if token is not None:
                 return Caller(token.name, token.allow, token)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from ..ascii import is_number
 from ..feed import Feed
 
 
@@ -19,7 +20,6 @@ class Context:
 
 CONTEXT: web.AppKey[Context] = web.AppKey("context", Context)
 
-_ENV_DIGITS = 18
 _FORBIDDEN = ("..", "/", "\\", "\0", "%")
 
 
@@ -33,7 +33,7 @@ def knows_environment(request: web.Request, context: Context) -> bool:
     env = request.query.get("env")
     if not env:
         return True
-    return env.isascii() and env.isdigit() and len(env) <= _ENV_DIGITS and int(env) == context.env_id
+    return is_number(env) and int(env) == context.env_id
 
 
 def restraint_headers(context: Context) -> dict[str, str]:

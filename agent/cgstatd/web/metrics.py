@@ -11,6 +11,7 @@ from aiohttp import web
 from ..container import ReadingFailed
 from ..listing import ListingFailed
 from ..outputs.metrics_self import DEFAULT_LABELS
+from ..outputs.negotiation import negotiate
 from ..scrape import Scraper
 from .context import CONTEXT
 from .failure import failure
@@ -37,11 +38,10 @@ async def metrics(request: web.Request) -> web.Response:
         surveyed, own = await request.app[SCRAPER].scrape.get()
     except (ListingFailed, ReadingFailed) as error:
         return failure(500, str(error))
+    form = negotiate(request.headers.get("Accept", ""))
     # In a thread: text for hundreds of containers takes longer than other requests should wait.
-    body, content_type = await asyncio.to_thread(
-        exposition, surveyed, own, request.app[METRIC_LABELS].names, request.headers.get("Accept", "")
-    )
-    return web.Response(body=body, headers={"Content-Type": content_type})
+    body = await asyncio.to_thread(exposition, surveyed, own, request.app[METRIC_LABELS].names, form)
+    return web.Response(body=body, headers={"Content-Type": form.content_type})
 
 
 def add_metrics(app: web.Application) -> None:

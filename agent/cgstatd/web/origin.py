@@ -10,6 +10,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, MutableMapping
 
+from ..ascii import is_number, lower
+
 _SAFELISTED = "Authorization, Last-Event-ID"
 _MAX_AGE_SECONDS = "600"
 
@@ -18,7 +20,7 @@ class Hosts:
     """The names that a loopback listener answers to."""
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
-        self._allowed = frozenset({"localhost", *(name.lower().strip("[]") for name in allowed)})
+        self._allowed = frozenset({"localhost", *(lower(name).strip("[]") for name in allowed)})
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Hosts) and self._allowed == other._allowed
@@ -30,14 +32,14 @@ class Hosts:
         """Whether a Host header is one of ours. Browsers always send one: without it there is no page behind."""
         if host is None:
             return True
-        name = host.lower()
+        name = lower(host)
         if name.startswith("["):
             name, bracket, port = name[1:].partition("]")
-            if not bracket or (port and not _is_port(port[1:])) or port[:1] not in ("", ":"):
+            if not bracket or (port and not is_number(port[1:])) or port[:1] not in ("", ":"):
                 return False
         else:
             name, colon, port = name.partition(":")
-            if colon and not _is_port(port):
+            if colon and not is_number(port):
                 return False
         if name in self._allowed:
             return True
@@ -45,10 +47,6 @@ class Hosts:
             return ipaddress.ip_address(name).is_loopback
         except ValueError:
             return False
-
-
-def _is_port(text: str) -> bool:
-    return text.isascii() and text.isdigit()
 
 
 class Origins:

@@ -10,6 +10,8 @@ from typing import Any
 
 from aiohttp import web
 
+from ..ascii import lower
+
 UNIX = "unix"
 
 
@@ -56,9 +58,9 @@ def certificate_names(certificate: dict[str, Any] | None) -> tuple[str, ...]:
     """Subject alternative names; the common name only where there are none (RFC 9525)."""
     if not certificate:
         return ()
-    names = [str(value).lower() for _, value in certificate.get("subjectAltName", ())]
+    names = [lower(str(value)) for _, value in certificate.get("subjectAltName", ())]
     if not names:
-        names = [str(v).lower() for part in certificate.get("subject", ()) for k, v in part if k == "commonName"]
+        names = [lower(str(v)) for part in certificate.get("subject", ()) for k, v in part if k == "commonName"]
     return tuple(names)
 
 

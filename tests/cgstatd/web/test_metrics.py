@@ -70,6 +70,22 @@ async def test_cadvisors_names_and_labels(server: Server) -> None:
     assert "cgstatd_build_info" in found
 
 
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ('application/openmetrics-text;version="1.0.0"', "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        ("application/openmetrics-text;version=2.7.1-smuggled", "text/plain; version=0.0.4; charset=utf-8"),
+        ("application/openmetrics-text;version=1.0.0;escaping=<x>", "application/openmetrics-text; version=1.0.0; "
+         "charset=utf-8"),
+        ("application/openmetrics-text;q=0", "text/plain; version=0.0.4; charset=utf-8"),
+    ],
+)  # fmt: skip
+async def test_no_accept_header_is_a_failure_or_comes_back(server: Server, accept: str, content_type: str) -> None:
+    answer = await server.ask("/metrics", f"Accept: {accept}")
+    assert (answer.status, answer.headers["content-type"]) == (200, content_type)
+    assert answer.body.endswith(b"# EOF\n") is ("openmetrics" in content_type)
+
+
 async def test_what_is_not_known_is_no_series_and_never_0(server: Server, host: FakeHost) -> None:
     found = series(await server.ask("/metrics"))
     for name in ("container_spec_memory_limit_bytes", "container_spec_cpu_quota", "container_memory_swap",

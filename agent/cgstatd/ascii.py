@@ -1,0 +1,20 @@
+"""Text from outside is compared as ASCII: Unicode has more spellings of a letter or a digit than protocols have.
+
+``str.lower()`` makes a ``k`` of U+212A (KELVIN SIGN), ``str.isdigit()`` and ``\\d`` take digits of every script.
+"""
+
+from __future__ import annotations
+
+import string
+
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
+def lower(text: str) -> str:
+    """ASCII letters in lower case; every other character stays itself."""
+    return text.translate(_LOWER)
+
+
+def is_number(text: str, digits: int = 18) -> bool:
+    """Whether a text is 1 to ``digits`` ASCII digits."""
+    return 0 < len(text) <= digits and text.isascii() and text.isdigit()
