@@ -20,8 +20,10 @@ from .outputs.values import MEMORY_OFF
 from .recorded import RecordedRoot
 from .running_engines import EngineNamespaces, LateSources
 from .runtimes.base import MetadataSource
+from .runtimes.budget import Budget
 from .runtimes.docker import DockerSource, docker_data_root
 from .runtimes.podman import PodmanSource
+from .runtimes.statefile import StateFiles
 from .sampler import Sampler
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,8 @@ class HostOptions:
     """Whether systemd services count as containers."""
     follow: bool = True
     """Follow changes by inotify rather than walk at every listing."""
+    labels: Sequence[str] = ()
+    """Container labels that are kept whatever else a container has."""
     max_connections: int = 0
     """How many connections need a descriptor beside the files that are kept open."""
 
@@ -66,13 +70,16 @@ def open_host(root: Root, options: HostOptions) -> Sampler:
     discovery = Discovery(
         root, hierarchy, partial(runtimes.match, services=options.services), follow=options.follow and live
     )
+    budget = Budget(options.labels)
+    files = StateFiles(root, 0, budget)
     sources: list[MetadataSource] = [
-        *(DockerSource(root, path) for path in options.docker_roots),
-        *(PodmanSource(root, path) for path in options.podman_roots),
-        *runtimes.system_sources(root),
+        *(DockerSource(root, path, files=files) for path in options.docker_roots),
+        *(PodmanSource(root, path, files=files) for path in options.podman_roots),
+        *runtimes.system_sources(root, budget),
     ]
     roots = [*options.docker_roots, *options.podman_roots, docker_data_root(root), DEFAULT_STORAGE]
-    names = Names(sources, partial(runtimes.rootless_sources, root), LateSources(root, roots), root)
+    rootless = partial(runtimes.rootless_sources, root, budget=budget)
+    names = Names(sources, rootless, LateSources(root, roots, budget), root, budget.want)
     shared = Shared(Changes(options.follow and live), io_counting(root, hierarchy))
     descriptors = descriptor_budget(options.max_connections)
     listing = Listing(root, hierarchy, discovery, names, descriptors, shared)

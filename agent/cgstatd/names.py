@@ -20,6 +20,7 @@ from .sample import Identity
 
 log = logging.getLogger(__name__)
 SHORT_ID = 12
+LABELS_LEFT_OUT = "has more labels than are kept: some are left out (those of metric_labels never are)"
 _LOOK_SECONDS = 1.0
 
 
@@ -54,15 +55,18 @@ class Names:
         rootless: Callable[[int], Sequence[MetadataSource]],
         more: Callable[[], Sequence[MetadataSource]] = lambda: (),
         root: Root | None = None,
+        want: Callable[[Sequence[str]], None] = lambda _: None,
     ) -> None:
         """``rootless`` gives the sources of one uid; ``more`` is asked for further system sources (a data root that a
-        running engine was given) when no source knows a container."""
+        running engine was given) when no source knows a container; ``want`` takes the labels that are always kept."""
+        self.want = want
         self._root = root or Root()
         self._system = list(system)
         self._rootless = rootless
         self._more = more
         self._users: dict[int, Sequence[MetadataSource]] = {}
-        self._said: set[tuple[str, str]] = set()
+        self._said: set[int] = set()
+        """Hashes: ids and paths are input, and long."""
         self._generation = 0
         self._looked = float("-inf")
         self._marks: list[tuple[int, int, int] | None] = []
@@ -102,6 +106,8 @@ class Names:
         if found is None:
             return Identity(printable(ref.match.id), printable(short(ref.match.id)), ref.match.runtime, owner, None)
         shown = found.shown_id or ref.match.id
+        if found.labels_left_out:
+            self.say_once(ref.match.id, LABELS_LEFT_OUT)
         return Identity(printable(shown), printable(found.name) or short(shown), found.runtime, owner, found)
 
     def _metadata(self, ref: CgroupRef, uid: int) -> Metadata | None:
@@ -128,7 +134,7 @@ class Names:
 
     def say_once(self, container_id: str, what: str) -> None:
         """Log a container's failure, each once."""
-        key = (container_id[:80], what)
+        key = hash((container_id, what))
         if key not in self._said:
             if len(self._said) > 10_000:  # ids are input: bounded, at the cost of saying something again
                 self._said.clear()

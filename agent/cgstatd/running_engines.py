@@ -19,8 +19,10 @@ from cgroupfs import Root
 
 from . import runtimes
 from .runtimes.base import MetadataSource
+from .runtimes.budget import Budget
 from .runtimes.docker import DockerSource
 from .runtimes.podman import PodmanSource
+from .runtimes.statefile import StateFiles
 
 log = logging.getLogger(__name__)
 _AGAIN_SECONDS = 10.0
@@ -121,8 +123,9 @@ class LateSources:
     Called when a container is not known to any source; looks again at most every ten seconds.
     """
 
-    def __init__(self, root: Root, known: Sequence[str] = ()) -> None:
+    def __init__(self, root: Root, known: Sequence[str] = (), budget: Budget | None = None) -> None:
         self._root = root
+        self._files = StateFiles(root, 0, budget)
         self._known = set(known)
         self._looked = float("-inf")
 
@@ -136,5 +139,6 @@ class LateSources:
             if path not in self._known:
                 self._known.add(path)
                 log.info("engine=%s data_root=%s found by its process", engine, path)
-                found.append(DockerSource(self._root, path) if engine == "docker" else PodmanSource(self._root, path))
+                make = DockerSource if engine == "docker" else PodmanSource
+                found.append(make(self._root, path, files=self._files))
         return found

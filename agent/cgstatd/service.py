@@ -96,6 +96,7 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
         labels.names = settings.metric_labels
         scraper = app[SCRAPER]
         scraper.export_host(settings.host_metrics)
+        sampler.names.want(settings.metric_labels)
         runner = web.AppRunner(
             app,
             access_log=None,
@@ -115,7 +116,7 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
             upkeep = Upkeep(feed, notifier, settings, f"serving {where}")
             upkeep.open = lambda: (gate.open, len(guard.streams))
             upkeep.read_again = _read_again(guard, tls)
-            upkeep.take_over = partial(_take_over, guard, gate, labels, scraper)
+            upkeep.take_over = partial(_take_over, guard, gate, labels, scraper, sampler.names.want)
             loop.add_signal_handler(signal.SIGHUP, upkeep.reload, load)
             upkeep.start()
             _settle()
@@ -147,9 +148,17 @@ async def _listen(runner: web.AppRunner, sockets: Sequence[socket.socket], gate:
     return " ".join(listener.name for listener in listeners)
 
 
-def _take_over(guard: Guard, gate: Gate, labels: MetricLabels, scraper: Scraper, settings: Settings) -> None:
+def _take_over(
+    guard: Guard,
+    gate: Gate,
+    labels: MetricLabels,
+    scraper: Scraper,
+    want: Callable[[Sequence[str]], None],
+    settings: Settings,
+) -> None:
     """What a reload changes beside the feed and the log."""
     labels.names = settings.metric_labels
+    want(settings.metric_labels)
     scraper.export_host(settings.host_metrics)
     gate.limits = limits_of(settings)
     renew_guard(guard, settings)

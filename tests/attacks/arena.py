@@ -21,7 +21,7 @@ import pytest
 
 from cgstatd.auth import store
 from fakehost import FakeHost
-from wire import ALL, agent
+from wire import ALL, COMMAND, agent
 
 CONTAINERS = 2000
 """So that an answer (0.6 MB) is more than the kernel holds for a client that does not read."""
@@ -142,13 +142,14 @@ class Running(NamedTuple):
 
 
 @contextmanager
-def running(folder: Path, *arguments: str) -> Iterator[Running]:
-    """An agent with one token, whose log is read as it comes."""
+def running(folder: Path, *arguments: str, prefix: tuple[str, ...] = ()) -> Iterator[Running]:
+    """An agent with one token, whose log is read as it comes. ``prefix``: a command that becomes the agent."""
     with ExitStack() as stack:
         (folder / "etc").mkdir()
         tokens = f"{folder}/etc/tokens.json"
         secret = store.add(tokens, "central", [1], [VIEW, METRICS])
-        started = stack.enter_context(agent("--listen", "127.0.0.1:0", "--tokens", tokens, *TIMEOUTS, *arguments))
+        given = ("--listen", "127.0.0.1:0", "--tokens", tokens, *TIMEOUTS, *arguments)
+        started = stack.enter_context(agent(*given, command=(*prefix, *COMMAND)))
         log: list[str] = []
         assert started.process.stderr is not None
         threading.Thread(target=_drain, args=(started.process.stderr, log), daemon=True).start()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from ..names import printable
 from ..runtimes.base import Metadata, State
+from ..runtimes.labels import MOST_LABELS, MOST_VALUE, PROJECTS
 from ..sample import Identity
-
-MAX_LABELS = 256
-MAX_LABEL = 4096
-PROJECTS = ("com.docker.compose.project", "io.podman.compose.project", "io.kubernetes.pod.namespace")
 
 
 class ContainerIdentity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -23,6 +21,8 @@ class ContainerIdentity(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     image: str | None
     image_id: str | None
     labels: dict[str, str]
+    labels_left_out: bool | UnsetType = UNSET
+    """true: it has more labels, or longer ones, than are kept."""
     project: str | None
     """Its Compose project or Kubernetes namespace."""
     pod: str | None
@@ -48,8 +48,8 @@ def milliseconds(seconds: float | None) -> int | None:
 def labels_of(metadata: Metadata | None) -> dict[str, str]:
     """Labels as they may be shown anywhere: bounded, printable."""
     found = metadata.labels if metadata else {}
-    pairs = list(found.items())[:MAX_LABELS]
-    return {printable(key): printable(value, MAX_LABEL) for key, value in pairs}
+    pairs = list(found.items())[:MOST_LABELS]
+    return {printable(key): printable(value, MOST_VALUE) for key, value in pairs}
 
 
 def project_of(metadata: Metadata | None) -> str | None:
@@ -70,6 +70,7 @@ def container_identity(identity: Identity, state: State, pids: int | None) -> Co
         image=printable(found.image) if found and found.image else None,
         image_id=printable(found.image_id) if found and found.image_id else None,
         labels=labels_of(found),
+        labels_left_out=True if found and found.labels_left_out else UNSET,
         project=project_of(found),
         pod=printable(found.pod) if found and found.pod else None,
         infra=bool(found and found.infra),

@@ -173,7 +173,7 @@ def podman_database(data: bytes) -> bytes:
 def _libpod_config(row: LibpodContainer) -> dict[str, Any]:
     created = row.created_seconds
     return {
-        "labels": row.labels,
+        "labels": row.labels.kept,
         "rootfsImageName": row.image,
         "rootfsImageID": row.image_id,
         "createdTime": None if created is None else datetime.fromtimestamp(created, UTC),

@@ -19,6 +19,7 @@ from cgroupfs import Root
 from ..host import DEFAULT_STORAGE, HostOptions
 from ..running_engines import running_roots
 from ..runtimes.base import Unreadable
+from ..runtimes.budget import unlimited
 from ..runtimes.docker import docker_data_root
 from ..runtimes.libpod import DATABASE_LIMIT
 from ..runtimes.nspawn import is_machine_name
@@ -80,7 +81,7 @@ class StateRecorder:
 
     def pieces(self, uids: frozenset[int]) -> Iterator[Piece]:
         """The files as they are now."""
-        files = StateFiles(self._root)
+        files = StateFiles(self._root, 0, unlimited())
         found = list(running_roots(self._root))
         docker = [*self._options.docker_roots, docker_data_root(self._root), *(p for e, p in found if e == "docker")]
         podman = [*self._options.podman_roots, DEFAULT_STORAGE, *(p for e, p in found if e == "podman")]

@@ -13,13 +13,16 @@ from cgroupfs.pseudofs import Root
 
 from . import containerd, crio, docker, lxc, nspawn, podman, systemd
 from .base import SKIP, Match, Matcher, Metadata, MetadataSource, Skip, State, Unreadable
+from .budget import Budget
 from .rootless import rootless_sources
+from .statefile import StateFiles
 
 __all__ = [
     "MATCHERS",
     "OPTIONAL",
     "SKIP",
     "SOURCES",
+    "Budget",
     "Match",
     "Metadata",
     "MetadataSource",
@@ -42,14 +45,14 @@ MATCHERS: tuple[Matcher, ...] = (
 OPTIONAL: tuple[Matcher, ...] = (systemd.match,)
 """Off by default: services are no containers."""
 
-SOURCES: tuple[Callable[[Root], MetadataSource], ...] = (
-    lambda root: docker.DockerSource(root, docker.docker_data_root(root)),
-    podman.PodmanSource,
-    crio.CrioSource,
-    containerd.ContainerdSource,
-    lambda root: containerd.ContainerdSource(root, "/run/k3s/containerd"),
-    lxc.LxcSource,
-    nspawn.NspawnSource,
+SOURCES: tuple[Callable[[Root, StateFiles], MetadataSource], ...] = (
+    lambda root, files: docker.DockerSource(root, docker.docker_data_root(root), files=files),
+    lambda root, files: podman.PodmanSource(root, files=files),
+    lambda root, files: crio.CrioSource(root, files=files),
+    lambda root, files: containerd.ContainerdSource(root, files=files),
+    lambda root, files: containerd.ContainerdSource(root, "/run/k3s/containerd", files=files),
+    lambda root, files: lxc.LxcSource(root, files=files),
+    lambda root, files: nspawn.NspawnSource(root, files=files),
 )
 
 
@@ -62,6 +65,7 @@ def match(parent: str, name: str, services: bool = False) -> Match | Skip | None
     return None
 
 
-def system_sources(root: Root) -> tuple[MetadataSource, ...]:
+def system_sources(root: Root, budget: Budget | None = None) -> tuple[MetadataSource, ...]:
     """The sources of the system's own runtimes, whether they are installed or not."""
-    return tuple(each(root) for each in SOURCES)
+    files = StateFiles(root, 0, budget)
+    return tuple(each(root, files) for each in SOURCES)

@@ -61,6 +61,8 @@ class Metadata:
     """The image's name as given when the container was made (``lab/busybox:1``)."""
     image_id: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    labels_left_out: bool = False
+    """Whether it has more, or longer ones, than are kept."""
     created_seconds: float | None = None
     """Unix time."""
     state: State = State.UNKNOWN

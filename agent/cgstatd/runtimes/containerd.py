@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import msgspec
 
@@ -25,8 +26,9 @@ from cgroupfs.pseudofs import Root
 
 from .base import HEX_ID, Match, Metadata, Skip, Unreadable, is_hex_id
 from .kubernetes import kubernetes_labels, kubernetes_name
+from .labels import MOST_VALUE, NULL, cut
 from .nerdctl import DATA_ROOT, NameStore
-from .statefile import StateFiles, is_file_name, parser_of
+from .statefile import Int, StateFiles, is_file_name, parser_of
 
 RUNTIME = "containerd"
 STATE = "/run/containerd"
@@ -76,7 +78,7 @@ class _Namespace(msgspec.Struct, frozen=True):
 
 
 class _Memory(msgspec.Struct, frozen=True):
-    limit: int | None = None
+    limit: Int | None = None
 
 
 class _Resources(msgspec.Struct, frozen=True):
@@ -84,7 +86,7 @@ class _Resources(msgspec.Struct, frozen=True):
 
 
 class _Linux(msgspec.Struct, frozen=True):
-    namespaces: list[_Namespace] | None = None
+    namespaces: msgspec.Raw = NULL
     resources: _Resources | None = None
 
 
@@ -93,8 +95,49 @@ class _Config(msgspec.Struct, frozen=True):
     linux: _Linux | None = None
 
 
-_parse = parser_of(_Config)
+_LIST_LIMIT = 16 << 10
+"""Of the JSON of a container's namespaces or networks: some 200 bytes."""
+_decode = parser_of(_Config)
+_parse_namespaces = msgspec.json.Decoder(list[_Namespace] | None).decode
 _parse_networks = parser_of(list[str])
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is kept of one config.json."""
+
+    name: str | None
+    """Of a pod's container."""
+    labels: dict[str, str]
+    pod: str | None
+    image: str | None
+    nerdctl_name: str | None
+    network_mode: str | None
+    memory_limit_bytes: int | None
+    sandbox: bool
+
+
+def _parse(data: bytes) -> _Known:
+    config = _decode(data)
+    found, linux = config.annotations or _Annotations(), config.linux or _Linux()
+    limit = ((linux.resources or _Resources()).memory or _Memory()).limit
+    sandbox = found.kind == "sandbox"
+    container = None if sandbox else cut(found.container)
+    name, labels, in_pod, pod, namespace = None, _compose_labels(found), None, cut(found.pod), cut(found.namespace)
+    if pod and namespace:
+        name = kubernetes_name(container, pod, namespace)
+        labels = kubernetes_labels(container, pod, namespace, cut(found.uid))
+        in_pod = f"{namespace}/{pod}"
+    return _Known(
+        name=name,
+        labels=labels,
+        pod=in_pod,
+        image=cut(found.sandbox_image if sandbox else found.image) or None,
+        nerdctl_name=cut(found.nerdctl_name) or None,
+        network_mode=cut(_network_mode(found, linux, sandbox)),
+        memory_limit_bytes=limit if limit and limit > 0 else None,
+        sandbox=sandbox,
+    )
 
 
 class ContainerdSource:
@@ -102,9 +145,16 @@ class ContainerdSource:
 
     runtime = RUNTIME
 
-    def __init__(self, root: Root, state: str = STATE, owner_uid: int = 0, nerdctl: str = DATA_ROOT) -> None:
+    def __init__(
+        self,
+        root: Root,
+        state: str = STATE,
+        owner_uid: int = 0,
+        nerdctl: str = DATA_ROOT,
+        files: StateFiles | None = None,
+    ) -> None:
         self.owner_uid = owner_uid
-        self._files = StateFiles(root, owner_uid)
+        self._files = files or StateFiles(root, owner_uid)
         self._tasks = f"{state.rstrip('/')}/{_TASKS}"
         self.places: tuple[str, ...] = (self._tasks, *(f"{self._tasks}/{each}" for each in sorted(_NAMESPACES)))
         self._names = NameStore(self._files, nerdctl)
@@ -145,43 +195,37 @@ class ContainerdSource:
     def _stopped(self, container_id: str, name: str) -> Metadata:
         return Metadata(runtime=RUNTIME, id=container_id, name=name, owner_uid=self.owner_uid)
 
-    def _metadata(self, namespace: str, container_id: str, config: _Config) -> Metadata:
-        found = config.annotations or _Annotations()
-        linux = config.linux or _Linux()
-        limit = ((linux.resources or _Resources()).memory or _Memory()).limit
-        sandbox = found.kind == "sandbox"
-        container = None if sandbox else found.container
-        name, labels, pod = container_id[:12] if is_hex_id(container_id) else container_id, _compose_labels(found), None
-        if found.pod and found.namespace:
-            name = kubernetes_name(container, found.pod, found.namespace)
-            labels = kubernetes_labels(container, found.pod, found.namespace, found.uid)
-            pod = f"{found.namespace}/{found.pod}"
-        elif found.nerdctl_name:
+    def _metadata(self, namespace: str, container_id: str, found: _Known) -> Metadata:
+        name = container_id[:12] if is_hex_id(container_id) else container_id
+        if found.name is None and found.nerdctl_name is not None:
             name = self._names.name(namespace, container_id, found.nerdctl_name)
         return Metadata(
             runtime=RUNTIME,
             id=container_id,
-            name=name,
-            image=(found.sandbox_image if sandbox else found.image) or None,
-            labels=labels,
-            network_mode=_network_mode(found, linux, sandbox),
-            memory_limit_bytes=limit if limit and limit > 0 else None,
-            pod=pod,
-            infra=sandbox,
+            name=found.name or name,
+            image=found.image,
+            labels=found.labels,
+            network_mode=found.network_mode,
+            memory_limit_bytes=found.memory_limit_bytes,
+            pod=found.pod,
+            infra=found.sandbox,
             owner_uid=self.owner_uid,
         )
 
 
 def _compose_labels(found: _Annotations) -> dict[str, str]:
     labels = {"com.docker.compose.project": found.project, "com.docker.compose.service": found.service}
-    return {key: value for key, value in labels.items() if value is not None}
+    return {key: value[:MOST_VALUE] for key, value in labels.items() if value is not None}
 
 
 def _network_mode(found: _Annotations, linux: _Linux, sandbox: bool) -> str | None:
-    if linux.namespaces is not None and all(each.type != "network" for each in linux.namespaces):
+    namespaces = _parse_namespaces(linux.namespaces) if len(memoryview(linux.namespaces)) <= _LIST_LIMIT else None
+    if namespaces is not None and all(each.type != "network" for each in namespaces):
         return "host"
     if found.sandbox and not sandbox:
         return f"container:{found.sandbox}"
+    if len(found.nerdctl_networks or "") > _LIST_LIMIT:
+        return None
     try:
         networks = _parse_networks((found.nerdctl_networks or "[]").encode())
     except (ValueError, RecursionError):

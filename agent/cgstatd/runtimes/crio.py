@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -23,6 +24,7 @@ from cgroupfs.pseudofs import Root
 
 from .base import HEX_ID, SKIP, Match, Metadata, Skip, State, Unreadable, is_hex_id
 from .kubernetes import kubernetes_labels, kubernetes_name
+from .labels import Labels, Wanted, cut
 from .statefile import StateFiles, parser_of, unix_time
 from .storage import STORAGE, ContainersStorage
 
@@ -74,13 +76,46 @@ class _Now(msgspec.Struct, frozen=True):
 
 
 _decode_config = parser_of(_Config)
-_decode_labels = parser_of(dict[str, str])
-_parse_now = parser_of(_Now)
+_decode_now = parser_of(_Now)
 
 
-def _parse_config(data: bytes) -> tuple[_Annotations, dict[str, str]]:
+def _parse_now(data: bytes) -> _Now:
+    return _Now(cut(_decode_now(data).status))
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is kept of one config.json."""
+
+    manager: str | None
+    sandbox: bool
+    container: str | None
+    pod: str | None
+    namespace: str | None
+    uid: str | None
+    image: str | None
+    image_id: str | None
+    labels: Labels
+    created_seconds: float | None
+    network_mode: str | None
+
+
+def _parse_config(data: bytes, wanted: Wanted) -> _Known:
     found = _decode_config(data).annotations
-    return found, _decode_labels(found.labels.encode()) if found.labels else {}
+    sandbox = found.kind == "sandbox"
+    return _Known(
+        manager=cut(found.manager),
+        sandbox=sandbox,
+        container=None if sandbox else cut(found.container),
+        pod=cut(found.pod),
+        namespace=cut(found.namespace),
+        uid=cut(found.uid),
+        image=cut(found.image or found.requested) or None,
+        image_id=cut(found.image_ref) or None,
+        labels=wanted.parse(found.labels.encode()) if found.labels else Labels({}),
+        created_seconds=unix_time(found.created),
+        network_mode=cut(_network_mode(found, sandbox)),
+    )
 
 
 class CrioSource:
@@ -88,9 +123,9 @@ class CrioSource:
 
     runtime = RUNTIME
 
-    def __init__(self, root: Root, storage: str = STORAGE, owner_uid: int = 0) -> None:
+    def __init__(self, root: Root, storage: str = STORAGE, owner_uid: int = 0, files: StateFiles | None = None) -> None:
         self.owner_uid = owner_uid
-        self._files = StateFiles(root, owner_uid)
+        self._files = files or StateFiles(root, owner_uid)
         self._storage = ContainersStorage(self._files, storage)
         self.places = self._storage.places
 
@@ -101,11 +136,11 @@ class CrioSource:
         self._storage.problem = None
         for folder in self._storage.folders():
             userdata = f"{folder}/{container_id}/userdata"
-            config = self._files.read(f"{userdata}/config.json", _parse_config)
+            config = self._files.read(f"{userdata}/config.json", self._parse)
             if isinstance(config, Unreadable):
                 return config
             if config is not None:
-                return self._metadata(container_id, userdata, *config)
+                return self._metadata(container_id, userdata, config)
         return self._storage.problem
 
     def all(self) -> Iterator[Metadata]:
@@ -114,28 +149,28 @@ class CrioSource:
             if stored.kubernetes and isinstance(found := self.get(stored.id), Metadata):
                 yield found
 
-    def _metadata(
-        self, container_id: str, userdata: str, found: _Annotations, labels: dict[str, str]
-    ) -> Metadata | Unreadable | None:
+    def _parse(self, data: bytes) -> _Known:
+        return _parse_config(data, self._files.wanted)
+
+    def _metadata(self, container_id: str, userdata: str, found: _Known) -> Metadata | Unreadable | None:
         if found.manager != "cri-o":
             return None
         if not found.pod or not found.namespace:
             return Unreadable("malformed: no io.kubernetes.pod.name and namespace", f"{userdata}/config.json")
-        sandbox = found.kind == "sandbox"
-        container = None if sandbox else found.container
         now = self._files.read(f"{userdata}/state.json", _parse_now)
         return Metadata(
             runtime=RUNTIME,
             id=container_id,
-            name=kubernetes_name(container, found.pod, found.namespace),
-            image=found.image or found.requested or None,
-            image_id=found.image_ref or None,
-            labels=labels | kubernetes_labels(container, found.pod, found.namespace, found.uid),
-            created_seconds=unix_time(found.created),
+            name=kubernetes_name(found.container, found.pod, found.namespace),
+            image=found.image,
+            image_id=found.image_id,
+            labels=found.labels.kept | kubernetes_labels(found.container, found.pod, found.namespace, found.uid),
+            labels_left_out=found.labels.left_out,
+            created_seconds=found.created_seconds,
             state=_STATES.get(now.status or "", State.UNKNOWN) if isinstance(now, _Now) else State.UNKNOWN,
-            network_mode=_network_mode(found, sandbox),
+            network_mode=found.network_mode,
             pod=f"{found.namespace}/{found.pod}",
-            infra=sandbox,
+            infra=found.sandbox,
             owner_uid=self.owner_uid,
         )
 

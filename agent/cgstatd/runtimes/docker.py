@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -21,7 +22,8 @@ import msgspec
 from cgroupfs.pseudofs import Root
 
 from .base import HEX_ID, Match, Metadata, Skip, State, Unreadable, is_hex_id
-from .statefile import StateFiles, parser_of, unix_time
+from .labels import NULL, Labels, Wanted, cut
+from .statefile import Int, StateFiles, parser_of, unix_time
 
 RUNTIME = "docker"
 DATA_ROOT = "/var/lib/docker"
@@ -46,27 +48,27 @@ class _State(msgspec.Struct, rename="pascal", frozen=True):
     paused: bool = False
     restarting: bool = False
     started_at: datetime | None = None
-    exit_code: int | None = None
+    exit_code: Int | None = None
     oom_killed: bool | None = msgspec.field(name="OOMKilled", default=None)
 
 
 class _Config(msgspec.Struct, rename="pascal", frozen=True):
     image: str | None = None
-    labels: dict[str, str] | None = None
+    labels: msgspec.Raw = NULL
 
 
 class _Container(msgspec.Struct, rename="pascal", frozen=True):
     name: str
     created: datetime | None = None
     image: str | None = None
-    restart_count: int | None = None
+    restart_count: Int | None = None
     state: _State = _State()
     config: _Config = _Config()
 
 
 class _HostConfig(msgspec.Struct, rename="pascal", frozen=True):
     network_mode: str | None = None
-    memory: int | None = None
+    memory: Int | None = None
 
 
 class _DaemonConfig(msgspec.Struct, rename="kebab", frozen=True):
@@ -75,8 +77,8 @@ class _DaemonConfig(msgspec.Struct, rename="kebab", frozen=True):
     """The name of data-root before Docker 17.05; removed in 23.0."""
 
 
-_parse_container = parser_of(_Container)
-_parse_hostconfig = parser_of(_HostConfig)
+_decode_container = parser_of(_Container)
+_decode_hostconfig = parser_of(_HostConfig)
 _parse_daemon = parser_of(_DaemonConfig)
 
 
@@ -93,6 +95,44 @@ def _state_of(state: _State) -> State:
             return State.PAUSED
         return State.RESTARTING if state.restarting else State.RUNNING
     return State.CREATED if unix_time(state.started_at) is None else State.EXITED
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is kept of one config.v2.json."""
+
+    name: str
+    image: str | None
+    image_id: str | None
+    labels: Labels
+    created_seconds: float | None
+    state: State
+    started_seconds: float | None
+    restarts: int | None
+    exit_code: int | None
+    oom_killed: bool | None
+
+
+def _parse_container(data: bytes, wanted: Wanted) -> _Known:
+    found = _decode_container(data)
+    state = _state_of(found.state)
+    return _Known(
+        name=found.name[:256].removeprefix("/"),
+        image=cut(found.config.image),
+        image_id=cut(found.image),
+        labels=wanted.parse(found.config.labels, "$.Config.Labels"),
+        created_seconds=unix_time(found.created),
+        state=state,
+        started_seconds=unix_time(found.state.started_at),
+        restarts=found.restart_count,
+        exit_code=found.state.exit_code if state in (State.EXITED, State.RESTARTING) else None,
+        oom_killed=found.state.oom_killed,
+    )
+
+
+def _parse_hostconfig(data: bytes) -> _HostConfig:
+    found = _decode_hostconfig(data)
+    return _HostConfig(cut(found.network_mode), found.memory)
 
 
 class DockerSource:
@@ -116,29 +156,32 @@ class DockerSource:
         if not is_hex_id(container_id):
             return None
         folder = f"{self._containers}/{container_id}"
-        container = self._files.read(f"{folder}/config.v2.json", _parse_container)
+        container = self._files.read(f"{folder}/config.v2.json", self._parse)
         if container is None or isinstance(container, Unreadable):
             return container
         host = self._files.read(f"{folder}/hostconfig.json", _parse_hostconfig)
         host = host if isinstance(host, _HostConfig) else _HostConfig()
-        state = _state_of(container.state)
         return Metadata(
             runtime=RUNTIME,
             id=container_id,
-            name=container.name.removeprefix("/") or container_id[:12],
-            image=container.config.image,
-            image_id=container.image,
-            labels=container.config.labels or {},
-            created_seconds=unix_time(container.created),
-            state=state,
-            started_seconds=unix_time(container.state.started_at),
-            restarts=container.restart_count,
-            exit_code=container.state.exit_code if state in (State.EXITED, State.RESTARTING) else None,
-            oom_killed=container.state.oom_killed,
+            name=container.name or container_id[:12],
+            image=container.image,
+            image_id=container.image_id,
+            labels=container.labels.kept,
+            labels_left_out=container.labels.left_out,
+            created_seconds=container.created_seconds,
+            state=container.state,
+            started_seconds=container.started_seconds,
+            restarts=container.restarts,
+            exit_code=container.exit_code,
+            oom_killed=container.oom_killed,
             network_mode=host.network_mode or None,
             memory_limit_bytes=host.memory if host.memory and host.memory > 0 else None,
             owner_uid=self.owner_uid,
         )
+
+    def _parse(self, data: bytes) -> _Known:
+        return _parse_container(data, self._files.wanted)
 
     def all(self) -> Iterator[Metadata]:
         """Every container on disk, stopped ones included."""

@@ -16,16 +16,20 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import count
+from itertools import count, islice
 
 import msgspec
 
 from .base import State, is_hex_id
-from .statefile import parser_of, unix_time
+from .labels import NULL, Labels, Wanted, cut
+from .statefile import Int, parser_of, unix_time
 
 DATABASE_LIMIT = 64 << 20
 """Bytes: a container takes some 20 kB, its whole OCI configuration included."""
 _VALUE_LIMIT = 4 << 20
+_NAMESPACES_LIMIT = 16 << 10
+"""Of the JSON of a container's namespaces: some 200 bytes."""
+MOST_ROWS = 20_000
 _Columns = tuple[str, object, object, object, object]
 _STEPS, _MAX_STEPS = 1000, 20_000
 """The handler is called each 1,000 of SQLite's instructions; 1,000 containers take about 10,000 instructions."""
@@ -53,7 +57,7 @@ class _Namespace(msgspec.Struct, frozen=True):
 
 
 class _Memory(msgspec.Struct, frozen=True):
-    limit: int | None = None
+    limit: Int | None = None
 
 
 class _Resources(msgspec.Struct, frozen=True):
@@ -61,7 +65,7 @@ class _Resources(msgspec.Struct, frozen=True):
 
 
 class _Linux(msgspec.Struct, frozen=True):
-    namespaces: list[_Namespace] | None = None
+    namespaces: msgspec.Raw = NULL
     resources: _Resources | None = None
 
 
@@ -70,7 +74,7 @@ class _Spec(msgspec.Struct, frozen=True):
 
 
 class _Config(msgspec.Struct, rename="camel", frozen=True):
-    labels: dict[str, str] | None = None
+    labels: msgspec.Raw = NULL
     rootfs_image_name: str | None = None
     rootfs_image_id: str | None = msgspec.field(name="rootfsImageID", default=None)
     created_time: datetime | None = None
@@ -87,6 +91,7 @@ class _Now(msgspec.Struct, frozen=True):
 
 _parse_config = parser_of(_Config)
 _parse_now = parser_of(_Now)
+_parse_namespaces = msgspec.json.Decoder(list[_Namespace] | None).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,27 +103,32 @@ class LibpodContainer:
     state: State
     image: str | None
     image_id: str | None
-    labels: dict[str, str]
+    labels: Labels
     created_seconds: float | None
     network_mode: str | None
     memory_limit_bytes: int | None
     infra: bool
 
 
-def parse(data: bytes) -> dict[str, LibpodContainer | str]:
-    """The containers by id, or for one that is malformed why. Raises ValueError for the database itself."""
+def parse(data: bytes, wanted: Wanted | None = None, most: int = MOST_ROWS) -> dict[str, LibpodContainer | str]:
+    """The containers by id, ``most`` of them, or for one that is malformed why. ``wanted``: labels that are kept in any
+    case. Raises ValueError for the database itself.
+    """
+    wanted = wanted or Wanted()
     if not data.startswith(b"SQLite format 3\0"):
         raise ValueError("not an SQLite database")
     if data[18:20] != b"\1\1":
         raise ValueError("an SQLite database in WAL mode, not to be read without its log")
-    return {key: _row(name, pod, config, now) for key, name, pod, config, now in _rows(data) if _is_id(key)}
+    rows = islice(_rows(data), most)
+    return {key: _row(name, pod, config, now, wanted) for key, name, pod, config, now in rows if _is_id(key)}
 
 
 def _is_id(key: object) -> bool:
     return isinstance(key, str) and is_hex_id(key) is not None
 
 
-def _rows(data: bytes) -> list[_Columns]:
+def _rows(data: bytes) -> Iterator[_Columns]:
+    """One after the other: together they take as much as the database."""
     import sqlite3  # noqa: PLC0415 - 2 MB of library, for hosts with Podman only
 
     calls = count()
@@ -129,7 +139,7 @@ def _rows(data: bytes) -> list[_Columns]:
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA query_only = ON")
             connection.set_progress_handler(lambda: next(calls) > _MAX_STEPS, _STEPS)
-            return list(_bounded(connection.execute(_QUERY), 2 * len(data)))
+            yield from _bounded(connection.execute(_QUERY), 2 * len(data))
     except (sqlite3.Error, OverflowError, MemoryError) as error:
         raise ValueError(f"not a database of Podman's ({type(error).__name__})") from None
 
@@ -143,28 +153,30 @@ def _bounded(rows: Iterable[_Columns], most: int) -> Iterator[_Columns]:
         yield row
 
 
-def _row(name: object, pod: object, config: object, now: object) -> LibpodContainer | str:
+def _row(name: object, pod: object, config: object, now: object, wanted: Wanted) -> LibpodContainer | str:
     if not isinstance(name, str) or not isinstance(pod, str | None):
         return "malformed: ContainerConfig.Name"
     try:
         found = _parse_config(_json(config))
+        labels = wanted.parse(found.labels, "$.labels")
+        linux = (found.spec or _Spec()).linux or _Linux()
+        network_mode = cut(_network_mode(found, linux))
     except (ValueError, RecursionError) as error:
-        return f"malformed: ContainerConfig.JSON of {name}: {_words(error)}"
+        return f"malformed: ContainerConfig.JSON of {_words_of(name)}: {_words(error)}"
     try:
         state = _parse_now(_json(now)).state
     except (ValueError, RecursionError) as error:
-        return f"malformed: ContainerState.JSON of {name}: {_words(error)}"
-    linux = (found.spec or _Spec()).linux or _Linux()
+        return f"malformed: ContainerState.JSON of {_words_of(name)}: {_words(error)}"
     limit = ((linux.resources or _Resources()).memory or _Memory()).limit
     return LibpodContainer(
-        name=name,
-        pod=pod,
+        name=name[:256],
+        pod=cut(pod),
         state=_STATES.get(state, State.UNKNOWN),
-        image=found.rootfs_image_name or None,
-        image_id=found.rootfs_image_id or None,
-        labels=found.labels or {},
+        image=cut(found.rootfs_image_name) or None,
+        image_id=cut(found.rootfs_image_id) or None,
+        labels=labels,
         created_seconds=unix_time(found.created_time),
-        network_mode=_network_mode(found, linux),
+        network_mode=network_mode,
         memory_limit_bytes=limit if limit and limit > 0 else None,
         infra=found.pause,
     )
@@ -173,6 +185,10 @@ def _row(name: object, pod: object, config: object, now: object) -> LibpodContai
 def _json(value: object) -> bytes:
     """The column is TEXT, but Podman stores a BLOB."""
     return value.encode() if isinstance(value, str) else value if isinstance(value, bytes) else b"{}"
+
+
+def _words_of(name: str) -> str:
+    return "".join(c for c in name[:80] if c.isprintable())
 
 
 def _words(error: Exception) -> str:
@@ -187,9 +203,10 @@ def _network_mode(config: _Config, linux: _Linux) -> str | None:
         return f"container:{config.net_ns_ctr}"
     if config.create_net_ns:
         return config.network_mode or None
-    if linux.namespaces is None:
+    namespaces = _parse_namespaces(linux.namespaces) if len(memoryview(linux.namespaces)) < _NAMESPACES_LIMIT else None
+    if namespaces is None:
         return None
-    network = next((each for each in linux.namespaces if each.type == "network"), None)
+    network = next((each for each in namespaces if each.type == "network"), None)
     if network is None:
         return "host"
     return f"ns:{network.path}" if network.path else "none"

@@ -19,10 +19,13 @@ from dataclasses import dataclass
 from cgroupfs.pseudofs import Root
 
 from .base import SKIP, Match, Metadata, Skip, Unreadable
+from .labels import cut
 from .statefile import StateFiles, is_file_name
 
 RUNTIME = "lxc"
 STATE = "/var/lib/lxc"
+_CONFIG_LIMIT = 256 << 10
+"""Bytes; a config has some hundred lines."""
 _NOT = ("lxc.monitor", "lxc.pivot")
 _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _size = re.compile(r"([0-9]{1,18})([KMGT]?)B?", re.IGNORECASE | re.ASCII).fullmatch
@@ -66,7 +69,7 @@ def _parse(data: bytes) -> _Config:
             limit = _bytes(value)
     # LXC's words mean other things than Docker's: "none" is no namespace of its own, "empty" one with lo alone.
     mode = {"none": "host", "empty": "none", "": None, None: None}.get(kind, link or kind)
-    return _Config(mode, limit)
+    return _Config(cut(mode), limit)
 
 
 class LxcSource:
@@ -84,7 +87,7 @@ class LxcSource:
         """The metadata of a container by its name."""
         if not is_file_name(container_id):
             return None
-        config = self._files.read(f"{self._state}/{container_id}/config", _parse)
+        config = self._files.read(f"{self._state}/{container_id}/config", _parse, _CONFIG_LIMIT)
         if config is None or isinstance(config, Unreadable):
             return config
         return Metadata(

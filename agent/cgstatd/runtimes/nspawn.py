@@ -28,6 +28,7 @@ from .statefile import StateFiles
 RUNTIME = "systemd-nspawn"
 STATE = "/run/systemd/machines"
 PAYLOAD = "payload"
+_STATE_LIMIT = 64 << 10
 _VIRTUAL = ("qemu-", "lxc-")
 """libvirt's machines: ``machine-qemu\\x2d1\\x2dname.scope``."""
 is_machine_name = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}").fullmatch
@@ -64,7 +65,7 @@ def _parse(data: bytes) -> _Machine:
     started = values.get("REALTIME", "")
     if started and not is_number(started, 19):
         raise ValueError("REALTIME is not a number of microseconds")
-    return _Machine(values["CLASS"].strip('"'), int(started) / 1e6 if started else None)
+    return _Machine(values["CLASS"][:64].strip('"'), int(started) / 1e6 if started else None)
 
 
 class NspawnSource:
@@ -72,9 +73,9 @@ class NspawnSource:
 
     runtime = RUNTIME
 
-    def __init__(self, root: Root, state: str = STATE, owner_uid: int = 0) -> None:
+    def __init__(self, root: Root, state: str = STATE, owner_uid: int = 0, files: StateFiles | None = None) -> None:
         self.owner_uid = owner_uid
-        self._files = StateFiles(root, owner_uid)
+        self._files = files or StateFiles(root, owner_uid)
         self._state = state.rstrip("/")
         self.places: tuple[str, ...] = (self._state,)
 
@@ -83,7 +84,7 @@ class NspawnSource:
         if not is_machine_name(container_id):
             return None
         path = f"{self._state}/{container_id}"
-        machine = self._files.read(path, _parse)
+        machine = self._files.read(path, _parse, _STATE_LIMIT)
         if machine is None or isinstance(machine, Unreadable):
             return machine
         if machine.kind != "container":

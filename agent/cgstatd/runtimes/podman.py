@@ -18,7 +18,7 @@ from cgroupfs.pseudofs import Root
 from . import libpod
 from .base import HEX_ID, SKIP, Match, Metadata, Skip, Unreadable, is_hex_id
 from .libpod import LibpodContainer
-from .statefile import StateFiles
+from .statefile import USERS_NAMES, StateFiles
 from .storage import STORAGE, ContainersStorage, StoredContainer
 
 RUNTIME = "podman"
@@ -81,12 +81,15 @@ class PodmanSource:
         an unchanged version, the bytes read are those of one transaction.
         """
         if not self._files.size_beside(self._database, "-journal"):
-            found = self._files.read(self._database, libpod.parse, libpod.DATABASE_LIMIT)
+            found = self._files.read(self._database, self._parse, libpod.DATABASE_LIMIT)
             if not self._files.size_beside(self._database, "-journal"):
                 self._last = found
                 return found
             self._files.forget(self._database)
         return self._last or Unreadable("is being written (it has a journal)", self._database)
+
+    def _parse(self, data: bytes) -> Rows:
+        return libpod.parse(data, self._files.wanted, USERS_NAMES if self.owner_uid else libpod.MOST_ROWS)
 
     def _of_row(self, container_id: str, row: LibpodContainer) -> Metadata:
         return Metadata(
@@ -95,7 +98,8 @@ class PodmanSource:
             name=row.name,
             image=row.image,
             image_id=row.image_id,
-            labels=row.labels,
+            labels=row.labels.kept,
+            labels_left_out=row.labels.left_out,
             created_seconds=row.created_seconds,
             state=row.state,
             network_mode=row.network_mode,

@@ -20,8 +20,12 @@ class Refused(Exception):
     """Why a file is not believed; the message is the sentence shown."""
 
 
-class Crowded(Refused):
-    """It would be read if its owner had fewer others."""
+class Later(Refused):
+    """Its owner's files have been read for more than is read at once; ``wait_ns``: until when."""
+
+    def __init__(self, words: str, wait_ns: int) -> None:
+        super().__init__(words)
+        self.wait_ns = wait_ns
 
 
 def unreadable(error: OSError, path: str) -> Unreadable:

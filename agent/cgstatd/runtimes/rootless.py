@@ -12,6 +12,7 @@ from collections.abc import Callable
 from cgroupfs.pseudofs import Root
 
 from .base import MetadataSource
+from .budget import Budget
 from .docker import DockerSource
 from .lxc import LxcSource
 from .podman import PodmanSource
@@ -30,12 +31,12 @@ def _home_of(uid: int) -> Callable[[bytes], str | None]:
     return parse
 
 
-def rootless_sources(root: Root, uid: int) -> tuple[MetadataSource, ...]:
+def rootless_sources(root: Root, uid: int, budget: Budget | None = None) -> tuple[MetadataSource, ...]:
     """The sources of one user's runtimes; none for root, whose runtimes are the system's, or without a home."""
     home = StateFiles(root).read("/etc/passwd", _home_of(uid))
     if uid == 0 or not home or not isinstance(home, str):
         return ()
-    data, files = f"{home}/.local/share", StateFiles(root, uid)  # one: the user's share is for all runtimes
+    data, files = f"{home}/.local/share", StateFiles(root, uid, budget)
     return (
         PodmanSource(root, f"{data}/containers/storage", uid, files),
         DockerSource(root, f"{data}/docker", uid, files),

@@ -2,19 +2,22 @@
 
 Such a file is input. A user can plant a link, a FIFO, a huge or a broken file where a rootless runtime keeps its own,
 and the agent may read more than that user may (CAP_DAC_READ_SEARCH). So: no link as the last component, regular files
-only, a size cap, the owner the source expects, not writable by others. Nothing raises: what cannot be read, parsed or
-trusted is an Unreadable with a sentence that holds nothing of the file's content (it may be a secret).
+only, a size cap, the owner the source expects, not writable by others; and what is kept of all files of an owner, and
+how much of them is read, are bounded (:mod:`.budget`). Nothing raises: what cannot be read, parsed or trusted is an
+Unreadable with a sentence that holds nothing of the file's content (it may be a secret).
 """
 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import is_dataclass, replace
 from datetime import datetime
-from typing import TypeVar, cast
+from itertools import islice
+from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 
@@ -23,34 +26,29 @@ from cgroupfs.pseudofs import Root
 from ..recorded import RecordedRoot
 from .base import Unreadable
 from .beneath import open_directory
-from .refused import Crowded, Refused, unreadable
+from .budget import ENTRY_BYTES, READ_BYTES, Budget, Kept, Version, weigh
+from .labels import Labels, Wanted
+from .refused import Later, Refused, unreadable
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
-Version = tuple[int, int, int, int, int]
 
 FILE_LIMIT = 4 << 20
-"""Bytes. A container's config is some 10 kB; Podman's list of 1,000 containers some 800 kB."""
-USERS_BYTES = 4 << 20
-"""What is kept of all the files of one unprivileged user: some 400 containers of Docker or 200 of Podman (of which the
-lists still have the names). Parsed it may take ten times that (small labels), and one file may have 500 names."""
-_KEPT_LIMIT = 8192
+"""Bytes. A container's config is some 10 kB; Podman's list of 1,000 containers some 800 kB. A user's file is never
+larger, whatever it is: parsing takes memory beside what is kept."""
+MOST_NAMES = 20_000
+USERS_NAMES = 1_000
+"""Names of one directory that are looked at, the system's and a user's; Docker has a directory for each container."""
 _CROWDED_NS = 10_000_000_000
 """How long a file that there was no room for is not looked at again."""
 _SETTLED_MS = 100
 """A file that had changed less than this before it was read is read once more, this much later: time stamps step by up
-to 10 ms, so a second change in place may not show in them."""
+to 10 ms, so a second change in place may not show in them. By the change time, which only the kernel sets."""
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    real: str
-    version: Version
-    value: object
-    again_ns: int
-    """CLOCK_MONOTONIC when to read it again though it looks the same; 0: never."""
-    size: int
-    """What counts for the owner's share: nothing of a file that was refused."""
+Int = Annotated[int, msgspec.Meta(ge=-(1 << 62), le=1 << 62)]
+"""A number as those who write these files have it: JSON's may have thousands of digits."""
 
 
 def is_file_name(name: str) -> bool:
@@ -71,61 +69,84 @@ def unix_time(when: datetime | None) -> float | None:
 class StateFiles:
     """The state files of one owner below one root; an unchanged file costs one stat and is not parsed again.
 
-    ``share``: how many bytes all that is kept may have together. An unprivileged user gets :data:`USERS_BYTES`, for all
-    runtimes together (they share one of these); the system's own files are as many as they are.
+    ``budget``: what all files of all owners share; without one these files have one of their own.
     """
 
-    __slots__ = ("_kept", "_left", "_share", "owner_uid", "root")
+    __slots__ = ("_budget", "_said", "_shelf", "owner_uid", "root")
 
-    def __init__(self, root: Root, owner_uid: int = 0, share: int | None = None) -> None:
+    def __init__(self, root: Root, owner_uid: int = 0, budget: Budget | None = None) -> None:
         self.root = root
         self.owner_uid = owner_uid
-        self._kept: dict[str, _Kept] = {}
-        self._share = USERS_BYTES if share is None and owner_uid else share
-        self._left = self._share or 0
+        self._budget = budget or Budget()
+        self._shelf = self._budget.shelf(owner_uid)
+        self._said: set[str] = set()
+
+    @property
+    def wanted(self) -> Wanted:
+        """The labels that are kept in any case: for parsers."""
+        return self._budget.wanted
 
     def read(self, path: str, parse: Callable[[bytes], T], limit: int = FILE_LIMIT) -> T | Unreadable | None:
         """What ``parse`` makes of the file at an absolute host path; None: there is none.
 
-        ``parse`` reports what it does not like with ValueError. One path is always read with the same ``parse``.
+        ``parse`` reports what it does not like with ValueError. One path is always read with the same ``parse``. What
+        it makes is the same object as long as it is equal, so that no two copies live.
         """
-        kept = self._kept.get(path)
-        if kept is not None and self._is_current(kept):
+        now_ns = self.root.clock().monotonic_ns
+        self._shelf.sweep(now_ns, self._is_gone)
+        kept = self._shelf.get(path, now_ns)
+        if kept is not None and self._is_current(kept, now_ns):
             return cast("T | Unreadable", kept.value)
-        self.forget(path)
         try:
-            kept = self._load(path, parse, limit)
+            fresh = self._load(path, parse, min(limit, FILE_LIMIT) if self.owner_uid else limit, kept)
         except OSError as error:
+            self._shelf.drop(path)
             return None if error.errno == errno.ENOENT else unreadable(error, path)
         except ValueError:  # NUL or an unencodable character in a path that came from a file
             return Unreadable("not a possible path", ascii(path))
-        if len(self._kept) >= _KEPT_LIMIT:
-            self.forget(next(iter(self._kept)))
-        self._kept[path] = kept
-        self._left -= kept.size
-        return cast("T | Unreadable", kept.value)
+        return cast("T | Unreadable", self._put(path, fresh).value)
+
+    def _put(self, path: str, fresh: Kept) -> Kept:
+        """Keep it: as it is, without its labels, or as there being no room."""
+        if self._shelf.put(path, fresh):
+            return fresh
+        self._shelf.sweep(fresh.asked_ns, self._is_gone, short=True)
+        for value in (fresh.value, _without_labels(fresh.value, self.wanted)):
+            fresh.value, fresh.size = value, weigh(value) + ENTRY_BYTES
+            if self._shelf.put(path, fresh):
+                return fresh
+        most = self._shelf.share.kept
+        words = f"no room: of the files of uid {self.owner_uid} at most {most} bytes are kept (fewer if many users)"
+        fresh.value, fresh.again_ns = Unreadable(words, fresh.real), fresh.asked_ns + _CROWDED_NS
+        fresh.size = weigh(fresh.value) + ENTRY_BYTES
+        self._shelf.put(path, fresh)
+        return fresh
 
     def forget(self, path: str) -> None:
         """Read the file again next time, changed or not."""
-        kept = self._kept.pop(path, None)
-        if kept is not None:
-            self._left += kept.size
+        self._shelf.drop(path)
 
     def names(self, directory: str) -> list[str] | Unreadable:
-        """The sorted names in a directory; empty where there is none."""
+        """The sorted names in a directory, of very many only some; empty where there is none."""
+        most = USERS_NAMES if self.owner_uid else MOST_NAMES
         try:
             fd, real = open_directory(self.root, directory)
             os.close(fd)
-            return sorted(os.listdir(self.root.join(real)))
+            with os.scandir(self.root.join(real)) as found:
+                names = [each.name for each in islice(found, most + 1)]
         except OSError as error:
             return [] if error.errno == errno.ENOENT else unreadable(error, directory)
         except ValueError:
             return Unreadable("not a possible path", ascii(directory))
+        if len(names) > most and directory not in self._said and len(self._said) < 100:
+            self._said.add(directory)
+            log.warning("uid=%d more than %d names in %s: the others are left out", self.owner_uid, most, directory)
+        return sorted(names[:most])
 
     def size_beside(self, path: str, suffix: str) -> int:
         """The size of a file's companion (a database's journal), 0 where there is none."""
         try:
-            if (kept := self._kept.get(path)) is not None:
+            if (kept := self._shelf.get(path, self.root.clock().monotonic_ns)) is not None:
                 return os.lstat(self.root.join(kept.real + suffix)).st_size
             fd, real = open_directory(self.root, os.path.dirname(path))
             os.close(fd)
@@ -133,15 +154,22 @@ class StateFiles:
         except (OSError, ValueError):
             return 0
 
-    def _is_current(self, kept: _Kept) -> bool:
+    def _is_current(self, kept: Kept, now_ns: int) -> bool:
         try:
             if _version(os.lstat(self.root.join(kept.real))) != kept.version:
                 return False
         except OSError:
             return False
-        return kept.again_ns == 0 or self.root.clock().monotonic_ns < kept.again_ns
+        return kept.round == self._budget.round and (kept.again_ns == 0 or now_ns < kept.again_ns)
 
-    def _load(self, path: str, parse: Callable[[bytes], T], limit: int) -> _Kept:
+    def _is_gone(self, kept: Kept) -> bool:
+        try:
+            os.lstat(self.root.join(kept.real))
+        except OSError:
+            return True
+        return False
+
+    def _load(self, path: str, parse: Callable[[bytes], object], limit: int, before: Kept | None) -> Kept:
         directory, name = os.path.split(path)
         parent, real = open_directory(self.root, directory)
         try:
@@ -149,34 +177,39 @@ class StateFiles:
         finally:
             os.close(parent)
         real = f"{real.rstrip('/')}/{name}"
+        round_, again_ns = self._budget.round, 0
         try:
-            now, crowded = self.root.clock(), False
+            now = self.root.clock()
             found = os.fstat(fd)
             try:
                 value = self._parsed(fd, found, real, parse, limit)
-            except Crowded as error:
-                value, crowded = Unreadable(str(error), real), True
+                if before is not None:
+                    value = _shared(before.value, value)
+            except Later as later:
+                again_ns = now.monotonic_ns + later.wait_ns
+                # What was known of it stays true for a moment; its owner and mode have just been looked at.
+                usable = before is not None and not isinstance(before.value, Unreadable)
+                value = before.value if before is not None and usable else Unreadable(str(later), real)
             after = os.fstat(fd)
         finally:
             os.close(fd)
-        if crowded:
-            again_ns = now.monotonic_ns + _CROWDED_NS
-        elif _version(found) != _version(after):
+        if not again_ns and _version(found) != _version(after):
             again_ns = now.monotonic_ns
-        elif now.time_ms - found.st_mtime_ns // 1_000_000 < _SETTLED_MS:
+        elif not again_ns and 0 <= now.time_ms - found.st_ctime_ns // 1_000_000 < _SETTLED_MS:
             again_ns = now.monotonic_ns + _SETTLED_MS * 1_000_000
-        else:
-            again_ns = 0
-        size = 0 if self._share is None or isinstance(value, Unreadable) else found.st_size
-        return _Kept(real, _version(found), value, again_ns, size)
+        size = weigh(value) + ENTRY_BYTES
+        return Kept(real, _version(found), value, again_ns, round_, size, now.monotonic_ns)
 
     def _parsed(
-        self, fd: int, found: os.stat_result, real: str, parse: Callable[[bytes], T], limit: int
-    ) -> T | Unreadable:
+        self, fd: int, found: os.stat_result, real: str, parse: Callable[[bytes], object], limit: int
+    ) -> object:
         try:
             self._check(fd, found, real, limit)
-            return parse(_content(fd, limit if self._share is None else min(limit, self._left)))
-        except Crowded:
+            if wait_ns := self._shelf.wait_ns(found.st_size + READ_BYTES, self.root.clock().monotonic_ns):
+                rate = self._shelf.share.rate
+                raise Later(f"read later: of the files of uid {self.owner_uid} at most {rate} bytes a second", wait_ns)
+            return parse(_content(fd, found.st_size, limit))
+        except Later:
             raise
         except Refused as error:
             return Unreadable(str(error), real)
@@ -185,7 +218,7 @@ class StateFiles:
         except RecursionError:
             return Unreadable("nested too deeply", real)
         except ValueError as error:  # msgspec's errors too: they name fields and types, never values
-            return Unreadable(f"malformed: {error}", real)
+            return Unreadable(f"malformed: {str(error)[:200]}", real)
 
     def _check(self, fd: int, found: os.stat_result, real: str, limit: int) -> None:
         if not stat.S_ISREG(found.st_mode):
@@ -198,8 +231,6 @@ class StateFiles:
         # The modes of a recorded tree are those of whoever copied it (git under umask 002: writable by the group).
         if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not isinstance(self.root, RecordedRoot):
             raise Refused("writable by its group or by others")
-        if self._share is not None and found.st_size > self._left:
-            raise Crowded(f"the files of uid {self.owner_uid} have more than {self._share} bytes together")
 
 
 def _version(found: os.stat_result) -> Version:
@@ -207,11 +238,33 @@ def _version(found: os.stat_result) -> Version:
     return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
 
 
-def _content(fd: int, limit: int) -> bytes:
-    parts, size = [], 0
-    while part := os.read(fd, 1 << 18):
+def _content(fd: int, size: int, limit: int) -> bytes:
+    """All of it, mostly in one piece: joining several takes the memory twice."""
+    parts, read, wanted = [], 0, min(size, limit) + 1
+    while part := os.read(fd, wanted):
         parts.append(part)
-        size += len(part)
-        if size > limit:  # it grew since fstat
+        read += len(part)
+        wanted = 1 << 18
+        if read > limit:  # it grew since fstat
             raise Refused(f"larger than {limit} bytes")
     return b"".join(parts)
+
+
+def _shared(before: object, now: object) -> object:
+    """What is equal to what there was is what there was: of a whole file, or of one row of it."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key, value in now.items():
+            if before.get(key) == value:
+                now[key] = before[key]
+        return now
+    return before if type(before) is type(now) and before == now else now
+
+
+def _without_labels(value: Any, wanted: Wanted) -> object:
+    """A record, or a dict of them, with those of its labels alone that are wanted."""
+    if isinstance(value, dict):
+        return {key: _without_labels(each, wanted) for key, each in value.items()}
+    labels = getattr(value, "labels", None)
+    if not isinstance(labels, Labels) or not is_dataclass(value):
+        return value
+    return replace(cast("Any", value), labels=wanted.only(labels))

@@ -14,20 +14,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 import msgspec
 
 from .base import Unreadable, is_hex_id
-from .statefile import StateFiles, parser_of, unix_time
+from .labels import NULL, cut
+from .statefile import MOST_NAMES, USERS_NAMES, StateFiles, parser_of, unix_time
 
 STORAGE = "/var/lib/containers/storage"
 _LISTS = ("containers.json", "volatile-containers.json")
 _LIST_LIMIT = 16 << 20
+_USERS_LIST_LIMIT = 1 << 20
+"""An entry has some 800 bytes; one that is made up has ten, and becomes an object of ten times that."""
+_NAMES_LIMIT = 4 << 10
+_MOST_FOLDERS = 8
+"""There are that many drivers; a user can make any number of directories."""
 
 
 class _Entry(msgspec.Struct, frozen=True):
     id: str
-    names: list[str] | None = None
+    names: msgspec.Raw = NULL
     image: str | None = None
     metadata: str | None = None
     created: datetime | None = None
@@ -41,6 +48,7 @@ class _Tool(msgspec.Struct, rename="kebab", frozen=True):
 
 _parse_entries = parser_of(list[_Entry])
 _parse_tool = parser_of(_Tool)
+_parse_names = msgspec.json.Decoder(list[str] | None).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +73,19 @@ def _tool(text: str | None) -> _Tool:
 
 def _stored(entry: _Entry) -> StoredContainer:
     tool = _tool(entry.metadata)
+    names = _parse_names(entry.names) if len(memoryview(entry.names)) <= _NAMES_LIMIT else None
     return StoredContainer(
         id=entry.id,
-        name=entry.names[0] if entry.names else entry.id[:12],
-        image=tool.image_name or None,
-        image_id=entry.image or None,
+        name=names[0][:256] if names else entry.id[:12],
+        image=cut(tool.image_name) or None,
+        image_id=cut(entry.image) or None,
         created_seconds=unix_time(entry.created),
         kubernetes=bool(tool.pod_name or tool.pod_id),
     )
 
 
-def _parse(data: bytes) -> dict[str, StoredContainer]:
-    return {entry.id: _stored(entry) for entry in _parse_entries(data) if is_hex_id(entry.id)}
+def _parse(data: bytes, most: int) -> dict[str, StoredContainer]:
+    return {entry.id: _stored(entry) for entry in islice(_parse_entries(data), most) if is_hex_id(entry.id)}
 
 
 class ContainersStorage:
@@ -96,7 +105,7 @@ class ContainersStorage:
         if isinstance(names, Unreadable):
             self.problem = names
             return []
-        return [f"{self.path}/{name}" for name in names if name.endswith("-containers")]
+        return [f"{self.path}/{name}" for name in names if name.endswith("-containers")][:_MOST_FOLDERS]
 
     def get(self, container_id: str) -> StoredContainer | None:
         """A container of the lists; ``problem`` says whether one of them could not be read."""
@@ -111,8 +120,12 @@ class ContainersStorage:
         self.problem = None
         for folder in self.folders():
             for name in _LISTS:
-                found = self._files.read(f"{folder}/{name}", _parse, _LIST_LIMIT)
+                limit = _USERS_LIST_LIMIT if self._files.owner_uid else _LIST_LIMIT
+                found = self._files.read(f"{folder}/{name}", self._parse, limit)
                 if isinstance(found, Unreadable):
                     self.problem = found
                 elif found is not None:
                     yield found
+
+    def _parse(self, data: bytes) -> dict[str, StoredContainer]:
+        return _parse(data, USERS_NAMES if self._files.owner_uid else MOST_NAMES)

@@ -194,7 +194,7 @@ def test_the_environment_is_in_no_result(write: Write) -> None:
     task(write, oci(cri()))
     for source in (CrioSource(Root()), ContainerdSource(Root())):
         assert "s3cr3t" not in repr([source.get(ID), list(source.all()), vars(source)])
-        kept = [each.value for each in source._files._kept.values()]
+        kept = [each.value for each in source._files._shelf._files.values()]
         assert kept
         assert "s3cr3t" not in repr(kept)
 

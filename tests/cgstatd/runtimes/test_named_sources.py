@@ -44,7 +44,7 @@ def test_an_lxc_container(write: Write) -> None:
     source = LxcSource(Root())
     assert source.get("lx1") == expected
     assert list(source.all()) == [expected]
-    assert "s3cr3t" not in repr([expected, source._files._kept])
+    assert "s3cr3t" not in repr([expected, [each.value for each in source._files._shelf._files.values()]])
 
 
 @pytest.mark.parametrize(

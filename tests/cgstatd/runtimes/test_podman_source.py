@@ -14,7 +14,8 @@ import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
 from cgroupfs.pseudofs import Clock, Root
-from cgstatd.runtimes import Metadata, State, Unreadable, rootless_sources
+from cgstatd.runtimes import Budget, Metadata, State, Unreadable, rootless_sources
+from cgstatd.runtimes.budget import USER
 from cgstatd.runtimes.podman import PodmanSource
 
 Write = Callable[..., str]
@@ -360,13 +361,15 @@ def test_a_users_own_runtimes(write: Write) -> None:
     assert [source.owner_uid for source in sources] == [1000] * 3
 
 
-def test_a_users_runtimes_share_what_may_be_kept(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_users_runtimes_share_what_may_be_kept(write: Write) -> None:
     write("/host/etc/passwd", PASSWD)
     home = "/host/home/ann/.local/share"
     write(f"{home}/containers/storage/db.sql", database(BURNING), uid=1000)
     write(f"{home}/docker/containers/{A}/config.v2.json", '{"Name": "/rl"}', uid=1000)
-    monkeypatch.setattr("cgstatd.runtimes.statefile.USERS_BYTES", len(database(BURNING)) + 5)
-    podman, docker, _ = rootless_sources(Root("/host"), 1000)
+    roomy = Budget()
+    list(rootless_sources(Root("/host"), 1000, roomy)[0].all())
+    budget = Budget(user=USER._replace(kept=roomy.shelf(1000).bytes + 500))
+    podman, docker, _ = rootless_sources(Root("/host"), 1000, budget)
     assert [each.name for each in podman.all()] == ["pm-burn"]
     assert isinstance(docker.get(A), Unreadable)
 

@@ -14,7 +14,8 @@ from pyfakefs.fake_filesystem import FakeFilesystem
 from cgroupfs.pseudofs import Clock, Root
 from cgstatd.runtimes import Unreadable
 from cgstatd.runtimes.beneath import MAX_DEPTH, open_directory
-from cgstatd.runtimes.statefile import StateFiles, is_file_name, parser_of
+from cgstatd.runtimes.budget import ENTRY_BYTES, READ_BYTES, SYSTEM, USER, Budget, Share, weigh
+from cgstatd.runtimes.statefile import USERS_NAMES, StateFiles, is_file_name, parser_of
 
 Write = Callable[..., str]
 PlainUser = Callable[[], AbstractContextManager[None]]
@@ -247,37 +248,156 @@ def test_such_names_never_become_part_of_a_path(name: str) -> None:
     assert not is_file_name(name)
 
 
-# -- a user's share
+# -- what is kept
 
 
-def test_what_a_users_files_have_together_is_bounded_and_said(write: Write) -> None:
+ENTRY = weigh(b"a" * 40) + ENTRY_BYTES
+
+
+def users(root: Root, kept: int, share: Share = USER) -> StateFiles:
+    return StateFiles(root, 1000, Budget(user=share._replace(kept=kept)))
+
+
+def test_what_is_kept_of_a_users_files_is_bounded_and_said(write: Write) -> None:
     for name in "abc":
         write(f"/home/ann/{name}", name * 40, uid=1000)
     root = Later()
-    files = StateFiles(root, 1000, share=100)
+    files = users(root, 2 * ENTRY + 100)
     assert [files.read(f"/home/ann/{name}", bytes) for name in "ab"] == [b"a" * 40, b"b" * 40]
-    refused = Unreadable("the files of uid 1000 have more than 100 bytes together", "/home/ann/c")
-    assert files.read("/home/ann/c", bytes) == refused
-    os.unlink("/home/ann/a")
-    assert files.read("/home/ann/a", bytes) is None
-    assert files.read("/home/ann/c", bytes) == refused  # looked at a moment ago
+    found = files.read("/home/ann/c", bytes)
+    assert isinstance(found, Unreadable) and found.reason.startswith("no room: of the files of uid 1000 at most")
+
+
+def test_a_file_that_is_gone_gives_its_place_to_the_next_one(write: Write) -> None:
+    root = Later()
+    files = users(root, 2 * ENTRY + 100)
+    for number in range(50):
+        root.seconds += 2
+        path = write(f"/home/ann/{number}", "x" * 40, uid=1000)
+        assert files.read(path, bytes) == b"x" * 40
+        os.unlink(path)
+
+
+def test_files_that_are_gone_are_not_kept_for_longer_than_some_seconds(write: Write) -> None:
+    root, budget = Later(), Budget()
+    files = StateFiles(root, 0, budget)
+    other = write("/var/lib/other", "x")
+    for number in range(20):
+        files.read(write(f"/var/lib/x/{number}", "x" * 1000), bytes)
+        os.unlink(f"/var/lib/x/{number}")
+    files.read(other, bytes)
+    before = budget.shelf(0).bytes
+    root.seconds += 60
+    files.read(other, bytes)
+    assert before > 20_000 and budget.shelf(0).bytes < 2_000
+
+
+def test_what_was_not_asked_for_lately_makes_room(write: Write) -> None:
+    for name in "abc":
+        write(f"/home/ann/{name}", name * 40, uid=1000)
+    root = Later()
+    files = users(root, 2 * ENTRY + 100)
+    for name in "ab":
+        files.read(f"/home/ann/{name}", bytes)
     root.seconds += 11
+    files.read("/home/ann/b", bytes)
     assert files.read("/home/ann/c", bytes) == b"c" * 40
 
 
-def test_a_file_that_is_read_again_counts_once_and_one_that_is_refused_not_at_all(write: Write) -> None:
-    files = StateFiles(Root(), 1000, share=100)
+def test_what_counts_is_what_was_made_of_a_file_and_once(write: Write) -> None:
+    budget = Budget()
+    files = StateFiles(Root(), 1000, budget)
     for number in range(5):
-        write("/home/ann/a", f"{number}" * 60, uid=1000)
-        assert files.read("/home/ann/a", bytes) == b"%d" % number * 60
-    write("/home/ann/malformed", "x" * 40, uid=1000)
-    assert isinstance(files.read("/home/ann/malformed", parser_of(int)), Unreadable)
-    write("/home/ann/b", "b" * 40, uid=1000)
-    assert files.read("/home/ann/b", bytes) == b"b" * 40
+        write("/home/ann/a", f"{number}" * 100_000, uid=1000)
+        assert files.read("/home/ann/a", len) == 100_000
+    assert budget.shelf(1000).bytes < 2_000
+    os.unlink("/home/ann/a")
+    assert files.read("/home/ann/a", len) is None
+    assert budget.shelf(1000).bytes == 0
 
 
-def test_the_systems_own_files_have_no_such_bound(write: Write) -> None:
+def test_the_systems_files_have_a_bound_too(write: Write) -> None:
+    budget = Budget(system=SYSTEM._replace(kept=1 << 20))
+    files = StateFiles(Root(), 0, budget)
+    found = [files.read(write(f"/var/lib/x/{number}", "x" * 100_000), bytes) for number in range(20)]
+    assert sum(isinstance(each, bytes) for each in found) == 10
+    assert budget.shelf(0).bytes <= 1 << 20
+
+
+def test_one_that_is_equal_is_the_one_that_there_was(write: Write) -> None:
     files = StateFiles(Root())
-    for number in range(10):
-        write(f"/var/lib/x/{number}", "x" * (2 << 20))
-        assert files.read(f"/var/lib/x/{number}", len) == 2 << 20
+    write(PATH, '{"name": "a", "labels": {"b": "c"}}')
+    before = files.read(PATH, parser_of(Named))
+    write(PATH, '{"name": "a",  "labels": {"b": "c"}}')
+    assert files.read(PATH, parser_of(Named)) is before
+    write(PATH, '{"name": "b"}')
+    assert files.read(PATH, parser_of(Named)) == Named("b")
+
+
+def test_rows_that_are_equal_are_the_ones_that_there_were(write: Write) -> None:
+    files, parse = StateFiles(Root()), parser_of(dict[str, Named])
+    write(PATH, '{"1": {"name": "a"}, "2": {"name": "b"}}')
+    before = files.read(PATH, parse)
+    write(PATH, '{"1": {"name": "a"}, "2": {"name": "c"}, "3": {"name": "d"}}')
+    after = files.read(PATH, parse)
+    assert isinstance(before, dict) and isinstance(after, dict)
+    assert after["1"] is before["1"] and after["2"] == Named("c")
+
+
+# -- how much is read
+
+
+def test_a_file_that_changes_all_the_time_is_read_for_so_many_bytes_a_second(write: Write) -> None:
+    root, parse = Later(), Counting()
+    files = users(root, 1 << 20, Share(0, burst=3 * (1000 + READ_BYTES), rate=1000))
+    for number in range(20):
+        assert isinstance(files.read(write("/home/ann/a", f"{number:01000}", uid=1000), parse), bytes)
+    assert parse.calls == 3
+    root.seconds += 60
+    assert files.read("/home/ann/a", parse) == b"%01000d" % 19
+    assert parse.calls == 4
+
+
+def test_a_file_that_is_to_be_read_later_says_so_until_then(write: Write) -> None:
+    root, parse = Later(), Counting()
+    files = users(root, 1 << 20, Share(0, burst=READ_BYTES + 100, rate=1000))
+    for name in "ab":
+        write(f"/home/ann/{name}", name * 100, uid=1000)
+    assert files.read("/home/ann/a", parse) == b"a" * 100
+    found = files.read("/home/ann/b", parse)
+    assert isinstance(found, Unreadable) and found.reason.startswith("read later: of the files of uid 1000")
+    root.seconds += 10
+    assert files.read("/home/ann/b", parse) == b"b" * 100
+
+
+def test_what_was_known_of_a_file_is_not_believed_any_more_once_it_is_somebody_elses(write: Write) -> None:
+    files = users(Later(), 1 << 20, Share(0, burst=READ_BYTES + 100, rate=1))
+    write("/home/ann/a", "a" * 100, uid=1000)
+    assert files.read("/home/ann/a", bytes) == b"a" * 100
+    write("/home/ann/a", "b" * 100, uid=1001)
+    assert files.read("/home/ann/a", bytes) == Unreadable("owned by uid 1001, not by 1000", "/home/ann/a")
+
+
+def test_a_file_dated_in_the_future_is_read_once_more_and_no_oftener(write: Write) -> None:
+    write(PATH, "content")
+    os.utime(PATH, (4_000_000_000, 4_000_000_000))
+    root = Later()
+    files, parse = StateFiles(root), Counting()
+    for _ in range(10):
+        files.read(PATH, parse)
+        root.seconds += 1
+    assert parse.calls == 2
+
+
+def test_the_names_of_a_users_directory_are_so_many_at_most(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(USERS_NAMES + 10):
+        (tmp_path / f"{number}").touch()
+    files = StateFiles(Root(str(tmp_path)), 1000)
+    for _ in range(2):
+        names = files.names("/")
+        assert isinstance(names, list) and len(names) == USERS_NAMES
+    assert [record.message for record in caplog.records] == [
+        f"uid=1000 more than {USERS_NAMES} names in /: the others are left out"
+    ]
+    names = StateFiles(Root(str(tmp_path))).names("/")
+    assert len(names) == USERS_NAMES + 10 if isinstance(names, list) else False

@@ -1,0 +1,203 @@
+"""How many bytes are kept of what others wrote, and how many of theirs are read: one budget for all runtimes and users.
+
+Bytes of the objects that are kept, not of the files they came from. A shelf is what is kept of one owner's files. When
+it is full, files that are gone leave it, then those that were not asked for lately; when users together have too much,
+the one with the most gives way, so that nobody's greed costs another one a name.
+"""
+
+from __future__ import annotations
+
+import enum
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .labels import Wanted
+
+Version = tuple[int, int, int, int, int]
+
+
+class Share(NamedTuple):
+    """What one owner may have: ``kept`` bytes, and ``burst`` bytes read at once that come back at ``rate`` a second."""
+
+    kept: int
+    burst: int
+    rate: int
+
+
+SYSTEM = Share(24 << 20, 128 << 20, 16 << 20)
+"""Some 8,000 containers with ten labels each; a database of 64 MiB is read twice at once."""
+USER = Share(4 << 20, 8 << 20, 512 << 10)
+"""Some 1,500 containers. Their files are a million bytes or two; one that changes costs its size each time."""
+USERS_BYTES = 12 << 20
+"""What is kept of all unprivileged users together."""
+UNLIMITED = Share(1 << 62, 1 << 62, 1 << 62)
+ENTRY_BYTES = 1024
+"""Of a file that is kept beside what was made of it: its paths, its version, its place."""
+READ_BYTES = 4096
+"""What opening a file costs beside reading it, as bytes."""
+_IDLE_NS = 10_000_000_000
+"""Containers that run are asked for each four seconds."""
+_SWEEP_NS = 30_000_000_000
+_SHORT_NS = 1_000_000_000
+"""How often files are looked at for being gone: always, and when there is no room."""
+
+
+@dataclass(slots=True)
+class Kept:
+    """One file."""
+
+    real: str
+    version: Version
+    value: object
+    again_ns: int
+    """CLOCK_MONOTONIC when to read it again though it looks the same; 0: never."""
+    round: int
+    """Which labels were wanted when it was parsed: Budget.round."""
+    size: int
+    asked_ns: int
+
+
+class Shelf:
+    """What is kept of one owner's files, those that were not asked for longest first."""
+
+    def __init__(self, budget: Budget, share: Share) -> None:
+        self.bytes = 0
+        self.share = share
+        self._budget = budget
+        self._files: OrderedDict[str, Kept] = OrderedDict()
+        self._allowed = float(share.burst)
+        self._counted_ns = 0
+        self._swept_ns: int | None = None
+
+    def get(self, path: str, now_ns: int) -> Kept | None:
+        """A file, which counts as asked for now."""
+        kept = self._files.get(path)
+        if kept is not None:
+            kept.asked_ns = now_ns
+            self._files.move_to_end(path)
+        return kept
+
+    def drop(self, path: str) -> None:
+        """Give its bytes back."""
+        if (kept := self._files.pop(path, None)) is not None:
+            self._count(-kept.size)
+
+    def put(self, path: str, kept: Kept) -> bool:
+        """Keep it in place of what was there, if there is room. What is gone or long unused makes room (``sweep``)."""
+        self.drop(path)
+        if not self._budget.room(self, kept.size, kept.asked_ns):
+            return False
+        self._files[path] = kept
+        self._count(kept.size)
+        return True
+
+    def wait_ns(self, size: int, now_ns: int) -> int:
+        """0: so many bytes may be read now, and count; else how long until they may."""
+        elapsed = max(0, now_ns - self._counted_ns)
+        self._allowed = min(self.share.burst, self._allowed + elapsed * self.share.rate / 1e9)
+        self._counted_ns = now_ns
+        if self._allowed >= min(size, self.share.burst):
+            self._allowed -= size
+            return 0
+        return int((min(size, self.share.burst) - self._allowed) * 1e9 / self.share.rate) + _SHORT_NS
+
+    def sweep(self, now_ns: int, gone: Callable[[Kept], bool], short: bool = False) -> None:
+        """Drop the files that are gone: each half a minute those not asked for lately, if ``short`` of room any."""
+        if self._swept_ns is not None and now_ns - self._swept_ns < (_SHORT_NS if short else _SWEEP_NS):
+            return
+        first, self._swept_ns = self._swept_ns is None, now_ns
+        if first and not short:
+            return
+        idle = [(path, each) for path, each in self._files.items() if short or now_ns - each.asked_ns > _IDLE_NS]
+        for path, each in idle:
+            if gone(each):
+                self.drop(path)
+
+    def give_way(self, now_ns: int | None = None) -> bool:
+        """Drop the file that was not asked for longest; with ``now_ns`` only if it was not asked for lately."""
+        if not self._files:
+            return False
+        path, oldest = next(iter(self._files.items()))
+        if now_ns is not None and now_ns - oldest.asked_ns <= _IDLE_NS:
+            return False
+        self.drop(path)
+        return True
+
+    def _count(self, size: int) -> None:
+        self.bytes += size
+        self._budget.count(self, size)
+
+
+class Budget:
+    """All shelves of one host. Used by one thread at a time; ``want`` from any."""
+
+    def __init__(
+        self,
+        named: Iterable[str] = (),
+        system: Share = SYSTEM,
+        user: Share = USER,
+        users_bytes: int = USERS_BYTES,
+    ) -> None:
+        """``named``: labels that are kept in any case."""
+        self._system, self._user, self._most = system, user, users_bytes
+        self._shelves: dict[int, Shelf] = {}
+        self._users = 0
+        self.wanted = Wanted(named)
+        self.round = 0
+        """Counts up when other labels are wanted: what was parsed before is parsed again."""
+
+    def want(self, named: Sequence[str]) -> None:
+        """Keep these labels in any case from now on."""
+        wanted = Wanted(named)
+        if wanted.keys != self.wanted.keys:
+            self.wanted = wanted
+            self.round += 1
+
+    def shelf(self, uid: int) -> Shelf:
+        """What is kept of an owner's files."""
+        found = self._shelves.get(uid)
+        if found is None:
+            found = self._shelves[uid] = Shelf(self, self._user if uid else self._system)
+        return found
+
+    def count(self, shelf: Shelf, size: int) -> None:
+        """A shelf has so much more."""
+        if shelf is not self._shelves.get(0):
+            self._users += size
+
+    def room(self, shelf: Shelf, size: int, now_ns: int) -> bool:
+        """Whether a shelf may have so much more, after what is unused has given way."""
+        while shelf.bytes + size > shelf.share.kept:
+            if not shelf.give_way(now_ns):
+                return False
+        if shelf is self._shelves.get(0):
+            return True
+        while self._users + size > self._most:
+            greediest = max((each for uid, each in self._shelves.items() if uid), key=lambda each: each.bytes)
+            if greediest.bytes <= shelf.bytes + size or not greediest.give_way():
+                return False
+        return True
+
+
+def unlimited() -> Budget:
+    """For a command that reads everything once and ends."""
+    return Budget(system=UNLIMITED, user=USER)
+
+
+def weigh(value: object) -> int:
+    """The bytes that a value takes with all that it refers to. What several have in common counts for each."""
+    if value is None or isinstance(value, bool | enum.Enum | type):
+        return 0
+    size = sys.getsizeof(value)
+    if isinstance(value, str | bytes | int | float):
+        return size
+    if isinstance(value, dict):
+        return size + sum(weigh(key) + weigh(each) for key, each in value.items())
+    if isinstance(value, list | tuple | set | frozenset):
+        return size + sum(map(weigh, value))
+    kind = type(value)
+    names: tuple[str, ...] = getattr(kind, "__struct_fields__", ()) or getattr(kind, "__slots__", ())
+    return size + sum(weigh(getattr(value, name, None)) for name in names)

@@ -1,0 +1,408 @@
+"""Files and names that are to become the agent's memory or its time: they come and go, change, date from tomorrow."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from attacks.arena import Arena, TreeArena, require_root, running
+from attacks.forged import listed
+from attacks.planted import everything
+from fakehost import FakeHost, container_id
+
+USERS = tuple(range(1000, 1006))
+SMALL_LABELS = b'{"Name":"/hoard","Config":{"Labels":{' + b",".join(b'"%06x":""' % n for n in range(340_000)) + b"}}}"
+"""4 MiB, which as one object for each label would be 30."""
+assert 3 << 20 < len(SMALL_LABELS) < 4 << 20
+_SEEN_SECONDS = 5.0
+
+
+def home(uid: int) -> str:
+    """Of a user of the made-up host."""
+    return f"home/user{uid}"
+
+
+@contextmanager
+def hoards_arena(_folder: Path, containers: int = 20, *prefix: str) -> Iterator[TreeArena]:
+    """An agent over a host with six users. Not in ``_folder``, which may be memory."""
+    require_root()
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as here:
+        host = FakeHost(Path(here) / "host")
+        for number in range(containers):
+            host.add(f"c{number}")
+        (host.path / "etc").mkdir()
+        lines = [f"u{uid}:x:{uid}:{uid}::/{home(uid)}:/bin/sh\n" for uid in USERS]
+        (host.path / "etc/passwd").write_text("".join(lines))
+        with running(Path(here), "--host-root", str(host.path), prefix=prefix) as found:
+            port, pid, tokens, token, folder, log = found
+            made = TreeArena(port, pid, tokens, token, folder, "c2", log, host=host)
+            for _ in range(3):
+                made.good_client()
+            yield made
+
+
+def storage(a: TreeArena, uid: int) -> Path:
+    """Where Podman keeps its containers: the system's (0) or a user's."""
+    return a.host.path / (f"{home(uid)}/.local/share/containers/storage" if uid else "var/lib/containers/storage")
+
+
+def _files(a: TreeArena, uid: int, identity: str) -> Path:
+    folder = f"{home(uid)}/.local/share/docker/containers" if uid else "var/lib/docker/containers"
+    return a.host.path / folder / identity
+
+
+def _cgroup(a: TreeArena, uid: int, identity: str) -> Path:
+    place = f"user.slice/user-{uid}.slice" if uid else "system.slice"
+    return a.host.path / f"sys/fs/cgroup/{place}/docker-{identity}.scope"
+
+
+def own(path: Path, uid: int) -> None:
+    """The user's, and for nobody else."""
+    for each in (path, *path.rglob("*")):
+        os.chown(each, uid, uid, follow_symlinks=False)
+        if each.is_file() and not each.is_symlink():
+            each.chmod(0o600)
+
+
+def come(a: TreeArena, name: str, uid: int, config: bytes | Path | None) -> str:
+    """A container starts; its id. ``config``: what its runtime writes, or a file to link to."""
+    identity = container_id(name)
+    if config is not None:
+        folder = _files(a, uid, identity)
+        folder.mkdir(parents=True)
+        file = folder / "config.v2.json"
+        if isinstance(config, bytes):
+            file.write_bytes(config)
+            file.chmod(0o600)
+            os.chown(file, uid, uid)
+        else:
+            os.link(config, file)
+        own(folder, uid)
+    cgroup = _cgroup(a, uid, identity)
+    made = cgroup.with_name(f".{identity}")
+    made.mkdir(parents=True)
+    for file_name in ("cpu.stat", "memory.current", "memory.stat", "cgroup.events", "io.stat"):
+        (made / file_name).write_bytes((a.host.scope("c1") / file_name).read_bytes())
+    (made / "cgroup.procs").write_text("")
+    made.rename(cgroup)
+    return identity
+
+
+def go(a: TreeArena, uid: int, identity: str, *, files: bool = True) -> None:
+    """It ends, and its runtime forgets it."""
+    shutil.rmtree(_cgroup(a, uid, identity))
+    if files:
+        shutil.rmtree(_files(a, uid, identity), ignore_errors=True)
+
+
+def clean(a: TreeArena) -> None:
+    """Nothing of the users is left."""
+    for each in ("sys/fs/cgroup/user.slice", "home"):
+        shutil.rmtree(a.host.path / each, ignore_errors=True)
+
+
+def seen(a: TreeArena, wanted: list[str]) -> dict[str, dict[str, Any]]:
+    """What is said of each once all of them are listed."""
+    began = time.monotonic()
+    while not set(wanted) <= set(found := listed(a)):
+        assert time.monotonic() - began < _SEEN_SECONDS
+        time.sleep(0.05)
+    return {each: found[each][0] for each in wanted}
+
+
+def unseen(a: TreeArena, gone: list[str]) -> None:
+    """Until none of them is listed."""
+    began = time.monotonic()
+    while set(gone) & set(listed(a)):
+        assert time.monotonic() - began < _SEEN_SECONDS
+        time.sleep(0.05)
+
+
+def cpu_seconds(a: Arena) -> float:
+    """What the agent has used."""
+    fields = Path(f"/proc/{a.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Following:
+    """A client with an open ``follow``, which counts what it is told."""
+
+    def __init__(self, a: Arena) -> None:
+        self._sock: socket.socket = a.connect("127.0.0.97")
+        self._sock.settimeout(60)
+        request = "GET /api/containers/stats/follow?interval=0.25 HTTP/1.1\r\nHost: localhost\r\n"
+        self._sock.sendall(f"{request}Authorization: Bearer {a.secret}\r\n\r\n".encode())
+        self.counts = {b"event: start": 0, b"event: exit": 0, b"event: round": 0}
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+        self.until(b"event: round", 1)
+
+    def _read(self) -> None:
+        rest = b""
+        with suppress(OSError):
+            while data := self._sock.recv(1 << 18):
+                rest += data
+                whole, _, rest = rest.rpartition(b"\n") if b"\n" in rest else (b"", b"", rest)
+                for kind in self.counts:
+                    self.counts[kind] += whole.count(kind)
+
+    def until(self, kind: bytes, count: int) -> None:
+        """Wait until it was told so many times."""
+        began = time.monotonic()
+        while self.counts[kind] < count:
+            assert time.monotonic() - began < 20, (kind, self.counts)
+            time.sleep(0.02)
+
+    def close(self) -> None:
+        """Go away."""
+        self._sock.shutdown(socket.SHUT_RDWR)
+        self._sock.close()
+        self._thread.join(5)
+
+
+def last_words(a: TreeArena) -> str:
+    """last words of 4 MiB: ten containers of a user with 4 MiB of small labels each come and go while one `follow` is
+    open
+    """
+    followed, uid = Following(a), USERS[0]
+    try:
+        for number in range(1, 11):
+            identity = come(a, f"words {number}", uid, SMALL_LABELS)
+            followed.until(b"event: start", number)
+            go(a, uid, identity)
+            followed.until(b"event: exit", number)
+    finally:
+        followed.close()
+        clean(a)
+    return "told of each start and each end; what is remembered of them has no labels"
+
+
+def start_events(a: TreeArena) -> str:
+    """starts of 1 MB: 40 containers of a user whose 256 labels have 4,000 letters each come and go while one `follow`
+    is open
+    """
+    followed, uid = Following(a), USERS[0]
+    try:
+        for number in range(1, 41):
+            labels = {f"{label:03}": f"{number:03}-{label:03}-" + "x" * 3990 for label in range(256)}
+            config = json.dumps({"Name": f"/s{number}", "Config": {"Labels": labels}}).encode()
+            identity = come(a, f"start {number}", uid, config)
+            followed.until(b"event: start", number)
+            go(a, uid, identity)
+            followed.until(b"event: exit", number)
+    finally:
+        followed.close()
+        clean(a)
+    return "told of each start and each end"
+
+
+def comings_and_goings(a: TreeArena) -> str:
+    """ordinary CI use: 600 containers of a user come and go, 10 kB of config each; each has to have its name"""
+    uid, named = USERS[0], 0
+    filler = {f"org.example.label.{label}": f"{label} " * 40 for label in range(30)}
+    for batch in range(10):
+        several = {}
+        for number in range(60):
+            name = f"ci-{batch}-{number}"
+            config = json.dumps({"Name": f"/{name}", "Config": {"Env": ["x" * 5000], "Labels": filler}}).encode()
+            several[come(a, name, uid, config)] = name
+        found = seen(a, list(several))
+        named += sum(found[each]["name"] == name for each, name in several.items())
+        for each in several:
+            go(a, uid, each)
+    clean(a)
+    assert named == 600, named
+    return f"{named} of 600 have their names"
+
+
+def touched(a: TreeArena) -> str:
+    """configs that change all the time: six users touch a config of 4 MiB of small labels each, twice a second"""
+    identities = {uid: come(a, f"touched {uid}", uid, SMALL_LABELS) for uid in USERS}
+    found = seen(a, list(identities.values()))
+    began, used = time.monotonic(), cpu_seconds(a)
+    while time.monotonic() - began < 12:
+        for uid, identity in identities.items():
+            os.utime(_files(a, uid, identity) / "config.v2.json")
+        listed(a)
+        time.sleep(0.5)
+    share = 100 * (cpu_seconds(a) - used) / (time.monotonic() - began)
+    clean(a)
+    assert {each["name"] for each in found.values()} == {"hoard"}
+    assert share < 25, f"{share:.0f} % of a core"
+    return f"all six have their names, {share:.0f} % of a core"
+
+
+def gone_configs(a: TreeArena) -> str:
+    """configs of containers that are gone: 900 of the system's containers with 20 kB of labels each come and go"""
+    for batch in range(9):
+        several = []
+        for number in range(100):
+            labels = {f"{batch}.{number}.{label}": "x" * 20 for label in range(500)}
+            config = json.dumps({"Name": f"/gone-{batch}-{number}", "Config": {"Labels": labels}}).encode()
+            several.append(come(a, f"gone {batch} {number}", 0, config))
+        found = seen(a, several)
+        assert all(each["name"].startswith("gone-") for each in found.values())
+        for each in several:
+            go(a, 0, each)
+        unseen(a, several)
+    return "each of them had its name"
+
+
+def from_the_future(a: TreeArena) -> str:
+    """configs dated in the future: 300 stopped containers' of a user, and a client that asks for unknown names without
+    a pause
+    """
+    uid = USERS[0]
+    running_one = come(a, "future", uid, b'{"Name":"/future"}')
+    labels = {f"org.example.label.{label}": "x" * 200 for label in range(40)}
+    tomorrow = time.time() + 86_400
+    for number in range(300):
+        folder = _files(a, uid, container_id(f"future {number}"))
+        folder.mkdir()
+        file = folder / "config.v2.json"
+        file.write_text(json.dumps({"Name": f"/future-{number}", "Config": {"Labels": labels}}))
+        file.chmod(0o600)
+        os.utime(file, (tomorrow, tomorrow))
+    own(a.host.path / home(uid), uid)
+    seen(a, [running_one])
+    began, used, asked = time.monotonic(), cpu_seconds(a), 0
+    while time.monotonic() - began < 6:
+        assert a.ask(f"/api/containers/nothing{asked}/stats")[0] == 404
+        asked += 1
+        time.sleep(0.1)
+    share = 100 * (cpu_seconds(a) - used) / (time.monotonic() - began)
+    clean(a)
+    assert share < 12, f"{share:.0f} % of a core"
+    return f"{asked} x 404, {share:.0f} % of a core"
+
+
+def many_names(a: TreeArena) -> str:
+    """directories without end: a user makes 20,000 empty ones where its Docker keeps containers, and 500 storage
+    drivers for its Podman, and runs 100 containers that have no name
+    """
+    uid = USERS[0]
+    identities = [come(a, f"many {number}", uid, None) for number in range(100)]
+    folder = _files(a, uid, "x").parent
+    folder.mkdir(parents=True)
+    for number in range(20_000):
+        (folder / container_id(f"empty {number}")).mkdir()
+    for number in range(500):
+        (storage(a, uid) / f"d{number:03}-containers").mkdir(parents=True)
+    own(a.host.path / home(uid), uid)
+    seen(a, identities)
+    began, used, slowest = time.monotonic(), cpu_seconds(a), 0.0
+    while time.monotonic() - began < 6:
+        asked = time.monotonic()
+        listed(a)
+        slowest = max(slowest, time.monotonic() - asked)
+        time.sleep(0.3)
+    share = 100 * (cpu_seconds(a) - used) / (time.monotonic() - began)
+    clean(a)
+    assert slowest < 2 and share < 30, f"slowest {slowest:.1f} s, {share:.0f} % of a core"
+    return f"slowest list in {slowest * 1000:.0f} ms, {share:.0f} % of a core"
+
+
+def nudged(a: TreeArena) -> str:
+    """a directory that changes all the time: a user with 400 containers without names touches it ten times a second"""
+    uid = USERS[0]
+    identities = [come(a, f"nudged {number}", uid, None) for number in range(400)]
+    folder = _files(a, uid, "x").parent
+    folder.mkdir(parents=True)
+    own(a.host.path / home(uid), uid)
+    seen(a, identities)
+    time.sleep(2)
+    began, used, count = time.monotonic(), cpu_seconds(a), 0
+    while time.monotonic() - began < 6:
+        (folder / f"n{count}").mkdir()
+        count += 1
+        if count % 5 == 0:
+            a.ask("/api/containers/stats")
+        time.sleep(0.1)
+    share = 100 * (cpu_seconds(a) - used) / (time.monotonic() - began)
+    clean(a)
+    assert share < 25, f"{share:.0f} % of a core"
+    return f"{share:.0f} % of a core"
+
+
+def small_rows(a: TreeArena) -> str:
+    """lists of very small things: 4 MiB of rows in one user's db.sql, of names in another's containers.json, of
+    namespaces in a third's, of lines in a fourth's LXC config
+    """
+    rows, names, spaces, lines = USERS[:4]
+    identities = [come(a, f"rows {uid}", uid, None) for uid in USERS]
+    now = '{"state":3}'
+    many = ",".join(['{"type":""}'] * 330_000)
+    several = {
+        rows: [(container_id(f"row {number}"), "r", "{}", now) for number in range(13_000)],
+        spaces: [(container_id(f"rows {spaces}"), "s", f'{{"spec":{{"linux":{{"namespaces":[{many}]}}}}}}', now)],
+    }
+    for uid, values in several.items():
+        storage(a, uid).mkdir(parents=True)
+        with closing(sqlite3.connect(storage(a, uid) / "db.sql")) as db:
+            db.executescript(
+                "CREATE TABLE ContainerConfig (ID TEXT, Name TEXT, PodID TEXT, JSON TEXT);"
+                "CREATE TABLE ContainerState (ID TEXT, State INTEGER, ExitCode INTEGER, JSON TEXT);"
+                "CREATE TABLE PodConfig (ID TEXT, Name TEXT, JSON TEXT);"
+            )
+            db.executemany("INSERT INTO ContainerConfig VALUES (?, ?, NULL, ?)", [each[:3] for each in values])
+            db.executemany("INSERT INTO ContainerState VALUES (?, 3, 0, ?)", [(each[0], each[3]) for each in values])
+            db.commit()
+        assert (storage(a, uid) / "db.sql").stat().st_size < 4 << 20
+    (storage(a, names) / "overlay-containers").mkdir(parents=True)
+    many = ",".join(f'"{number:05x}"' for number in range(500_000))
+    listing = f'[{{"id":"{container_id(f"rows {names}")}","names":[{many}]}}]'
+    (storage(a, names) / "overlay-containers/containers.json").write_text(listing)
+    lxc = a.host.path / f"{home(lines)}/.local/share/lxc/{container_id(f'rows {lines}')}"
+    lxc.mkdir(parents=True)
+    (lxc / "config").write_text("\n" * (4 << 20))
+    for uid in USERS[:4]:
+        own(a.host.path / home(uid), uid)
+    seen(a, identities)
+    _, slowest = everything(a, identities[:4])
+    clean(a)
+    assert slowest < 2
+    return f"slowest answer {slowest * 1000:.0f} ms"
+
+
+def long_numbers(a: TreeArena) -> str:
+    """numbers of 400 digits: a user's limit, restarts, exit code and times"""
+    uid, digits = USERS[0], "9" * 400
+    config = (
+        '{"Name":"/%s","RestartCount":%s,"State":{"ExitCode":%s,"StartedAt":"9999-12-31T23:59:59Z"},'
+        '"Created":"0001-01-02T00:00:00Z","Config":{"Labels":{"\\ud83d\\ude00":"\\u0000\\u202e"}}}'
+    )
+    identities = []
+    for number, numbers in enumerate((("0", "0"), (digits, "0"), ("0", digits), ("7" * 30, "8" * 30))):
+        identities.append(come(a, f"digits {number}", uid, (config % (number, *numbers)).encode()))
+        limits = _files(a, uid, identities[-1]) / "hostconfig.json"
+        limits.write_text(f'{{"NetworkMode":"{"host" * 9999}","Memory":{digits}}}')
+        own(limits.parent, uid)
+    seen(a, identities)
+    _, slowest = everything(a, identities)
+    clean(a)
+    assert not any("Traceback" in line for line in a.log)
+    return f"every route answers 200, slowest {slowest * 1000:.0f} ms"
+
+
+ALL_OF_THEM = (
+    last_words,
+    start_events,
+    comings_and_goings,
+    touched,
+    gone_configs,
+    from_the_future,
+    many_names,
+    nudged,
+    small_rows,
+    long_numbers,
+)

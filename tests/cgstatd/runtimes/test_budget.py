@@ -1,0 +1,64 @@
+"""What the users have together, and what a value weighs."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from cgstatd.runtimes.base import Metadata, State
+from cgstatd.runtimes.budget import USER, Budget, Kept, Share, weigh
+from cgstatd.runtimes.labels import Labels
+from cgstatd.sample import Identity
+
+MIB = 1 << 20
+
+
+def kept(size: int, now_ns: int = 0) -> Kept:
+    return Kept("/real", (0, 0, 0, 0, 0), None, 0, 0, size, now_ns)
+
+
+def test_a_greedy_user_gives_way_to_one_who_has_less() -> None:
+    budget = Budget(user=USER._replace(kept=4 * MIB), users_bytes=6 * MIB)
+    for uid in (1000, 1001):
+        for number in range(3):
+            assert budget.shelf(uid).put(f"/{number}", kept(MIB))
+    modest = budget.shelf(1002)
+    assert modest.put("/1", kept(MIB)) and modest.put("/2", kept(MIB))
+    assert sorted(budget.shelf(uid).bytes for uid in (1000, 1001, 1002)) == [2 * MIB] * 3
+    assert not modest.put("/3", kept(MIB))  # no user has more than this one would
+    assert not budget.shelf(1000).put("/9", kept(MIB))
+
+
+def test_the_systems_files_do_not_count_for_the_users() -> None:
+    budget = Budget(system=Share(8 * MIB, 1, 1), users_bytes=MIB)
+    assert budget.shelf(0).put("/a", kept(8 * MIB))
+    assert budget.shelf(1000).put("/b", kept(MIB))
+    assert not budget.shelf(0).put("/c", kept(1))
+
+
+def test_a_shelf_that_is_put_back_is_empty() -> None:
+    budget = Budget(users_bytes=MIB)
+    for uid in range(1000, 1100):
+        shelf = budget.shelf(uid)
+        assert shelf.put("/a", kept(MIB - 1))
+        shelf.drop("/a")
+        assert shelf.bytes == 0
+
+
+def test_other_labels_are_another_round_the_same_ones_are_not() -> None:
+    budget = Budget(["a"])
+    budget.want(["a"])
+    assert budget.round == 0
+    budget.want(["a", "b"])
+    assert budget.round == 1 and {"a", "b"} < set(budget.wanted.keys)
+
+
+@pytest.mark.parametrize("count", [1, 100, 10_000])
+def test_a_record_weighs_what_its_strings_do(count: int) -> None:
+    labels = {f"{number:06}": "x" * 50 for number in range(count)}
+    strings = sum(sys.getsizeof(key) + sys.getsizeof(value) for key, value in labels.items())
+    metadata = Metadata("docker", "a" * 64, "web", labels=labels, state=State.RUNNING)
+    weight = weigh(Identity("a" * 64, "web", "docker", 0, metadata))
+    assert strings + sys.getsizeof(labels) < weight < strings + sys.getsizeof(labels) + 2_000
+    assert weigh(Labels(labels)) > strings
