@@ -29,6 +29,8 @@ STREAM = "/api/containers/stats/stream"
 ALL = "/api/containers/stats"
 EVENT = re.compile(rb"event: (stat|error|done)\ndata: (\{[^\r\n]*\})\n\n")
 KEEPALIVE = b": keepalive\n\n"
+PADDING = re.compile(rb": *\n\n")
+"""The comments that fill a slot (outputs/slots.py)."""
 
 
 @dataclass
@@ -104,7 +106,7 @@ class Connection:
         size = int((await self.reader.readuntil(b"\r\n")).rstrip(b"\r\n"), 16)
         data = await self.reader.readexactly(size)
         assert await self.reader.readexactly(2) == b"\r\n"
-        if data:
+        if data and not PADDING.fullmatch(data):
             answer.chunks.append(data)
             answer.times.append(time.monotonic() - self.sent)
         return data

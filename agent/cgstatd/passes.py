@@ -33,7 +33,8 @@ class Pass:
         self._crew = crew
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
-        self._told = 0
+        self._told: list[int] = []
+        """How many were known each time that those who wait were told: all are told the same, and share the bytes."""
         self._jobs: list[Job] = []
         self._sweep = Sweep(sampler, lambda: self._call(self._listing_over), encode)
         self._deadline: asyncio.TimerHandle | None = None
@@ -78,10 +79,13 @@ class Pass:
             self._loop.call_soon_threadsafe(what)
 
     def _notify(self) -> None:
-        if self.complete or len(self.stats) > self._told:
-            self._told = len(self.stats)
-            self._changed.set()
-            self._changed = asyncio.Event()
+        known = len(self.stats)
+        if known > (self._told[-1] if self._told else 0):
+            self._told.append(known)
+        elif not self.complete:
+            return
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def _listing_over(self) -> None:
         self.listed = True
@@ -152,14 +156,16 @@ class Pass:
         waiting = self._sweep.pending or any(job.items for job in self._jobs)
         return self.listed and not waiting and time.monotonic() - self.began > _ONLY_HUNG_SECONDS
 
-    async def batches(self) -> AsyncIterator[tuple[int, int]]:
-        """(first, last + 1) of the stats that became known, until the pass is over."""
-        sent = 0
+    async def batches(self) -> AsyncIterator[tuple[int, int, bool]]:
+        """(first, last + 1, whether they are the last) of the stats that became known, until the pass is over."""
+        first = number = 0
         while True:
-            changed, known = self._changed, len(self.stats)
-            if known > sent:
-                yield sent, known
-                sent = known
+            changed = self._changed
+            if number < len(self._told):
+                end = self._told[number]
+                number += 1
+                yield first, end, self.complete and number == len(self._told)
+                first = end
             elif self.complete:
                 return
             else:

@@ -154,6 +154,8 @@ async def test_each_stats_is_handed_out_once(host: FakeHost) -> None:
         spans = [span async for span in fed.round().batches()]
         assert spans[0][0] == 0 and spans[-1][1] == 3
         assert all(a[1] == b[0] for a, b in pairwise(spans))
+        assert spans == [span async for span in fed.round().batches()], "a client that comes later shares them"
+        assert [last for *_, last in spans] == [False] * (len(spans) - 1) + [True]
 
 
 async def test_every_container_of_more_than_one_group_is_read_once(
@@ -210,7 +212,7 @@ async def test_what_is_known_is_handed_on_at_once_wherever_another_hangs(
         round_ = fed.round()
         known: list[str] = []
         async with asyncio.timeout(1.0):
-            async for first, end in round_.batches():
+            async for first, end, _ in round_.batches():
                 known += [stats.identity.name for stats in round_.stats[first:end]]
                 if len(known) == 2:
                     break
@@ -228,7 +230,7 @@ async def test_a_hung_container_costs_new_containers_neither_their_figures_nor_t
         round_ = fed.round()
         known: list[str] = []
         async with asyncio.timeout(2.0):
-            async for first, end in round_.batches():
+            async for first, end, _ in round_.batches():
                 known += [stats.identity.name for stats in round_.stats[first:end]]
                 if len(known) == 2:
                     break

@@ -18,13 +18,19 @@ class EventStream(EventSourceResponse):
     def __init__(self) -> None:
         super().__init__(sep="\n", send_timeout=None)  # the listener has set the configured one
 
+    async def _opening(self) -> float:
+        """What may have to be sent soon after the beginning; after how many seconds it was."""
+        return 0.0
+
     async def put(self, *events: bytes) -> None:
         """Write whole events. Raises ConnectionError."""
         await self.write(b"".join(events))
 
     async def _ping(self) -> None:
+        pause = KEEPALIVE_SECONDS - await self._opening()
         while True:
-            await asyncio.sleep(KEEPALIVE_SECONDS)
+            await asyncio.sleep(pause)
+            pause = KEEPALIVE_SECONDS
             try:
                 await self.put(sse.KEEPALIVE)
             except (ConnectionError, RuntimeError):  # closed by the client, or written to after the end

@@ -25,6 +25,7 @@ from .limits import (
 )
 from .peer import Peer
 from .pieces import in_pieces
+from .segments import SegmentSocket
 
 log = logging.getLogger(__name__)
 _LINGER_SECONDS = 1.0
@@ -43,13 +44,20 @@ class Handler(web.RequestHandler):
         "_leaving",
         "_loopback",
         "_sending",
+        "_socket",
         "_unanswered",
         "_wire",
         "peer",
     )
 
     def __init__(
-        self, manager: web.Server, loop: asyncio.AbstractEventLoop, gate: Gate, key: str, loopback: bool
+        self,
+        manager: web.Server,
+        loop: asyncio.AbstractEventLoop,
+        gate: Gate,
+        key: str,
+        loopback: bool,
+        sock: SegmentSocket | None = None,
     ) -> None:
         super().__init__(
             manager,
@@ -65,6 +73,7 @@ class Handler(web.RequestHandler):
         self.peer: Peer | None = None
         self._gate, self._key, self._counted = gate, key, True
         self._loopback = loopback
+        self._socket = sock
         self._wire: asyncio.Transport | None = None
         """The transport, also when aiohttp has let go of it but it is not closed yet."""
         self._unanswered = 0
@@ -83,7 +92,7 @@ class Handler(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """It is closed."""
-        self._wire = None
+        self._wire = self._socket = None
         for timer in (self._arriving, self._sending, self._leaving):
             if timer is not None:
                 timer.cancel()
@@ -154,17 +163,32 @@ class Handler(web.RequestHandler):
             self._answered += 1
             self._unanswered = 0
 
+    def write_segments(self) -> None:
+        """From now on each write is a segment of its own, if whoever writes waits for the one before."""
+        if self._wire is not None and self._socket is not None:
+            self._wire.set_write_buffer_limits(high=0)
+            self._socket.keep_apart()
+
     def pause_writing(self) -> None:
         """The client reads more slowly than we answer."""
         super().pause_writing()
-        self._sending = self._loop.call_later(self._gate.limits.send_seconds, self._not_reading)
+        self.client_is_full()
 
     def resume_writing(self) -> None:
         """It has caught up."""
+        self.client_has_room()
+        super().resume_writing()
+
+    def client_is_full(self) -> None:
+        """From now on it has a certain time to read something."""
+        if self._sending is None:
+            self._sending = self._loop.call_later(self._gate.limits.send_seconds, self._not_reading)
+
+    def client_has_room(self) -> None:
+        """It has read something."""
         if self._sending is not None:
             self._sending.cancel()
             self._sending = None
-        super().resume_writing()
 
     def _not_reading(self) -> None:
         if self._wire is not None:

@@ -20,6 +20,7 @@ from .handler import Handler
 from .limits import KERNEL_BUFFER_BYTES, MAX_REFUSALS, Gate
 from .peer import address_key, is_loopback
 from .refusal import TOO_MANY, Refusal
+from .segments import SegmentSocket
 from .tls import Certificates
 
 log = logging.getLogger(__name__)
@@ -73,14 +74,14 @@ class Acceptor:
                 self._loop.remove_reader(self._sock.fileno())
                 self._resume_timer = self._loop.call_later(_PAUSE_SECONDS, self._open)
                 return
-            self._welcome(sock, address_key(where))
+            self._welcome(SegmentSocket(sock), address_key(where))
 
-    def _welcome(self, sock: socket.socket, key: str) -> None:
+    def _welcome(self, sock: SegmentSocket, key: str) -> None:
         sock.setblocking(False)
         gate, loop = self._gate, self._loop
         protocol: Handler | Refusal
         if gate.admit(key):
-            protocol = Handler(self._server, loop, gate, key, self._loopback)
+            protocol = Handler(self._server, loop, gate, key, self._loopback, sock)
         else:
             if self._seldom.due(key):
                 log.warning("address=%s too many connections: open=%d", key, gate.open)

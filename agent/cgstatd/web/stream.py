@@ -1,75 +1,146 @@
 """GET /api/containers/stats/stream: all running containers, once, as Server-Sent Events; then the connection closes.
 
-Each event is one chunk of the response, since clients lose an event whose lines arrive in different ones. What is known
-at the same time goes out in as few system calls as fit whole events into a TCP segment each: a call for every event was
-a third of a round's cost. The chunks are therefore made here, and shared by all clients of a pass.
+Clients lose an event whose lines they do not get from one read. So the chunks are made here, laid out in slots
+(outputs/slots.py) for all clients of a pass at once, and written so that each write is a segment (segments.py).
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
-import socket
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
 from ..outputs import answers, sse
+from ..outputs.slots import PERIOD_BYTES, Layout, chunk, step_of, write_of
 from ..passes import Pass
 from .containers import ENVIRONMENT_NOT_FOUND, running
 from .context import CONTEXT, Context, knows_environment, restraint_headers
 from .event_stream import EventStream
+from .handler import Handler
+from .segments import Window, segment_bytes
 
 log = logging.getLogger(__name__)
-_MOST_BYTES = 1 << 14
-"""Of one write, where segments are larger than that (loopback): clients read some 64 KiB at once."""
-_ETHERNET_BYTES = 1400
-_HEADERS_BYTES = 320
-"""The response's headers go out with the first events."""
-
-
-def chunk(event: bytes) -> bytes:
-    """One event as a chunk of its own (RFC 9112, 7.1); an empty one is the last."""
-    return b"%x\r\n%b\r\n" % (len(event), event)
-
-
-def segments(chunks: Iterable[bytes], most: int, size: int = 0) -> Iterator[bytes]:
-    """Whole chunks, as many together as ``most`` bytes hold; a longer one stands alone.
-
-    ``size``: what is in the first segment already.
-    """
-    together: list[bytes] = []
-    for each in chunks:
-        if together and size + len(each) > most:
-            yield b"".join(together)
-            together, size = [], 0
-        together.append(each)
-        size += len(each)
-    if together:
-        yield b"".join(together)
+OPENING_SECONDS = 0.2
+"""The headers go out with the first events, or after this time with a comment."""
+_OPENING = b": \n\n"
+_FIRST_WAIT_SECONDS, _LAST_WAIT_SECONDS = 0.001, 0.064
+"""Between looks whether the client has room again."""
 
 
 class _Round(EventStream):
     """A response whose chunks are made here."""
 
-    chunked_here = False
+    _send_headers_immediately = False  # aiohttp's: they would be a segment of their own, which ends anywhere
+    chunked = False
+    """Whether its parts are chunks, made here."""
+    step = longest = PERIOD_BYTES
+    position = head = 0
+    """Bytes written, and of the headers, which the first write takes along."""
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Begin the response, and take over its framing."""
+        self._sending = asyncio.Lock()
+        self._handler: Handler | None = None
+        connection = None
+        transport = request.transport
+        if transport is not None and transport.get_extra_info("ssl_object") is None:
+            connection = transport.get_extra_info("socket")
+            if isinstance(request.protocol, Handler):
+                self._handler = request.protocol
+                self._handler.write_segments()
+        most = segment_bytes(connection)
+        self.step, self.longest, self._window = step_of(most), write_of(most), Window(connection)
         writer = await super().prepare(request)
         if getattr(writer, "chunked", None) is True:  # HTTP/1.1, and the library has not changed
             writer.chunked = False  # type: ignore[union-attr]
-            self.chunked_here = True
+            self.chunked = True
+        self._writer = writer
+        version = request.version
+        lines = [f"HTTP/{version[0]}.{version[1]} {self.status} {self.reason}"]
+        lines += [f"{name}: {value}" for name, value in self.headers.items()]
+        self.head = len("\r\n".join(lines).encode()) + 4
         return writer
 
+    async def next_layout(self) -> Layout:
+        """For what comes next, once what is being written (a keepalive) has been."""
+        async with self._sending:
+            return self._layout()
+
+    def _layout(self) -> Layout:
+        head = 0 if self.position else self.head
+        return Layout((self.position or head) % PERIOD_BYTES, head, self.step, self.longest, self.chunked)
+
+    def framed(self, data: bytes) -> bytes:
+        """An event as a part of this response."""
+        return chunk(data) if self.chunked else data
+
+    def last(self, data: bytes) -> bytes:
+        """The last event as the end of this response."""
+        return self.framed(data) + (chunk(b"") if self.chunked else b"")
+
     async def put(self, *events: bytes) -> None:
-        """Write events, each a chunk. Raises ConnectionError."""
-        await self.write(b"".join(map(chunk, events) if self.chunked_here else events))
+        """Write events, and fill their slot; nothing while something is being written. Raises ConnectionError."""
+        if not self._sending.locked():
+            layout = self._layout()
+            layout.add(map(self.framed, events))
+            layout.fill()
+            await self.send_all(layout.writes)
 
     async def end(self, *events: bytes) -> None:
         """Write the last events and the end of the response. Raises ConnectionError."""
-        await self.put(*events, *([b""] if self.chunked_here else []))
+        layout = await self.next_layout()
+        layout.add(map(self.framed, events[:-1]))
+        layout.finish(self.last(events[-1]))
+        await self.send_all(layout.writes)
+
+    async def send_all(self, writes: list[bytes]) -> None:
+        """Write whole slots, one segment after the other. Raises ConnectionError."""
+        async with self._sending:
+            for data in writes:
+                await self._send(data)
+
+    async def _send(self, data: bytes) -> None:
+        while data:
+            head = 0 if self.position else self.head
+            size = await self._room(head + len(data), head)
+            part, data = data[: size - head], data[size - head :]
+            self._window.used(size)
+            self.position += size
+            await self.write(part)
+            if self._writer is not None:
+                await self._writer.drain()  # never two writes in the transport: it would join them
+
+    async def _room(self, wanted: int, least: int) -> int:
+        """How much of a write, headers included, the client has room for: whole slots. Raises ConnectionError."""
+        wait = _FIRST_WAIT_SECONDS
+        while (free := self._window.free(wanted)) < wanted:
+            size = (self.position + free) // PERIOD_BYTES * PERIOD_BYTES - self.position
+            if self.step == PERIOD_BYTES and size > least:
+                wanted = size
+                break
+            transport = None if self._req is None else self._req.transport
+            if transport is None or transport.is_closing():
+                raise ConnectionResetError("the client went away")
+            if self._handler is not None:
+                self._handler.client_is_full()
+            if wait >= _LAST_WAIT_SECONDS:
+                self._window.probe()
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, _LAST_WAIT_SECONDS)
+        if wait > _FIRST_WAIT_SECONDS and self._handler is not None:
+            self._handler.client_has_room()
+        return wanted
+
+    async def _opening(self) -> float:
+        await asyncio.sleep(OPENING_SECONDS)
+        if not self.position:
+            with contextlib.suppress(ConnectionError, RuntimeError):  # the keepalive comes to the same end
+                await self.put(_OPENING)
+        return OPENING_SECONDS
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
@@ -101,32 +172,28 @@ async def _round(request: web.Request, context: Context, response: _Round) -> No
         await response.end(_error(ENVIRONMENT_NOT_FOUND), sse.DONE)
         return
     round_ = context.feed.round(encode=running)
-    most = _segment_bytes(request)
-    async for data in _stats(round_, response.chunked_here, most):
-        await response.write(data)
-    failed = [] if round_.error is None else [_error(round_.error)]
-    await response.end(*failed, sse.DONE)
+    ended = False
+    async for writes, last in _stats(round_, response):
+        await response.send_all(writes)
+        ended = last
+    if not ended:
+        failed = [] if round_.error is None else [_error(round_.error)]
+        await response.end(*failed, sse.DONE)
 
 
-async def _stats(round_: Pass, chunked: bool, most: int) -> AsyncIterator[bytes]:
-    """What is to be written, as it becomes known: made once for all clients that are told of the same containers."""
-    async for first, end in round_.batches():
-        key = (first, end, chunked, most)
+async def _stats(round_: Pass, response: _Round) -> AsyncIterator[tuple[list[bytes], bool]]:
+    """What is to be written, as it becomes known, and whether that is all: made once for all clients whose responses
+    are alike so far."""
+    async for first, end, last in round_.batches():
+        ends = last and round_.error is None
+        layout = await response.next_layout()
+        key = (first, end, ends, response.chunked, layout.position, response.step, response.longest, response.head)
         if key not in round_.shared:
             events = (sse.event(b"stat", data) for data in round_.encoded(running, first, end) if data)
-            headers = 0 if first else _HEADERS_BYTES
-            round_.shared[key] = list(segments(map(chunk, events) if chunked else events, most, headers))
-        for data in round_.shared[key]:
-            yield data
-
-
-def _segment_bytes(request: web.Request) -> int:
-    """How much one TCP segment to this client holds."""
-    connection = request.transport.get_extra_info("socket") if request.transport else None
-    if connection is None or connection.family not in (socket.AF_INET, socket.AF_INET6):
-        return _MOST_BYTES
-    try:
-        size = int(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG))
-    except OSError:
-        return _ETHERNET_BYTES
-    return max(1, min(size, _MOST_BYTES))
+            layout.add(map(response.framed, events))
+            if ends:
+                layout.finish(response.last(sse.DONE))
+            else:
+                layout.fill()
+            round_.shared[key] = layout.writes
+        yield round_.shared[key], ends

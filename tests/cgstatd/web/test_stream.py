@@ -7,21 +7,20 @@ import contextlib
 import itertools
 import re
 import signal
+import socket
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp_sse import EventSourceResponse
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cgstatd import listing, passes
 from cgstatd.discovery import Discovery
 from cgstatd.web import event_stream, stream
+from cgstatd.web.segments import SegmentSocket
 from fakehost import FakeHost, Hang, container_id
 from helpers import FIXTURES, UNIFIED, expected
-from wire import ALL, KEEPALIVE, STREAM, Answer, Server, agent, serving
+from wire import ALL, KEEPALIVE, PADDING, STREAM, Answer, Server, agent, serving
 
 DONE = b"event: done\ndata: {}\n\n"
 FIGURES = (
@@ -78,37 +77,50 @@ async def test_each_event_is_exactly_one_chunk_with_lf_and_one_space(server: Ser
         assert b":  " not in chunk.split(b"{")[0]
 
 
-@pytest.mark.parametrize(("segment", "fewer"), [(1448, True), (100, False)])
-async def test_a_write_holds_whole_events_and_no_more_than_a_segment(
-    host: FakeHost, server: Server, monkeypatch: pytest.MonkeyPatch, segment: int, fewer: bool
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+@pytest.mark.parametrize("segment", [65483, 8948, 1448, 1208, 536])
+async def test_each_write_and_each_4_kib_end_at_the_end_of_an_event(
+    host: FakeHost, server: Server, hang: Hang, monkeypatch: pytest.MonkeyPatch, segment: int, version: str
 ) -> None:
-    """A client gets an event whole even where each segment that arrives is a read of its own."""
-    for name in "defghi":
-        host.add(name)
-    monkeypatch.setattr(stream, "_segment_bytes", lambda _: segment)
+    """A client gets an event whole whatever it reads at once, headers included."""
+    for number in range(60):
+        host.add(f"more-{number}" + "x" * number)
+    monkeypatch.setattr(stream, "segment_bytes", lambda _: segment)
+    monkeypatch.setattr(passes, "CONTAINER_SECONDS", 0.8)
+    monkeypatch.setattr(event_stream, "KEEPALIVE_SECONDS", 0.25)
+    hang.names.add("b")
     writes: list[bytes] = []
-    original = EventSourceResponse.write
+    original = SegmentSocket.send
 
-    async def write(self: Any, data: bytes) -> None:
-        writes.append(data)
-        await original(self, data)
+    def send(self: SegmentSocket, data: Any, flags: int = 0) -> int:
+        assert self.apart == socket.MSG_EOR
+        sent = original(self, data, flags)
+        writes.append(bytes(data[:sent]))
+        return sent
 
-    monkeypatch.setattr(stream._Round, "write", write, raising=False)
-    answer = await server.ask(STREAM)
-    chunks = [stream.chunk(event) for event in answer.chunks]
-    assert b"".join(writes) == b"".join(chunks) + b"0\r\n\r\n"
-    writes[-1] = writes[-1].removesuffix(b"0\r\n\r\n")
-    ends = set(itertools.accumulate(map(len, chunks)))
-    assert set(itertools.accumulate(map(len, writes))) <= ends, "an event is split over two writes"
-    assert all(len(data) <= segment or data in chunks for data in writes)
-    assert (len(writes) < len(chunks)) is fewer and len(chunks) == 10
+    monkeypatch.setattr(SegmentSocket, "send", send)
+    answer = await server.ask(STREAM, version=version)
+    hang.release()
+    assert answer.body.count(b"event: stat") == 62 and KEEPALIVE in answer.body
+    whole, ends = b"".join(writes), [*itertools.accumulate(map(len, writes))]
+    assert all(len(data) <= max(512, min(segment, 16384)) for data in writes)
+    for stop in {*ends[:-1], *range(4096, len(whole), 4096)}:
+        before = whole[:stop]
+        assert before.endswith(b"\n\n" if version == "1.0" else b"\n\n\r\n"), (stop, before[-400:])
+    assert ends[0] > whole.index(b"\r\n\r\n") + 4, "the headers go out with something"
+    assert len(ends) < 62 or segment == 536
 
 
-@given(st.lists(st.binary(min_size=1, max_size=50)), st.integers(1, 100), st.integers(0, 100))
-def test_segments_hold_all_chunks_in_order_and_none_is_too_long(chunks: list[bytes], most: int, size: int) -> None:
-    found = list(stream.segments(chunks, most, size))
-    assert b"".join(found) == b"".join(chunks)
-    assert all(len(data) <= most or data in chunks for data in found)
+async def test_where_nothing_is_known_yet_the_headers_come_with_a_comment(
+    server: Server, hang: Hang, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hang.listing = True
+    async with server.connection() as connection, asyncio.timeout(4):
+        connection.send(STREAM)
+        assert (await connection.head()).status == 200
+        size = int(await connection.reader.readline(), 16)
+        assert PADDING.match(await connection.reader.readexactly(size))
+    hang.release()
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, deflate, br;q=1.0, *;q=0.5"])
