@@ -100,13 +100,15 @@ class FakeHost:
                 f"proc/{self._pid}/net/dev": _NET_DEV.format(rx=rx, tx=tx),
             }
         )
-        self.on_disk(name, running=True)
+        self.on_disk(name, running=True, pid=self._pid)
         return container_id(name)
 
-    def on_disk(self, name: str, *, running: bool = False, limit: int = 0, shown: str | None = None) -> str:
+    def on_disk(
+        self, name: str, *, running: bool = False, limit: int = 0, shown: str | None = None, pid: int = 0
+    ) -> str:
         """What the engine's state says of a container; its id."""
         folder = f"var/lib/docker/containers/{container_id(name)}"
-        state: dict[str, Any] = {"Running": running, "StartedAt": "2026-11-25T10:56:40.719158146Z"}
+        state: dict[str, Any] = {"Running": running, "Pid": pid, "StartedAt": "2026-11-25T10:56:40.719158146Z"}
         config = {"State": state, "Config": {"Image": "lab/busybox:1"}, "Name": f"/{name if shown is None else shown}"}
         self._write(
             {

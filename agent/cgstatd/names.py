@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from cgroupfs import Root
 
 from .discovery import CgroupRef
-from .runtimes.base import Metadata, MetadataSource, Unreadable, is_hex_id
+from .runtimes.base import Metadata, MetadataSource, RecordsEnds, Unreadable, is_hex_id
 from .sample import Identity
 
 log = logging.getLogger(__name__)
@@ -131,6 +131,15 @@ class Names:
             if isinstance(found, Unreadable):
                 unreadable = unreadable or found
         return unreadable
+
+    def recorder(self, ref: CgroupRef) -> RecordsEnds | None:
+        """The source that has this container's metadata, where its runtime records each end."""
+        for uid in dict.fromkeys((ref.parent_owner_uid, ref.owner_uid)):
+            for source in sorted(self.sources(uid), key=lambda each: each.runtime != ref.match.runtime):
+                found = source.get(ref.match.id)
+                if isinstance(found, Metadata) and _plausible(found, ref):
+                    return source if isinstance(source, RecordsEnds) else None
+        return None
 
     def say_once(self, container_id: str, what: str) -> None:
         """Log a container's failure, each once."""

@@ -10,29 +10,52 @@ from ..container import Watched
 
 
 class Deaths:
-    """Used in the event loop. Owns the descriptors that it is given."""
+    """Used in the event loop. Owns the descriptors that it is given until it passes them on."""
 
-    def __init__(self, died: Callable[[Watched], None]) -> None:
+    def __init__(self, died: Callable[[Watched, int], None]) -> None:
         self._died = died
         self._open: dict[int, Watched] = {}
 
     def watch(self, several: Iterable[tuple[Watched, int]]) -> None:
-        """Call ``died`` once for each when its pidfd becomes readable."""
+        """Call ``died`` once for each when its pidfd becomes readable, and leave the pidfd to it."""
         for watched, fd in several:
             self._open[fd] = watched
             asyncio.get_running_loop().add_reader(fd, self._ended, fd)
 
     def _ended(self, fd: int) -> None:
-        watched = self._open.pop(fd)
-        self._release(fd)
-        self._died(watched)
-
-    @staticmethod
-    def _release(fd: int) -> None:
         asyncio.get_running_loop().remove_reader(fd)
-        os.close(fd)
+        self._died(self._open.pop(fd), fd)
 
     def close(self) -> None:
-        """Watch nobody any more."""
+        """Stop watching, and release every descriptor."""
         while self._open:
-            self._release(self._open.popitem()[0])
+            fd, _ = self._open.popitem()
+            asyncio.get_running_loop().remove_reader(fd)
+            os.close(fd)
+
+
+class Written:
+    """Notices that a runtime wrote a record that is waited for. Used in the event loop; owns nothing.
+
+    The sampling thread reads what there is to be read, so after each notice this listens again only when told to.
+    """
+
+    def __init__(self, noticed: Callable[[], None]) -> None:
+        self._noticed = noticed
+        self._fd: int | None = None
+
+    def listen(self, fd: int | None) -> None:
+        """Call ``noticed`` once when the descriptor becomes readable."""
+        if fd is not None and self._fd is None:
+            self._fd = fd
+            asyncio.get_running_loop().add_reader(fd, self._readable)
+
+    def _readable(self) -> None:
+        self.close()
+        self._noticed()
+
+    def close(self) -> None:
+        """Stop listening: before the descriptor is closed."""
+        if self._fd is not None:
+            asyncio.get_running_loop().remove_reader(self._fd)
+            self._fd = None

@@ -2,7 +2,8 @@
 
 Between the passes only the OOM counters are looked at: at once when a container's first process dies (its pidfd tells;
 the runtime removes the cgroup a moment later, and the counter and the peak go with it), and each second for the others.
-Where there is no pidfd, at every point of the grid instead.
+Where there is no pidfd, at every point of the grid instead. From that death on the runtime's record of the container is
+read whenever it is written: with a restart policy the record of an end is overwritten within a third of a second.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from ..outputs import sse
 from ..outputs.follow_types import FollowHello
 from ..passes import Pass
 from .client import Subscription
-from .deaths import Deaths
+from .deaths import Deaths, Written
 from .grid import GRID_SECONDS, due, stretched
 from .lastwords import LastWords
 from .looks import Looks
 from .ring import Ring
+from .round import Round
 from .telling import Group, Teller, encode
 
 log = logging.getLogger(__name__)
@@ -51,10 +53,11 @@ class Follower:
         self._teller = Teller(self.last_words)
         self.looks = Looks(feed.sampler)
         self._deaths = Deaths(self._died)
+        self._written = Written(self._wake_now)
         self._told: Pass | None = None
         """The pass of the last round."""
         self._dead = False
-        """Whether a container's first process died since the last look."""
+        """Whether since the last look a container's first process died, or its runtime wrote something about it."""
 
     @property
     def clients(self) -> int:
@@ -105,6 +108,7 @@ class Follower:
         if self._task is not None:
             self._task.cancel()
         self._deaths.close()
+        self._written.close()
         self.looks.close()
 
     async def _run(self) -> None:
@@ -123,6 +127,7 @@ class Follower:
         finally:
             self._task = None
             self._deaths.close()
+            self._written.close()
         with contextlib.suppress(ReadingFailed):
             await self._feed.run(self.looks.close)
 
@@ -153,9 +158,11 @@ class Follower:
         try:
             if groups:
                 await self._pass(groups)
-            elif self._dead or due(LOOK_STEPS if self.looks.all_armed else 1, point, until):
-                self._dead = False
-                self._teller.killed(await self._feed.run(self.looks.killed))
+            else:
+                everybody = due(LOOK_STEPS if self.looks.all_armed else 1, point, until)
+                if everybody or self._dead or self.looks.waiting:
+                    self._dead = False
+                    self._tell(await self._feed.run(partial(self.looks.between, everybody=everybody)))
         except (ListingFailed, ReadingFailed) as error:
             for group in groups:
                 group.urgent = False
@@ -181,15 +188,22 @@ class Follower:
         found = await self._feed.run(partial(self.looks.take, stats))
         if found is None:
             raise ReadingFailed("an earlier look at the containers still hangs")
-        self._deaths.watch(found.pidfds)
         seconds = round(time.monotonic() - began, 4)
-        self._teller.changes(found)
+        self._tell(found)
         for group in groups:
             group.urgent = False
             self._teller.round(group, found, seconds, stretched(group.steps, self._feed.restraint.interval_seconds))
 
-    def _died(self, watched: Watched) -> None:
+    def _tell(self, found: Round) -> None:
+        self._deaths.watch(found.pidfds)
+        self._written.listen(self.looks.records_fd)
+        self._teller.changes(found)
+
+    def _died(self, watched: Watched, pidfd: int) -> None:
         """Look now: the cgroup will be gone soon."""
-        self.looks.disarm(watched)
+        self.looks.died(watched, pidfd)
+        self._wake_now()
+
+    def _wake_now(self) -> None:
         self._dead = True
         self._wake.set()

@@ -3,41 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 
-from cgroupfs import CgroupGone, Max, Vitals, VitalsReader
+from cgroupfs import CgroupGone, Max, Vitals
 
 from ..container import Watched
 from ..recorded import RecordedRoot
-from ..runtimes.base import State
-from ..sample import ContainerStats
+from ..sample import ContainerStats, Identity
 from ..sampler import Sampler
-from .round import Ended, Killed, Look, OwnLimits, Round
+from .ends import Ends
+from .followed import Followed, born_seconds, open_pidfd
+from .records import Records
+from .round import Killed, Look, OwnLimits, Round
 
 LIMITS_NS = 15_000_000_000
 """Limits are read again after this time: they are set when a container is made and rarely changed."""
-DYING_NS = 2_000_000_000
-"""How long an end is held back until its runtime has written how it ended."""
-_NOTHING = Vitals(None, None, None)
-
-
-class _Follower:
-    """What is remembered of one container."""
-
-    __slots__ = ("armed", "dead_ns", "last", "limits", "limits_ns", "oom_kills", "reader")
-
-    def __init__(self, oom_kills: int | None) -> None:
-        self.reader: VitalsReader | None = None
-        self.armed = False
-        """Whether its first process' death will be noticed at once."""
-        self.oom_kills = oom_kills
-        self.last: Look | None = None
-        self.limits = OwnLimits(None, None)
-        self.limits_ns = -LIMITS_NS
-        self.dead_ns: int | None = None
 
 
 class Looks:
@@ -46,13 +31,30 @@ class Looks:
     def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler
         self._busy = threading.Lock()
-        self._followed: dict[Watched, _Follower] = {}
-        self._dying: dict[Watched, _Follower] = {}
+        self._followed: dict[Watched, Followed] = {}
         self._begun = False
+        self._deaths: deque[tuple[Watched, int]] = deque()
+        """First processes that died, and their pidfds: from the event loop."""
         self.all_armed = False
         """Whether every container's death will be noticed at once."""
         # The processes of a recorded tree are none of this host's.
-        self._pidfds = not isinstance(sampler.root, RecordedRoot)
+        self._live = not isinstance(sampler.root, RecordedRoot)
+        self._records = Records(sampler.root, sampler.names, notice=self._live)
+        self._ends = Ends(self._records)
+
+    @property
+    def records_fd(self) -> int | None:
+        """Readable when a runtime has written something about a container that is about to end; None: never."""
+        return self._records.fd
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an end is held back until its runtime has told it."""
+        return self._ends.waiting
+
+    def died(self, watched: Watched, fd: int) -> None:
+        """The container's first process has died; takes over the pidfd. Called in the event loop."""
+        self._deaths.append((watched, fd))
 
     def take(self, stats: Mapping[str, ContainerStats]) -> Round | None:
         """The round that goes with a pass' figures (by id); None: an earlier one still hangs. Raises ListingFailed."""
@@ -60,6 +62,7 @@ class Looks:
             return None
         try:
             round_ = Round(mem_total_bytes=self._sampler.mem_total())
+            self._dead()
             listed = self._sampler.containers()
             self._compare(listed, round_)
             for watched in listed:
@@ -67,122 +70,139 @@ class Looks:
                 last = watched.last  # None: it came back under the same id after the pass
                 if figures is not None and last is not None and figures.monotonic_ns <= last.monotonic_ns:
                     self._look(watched, figures, round_)
-            self.all_armed = all(known.armed for known in self._followed.values())
-            self._bury({watched.identity.id for watched in listed}, round_)
+            self._arm(round_)
+            self._bury(round_)
             return round_
         finally:
             self._busy.release()
 
-    def killed(self) -> list[Killed]:
-        """Only whether processes were killed since, and the peaks: cheap, and often before the cgroup is removed."""
+    def between(self, *, everybody: bool) -> Round:
+        """Between two rounds: kills and peaks of those whose first process has died (or of all: cheap, and often before
+        the cgroup is removed), and the ends that became known."""
+        round_ = Round()
         if not self._busy.acquire(blocking=False):
-            return []
+            return round_
         try:
-            round_ = Round()
-            for watched, known in self._followed.items():
-                if known.reader is None or known.last is None:
-                    continue
-                with contextlib.suppress(CgroupGone):
-                    vitals = known.reader.memory(known.last.vitals.pids)
-                    if vitals != known.last.vitals:
-                        known.last = known.last._replace(vitals=vitals)
-                        self._oom(watched, known, vitals, round_)
-            return round_.killed
+            dead = self._dead()
+            self._kills(self._followed.items() if everybody else dead, round_)
+            if everybody:
+                self._arm(round_)
+            self._bury(round_)
+            return round_
         finally:
             self._busy.release()
 
-    def disarm(self, watched: Watched) -> None:
-        """Its first process has died: if it lives on, another one is to be looked at. Called in the event loop."""
-        known = self._followed.get(watched)
-        if known is not None:
-            known.armed = False
+    def _dead(self) -> list[tuple[Watched, Followed]]:
+        """Those whose first process has died since the last look; their records are watched from now on."""
+        found = []
+        while self._deaths:
+            watched, fd = self._deaths.popleft()
+            known = self._followed.get(watched)
+            if known is None:
+                os.close(fd)
+                continue
+            known.died(fd)
+            self._ends.expect(watched, known)
+            found.append((watched, known))
+        self._ends.hear()
+        return found
+
+    def _kills(self, those: Iterable[tuple[Watched, Followed]], round_: Round) -> None:
+        for watched, known in those:
+            with contextlib.suppress(CgroupGone, OSError):
+                if known.reader is None:
+                    known.reader = watched.cgroup.vitals(watched.descriptors)
+                known.vitals = known.reader.memory(known.vitals.pids)
+                self._oom(watched, known, round_)
+
+    def _bury(self, round_: Round) -> None:
+        self._ends.bury({each.identity.id: known.seen_seconds for each, known in self._followed.items()}, round_)
 
     def _compare(self, listed: list[Watched], round_: Round) -> None:
         for watched in listed:
             if watched not in self._followed:
                 # One that was made while somebody follows has killed nobody before: its first count is news.
-                self._followed[watched] = _Follower(0 if self._begun else None)
+                known = Followed(born_seconds(self._sampler.root, watched), 0 if self._begun else None)
+                self._followed[watched] = known
                 if self._begun:
-                    round_.started.append(watched.identity)
+                    round_.started.append(self._started(watched, known))
+                elif watched.identity.metadata is not None:
+                    self._records.take(watched, known, watched.identity.metadata)
         self._begun = True
         for gone in self._followed.keys() - set(listed):
-            known = self._dying[gone] = self._followed.pop(gone)
-            known.dead_ns = time.monotonic_ns()
-            if known.reader is not None:
-                known.reader.close()
+            self._ends.gone(gone, self._followed.pop(gone))
+
+    def _started(self, watched: Watched, known: Followed) -> Identity:
+        """Its identity without what its runtime's record still says of the life before."""
+        found = self._records.hear(watched, known)
+        if found is not None and known.life.started_seconds is None:
+            found = dataclasses.replace(
+                found, started_seconds=None, finished_seconds=None, exit_code=None, oom_killed=None, pid=None
+            )
+        return watched.identity if found is None else watched.identity._replace(metadata=found)
 
     def _look(self, watched: Watched, stats: ContainerStats, round_: Round) -> None:
         known = self._followed[watched]
         try:
             if known.reader is None:
                 known.reader = watched.cgroup.vitals(watched.descriptors)
-            vitals = known.reader.read()
+            known.vitals = known.reader.read()
             self._refresh_limits(watched, known)
         except (CgroupGone, OSError):
-            vitals = known.last.vitals if known.last else _NOTHING
-        if self._pidfds and not known.armed and (fd := _pidfd(watched)) is not None:
-            known.armed = True
-            round_.pidfds.append((watched, fd))
-        self._oom(watched, known, vitals, round_)
-        known.last = Look(watched, stats, vitals, known.limits)
+            pass
+        if known.life.started_seconds is None and not known.silent:
+            self._records.hear(watched, known)
+        self._oom(watched, known, round_)
+        known.last = Look(watched, stats, known.vitals, known.limits)
         round_.looks.append(known.last)
 
+    def _arm(self, round_: Round) -> None:
+        """Have the deaths noticed of those whose first process is not watched yet, or who live on without theirs."""
+        if not self._live:
+            return
+        for watched, known in self._followed.items():
+            if known.armed:
+                continue
+            if (found := open_pidfd(watched, known.life.pid)) is None:
+                self._ends.expect(watched, known)
+                continue
+            known.armed = True
+            known.pid, fd = found
+            round_.pidfds.append((watched, fd))
+            self._ends.lives_on(watched)
+        self.all_armed = all(known.armed for known in self._followed.values())
+
     @staticmethod
-    def _refresh_limits(watched: Watched, known: _Follower) -> None:
+    def _refresh_limits(watched: Watched, known: Followed) -> None:
         now = time.monotonic_ns()
-        if now - known.limits_ns > LIMITS_NS:
+        if known.limits_ns is None or now - known.limits_ns > LIMITS_NS:
             known.limits_ns = now
             limits = watched.cgroup.limits()
             pids = limits.pids_max
             known.limits = OwnLimits(limits.cpu_cores, None if isinstance(pids, Max) else pids)
 
     @staticmethod
-    def _oom(watched: Watched, known: _Follower, vitals: Vitals, round_: Round) -> None:
+    def _oom(watched: Watched, known: Followed, round_: Round) -> None:
+        vitals: Vitals = known.vitals
         total, before = vitals.oom_kills, known.oom_kills
         if total is None:
             return
         known.oom_kills = total
         if before is not None and total > before:
+            known.oom_told = True
             round_.killed.append(Killed(watched.identity, total - before, total, vitals, watched.last))
-
-    def _bury(self, alive: set[str], round_: Round) -> None:
-        """Tell the end of those whose runtime has said how it was, who run again, or who have waited long enough."""
-        now = time.monotonic_ns()
-        for watched, known in list(self._dying.items()):
-            found = self._sampler.names.identify(watched.ref).metadata
-            told = found is None or found.state not in (State.RUNNING, State.PAUSED)
-            again = watched.identity.id in alive
-            if not told and not again and now - (known.dead_ns or 0) < DYING_NS:
-                continue
-            del self._dying[watched]
-            if found is not None and found.oom_killed and not known.oom_kills and not again:
-                vitals = known.last.vitals if known.last else _NOTHING
-                round_.killed.append(Killed(watched.identity, None, None, vitals, watched.last))
-            last = known.last
-            if last is None and watched.last is not None:
-                last = Look(watched, watched.last, _NOTHING, known.limits)
-            round_.ended.append(Ended(watched.identity, last, found))
 
     def close(self) -> None:
         """Release what is kept open; nothing where a hung thread still looks."""
         if not self._busy.acquire(blocking=False):
             return
         try:
+            while self._deaths:
+                os.close(self._deaths.popleft()[1])
             for known in self._followed.values():
-                if known.reader is not None:
-                    known.reader.close()
+                known.release()
             self._followed.clear()
-            self._dying.clear()
+            self._ends.close()
+            self._records.close()
         finally:
             self._busy.release()
-
-
-def _pidfd(watched: Watched) -> int | None:
-    """A descriptor that tells when the container's first process dies; None where that cannot be had (before 5.3)."""
-    pids = watched.cgroup.procs()
-    if not pids or watched.descriptors.used >= watched.descriptors.limit:
-        return None
-    try:
-        return os.pidfd_open(min(pids))
-    except OSError:
-        return None

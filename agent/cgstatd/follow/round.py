@@ -45,7 +45,15 @@ class Ended(NamedTuple):
     identity: Identity
     last: Look | None
     metadata: Metadata | None
-    """What its runtime says now; None where it does not know it any more."""
+    """Its runtime's record of this very end; None where that could not be had."""
+    exit_code: int | None
+    absent: str | None
+    """Why there is no exit code."""
+    oom_killed: bool | None
+    started_seconds: float | None
+    """Unix time of the start by which the runtime names this life."""
+    killed: Killed | None
+    """To be told before the end: only the runtime knows of it."""
 
 
 @dataclass(slots=True)
@@ -55,6 +63,7 @@ class Round:
     looks: list[Look] = field(default_factory=list)
     started: list[Identity] = field(default_factory=list)
     killed: list[Killed] = field(default_factory=list)
+    """Of containers that have a cgroup: told after the ends (of the lives before) and the starts."""
     ended: list[Ended] = field(default_factory=list)
     mem_total_bytes: int | None = None
     pidfds: list[tuple[Watched, int]] = field(default_factory=list)

@@ -94,14 +94,16 @@ class Teller:
 
     def changes(self, found: Round) -> None:
         now = time.time_ns() // 1_000_000
-        self.killed(found.killed)
         for ended in found.ended:
+            if ended.killed is not None:
+                self._killed(ended.killed, now)
             event = out.follow_exit(ended, self._latest.pop(ended.identity.id, None), now)
             self._last_words.add(event, ended)
             self._change(b"exit", event)
         for identity in found.started:
             self._change(b"start", container_identity(identity, State.RUNNING, None))
+        for killed in found.killed:
+            self._killed(killed, now)
 
-    def killed(self, killed: list[Killed]) -> None:
-        for each in killed:
-            self._change(b"oom", out.follow_oom(each, time.time_ns() // 1_000_000))
+    def _killed(self, killed: Killed, now_ms: int) -> None:
+        self._change(b"oom", out.follow_oom(killed, now_ms))

@@ -8,7 +8,7 @@ from ..derive import CpuWindow, cpu_percent, memory_usage, percent, round_half_u
 from ..follow.round import Ended, Killed, Look
 from ..sample import ContainerStats, CpuReading
 from .follow_types import FollowExit, FollowOom, FollowStat
-from .identity import project_of
+from .identity import milliseconds, project_of
 
 
 def _rounded(value: float | None) -> float | None:
@@ -100,9 +100,6 @@ def follow_oom(killed: Killed, time_ms: int) -> FollowOom:
 def follow_exit(ended: Ended, before: FollowStat | None, time_ms: int) -> FollowExit:
     """One ``exit`` event."""
     found = ended.metadata
-    oom_killed = found.oom_killed if found else None
-    if oom_killed is None and ended.last is not None and ended.last.vitals.oom_kills is not None:
-        oom_killed = ended.last.vitals.oom_kills > 0
     if before is not None and ended.last is not None:  # a look at an OOM kill may be later than the last round
         vitals = ended.last.vitals
         before = msgspec.structs.replace(before, memory_peak=vitals.peak_bytes, oom_kills=vitals.oom_kills)
@@ -110,8 +107,12 @@ def follow_exit(ended: Ended, before: FollowStat | None, time_ms: int) -> Follow
         id=ended.identity.id,
         name=ended.identity.name,
         runtime=ended.identity.runtime,
-        exit_code=found.exit_code if found else None,
-        oom_killed=oom_killed,
+        exit_code=ended.exit_code,
+        exit_code_absent=ended.absent,
+        oom_killed=ended.oom_killed,
+        started=milliseconds(ended.started_seconds),
+        finished=milliseconds(found.finished_seconds) if found else None,
+        restarts=found.restarts if found else None,
         last=before,
         timestamp=time_ms,
     )

@@ -101,7 +101,15 @@ class FollowExit(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     name: str
     runtime: str
     exit_code: int | None
+    exit_code_absent: str | None = None
+    """Why the exit code is not known."""
     oom_killed: bool | None
+    """An ``oom`` event came before it."""
+    started: int | None = None
+    """Milliseconds since the epoch, as its runtime recorded it."""
+    finished: int | None = None
+    restarts: int | None = None
+    """How often its runtime had restarted it by itself when it recorded this end."""
     last: FollowStat | None
     """The last figures that were read."""
     timestamp: int

@@ -34,8 +34,12 @@ class ContainerIdentity(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     created: int | None
     """Milliseconds since the epoch."""
     started: int | None
+    finished: int | None
+    """The last end, where there was one."""
     restarts: int | None
     exit_code: int | None
+    oom_killed: bool | None
+    """Whether the runtime saw the kernel kill it for want of memory, in this life or at the end of the last one."""
     pids: int | None
     """Processes and threads."""
 
@@ -78,7 +82,9 @@ def container_identity(identity: Identity, state: State, pids: int | None) -> Co
         network_mode=printable(found.network_mode) if found and found.network_mode else None,
         created=milliseconds(found.created_seconds) if found else None,
         started=milliseconds(found.started_seconds) if found else None,
+        finished=milliseconds(found.finished_seconds) if found else None,
         restarts=found.restarts if found else None,
         exit_code=found.exit_code if found else None,
+        oom_killed=found.oom_killed if found else None,
         pids=pids,
     )

@@ -27,7 +27,7 @@ def _fields(names: str) -> Keep:
 
 
 _CONFIG_V2: Keep = _fields("ID Name Created Image RestartCount") | {
-    "State": _fields("Running Paused Restarting StartedAt ExitCode OOMKilled"),
+    "State": _fields("Running Paused Restarting Pid StartedAt FinishedAt ExitCode OOMKilled"),
     "Config": _fields("Image Labels"),
 }
 _STORED = _fields("id names image created")
@@ -157,7 +157,7 @@ _TABLES = """
 
 def podman_database(data: bytes) -> bytes:
     """A database made anew from what the reader understood of this one: nothing else of it can get in."""
-    rows = {key: row for key, row in libpod.parse(data).items() if isinstance(row, LibpodContainer)}
+    rows = {key: row for key, row in libpod.parse(data).containers.items() if isinstance(row, LibpodContainer)}
     pods = sorted({row.pod for row in rows.values() if row.pod is not None})
     with closing(sqlite3.connect(":memory:")) as made:
         made.executescript(_TABLES)
@@ -170,13 +170,16 @@ def podman_database(data: bytes) -> bytes:
         return made.serialize()
 
 
+def _time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
 def _libpod_config(row: LibpodContainer) -> dict[str, Any]:
-    created = row.created_seconds
     return {
         "labels": row.labels.kept,
         "rootfsImageName": row.image,
         "rootfsImageID": row.image_id,
-        "createdTime": None if created is None else datetime.fromtimestamp(created, UTC),
+        "createdTime": _time(row.created_seconds),
         "createNetNS": row.network_mode is not None,
         "networkMode": row.network_mode,
         "pause": row.infra,
@@ -184,5 +187,14 @@ def _libpod_config(row: LibpodContainer) -> dict[str, Any]:
     }
 
 
-def _libpod_state(row: LibpodContainer) -> dict[str, int]:
-    return {"state": _STATES.get(row.state, 0)}
+def _libpod_state(row: LibpodContainer) -> dict[str, Any]:
+    return {
+        "state": _STATES.get(row.state, 0),
+        "pid": row.pid or 0,
+        "startedTime": _time(row.started_seconds),
+        "finishedTime": _time(row.finished_seconds),
+        "exited": row.exit_code is not None,
+        "exitCode": row.exit_code or 0,
+        "oomKilled": bool(row.oom_killed),
+        "restartCount": row.restarts,
+    }

@@ -10,7 +10,7 @@ import enum
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 HEX_ID = r"[0-9a-f]{64}"
 is_hex_id = re.compile(HEX_ID).fullmatch
@@ -84,6 +84,10 @@ class Metadata:
     """Of the last end; None while it runs, or where the runtime does not say."""
     oom_killed: bool | None = None
     """Whether the runtime saw the kernel kill it for want of memory, the last time it ended."""
+    finished_seconds: float | None = None
+    """Unix time of the last end; None where there was none, or where the runtime does not say."""
+    pid: int | None = None
+    """Its first process, in the runtime's own pid namespace; None while there is none, or where it is not said."""
     shown_id: str = ""
     """Set where the runtime itself shows another id than the cgroup's."""
 
@@ -94,6 +98,15 @@ class Unreadable:
 
     reason: str
     path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExitCode:
+    """How a container ended whose metadata the runtime has removed."""
+
+    code: int
+    recorded_seconds: float
+    """Unix time, in whole seconds."""
 
 
 class MetadataSource(Protocol):
@@ -115,3 +128,14 @@ class MetadataSource(Protocol):
 
     def all(self) -> Iterator[Metadata]:
         """Every container on disk that can be read, stopped ones included."""
+
+
+@runtime_checkable
+class RecordsEnds(MetadataSource, Protocol):
+    """What a source offers whose runtime writes each end of a container into its state."""
+
+    def record_folder(self, container_id: str) -> str | None:
+        """The directory (host path) in which a file comes or goes whenever the record of this container is written."""
+
+    def exit_code(self, container_id: str) -> ExitCode | None:
+        """The last exit code of a container that the runtime has removed; None: it keeps none."""

@@ -21,7 +21,7 @@ import msgspec
 
 from cgroupfs.pseudofs import Root
 
-from .base import HEX_ID, Match, Metadata, Skip, State, Unreadable, is_hex_id
+from .base import HEX_ID, ExitCode, Match, Metadata, Skip, State, Unreadable, is_hex_id
 from .labels import NULL, Labels, Wanted, cut
 from .statefile import Int, StateFiles, parser_of, unix_time
 
@@ -47,7 +47,9 @@ class _State(msgspec.Struct, rename="pascal", frozen=True):
     running: bool = False
     paused: bool = False
     restarting: bool = False
+    pid: Int = 0
     started_at: datetime | None = None
+    finished_at: datetime | None = None
     exit_code: Int | None = None
     oom_killed: bool | None = msgspec.field(name="OOMKilled", default=None)
 
@@ -111,6 +113,8 @@ class _Known:
     restarts: int | None
     exit_code: int | None
     oom_killed: bool | None
+    finished_seconds: float | None
+    pid: int | None
 
 
 def _parse_container(data: bytes, wanted: Wanted) -> _Known:
@@ -127,6 +131,8 @@ def _parse_container(data: bytes, wanted: Wanted) -> _Known:
         restarts=found.restart_count,
         exit_code=found.state.exit_code if state in (State.EXITED, State.RESTARTING) else None,
         oom_killed=found.state.oom_killed,
+        finished_seconds=unix_time(found.state.finished_at),
+        pid=found.state.pid or None,
     )
 
 
@@ -175,6 +181,8 @@ class DockerSource:
             restarts=container.restarts,
             exit_code=container.exit_code,
             oom_killed=container.oom_killed,
+            finished_seconds=container.finished_seconds,
+            pid=container.pid,
             network_mode=host.network_mode or None,
             memory_limit_bytes=host.memory if host.memory and host.memory > 0 else None,
             owner_uid=self.owner_uid,
@@ -182,6 +190,14 @@ class DockerSource:
 
     def _parse(self, data: bytes) -> _Known:
         return _parse_container(data, self._files.wanted)
+
+    def record_folder(self, container_id: str) -> str | None:
+        """Each change is a new file that is renamed over the old one."""
+        return f"{self._containers}/{container_id}" if is_hex_id(container_id) else None
+
+    def exit_code(self, container_id: str) -> ExitCode | None:
+        """Nothing is kept of a container that was removed."""
+        return None
 
     def all(self) -> Iterator[Metadata]:
         """Every container on disk, stopped ones included."""

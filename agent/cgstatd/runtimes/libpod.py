@@ -5,24 +5,35 @@ path and opens that, so a file that was checked could be exchanged before SQLite
 trust in its schema (a "table" may be a view), a bound on the work, a cap on the values, nothing but the named JSON
 fields decoded::
 
-    ContainerConfig(ID, Name, PodID, JSON), ContainerState(ID, State, ExitCode, JSON), PodConfig(ID, Name, JSON)
+    ContainerConfig(ID, Name, PodID, JSON), ContainerState(ID, State, ExitCode, JSON), PodConfig(ID, Name, JSON),
+    ContainerExitCode(ID, Timestamp, ExitCode)
 
-ContainerState.State is written once, when the container is made; what it is now is in ContainerState.JSON.
+ContainerState.State and ContainerState.ExitCode are written once, when the container is made; what they are now is in
+ContainerState.JSON, without the keys that have Go's zero value (libpod/container.go, ContainerState)::
+
+    {"state": 6, "startedTime": "2026-11-25T22:29:27.610482102Z", "finishedTime": "2026-11-25T22:29:28.123787941Z",
+     "exitCode": 3, "oomKilled": true, "restartCount": 1, "exited": true}
+
+ContainerExitCode keeps the last exit code of a container that was removed for five minutes more (Timestamp: seconds).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count, islice
+from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
 import msgspec
 
-from .base import State, is_hex_id
+from .base import ExitCode, State, is_hex_id
 from .labels import NULL, Labels, Wanted, cut
 from .statefile import Int, parser_of, unix_time
+
+if TYPE_CHECKING:
+    import sqlite3
 
 DATABASE_LIMIT = 64 << 20
 """Bytes: a container takes some 20 kB, its whole OCI configuration included."""
@@ -30,7 +41,7 @@ _VALUE_LIMIT = 4 << 20
 _NAMESPACES_LIMIT = 16 << 10
 """Of the JSON of a container's namespaces: some 200 bytes."""
 MOST_ROWS = 20_000
-_Columns = tuple[str, object, object, object, object]
+_Row = TypeVar("_Row", bound=tuple[object, ...])
 _STEPS, _MAX_STEPS = 1000, 20_000
 """The handler is called each 1,000 of SQLite's instructions; 1,000 containers take about 10,000 instructions."""
 _QUERY = """
@@ -38,6 +49,11 @@ _QUERY = """
     FROM ContainerConfig c LEFT JOIN ContainerState s ON s.ID = c.ID LEFT JOIN PodConfig p ON p.ID = c.PodID
     LIMIT 20000
 """
+_EXIT_CODES = """
+    SELECT ID, Timestamp, ExitCode FROM ContainerExitCode WHERE ID NOT IN (SELECT ID FROM ContainerConfig)
+    ORDER BY Timestamp DESC LIMIT 1000
+"""
+_HIGHEST_CODE = 255
 # libpod/define/containerstate.go
 _STATES = {
     1: State.CREATED,  # configured: what Docker calls created
@@ -85,8 +101,15 @@ class _Config(msgspec.Struct, rename="camel", frozen=True):
     spec: _Spec | None = None
 
 
-class _Now(msgspec.Struct, frozen=True):
+class _Now(msgspec.Struct, rename="camel", frozen=True):
     state: int = 0
+    pid: Int = 0
+    started_time: datetime | None = None
+    finished_time: datetime | None = None
+    exit_code: Int = 0
+    exited: bool = False
+    oom_killed: bool = msgspec.field(name="oomKilled", default=False)
+    restart_count: Int = 0
 
 
 _parse_config = parser_of(_Config)
@@ -108,27 +131,62 @@ class LibpodContainer:
     network_mode: str | None
     memory_limit_bytes: int | None
     infra: bool
+    pid: int | None
+    started_seconds: float | None
+    finished_seconds: float | None
+    exit_code: int | None
+    oom_killed: bool | None
+    restarts: int
 
 
-def parse(data: bytes, wanted: Wanted | None = None, most: int = MOST_ROWS) -> dict[str, LibpodContainer | str]:
-    """The containers by id, ``most`` of them, or for one that is malformed why. ``wanted``: labels that are kept in any
-    case. Raises ValueError for the database itself.
+@dataclass(frozen=True, slots=True)
+class Database:
+    """What is kept of one version of the file."""
+
+    containers: dict[str, LibpodContainer | str]
+    """By id; for one that is malformed why."""
+    exit_codes: dict[str, ExitCode]
+    """Of containers that were removed, by id."""
+
+
+def parse(data: bytes, wanted: Wanted | None = None, most: int = MOST_ROWS) -> Database:
+    """``most`` of the containers. ``wanted``: labels that are kept in any case. Raises ValueError for what is no
+    database of Podman's.
     """
     wanted = wanted or Wanted()
     if not data.startswith(b"SQLite format 3\0"):
         raise ValueError("not an SQLite database")
     if data[18:20] != b"\1\1":
         raise ValueError("an SQLite database in WAL mode, not to be read without its log")
-    rows = islice(_rows(data), most)
-    return {key: _row(name, pod, config, now, wanted) for key, name, pod, config, now in rows if _is_id(key)}
+    with _opened(data) as connection:
+        rows = islice(_bounded(connection.execute(_QUERY), 2 * len(data)), most)
+        containers = {key: _row(name, pod, config, now, wanted) for key, name, pod, config, now in rows if _is_id(key)}
+        return Database(containers, _exit_codes(connection, 2 * len(data)))
+
+
+def _exit_codes(connection: sqlite3.Connection, most: int) -> dict[str, ExitCode]:
+    """Nothing where there is no such table: the names do not depend on it."""
+    import sqlite3  # noqa: PLC0415
+
+    try:
+        rows = _bounded(connection.execute(_EXIT_CODES), most)
+        return {row[0]: ExitCode(row[2], float(row[1])) for row in rows if _is_code(row)}
+    except sqlite3.Error:
+        return {}
+
+
+def _is_code(row: tuple[object, ...]) -> TypeGuard[tuple[str, int, int]]:
+    key, when, code = row
+    return _is_id(key) and isinstance(when, int) and isinstance(code, int) and 0 <= code <= _HIGHEST_CODE
 
 
 def _is_id(key: object) -> bool:
     return isinstance(key, str) and is_hex_id(key) is not None
 
 
-def _rows(data: bytes) -> Iterator[_Columns]:
-    """One after the other: together they take as much as the database."""
+@contextmanager
+def _opened(data: bytes) -> Iterator[sqlite3.Connection]:
+    """A database in memory, with bounds. Its rows are taken one after the other: together they take as much again."""
     import sqlite3  # noqa: PLC0415 - 2 MB of library, for hosts with Podman only
 
     calls = count()
@@ -139,12 +197,12 @@ def _rows(data: bytes) -> Iterator[_Columns]:
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA query_only = ON")
             connection.set_progress_handler(lambda: next(calls) > _MAX_STEPS, _STEPS)
-            yield from _bounded(connection.execute(_QUERY), 2 * len(data))
+            yield connection
     except (sqlite3.Error, OverflowError, MemoryError) as error:
         raise ValueError(f"not a database of Podman's ({type(error).__name__})") from None
 
 
-def _bounded(rows: Iterable[_Columns], most: int) -> Iterator[_Columns]:
+def _bounded(rows: Iterable[_Row], most: int) -> Iterator[_Row]:
     """A table's rows are in its file; a view of a few lines can make gigabytes up. ``most`` allows for joined names."""
     for row in rows:
         most -= sum(len(column) for column in row if isinstance(column, str | bytes))
@@ -164,14 +222,14 @@ def _row(name: object, pod: object, config: object, now: object, wanted: Wanted)
     except (ValueError, RecursionError) as error:
         return f"malformed: ContainerConfig.JSON of {_words_of(name)}: {_words(error)}"
     try:
-        state = _parse_now(_json(now)).state
+        state = _parse_now(_json(now))
     except (ValueError, RecursionError) as error:
         return f"malformed: ContainerState.JSON of {_words_of(name)}: {_words(error)}"
     limit = ((linux.resources or _Resources()).memory or _Memory()).limit
     return LibpodContainer(
         name=name[:256],
         pod=cut(pod),
-        state=_STATES.get(state, State.UNKNOWN),
+        state=_STATES.get(state.state, State.UNKNOWN),
         image=cut(found.rootfs_image_name) or None,
         image_id=cut(found.rootfs_image_id) or None,
         labels=labels,
@@ -179,6 +237,12 @@ def _row(name: object, pod: object, config: object, now: object, wanted: Wanted)
         network_mode=network_mode,
         memory_limit_bytes=limit if limit and limit > 0 else None,
         infra=found.pause,
+        pid=state.pid if state.pid > 0 else None,
+        started_seconds=unix_time(state.started_time),
+        finished_seconds=unix_time(state.finished_time),
+        exit_code=state.exit_code if state.exited else None,
+        oom_killed=state.oom_killed if state.exited else None,
+        restarts=state.restart_count,
     )
 
 

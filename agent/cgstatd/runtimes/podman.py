@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from cgroupfs.pseudofs import Root
 
 from . import libpod
-from .base import HEX_ID, SKIP, Match, Metadata, Skip, Unreadable, is_hex_id
-from .libpod import LibpodContainer
+from .base import HEX_ID, SKIP, ExitCode, Match, Metadata, Skip, Unreadable, is_hex_id
+from .libpod import Database, LibpodContainer
 from .statefile import USERS_NAMES, StateFiles
 from .storage import STORAGE, ContainersStorage, StoredContainer
 
@@ -25,7 +25,6 @@ RUNTIME = "podman"
 PAYLOAD = "container"
 _named = re.compile(rf"libpod-(?:payload-)?({HEX_ID})(\.scope)?|[^/]*:libpod:({HEX_ID})").fullmatch
 _conmon = re.compile(rf"(?:libpod-)?conmon(?:-{HEX_ID}(?:\.scope)?)?").fullmatch
-Rows = dict[str, LibpodContainer | str]
 
 
 def match(parent: str, name: str) -> Match | Skip | None:
@@ -49,14 +48,14 @@ class PodmanSource:
         self._storage = ContainersStorage(self._files, storage)
         self.places = self._storage.places
         self._database = f"{self._storage.path}/db.sql"
-        self._last: Rows | Unreadable | None = None
+        self._last: Database | Unreadable | None = None
 
     def get(self, container_id: str) -> Metadata | Unreadable | None:
         """The metadata of a container by its whole id."""
         if not is_hex_id(container_id):
             return None
         rows = self._rows()
-        row = rows.get(container_id) if isinstance(rows, dict) else None
+        row = rows.containers.get(container_id) if isinstance(rows, Database) else None
         if isinstance(row, str):
             return Unreadable(row, self._database)
         if row is not None:
@@ -69,12 +68,21 @@ class PodmanSource:
     def all(self) -> Iterator[Metadata]:
         """Every container of the database, stopped ones included; of the lists where there is no readable one."""
         rows = self._rows()
-        if isinstance(rows, dict):
-            yield from (self._of_row(key, row) for key, row in rows.items() if not isinstance(row, str))
+        if isinstance(rows, Database):
+            yield from (self._of_row(key, row) for key, row in rows.containers.items() if not isinstance(row, str))
         else:
             yield from (self._of_list(each) for each in self._storage.all() if not each.kubernetes)
 
-    def _rows(self) -> Rows | Unreadable | None:
+    def record_folder(self, container_id: str) -> str | None:
+        """The journal is made and deleted in the storage directory at each transaction."""
+        return self._storage.path
+
+    def exit_code(self, container_id: str) -> ExitCode | None:
+        """Kept for five minutes."""
+        rows = self._rows()
+        return rows.exit_codes.get(container_id) if isinstance(rows, Database) else None
+
+    def _rows(self) -> Database | Unreadable | None:
         """The database, or while it is being written the one before.
 
         Podman writes pages in place between making and deleting the journal; without one before and after, and with
@@ -88,7 +96,7 @@ class PodmanSource:
             self._files.forget(self._database)
         return self._last or Unreadable("is being written (it has a journal)", self._database)
 
-    def _parse(self, data: bytes) -> Rows:
+    def _parse(self, data: bytes) -> Database:
         return libpod.parse(data, self._files.wanted, USERS_NAMES if self.owner_uid else libpod.MOST_ROWS)
 
     def _of_row(self, container_id: str, row: LibpodContainer) -> Metadata:
@@ -107,6 +115,12 @@ class PodmanSource:
             pod=row.pod,
             infra=row.infra,
             owner_uid=self.owner_uid,
+            started_seconds=row.started_seconds,
+            restarts=row.restarts,
+            exit_code=row.exit_code,
+            oom_killed=row.oom_killed,
+            finished_seconds=row.finished_seconds,
+            pid=row.pid,
         )
 
     def _of_list(self, stored: StoredContainer) -> Metadata:

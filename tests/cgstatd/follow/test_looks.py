@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import select
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from cgroupfs import Vitals
-from cgstatd.follow import looks as module
+from cgstatd.follow import ends as module
+from cgstatd.follow import followed
+from cgstatd.follow.ends import Ends
 from cgstatd.follow.looks import Looks
-from cgstatd.follow.round import Round
+from cgstatd.follow.records import Records
+from cgstatd.follow.round import Killed, Round
 from cgstatd.sample import ContainerStats
 from cgstatd.sampler import Pending, Sampler
 from fakehost import FakeHost, container_id
@@ -63,6 +70,9 @@ class Watching:
         round_ = self.looks.take(stats)
         assert round_ is not None
         return round_
+
+    def between(self) -> list[Killed]:
+        return self.looks.between(everybody=True).killed
 
 
 def test_those_who_are_there_at_first_did_not_start(host: FakeHost) -> None:
@@ -123,10 +133,10 @@ def test_a_kill_is_told_once_with_how_many(host: FakeHost) -> None:
 def test_a_kill_is_seen_between_the_passes_and_the_peak_is_kept_for_the_end(host: FakeHost) -> None:
     watching = Watching(host)
     watching.look()
-    assert watching.looks.killed() == []
+    assert watching.between() == []
     kill(host, "web", 1, peak=77)
-    assert [k.total for k in watching.looks.killed()] == [1]
-    assert watching.looks.killed() == []
+    assert [k.total for k in watching.between()] == [1]
+    assert watching.between() == []
     ended(host, "web", ExitCode=137, OOMKilled=True)
     host.remove("web")
     found = watching.look()
@@ -140,16 +150,6 @@ def test_kills_before_somebody_follows_are_no_news_but_those_of_a_new_container_
     assert watching.look().killed == []
     add(host, "db", kills=1)
     assert [(k.identity.name, k.kills) for k in watching.look().killed] == [("db", 1)]
-
-
-def test_a_kill_that_went_with_its_cgroup_is_told_by_the_runtime(host: FakeHost) -> None:
-    watching = Watching(host)
-    watching.look()
-    ended(host, "web", ExitCode=137, OOMKilled=True)
-    host.remove("web")
-    found = watching.look()
-    assert [(k.kills, k.total) for k in found.killed] == [(None, None)]
-    assert [e.identity.name for e in found.ended] == ["web"]
 
 
 def test_closing_releases_every_descriptor(host: FakeHost) -> None:
@@ -166,5 +166,206 @@ def test_a_second_thread_does_without(host: FakeHost) -> None:
     watching = Watching(host)
     with watching.looks._busy:
         assert watching.looks.take({}) is None
-        assert watching.looks.killed() == []
+        assert watching.between() == []
         watching.looks.close()
+
+
+def record(host: FakeHost, name: str, **state: object) -> None:
+    """The engine writes the container's state: a new file is renamed over the old one."""
+    path = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
+    config = json.loads(path.read_text())
+    config["RestartCount"] = state.pop("RestartCount", config.get("RestartCount", 0))
+    config["State"] |= state
+    new = path.with_name("new.json")
+    new.write_text(json.dumps(config))
+    new.chmod(0o600)
+    new.rename(path)
+
+
+def now(seconds: float = 0.0) -> str:
+    return datetime.fromtimestamp(time.time() + seconds, UTC).isoformat()
+
+
+def restarting(host: FakeHost, name: str, code: int, *, oom: bool = False, count: int = 1) -> None:
+    """Its life ended, and the engine waits before it starts the next one."""
+    record(
+        host,
+        name,
+        Running=True,
+        Restarting=True,
+        Pid=0,
+        ExitCode=code,
+        OOMKilled=oom,
+        FinishedAt=now(),
+        RestartCount=count,
+    )
+
+
+def restarted(host: FakeHost, name: str) -> None:
+    """The next life's cgroup is there; the record is still that of the end before."""
+    path = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
+    kept = path.read_bytes()
+    host.recreate(name)
+    kill(host, name, 0)
+    path.write_bytes(kept)
+
+
+def test_an_end_keeps_its_code_when_the_container_came_back_before_it_was_looked_at(host: FakeHost) -> None:
+    watching = Watching(host)
+    watching.look()
+    restarting(host, "web", 3)
+    restarted(host, "web")
+    found = watching.look()
+    assert [(end.exit_code, end.absent) for end in found.ended] == [(3, None)]
+    (start,) = found.started
+    assert start.metadata is not None
+    assert (start.metadata.exit_code, start.metadata.started_seconds) == (None, None)  # those of the life before
+
+
+def test_the_code_of_the_life_before_is_not_that_of_the_next(host: FakeHost) -> None:
+    watching = Watching(host)
+    watching.look()
+    restarting(host, "web", 3)
+    restarted(host, "web")
+    watching.look()
+    host.remove("web")  # the next life is over, and the record is still the one of the life before
+    assert watching.look().ended == []
+    record(host, "web", Restarting=False, Pid=999, StartedAt=now(), ExitCode=0)
+    assert watching.look().ended == []
+    restarting(host, "web", 4, count=2)
+    found = watching.look()
+    assert [(end.exit_code, end.metadata and end.metadata.restarts) for end in found.ended] == [(4, 2)]
+
+
+def test_an_end_whose_record_was_overwritten_has_a_reason_instead_of_a_code(host: FakeHost) -> None:
+    watching = Watching(host)
+    watching.look()
+    host.recreate("web")
+    record(host, "web", StartedAt=now(), RestartCount=1)
+    found = watching.look()
+    assert [(end.exit_code, end.absent) for end in found.ended] == [(None, module.OVERWRITTEN)]
+    (start,) = found.started
+    assert start.metadata is not None and start.metadata.started_seconds is not None
+
+
+def test_an_end_that_is_removed_from_disk_has_a_reason(host: FakeHost) -> None:
+    watching = Watching(host)
+    watching.look()
+    host.remove("web", from_disk=True)
+    assert [(end.exit_code, end.absent) for end in watching.look().ended] == [(None, module.UNKNOWN)]
+
+
+def test_an_end_that_the_runtime_never_writes_has_a_reason(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    watching = Watching(host)
+    watching.look()
+    host.remove("web")
+    assert watching.look().ended == [] and watching.looks.waiting
+    monkeypatch.setattr(module, "DYING_NS", 0)
+    found = watching.looks.between(everybody=False)
+    assert [(end.exit_code, end.absent) for end in found.ended] == [(None, module.NOT_WRITTEN)]
+    assert not watching.looks.waiting
+
+
+def test_an_end_that_is_held_back_is_told_between_the_rounds(host: FakeHost) -> None:
+    watching = Watching(host)
+    watching.look()
+    host.remove("web")
+    assert watching.look().ended == []
+    ended(host, "web", ExitCode=7)
+    assert [end.exit_code for end in watching.looks.between(everybody=False).ended] == [7]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_every_end_by_the_oom_killer_is_told_as_one_first(host: FakeHost, again: bool) -> None:
+    watching = Watching(host)
+    watching.look()
+    restarting(host, "web", 137, oom=True)
+    if again:
+        restarted(host, "web")
+    else:
+        host.remove("web")
+    found = watching.look()
+    assert [(end.oom_killed, end.killed and (end.killed.kills, end.killed.total)) for end in found.ended] == [
+        (True, (None, None))
+    ]
+    assert found.killed == []
+
+
+def test_a_kill_that_was_counted_is_not_told_again_at_the_end(host: FakeHost) -> None:
+    watching = Watching(host)
+    watching.look()
+    kill(host, "web", 1)
+    assert len(watching.between()) == 1
+    restarting(host, "web", 137, oom=True)
+    restarted(host, "web")
+    found = watching.look()
+    assert found.killed == [] and [(end.oom_killed, end.killed) for end in found.ended] == [(True, None)]
+    kill(host, "web", 1)  # the next life's own
+    assert [k.total for k in watching.look().killed] == [1]
+
+
+def test_a_death_makes_the_record_be_read_when_it_is_written(host: FakeHost) -> None:
+    """The end's record is there for a moment only, and gone again at the next round."""
+    watching = Watching(host)
+    watching.looks._records = Records(watching.sampler.root, watching.sampler.names)
+    watching.looks._ends = Ends(watching.looks._records)
+    watching.look()
+    (watched,) = watching.sampler.containers()
+    read, write = os.pipe()  # stands for a pidfd that became readable
+    os.close(write)
+    watching.looks.died(watched, read)
+    watching.looks.between(everybody=False)
+    fd = watching.looks.records_fd
+    assert fd is not None and select.select([fd], [], [], 0)[0] == []
+    restarting(host, "web", 3)
+    assert select.select([fd], [], [], 0)[0] == [fd]
+    watching.looks.between(everybody=False)
+    assert select.select([fd], [], [], 0)[0] == []
+    restarted(host, "web")
+    record(host, "web", Restarting=False, Pid=1, StartedAt=now(), ExitCode=0)
+    assert [end.exit_code for end in watching.look().ended] == [3]
+    watching.looks.close()
+
+
+def test_the_kernel_tells_the_code_where_the_runtime_cannot(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container that is removed as soon as it ends (``--rm``): its record was there for 8 ms."""
+    monkeypatch.setattr(followed, "exit_code", lambda fd: 5)
+    watching = Watching(host)
+    watching.look()
+    (watched,) = watching.sampler.containers()
+    known = watching.looks._followed[watched]
+    known.pid = known.life.pid
+    read, write = os.pipe()
+    os.close(write)
+    watching.looks.died(watched, read)
+    host.remove("web", from_disk=True)
+    assert [(end.exit_code, end.absent) for end in watching.look().ended] == [(5, None)]
+    with pytest.raises(OSError, match="Bad file"):
+        os.fstat(read)
+
+
+def test_the_code_of_another_process_is_not_the_containers(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(followed, "exit_code", lambda fd: 5)
+    watching = Watching(host)
+    watching.look()
+    (watched,) = watching.sampler.containers()
+    watching.looks._followed[watched].pid = 4711
+    read, write = os.pipe()
+    os.close(write)
+    watching.looks.died(watched, read)
+    host.remove("web", from_disk=True)
+    assert [(end.exit_code, end.absent) for end in watching.look().ended] == [(None, module.UNKNOWN)]
+
+
+def test_deaths_of_those_who_are_not_followed_leave_nothing_open(host: FakeHost) -> None:
+    watching = Watching(host)
+    (watched,) = watching.sampler.containers()
+    fds = [os.pipe() for _ in range(2)]
+    watching.looks.died(watched, fds[0][0])
+    watching.looks.between(everybody=False)
+    watching.looks.died(watched, fds[1][0])
+    watching.looks.close()
+    for read, write in fds:
+        os.close(write)
+        with pytest.raises(OSError, match="Bad file"):
+            os.fstat(read)

@@ -89,7 +89,18 @@ def test_a_running_container(shop: str) -> None:
         owner_uid=0,
         started_seconds=pytest.approx(1795604229.719158),
         oom_killed=False,
+        pid=1374,
     )
+
+
+def test_an_end_has_its_time_and_no_process(write: Write) -> None:
+    ended = {"Running": True, "Restarting": True, "Pid": 0, "ExitCode": 3, "FinishedAt": "2026-11-25T22:25:29.82Z"}
+    write(f"{folder()}/config.v2.json", config(**ended), mode=0o600)
+    found = DockerSource(Root()).get(ID)
+    assert isinstance(found, Metadata)
+    assert (found.state, found.exit_code, found.pid) == (State.RESTARTING, 3, None)
+    assert found.finished_seconds == pytest.approx(1795645529.82)
+    assert DockerSource(Root()).record_folder(ID) == folder()
 
 
 def test_the_environment_is_in_no_result(shop: str, write: Write) -> None:

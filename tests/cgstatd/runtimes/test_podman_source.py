@@ -15,6 +15,7 @@ from pyfakefs.fake_filesystem import FakeFilesystem
 
 from cgroupfs.pseudofs import Clock, Root
 from cgstatd.runtimes import Budget, Metadata, State, Unreadable, rootless_sources
+from cgstatd.runtimes.base import ExitCode
 from cgstatd.runtimes.budget import USER
 from cgstatd.runtimes.podman import PodmanSource
 
@@ -64,7 +65,8 @@ def database(*rows: Row, script: str = "") -> bytes:
         connection.executescript(SCHEMA)
         connection.execute("INSERT INTO PodConfig VALUES (?, 'pod1', '{}')", (POD,))
         for key, name, pod, made, state in rows:
-            blobs = [x if isinstance(x, bytes) else json.dumps(x).encode() for x in (made, {"state": state, "pid": 1})]
+            now = state if isinstance(state, dict) else {"state": state, "pid": 1}
+            blobs = [x if isinstance(x, bytes) else json.dumps(x).encode() for x in (made, now)]
             connection.execute("INSERT INTO ContainerConfig VALUES (?, ?, ?, ?)", (key, name, pod, blobs[0]))
             connection.execute("INSERT INTO ContainerState VALUES (?, 1, 0, ?)", (key, blobs[1]))
         connection.commit()
@@ -111,7 +113,91 @@ def test_a_running_container(write: Write) -> None:
         state=State.RUNNING,
         network_mode="bridge",
         memory_limit_bytes=67108864,
+        restarts=0,
+        pid=1,
     )
+
+
+STARTED, FINISHED = "2026-11-25T22:29:37.889057269Z", "2026-11-25T22:29:38.455787873Z"
+OOM_KILLED = {
+    "state": 6,
+    "startedTime": STARTED,
+    "finishedTime": FINISHED,
+    "exitCode": 137,
+    "oomKilled": True,
+    "exited": True,
+    "restartCount": 2,
+    "conmonPid": 4711,
+}
+CODES = "CREATE TABLE ContainerExitCode(ID TEXT PRIMARY KEY NOT NULL, Timestamp INTEGER NOT NULL, ExitCode INTEGER);"
+
+
+def test_how_a_container_ended(write: Write) -> None:
+    write(DATABASE, database((BURN, "pm-burn", None, config(), OOM_KILLED)))
+    found = PodmanSource(Root()).get(BURN)
+    assert isinstance(found, Metadata)
+    assert (found.state, found.exit_code, found.oom_killed, found.restarts) == (State.EXITED, 137, True, 2)
+    assert found.started_seconds == pytest.approx(1795645777.889057)
+    assert found.finished_seconds == pytest.approx(1795645778.455788)
+    assert found.pid is None
+
+
+def test_a_restarted_one_has_no_exit_code_while_it_runs(write: Write) -> None:
+    """Podman leaves out what has Go's zero value; finishedTime stays that of the life before."""
+    now = {"state": 3, "pid": 29114, "startedTime": STARTED, "finishedTime": "0001-01-01T00:00:00Z", "restartCount": 1}
+    write(DATABASE, database((BURN, "pm-burn", None, config(), now)))
+    found = PodmanSource(Root()).get(BURN)
+    assert isinstance(found, Metadata)
+    assert (found.state, found.exit_code, found.oom_killed, found.restarts) == (State.RUNNING, None, None, 1)
+    assert (found.pid, found.finished_seconds) == (29114, None)
+
+
+def test_an_end_with_code_0_is_known_though_podman_does_not_write_zeros(write: Write) -> None:
+    write(DATABASE, database((BURN, "pm-burn", None, config(), {"state": 6, "exited": True, "startedTime": STARTED})))
+    found = PodmanSource(Root()).get(BURN)
+    assert isinstance(found, Metadata)
+    assert (found.exit_code, found.oom_killed) == (0, False)
+
+
+def test_the_exit_code_of_a_container_that_was_removed_is_kept_for_some_time(write: Write) -> None:
+    rows = f"INSERT INTO ContainerExitCode VALUES ('{A}', 1795645783, 5), ('{BURN}', 1795645768, 3);"
+    write(DATABASE, database(BURNING, script=CODES + rows))
+    source = PodmanSource(Root())
+    assert source.exit_code(A) == ExitCode(5, 1795645783.0)
+    assert source.exit_code(BURN) is None  # it is there: its own record counts
+    assert source.exit_code(INFRA) is None
+    assert source.record_folder(A) == STORAGE
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "('x', 1, 1), (x'00', 1, 1), (NULL, 1, 1)",
+        f"('{A}', 'soon', 1)",
+        f"('{A}', 1, 'three')",
+        f"('{A}', 1, 300)",
+        f"('{A}', 1, -1)",
+        f"('{A}', NULL, NULL)",
+    ],
+)
+def test_exit_codes_that_are_none_are_left_out(write: Write, rows: str) -> None:
+    table = "CREATE TABLE ContainerExitCode(ID, Timestamp, ExitCode);"
+    write(DATABASE, database(BURNING, script=f"{table} INSERT INTO ContainerExitCode VALUES {rows};"))
+    source = PodmanSource(Root())
+    assert source.exit_code(A) is None
+    assert [each.name for each in source.all()] == ["pm-burn"]
+
+
+def test_a_table_of_exit_codes_that_makes_rows_up_costs_no_memory(write: Write) -> None:
+    rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) "
+    rows += "SELECT hex(zeroblob(2000000)) AS ID, i AS Timestamp, 0 AS ExitCode FROM n"
+    write(DATABASE, database(BURNING, script=f"CREATE VIEW ContainerExitCode AS {rows};"))
+    tracemalloc.start()
+    try:
+        assert isinstance(PodmanSource(Root()).get(BURN), Unreadable)
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_pod_and_its_infra_container(write: Write) -> None:

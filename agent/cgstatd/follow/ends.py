@@ -1,0 +1,124 @@
+"""Containers that are about to end or whose cgroup is gone: held until their end is known, or known to be lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from ..container import Watched
+from ..runtimes.base import Metadata
+from .followed import Followed
+from .records import Records, tells_ends
+from .round import Ended, Killed, Look, Round
+
+DYING_NS = 2_000_000_000
+"""How long an end is held back until its runtime has written how it ended."""
+OVERWRITTEN = "it was started again before its runtime's record of the end could be read"
+NOT_WRITTEN = f"its runtime had not written it {DYING_NS // 1_000_000_000} s after the end"
+UNKNOWN = "its runtime's state does not know it any more"
+SILENT = "its runtime does not write it into its state"
+
+
+class Ends:
+    """Used in the sampling thread."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._expected: dict[Watched, Followed] = {}
+        """Their first process is dead or was never seen, and their cgroup is still there."""
+        self._dying: dict[Watched, Followed] = {}
+        """Their cgroup is gone."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an end is held back."""
+        return bool(self._dying)
+
+    def expect(self, watched: Watched, known: Followed) -> None:
+        """Its first process has died, or its death will not be noticed: its runtime will write how it ended."""
+        if watched not in self._expected:
+            self._expected[watched] = known
+            self._records.watch(watched, known)
+            self._records.hear(watched, known)
+
+    def lives_on(self, watched: Watched) -> None:
+        """It was not the end: other processes are there."""
+        if self._expected.pop(watched, None) is not None:
+            self._records.forget(watched)
+
+    def gone(self, watched: Watched, known: Followed) -> None:
+        """Its cgroup is gone."""
+        self._expected.pop(watched, None)
+        self._dying[watched] = known
+        known.dead_ns = time.monotonic_ns()
+        if known.life.end is None:
+            self._records.watch(watched, known)
+
+    def hear(self) -> None:
+        """Read the records that were written since the last look, of those whose end is not known yet."""
+        written = self._records.written()
+        for watched, known in self._expected.items():
+            if known.life.end is None and (written is None or watched in written):
+                self._records.hear(watched, known)
+
+    def bury(self, again: Mapping[str, float], round_: Round) -> None:
+        """Tell the ends that are known, or that will not be any more.
+
+        ``again``: the containers that have a cgroup now, and when each was first seen (seconds since the epoch).
+        """
+        now = time.monotonic_ns()
+        for watched, known in list(self._dying.items()):
+            before = again.get(watched.identity.id)
+            record = known.life.end or self._records.hear(watched, known, before)
+            why = _why_not(known, record, now, came_back=before is not None)
+            if known.life.end is None and why is None:
+                continue
+            del self._dying[watched]
+            self._records.forget(watched)
+            round_.ended.append(self._ended(watched, known, why))
+            known.release()
+
+    def _ended(self, watched: Watched, known: Followed, why: str | None) -> Ended:
+        life, identity = known.life, watched.identity
+        end = life.end
+        if end is not None:
+            identity = identity._replace(metadata=end)
+            code, why, oom_killed = end.exit_code, None, end.oom_killed
+        else:
+            code = self._records.exit_code(watched, known)
+            code = known.kernels_exit_code() if code is None else code
+            oom_killed = None if known.vitals.oom_kills is None else known.oom_told
+        last = known.last
+        if last is not None:  # a look at an OOM kill may be later than the last round
+            last = last._replace(vitals=known.vitals)
+        elif watched.last is not None:
+            last = Look(watched, watched.last, known.vitals, known.limits)
+        untold = oom_killed and not known.oom_told
+        return Ended(
+            identity,
+            last,
+            end,
+            code,
+            None if code is not None else why,
+            oom_killed,
+            life.started_seconds,
+            Killed(identity, None, None, known.vitals, watched.last) if untold else None,
+        )
+
+    def close(self) -> None:
+        """Release what is kept open."""
+        for known in [*self._expected.values(), *self._dying.values()]:
+            known.release()
+        self._expected.clear()
+        self._dying.clear()
+
+
+def _why_not(known: Followed, record: Metadata | None, now_ns: int, *, came_back: bool) -> str | None:
+    """Why the runtime's record will not tell this end; None: it may still."""
+    if known.life.overwritten or came_back:
+        return OVERWRITTEN
+    if record is None:
+        return UNKNOWN
+    if known.silent or not tells_ends(record):
+        return SILENT
+    return NOT_WRITTEN if now_ns - (known.dead_ns or 0) >= DYING_NS else None

@@ -1,0 +1,117 @@
+"""What following remembers of one life of a container."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from cgroupfs import CgroupGone, Root, Vitals, VitalsReader
+
+from ..container import Watched
+from ..pidfd import exit_code
+from ..runtimes.base import RecordsEnds
+from .life import Life
+from .round import Look, OwnLimits
+
+NOTHING = Vitals(None, None, None)
+
+
+class Followed:
+    """Used in the sampling thread."""
+
+    __slots__ = (
+        "_exit",
+        "armed",
+        "dead_ns",
+        "last",
+        "life",
+        "limits",
+        "limits_ns",
+        "oom_kills",
+        "oom_told",
+        "pid",
+        "reader",
+        "recorder",
+        "seen_seconds",
+        "silent",
+        "vitals",
+    )
+
+    def __init__(self, born_seconds: float, oom_kills: int | None) -> None:
+        self.life = Life(born_seconds)
+        self.seen_seconds = time.time()
+        self.recorder: RecordsEnds | None = None
+        """Where its runtime records its end."""
+        self.silent = False
+        """Its runtime's state does not say how a container ended."""
+        self.reader: VitalsReader | None = None
+        self.vitals = NOTHING
+        """The latest that were read."""
+        self.armed = False
+        """Whether its first process' death will be noticed at once."""
+        self.pid: int | None = None
+        """The process whose death is or was waited for."""
+        self._exit: tuple[int, int] | None = None
+        """A process that died, and its pidfd."""
+        self.oom_kills = oom_kills
+        """How many have been told, or were there before; None: not read yet."""
+        self.oom_told = False
+        """Whether an ``oom`` event was sent in this life."""
+        self.last: Look | None = None
+        self.limits = OwnLimits(None, None)
+        self.limits_ns: int | None = None
+        self.dead_ns: int | None = None
+        """CLOCK_MONOTONIC when the cgroup was found to be gone."""
+
+    def died(self, fd: int) -> None:
+        """The process that was watched has died; owns the pidfd from now on."""
+        self.armed = False
+        if self.pid is None or (self._exit is not None and self._exit[0] == self.life.pid):
+            os.close(fd)
+            return
+        self._close_exit()
+        self._exit = self.pid, fd
+
+    def _close_exit(self) -> None:
+        if self._exit is not None:
+            os.close(self._exit[1])
+            self._exit = None
+
+    def kernels_exit_code(self) -> int | None:
+        """The exit code of its first process as the kernel kept it (Linux 6.15); None: not known."""
+        if self._exit is None or self._exit[0] != self.life.pid:
+            return None
+        return exit_code(self._exit[1])
+
+    def release(self) -> None:
+        """Close what is open."""
+        if self.reader is not None:
+            self.reader.close()
+        self._close_exit()
+
+
+def born_seconds(root: Root, watched: Watched) -> float:
+    """When the container's cgroup was made, or somewhat later: the change time of its directory."""
+    point, inode = watched.ref.inodes[0]
+    try:
+        found = os.stat(root.join(point) + watched.ref.path)
+    except OSError:
+        return time.time()
+    return found.st_ctime if found.st_ino == inode else time.time()
+
+
+def open_pidfd(watched: Watched, wanted: int | None) -> tuple[int, int] | None:
+    """The container's first process (``wanted`` if that is among them) and a descriptor that tells its death.
+
+    None where that cannot be had (no process, before Linux 5.3, descriptors used up).
+    """
+    if watched.descriptors.used >= watched.descriptors.limit:
+        return None
+    try:
+        pids = watched.cgroup.procs()
+        if not pids:
+            return None
+        pid = wanted if wanted in pids else min(pids)
+        return pid, os.pidfd_open(pid)
+    except (CgroupGone, OSError):
+        return None

@@ -1,0 +1,117 @@
+"""Hears what runtimes record of containers' lives, at the moment when they write it (inotify)."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+
+from cgroupfs import CgroupGone, Root
+
+from ..container import Watched
+from ..inotify import IN_Q_OVERFLOW, Inotify
+from ..names import Names
+from ..runtimes.base import Metadata, State
+from .followed import Followed
+
+log = logging.getLogger(__name__)
+
+
+class Records:
+    """Used in the sampling thread."""
+
+    def __init__(self, root: Root, names: Names, *, notice: bool = True) -> None:
+        """``notice`` False: a recorded tree, where nothing changes."""
+        self._root = root
+        self._names = names
+        self._inotify: Inotify | None = None
+        self._watches: dict[str, tuple[int, set[Watched]]] = {}
+        if notice:
+            try:
+                self._inotify = Inotify()
+            except OSError as error:
+                log.info("inotify: %s: how containers ended is looked for four times a second", error.strerror)
+
+    @property
+    def fd(self) -> int | None:
+        """A descriptor that is readable when a watched record was written; None: there is none."""
+        return None if self._inotify is None else self._inotify.fd
+
+    def hear(self, watched: Watched, known: Followed, before_seconds: float | None = None) -> Metadata | None:
+        """Read its record and remember what it says of this life; None: there is none."""
+        if known.recorder is None and not known.silent:
+            known.recorder = self._names.recorder(watched.ref)
+        if known.recorder is None:
+            found: Metadata | None = self._names.identify(watched.ref).metadata
+            known.silent = known.silent or found is not None
+            return found
+        read = known.recorder.get(watched.ref.match.id)
+        if read is None:
+            return None
+        if isinstance(read, Metadata):
+            self.take(watched, known, read, before_seconds)
+            return read
+        return watched.identity.metadata  # it cannot be read now (a journal)
+
+    @staticmethod
+    def take(watched: Watched, known: Followed, record: Metadata, before_seconds: float | None = None) -> None:
+        """Remember what a record says of this life."""
+
+        def holds(pid: int) -> bool:
+            try:
+                return pid in watched.cgroup.procs()
+            except (CgroupGone, OSError):
+                return False
+
+        known.life.hear(record, holds, before_seconds)
+
+    def exit_code(self, watched: Watched, known: Followed) -> int | None:
+        """Of a container that its runtime has removed, where that end must be this life's."""
+        found = known.recorder.exit_code(watched.ref.match.id) if known.recorder else None
+        if found is None or known.life.overwritten or known.life.started_seconds is None:
+            return None
+        return found.code if found.recorded_seconds >= int(known.seen_seconds) else None
+
+    def watch(self, watched: Watched, known: Followed) -> None:
+        """Its end is near: be told when its record is written."""
+        if known.recorder is None and not known.silent:
+            known.recorder = self._names.recorder(watched.ref)
+        folder = known.recorder.record_folder(watched.ref.match.id) if known.recorder else None
+        if folder is None or self._inotify is None:
+            return
+        watch, those = self._watches.get(folder, (0, set()))
+        if not those:
+            with contextlib.suppress(OSError):
+                watch = self._inotify.add(self._root.join(folder))
+                self._watches[folder] = watch, those
+        those.add(watched)
+
+    def forget(self, watched: Watched) -> None:
+        """Its end was heard, or it lives on."""
+        for folder, (watch, those) in list(self._watches.items()):
+            those.discard(watched)
+            if not those:
+                del self._watches[folder]
+                if self._inotify is not None:
+                    self._inotify.remove(watch)
+
+    def written(self) -> set[Watched] | None:
+        """The watched containers that something was written about since the last call; None: that is not known."""
+        if self._inotify is None:
+            return None
+        events = self._inotify.events()
+        if any(event.mask & IN_Q_OVERFLOW for event in events):
+            return None
+        numbers = {event.watch for event in events}
+        return {each for watch, those in self._watches.values() if watch in numbers for each in those}
+
+    def close(self) -> None:
+        """Release the inotify instance."""
+        self._watches.clear()
+        if self._inotify is not None:
+            self._inotify.close()
+            self._inotify = None
+
+
+def tells_ends(found: Metadata | None) -> bool:
+    """Whether a runtime's record can be expected to say how the container ended."""
+    return found is not None and found.state is not State.UNKNOWN
