@@ -227,7 +227,7 @@ def life_of(event: dict, engine: Engine, key: str) -> Life | None:
     """The engine's life that an exit is about; None: that cannot be told.
 
     Docker tells a death once the cgroup is gone: it is the life in which the last figures were read. Podman tells it
-    some 0.2 s earlier: the life that was started when the exit says, provided that its last figures are of about then.
+    some 0.2 s earlier: the life that was started when the exit says, provided that its last figures may be of that one.
     """
     lives = engine.lives[key]
     when = event["last"]["timestamp"] / 1000 if event["last"] else None
@@ -236,10 +236,13 @@ def life_of(event: dict, engine: Engine, key: str) -> Life | None:
     started = event.get("started")
     if started is None:
         return None
-    found = next((life for life in lives if started / 1000 < life.ended), None)
-    if found and when and not started / 1000 - 1 < when < found.ended + 1:
-        return Life(-1)
-    return found
+    number = next((n for n, life in enumerate(lives) if started / 1000 < life.ended), None)
+    if number is None:
+        return None
+    # Its cgroup was made after the death before, and was gone before the death after.
+    first = lives[number - 1].ended if number else 0.0
+    last = lives[number + 1].ended if number + 1 < len(lives) else float("inf")
+    return lives[number] if when is None or first < when < last else Life(-1)
 
 
 def compare(kind: str, made: list[str], engine: Engine, follower: Follower) -> Result:

@@ -34,7 +34,9 @@ IDENTITY: dict[str, Any] = {
     "networkMode": "bridge",
     "created": 1795613188103,
     "started": 1795613188400,
+    "finished": None,
     "restarts": 0,
     "exitCode": None,
+    "oomKilled": False,
     "pids": 1,
 }
