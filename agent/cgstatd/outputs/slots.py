@@ -69,10 +69,11 @@ class Layout:
         self._begun = self._start = position - head
         """Where the write, and where the slot begins that are being made."""
         self._end = slot_end(position, step)
-        if self._end - position < self._least:
-            self._end = slot_end(self._end, step)
         self._together: list[bytes] = []
         self.writes: list[bytes] = []
+        if self._end - position < self._least:  # no comment is that short: one that ends with the next slot
+            self._end = slot_end(self._end, step)
+            self._close()
 
     def add(self, pieces: Iterable[bytes]) -> None:
         """Put in pieces, each of them whole."""
@@ -86,7 +87,7 @@ class Layout:
                     self._end = slot_end(self._end, self._step)
             self._together.append(piece)
             self.position += size
-            if self.position == self._end:
+            if self.position == self._end or size > self._step:
                 self._close()
 
     def _fits(self, size: int, room: int) -> bool:
