@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from attacks import credentials, encrypted, floods, forged, kernel, oversized, planted, sleepers
+from attacks import credentials, encrypted, floods, forged, hoards, kernel, oversized, planted, sleepers
 from attacks.arena import Arena, Attack, Stage, arena
 from attacks.bystander import Bystander
 
@@ -55,6 +55,7 @@ STAGES = (
         planted.planted_arena,
         (planted.links, planted.fifos, oversized.huge_config, oversized.crowd, oversized.database),
     ),
+    Stage(hoards.hoards_arena, hoards.ALL_OF_THEM),
     Stage(encrypted.tls_arena, (encrypted.old_tls,)),
     Stage(encrypted.mutual_arena, (encrypted.another_authority,)),
 )

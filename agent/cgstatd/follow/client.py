@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 
 CHANGES = 256
 """Starts, ends and OOM kills that wait for a slow client; beyond, the oldest are dropped."""
+CHANGES_BYTES = 1 << 20
+"""The same in bytes."""
 
 
 class Subscription:
@@ -16,7 +18,8 @@ class Subscription:
     def __init__(self, steps: int, first: list[bytes]) -> None:
         self.steps = steps
         self._first = first
-        self._changes: deque[tuple[int, bytes]] = deque(maxlen=CHANGES)
+        self._changes: deque[tuple[int, bytes]] = deque()
+        self._changes_bytes = 0
         self._round: tuple[int, bytes] | None = None
         self._ended = False
         self._wake = asyncio.Event()
@@ -26,6 +29,9 @@ class Subscription:
     def change(self, number: int, data: bytes) -> None:
         """Something that everybody is told."""
         self._changes.append((number, data))
+        self._changes_bytes += len(data)
+        while len(self._changes) > CHANGES or (self._changes_bytes > CHANGES_BYTES and len(self._changes) > 1):
+            self._changes_bytes -= len(self._changes.popleft()[1])
         self._wake.set()
 
     def round(self, number: int, data: bytes) -> None:
@@ -43,6 +49,7 @@ class Subscription:
         """Everything that waits, by its number."""
         found = list(self._changes)
         self._changes.clear()
+        self._changes_bytes = 0
         if self._round is not None:
             found.append(self._round)
             self._round = None

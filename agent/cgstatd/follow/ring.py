@@ -14,6 +14,8 @@ STATS_BYTES = 2 << 20
 """Of figures, all intervals together: some 3,000 events."""
 CHANGES = 1000
 """Starts, ends and OOM kills."""
+CHANGES_BYTES = 2 << 20
+"""Of these: a start has its container's labels."""
 _ID = re.compile(r"([0-9a-f]{1,16})-([0-9]{1,18})")
 
 
@@ -27,14 +29,15 @@ class Sent(NamedTuple):
 
 
 class Ring:
-    """Bounded: figures by bytes, changes by number."""
+    """Bounded: figures by bytes, changes by bytes and number."""
 
     def __init__(self, run: str) -> None:
         self.run = run
         self.number = 0
         self._stats: deque[Sent] = deque()
         self._stats_bytes = 0
-        self._changes: deque[Sent] = deque(maxlen=CHANGES)
+        self._changes: deque[Sent] = deque()
+        self._changes_bytes = 0
         self._lost = 0
         """The number of the last change that is not held any more."""
 
@@ -47,9 +50,12 @@ class Ring:
         """Hold the event that has the latest id."""
         sent = Sent(self.number, steps, data)
         if steps == 0:
-            if len(self._changes) == CHANGES:
-                self._lost = self._changes[0].number
             self._changes.append(sent)
+            self._changes_bytes += len(data)
+            while len(self._changes) > CHANGES or self._changes_bytes > CHANGES_BYTES:
+                lost = self._changes.popleft()
+                self._changes_bytes -= len(lost.data)
+                self._lost = lost.number
             return
         self._stats.append(sent)
         self._stats_bytes += len(data)

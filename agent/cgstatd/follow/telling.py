@@ -18,6 +18,8 @@ from .lastwords import LastWords
 from .ring import Ring
 from .round import Killed, Round
 
+_LATEST_MORE = 500
+"""Ends that may be told yet."""
 encode = msgspec.json.Encoder().encode
 
 
@@ -61,6 +63,9 @@ class Teller:
             event = out.follow_stat(look, group.before.get(key), found.mem_total_bytes)
             self._latest[key] = event
             parts.append(self._event(group.steps, b"stat", event))
+        if len(self._latest) > 2 * len(found.looks) + _LATEST_MORE:  # ends that nobody followed
+            here = {look.stats.identity.id for look in found.looks}
+            self._latest = {key: event for key, event in self._latest.items() if key in here}
         group.before = {look.stats.identity.id: look.stats for look in found.looks}
         end = FollowRound(
             round=group.rounds,

@@ -45,5 +45,16 @@ async def test_a_slow_client_gets_the_latest_round_alone_and_every_change_up_to_
     assert received[0] == b"change %d" % (1000 - module.CHANGES)
 
 
+async def test_changes_that_wait_are_bounded_by_bytes_too() -> None:
+    client = Subscription(4, [])
+    for number in range(10):
+        client.change(number, b"%d" % number * (module.CHANGES_BYTES // 4))
+    batches = client.batches()
+    received = [await anext(batches) for _ in range(4)]
+    assert [each[:1] for each in received] == [b"6", b"7", b"8", b"9"]
+    client.change(11, b"x")
+    assert await anext(batches) == b"x"
+
+
 async def test_nothing_comes_after_the_end() -> None:
     assert await collected(Subscription(4, [b"hello"])) == [b"hello"]

@@ -48,6 +48,17 @@ def test_an_id_before_the_oldest_change_that_is_held_is_of_no_use(monkeypatch: p
     assert len(made.since(1, 4)) == ring.CHANGES
 
 
+def test_changes_are_bounded_by_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ring, "CHANGES_BYTES", 10)
+    made = Ring("ab")
+    for _ in range(5):
+        made.next_id()
+        made.add(0, b"1234")
+    assert made.number_of("ab-2") is None  # the third is not held any more
+    assert made.number_of("ab-3") == 3
+    assert made.since(3, 4) == [b"1234"] * 2
+
+
 def test_figures_are_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ring, "STATS_BYTES", 10)
     made = Ring("ab")
