@@ -16,6 +16,8 @@ _IDENTITY_NS = 4_000_000_000
 """Names are looked up again after this time: a rename."""
 _NAMELESS_NS = tuple(seconds * 1_000_000_000 for seconds in (1, 8, 30, 300))
 """The same where no name was found and nothing changed where names come from: a runtime that writes its files late."""
+_VAIN_LOOKUPS = 6
+"""After so many the time alone counts: a user can change the places where names come from as often as they like."""
 
 
 class ListingFailed(Exception):
@@ -99,7 +101,8 @@ class Listing:
         now, generation = time.monotonic_ns(), self._names.generation()
         changed = False
         for watched in self._watched.values():
-            if now < watched.due_ns and (watched.generation == generation or watched.identity.metadata is not None):
+            known = watched.identity.metadata is not None or watched.lookups >= _VAIN_LOOKUPS
+            if now < watched.due_ns and (watched.generation == generation or known):
                 continue
             identity = self._names.identify(watched.ref)
             if identity != watched.identity:

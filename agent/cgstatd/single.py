@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from . import derive
 from .container import Watched
@@ -16,6 +16,8 @@ _STOPPED_SECONDS = 2.0
 """How long the list of stopped containers is believed."""
 _MISSED_SECONDS = 0.2
 """The same where a name was not in it: it may have been made since, but unknown names cost nobody a look each."""
+_COSTS = 20.0
+"""How many times as long as making it took the list is believed at least: unknown names cost 5 % of a core at most."""
 
 
 def not_running(sampler: Sampler, known: Known) -> ContainerStats:
@@ -28,9 +30,12 @@ def not_running(sampler: Sampler, known: Known) -> ContainerStats:
 class Single:
     """Answers for single containers, with the list of stopped ones that is kept for it."""
 
-    def __init__(self, sampler: Sampler) -> None:
+    def __init__(self, sampler: Sampler, clock: Callable[[], float] = time.monotonic) -> None:
         self._sampler = sampler
+        self._clock = clock
         self._stopped: tuple[float, list[Metadata]] = (-1e9, [])
+        self._cost = 0.0
+        """What that look took, in seconds."""
 
     def known(self) -> list[Known]:
         """Every container there is, stopped ones included. Raises ListingFailed."""
@@ -77,8 +82,11 @@ class Single:
         return self._sampler.root.clock().monotonic_ns - last.monotonic_ns
 
     def _on_disk(self, max_age: float) -> list[Metadata]:
+        """``max_age``: seconds; 0: now, whatever it takes."""
         at, found = self._stopped
-        if time.monotonic() - at > max_age:
+        began = self._clock()
+        if not max_age or began - at > max(max_age, _COSTS * self._cost):
             found = list(self._sampler.names.on_disk())
-            self._stopped = (time.monotonic(), found)
+            self._cost = self._clock() - began
+            self._stopped = (began + self._cost, found)
         return found

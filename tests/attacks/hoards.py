@@ -20,7 +20,7 @@ from attacks.forged import listed
 from attacks.planted import everything
 from fakehost import FakeHost, container_id
 
-USERS = tuple(range(1000, 1007))
+USERS = tuple(range(1000, 1008))
 SMALL_LABELS = b'{"Name":"/hoard","Config":{"Labels":{' + b",".join(b'"%06x":""' % n for n in range(340_000)) + b"}}}"
 """4 MiB, which as one object for each label would be 30."""
 assert 3 << 20 < len(SMALL_LABELS) < 4 << 20
@@ -34,7 +34,7 @@ def home(uid: int) -> str:
 
 @contextmanager
 def hoards_arena(_folder: Path, containers: int = 20, prefix: tuple[str, ...] = ()) -> Iterator[TreeArena]:
-    """An agent over a host with six users. Not in ``_folder``, which may be memory."""
+    """An agent over a host with some users. Not in ``_folder``, which may be memory."""
     require_root()
     with tempfile.TemporaryDirectory(dir="/var/tmp") as here:
         host = FakeHost(Path(here) / "host")
@@ -208,7 +208,7 @@ def start_events(a: TreeArena) -> str:
 
 def comings_and_goings(a: TreeArena) -> str:
     """ordinary CI use: 600 containers of a user come and go, 10 kB of config each; each has to have its name"""
-    uid, named = USERS[6], 0
+    uid, named = USERS[7], 0
     filler = {f"org.example.label.{label}": f"{label} " * 40 for label in range(30)}
     for batch in range(10):
         several = {}
@@ -227,7 +227,7 @@ def comings_and_goings(a: TreeArena) -> str:
 
 def touched(a: TreeArena) -> str:
     """configs that change all the time: six users touch a config of 4 MiB of small labels each, twice a second"""
-    identities = {uid: come(a, f"touched {uid}", uid, SMALL_LABELS) for uid in USERS[:6]}
+    identities = {uid: come(a, f"touched {uid}", uid, SMALL_LABELS) for uid in USERS[1:7]}
     found = seen(a, list(identities.values()))
     began, used = time.monotonic(), cpu_seconds(a)
     while time.monotonic() - began < 12:
