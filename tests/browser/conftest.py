@@ -46,11 +46,12 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Open:
-    """``async with open_page(port) as page``: the live page; ``away``: the agent may be gone for a while."""
+    """``async with open_page(port) as page``: the live page; ``away``: the agent may be gone for a while; ``at``: the
+    address after the path."""
 
     @asynccontextmanager
     async def open_page(
-        port: int, *, away: bool = False, statuses: tuple[int, ...] = (), **options: Any
+        port: int, *, away: bool = False, statuses: tuple[int, ...] = (), at: str = "", **options: Any
     ) -> AsyncIterator[Page]:
         context = await browser.new_context(**(options or DESKTOP))
         page = await context.new_page()
@@ -65,7 +66,7 @@ def open_page(browser: Browser) -> Open:
         page.on("console", on_console)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))
-        await page.goto(f"http://127.0.0.1:{port}/")
+        await page.goto(f"http://127.0.0.1:{port}/{at}")
         yield page
         await context.close()
         assert complaints == []

@@ -77,11 +77,10 @@ async def test_every_column_sorts_in_both_directions(
 async def test_figures_that_change_sort_too(server: Server, host: FakeHost, open_page: Open) -> None:
     async with open_page(server.port) as page:
         await live(page)
-        for column in ("CPU", "Network", "Disk", "PIDs"):
+        for column in ("Network", "Disk", "PIDs", "CPU"):
             header = page.get_by_role("columnheader", name=column)
             await header.get_by_role("button").click()
             assert await header.get_attribute("aria-sort") == "descending"
-        await page.get_by_role("columnheader", name="CPU").get_by_role("button").click()
         for usec in range(2, 60):
             host.burn("queue", usec * 1_000_000)
             await asyncio.sleep(0.2)

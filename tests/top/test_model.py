@@ -7,8 +7,10 @@ import pytest
 pytest.importorskip("rich", reason="no rich: pip install 'cgstatd[top]'")
 
 from cgstatd.outputs.follow_types import FollowExit, FollowHello, FollowRound, FollowStat
+from cgstatd.top.app import SORTS
 from cgstatd.top.events import Parser
 from cgstatd.top.keys import decode
+from cgstatd.top.keys_help import help_body
 from cgstatd.top.model import ENDED_SECONDS, Model
 from cgstatd.top.spark import PLAIN, spark
 from cgstatd.top.view import Screen, fit, shown_columns, table_lines
@@ -21,12 +23,12 @@ def stat(name: str, cpu: float | None = 0.0, memory: int | None = 1 << 20, **mor
     return FollowStat(**(figures | {"cpu_percent": cpu, "memory_usage": memory} | more))  # type: ignore[arg-type]
 
 
-def end() -> FollowRound:
+def end(apart: float = 1.0) -> FollowRound:
     interval = 1.0
     return FollowRound(
         round=1,
         interval=interval,
-        effective_interval=interval,
+        effective_interval=apart,
         containers=1,
         seconds=0.0,
         overruns=0,
@@ -131,6 +133,20 @@ def test_sparklines_have_gaps_and_zeros_and_scale() -> None:
     assert spark([None, 0.0, 1.0, 50.0, 100.0], 6, 0.0) == "  ▁▂▄█"
     assert spark([1.0] * 20, 4, 10.0) == "▂▂▂▂"
     assert spark([0.0, 100.0], 2, 0.0, PLAIN) == ".@"
+
+
+def test_the_real_distance_of_readings_is_said() -> None:
+    model = told(stat("a"))
+    assert "every" not in screen(model)[0]
+    model.take(end(apart=3.0))
+    assert screen(model)[0].rstrip().endswith("every 3 s")
+
+
+def test_every_key_that_sorts_is_in_the_list_of_keys_and_the_list_fits() -> None:
+    lines = [line.plain for line in help_body()]
+    assert len(lines) <= 21 and max(map(len, lines)) <= 80
+    [sorting] = [line for line in lines if "sort: name" in line]
+    assert set(SORTS) <= set(sorting[:20].split())
 
 
 def test_keys_by_name() -> None:

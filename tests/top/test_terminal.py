@@ -93,6 +93,33 @@ def test_live_sorted_filtered_with_detail_and_left_clean(terminal: Terminal) -> 
     assert "burn" not in terminal.until("left with 0", "cooked")
 
 
+def test_the_keys_are_shown_in_table_and_detail_and_go_at_the_next_key(terminal: Terminal) -> None:
+    terminal.start(*RECORDED)
+    terminal.until("burn", "? keys")
+    terminal.press("?")
+    screen = terminal.until("Containers", "sort: name, CPU, memory", "Anywhere", "Ctrl-C", "any other key")
+    lines = screen.rstrip("\n").split("\n")
+    assert len(lines) == 24 and max(map(len, lines)) <= 80
+    terminal.press("x")
+    terminal.until("CPU %", "burn")
+    terminal.press("Enter")
+    terminal.until("Limits")
+    terminal.press("?")
+    terminal.until("Anywhere")
+    terminal.press("Escape")  # back to where it was, no further
+    terminal.until("Limits")
+    terminal.press("Escape")
+    terminal.until("CPU %")
+    terminal.press("/", "?")
+    terminal.until("/?_")  # in a filter it is a character
+    terminal.press("Escape")
+    terminal.tmux("resize-window", "-x", "30", "-y", "6")
+    terminal.press("?")
+    terminal.until("any other key")
+    terminal.press("q")
+    terminal.until("left with 0", "cooked")
+
+
 def test_ctrl_c_leaves_clean(terminal: Terminal) -> None:
     terminal.start(*RECORDED)
     terminal.until("22 containers")

@@ -72,6 +72,7 @@ def follow_stat(look: Look, before: ContainerStats | None, mem_total: int | None
         block_read_rate=read,
         block_write_rate=written,
         network_absent=stats.network_reason.value if stats.network_reason else None,
+        network_namespace=stats.network_namespace,
         memory_limited=None if limit is None or mem_total is None else limit < mem_total,
         memory_peak=vitals.peak_bytes,
         cpu_limit=limits.cpu_cores,

@@ -43,6 +43,8 @@ class FollowStat(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     block_write_rate: int | None
     network_absent: str | None
     """Why there are no network figures."""
+    network_namespace: int | None = None
+    """Containers with the same number share a network and its figures: a sum counts them once."""
     memory_limited: bool | None
     """Whether memoryLimit is the container's own limit rather than the host's memory."""
     memory_peak: int | None

@@ -24,10 +24,11 @@ from ..replay import replayed
 from . import keys
 from .detail import body
 from .events import Parser
+from .keys_help import help_body
 from .model import COLUMNS, Model
 from .sources import Local, Remote, Source, Unavailable
 from .spark import BLOCKS, PLAIN
-from .view import Screen, detail_lines, table_lines
+from .view import Screen, detail_lines, help_lines, table_lines
 
 SORTS = {"n": "name", "c": "cpu", "m": "memory", "t": "network", "d": "disk", "p": "pids"}
 _HOST_SECONDS = 5.0
@@ -141,6 +142,8 @@ class App:
     def lines(self, width: int, height: int) -> list[Text]:
         """The screen."""
         model, screen = self.model, self.screen
+        if screen.help:
+            return help_lines(model, help_body(), width, height)
         if screen.detail is None:
             return table_lines(model, screen, width, height)
         entry = model.entries.get(screen.detail)
@@ -162,6 +165,8 @@ class App:
             self._type(key)
         elif key in ("q", "Q"):
             self._quit.set()
+        elif screen.help or key == "?":
+            screen.help = not screen.help
         elif screen.detail is not None:
             self._press_detail(key)
         else:

@@ -62,6 +62,8 @@ class Model:
         self.filter = ""
         self.state = "connecting"
         self.interval = 1.0
+        self.apart = 0.0
+        """Seconds between rounds at present; more than the interval where readings cost more than they may."""
         self.last_event = ""
         self._round: dict[Key, FollowStat] = {}
 
@@ -75,6 +77,7 @@ class Model:
                 self._round[_key(event)] = event
                 return False
             case FollowRound():
+                self.apart = event.effective_interval
                 self._end_round(now)
             case FollowFailed():
                 self.say(f"no figures: {event.error}")

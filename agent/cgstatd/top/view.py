@@ -15,8 +15,9 @@ from .spark import BLOCKS, spark
 
 NEAR, FULL = 80.0, 95.0
 """Shares of a limit that are coloured."""
-KEYS = "q quit  ↑↓ move  Enter detail  / filter  s sort  r reverse"
-KEYS_DETAIL = "q quit  ↑↓ scroll  Esc back"
+KEYS = "q quit  ↑↓ move  Enter detail  / filter  s sort  r reverse  ? keys"
+KEYS_DETAIL = "q quit  ↑↓ scroll  Esc back  ? keys"
+KEYS_HELP = "q quit  any other key: back"
 
 
 @dataclass(slots=True)
@@ -27,6 +28,8 @@ class Screen:
     top: int = 0
     """The first row that is shown."""
     typing: bool = False
+    help: bool = False
+    """The list of keys is shown."""
     detail: Key | None = None
     scroll: int = 0
     blocks: str = BLOCKS
@@ -144,6 +147,8 @@ def _header(model: Model, shown: int, width: int) -> Text:
         parts += [host.hostname or "", f"cpu {busy} of {host.cores or '?'}", f"mem {memory}"]
     of = f"{shown} of {len(model.entries)}" if model.filter else str(shown)
     parts += [f"{of} containers", model.state if model.state != "live" else ""]
+    if model.apart > model.interval:
+        parts.append(f"every {model.apart:g} s")
     gone = model.state.startswith("agent gone")
     text = "  ".join(part for part in parts if part)
     return Text(fit(text, width), "bold red" if gone else "bold", no_wrap=True, end="")
@@ -201,3 +206,12 @@ def detail_lines(model: Model, screen: Screen, body: Sequence[Text], width: int,
     visible += [Text("", end="")] * (room - len(visible))
     keys = Text(fit(KEYS_DETAIL, width), "dim", no_wrap=True, end="")
     return [_header(model, len(model.rows()), width), *visible, keys]
+
+
+def help_lines(model: Model, body: Sequence[Text], width: int, height: int) -> list[Text]:
+    """The list of keys, as much of it as there is room for."""
+    visible = [*body, *[Text("", end="")] * height][: max(1, height - 3)]
+    for line in visible:
+        line.truncate(width)
+    keys = Text(fit(KEYS_HELP, width), "dim", no_wrap=True, end="")
+    return [_header(model, len(model.rows()), width), Text("", end=""), *visible, keys]

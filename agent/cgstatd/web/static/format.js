@@ -46,6 +46,10 @@ function cores(value) {
   return value == null ? UNKNOWN : String(Math.round(value * 100) / 100);
 }
 
+function coresOf(value) {
+  return `${cores(value)} ${value === 1 ? "core" : "cores"}`;
+}
+
 function duration(seconds) {
   if (seconds == null) return UNKNOWN;
   if (seconds < 1e-3) return digits(seconds * 1e6) + THIN + "µs";

@@ -22,11 +22,12 @@ const handlers = {
     host();
   },
   stat: (data) => store.stat(data),
-  round() {
+  round(data) {
     store.endRound(Date.now());
-    choices($("runtime"), "Runtime", [...store.containers.values()].map((entry) => entry.stat.runtime));
-    choices($("project"), "Project", [...store.containers.values()].map((entry) => entry.stat.project));
+    pace(data);
+    offered();
     refresh();
+    arrived();
     drawCharts();
   },
   failed: (data) => happened(`no figures: ${data.error}`, data.timestamp, null, true),
@@ -44,6 +45,13 @@ const handlers = {
     happened(`${data.name}: ${data.kills === 1 ? "a process was" : "processes were"} OOM-killed${limit}`, data.timestamp, data, true);
   },
 };
+
+// How far apart readings are, where that is not as asked for: they cost more than max_cpu allows.
+function pace({interval, effectiveInterval}) {
+  const slower = effectiveInterval > interval;
+  $("pace").hidden = !slower;
+  put($("pace"), slower ? `readings ${digits(effectiveInterval)}${THIN}s apart` : "");
+}
 
 function follow() {
   stream.start(`api/containers/stats/follow?interval=${$("interval").value}`, token);
@@ -101,7 +109,9 @@ async function host() {
   put($("hostname"), found.hostname ?? "");
   document.title = found.hostname ? `${found.hostname} · cgstatd` : "cgstatd";
   const small = (text) => make("small", "", text);
-  $("total-cpu").replaceChildren(percent(found.cpuPercentOfHost), small(found.cores ? ` of ${found.cores} cores` : ""));
+  Object.assign(machine, {cores: found.cores, memory: found.memoryTotal});
+  const busy = found.cpuPercent == null ? UNKNOWN : (found.cpuPercent / 100).toFixed(2);
+  $("total-cpu").replaceChildren(busy, small(found.cores ? ` of ${coresOf(found.cores)}` : ""));
   $("total-memory").replaceChildren(binary(found.memoryUsed), small(` of ${binary(found.memoryTotal)}`));
   put($("total-load"), found.load ? found.load[0].toFixed(2) : UNKNOWN);
   const {running, paused} = found.containers;

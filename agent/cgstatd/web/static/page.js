@@ -6,11 +6,20 @@ table = new Table({grid: $("grid"), head: $("head"), scroll: $("scroll"), rows: 
   sort: (column) => sortBy(column, sort.column === column ? !sort.descending : !COLUMNS.find((each) => each.id === column).text),
   choose: (entry) => { if (opened) open(entry, false); },
   open: (entry) => open(entry, true),
+  fold: ({key}) => {
+    if (!grouping.folded.delete(key)) grouping.folded.add(key);
+    refresh(true);
+  },
 });
 
 function sortBy(column, descending) {
+  orderBy(column, descending);
+  remember("localStorage", "cgstatd-sort", (descending ? "-" : "") + column);
+  writeAddress(true);
+}
+
+function orderBy(column, descending) {
   Object.assign(sort, {column, descending});
-  remember("localStorage", "cgstatd-sort", `${column} ${descending}`);
   table.sorted(sort);
   $("sort").value = column;
   $("direction").textContent = descending ? "▼" : "▲";
@@ -19,8 +28,8 @@ function sortBy(column, descending) {
 }
 
 function refresh(now = false) {
-  const view = selected(store.containers.values(), filter, sort);
-  table.show(view, now);
+  const view = selected(store.containers.values(), filter, sort), {by, folded} = grouping;
+  table.show(by ? grouped(view, by, folded, sort) : view, now);
   const all = store.containers.size;
   put($("count"), view.length === all ? `${all} container${all === 1 ? "" : "s"}` : `${view.length} of ${all}`);
   $("empty").hidden = view.length > 0 || !version;
@@ -28,18 +37,57 @@ function refresh(now = false) {
 }
 
 // Options are made anew only when the set of values has changed.
-function choices(select, first, values) {
+function choices(select, first, values, chosen) {
   const wanted = [...new Set(values)].filter(Boolean).sort(collator.compare);
+  if (chosen && !wanted.includes(chosen)) wanted.push(chosen);
   const now = wanted.join("\n");
+  if (select.value !== chosen) select.value = chosen;
   if (select.shown === now) return;
   select.shown = now;
-  const chosen = select.value;
   const options = wanted.map((value) => { const option = make("option", "", value); option.value = value; return option; });
   const none = make("option", "", first);
   none.value = "";
-  if (chosen && !wanted.includes(chosen)) options.push(Object.assign(make("option", "", chosen), {value: chosen}));
   select.replaceChildren(none, ...options);
   select.value = chosen;
+}
+
+function offered() {
+  const stats = [...store.containers.values()].map((entry) => entry.stat);
+  choices($("runtime"), "All runtimes", stats.map((stat) => stat.runtime), filter.runtime);
+  choices($("project"), "All projects", stats.map((stat) => stat.project), filter.project);
+}
+
+function groupBy(by) {
+  grouping.by = by;
+  $("group").value = by;
+  table.grouped(Boolean(by));
+  refresh(true);
+}
+
+// Everything as the address says: at the beginning, and when the reader goes back or follows a link.
+function obey() {
+  const {text, runtime, project, sort: order, group, interval, container} = readAddress();
+  Object.assign(filter, {text, runtime, project});
+  $("filter").value = text;
+  offered();
+  orderBy(order.column, order.descending);
+  groupBy(group);
+  if ($("interval").value !== interval) {
+    $("interval").value = interval;
+    if (stream.path) again();
+  }
+  if (!container) {
+    awaited = "";
+    if (opened) shut();
+  } else if (!opened || shortened(opened.id) !== container) {
+    awaited = container;
+    if (store.containers.size) arrived();
+  }
+}
+
+function again() {
+  store.gap();
+  follow();
 }
 
 // -- token
@@ -72,11 +120,12 @@ $("theme").addEventListener("click", () => {
   remember("localStorage", "cgstatd-theme", theme);
   applyTheme();
 });
-dark.addEventListener("change", applyTheme);
+for (const media of [dark, forced]) media.addEventListener("change", applyTheme);
 for (const name of ["runtime", "project"]) {
-  $(name).addEventListener("change", () => { filter[name] = $(name).value; refresh(true); });
+  $(name).addEventListener("change", () => { filter[name] = $(name).value; refresh(true); writeAddress(true); });
 }
-$("filter").addEventListener("input", () => { filter.text = $("filter").value; refresh(true); });
+$("group").addEventListener("change", () => { groupBy($("group").value); writeAddress(true); });
+$("filter").addEventListener("input", () => { filter.text = $("filter").value; refresh(true); writeAddressSoon(); });
 $("filter").addEventListener("keydown", (event) => {
   if (event.key !== "ArrowDown" && event.key !== "Enter") return;
   event.preventDefault();
@@ -86,21 +135,32 @@ $("filter").addEventListener("keydown", (event) => {
 $("sort").append(...COLUMNS.map((column) => Object.assign(make("option", "", column.title), {value: column.id})));
 $("sort").addEventListener("change", () => sortBy($("sort").value, !COLUMNS.find((each) => each.id === $("sort").value).text));
 $("direction").addEventListener("click", () => sortBy(sort.column, !sort.descending));
-$("interval").addEventListener("change", () => { store.gap(); follow(); });
+$("interval").addEventListener("change", () => { again(); writeAddress(true); });
+$("keys-button").addEventListener("click", () => $("keys").showModal());
+$("keys-close").addEventListener("click", () => $("keys").close());
+window.addEventListener("popstate", obey);
 $("grid").addEventListener("focus", () => { if (table.index() < 0) table.choose(0, false); });
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || $("token").open) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   const typing = event.target.matches("input, select");
   if (event.key === "/" && !typing) {
     event.preventDefault();
     $("filter").focus();
     $("filter").select();
+  } else if (event.key === "?" && !typing) {
+    event.preventDefault();
+    $("keys").showModal();
+  } else if (event.key === "g" && !typing) {
+    const order = ["", ...Object.keys(GROUPS)];
+    groupBy(order[(order.indexOf(grouping.by) + 1) % order.length]);
+    writeAddress(true);
   } else if (event.key === "Escape") {
     if (event.target === $("filter") && $("filter").value) {
       $("filter").value = filter.text = "";
       refresh(true);
-    } else if (!$("detail").hidden) shut();
+      writeAddressSoon();
+    } else if (!$("detail").hidden) shutByHand();
     else if (!$("events").hidden) $("events-button").click();
     else $("grid").focus();
   }
@@ -122,6 +182,5 @@ document.addEventListener("visibilitychange", () => {
 });
 
 applyTheme();
-const [column, descending] = (remembered("localStorage", "cgstatd-sort") ?? "name false").split(" ");
-sortBy(COLUMNS.some((each) => each.id === column) ? column : "name", descending === "true");
+obey();
 follow();

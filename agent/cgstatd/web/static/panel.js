@@ -3,7 +3,7 @@
 const DETAIL_MS = 2000;
 const MAX_EVENTS = 100;
 
-const detail = new Detail($("detail"), {close: () => shut()});
+const detail = new Detail($("detail"), {close: () => shutByHand()});
 
 function drawCharts() {
   const entry = opened && store.containers.get(opened.key);
@@ -11,15 +11,34 @@ function drawCharts() {
   if (entry) detail.charts.show(entry);
 }
 
-function open(entry, focus) {
-  const {stat} = entry;
-  if (opened?.key !== entry.key) {
-    opened = {key: entry.key, id: stat.id, name: stat.name, runtime: stat.runtime};
-    detail.begin(stat.name, stat.id);
-    refreshDetail();
-  }
+// what: {key, id, name, runtime}
+function show(what, push = !opened) {  // from one to the next is no step of its own
+  awaited = "";
+  opened = what;
+  detail.begin(what.name, what.id);
+  refreshDetail();
   drawCharts();
+  writeAddress(push);
+}
+
+function open(entry, focus, push) {
+  const {stat} = entry;
+  if (opened?.key !== entry.key) show({key: entry.key, id: stat.id, name: stat.name, runtime: stat.runtime}, push);
   if (focus) detail.name.focus();
+}
+
+// The container that the address names: in the table, or, if a round has shown that it is not there, what is still known.
+function arrived() {
+  if (!awaited) return;
+  const wanted = awaited;
+  awaited = "";
+  const named = [...store.containers.values()].find(({stat}) => [stat.id, shortened(stat.id), stat.name].includes(wanted));
+  if (named) {
+    open(named, false, false);
+    table.reveal(named.key);
+  } else {
+    show({key: "", id: wanted, name: wanted, runtime: ""}, false);
+  }
 }
 
 async function refreshDetail() {
@@ -44,6 +63,11 @@ function shut() {
   opened = null;
   refreshDetail();
   $("detail").hidden = true;
+}
+
+function shutByHand() {
+  shut();
+  writeAddress(true);
   $("grid").focus();
 }
 
@@ -54,6 +78,7 @@ let events = 0;
 function happened(words, ms, of, bad = false) {
   events += 1;
   put($("events-count"), String(events));
+  $("events-button").hidden = false;  // without events there is nothing to unfold
   put($("last-event"), `${clock(ms)}  ${words}`);
   $("last-event").classList.toggle("bad", bad);
   const time = make("time", "", clock(ms));
@@ -61,10 +86,7 @@ function happened(words, ms, of, bad = false) {
   if (of) {
     text.type = "button";
     text.addEventListener("click", () => {
-      opened = {key: of.last || of.ownerUid !== undefined ? keyOf(of.last ?? of) : "", id: of.id, name: of.name, runtime: of.runtime};
-      detail.begin(of.name, of.id);
-      refreshDetail();
-      drawCharts();
+      show({key: of.last || of.ownerUid !== undefined ? keyOf(of.last ?? of) : "", id: of.id, name: of.name, runtime: of.runtime});
       detail.name.focus();
     });
   }

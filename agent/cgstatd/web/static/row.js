@@ -1,6 +1,5 @@
 // One row of the table. Nodes are written only where something changed; names are input: text only.
 
-const SPARK_POINTS = 60;
 const PIDS_SHOWN = 10;  // systemd gives everything some limit in the thousands: a bar below this says nothing
 
 function make(tag, className, ...children) {
@@ -36,7 +35,9 @@ class Figure {
   constructor(id) {
     this.id = id;
     this.value = make("div", "value big");
-    this.small = make("div", "small");
+    this.words = make("span");
+    this.unit = make("span", "unit");  // shown where there is room
+    this.small = make("div", "small", this.words, this.unit);
     this.canvas = make("canvas");
     this.canvas.setAttribute("aria-hidden", "true");
     this.track = bar();
@@ -44,18 +45,19 @@ class Figure {
     this.cell.setAttribute("role", "gridcell");
   }
 
-  set(value, small, share, zero) {
+  set(value, small, share, zero, unit = "") {
     put(this.value, value);
-    put(this.small, small);
+    put(this.words, small);
+    put(this.unit, unit);
     fill(this.track, share);
     toggle(this.value, "zero", zero);
     toggle(this.small, "near-text", level(share) === 1);
     toggle(this.small, "full-text", level(share) === 2);
   }
 
-  draw(entry, width) {
-    const top = topOf(this.id, entry.history, entry.stat, SPARK_POINTS);
-    draw(this.canvas, width, 30, entry.history, LINES[this.id], SPARK_POINTS, top, null);
+  draw(entry, {width, points}) {
+    const top = topOf(this.id, entry.history, entry.stat, points);
+    draw(this.canvas, width, 30, entry.history, LINES[this.id], points, top, null);
   }
 }
 
@@ -105,13 +107,44 @@ class Row {
     toggle(this.element, "ended", Boolean(ended));
   }
 
-  show(entry, spark) {
-    const {stat} = entry, {cpu, memory, network, disk} = this.figures;
+  // A group: its sums, and their share of the host.
+  group(entry) {
+    const {stat} = entry, {cpu, memory} = this.figures, {length} = entry.running;
+    put(this.title, stat.name);
+    this.title.title = stat.name;
+    put(this.project, "");
+    put(this.runtime, "");
+    put(this.where, "");
+    put(this.image, `${length} container${length === 1 ? "" : "s"}`);
+    this.wanted = null;
+    this.pills.replaceChildren();
+    const of = (part, whole, words) => (part == null || !whole ? "" : `${share(part / whole * 100)} of ${words}`);
+    cpu.set(percent(stat.cpuPercent), of(stat.cpuPercent, machine.cores * 100, cores(machine.cores)), null, !stat.cpuPercent, machine.cores === 1 ? " core" : " cores");
+    cpu.cell.title = machine.cores ? `Of the host's ${coresOf(machine.cores)}` : "";
+    memory.set(binary(stat.memoryUsage), of(stat.memoryUsage, machine.memory, binary(machine.memory)), null, !stat.memoryUsage);
+  }
+
+  container(entry) {
+    const {stat} = entry, {cpu, memory} = this.figures;
     this.identity(entry);
     const quota = stat.cpuLimit == null ? null : stat.cpuLimitPercent;
-    cpu.set(percent(stat.cpuPercent), quota == null ? "" : `${share(quota)} of ${cores(stat.cpuLimit)}`, quota, !stat.cpuPercent);
+    cpu.set(percent(stat.cpuPercent), quota == null ? "" : `${share(quota)} of ${cores(stat.cpuLimit)}`, quota, !stat.cpuPercent, quota == null ? "" : stat.cpuLimit === 1 ? " core" : " cores");
+    cpu.cell.title = quota == null ? "" : `${share(quota)} of its quota of ${coresOf(stat.cpuLimit)}`;
     const limited = stat.memoryLimited && stat.memoryPercent != null;
     memory.set(binary(stat.memoryUsage), limited ? `${share(stat.memoryPercent)} of ${binary(stat.memoryLimit)}` : "", limited ? stat.memoryPercent : null, !stat.memoryUsage);
+  }
+
+  show(entry, spark) {
+    const {stat} = entry, {cpu, memory, network, disk} = this.figures;
+    toggle(this.element, "group", Boolean(entry.group));
+    if (entry.group) {
+      toggle(this.element, "paused", false);
+      toggle(this.element, "ended", false);
+      toggle(this.element, "folded", entry.folded);
+      this.group(entry);
+    } else {
+      this.container(entry);
+    }
     const why = stat.networkAbsent == null ? "" : /host's network/.test(stat.networkAbsent) ? "host network" : "not known";
     network.cell.title = stat.networkAbsent ?? "";
     if (why) network.set(UNKNOWN, why, null, true);
@@ -121,7 +154,6 @@ class Row {
     const used = stat.pids != null && stat.pidsLimit ? stat.pids / stat.pidsLimit * 100 : 0;
     put(this.pidsLimit, stat.pidsLimit ? `of ${stat.pidsLimit}` : "");
     fill(this.pidsTrack, used >= PIDS_SHOWN ? used : null);
-    for (const figure of [cpu, memory]) figure.draw(entry, spark.width);
-    if (spark.all) for (const figure of [network, disk]) figure.draw(entry, spark.width);
+    for (const figure of spark.all ? [cpu, memory, network, disk] : [cpu, memory]) figure.draw(entry, spark);
   }
 }

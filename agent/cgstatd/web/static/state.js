@@ -12,9 +12,12 @@ function remember(storage, key, value) {
 
 const store = new Store();
 const filter = {text: "", runtime: "", project: ""};
-const sort = {column: "name", descending: false};
+const sort = {column: "cpu", descending: true};
+const grouping = {by: "", folded: new Set()};  // by: "", project, pod
+const machine = {cores: null, memory: null};  // what sums are a share of
 let token = remembered("sessionStorage", "cgstatd-token") ?? "";
 let opened = null;  // the entry in the detail: {key, id, runtime, name}
+let awaited = "";  // the container that the address names, until a round has shown whether it is there
 let lostAt = 0;
 let version = "";  // the agent's, once it has answered
 let table = null;
@@ -22,6 +25,7 @@ let table = null;
 // -- colours
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
+const forced = matchMedia("(forced-colors: active)");
 const THEMES = ["auto", "light", "dark"];
 let theme = remembered("localStorage", "cgstatd-theme") ?? "auto";
 

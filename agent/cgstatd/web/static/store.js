@@ -27,13 +27,13 @@ class Store {
   constructor() {
     this.containers = new Map();
     this.round = new Map();  // what came since the last end of a round
-    this.images = new Map();
+    this.identities = new Map();  // {image, pod}
   }
 
   identity(found) {
-    this.images.set(found.id, found.image ?? "");
-    const known = this.containers.get(keyOf(found));
-    if (known) known.image = found.image ?? "";
+    const what = {image: found.image ?? "", pod: found.pod ?? ""};
+    this.identities.set(found.id, what);
+    Object.assign(this.containers.get(keyOf(found)) ?? {}, what);
   }
 
   stat(stat) {
@@ -48,8 +48,8 @@ class Store {
         known.stat = stat;
         known.ended = null;
       } else {
-        const image = this.images.get(stat.id) ?? "";
-        this.containers.set(key, {key, stat, image, history: new History(), ended: null, until: 0, words: ""});
+        const what = this.identities.get(stat.id) ?? {image: "", pod: ""};
+        this.containers.set(key, {key, stat, ...what, history: new History(), ended: null, until: 0, words: ""});
       }
     }
     for (const [key, entry] of this.containers) {
@@ -78,10 +78,10 @@ class Store {
 
 // The text that the filter looks in; made once for each state of an entry.
 function searched(entry) {
-  const {stat, image} = entry;
-  if (entry.searchedFor !== stat.name + image) {
-    entry.searchedFor = stat.name + image;
-    entry.words = [stat.name, stat.id, stat.runtime, stat.project ?? "", image].join("\n").toLowerCase();
+  const {stat, image, pod} = entry;
+  if (entry.searchedFor !== stat.name + image + pod) {
+    entry.searchedFor = stat.name + image + pod;
+    entry.words = [stat.name, stat.id, stat.runtime, stat.project ?? "", image, pod].join("\n").toLowerCase();
   }
   return entry.words;
 }
@@ -91,7 +91,7 @@ const COLUMNS = [
   {id: "name", title: "Container", of: (s) => s.name, text: true},
   {id: "project", title: "Project", of: (s) => s.project || null, text: true},
   {id: "runtime", title: "Runtime", of: (s) => s.runtime, text: true},
-  {id: "cpu", title: "CPU", of: (s) => s.cpuPercent},
+  {id: "cpu", title: "CPU", unit: "100\u202f% is a core", of: (s) => s.cpuPercent},
   {id: "memory", title: "Memory", of: (s) => s.memoryUsage},
   {id: "network", title: "Network", of: (s) => sum(s.networkRxRate, s.networkTxRate)},
   {id: "disk", title: "Disk", of: (s) => sum(s.blockReadRate, s.blockWriteRate)},
@@ -110,6 +110,10 @@ function selected(containers, filter, sort) {
     if (words.length && !words.every((word) => searched(entry).includes(word))) continue;
     found.push(entry);
   }
+  return ordered(found, sort);
+}
+
+function ordered(found, sort) {
   const column = COLUMNS.find((each) => each.id === sort.column) ?? COLUMNS[0];
   const sign = sort.descending ? -1 : 1;
   const names = (a, b) => collator.compare(a.stat.name, b.stat.name) || (a.key < b.key ? -1 : 1);

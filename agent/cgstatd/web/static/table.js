@@ -3,8 +3,18 @@
 const OVERSCAN = 3;
 const HOLD_MS = 2500;  // rows do not move away below a pointer or a key that is about to choose one
 
+// What the figures beside it leave at each width (page.css has the same steps).
+function sparkWidth(width) {
+  if (width <= 385) return 40;
+  if (width <= 430) return 52;
+  if (width <= 770) return 64;
+  if (width <= 1020) return 48;
+  if (width <= 1240) return 64;
+  return Math.round(Math.min(190, 56 + Math.max(0, width - 1500) * 0.14));
+}
+
 class Table {
-  // on: {sort(column), choose(entry), open(entry)}
+  // on: {sort(column), choose(entry), open(entry), fold(group)}
   constructor(nodes, on) {
     Object.assign(this, nodes);  // grid, head, scroll, rows
     this.on = on;
@@ -14,7 +24,8 @@ class Table {
     this.top = 0;
     this.height = 0;
     this.rowHeight = 48;
-    this.spark = {width: 80, all: true};
+    this.spark = {width: 64, points: 60, all: true};
+    this.tree = false;
     this.heldUntil = 0;
     this.made = 0;
     this.headings();
@@ -32,6 +43,11 @@ class Table {
       button.type = "button";
       button.addEventListener("click", () => this.on.sort(column.id));
       const cell = make("div", column.id, button);
+      if (column.unit) {
+        const unit = make("span", "unit", column.unit);
+        unit.setAttribute("aria-hidden", "true");
+        cell.append(unit);
+      }
       cell.setAttribute("role", "columnheader");
       return [column.id, cell];
     }));
@@ -45,7 +61,9 @@ class Table {
     this.height = this.scroll.clientHeight - this.head.offsetHeight;
     this.top = this.scroll.scrollTop;
     const width = this.scroll.clientWidth;
-    this.spark = {width: width <= 1180 ? 64 : 80, all: width <= 690 || width > 980};
+    const spark = sparkWidth(width);
+    this.spark = {width: spark, points: spark > 96 ? 120 : 60, all: width <= 770 || width > 1020};
+    this.grid.style.setProperty("--spark", `${spark}px`);
     this.schedule();
   }
 
@@ -74,6 +92,12 @@ class Table {
     this.schedule();
   }
 
+  // Whether there are groups: then it is a tree to a screen reader.
+  grouped(tree) {
+    this.tree = tree;
+    this.grid.setAttribute("role", tree ? "treegrid" : "grid");
+  }
+
   index() {
     return this.view.findIndex((entry) => entry.key === this.active);
   }
@@ -87,8 +111,16 @@ class Table {
     if (y < this.top) this.scroll.scrollTop = this.top = y;
     else if (y + this.rowHeight > this.top + this.height) this.scroll.scrollTop = this.top = y + this.rowHeight - this.height;
     this.render();
-    if (open) this.on.open(entry);
+    if (entry.group) {
+      if (open) this.on.fold(entry);
+    } else if (open) this.on.open(entry);
     else this.on.choose(entry);
+  }
+
+  // Chooses a row as if it had been gone to.
+  reveal(key) {
+    const at = this.view.findIndex((entry) => entry.key === key);
+    if (at >= 0) this.choose(at, false);
   }
 
   clicked(event) {
@@ -100,10 +132,21 @@ class Table {
     if (event.target !== this.grid || event.ctrlKey || event.metaKey || event.altKey) return;
     const at = this.index(), page = Math.max(1, Math.floor(this.height / this.rowHeight) - 1);
     const moves = {ArrowDown: at + 1, ArrowUp: at - 1, j: at + 1, k: at - 1, PageDown: at + page, PageUp: at - page, Home: 0, End: this.view.length - 1};
-    if (event.key in moves) this.choose(Math.max(0, moves[event.key]), false);
+    if (Object.hasOwn(moves, event.key)) this.choose(Math.max(0, moves[event.key]), false);
     else if (event.key === "Enter" && at >= 0) this.choose(at, true);
-    else return;
+    else if (!this.sideways(event.key, at)) return;
     event.preventDefault();
+  }
+
+  // Left folds a group, or goes from a container to its group; right unfolds.
+  sideways(key, at) {
+    const entry = this.view[at];
+    if (!this.tree || !entry || (key !== "ArrowLeft" && key !== "ArrowRight")) return false;
+    const left = key === "ArrowLeft";
+    if (!entry.group) {
+      if (left) this.choose(this.view.findLastIndex((each, n) => n < at && each.group), false);
+    } else if (left !== entry.folded) this.on.fold(entry);
+    return true;
   }
 
   render() {
@@ -135,6 +178,7 @@ class Table {
       if (active) chosen = row.element.id;
       toggle(row.element, "active", active);
       row.element.setAttribute("aria-selected", String(active));
+      this.levels(row.element, entry);
       row.show(entry, this.spark);
       return row;
     });
@@ -147,5 +191,14 @@ class Table {
     this.grid.setAttribute("aria-rowcount", String(count + 1));
     if (chosen) this.grid.setAttribute("aria-activedescendant", chosen);
     else this.grid.removeAttribute("aria-activedescendant");
+  }
+
+  levels(element, entry) {
+    const attribute = (name, value) => {
+      if (value === null) element.removeAttribute(name);
+      else if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+    };
+    attribute("aria-level", this.tree ? (entry.group ? "1" : "2") : null);
+    attribute("aria-expanded", entry.group ? String(!entry.folded) : null);
   }
 }
