@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -84,6 +85,17 @@ async def test_hello_comes_first_then_a_round_at_once_with_every_container_that_
         assert stats["a"]["id"] == container_id("a") and stats["a"]["runtime"] == "docker"
         assert stats["a"]["pids"] == 1 and stats["a"]["memoryLimited"] is False
         assert stats["a"]["networkRxRate"] is None  # nothing to compare with yet
+
+
+async def test_containers_that_share_a_network_say_so_by_its_number(server: Server, host: FakeHost) -> None:
+    nets = [host.path / f"proc/{(host.scope(n) / 'cgroup.procs').read_text().strip()}/net/dev" for n in "ab"]
+    nets[0].unlink()
+    os.link(nets[1], nets[0])
+    async with following(server, "?interval=60") as client:
+        await client.until("round")
+        found = {data["name"]: data["networkNamespace"] for data in client.of("stat")}
+        assert found["a"] == found["b"] == nets[1].stat().st_ino
+        assert found["c"] not in (None, found["a"])
 
 
 async def test_every_event_but_hello_has_an_id_that_counts_up(server: Server) -> None:
