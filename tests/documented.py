@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema
 
-from cgstatd.outputs.openapi import document
+from cgstatd.web.openapi import document
 from wire import Answer
 
 DOCUMENT = document()
@@ -41,8 +41,14 @@ def validate(what: Any, against: dict[str, Any]) -> None:
     jsonschema.Draft202012Validator(against).validate(what)
 
 
-def conforms(answer: Answer, path: str, method: str = "get") -> None:
+def first_method(path: str) -> str:
+    """What the path is there for."""
+    return next(iter(DOCUMENT["paths"][path]))
+
+
+def conforms(answer: Answer, path: str, method: str = "") -> None:
     """The answer is as documented."""
+    method = method or first_method(path)
     said = response(path, answer.status, method)
     for name, reference in said["headers"].items():
         header = resolved(reference)

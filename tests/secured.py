@@ -22,7 +22,7 @@ class Tokens:
     def __init__(self, folder: Path) -> None:
         self.path = str(folder / "tokens.json")
 
-    def new(self, name: str = "central", env: Sequence[int] = (1,), allow: Sequence[str] = (VIEW,)) -> str:
+    def new(self, name: str = "central", env: store.Env = (1,), allow: Sequence[str] = (VIEW,)) -> str:
         """A token."""
         return store.add(self.path, name, env, allow)
 

@@ -87,9 +87,9 @@ def test_the_python_client(running: Agent) -> None:
 
 
 def test_the_route_table_names_every_route() -> None:
-    from cgstatd.web.permissions import RULES
+    from cgstatd.web.routes import ROUTES
 
-    assert [path for path in RULES if f"`GET {path}" not in API] == []
+    assert [route.path for route in ROUTES if f"`{route.method} {route.path}" not in API] == []
 
 
 def test_the_settings_that_need_a_restart_are_named() -> None:

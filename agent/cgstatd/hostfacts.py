@@ -78,13 +78,17 @@ class HostReader:
         busy = cpu.busy - base[1].busy
         return CpuWindow(busy / ticks, (now - base[0]) / 1e9) if ticks > 0 and 0 <= busy <= ticks else None
 
+    def hostname(self) -> str | None:
+        """As the kernel has it."""
+        return _text(self._sampler.root, "/proc/sys/kernel/hostname")
+
     def read(self) -> HostFacts:
         """Everything."""
         root = self._sampler.root
         cpu = self._get(STAT, parse_host_stat)
         return HostFacts(
             hierarchy=self._sampler.hierarchy,
-            hostname=_text(root, "/proc/sys/kernel/hostname"),
+            hostname=self.hostname(),
             kernel=_kernel(root),
             cpu=cpu,
             window=None if cpu is None else self._window(root.clock().monotonic_ns, cpu),

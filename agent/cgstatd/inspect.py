@@ -53,6 +53,7 @@ class Inspector:
         self._counting = io_counting(feed.sampler.root, feed.sampler.hierarchy)
         self.listing: Shared[list[ContainerIdentity]] = Shared(self._make_listing, fresh_seconds)
         self.host: Shared[HostAnswer] = Shared(self._make_host, fresh_seconds)
+        self.hostname: Shared[str | None] = Shared(lambda: feed.run(self._host.hostname), fresh_seconds)
 
     async def stats(self) -> dict[str, ContainerStats]:
         """The figures of a pass by id, without those that hang. Raises ListingFailed."""

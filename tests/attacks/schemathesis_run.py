@@ -65,7 +65,7 @@ def with_items(document: dict[str, Any]) -> dict[str, Any]:
     In 3.1 there is no word for the events of a stream.
     """
     for operations in document["paths"].values():
-        for media in operations["get"]["responses"]["200"]["content"].values():
+        for media in next(iter(operations.values()))["responses"]["200"]["content"].values():
             if "x-events" in media:
                 del media["schema"]  # that the whole is text: here it would be of the events as an array
                 media["itemSchema"] = _item(media["x-events"])

@@ -17,6 +17,8 @@ from .tokens import BadTokens, Token, digest
 
 log = logging.getLogger(__name__)
 CHECK_SECONDS = 1.0
+_BROKEN_SECONDS = 0.05
+"""How often a file that cannot be used is looked at: it may be half written just now."""
 _MAX_REMEMBERED = 256
 _MAX_SECRET = 512
 
@@ -37,10 +39,13 @@ class Keyring:
         self.present = False
         """Whether there was ever a file: from then on every request needs a token."""
         self.problem = ""
-        """Why the file cannot be used."""
+        """Why the file cannot be used. Until it can, a token is neither good nor wrong."""
+        self._problem_since = 0.0
         self._clock = clock
         self._checked = -CHECK_SECONDS
         self._identity: store.Identity | None = None
+        self._broken: store.Identity | None = None
+        """Of a file whose content cannot be used: it is read again when it has changed."""
         self._tokens: dict[str, Token] = {}
         self._revoked: dict[str, str] = {}
         """Digest -> name of tokens that were good: the log can say whose they were."""
@@ -58,10 +63,15 @@ class Keyring:
         token = self._tokens.get(wanted)
         return token if token is not None and hmac.compare_digest(token.sha256, wanted) else None
 
-    def holds(self, token: Token) -> bool:
-        """Whether a token that was good still is."""
+    def by_digest(self, sha256: str) -> Token | None:
+        """The token of a digest, with the rights that it has now."""
         self.refresh()
-        return self._tokens.get(token.sha256) == token
+        return self._tokens.get(sha256)
+
+    @property
+    def broken_seconds(self) -> float:
+        """For how long the file could not be used; 0: it can."""
+        return self._clock() - self._problem_since if self.problem else 0.0
 
     def revoked_name(self, secret: str) -> str:
         """Whose token this was; empty where it never was one, as far as this process knows."""
@@ -70,27 +80,34 @@ class Keyring:
     def refresh(self, *, now: bool = False) -> None:
         """Read the file again if it changed; looked at once a second, or ``now``."""
         at = self._clock()
-        if not now and at - self._checked < CHECK_SECONDS:
+        if not now and at - self._checked < (min(_BROKEN_SECONDS, CHECK_SECONDS) if self.problem else CHECK_SECONDS):
             return
         self._checked = at
         try:
             found = store.identity(os.stat(self.path))
-            if found == self._identity:
+            if found in (self._identity, self._broken):
                 return
             tokens, self._identity = store.read(self.path)
         except FileNotFoundError:
             if self.present:
                 self._fail(f"{self.path}: the file is gone")
             return
-        except (OSError, BadTokens) as error:
-            self.present = True
-            self._fail(f"{self.path}: {error.strerror}" if isinstance(error, OSError) else str(error))
+        except OSError as error:
+            self._fail(f"{self.path}: {error.strerror}")
             return
-        self.present, self.problem = True, ""
+        except BadTokens as error:
+            self._fail(str(error))
+            self._broken = found
+            return
+        if self.problem:
+            log.info("tokens are accepted again: %s", self.path)
+        self.present, self.problem, self._broken = True, "", None
         self._replace({token.sha256: token for token in tokens.tokens})
 
     def _fail(self, problem: str) -> None:
-        self._identity = None
+        self.present, self._identity, self._broken = True, None, None
+        if not self.problem:
+            self._problem_since = self._checked
         if problem != self.problem:
             log.error("no token is accepted until this is repaired: %s", problem)
             self.problem = problem

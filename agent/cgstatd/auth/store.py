@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from typing import Literal
 
 import msgspec
 
@@ -18,6 +19,7 @@ from .tokens import new_secret as make_secret
 DEFAULT_TOKENS = "/etc/cgstatd/tokens.json"
 _MODE = 0o600
 Identity = tuple[int, int, int, int, int, int]
+Env = Sequence[int] | Literal["any"]
 Change = Callable[[TokensFile], TokensFile]
 
 
@@ -44,7 +46,7 @@ def identity(found: os.stat_result) -> Identity:
     return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_uid, found.st_mode)
 
 
-def add(path: str, name: str, env: Sequence[int], allow: Sequence[str]) -> str:
+def add(path: str, name: str, env: Env, allow: Sequence[str]) -> str:
     """Make a token; the secret, which is kept nowhere. Raises OSError, BadTokens."""
     check_name(name)
     check_permissions(allow)
@@ -52,7 +54,7 @@ def add(path: str, name: str, env: Sequence[int], allow: Sequence[str]) -> str:
     token = Token(
         name=name,
         sha256=digest(secret),
-        env=tuple(sorted(set(env))),
+        env=_env(env),
         allow=tuple(sorted(set(allow))),
         created=datetime.now(UTC).replace(microsecond=0),
     )
@@ -64,6 +66,10 @@ def add(path: str, name: str, env: Sequence[int], allow: Sequence[str]) -> str:
 
     _change(path, change)
     return secret
+
+
+def _env(env: Env) -> tuple[int, ...] | Literal["any"]:
+    return env if isinstance(env, str) else tuple(sorted(set(env)))
 
 
 def revoke(path: str, name: str) -> None:

@@ -13,6 +13,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -20,6 +21,8 @@ PREFIX = "cgs_"
 """So that a token in a log or a repository is recognised for what it is."""
 CONTAINERS_VIEW = "containers:view"
 METRICS_VIEW = "metrics:view"
+ANY: Literal["any"] = "any"
+"""Good for every environment: one token for all the hosts of a fleet."""
 PERMISSIONS = (CONTAINERS_VIEW, METRICS_VIEW)
 MAX_FILE_BYTES = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -35,9 +38,18 @@ class Token(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     name: str
     sha256: str
-    env: tuple[int, ...]
+    env: tuple[int, ...] | Literal["any"]
     allow: tuple[str, ...]
     created: datetime
+
+    def holds(self, env: int | None) -> bool:
+        """Whether it is good for an environment (None: one that has no number)."""
+        return self.env == ANY or (env is not None and env in self.env)
+
+    @property
+    def environments(self) -> str:
+        """``1,2`` or ``any``."""
+        return self.env if isinstance(self.env, str) else ",".join(map(str, self.env))
 
 
 class TokensFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,6 +77,7 @@ def decode(path: str, raw: bytes) -> TokensFile:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadTokens(f"{path}: {error}") from error
     names: set[str] = set()
+    digests: dict[str, str] = {}
     for number, token in enumerate(found.tokens):
         where = f"{path}: tokens[{number}]"
         check_name(token.name, where)
@@ -73,7 +86,10 @@ def decode(path: str, raw: bytes) -> TokensFile:
             raise BadTokens(f"{where}: sha256: expected 64 hexadecimal digits in lower case")
         if token.name in names:
             raise BadTokens(f"{where}: a second token is named {token.name}")
+        if token.sha256 in digests:  # revoking one of them would leave the other
+            raise BadTokens(f"{where}: {token.name} has the SHA-256 of {digests[token.sha256]}: one value is one token")
         names.add(token.name)
+        digests[token.sha256] = token.name
     return found
 
 

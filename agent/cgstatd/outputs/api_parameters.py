@@ -25,6 +25,22 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "minLength": 1},
         "example": "web",
     },
+    "env-path": {
+        "name": "env",
+        "in": "path",
+        "required": True,
+        "description": "The environment that the agent is. Another one is not found.",
+        "schema": {"type": "integer", "minimum": 0, "maximum": MAX_ENV},
+        "example": 1,
+    },
+    "preflight-env": {
+        "name": "env",
+        "in": "path",
+        "required": True,
+        "description": "Anything: whether there is such an environment is said to the request that follows.",
+        "schema": {"type": "string", "minLength": 1},
+        "example": "1",
+    },
     "env": {
         "name": "env",
         "in": "query",

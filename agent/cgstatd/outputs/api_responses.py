@@ -28,7 +28,7 @@ HEADERS: dict[str, dict[str, Any]] = {
         required=False,
     ),
     "Allow": _text("The path's methods."),
-    "Cache-Control": _text("Ask again each time.", "no-cache"),
+    "Cache-Control": _text("Ask again each time, or keep nothing of it.", "no-cache", "no-store"),
     "Connection": _text("The connection ends with this answer.", "close"),
     "Content-Security-Policy": _text("What the page may do in a browser: nothing but run its own script."),
     "Cross-Origin-Opener-Policy": _text("No other origin's window gets hold of the page.", "same-origin"),
@@ -40,6 +40,7 @@ HEADERS: dict[str, dict[str, Any]] = {
         "required": True,
         "schema": {"type": "integer", "minimum": 0},
     },
+    "Set-Cookie": _text("The session; after a logout: none."),
     "WWW-Authenticate": _text("How to show credentials.", "Bearer"),
     "X-Accel-Buffering": _text("Asks a proxy to hand each event on at once.", "no"),
 }
@@ -48,6 +49,7 @@ PAGE_HEADERS = (
     "ETag", "Cache-Control", "Content-Security-Policy", "Referrer-Policy", "Cross-Origin-Opener-Policy",
     "Cross-Origin-Resource-Policy",
 )  # fmt: skip
+LOGIN_HEADERS = ("Set-Cookie", "Cache-Control")
 STREAM_HEADERS = ("Cache-Control", "X-Accel-Buffering")
 PREFLIGHT_HEADERS = ("Access-Control-Allow-Methods", "Access-Control-Allow-Headers", "Access-Control-Max-Age")
 
@@ -69,7 +71,13 @@ ERRORS: dict[int, tuple[str, str, str, tuple[str, ...]]] = {
     ),
     404: ("NotFound", "There is no such container or environment.", "Container not found", ()),
     405: ("MethodNotAllowed", "The path has no such method.", "Method not allowed", ("Allow",)),
-    413: ("BodyNotAllowed", "A request has no body here.", "Request body not allowed", ("Connection",)),
+    413: (
+        "BodyNotAllowed",
+        "A request has no body here; that of a login or logout is larger than 4 KiB.",
+        "Request body not allowed",
+        ("Connection",),
+    ),
+    415: ("NotJson", "The body does not say that it is JSON.", "Unsupported media type", ("Connection",)),
     417: ("ExpectationFailed", "An Expect header other than 100-continue.", "Expectation failed", ()),
     429: ("TooManyFailures", "Too many failed attempts from this address.", "Too many failures", ("Retry-After",)),
     431: ("HeadTooLarge", "More than 64 KiB were sent ahead of the answer.", "Request too large", ("Connection",)),
@@ -81,7 +89,8 @@ ERRORS: dict[int, tuple[str, str, str, tuple[str, ...]]] = {
     ),
     503: (
         "Unavailable",
-        "Too many connections or streams; of the health: why the containers cannot be listed.",
+        "Too many connections or streams, or the tokens cannot be checked just now; of the health: why the containers "
+        "cannot be listed.",
         "Too many connections",
         ("Retry-After",),
     ),

@@ -1,4 +1,4 @@
-"""Every route: what it answers, with which statuses, and what it needs."""
+"""What the document says of each route: what it answers, with which statuses and headers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import msgspec
 
 from . import examples
 from .answers import Failure, Health, OneContainer, StreamedContainer
-from .api_responses import ANY, JSON, PAGE_HEADERS, STREAM_HEADERS, WITH_CREDENTIALS
+from .api_responses import JSON, LOGIN_HEADERS, PAGE_HEADERS, STREAM_HEADERS
 from .detail_types import ContainerDetail
+from .environments import Environment
 from .follow_types import FollowExit, FollowFailed, FollowHello, FollowOom, FollowRound, FollowStat
 from .host import HostAnswer
 from .identity import ContainerIdentity
+from .login import LoggedIn, LoggedOut, Login
 
 SSE = "text/event-stream"
 
@@ -31,31 +33,23 @@ class Answer(NamedTuple):
     events: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
 
-class Route(NamedTuple):
-    """One path."""
+class Words(NamedTuple):
+    """What the document says of a route beside what its rule does (web/routes.py)."""
 
-    path: str
     summary: str
     answer: Answer
-    parameters: tuple[str, ...] = ("env",)
-    permission: str = "containers:view"
+    parameters: tuple[str, ...] = ()
+    """Beside ``id`` and ``env``, which the rule knows of."""
     also: tuple[Answer, ...] = ()
     """The same in other media types."""
     errors: tuple[int, ...] = ()
     """Beside those that every path may answer."""
     headers: tuple[str, ...] = ()
     """Of the 200, beside those of every answer."""
-    open: bool = False
-    """Answered without credentials too."""
-    head: bool = True
-    """Whether HEAD is answered: not where an answer is a stream."""
     cached: bool = False
     """Whether there is a 304."""
-
-    @property
-    def statuses(self) -> tuple[int, ...]:
-        """Every status that is not the route's own."""
-        return (*ANY, *(() if self.open else WITH_CREDENTIALS), *self.errors)
+    body: Any = None
+    """The type of the request's body."""
 
 
 _NOT_FOUND = (404,)
@@ -69,81 +63,84 @@ FOLLOW_EVENTS = {
     "exit": FollowExit,
     "oom": FollowOom,
 }
-ROUTES = (
-    Route(
-        "/api/containers/{id}/stats",
+WORDS = {
+    "GET /api/containers/{id}/stats": Words(
         "One container's figures",
         Answer("The eleven figures.", type=OneContainer, example=examples.ONE),
-        ("id", "env"),
         errors=_NOT_FOUND,
     ),
-    Route(
-        "/api/containers/stats",
+    "GET /api/containers/stats": Words(
         "Figures of all running containers",
         Answer("One object each.", type=list[StreamedContainer], example=[examples.STREAMED]),
         errors=_NOT_FOUND,
         headers=("Cgstatd-Interval",),
     ),
-    Route(
-        "/api/containers/stats/stream",
+    "GET /api/containers/stats/stream": Words(
         "The same once, as Server-Sent Events",
         Answer("stat events, error if the round as a whole fails, done, the close.", SSE, events=STREAM_EVENTS),
         headers=(*STREAM_HEADERS, "Connection", "Cgstatd-Interval"),
-        head=False,
     ),
-    Route(
-        "/api/containers/stats/follow",
+    "GET /api/containers/stats/follow": Words(
         "Rounds at an interval, starts, ends and OOM kills, as Server-Sent Events",
         Answer("Stays open. Every event but hello has an id to resume from.", SSE, events=FOLLOW_EVENTS),
-        ("env", "interval", "Last-Event-ID"),
+        ("interval", "Last-Event-ID"),
         errors=_NOT_FOUND,
         headers=STREAM_HEADERS,
-        head=False,
     ),
-    Route(
-        "/api/containers",
+    "GET /api/containers": Words(
         "Who is there, stopped containers included",
         Answer("One object each.", type=list[ContainerIdentity], example=[examples.IDENTITY]),
         errors=_NOT_FOUND,
     ),
-    Route(
-        "/api/containers/{id}/detail",
+    "GET /api/containers/{id}/detail": Words(
         "Everything that is known of one container",
         Answer("Each value with its source or the reason why there is none.", type=ContainerDetail),
-        ("id", "env"),
         errors=_NOT_FOUND,
     ),
-    Route(
-        "/api/host",
+    "GET /api/host": Words(
         "The host, the sums over its containers, and the agent's own cost",
         Answer("The host.", type=HostAnswer),
         errors=_NOT_FOUND,
     ),
-    Route(
-        "/metrics",
+    "GET /metrics": Words(
         "Prometheus metrics with cAdvisor's names and labels, the host's with node_exporter's",
         Answer("The text format.", "text/plain"),
-        (),
-        "metrics:view",
-        (Answer("OpenMetrics, where Accept asks for it.", "application/openmetrics-text"),),
+        also=(Answer("OpenMetrics, where Accept asks for it.", "application/openmetrics-text"),),
+        errors=_NOT_FOUND,
     ),
-    Route(
-        "/healthz",
+    "GET /healthz": Words(
         "Whether the containers can be listed; who shows no credentials where they are demanded is not told why not",
         Answer("They can.", type=Health, example={"status": "ok"}),
-        (),
-        "",
-        open=True,
     ),
-    Route(
-        "/",
+    "GET /": Words(
         "The live page",
         Answer("For people.", "text/html"),
         ("If-None-Match",),
-        "",
         headers=PAGE_HEADERS,
-        open=True,
         cached=True,
     ),
-    Route("/api/openapi.json", "This document", Answer("OpenAPI 3.1.", type=dict[str, Any]), (), ""),
-)
+    "GET /api/openapi.json": Words("This document", Answer("OpenAPI 3.1.", type=dict[str, Any])),
+    "GET /api/environments": Words(
+        "The environments that there are: the agent's own",
+        Answer("One object.", type=list[Environment], example=[examples.ENVIRONMENT]),
+        errors=_NOT_FOUND,
+    ),
+    "GET /api/environments/{env}": Words(
+        "One environment",
+        Answer("The agent's own.", type=Environment, example=examples.ENVIRONMENT),
+        errors=_NOT_FOUND,
+    ),
+    "POST /api/auth/login": Words(
+        "A cookie of a token's rights, for clients that log in: the token is the password",
+        Answer("The cookie is in Set-Cookie.", type=LoggedIn),
+        errors=(401, 415, 429),
+        headers=LOGIN_HEADERS,
+        body=Login,
+    ),
+    "POST /api/auth/logout": Words(
+        "The end of the session that the cookie names",
+        Answer("There is none any more.", type=LoggedOut),
+        headers=LOGIN_HEADERS,
+    ),
+}
+"""By method and path. A route without words is a bug: the document cannot be made."""

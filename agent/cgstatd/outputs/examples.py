@@ -40,3 +40,15 @@ IDENTITY: dict[str, Any] = {
     "oomKilled": False,
     "pids": 1,
 }
+ENVIRONMENT = {
+    "id": 1,
+    "name": "web-01",
+    "connectionType": "socket",
+    "host": None,
+    "icon": "server",
+    "isActive": True,
+    "labels": [],
+    "publicIp": None,
+    "hasTlsKey": False,
+    "hasHawserToken": False,
+}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from .. import __version__
+from ..auth.rules import Rule
 from . import api_responses as responses
 from .answers import Failure
 from .api_parameters import PARAMETERS
-from .api_routes import ROUTES, Answer, Route
+from .api_routes import WORDS, Answer, Words
 
 Schemas = dict[str, dict[str, Any]]
 """By the type's repr(): types themselves need not be hashable."""
@@ -33,63 +35,85 @@ def _content(answer: Answer, schemas: Schemas) -> dict[str, Any]:
     return {answer.media: body}
 
 
-def _parameters(names: tuple[str, ...]) -> dict[str, Any]:
+def _parameters(names: Iterable[str]) -> dict[str, Any]:
     found = [{"$ref": f"#/components/parameters/{name}"} for name in names]
     return {"parameters": found} if found else {}
 
 
-def _get(route: Route, schemas: Schemas, *, head: bool = False) -> dict[str, Any]:
+def _of_rule(rule: Rule) -> Iterator[str]:
+    if "{id}" in rule.path:
+        yield "id"
+    if "{env}" in rule.path:
+        yield "env-path"
+    elif rule.permission:
+        yield "env"
+
+
+def _statuses(rule: Rule, words: Words) -> set[int]:
+    """Every status that is not the route's own."""
+    return {*responses.ANY, *(() if rule.open else responses.WITH_CREDENTIALS), *words.errors}
+
+
+def _operation(rule: Rule, words: Words, schemas: Schemas, *, head: bool = False) -> dict[str, Any]:
     """The operation; ``head``: of HEAD, whose answers have no body."""
-    content = _content(route.answer, schemas)
-    for other in route.also:
+    content = _content(words.answer, schemas)
+    for other in words.also:
         content |= _content(other, schemas)
     own: dict[str, Any] = {
-        "200": {"description": route.answer.description, "headers": responses.headers(route.headers)}
+        "200": {"description": words.answer.description, "headers": responses.headers(words.headers)}
     }
     if not head:
         own["200"]["content"] = content
-    if route.cached:
-        own["304"] = {"description": "The client has it.", "headers": responses.headers(route.headers)}
+    if words.cached:
+        own["304"] = {"description": "The client has it.", "headers": responses.headers(words.headers)}
     operation: dict[str, Any] = {
-        "summary": f"Only the headers of GET {route.path}" if head else route.summary,
-        "responses": own | responses.failures(route.statuses),
-        **_parameters(route.parameters),
+        "summary": f"Only the headers of GET {rule.path}" if head else words.summary,
+        "responses": own | responses.failures(sorted(_statuses(rule, words))),
+        **_parameters((*_of_rule(rule), *words.parameters)),
     }
-    if route.permission:
-        operation["description"] = f"Needs the permission {route.permission}, where tokens are in use."
-    if route.open:
+    if words.body is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {responses.JSON: {"schema": schemas[repr(words.body)]}},
+        }
+    if rule.permission:
+        operation["description"] = f"Needs the permission {rule.permission}, where tokens are in use."
+    if rule.open:
         operation["security"] = []
     return operation
 
 
-def _preflight(route: Route) -> dict[str, Any]:
+def _preflight(rule: Rule) -> dict[str, Any]:
     done = {
         "description": "A page of this origin may read the path with GET.",
         "headers": responses.headers(responses.PREFLIGHT_HEADERS),
     }
-    inside = ("preflight-id",) if "id" in route.parameters else ()
+    inside = [name for name in ("id", "env") if f"{{{name}}}" in rule.path]
     refusals = set(responses.ANY) - {413}  # a body is not looked at: it is refused where it could be meant, with GET
     return {
         "summary": "A browser's preflight",
         "description": "403 where `allowed_origins` does not have the origin. Without Access-Control-Request-Method it "
         "is no preflight but a method that the path does not have: 405, where tokens are in use first of all 401.",
         "responses": {"204": done, **responses.failures((*refusals, *responses.WITH_CREDENTIALS))},
-        **_parameters((*inside, "Origin", "Access-Control-Request-Method")),
+        **_parameters((*(f"preflight-{name}" for name in inside), "Origin", "Access-Control-Request-Method")),
         "security": [],
     }
 
 
-def _path(route: Route, schemas: Schemas) -> dict[str, Any]:
-    operations = {"get": _get(route, schemas)}
-    if route.head:
-        operations["head"] = _get(route, schemas, head=True)
-    return operations | {"options": _preflight(route)}
+def _path(rule: Rule, schemas: Schemas) -> dict[str, Any]:
+    words = WORDS[f"{rule.method} {rule.path}"]
+    operations = {rule.method.lower(): _operation(rule, words, schemas)}
+    if rule.head:
+        operations["head"] = _operation(rule, words, schemas, head=True)
+    return operations | {"options": _preflight(rule)}
 
 
-def document() -> dict[str, Any]:
-    """The whole document."""
-    answers = [answer for route in ROUTES for answer in (route.answer, *route.also)]
+def document(rules: Sequence[Rule]) -> dict[str, Any]:
+    """The whole document, of the table of routes."""
+    every = [WORDS[f"{rule.method} {rule.path}"] for rule in rules]
+    answers = [answer for words in every for answer in (words.answer, *words.also)]
     types = [Failure, *(a.type for a in answers if a.type), *(t for a in answers for t in a.events.values())]
+    types += [words.body for words in every if words.body is not None]
     unique = {repr(each): each for each in types}
     found, components = msgspec.json.schema_components(unique.values(), ref_template="#/components/schemas/{name}")
     schemas = dict(zip(unique, found, strict=True))
@@ -103,8 +127,12 @@ def document() -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "security": [{}, {"token": []}, {"certificate": []}, {"token": [], "certificate": []}],
-        "paths": {route.path: _path(route, schemas) for route in ROUTES},
+        "security": [
+            {},
+            *({name: []} for name in ("token", "session", "certificate")),
+            *({name: [], "certificate": []} for name in ("token", "session")),
+        ],
+        "paths": {rule.path: _path(rule, schemas) for rule in rules},
         "components": {
             "schemas": components,
             "parameters": PARAMETERS,
@@ -115,6 +143,12 @@ def document() -> dict[str, Any]:
                     "type": "http",
                     "scheme": "bearer",
                     "description": "As `cgstatd token new` prints it; demanded once there are tokens.",
+                },
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "dockhand_session",
+                    "description": "As a login with a token gives it; it stands for the token.",
                 },
                 "certificate": {
                     "type": "mutualTLS",

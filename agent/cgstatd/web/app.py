@@ -1,4 +1,4 @@
-"""The application: routes and the answers that are not 200."""
+"""The application: what is behind the routes, and the answers that are not 200."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
+from ..container import ReadingFailed
 from ..feed import Feed
-from . import containers, stream
+from ..listing import ListingFailed
+from ..lookup import Ambiguous, NotFound
+from .callers import CALLERS
 from .context import CONTEXT, Context
 from .extensions import add_extensions
 from .failure import COMMON_HEADERS, failure
 from .guard import Guard
 from .health import add_health
+from .routes import add_routes
 
 log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -23,9 +27,15 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every answer that is not a route's own is JSON too, and no answer ever holds a stack trace."""
+    """What went wrong, as a status and JSON, for all routes in this one place. No answer ever holds a stack trace."""
     try:
         return await handler(request)
+    except NotFound:
+        return failure(404, "Container not found")
+    except Ambiguous as error:
+        return failure(400, f"Ambiguous container ID {error}")
+    except (ListingFailed, ReadingFailed) as error:
+        return failure(500, str(error))
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(sorted(error.allowed_methods))
         return failure(405, "Method not allowed", f"allowed: {allowed}", Allow=allowed)
@@ -58,11 +68,10 @@ def make_app(feed: Feed, env_id: int, guard: Guard | None = None) -> web.Applica
     app = web.Application(middlewares=[errors_as_json, guard.middleware])
     guard.install(app)
     app[CONTEXT] = Context(feed, env_id)
+    app[CALLERS] = guard.callers
     add_health(app)
-    app.router.add_get("/api/containers/stats", containers.all_containers)
-    app.router.add_get("/api/containers/stats/stream", stream.stream, allow_head=False)
-    app.router.add_get("/api/containers/{id:[^/]*}/stats", containers.one_container)
     add_extensions(app, env_id)
+    add_routes(app)
     app.on_response_prepare.append(_common_headers)
 
     async def stopping(_app: web.Application) -> None:

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from ..container import ReadingFailed
-from ..listing import ListingFailed
-from ..lookup import Ambiguous, NotFound
 from ..outputs import answers
 from ..runtimes.base import State
 from ..sample import ContainerStats
-from .context import CONTEXT, knows_environment, restraint_headers, valid_container_id
-from .failure import failure
-
-ENVIRONMENT_NOT_FOUND = "Environment not found"
+from .context import CONTEXT, restraint_headers
 
 
 def _json(body: bytes) -> web.Response:
@@ -27,32 +21,14 @@ def running(stats: ContainerStats) -> bytes:
 
 async def one_container(request: web.Request) -> web.Response:
     """GET /api/containers/{id}/stats"""
-    context = request.app[CONTEXT]
-    wanted = request.match_info["id"]
-    if not valid_container_id(wanted):
-        return failure(400, "Invalid container ID")
-    if not knows_environment(request, context):
-        return failure(404, ENVIRONMENT_NOT_FOUND)
-    try:
-        return _json(answers.encode_one(await context.feed.one(wanted)))
-    except NotFound:
-        return failure(404, "Container not found")
-    except Ambiguous as error:
-        return failure(400, f"Ambiguous container ID {error}")
-    except (ListingFailed, ReadingFailed) as error:
-        return failure(500, str(error))
+    return _json(answers.encode_one(await request.app[CONTEXT].feed.one(request.match_info["id"])))
 
 
 async def all_containers(request: web.Request) -> web.Response:
     """GET /api/containers/stats"""
     context = request.app[CONTEXT]
-    if not knows_environment(request, context):
-        return failure(404, ENVIRONMENT_NOT_FOUND)
     round_ = context.feed.round(encode=running)
-    try:
-        known = len(await round_.wait())
-    except ListingFailed as error:
-        return failure(500, str(error))
+    known = len(await round_.wait())
     if () not in round_.shared:
         round_.shared[()] = [b"[" + b",".join(filter(None, round_.encoded(running, 0, known))) + b"]"]
     answer = _json(round_.shared[()][0])

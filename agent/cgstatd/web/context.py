@@ -28,12 +28,12 @@ def valid_container_id(text: str) -> bool:
     return bool(text) and not any(part in text for part in _FORBIDDEN)
 
 
-def knows_environment(request: web.Request, context: Context) -> bool:
-    """Whether ``env`` is this agent's environment; a request without one (or with an empty one) means it."""
-    env = request.query.get("env")
+def environment_asked(request: web.Request, own: int) -> int | None:
+    """The environment that a request is about; without ``env`` (or with an empty one) the agent's. None: no number."""
+    env = request.match_info.get("env") or request.query.get("env")
     if not env:
-        return True
-    return is_number(env) and int(env) == context.env_id
+        return own
+    return int(env) if is_number(env) else None
 
 
 def restraint_headers(context: Context) -> dict[str, str]:

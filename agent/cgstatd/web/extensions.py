@@ -1,10 +1,10 @@
-"""The routes that are ours: everything beyond the documented stats endpoints."""
+"""What is behind the routes that are ours: everything beyond the documented stats endpoints."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
-from . import follow, inspect, metrics, openapi, page
+from . import follow, inspect, metrics
 
 
 def add_extensions(app: web.Application, env_id: int) -> None:
@@ -12,5 +12,3 @@ def add_extensions(app: web.Application, env_id: int) -> None:
     follow.add_follow(app, env_id)
     inspect.add_inspect(app, env_id)
     metrics.add_metrics(app)
-    openapi.add_openapi(app)
-    page.add_page(app)

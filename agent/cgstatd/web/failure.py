@@ -9,6 +9,7 @@ from aiohttp import web
 from .. import __version__
 from ..outputs.answers import encode_failure
 
+ENVIRONMENT_NOT_FOUND = "Environment not found"
 COMMON_HEADERS = {"Server": f"cgstatd/{__version__}", "X-Content-Type-Options": "nosniff"}
 """On every answer: who answers (else aiohttp tells its own and Python's version), and that the type is meant."""
 
@@ -22,6 +23,11 @@ def failure(status: int, error: str, message: str = "", **headers: str) -> web.R
         content_type="application/json",
         headers=COMMON_HEADERS | named,  # here too: what is no HTTP request gets an answer without the application
     )
+
+
+async def environment_not_found(_request: web.Request) -> web.StreamResponse:
+    """What is asked for is of another environment than the agent's."""
+    return failure(404, ENVIRONMENT_NOT_FOUND)
 
 
 def raw_failure(status: HTTPStatus, error: str, **headers: str) -> bytes:

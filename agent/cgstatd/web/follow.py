@@ -10,8 +10,7 @@ from aiohttp import web
 from ..follow.follower import Follower
 from ..follow.grid import MAXIMUM_SECONDS, MINIMUM_SECONDS, steps_of
 from ..outputs.sse import whole_events
-from .containers import ENVIRONMENT_NOT_FOUND
-from .context import CONTEXT, knows_environment
+from .context import CONTEXT
 from .event_stream import EventStream
 from .failure import failure
 
@@ -33,8 +32,6 @@ def _interval(text: str | None) -> int | None:
 
 async def follow(request: web.Request) -> web.StreamResponse:
     """``hello``, then ``stat`` events and a ``round`` per interval, ``start``, ``exit`` and ``oom`` as they happen."""
-    if not knows_environment(request, request.app[CONTEXT]):
-        return failure(404, ENVIRONMENT_NOT_FOUND)
     steps = _interval(request.query.get("interval"))
     if steps is None:
         return failure(400, f"interval: expected {MINIMUM_SECONDS:g} to {MAXIMUM_SECONDS:g} seconds, as in 1")
@@ -59,9 +56,8 @@ async def follow(request: web.Request) -> web.StreamResponse:
 
 
 def add_follow(app: web.Application, env_id: int) -> None:
-    """The route, and the follower behind it."""
+    """The follower behind the route."""
     follower = app[FOLLOWER] = Follower(app[CONTEXT].feed, env_id)
-    app.router.add_get("/api/containers/stats/follow", follow, allow_head=False)
 
     async def stopping(_app: web.Application) -> None:
         follower.stop()

@@ -1,4 +1,4 @@
-"""What comes before every answer, in this order: the Host, a preflight, 400, 401 or 429, 403; then the route's own.
+"""What comes before every answer, in this order: the Host, a preflight, 400, 401 or 429, 403, 404 for the environment.
 
 On the way of every request: one look at the Host header, one SHA-256, two looks into dicts.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 from aiohttp import HttpVersion10, web
 
@@ -17,14 +17,13 @@ from ..seldom import Seldom
 from . import health
 from . import peer as peers
 from .callers import Caller, Callers
-from .context import CONTEXT, valid_container_id
+from .context import CONTEXT, environment_asked, valid_container_id
 from .failure import failure
 from .limits import RETRY_SECONDS, Limits, Streams
 from .origin import Hosts, Origins
-from .permissions import Rule, rule_of
+from .routes import Handler, Route, route_of
 
 log = logging.getLogger(__name__)
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def nobody_asked() -> Callers:
@@ -61,20 +60,27 @@ class Guard:
         refusal = self._not_a_request_of_ours(request, peer)
         if refusal is not None:
             return refusal
-        rule = rule_of(request)
-        if not self.callers.required:
-            return await self._answer(request, handler, rule, None, peer.key)
-        caller = self.callers.identify(request, peer, count=rule is None or not rule.open)
-        if isinstance(caller, web.Response):
-            if rule is None or not rule.open:
-                return caller
-            response = await handler(request)
-            return _status_alone(response) if rule.brief else response
-        own = request.app[CONTEXT].env_id
-        if rule is None or not caller.may(rule.permission, request.query.get("env"), own):
-            self._log_denied(request, caller, rule)
+        route = route_of(request)
+        if route is None:
+            log.error("a route that is not in the table: %s", request.match_info.route)
             return failure(403, "Permission denied")
-        return await self._answer(request, handler, rule, caller, caller.name)
+        asked = environment_asked(request, request.app[CONTEXT].env_id)
+        caller: Caller | None = None
+        if self.callers.required:
+            found = self.callers.identify(request, peer, count=not route.open)
+            if isinstance(found, web.Response):
+                if not route.open:
+                    return found
+                response = await handler(request)
+                return _status_alone(response) if route.brief else response
+            caller = found
+            lacking = caller.lacks(route.permission, asked)
+            if lacking:
+                self._log_denied(caller, route, asked)
+                return failure(403, "Permission denied", lacking)
+        if route.permission and asked != request.app[CONTEXT].env_id:
+            return await route.elsewhere(request)
+        return await self._answer(request, handler, route, caller, peer)
 
     def _not_a_request_of_ours(self, request: web.Request, peer: peers.Peer) -> web.Response | None:
         headers = request.headers
@@ -96,42 +102,40 @@ class Guard:
         return None
 
     async def _answer(
-        self, request: web.Request, handler: Handler, rule: Rule | None, caller: Caller | None, client: str
+        self, request: web.Request, handler: Handler, route: Route, caller: Caller | None, peer: peers.Peer
     ) -> web.StreamResponse:
-        if rule is None or not rule.stream:
+        if not route.stream:
             return await handler(request)
-        token = None if caller is None else caller.token
-        stream = self.streams.enter(client, request.transport, token)
+        client = peer.key if caller is None else caller.name
+        still = partial(self.callers.still, caller, peer, route.permission, request.app[CONTEXT].env_id)
+        stream = self.streams.enter(client, request.transport, still)
         if stream is None:
             if self._seldom.due(f"streams {client}"):
                 log.warning("client=%s too many streams: open=%d", client, len(self.streams))
             return failure(503, "Too many streams", Retry_After=str(RETRY_SECONDS))
-        if token is not None and self._watch is None:
-            self._watch = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._cut_revoked)
+        if self._watch is None:
+            self._watch = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._look_again)
         try:
             return await handler(request)
         finally:
             self.streams.leave(stream)
 
-    def _cut_revoked(self) -> None:
-        """A stream that stays open ends with the token that opened it. Runs only while there are such streams."""
+    def _look_again(self) -> None:
+        """A stream ends when it would no longer be opened: each is judged again while it is open."""
         self._watch = None
-        keyring, streams = self.callers.keyring, self.streams.with_tokens()
-        if keyring is None or not streams:
+        if not len(self.streams):
             return
-        for stream in streams:
-            if stream.token is not None and not keyring.holds(stream.token):
-                log.info("client=%s stream cut: the token was revoked", stream.client)
-                with suppress(AttributeError):
-                    stream.transport.abort()  # type: ignore[union-attr]
-        self._watch = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._cut_revoked)
+        for stream in self.streams.ended():
+            log.info("client=%s stream cut: it would not be let in any more", stream.client)
+            with suppress(AttributeError):
+                stream.transport.abort()  # type: ignore[union-attr]
+        self._watch = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._look_again)
 
-    def _log_denied(self, request: web.Request, caller: Caller, rule: Rule | None) -> None:
-        if not self._seldom.due(f"denied {caller.name}"):
-            return
-        env = str(request.query.get("env", ""))[:20].encode("ascii", "backslashreplace").decode()
-        wanted = "a route without a rule" if rule is None else rule.permission
-        log.warning("denied client=%s env=%s wanted=%s", caller.name, env or "own", wanted)
+    def _log_denied(self, caller: Caller, route: Route, asked: int | None) -> None:
+        if self._seldom.due(f"denied {caller.name}"):
+            log.warning(
+                "denied client=%s env=%s wanted=%s", caller.name, "none" if asked is None else asked, route.permission
+            )
 
     async def _mark_origin(self, request: web.Request, response: web.StreamResponse) -> None:
         if self.origins:  # a reload may allow some

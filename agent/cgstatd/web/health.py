@@ -22,6 +22,5 @@ async def healthz(request: web.Request) -> web.Response:
 
 
 def add_health(app: web.Application) -> None:
-    """The route, and what it asks."""
+    """What the route asks."""
     app[HEALTH] = Health(app[CONTEXT].feed)
-    app.router.add_get("/healthz", healthz)

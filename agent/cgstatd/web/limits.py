@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ..auth.tokens import Token
 from ..config.settings import DEFAULTS, Settings
 
 MAX_LINE_BYTES = 8190
@@ -84,7 +84,8 @@ class Stream:
 
     client: str
     transport: asyncio.BaseTransport | None
-    token: Token | None
+    still: Callable[[], bool]
+    """Whether it would be opened now."""
 
 
 class Streams:
@@ -98,16 +99,16 @@ class Streams:
     def __len__(self) -> int:
         return len(self._open)
 
-    def with_tokens(self) -> list[Stream]:
-        """Those that a token opened."""
-        return [stream for stream in self._open if stream.token is not None]
+    def ended(self) -> list[Stream]:
+        """Those that would not be opened any more."""
+        return [stream for stream in self._open if not stream.still()]
 
-    def enter(self, client: str, transport: asyncio.BaseTransport | None, token: Token | None) -> Stream | None:
+    def enter(self, client: str, transport: asyncio.BaseTransport | None, still: Callable[[], bool]) -> Stream | None:
         """Count a stream in; None: there are too many."""
         limits = self.limits
         if len(self._open) >= limits.streams or self._by_client.get(client, 0) >= limits.streams_per_client:
             return None
-        stream = Stream(client, transport, token)
+        stream = Stream(client, transport, still)
         self._open.add(stream)
         self._by_client[client] += 1
         return stream

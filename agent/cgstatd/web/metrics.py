@@ -8,13 +8,10 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from ..container import ReadingFailed
-from ..listing import ListingFailed
 from ..outputs.metrics_self import DEFAULT_LABELS
 from ..outputs.negotiation import negotiate
 from ..scrape import Scraper
 from .context import CONTEXT
-from .failure import failure
 from .follow import FOLLOWER
 
 SCRAPER: web.AppKey[Scraper] = web.AppKey("scraper", Scraper)
@@ -34,10 +31,7 @@ async def metrics(request: web.Request) -> web.Response:
     """Every container, and the agent itself."""
     from ..outputs.prometheus import exposition  # noqa: PLC0415 - 2 MB for who scrapes only
 
-    try:
-        surveyed, own = await request.app[SCRAPER].scrape.get()
-    except (ListingFailed, ReadingFailed) as error:
-        return failure(500, str(error))
+    surveyed, own = await request.app[SCRAPER].scrape.get()
     form = negotiate(request.headers.get("Accept", ""))
     # In a thread: text for hundreds of containers takes longer than other requests should wait.
     body = await asyncio.to_thread(exposition, surveyed, own, request.app[METRIC_LABELS].names, form)
@@ -45,7 +39,6 @@ async def metrics(request: web.Request) -> web.Response:
 
 
 def add_metrics(app: web.Application) -> None:
-    """The route, and the scraper behind it."""
+    """The scraper behind the route."""
     app[SCRAPER] = Scraper(app[CONTEXT].feed, app[FOLLOWER])
     app[METRIC_LABELS] = MetricLabels()
-    app.router.add_get("/metrics", metrics)

@@ -77,8 +77,3 @@ async def live_page(request: web.Request) -> web.Response:
     if request.headers.get("If-None-Match") == found.etag:
         return web.Response(status=304, headers=headers)
     return web.Response(body=found.body, content_type="text/html", charset="utf-8", headers=headers)
-
-
-def add_page(app: web.Application) -> None:
-    """The route."""
-    app.router.add_get("/", live_page)

@@ -17,9 +17,10 @@ from aiohttp.abc import AbstractStreamWriter
 from ..outputs import answers, sse
 from ..outputs.slots import PERIOD_BYTES, Layout, chunk, step_of, write_of
 from ..passes import Pass
-from .containers import ENVIRONMENT_NOT_FOUND, running
-from .context import CONTEXT, Context, knows_environment, restraint_headers
+from .containers import running
+from .context import CONTEXT, Context, restraint_headers
 from .event_stream import EventStream
+from .failure import ENVIRONMENT_NOT_FOUND
 from .handler import Handler
 from .segments import Window, segment_bytes
 
@@ -163,14 +164,23 @@ async def stream(request: web.Request) -> web.StreamResponse:
     return response
 
 
+async def elsewhere(request: web.Request) -> web.StreamResponse:
+    """The round of an environment that is not the agent's: clients expect a stream that says so."""
+    response = _Round()
+    response.force_close()
+    response.headers["Connection"] = "close"
+    await response.prepare(request)
+    async with response:
+        with contextlib.suppress(ConnectionError):
+            await response.end(_error(ENVIRONMENT_NOT_FOUND), sse.DONE)
+    return response
+
+
 def _error(text: str) -> bytes:
     return sse.event(b"error", answers.encode_failure(text))
 
 
 async def _round(request: web.Request, context: Context, response: _Round) -> None:
-    if not knows_environment(request, context):
-        await response.end(_error(ENVIRONMENT_NOT_FOUND), sse.DONE)
-        return
     round_ = context.feed.round(encode=running)
     ended = False
     async for writes, last in _stats(round_, response):

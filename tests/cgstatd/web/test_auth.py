@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,10 +20,11 @@ from cgstatd.auth.keyring import Keyring
 from cgstatd.feed import Feed
 from cgstatd.web import guard as guard_module
 from cgstatd.web.app import make_app
-from cgstatd.web.permissions import RULES
+from cgstatd.web.routes import ROUTES, TABLE
+from documented import conforms
 from fakehost import FakeHost
 from secured import METRICS, VIEW, Tokens, bearer, guard
-from wire import ALL, STREAM, Server, agent, run, serving
+from wire import ALL, STREAM, Connection, Server, agent, run, serving
 
 ONE = "/api/containers/a/stats"
 FOLLOW = "/api/containers/stats/follow"
@@ -52,28 +54,27 @@ async def secured(host: FakeHost, tokens: Tokens, quick: None) -> AsyncIterator[
 # -- every route
 
 
-def test_every_route_has_a_rule(host: FakeHost) -> None:
+def test_every_route_is_in_the_table(host: FakeHost) -> None:
     sampler = host.sampler()
     app = make_app(Feed(sampler, freshness_seconds=1, baseline_seconds=0), 1)
     sampler.close()
-    routes = {resource.canonical for resource in app.router.resources()}
-    assert routes - set(RULES) == set(), "decide in web/permissions.py who may ask these"
+    served = {(route.method, route.resource.canonical) for route in app.router.routes() if route.resource}
+    heads = {("HEAD", route.path) for route in ROUTES if route.head}
+    assert served == set(TABLE) | heads, "decide in web/routes.py who may ask these"
 
 
-async def test_a_route_without_a_rule_is_refused_even_with_a_token(
+async def test_a_route_that_is_not_in_the_table_is_refused_even_with_a_token(
     secured: Server, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(RULES, ALL)
+    monkeypatch.delitem(TABLE, ("GET", ALL))
     answer = await secured.ask(ALL, bearer(tokens.new(allow=[VIEW, METRICS])))
     assert (answer.status, answer.json) == (403, DENIED)
 
 
 async def test_every_route_but_the_open_ones_wants_a_token(secured: Server) -> None:
-    for resource in secured.runner.app.router.resources():
-        path = resource.canonical.replace("{id}", "a")
-        answer = await secured.ask(path)
-        expected = 200 if RULES[resource.canonical].open else 401
-        assert answer.status == expected, path
+    for route in ROUTES:
+        answer = await secured.ask(route.path.replace("{id}", "a").replace("{env}", "1"), method=route.method)
+        assert answer.status == (401 if not route.open else 415 if route.path.endswith("/login") else 200), route.path
     assert (await secured.ask("/nothing/of/the/kind")).status == 401
 
 
@@ -145,12 +146,109 @@ async def test_a_stream_that_stays_open_ends_with_its_token(secured: Server, tok
             connection.send(FOLLOW, bearer(token))
             assert (await connection.head()).status == 200
         tokens.revoke()
-        async with asyncio.timeout(3):
-            with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-                while True:
-                    await revoked.reader.readuntil(b"\r\n")
+        await ended(revoked)
         assert await goes_on.reader.read(10)
     assert (await secured.ask(FOLLOW, bearer(secret))).status == 401
+
+
+async def ended(connection: Connection) -> float:
+    """Seconds until the stream is cut."""
+    began = time.monotonic()
+    async with asyncio.timeout(10):
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            while True:
+                await connection.reader.readuntil(b"\r\n")
+    return time.monotonic() - began
+
+
+async def test_a_stream_without_credentials_ends_when_the_first_token_is_made(
+    host: FakeHost, tokens: Tokens, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(host.sampler(), guard=guard(tokens)) as server, server.connection() as anonymous:
+        anonymous.send(FOLLOW)
+        assert (await anonymous.head()).status == 200
+        with caplog.at_level(logging.INFO):
+            tokens.new()
+            await ended(anonymous)
+        assert "client=127.0.0.1 stream cut: it would not be let in any more" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"env": [2]}, {"allow": [METRICS]}, {"sha256": "0" * 64}],
+    ids=["another environment", "another permission", "another value"],
+)
+async def test_a_stream_ends_when_its_token_is_reduced(secured: Server, tokens: Tokens, change: dict[str, Any]) -> None:
+    secret = tokens.new()
+    async with secured.connection() as connection:
+        connection.send(FOLLOW, bearer(secret))
+        assert (await connection.head()).status == 200
+        edit(tokens, change)
+        await ended(connection)
+
+
+async def test_a_stream_goes_on_when_its_token_gets_more(secured: Server, tokens: Tokens) -> None:
+    secret = tokens.new()
+    async with secured.connection() as connection:
+        connection.send(f"{FOLLOW}?interval=0.25", bearer(secret))
+        answer = await connection.head()
+        edit(tokens, {"allow": [VIEW, METRICS], "env": "any"})
+        assert (await secured.ask("/metrics", bearer(secret))).status == 200
+        for _ in range(8):
+            assert await connection.chunk(answer)
+
+
+def edit(tokens: Tokens, change: dict[str, Any]) -> None:
+    content = json.loads(Path(tokens.path).read_text())
+    content["tokens"][0] |= change
+    Path(tokens.path).write_text(json.dumps(content))
+
+
+# -- a tokens file that is being written
+
+
+@pytest.mark.parametrize("part", [0, 1, 40, -3])
+async def test_a_file_that_is_half_written_is_held_against_nobody(secured: Server, tokens: Tokens, part: int) -> None:
+    secret = tokens.new()
+    assert (await secured.ask(ALL, bearer(secret))).status == 200
+    good = Path(tokens.path).read_bytes()
+    Path(tokens.path).write_bytes(good[:part])
+    for _ in range(40):
+        answer = await secured.ask(ALL, bearer(secret))
+        assert (answer.status, answer.json["error"]) == (503, "Tokens cannot be checked")
+        assert answer.headers["retry-after"] == "1"
+    conforms(answer, ALL)
+    assert (await secured.ask(ALL, bearer("cgs_wrong"))).status == 503
+    assert (await secured.ask(ALL)).status == 401
+    Path(tokens.path).write_bytes(good)
+    assert (await secured.ask(ALL, bearer(secret))).status == 200
+    assert (await secured.ask(ALL, bearer("cgs_wrong"))).status == 401  # and not 429
+
+
+async def test_a_stream_outlives_a_moment_without_a_usable_file_but_not_more(host: FakeHost, tokens: Tokens) -> None:
+    secret, clock = tokens.new(), Clock()
+    checks = guard(tokens, required=True)
+    checks.callers.keyring = Keyring(tokens.path, clock)
+    async with serving(host.sampler(), guard=checks) as server, server.connection() as connection:
+        connection.send(f"{FOLLOW}?interval=0.25", bearer(secret))
+        answer = await connection.head()
+        Path(tokens.path).write_bytes(b"{")
+        clock.now += 1
+        assert (await server.ask(ALL, bearer(secret))).status == 503
+        clock.now += 2.9
+        for _ in range(8):
+            assert await connection.chunk(answer)
+        clock.now += 0.2
+        await ended(connection)
+
+
+class Clock:
+    """Goes on when told."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 # -- 403 and the order
@@ -160,7 +258,10 @@ async def test_a_token_of_another_environment_is_403(secured: Server, tokens: To
     secret = tokens.new(env=[2, 3])
     for target in (ALL, ONE, STREAM, ALL + "?env=1", "/api/containers/nobody/stats", ALL + "?env=9", ALL + "?env=x"):
         answer = await secured.ask(target, bearer(secret))
-        assert (answer.status, answer.json) == (403, DENIED), target
+        assert (answer.status, answer.json["error"]) == (403, "Permission denied"), target
+    assert (await secured.ask(ALL, bearer(secret))).json[
+        "message"
+    ] == "central is for environment 2,3; this is environment 1"
     assert (await secured.ask(ALL + "?env=2", bearer(secret))).json == {"error": "Environment not found"}
 
 
@@ -210,7 +311,7 @@ async def test_the_log_names_the_token_and_never_its_value(
             await secured.ask(ALL, bearer("cgs_guess"))
     lines = [r.getMessage() for r in caplog.records if r.name.startswith("cgstatd") and r.levelno >= logging.WARNING]
     assert lines[0] == "refused address=127.0.0.1 reason=token=central revoked"
-    assert lines[1] == "denied client=elsewhere env=own wanted=containers:view"
+    assert lines[1] == "denied client=elsewhere env=1 wanted=containers:view"
     assert lines[2].startswith("refused address=127.0.0.1 15 times: answering 429 for ")
     assert len(lines) == 3
     assert secret not in caplog.text and other not in caplog.text and "cgs_guess" not in caplog.text

@@ -10,10 +10,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from cgstatd.outputs.api_routes import FOLLOW_EVENTS, ROUTES
-from cgstatd.outputs.openapi import document
+from cgstatd.outputs.api_routes import FOLLOW_EVENTS, WORDS
 from cgstatd.web.context import valid_container_id
-from cgstatd.web.permissions import RULES
+from cgstatd.web.openapi import document
+from cgstatd.web.routes import ROUTES
 from documented import conforms, resolved, response, schema, validate
 from fakehost import FakeHost
 from wire import Server
@@ -34,10 +34,17 @@ async def test_it_is_served(server: Server) -> None:
     assert (await server.ask("/api/openapi.json")).json == document()
 
 
-def test_permissions_are_those_that_are_enforced() -> None:
+def test_every_route_has_words_and_no_others_are_there() -> None:
+    assert set(WORDS) == {f"{route.method} {route.path}" for route in ROUTES}
+
+
+def test_permissions_and_the_environment_are_those_of_the_table() -> None:
     for route in ROUTES:
-        assert RULES[route.path].permission == route.permission
-        assert RULES[route.path].open == route.open
+        operation = document()["paths"][route.path][route.method.lower()]
+        names = {resolved(each)["name"] for each in operation.get("parameters", [])}
+        assert (f"permission {route.permission}," in operation.get("description", "")) is bool(route.permission)
+        assert ("env" in names) is bool(route.permission)
+        assert (operation.get("security") == []) is route.open
 
 
 def test_every_schema_is_a_schema_and_every_example_fits() -> None:
@@ -89,6 +96,8 @@ def test_the_pattern_of_an_id_is_what_is_looked_up(wanted: str, valid: bool) -> 
         ("/healthz", "/healthz"),
         ("/metrics", "/metrics"),
         ("/", "/"),
+        ("/api/environments", "/api/environments?env=1"),
+        ("/api/environments/{env}", "/api/environments/1"),
         ("/api/openapi.json", "/api/openapi.json"),
         ("/api/containers/stats/stream", "/api/containers/stats/stream"),
     ],
@@ -118,6 +127,10 @@ async def test_so_is_what_only_some_headers_bring_about(recorded_server: Server)
         ("/api/containers/stats/follow", "/api/containers/stats/follow?interval=0", 400),
         ("/api/containers/stats/follow", "/api/containers/stats/follow?env=9", 404),
         ("/api/host", "/api/host?env=9", 404),
+        ("/metrics", "/metrics?env=9", 404),
+        ("/api/environments", "/api/environments?env=9", 404),
+        ("/api/environments/{env}", "/api/environments/9", 404),
+        ("/api/environments/{env}", "/api/environments/x", 404),
     ],
 )
 async def test_refusals_are_what_it_says(server: Server, path: str, target: str, status: int) -> None:

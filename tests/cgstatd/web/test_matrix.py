@@ -1,0 +1,47 @@
+"""Who may ask what: every route x token x environment x permission, expected and seen (``-s`` prints it)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from attacks.matrix import ENVIRONMENTS, HELD, NEEDS, PERMISSIONS, matrix, table
+from cgstatd.auth import keyring as keyring_module
+from cgstatd.auth import store
+from cgstatd.auth.tokens import BadTokens
+from cgstatd.web.openapi import document
+from fakehost import FakeHost
+from secured import Tokens, guard
+from wire import serving
+
+
+def test_every_documented_route_is_in_the_matrix() -> None:
+    paths = document()["paths"].items()
+    documented = {f"{method.upper()} {path}" for path, each in paths for method in each if method in ("get", "post")}
+    others = {method for _, each in paths for method in each} - {"get", "post", "head", "options"}
+    assert documented == set(NEEDS) and not others
+
+
+async def test_each_cell_is_as_expected(host: FakeHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keyring_module, "CHECK_SECONDS", 0.0)
+    (tmp_path / "etc").mkdir()
+    tokens = Tokens(tmp_path / "etc")
+    async with serving(host.sampler(), guard=guard(tokens, required=True)) as server:
+        cells = await matrix(server, tokens)
+    print("\n" + table(cells))
+    assert [cell for cell in cells if not cell.right] == []
+    known = len(HELD) * len(PERMISSIONS)
+    assert len(cells) == len(ENVIRONMENTS) * (len(NEEDS) * (2 + known) + (len(NEEDS) - 2) * known)
+    assert {200, 401, 403, 404} == {cell.seen for cell in cells}
+
+
+def test_a_token_without_a_permission_cannot_be(tmp_path: Path) -> None:
+    tokens = Tokens(tmp_path)
+    tokens.new()
+    content = json.loads(Path(tokens.path).read_text())
+    content["tokens"][0]["allow"] = []
+    Path(tokens.path).write_text(json.dumps(content))
+    with pytest.raises(BadTokens, match="nothing: expected some of"):
+        store.read(tokens.path)
