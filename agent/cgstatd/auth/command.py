@@ -1,4 +1,4 @@
-"""``cgstatd token``: make, list, revoke, rotate."""
+"""``cgstatd token``: make, make known, list, revoke, rotate."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from typing import Literal
 
 from ..address import is_private
 from ..ascii import is_number
 from ..config import BadConfig, Settings, load
 from . import store
-from .tokens import CONTAINERS_VIEW, PERMISSIONS, BadTokens
+from .tokens import ANY, CONTAINERS_VIEW, PERMISSIONS, BadTokens, TokensFile, encode
 
 
-def _env(text: str) -> int:
+def _env(text: str) -> int | Literal["any"]:
+    if text == ANY:
+        return ANY
     if not is_number(text, 9):
-        raise argparse.ArgumentTypeError(f"{text}: expected a whole number, as in 1")
+        raise argparse.ArgumentTypeError(f"{text}: expected a whole number, as in 1, or any")
     return int(text)
 
 
@@ -27,25 +30,41 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--tokens", metavar="FILE", help=f"the tokens file (default: {store.DEFAULT_TOKENS})")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     new = actions.add_parser("new", help="make a token and print it, once")
-    new.add_argument("--name", required=True, help="who will hold it; this is what the log says")
-    new.add_argument("--env", action="append", type=_env, metavar="N",
-                     help="an environment it is good for; may be repeated (default: 1)")  # fmt: skip
-    new.add_argument("--allow", action="append", metavar="PERMISSION[,PERMISSION]",
-                     help=f"what it may do: {', '.join(PERMISSIONS)} (default: {CONTAINERS_VIEW})")  # fmt: skip
-    actions.add_parser("list", help="names and rights; the tokens themselves are stored nowhere")
+    _add_rights(new)
+    known = actions.add_parser("import", help="make a token of another host known here, without its value")
+    _add_rights(known)
+    known.add_argument("--sha256", required=True, metavar="HEX", help="its digest, as `cgstatd token list --json` says")
+    known.add_argument("--replace", action="store_true", help="in place of another token of that name")
+    listing = actions.add_parser("list", help="names and rights; the tokens themselves are stored nowhere")
+    listing.add_argument(
+        "--json", action="store_true", help="the file, for `cgstatd token import`"
+    )
     for action, text in (("revoke", "forget a token"), ("rotate", "a new value with the same rights")):
         actions.add_parser(action, help=f"{text}; running agents notice within a second").add_argument(
             "name", metavar="NAME", help="as `cgstatd token list` shows it"
         )
 
 
+def _add_rights(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--name", required=True, help="who will hold it; this is what the log says")
+    parser.add_argument("--env", action="append", type=_env, metavar="N",
+                        help="an environment it is good for, or any; may be repeated (default: env_id)")  # fmt: skip
+    parser.add_argument("--allow", action="append", metavar="PERMISSION[,PERMISSION]",
+                        help=f"what it may do: {', '.join(PERMISSIONS)} (default: {CONTAINERS_VIEW})")  # fmt: skip
+
+
 def run(arguments: argparse.Namespace) -> int:
     """0: done; 2: not, with the reason."""
+    path = arguments.tokens or store.DEFAULT_TOKENS
     try:
-        path = arguments.tokens or load(argparse.Namespace(config=arguments.config)).tokens or store.DEFAULT_TOKENS
+        path = arguments.tokens or _settings(arguments).tokens or store.DEFAULT_TOKENS
         _ACTIONS[arguments.action](path, arguments)
     except (BadConfig, BadTokens) as error:
         print(f"cgstatd: {error}", file=sys.stderr)
+        return 2
+    except _NotShown as error:
+        print(f"cgstatd: standard output: {error}; nothing was changed", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still in the buffer has nowhere to go at the end
         return 2
     except OSError as error:
         hint = "; try as root" if isinstance(error, PermissionError) and os.geteuid() else ""
@@ -54,28 +73,63 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _new(path: str, arguments: argparse.Namespace) -> None:
+def _settings(arguments: argparse.Namespace) -> Settings:
+    return load(argparse.Namespace(config=arguments.config))
+
+
+class _NotShown(Exception):
+    """A new value could not be printed."""
+
+
+def _show(secret: str) -> None:
+    try:
+        print(secret, flush=True)
+    except (OSError, ValueError) as error:  # ValueError: standard output is closed
+        raise _NotShown(getattr(error, "strerror", None) or str(error)) from error
+
+
+def _rights(arguments: argparse.Namespace) -> tuple[store.Env, list[str]]:
     allow = [each.strip() for text in arguments.allow or [CONTAINERS_VIEW] for each in text.split(",")]
+    if not arguments.env:
+        return [_settings(arguments).env_id], allow
+    return ANY if ANY in arguments.env else arguments.env, allow
+
+
+def _new(path: str, arguments: argparse.Namespace) -> None:
     first = not os.path.exists(path)
-    secret = store.add(path, arguments.name, arguments.env or [1], allow)
-    print(secret)
+    env, allow = _rights(arguments)
+    store.add(path, arguments.name, env, allow, _show)
     print(f"shown this once: {path} keeps only its SHA-256. Clients send it as Authorization: Bearer TOKEN",
           file=sys.stderr)  # fmt: skip
+    _said_first(first)
+
+
+def _said_first(first: bool) -> None:
     if first:
         print("it is the first: from now on the agent answers nobody without a token", file=sys.stderr)
 
 
-def _list(path: str, _arguments: argparse.Namespace) -> None:
+def _import(path: str, arguments: argparse.Namespace) -> None:
+    first = not os.path.exists(path)
+    env, allow = _rights(arguments)
+    changed = store.make_known(path, arguments.name, arguments.sha256, env, allow, arguments.replace)
+    print("changed" if changed else "unchanged")
+    _said_first(first)
+
+
+def _list(path: str, arguments: argparse.Namespace) -> None:
     try:
         found, _ = store.read(path)
     except FileNotFoundError:
         print(f"{path}: no such file: no token has been made", file=sys.stderr)
+        found = TokensFile()
+        if not arguments.json:
+            return
+    if arguments.json:
+        print(encode(found).decode(), end="")
         return
     rows = [("NAME", "ENV", "ALLOW", "CREATED", "SHA-256")]
-    rows += [
-        (t.name, ",".join(map(str, t.env)), ",".join(t.allow), f"{t.created:%Y-%m-%d}", t.sha256[:12])
-        for t in found.tokens
-    ]
+    rows += [(t.name, t.environments, ",".join(t.allow), f"{t.created:%Y-%m-%d}", t.sha256[:12]) for t in found.tokens]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -114,12 +168,13 @@ def _without_any(path: str, config: str | None) -> str:
 
 
 def _rotate(path: str, arguments: argparse.Namespace) -> None:
-    print(store.rotate(path, arguments.name))
+    store.rotate(path, arguments.name, _show)
     print(f"the old value of {arguments.name} is refused within a second", file=sys.stderr)
 
 
 _ACTIONS: dict[str, Callable[[str, argparse.Namespace], None]] = {
     "new": _new,
+    "import": _import,
     "list": _list,
     "revoke": _revoke,
     "rotate": _rotate,

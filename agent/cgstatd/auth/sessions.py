@@ -47,7 +47,7 @@ class Sessions:
         for key in [key for key, session in self._open.items() if session.ends <= now]:
             del self._open[key]
         own = [key for key, session in self._open.items() if session.sha256 == token.sha256]
-        for key in own[: len(own) + 1 - MAX_PER_TOKEN]:
+        for key in own[: max(0, len(own) + 1 - MAX_PER_TOKEN)]:
             del self._open[key]
         while len(self._open) >= MAX_SESSIONS:
             self._open.popitem(last=False)

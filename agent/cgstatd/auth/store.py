@@ -9,11 +9,23 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal
 
 import msgspec
 
-from .tokens import MAX_FILE_BYTES, BadTokens, Token, TokensFile, check_name, check_permissions, decode, digest, encode
+from .tokens import (
+    MAX_FILE_BYTES,
+    BadTokens,
+    Token,
+    TokensFile,
+    check_name,
+    check_permissions,
+    check_sha256,
+    decode,
+    digest,
+    encode,
+)
 from .tokens import new_secret as make_secret
 
 DEFAULT_TOKENS = "/etc/cgstatd/tokens.json"
@@ -21,6 +33,12 @@ _MODE = 0o600
 Identity = tuple[int, int, int, int, int, int]
 Env = Sequence[int] | Literal["any"]
 Change = Callable[[TokensFile], TokensFile]
+Show = Callable[[str], None]
+"""Gets a new secret before the change is made: where it cannot be shown, the old one stays good."""
+
+
+def _unseen(_secret: str) -> None:
+    """The caller shows it."""
 
 
 def read(path: str) -> tuple[TokensFile, Identity]:
@@ -46,30 +64,35 @@ def identity(found: os.stat_result) -> Identity:
     return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_uid, found.st_mode)
 
 
-def add(path: str, name: str, env: Env, allow: Sequence[str]) -> str:
-    """Make a token; the secret, which is kept nowhere. Raises OSError, BadTokens."""
-    check_name(name)
-    check_permissions(allow)
+def add(path: str, name: str, env: Env, allow: Sequence[str], show: Show = _unseen) -> str:
+    """Make a token; the secret, which is kept nowhere. Raises OSError, BadTokens, and what ``show`` raises."""
     secret = make_secret()
-    token = Token(
-        name=name,
-        sha256=digest(secret),
-        env=_env(env),
-        allow=tuple(sorted(set(allow))),
-        created=datetime.now(UTC).replace(microsecond=0),
-    )
+    token = _token(name, digest(secret), env, allow)
 
     def change(old: TokensFile) -> TokensFile:
         if any(each.name == name for each in old.tokens):
             raise BadTokens(f"there is a token {name} already; `cgstatd token rotate {name}` gives it a new value")
         return TokensFile((*old.tokens, token))
 
-    _change(path, change)
+    _change(path, change, partial(show, secret))
     return secret
 
 
-def _env(env: Env) -> tuple[int, ...] | Literal["any"]:
-    return env if isinstance(env, str) else tuple(sorted(set(env)))
+def make_known(path: str, name: str, sha256: str, env: Env, allow: Sequence[str], replace: bool = False) -> bool:
+    """A token of another host, by its digest; whether that is a change. Raises OSError, BadTokens."""
+    token = _token(name, sha256, env, allow)
+
+    def change(old: TokensFile) -> TokensFile:
+        of_name = next((each for each in old.tokens if each.name == name), None)
+        if of_name is None:
+            return TokensFile((*old.tokens, token))
+        if msgspec.structs.replace(token, created=of_name.created) == of_name:
+            return old
+        if not replace:
+            raise BadTokens(f"there is another token {name} already; with --replace this one takes its place")
+        return TokensFile(tuple(token if each.name == name else each for each in old.tokens))
+
+    return _change(path, change)
 
 
 def revoke(path: str, name: str) -> None:
@@ -82,17 +105,28 @@ def revoke(path: str, name: str) -> None:
     _change(path, change)
 
 
-def rotate(path: str, name: str) -> str:
-    """A new secret with the same rights; the old one is worth nothing from now on. Raises OSError, BadTokens."""
+def rotate(path: str, name: str, show: Show = _unseen) -> str:
+    """A new secret with the same rights; the old one is worth nothing from now on. Raises as `add`."""
     secret = make_secret()
 
     def change(old: TokensFile) -> TokensFile:
-        now = datetime.now(UTC).replace(microsecond=0)
-        new = msgspec.structs.replace(_find(old, name), sha256=digest(secret), created=now)
+        new = msgspec.structs.replace(_find(old, name), sha256=digest(secret), created=_now())
         return TokensFile(tuple(new if each.name == name else each for each in old.tokens))
 
-    _change(path, change)
+    _change(path, change, partial(show, secret))
     return secret
+
+
+def _token(name: str, sha256: str, env: Env, allow: Sequence[str]) -> Token:
+    check_name(name)
+    check_permissions(allow)
+    check_sha256(sha256)
+    where = env if isinstance(env, str) else tuple(sorted(set(env)))
+    return Token(name=name, sha256=sha256, env=where, allow=tuple(sorted(set(allow))), created=_now())
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 def _find(tokens: TokensFile, name: str) -> Token:
@@ -103,7 +137,8 @@ def _find(tokens: TokensFile, name: str) -> Token:
     raise BadTokens(f"there is no token {name} (there are: {known})")
 
 
-def _change(path: str, change: Change) -> None:
+def _change(path: str, change: Change, show: Callable[[], None] | None = None) -> bool:
+    """Whether there was anything to change. ``show``: called when the new file is on disk but not in its place yet."""
     path = os.path.realpath(path)  # a link to where secrets are kept stays a link
     directory = os.path.dirname(path)
     os.makedirs(directory, mode=0o755, exist_ok=True)
@@ -113,7 +148,13 @@ def _change(path: str, change: Change) -> None:
             owner: os.stat_result | None = os.stat(path)
         except FileNotFoundError:
             old, owner = TokensFile(), None
-        _replace(path, encode(change(old)), owner)
+        new = change(old)
+        if new is old:
+            return False
+        data = encode(new)
+        decode(path, data)  # what would be refused when it is read is not written
+        _replace(path, data, owner, show)
+    return True
 
 
 @contextmanager
@@ -128,7 +169,7 @@ def _locked(directory: str) -> Iterator[None]:
         os.close(fd)
 
 
-def _replace(path: str, data: bytes, owner: os.stat_result | None) -> None:
+def _replace(path: str, data: bytes, owner: os.stat_result | None, show: Callable[[], None] | None) -> None:
     """Owner, group and read rights stay: the file may have been given to the service's own group."""
     fd, temporary = tempfile.mkstemp(prefix=".tokens-", dir=os.path.dirname(path))
     try:
@@ -139,6 +180,8 @@ def _replace(path: str, data: bytes, owner: os.stat_result | None) -> None:
             os.fchmod(fd, _MODE if owner is None else stat.S_IMODE(owner.st_mode) & 0o644)
             file.flush()
             os.fsync(fd)
+        if show is not None:
+            show()
         os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):

@@ -82,8 +82,7 @@ def decode(path: str, raw: bytes) -> TokensFile:
         where = f"{path}: tokens[{number}]"
         check_name(token.name, where)
         check_permissions(token.allow, where)
-        if not _SHA256.fullmatch(token.sha256):
-            raise BadTokens(f"{where}: sha256: expected 64 hexadecimal digits in lower case")
+        check_sha256(token.sha256, f"{where}: sha256")
         if token.name in names:
             raise BadTokens(f"{where}: a second token is named {token.name}")
         if token.sha256 in digests:  # revoking one of them would leave the other
@@ -109,3 +108,9 @@ def check_permissions(allow: Sequence[str], where: str = "--allow") -> None:
     unknown = [each for each in allow if each not in PERMISSIONS]
     if unknown or not allow:
         raise BadTokens(f"{where}: {', '.join(unknown)[:80] or 'nothing'}: expected some of {', '.join(PERMISSIONS)}")
+
+
+def check_sha256(sha256: str, where: str = "--sha256") -> None:
+    """Raises BadTokens. The message does not repeat it: it may be the token itself, by mistake."""
+    if not _SHA256.fullmatch(sha256):
+        raise BadTokens(f"{where}: expected 64 hexadecimal digits in lower case")
