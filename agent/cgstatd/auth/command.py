@@ -36,9 +36,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     known.add_argument("--sha256", required=True, metavar="HEX", help="its digest, as `cgstatd token list --json` says")
     known.add_argument("--replace", action="store_true", help="in place of another token of that name")
     listing = actions.add_parser("list", help="names and rights; the tokens themselves are stored nowhere")
-    listing.add_argument(
-        "--json", action="store_true", help="the file, for `cgstatd token import`"
-    )
+    listing.add_argument("--json", action="store_true", help="the file, for `cgstatd token import`")
     for action, text in (("revoke", "forget a token"), ("rotate", "a new value with the same rights")):
         actions.add_parser(action, help=f"{text}; running agents notice within a second").add_argument(
             "name", metavar="NAME", help="as `cgstatd token list` shows it"

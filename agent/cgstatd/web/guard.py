@@ -79,7 +79,7 @@ class Guard:
                 self._log_denied(caller, route, asked)
                 return failure(403, "Permission denied", lacking)
         if route.permission and asked != request.app[CONTEXT].env_id:
-            return await route.elsewhere(request)
+            handler = route.elsewhere
         return await self._answer(request, handler, route, caller, peer)
 
     def _not_a_request_of_ours(self, request: web.Request, peer: peers.Peer) -> web.Response | None:
