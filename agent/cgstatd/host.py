@@ -45,8 +45,6 @@ class HostOptions:
     """Whether systemd services count as containers."""
     follow: bool = True
     """Follow changes by inotify rather than walk at every listing."""
-    labels: Sequence[str] = ()
-    """Container labels that are kept whatever else a container has."""
     max_connections: int = 0
     """How many connections need a descriptor beside the files that are kept open."""
 
@@ -70,7 +68,7 @@ def open_host(root: Root, options: HostOptions) -> Sampler:
     discovery = Discovery(
         root, hierarchy, partial(runtimes.match, services=options.services), follow=options.follow and live
     )
-    budget = Budget(options.labels)
+    budget = Budget()
     files = StateFiles(root, 0, budget)
     sources: list[MetadataSource] = [
         *(DockerSource(root, path, files=files) for path in options.docker_roots),

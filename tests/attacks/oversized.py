@@ -69,11 +69,11 @@ def crowd(a: TreeArena) -> str:
     seconds = time.monotonic() - began
     said, slowest = everything(a, wanted[:10])
     named = sum(found[each][0]["name"] == "crowd" for each in wanted)
-    assert named == 1 and b"bytes together" in said and slowest < 2
+    assert 1 <= named <= 20 and b"bytes a second" in said and slowest < 2
     shutil.rmtree(a.host.path / "sys/fs/cgroup/user.slice")
     shutil.rmtree(a.host.path / "home/ann")
     return (
-        f"{named} of them read (4 MiB a user at most), the others shown by their short ids; listed after "
+        f"{named} read (1 MiB a second), without their labels, the others shown by their short ids; listed after "
         f"{seconds:.1f} s, slowest answer {slowest * 1000:.0f} ms"
     )
 

@@ -43,6 +43,7 @@ def _runtime(found: Examination, runtime: str, uid: int, seen: list[Seen], stopp
     paused = sum(each.stats is not None and each.stats.state is State.PAUSED for each in seen)
     numbers = {"running": len(seen) - paused, "paused": paused, "stopped": stopped}
     counts = f"{whose}: {', '.join(f'{number} {state}' for state, number in numbers.items() if number)}"
+    yield from _labels(whose, [each.watched for each in seen])
     unnamed = [each.watched for each in seen if _is_unnamed(each.watched)]
     if not unnamed:
         yield Finding(OK, counts)
@@ -52,6 +53,21 @@ def _runtime(found: Examination, runtime: str, uid: int, seen: list[Seen], stopp
         reasons.setdefault(_why(found, watched, uid), []).append(short(watched.identity.id))
     for (reason, todo), ids in reasons.items():
         yield Finding(COSTS, f"{counts}; {len(ids)} without a name ({listed(ids, 2)}): {reason}", _PRICE, todo)
+
+
+def _labels(whose: str, several: list[Watched]) -> Iterator[Finding]:
+    ids = [
+        short(each.identity.id)
+        for each in several
+        if each.identity.metadata is not None and each.identity.metadata.labels_left_out
+    ]
+    if ids:
+        yield Finding(
+            NOTE,
+            f"{whose}: {len(ids)} with more labels than are kept ({listed(ids, 2)})",
+            "the labels beyond 256 or 32 KiB",
+            "name those that you need in metric_labels: they are kept in any case",
+        )
 
 
 def _is_unnamed(watched: Watched) -> bool:

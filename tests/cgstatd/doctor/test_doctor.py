@@ -169,6 +169,15 @@ def test_a_state_file_that_is_broken_is_named(host: FakeHost, tmp_path: Path) ->
     assert "/var/lib/docker/containers: malformed" in found.what
 
 
+def test_labels_that_are_left_out_are_told_with_how_to_keep_them(host: FakeHost, tmp_path: Path) -> None:
+    config = host.path / f"var/lib/docker/containers/{container_id('web')}/config.v2.json"
+    labels = {f"label-{number}": "x" for number in range(10_000)}
+    config.write_text(json.dumps({"Name": "/web", "State": {"Running": True}, "Config": {"Labels": labels}}))
+    [note] = [each for each in findings(report(host, tmp_path), "Containers") if "labels" in each.what]
+    assert note.what == f"docker: 1 with more labels than are kept ({container_id('web')[:12]})"
+    assert note.level == "note" and "metric_labels" in note.todo
+
+
 def test_a_container_that_cannot_be_read_is_left_out_with_the_file(host: FakeHost, tmp_path: Path) -> None:
     host.make_unreadable("web", "memory.current")
     found = one(report(host, tmp_path))

@@ -12,8 +12,10 @@ import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
 from cgroupfs.pseudofs import Root
-from cgstatd.runtimes import Metadata, State, Unreadable
+from cgstatd.runtimes import Budget, Metadata, State, Unreadable
+from cgstatd.runtimes.budget import ENTRY_BYTES, SYSTEM
 from cgstatd.runtimes.docker import DockerSource, docker_data_root
+from cgstatd.runtimes.statefile import StateFiles
 
 Write = Callable[..., str]
 PlainUser = Callable[[], AbstractContextManager[None]]
@@ -250,3 +252,37 @@ def test_the_data_root_of_daemon_json(write: Write, content: str, expected: str)
 
 def test_no_daemon_json(host: FakeFilesystem) -> None:
     assert docker_data_root(Root()) == "/var/lib/docker"
+
+
+def with_labels(**labels: str) -> str:
+    return json.dumps({"Name": "/many", "Config": {"Image": "lab/busybox:1", "Labels": labels}})
+
+
+def test_of_very_many_labels_those_of_compose_are_kept_and_others_once_they_are_wanted(write: Write) -> None:
+    labels = {f"label-{number}": "x" for number in range(10_000)}
+    write(f"{folder()}/config.v2.json", with_labels(team="blue", **{"com.docker.compose.project": "shop"}, **labels))
+    budget = Budget()
+    source = DockerSource(Root(), files=StateFiles(Root(), 0, budget))
+    found = source.get(ID)
+    assert isinstance(found, Metadata) and found.name == "many" and found.labels_left_out
+    assert found.labels == {"com.docker.compose.project": "shop"}
+    budget.want(["team"])  # as a reload of metric_labels does
+    found = source.get(ID)
+    assert isinstance(found, Metadata)
+    assert found.labels == {"com.docker.compose.project": "shop", "team": "blue"}
+
+
+def test_where_there_is_no_room_for_labels_the_name_stays(write: Write) -> None:
+    write(f"{folder()}/config.v2.json", with_labels(**{f"label-{number}": "x" * 100 for number in range(100)}))
+    budget = Budget(system=SYSTEM._replace(kept=3 * ENTRY_BYTES))
+    found = DockerSource(Root(), files=StateFiles(Root(), 0, budget)).get(ID)
+    assert isinstance(found, Metadata)
+    assert (found.name, found.image, found.labels, found.labels_left_out) == ("many", "lab/busybox:1", {}, True)
+
+
+@pytest.mark.parametrize("field", ["Name", "Image"])
+def test_a_long_text_is_cut_to_what_is_shown(write: Write, field: str) -> None:
+    write(f"{folder()}/config.v2.json", json.dumps({"Name": "/a", field: "/" + "x" * 1_000_000}))
+    found = DockerSource(Root()).get(ID)
+    assert isinstance(found, Metadata)
+    assert len(found.name) < 257 and len(found.image_id or "") < 257
