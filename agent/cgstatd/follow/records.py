@@ -23,13 +23,10 @@ class Records:
         """``notice`` False: a recorded tree, where nothing changes."""
         self._root = root
         self._names = names
+        self._notice = notice
         self._inotify: Inotify | None = None
+        """Made when the first end is near."""
         self._watches: dict[str, tuple[int, set[Watched]]] = {}
-        if notice:
-            try:
-                self._inotify = Inotify()
-            except OSError as error:
-                log.info("inotify: %s: how containers ended is looked for four times a second", error.strerror)
 
     @property
     def fd(self) -> int | None:
@@ -76,14 +73,23 @@ class Records:
         if known.recorder is None and not known.silent:
             known.recorder = self._names.recorder(watched.ref)
         folder = known.recorder.record_folder(watched.ref.match.id) if known.recorder else None
-        if folder is None or self._inotify is None:
+        if folder is None or not self._noticing():
             return
         watch, those = self._watches.get(folder, (0, set()))
-        if not those:
+        if not those and self._inotify is not None:
             with contextlib.suppress(OSError):
                 watch = self._inotify.add(self._root.join(folder))
                 self._watches[folder] = watch, those
         those.add(watched)
+
+    def _noticing(self) -> bool:
+        if self._inotify is None and self._notice:
+            try:
+                self._inotify = Inotify()
+            except OSError as error:
+                self._notice = False
+                log.info("inotify: %s: how containers ended is looked for four times a second", error.strerror)
+        return self._inotify is not None
 
     def forget(self, watched: Watched) -> None:
         """Its end was heard, or it lives on."""
@@ -107,6 +113,7 @@ class Records:
     def close(self) -> None:
         """Release the inotify instance."""
         self._watches.clear()
+        self._notice = False
         if self._inotify is not None:
             self._inotify.close()
             self._inotify = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
@@ -13,14 +14,16 @@ import pytest
 
 from cgroupfs import Vitals
 from cgstatd.follow import ends as module
-from cgstatd.follow import followed
+from cgstatd.follow import followed, records
 from cgstatd.follow.ends import Ends
 from cgstatd.follow.looks import Looks
 from cgstatd.follow.records import Records
 from cgstatd.follow.round import Killed, Round
+from cgstatd.inotify import Inotify
 from cgstatd.sample import ContainerStats
 from cgstatd.sampler import Pending, Sampler
 from fakehost import FakeHost, container_id
+from helpers import open_descriptors
 
 
 @pytest.fixture
@@ -369,3 +372,29 @@ def test_deaths_of_those_who_are_not_followed_leave_nothing_open(host: FakeHost)
         os.close(write)
         with pytest.raises(OSError, match="Bad file"):
             os.fstat(read)
+
+
+def test_nothing_is_opened_before_an_end_is_near(host: FakeHost) -> None:
+    """One is made with the agent, and another one whenever somebody begins to follow."""
+    sampler = host.sampler()
+    before = open_descriptors()
+    Looks(sampler)
+    assert open_descriptors() == before
+
+
+def test_without_inotify_ends_are_looked_for(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> Inotify:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(records, "Inotify", refused)
+    watching = Watching(host)
+    watching.looks._records = Records(watching.sampler.root, watching.sampler.names)
+    watching.looks._ends = Ends(watching.looks._records)
+    watching.look()
+    (watched,) = watching.sampler.containers()
+    watching.looks._ends.expect(watched, watching.looks._followed[watched])
+    restarting(host, "web", 3)
+    watching.looks.between(everybody=False)
+    record(host, "web", Restarting=False, Pid=1, StartedAt=now(), ExitCode=0)
+    host.recreate("web")
+    assert [end.exit_code for end in watching.look().ended] == [3]

@@ -1,0 +1,81 @@
+"""A cgroup with the memory and the CPU weight that the unit gives the agent, on v1 and on v2."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+UNIT = Path(__file__).parents[2] / "systemd/cgstatd.service"
+ROOT = Path("/sys/fs/cgroup")
+_SUFFIX = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+def of_the_unit(key: str) -> int:
+    """A number of the unit file."""
+    found = re.search(rf"(?m)^{key}=(\d+)([KMG]?)$", UNIT.read_text())
+    assert found, key
+    return int(found[1]) * _SUFFIX[found[2]]
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The directories: one on v2, one for each of memory and cpu on v1."""
+
+    memory: Path
+    cpu: Path
+
+    @property
+    def v1(self) -> bool:
+        return self.memory != self.cpu
+
+    def prefix(self) -> tuple[str, ...]:
+        """What starts a command that it is put before: in the cgroup before its first page."""
+        moves = "".join(f"echo $$ > {folder}/cgroup.procs && " for folder in {self.memory, self.cpu})
+        return ("sh", "-c", f'{moves}exec "$0" "$@"')
+
+    def kills(self) -> int:
+        """How many processes were killed for want of memory."""
+        name = "memory.oom_control" if self.v1 else "memory.events"
+        found = re.search(r"(?m)^oom_kill (\d+)", (self.memory / name).read_text())
+        return int(found[1]) if found else 0
+
+    def most_mib(self) -> float:
+        """The most memory that it ever had, page cache and the kernel's included."""
+        name = "memory.max_usage_in_bytes" if self.v1 else "memory.peak"
+        return int((self.memory / name).read_text()) / (1 << 20)
+
+
+@contextmanager
+def bounds(name: str) -> Iterator[Bounds]:
+    """Made, and removed once its processes have ended."""
+    v1 = (ROOT / "memory/memory.limit_in_bytes").exists()
+    found = Bounds(ROOT / "memory" / name, ROOT / "cpu" / name) if v1 else Bounds(ROOT / name, ROOT / name)
+    weight, memory = of_the_unit("CPUWeight"), of_the_unit("MemoryMax")
+    try:
+        for folder in (found.memory, found.cpu):
+            folder.mkdir(exist_ok=True)
+        (found.memory / ("memory.limit_in_bytes" if v1 else "memory.max")).write_text(str(memory))
+        if v1:
+            (found.cpu / "cpu.shares").write_text(str(weight * 1024 // 100))
+        else:
+            (found.cpu / "cpu.weight").write_text(str(weight))
+        yield found
+    finally:
+        for folder in (found.memory, found.cpu):
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    for _ in range(50):
+        with suppress(FileNotFoundError):
+            try:
+                os.rmdir(folder)
+            except OSError:
+                time.sleep(0.1)
+                continue
+        return

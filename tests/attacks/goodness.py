@@ -1,0 +1,169 @@
+"""A client that means well, in a process of its own: once a second one container, all, metrics, stream and list."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import multiprocessing
+import os
+import re
+import time
+from collections import Counter
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import NamedTuple
+
+from fakehost import container_id
+from wire import ALL, STREAM
+
+EACH_SECONDS = 1.0
+RAW = 3 << 20
+"""memoryRaw of each container of the made-up host."""
+ADDRESS = "127.0.0.99"
+
+
+class Result(NamedTuple):
+    """One request."""
+
+    what: str
+    seconds: float
+    wrong: str
+    """Why it was not answered, or what was wrong with the answer."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """All requests of some time."""
+
+    number: int
+    right: int
+    p50: float
+    p99: float
+    slowest: float
+    failures: Counter[str]
+
+    @classmethod
+    def of(cls, results: list[Result]) -> Asked:
+        times = sorted(each.seconds for each in results) or [0.0]
+        at = [times[min(len(times) - 1, int(len(times) * part))] for part in (0.5, 0.99)]
+        failures = Counter(f"{each.what}: {each.wrong}" for each in results if each.wrong)
+        return cls(len(results), len(results) - failures.total(), at[0], at[1], times[-1], failures)
+
+    def times(self) -> str:
+        return f"{self.p50 * 1000:.0f} / {self.p99 * 1000:.0f} / {self.slowest * 1000:.0f} ms"
+
+    def line(self) -> str:
+        return f"{self.right} of {self.number}, p50 / p99 / slowest {self.times()}"
+
+
+class Good:
+    """The process, and what it has seen."""
+
+    def __init__(self, port: int, secret: str, containers: int) -> None:
+        ours, theirs = multiprocessing.Pipe()
+        self._results: list[Result] = []
+        self._pipe = ours
+        context = multiprocessing.get_context("fork")
+        self._process = context.Process(target=_main, args=(port, secret, containers, theirs), daemon=True)
+
+    def __enter__(self) -> Good:
+        self._process.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.stop()
+
+    def results(self) -> list[Result]:
+        """Since the last ``forget``."""
+        while self._pipe.poll():
+            self._results.append(Result(*self._pipe.recv()))
+        return list(self._results)
+
+    def forget(self) -> None:
+        """What was until now does not count."""
+        self.results()
+        self._results.clear()
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.join(10)
+
+
+def _main(port: int, secret: str, containers: int, results: Connection) -> None:
+    client = _Client(port, secret, containers)
+    due = time.monotonic()
+    while True:
+        for what in ("one", "array", "metrics", "stream", "list"):
+            began = time.monotonic()
+            wrong, seconds = "", 0.0
+            try:
+                answer = client.ask(what)
+                seconds = time.monotonic() - began
+                wrong = client.judge(what, *answer)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                wrong = repr(error)[:120]
+            results.send((what, seconds or time.monotonic() - began, wrong))
+        now = time.monotonic()
+        due = max(due + EACH_SECONDS, now)
+        time.sleep(due - now)
+        if os.getppid() == 1:
+            return
+
+
+class _Client:
+    """A connection for each kind of request; the stream's is closed by the agent after each."""
+
+    def __init__(self, port: int, secret: str, containers: int) -> None:
+        self._port = port
+        self._headers = {"Authorization": f"Bearer {secret}"}
+        self._ids = {container_id(f"c{number}") for number in range(containers)}
+        self._one = container_id("c1")
+        self._targets = {
+            "one": f"/api/containers/{self._one}/stats",
+            "array": ALL,
+            "metrics": "/metrics",
+            "stream": STREAM,
+            "list": "/api/containers",
+        }
+        self._connections: dict[str, http.client.HTTPConnection] = {}
+
+    def ask(self, what: str) -> tuple[int, bytes]:
+        connection = self._connections.get(what)
+        if connection is None:
+            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20, source_address=(ADDRESS, 0))
+            self._connections[what] = connection
+        try:
+            connection.request("GET", self._targets[what], headers=self._headers)
+            answer = connection.getresponse()
+            body = answer.read()
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            raise
+        if answer.will_close:
+            connection.close()
+        return answer.status, body
+
+    def judge(self, what: str, status: int, body: bytes) -> str:
+        """What is wrong with an answer; nothing: it is complete, and right."""
+        if status != 200:
+            return f"{status} {body[:80]!r}"
+        if what == "metrics":
+            found = set(re.findall(rb"container_memory_usage_bytes\{[^}]*?([0-9a-f]{64})[^}]*\} 3145728\b", body))
+            return self._missing({each.decode() for each in found})
+        if what == "stream":
+            rows = [json.loads(each) for each in re.findall(rb"(?m)^event: stat\ndata: (.*)$", body)]
+            if b"event: done\ndata: {}\n\n" not in body:
+                return "the stream has no end"
+        else:
+            found_ = json.loads(body)
+            rows = [found_ | {"id": self._one}] if what == "one" else found_
+        if what == "list":
+            return self._missing({row["id"] for row in rows})
+        right = {row["id"] for row in rows if row["memoryRaw"] == RAW}
+        return self._missing(right, {self._one} if what == "one" else None)
+
+    def _missing(self, seen: set[str], wanted: set[str] | None = None) -> str:
+        missing = (wanted or self._ids) - seen
+        return f"{len(missing)} containers are missing or have wrong figures" if missing else ""

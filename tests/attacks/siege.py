@@ -1,0 +1,274 @@
+"""All attacks at once, over and over, on the installed program within the unit's bounds, beside a good client.
+
+``PYTHONPATH=agent:cgroups:tests python -m attacks.siege [--minutes 15] [--containers 300]`` as root. The agent runs in
+a cgroup of its own with the MemoryMax and the CPUWeight of the unit; the attackers are niced. Each attack on the
+network is played again and again; those that plant files in the made-up host take turns, and clean up. Prints how it
+goes each half a minute and a table at the end; exit code 1 where the agent was killed or wrote a traceback, a good
+request was not answered or answered wrongly, the 99th percentile took 250 ms or more, or its memory did not come back.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import os
+import re
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from attacks import bounds, encrypted, kernel, play
+from attacks.arena import Arena, TreeArena, running
+from attacks.goodness import Asked, Good
+from cgstatd.auth import store
+from fakehost import FakeHost
+
+P99_SECONDS = 0.25
+RETURN = 1.2
+"""Memory after the quiet, as a multiple of that before."""
+QUIET_SECONDS = 60.0
+WARM_SECONDS = 8.0
+EACH_SECONDS = 30.0
+PAUSE_SECONDS = 5.0
+"""Between two plays of one attack."""
+NICE = 10
+USERS = {"ann": 1000} | {f"user{uid}": uid for uid in range(1001, 1006)}
+ALSO_ANNS = "user1000"
+"""What other attacks call the home of the same user."""
+NOT_HERE = {
+    kernel.kernel_arena: "needs cgroups of the real kernel and an agent that reads them",
+    encrypted.tls_arena: "needs an agent that serves TLS",
+    encrypted.mutual_arena: "needs an agent that asks for certificates",
+}
+
+
+@dataclass
+class Attacker:
+    """One attack that is played again and again."""
+
+    name: str
+    attack: Callable[..., str]
+    plants: bool
+    plays: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    dropped: str = ""
+    """Why it is not played any more."""
+
+
+def attackers() -> tuple[list[Attacker], list[str]]:
+    """Those of play.STAGES that can be played on one arena, and a sentence for each of the others."""
+    found, left = [], []
+    for stage in play.STAGES:
+        for attack in stage.attacks:
+            if stage.open in NOT_HERE:
+                left.append(f"{attack.__name__}: {NOT_HERE[stage.open]}")
+                continue
+            first = next(iter(inspect.signature(attack).parameters.values()))
+            found.append(Attacker(attack.__name__, attack, first.annotation == "TreeArena"))
+    return found, left
+
+
+def again(path: str, name: str, *rest: object) -> str:
+    """A token as the attack wants it, though it made one of that name when it was played before."""
+    try:
+        return _add(path, name, *rest)  # type: ignore[arg-type]
+    except store.BadTokens:
+        store.revoke(path, name)
+        return _add(path, name, *rest)  # type: ignore[arg-type]
+
+
+_add = store.add
+
+
+def once(each: Attacker, a: TreeArena) -> None:
+    """Play it; what came of it, an expectation that does not hold beside the other attacks included."""
+    each.plays += 1
+    try:
+        each.attack(a)
+        each.outcomes["as alone"] += 1
+    except pytest.skip.Exception as why:
+        each.dropped = f"not played here: {why}"
+    except (AssertionError, OSError, LookupError, ValueError) as error:
+        each.outcomes[f"otherwise ({type(error).__name__})"] += 1
+    except Exception as error:
+        each.dropped = f"cannot be played on a shared host: {error!r}"[:200]
+
+
+def on_the_network(each: Attacker, a: TreeArena, over: threading.Event) -> None:
+    """One attacker's thread."""
+    while not each.dropped and not over.wait(PAUSE_SECONDS):
+        once(each, a)
+
+
+def in_the_tree(those: list[Attacker], a: TreeArena, over: threading.Event) -> None:
+    """The thread of those who plant files: one after the other."""
+    while not over.is_set():
+        for each in those:
+            if not over.wait(PAUSE_SECONDS / 5) and not each.dropped:
+                once(each, a)
+                restore(a.host.path)
+
+
+_PLACES = (
+    "sys/fs/cgroup",
+    "sys/fs/cgroup/system.slice",
+    "sys/fs/cgroup/user.slice",
+    "var/lib/docker/containers",
+    "home",
+)
+
+
+def known(root: Path) -> dict[str, set[str]]:
+    """What is in the places where something can be planted."""
+    return {place: set(os.listdir(root / place)) if (root / place).is_dir() else set() for place in _PLACES}
+
+
+_before: dict[str, set[str]] = {}
+
+
+def restore(root: Path) -> None:
+    """Nothing is left of what was planted: whoever plants cleans up, or pays for it."""
+    for place, names in known(root).items():
+        for name in names - _before.get(place, set()):
+            path = root / place / name
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+    for name in USERS:
+        (root / "home" / name).mkdir(parents=True, exist_ok=True)
+    if not (root / "home" / ALSO_ANNS).exists():
+        (root / "home" / ALSO_ANNS).symlink_to("ann")
+    shutil.rmtree(root / "var/lib/containers", ignore_errors=True)
+
+
+def most_memory(pid: int) -> float:
+    """The most resident memory that a process ever had, MiB."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found
+    return int(found[1]) / 1024
+
+
+@contextmanager
+def besieged(containers: int, name: str) -> Iterator[tuple[TreeArena, bounds.Bounds]]:
+    """The agent within its bounds over a host that has users; not in a memory file system."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp", ignore_cleanup_errors=True) as here:
+        host = FakeHost(Path(here) / "host")
+        for number in range(containers):
+            host.add(f"c{number}")
+        people = "".join(f"{user}:x:{uid}:{uid}::/home/{user}:/bin/sh\n" for user, uid in USERS.items())
+        (host.path / "etc").mkdir()
+        (host.path / "etc/passwd").write_text(f"root:x:0:0::/root:/bin/sh\n{people}")
+        (host.path / "etc/shadow").write_text("root:canary-7d1f:20000::::::\n")
+        (host.path / "root").mkdir()
+        (host.path / "root/config.v2.json").write_text('{"Name": "/canary-7d1f"}')
+        (host.path / "var/lib/docker/containers").mkdir(parents=True, exist_ok=True)
+        _before.update(known(host.path))
+        restore(host.path)
+        with (
+            bounds.bounds(name) as within,
+            running(Path(here), "--host-root", str(host.path), prefix=within.prefix()) as found,
+        ):
+            port, pid, tokens, secret, folder, log = found
+            yield TreeArena(port, pid, tokens, secret, folder, "c1", log, host=host), within
+
+
+def line(a: Arena, good: Good, within: bounds.Bounds, began: float) -> str:
+    """How it goes."""
+    asked = Asked.of(good.results())
+    threads = len(os.listdir(f"/proc/{a.pid}/task"))
+    descriptors = len(os.listdir(f"/proc/{a.pid}/fd"))
+    return (
+        f"{time.monotonic() - began:5.0f} s  memory {a.memory():.0f} MiB (most {most_memory(a.pid):.0f})  "
+        f"good requests {asked.line()}  descriptors {descriptors}  threads {threads}"
+    )
+
+
+def siege(minutes: float, containers: int) -> int:
+    """All of it; the exit code."""
+    those, left = attackers()
+    for sentence in left:
+        print(f"not in the siege: {sentence}")
+    store.add = again
+    with ExitStack() as stack:
+        a, within = stack.enter_context(besieged(containers, f"cgstatd-siege-{os.getpid()}"))
+        good = stack.enter_context(Good(a.port, a.secret, containers))
+        os.nice(NICE)  # this process from here on: every attacker; neither the agent nor the good client
+        time.sleep(WARM_SECONDS)
+        before = a.memory()
+        good.forget()
+        began, over = time.monotonic(), threading.Event()
+        targets = [partial(in_the_tree, [each for each in those if each.plants], a, over)]
+        targets += [partial(on_the_network, each, a, over) for each in those if not each.plants]
+        threads = [threading.Thread(target=target, daemon=True) for target in targets]
+        for thread in threads:
+            thread.start()
+        alive = True
+        while alive and time.monotonic() - began < minutes * 60:
+            time.sleep(min(EACH_SECONDS, max(0.1, minutes * 60 - (time.monotonic() - began))))
+            alive = Path(f"/proc/{a.pid}/task").exists() and within.kills() == 0
+            print(line(a, good, within, began) if alive else "the agent was killed", flush=True)
+        results = good.results()
+        over.set()
+        until = time.monotonic() + QUIET_SECONDS
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        restore(a.host.path)
+        good.stop()
+        if alive:
+            time.sleep(QUIET_SECONDS)
+        memory = (before, most_memory(a.pid), a.memory()) if alive else (before, within.most_mib(), 0.0)
+        return report(those, Asked.of(results), a.log, within.kills(), memory)
+
+
+def report(those: list[Attacker], asked: Asked, log: list[str], kills: int, memory: tuple[float, float, float]) -> int:
+    """The table; 1 where a rule is broken. ``memory``: MiB before, at most, afterwards (0: the agent is gone)."""
+    before, most, after = memory
+    tracebacks = sum("Traceback" in each for each in log)
+    print("\n| attack | plays | what came of it |\n|---|---|---|")
+    for each in those:
+        came = each.dropped or ", ".join(f"{count} x {what}" for what, count in sorted(each.outcomes.items()))
+        print(f"| {each.name} | {each.plays} | {came} |")
+    rules = (
+        ("killed for want of memory", f"{kills}", kills == 0 and after > 0),
+        ("tracebacks", f"{tracebacks}", tracebacks == 0),
+        ("good requests answered, complete and right", f"{asked.right} of {asked.number}", asked.right == asked.number),
+        ("p50 / p99 / slowest", asked.times(), asked.p99 < P99_SECONDS),
+        (
+            "MiB before / most / after a minute of quiet",
+            f"{before:.0f} / {most:.0f} / {after:.0f}",
+            after <= before * RETURN,
+        ),
+    )
+    print("\n| rule | seen | held |\n|---|---|---|")
+    for name, seen, held in rules:
+        print(f"| {name} | {seen} | {'yes' if held else 'NO'} |")
+    for failure, count in asked.failures.most_common(10):
+        print(f"{count} x {failure}")
+    if tracebacks:
+        print("".join(log[-80:]))
+    return 0 if all(held for _, _, held in rules) else 1
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="attacks.siege", description="All attacks at once, on the installed program.")
+    parser.add_argument("--minutes", type=float, default=15.0)
+    parser.add_argument("--containers", type=int, default=300)
+    given = parser.parse_args()
+    if os.geteuid() != 0:
+        parser.error("cgroups and files of several owners need root")
+    return siege(given.minutes, given.containers)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

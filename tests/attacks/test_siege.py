@@ -1,0 +1,60 @@
+"""The siege takes up every attack, or says why not, and judges what the good client gets."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from attacks import play, siege
+from attacks.bounds import of_the_unit
+from attacks.goodness import RAW, Asked, Result, _Client
+from fakehost import container_id
+
+
+def test_every_attack_is_in_the_siege_or_left_out_with_a_reason() -> None:
+    those, left = siege.attackers()
+    names = [attack.__name__ for stage in play.STAGES for attack in stage.attacks]
+    assert sorted([each.name for each in those] + [each.partition(":")[0] for each in left]) == sorted(names)
+    assert all(each.partition(": ")[2] for each in left)
+    assert {each.name for each in those if each.plants} >= {"links", "crowd", "forged_by_a_user"}
+
+
+def test_the_bounds_are_those_of_the_unit() -> None:
+    assert of_the_unit("MemoryMax") == 256 << 20
+    assert 0 < of_the_unit("CPUWeight") <= 100
+
+
+def rows(*names: str, raw: int = RAW) -> list[dict[str, object]]:
+    return [{"id": container_id(name), "memoryRaw": raw} for name in names]
+
+
+@pytest.mark.parametrize(
+    ("what", "body", "wrong"),
+    [
+        ("array", json.dumps(rows("c0", "c1")), ""),
+        ("array", json.dumps(rows("c0", "c1", "attacker")), ""),
+        ("array", json.dumps(rows("c0")), "1 containers"),
+        ("array", json.dumps(rows("c0", "c1", raw=0)), "2 containers"),
+        ("list", json.dumps(rows("c0", "c1")), ""),
+        ("list", "[]", "2 containers"),
+        ("one", json.dumps({"memoryRaw": RAW}), ""),
+        ("one", json.dumps({"memoryRaw": 1}), "1 containers"),
+        ("stream", "event: done\ndata: {}\n\n", "2 containers"),
+        ("stream", "".join(f"event: stat\ndata: {json.dumps(row)}\n\n" for row in rows("c0", "c1")), "no end"),
+        ("metrics", "", "2 containers"),
+    ],
+)
+def test_an_answer_that_is_not_whole_or_not_right_is_wrong(what: str, body: str, wrong: str) -> None:
+    said = _Client(1, "secret", 2).judge(what, 200, body.encode())
+    assert wrong in said and bool(wrong) == bool(said)
+
+
+def test_a_status_that_is_no_answer_is_wrong() -> None:
+    assert _Client(1, "secret", 2).judge("one", 503, b"busy") == "503 b'busy'"
+
+
+def test_the_figures_of_a_siege() -> None:
+    asked = Asked.of([Result("one", number / 1000, "" if number else "cut") for number in range(100)])
+    assert (asked.number, asked.right, asked.p50, asked.p99, asked.slowest) == (100, 99, 0.05, 0.099, 0.099)
+    assert asked.failures == {"one: cut": 1}
