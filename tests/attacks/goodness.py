@@ -128,8 +128,20 @@ class _Client:
             "list": "/api/containers",
         }
         self._connections: dict[str, http.client.HTTPConnection] = {}
+        self._used: set[str] = set()
+        """Those of which the connection has had an answer, and is open still."""
 
     def ask(self, what: str) -> tuple[int, bytes]:
+        """As every HTTP client does: a connection that the agent closed while it was idle is opened anew."""
+        try:
+            return self._ask(what)
+        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+            if what not in self._used:
+                raise
+            self._used.discard(what)
+            return self._ask(what)
+
+    def _ask(self, what: str) -> tuple[int, bytes]:
         connection = self._connections.get(what)
         if connection is None:
             connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20, source_address=(ADDRESS, 0))
@@ -141,8 +153,10 @@ class _Client:
         except (OSError, http.client.HTTPException):
             connection.close()
             raise
+        self._used.add(what)
         if answer.will_close:
             connection.close()
+            self._used.discard(what)
         return answer.status, body
 
     def judge(self, what: str, status: int, body: bytes) -> str:
