@@ -3,25 +3,32 @@ PYTHON ?= python3
 PORT ?= 9713
 VENV := .venv
 BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
 STAMP := $(VENV)/.installed
+# RUNTIME: what the agent needs. STAMP: what developing it needs, too.
 
 .PHONY: run test lint demo deb bench e2e clean help
 
 help:  ## show the targets
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t12
 
-$(STAMP): pyproject.toml
+$(RUNTIME): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("cgstatd needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else 0'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is missing: apt install python3-venv" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@sh tests/tools/install.sh $(BIN)/pip -e '.[top]'
 	@touch $@
 
-run: $(STAMP)  ## install into .venv, start the agent in the foreground, show stats
-	@BIN=$(BIN) PORT=$(PORT) sh tests/tools/run.sh $(ARGS)
+$(STAMP): $(RUNTIME)
+	@sh tests/tools/install.sh $(BIN)/pip -e '.[dev]'
+	@touch $@
 
-demo: $(STAMP)  ## the same on a recorded host that is played on, for a machine without containers
-	@BIN=$(BIN) PORT=$(PORT) sh tests/tools/run.sh --host-root fixtures/debian13-v2-systemd $(ARGS)
+run: $(RUNTIME)  ## install into .venv, start the agent in the foreground, show stats
+	@$(BIN)/python tests/tools/run.py $(PORT) $(ARGS)
+
+demo: $(RUNTIME)  ## the same on a recorded host that is played on, for a machine without containers
+	@$(BIN)/python tests/tools/run.py $(PORT) --sort cpu --host-root fixtures/debian13-v2-systemd $(ARGS)
 
 test: $(STAMP) lint  ## ruff, strict type checks and every test
 	$(BIN)/python -m pytest $(ARGS)

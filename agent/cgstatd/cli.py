@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 from cgroupfs import NoCgroups
 
-from . import __version__, logs
+from . import __version__, logs, streams
+from .arguments import Parser
 from .auth import command as token_command
-from .config import BadConfig, load
+from .config import BadConfig, BadSetting, load, place_of
 from .config import command as config_command
 from .config.loading import add_flags
 from .doctor.arguments import add_parser as add_doctor
@@ -54,7 +55,7 @@ def _add_host_options(parser: argparse.ArgumentParser) -> None:
 
 def make_parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = Parser(
         prog="cgstatd",
         description="What docker stats shows, read from the kernel itself: no engine socket, no root.",
     )
@@ -71,6 +72,11 @@ def make_parser() -> argparse.ArgumentParser:
     stats.add_argument("--format", choices=("table", "json"), default="table",
                        help="table, or json: one object a line (default: table)")  # fmt: skip
     stats.add_argument("-w", "--watch", action="store_true", help="refresh in place until interrupted")
+    stats.add_argument("--sort", choices=("cpu", "memory", "name", "net", "block", "pids"), default="name",
+                       help="the order of the rows, the largest first (default: name)")  # fmt: skip
+    stats.add_argument("--no-stream", action="store_true", help="as docker has it: one table, which is what comes "
+                                                                "without --watch anyway")  # fmt: skip
+    stats.add_argument("--no-trunc", action="store_true", help="whole ids, and nothing shortened to fit the terminal")
     stats.add_argument("--interval", type=_interval, default=1.0, metavar="SECONDS",
                        help="the window that CPU is measured over, and the time between refreshes (default: 1)")  # fmt: skip
     _add_host_options(stats)
@@ -94,7 +100,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def _check_host_root(path: str) -> None:
     if not os.path.isdir(path):
-        raise BadConfig(f"--host-root {path}: no such directory")
+        raise BadSetting("host_root", f"{path}: no such directory")
 
 
 def _host_options(arguments: argparse.Namespace) -> HostOptions:
@@ -106,9 +112,12 @@ def _serve(arguments: argparse.Namespace) -> int:
 
     logs.configure("info")  # the configuration may have something to say itself
     settings = load(arguments)
-    _check_host_root(settings.host_root)
     logs.configure(settings.log_level, settings.log_format)
-    return commands.serve(settings, lambda: load(arguments))
+    try:
+        _check_host_root(settings.host_root)
+        return commands.serve(settings, lambda: load(arguments))
+    except BadSetting as error:
+        raise error.at(place_of(error.key, vars(arguments))) from error
 
 
 def _stats(arguments: argparse.Namespace) -> int:
@@ -158,22 +167,32 @@ _COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
+    streams.prepare()
+    try:
+        return streams.end(_run(argv))
+    except SystemExit as end:  # argparse: --help, or what it does not know
+        return streams.end(end.code if isinstance(end.code, int) else 2)
+    except KeyboardInterrupt:
+        return streams.end(130)
+    except OSError:
+        if not streams.failed():
+            raise
+        return streams.end(0)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     arguments = make_parser().parse_args(argv)
     if sys.platform != "linux":
         print(f"cgstatd: this is {sys.platform}: control groups exist on Linux only", file=sys.stderr)
         return 2
     try:
-        if getattr(arguments, "host_root", None) is not None:
+        if arguments.command != "serve" and getattr(arguments, "host_root", None) is not None:
             _check_host_root(arguments.host_root)
         return _COMMANDS[arguments.command](arguments)
+    except BadSetting as error:  # of a command that has flags alone
+        print(f"cgstatd: {error.at('--' + error.key.replace('_', '-'))}", file=sys.stderr)
     except BadConfig as error:
         print("\n".join(f"cgstatd: {line}" for line in str(error).splitlines()), file=sys.stderr)
-        return 2
     except (NoCgroups, NotRecorded, ListingFailed) as error:
         print(f"cgstatd: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # the reader of a pipe (head, less) has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        return 130
+    return 2

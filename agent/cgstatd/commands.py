@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import gc
 import logging
+import shutil
 import sys
 import threading
 import time
@@ -17,7 +18,7 @@ from .config import Settings
 from .container import ReadingFailed, Watched
 from .host import HostOptions, open_host
 from .lookup import Ambiguous, Known, NotFound, merge, resolve
-from .outputs.table import Line, json_line, render
+from .outputs.table import Line, json_line, ordered, render
 from .recorded import open_roots
 from .replay import replayed
 from .sampler import Pending, Sampler
@@ -71,7 +72,6 @@ def _read_baselines(sampler: Sampler) -> None:
 def stats(arguments: argparse.Namespace, options: HostOptions) -> int:
     """Print the table, once or again and again."""
     roots = open_roots(arguments.host_root)
-    show = json_lines if arguments.format == "json" else render
     if arguments.watch:
         with replayed(roots) as root:
             return _watch(open_host(root, options), arguments)
@@ -82,11 +82,11 @@ def stats(arguments: argparse.Namespace, options: HostOptions) -> int:
     elif type(roots[0]) is Root:
         sampler.baselines()
         time.sleep(arguments.interval)
-    lines, missing = _collect(sampler, arguments.names, arguments.all)
+    lines, missing = _collect(sampler, arguments)
     if lines or not arguments.names:
-        _print(show(lines))
+        _print(_shown(lines, arguments))
     if not lines and not arguments.names and arguments.format == "table":
-        print("no container is running (make demo shows a recorded host)", file=sys.stderr)
+        print("no container is running", file=sys.stderr)
     for sentence in missing:
         print(f"cgstatd: {sentence}", file=sys.stderr)
     return 1 if missing else 0
@@ -96,11 +96,22 @@ def _watch(sampler: Sampler, arguments: argparse.Namespace) -> int:
     sampler.baselines()
     while True:
         time.sleep(arguments.interval)
-        lines, missing = _collect(sampler, arguments.names, arguments.all)
+        lines, missing = _collect(sampler, arguments)
         if arguments.format == "json":
             _print(json_lines(lines))
         else:
-            _print("\n".join([_CLEAR * sys.stdout.isatty() + render(lines), *missing]))
+            shown = _shown(lines, arguments, len(missing))
+            _print("\n".join([_CLEAR * sys.stdout.isatty() + shown, *missing]))
+
+
+def _shown(lines: Sequence[Line], arguments: argparse.Namespace, below: int = 0) -> str:
+    """As asked for. A table on a terminal fits its width, and with --watch its height: the header stays in sight."""
+    if arguments.format == "json":
+        return json_lines(lines)
+    if not sys.stdout.isatty():
+        return render(lines, whole=arguments.no_trunc)
+    size = shutil.get_terminal_size()
+    return render(lines, size.columns, size.lines - 1 - below if arguments.watch else None, whole=arguments.no_trunc)
 
 
 def _print(text: str) -> None:
@@ -115,8 +126,9 @@ def json_lines(lines: Sequence[Line]) -> str:
     return "\n".join(map(json_line, lines))
 
 
-def _collect(sampler: Sampler, names: Sequence[str], stopped: bool) -> tuple[list[Line], list[str]]:
-    """The lines asked for, by name; and a sentence for each name that fits nothing."""
+def _collect(sampler: Sampler, arguments: argparse.Namespace) -> tuple[list[Line], list[str]]:
+    """The lines asked for, in order; and a sentence for each name that fits nothing."""
+    names, stopped = arguments.names, arguments.all
     live = sampler.containers()
     on_disk = list(sampler.names.on_disk()) if stopped or names else []
     known, missing = merge(live, on_disk), []
@@ -132,7 +144,7 @@ def _collect(sampler: Sampler, names: Sequence[str], stopped: bool) -> tuple[lis
         known = list({(k.runtime, k.owner_uid, k.id): k for k in wanted}.values())
     lines = list(_lines(sampler, [k.target for k in known if isinstance(k.target, Watched)]))
     lines += [Line(not_running(sampler, k), 0) for k in known if not isinstance(k.target, Watched)]
-    return sorted(lines, key=lambda line: (line.stats.identity.name, line.stats.identity.id)), missing
+    return ordered(lines, arguments.sort), missing
 
 
 def _lines(sampler: Sampler, targets: Sequence[Watched]) -> Iterator[Line]:

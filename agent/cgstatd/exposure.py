@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from .auth import store
 from .auth.keyring import Keyring, default_path
 from .auth.tokens import BadTokens
-from .config import Settings
+from .config import BadSetting, Settings
 from .web.callers import Callers
 from .web.guard import Guard
 from .web.limits import limits_of
@@ -25,19 +25,19 @@ class CannotServe(Exception):
 
 
 def certificates(settings: Settings) -> Certificates | None:
-    """What the listeners show and demand; None: no TLS. Raises CannotServe."""
+    """What the listeners show and demand; None: no TLS. Raises BadSetting."""
     if not settings.tls_cert:
         return None
     try:
         return Certificates(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
     except BadCertificate as error:
-        raise CannotServe(str(error)) from error
+        raise BadSetting(error.key, str(error)) from error
 
 
 def make_guard(settings: Settings, sockets: Sequence[socket.socket]) -> Guard:
-    """The checks that these sockets need. Raises CannotServe."""
+    """The checks that these sockets need. Raises CannotServe, BadSetting."""
     path = settings.tokens or default_path()
-    tokens = _count(path)
+    tokens = _count(path, named=bool(settings.tokens))
     reachable = [sock for sock in sockets if not is_private(sock)]
     if reachable:
         if not tokens and not settings.tls_client_ca:
@@ -72,11 +72,15 @@ def renew_guard(guard: Guard, settings: Settings) -> None:
     guard.streams.limits = limits_of(settings)
 
 
-def _count(path: str) -> int:
-    """How many tokens there are. A file that cannot be used is no reason to start without."""
+def _count(path: str, *, named: bool) -> int:
+    """How many tokens there are. A file that cannot be used, or that was named and is not there, is no reason to start
+    without: with a mistyped name the agent would answer everybody on the host. Raises CannotServe, BadSetting."""
     try:
         return len(store.read(path)[0].tokens)
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if named:
+            todo = f"`cgstatd token --tokens {path} new --name central` makes it, with a token in it"
+            raise BadSetting("tokens", f"{path}: no such file; {todo}") from error
         return 0
     except OSError as error:
         raise CannotServe(f"{path}: {error.strerror}") from error

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import resource
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +16,7 @@ from . import runtimes
 from .changes import Changes
 from .container import Shared
 from .discovery import Discovery
+from .errors import BadSetting
 from .listing import Listing
 from .names import Names
 from .outputs.values import MEMORY_OFF
@@ -59,8 +62,23 @@ def descriptor_budget(connections: int = 0) -> Descriptors:
     return Descriptors(max(0, soft - _RESERVED_DESCRIPTORS - connections))
 
 
+def _check_roots(root: Root, options: HostOptions) -> None:
+    """A data root that was named and is not there would cost the names of its containers, and nothing would say so."""
+    for key, paths in (("docker_root", options.docker_roots), ("podman_root", options.podman_roots)):
+        for path in paths:
+            try:
+                found = stat.S_ISDIR(os.stat(root.join(path)).st_mode)
+            except PermissionError:
+                continue  # it may well be there; the containers' names say what they miss
+            except OSError:
+                found = False
+            if not found:
+                raise BadSetting(key, f"{path}: no such directory" + " below --host-root" * (root.path != "/"))
+
+
 def open_host(root: Root, options: HostOptions) -> Sampler:
-    """A sampler of the host below ``root``. Raises NoCgroups."""
+    """A sampler of the host below ``root``. Raises NoCgroups, BadSetting."""
+    _check_roots(root, options)
     hierarchy = detect(root)
     if hierarchy.mount("memory") is None:
         log.warning("%s (until then there are no memory figures)", MEMORY_OFF)

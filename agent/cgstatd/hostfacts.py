@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import resource
-import threading
+import functools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from cgroupfs import Hierarchy, ParseError, Root
 
@@ -123,14 +121,23 @@ class AgentCost(NamedTuple):
 
 
 _STARTED = time.monotonic()
-_PAGE = resource.getpagesize()
+
+
+@functools.cache
+def _myself() -> Any:
+    import psutil  # noqa: PLC0415 - when first needed: commands that ask nothing of it do not pay for it
+
+    return psutil.Process()
 
 
 def agent_cost() -> AgentCost:
-    """Of this very process, whatever --host-root is: its own /proc."""
-    with open("/proc/self/statm", "rb") as file:
-        resident = int(file.read().split()[1])
-    descriptors = len(os.listdir("/proc/self/fd")) - 1
-    return AgentCost(
-        time.process_time(), resident * _PAGE, threading.active_count(), descriptors, time.monotonic() - _STARTED
-    )
+    """Of this very process, whatever --host-root is. Threads are the kernel's, not Python's alone."""
+    process = _myself()
+    with process.oneshot():
+        return AgentCost(
+            time.process_time(),  # in nanoseconds; /proc has ticks
+            process.memory_info().rss,
+            process.num_threads(),
+            process.num_fds(),
+            time.monotonic() - _STARTED,
+        )

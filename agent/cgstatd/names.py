@@ -117,7 +117,7 @@ class Names:
             self._system.extend(more)
             found = self._look_up(ref, more) or found
         if isinstance(found, Unreadable):
-            self.say_once(ref.match.id, f"{found.reason} ({found.path}): shown by its short id")
+            self._say_unreadable(ref.match.id, found)
             return None
         return found
 
@@ -141,14 +141,28 @@ class Names:
                     return source if isinstance(source, RecordsEnds) else None
         return None
 
+    def _say_unreadable(self, container_id: str, found: Unreadable) -> None:
+        """A right that is missing is missing for all that are in the same place: one line for all of them."""
+        if not found.right:
+            self.say_once(container_id, f"{found.reason} ({found.path}): shown by its short id")
+            return
+        place = found.path.partition(container_id)[0].rstrip("/")
+        if self._new("", place):
+            log.warning("%s: %s: its containers are shown by their short ids", printable(place), found.reason)
+
     def say_once(self, container_id: str, what: str) -> None:
         """Log a container's failure, each once."""
-        key = hash((container_id, what))
-        if key not in self._said:
-            if len(self._said) > 10_000:  # ids are input: bounded, at the cost of saying something again
-                self._said.clear()
-            self._said.add(key)
+        if self._new(container_id, what):
             log.warning("container=%s %s", printable(short(container_id), 80), what)
+
+    def _new(self, subject: str, what: str) -> bool:
+        key = hash((subject, what))
+        if key in self._said:
+            return False
+        if len(self._said) > 10_000:  # ids are input: bounded, at the cost of saying something again
+            self._said.clear()
+        self._said.add(key)
+        return True
 
     def on_disk(self) -> Iterator[Metadata]:
         """Every container that the known sources have on disk, running or not."""

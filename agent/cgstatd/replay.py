@@ -1,9 +1,9 @@
 """Plays a recorded tree of two readings as if it went on: what moved between them keeps moving at the recorded pace.
 
 A copy of the tree is rewritten ten times a second: gauges take the values of t0 and t1 in turn, one recorded interval
-each, and counters (cpu, I/O, network) go on by what they grew between t0 and t1. The clock is real, but stands still
-between two steps like the counters, so that rates are exact over any window. So a machine without containers shows
-live, plausible figures, and every reader sees what it would see on that host.
+each, high-water marks keep that of t1, and counters (cpu, I/O, network) go on by what they grew between t0 and t1. The
+clock is real, but stands still between two steps like the counters, so that rates are exact over any window. So a
+machine without containers shows live, plausible figures, and every reader sees what it would see on that host.
 """
 
 from __future__ import annotations
@@ -22,40 +22,88 @@ from cgroupfs import Clock, Root
 
 from .recorded import Reading, RecordedRoot
 
-_COUNTERS = re.compile(
-    r"cpu\.stat|cpuacct\..*|io\.stat|blkio\..*|.*/net/dev|stat|uptime|memory\.failcnt|.*\.pressure|memory\.events"
+_ANY = rb"(\A.*\Z)"
+_COUNTERS = tuple(
+    (re.compile(names), re.compile(where, re.DOTALL | re.MULTILINE))
+    for names, where in (
+        (r"cpu\.stat|cpuacct\..*|blkio\..*|memory\.failcnt|memory\.events|net/dev|uptime", _ANY),
+        (r"io\.stat", rb"\b[rwd](?:bytes|ios)=(\d+)"),
+        (r".*\.pressure|pressure/\w+", rb"\btotal=(\d+)"),
+        (r"memory\.stat", rb"^(?:total_)?(?:pg|workingset_|thp_|numa_|zswp(?:in|out|wb))\w* (\d+)"),
+        (r"memory\.oom_control", rb"^oom_kill (\d+)"),
+        (r"proc/stat", rb"^(?:cpu|intr|ctxt|processes|softirq)\d* ([\d ]+)"),
+        (r"\d+/stat", rb"\) \w(?: -?\d+){6}((?: \d+){8})"),  # minor faults to cstime
+    )
 )
+"""(file, where in it the counters are). Every other number is a gauge: averages of pressure, procs_running, sizes."""
+_PEAKS = re.compile(r"memory\.peak|memory\.max_usage_in_bytes|pids\.peak")
+"""Gauges that never fall."""
 _CPU = re.compile(r"cpu\.stat|cpuacct\..*")
-_NUMBER = re.compile(rb"\d+")
+_NUMBER = re.compile(rb"\d+(?:\.\d+)?")
 STEP_SECONDS = 0.1
 
 
-def advanced(first: bytes, second: bytes, laps: float) -> bytes:
-    """``second``, every number that grew since ``first`` grown ``laps`` times more; as is where the shapes differ."""
-    before = [int(n) for n in _NUMBER.findall(first)]
-    parts = _NUMBER.split(second)
-    after = [int(n) for n in _NUMBER.findall(second)]
-    if len(before) != len(after) or _NUMBER.split(first) != parts:
-        return second
-    numbers = [b"%d" % (b + int(max(0, b - a) * laps)) for a, b in zip(before, after, strict=True)]
-    return b"".join(part + number for part, number in zip(parts, [*numbers, b""], strict=True))
+class _Number(NamedTuple):
+    """One number of a file that is not the same in both readings."""
+
+    before: float
+    after: float
+    decimals: int
+    counter: bool
+
+    def at(self, laps: float, pace: float) -> bytes:
+        value = self.before if int(laps) % 2 and not self.counter else self.after
+        grown = max(0, self.after - self.before) * laps * pace if self.counter else 0
+        return b"%.*f" % (self.decimals, value + grown) if self.decimals else b"%d" % (value + int(grown))
+
+
+class Content:
+    """A file that is not the same in both readings, and what it holds later."""
+
+    def __init__(self, name: str, first: bytes, second: bytes) -> None:
+        """``name``: its last part, with the one before where the last alone does not say what it is."""
+        where = next((where for names, where in _COUNTERS if names.fullmatch(name)), None)
+        peak = _PEAKS.fullmatch(name) is not None
+        self._first = second if peak else first
+        self._second = second
+        self._between: list[bytes] = []
+        self._numbers: list[_Number] = []
+        if not peak and _NUMBER.split(first) == _NUMBER.split(second):
+            self._take_apart([match.span(1) for match in where.finditer(second)] if where else [])
+        elif where is not None:
+            self._first = second  # counters of another shape (a device more) stay as they are
+        self.moves = any(number.counter for number in self._numbers)
+        """Whether it is another one at each step; else it takes turns."""
+
+    def _take_apart(self, counters: Sequence[tuple[int, int]]) -> None:
+        """Into the numbers that differ and what is between them."""
+        end = 0
+        for old, new in zip(_NUMBER.finditer(self._first), _NUMBER.finditer(self._second), strict=True):
+            if old[0] != new[0]:
+                kind: type[int] | type[float] = float if b"." in old[0] + new[0] else int
+                counter = any(start <= new.start() < stop for start, stop in counters)
+                decimals = len(new[0].partition(b".")[2])
+                self._numbers.append(_Number(kind(old[0]), kind(new[0]), decimals, counter))
+                self._between.append(self._second[end : new.start()])
+                end = new.end()
+        self._between.append(self._second[end:])
+
+    def at(self, laps: float, pace: float = 1.0) -> bytes:
+        """The content ``laps`` recorded intervals after the second reading: counters go on growing by what they grew,
+        gauges take their two values in turn."""
+        if not self._numbers:
+            return self._first if int(laps) % 2 else self._second
+        numbers = [*(number.at(laps, pace) for number in self._numbers), b""]
+        return b"".join(part + number for part, number in zip(self._between, numbers, strict=True))
 
 
 class _Changing(NamedTuple):
-    """A file that is not the same in both readings."""
+    """A file of the copy that changes."""
 
     name: str
-    before: bytes
-    after: bytes
-    counter: bool
+    content: Content
     pace: float
     """The host's recorded interval over this file's own: reading a whole host takes a while."""
-
-    def at(self, laps: float) -> bytes:
-        """The content ``laps`` recorded intervals after the second reading."""
-        if self.counter:
-            return advanced(self.before, self.after, laps * self.pace)
-        return self.before if int(laps) % 2 else self.after
 
 
 def _paces(first: Reading, second: Reading) -> Iterator[tuple[str, float]]:
@@ -65,6 +113,13 @@ def _paces(first: Reading, second: Reading) -> Iterator[tuple[str, float]]:
         before = first.clocks.get(path)
         if before is not None and at.monotonic_ns > before.monotonic_ns:
             yield path, interval / (at.monotonic_ns - before.monotonic_ns)
+
+
+def _short(name: str) -> str:
+    """``a/cpu.stat`` -> ``cpu.stat``; but ``proc/stat``, ``12/stat`` and ``net/dev``: ``stat`` has several meanings."""
+    parts = name.split("/")
+    two = parts[0] == "proc" and (parts[-1] in ("stat", "dev") or parts[-2] == "pressure")
+    return "/".join(parts[-2:] if two else parts[-1:])
 
 
 class Replay:
@@ -98,9 +153,8 @@ class Replay:
         except OSError:
             return
         if before != after:
-            short = name if name.endswith("/net/dev") else os.path.basename(name)
             pace = next((pace for path, pace in self._paces.items() if f"{path}/" in name), 1.0)
-            self._changing.append(_Changing(name, before, after, _COUNTERS.fullmatch(short) is not None, pace))
+            self._changing.append(_Changing(name, Content(_short(name), before, after), pace))
 
     def _run(self) -> None:
         began = self.clock.monotonic_ns
@@ -113,9 +167,9 @@ class Replay:
         turn = int(laps) != int(self._laps)
         self.clock, self._laps = clock, laps
         for file in self._changing:
-            if file.counter or turn:
+            if file.content.moves or turn:
                 with contextlib.suppress(OSError), open(f"{self._directory}/{file.name}", "r+b") as opened:
-                    opened.write(file.at(laps))
+                    opened.write(file.content.at(laps, file.pace))
                     opened.truncate()
 
     def start(self) -> None:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import faulthandler
 import gc
 import logging
-import os
 import signal
 import socket
-import stat
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from aiohttp import web
 
-from .address import Address, parse_address
+from .address import parse_address
+from .binding import bind_address
 from .config import Settings
 from .exposure import CannotServe, certificates, make_guard, renew_guard
 from .feed import Feed
@@ -28,7 +26,7 @@ from .upkeep import Upkeep
 from .web.app import make_app
 from .web.guard import Guard
 from .web.limits import Gate, limits_of
-from .web.listener import Listener, bind, bind_unix
+from .web.listener import Listener
 from .web.metrics import METRIC_LABELS, SCRAPER, MetricLabels
 from .web.tls import Certificates
 
@@ -36,32 +34,8 @@ log = logging.getLogger(__name__)
 _SHUTDOWN_SECONDS = 3.0
 
 
-def _bind(address: Address) -> list[socket.socket]:
-    try:
-        if not address.path:
-            return bind(address.host, address.port)
-        _remove_stale(address.path)
-        return [bind_unix(address.path)]
-    except OSError as error:
-        raise CannotServe(f"cannot listen on {address}: {error.strerror or error}") from error
-    except UnicodeError as error:
-        raise CannotServe(f"cannot listen on {address}: {address.host[:80]!r} is no host name") from error
-
-
-def _remove_stale(path: str) -> None:
-    """Remove a socket that nobody serves any more. Anything else at the path stays, and binding says that it is in use.
-
-    connect(2) says ECONNREFUSED of a regular file too.
-    """
-    with contextlib.suppress(FileNotFoundError), socket.socket(socket.AF_UNIX) as probe:
-        if stat.S_ISSOCK(os.lstat(path).st_mode):
-            probe.setblocking(False)  # a server with a full backlog would keep it waiting
-            if probe.connect_ex(path) == errno.ECONNREFUSED:
-                os.unlink(path)
-
-
 def _sockets(settings: Settings, opened: contextlib.ExitStack) -> list[socket.socket]:
-    """Those that systemd passed, else those that the settings name. Raises CannotServe."""
+    """Those that systemd passed, else those that the settings name. Raises CannotServe, BadSetting."""
     try:
         passed = [opened.enter_context(sock) for sock in passed_sockets()]
     except BadSocket as error:
@@ -70,11 +44,12 @@ def _sockets(settings: Settings, opened: contextlib.ExitStack) -> list[socket.so
         if settings.listen != Settings().listen:
             log.warning("listening where systemd's socket unit says; not used: listen=%s", ",".join(settings.listen))
         return passed
-    return [opened.enter_context(sock) for text in settings.listen for sock in _bind(parse_address(text))]
+    return [opened.enter_context(sock) for text in settings.listen for sock in bind_address(parse_address(text))]
 
 
 async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Settings]) -> None:
-    """Serve until SIGTERM or SIGINT; SIGHUP reads the configuration again, by ``load``. Raises CannotServe."""
+    """Serve until SIGTERM or SIGINT; SIGHUP reads the configuration again, by ``load``. Raises CannotServe,
+    BadSetting."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

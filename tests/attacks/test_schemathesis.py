@@ -53,7 +53,7 @@ def run(base: str, document: dict[str, Any], folder: Path, *headers: str, **how:
 
 
 def test_without_tokens(tmp_path: Path) -> None:
-    with started("--tokens", f"{tmp_path}/none.json", "--allowed-origins", DASH) as (base, document):
+    with started("--allowed-origins", DASH) as (base, document):
         ran = run(base, document, tmp_path)
     assert not ran.failed, ran.failed
     for route in ROUTES:  # what was asked reached what is behind the first checks
@@ -93,7 +93,7 @@ def test_who_shows_no_token_is_told_what_is_documented(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, Any]]]:
-    with started("--tokens", f"{tmp_path_factory.mktemp('etc')}/none.json") as found:
+    with started() as found:
         yield found
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from cgstatd.cli import make_parser
 from cgstatd.config import BadConfig, Settings, load
-from cgstatd.config.command import check
+from cgstatd.config.command import MISSING, check
 from cgstatd.config.example import example, toml
 from cgstatd.config.file import parse
 from cgstatd.config.settings import OPTIONS
@@ -195,7 +195,7 @@ def test_config_example_and_check_from_the_command_line(tmp_path: Path) -> None:
     assert (bad.returncode, bad.stdout) == (2, "")
     assert bad.stderr == f"{path}:1: env-id: unknown key; did you mean env_id?\n"
     none = run("config", "--check", str(tmp_path / "none"))
-    assert (none.returncode, none.stderr) == (2, f"cgstatd: {tmp_path}/none: No such file or directory\n")
+    assert (none.returncode, none.stderr) == (2, f"cgstatd: {tmp_path}/none: {MISSING}\n")
 
 
 def test_serve_refuses_a_bad_file_and_takes_a_good_one(tmp_path: Path) -> None:

@@ -93,6 +93,18 @@ def test_what_cannot_be_read_is_said_once_and_without_any_content(caplog: pytest
     ]
 
 
+def test_a_right_that_is_missing_is_one_line_for_all_containers_of_a_place(caplog: pytest.LogCaptureFixture) -> None:
+    folder = "/var/lib/docker/containers"
+    denied = {each: Unreadable("permission denied", f"{folder}/{each}/config.v2.json", True) for each in (A, B)}
+    known = names(Source(**denied))
+    with caplog.at_level(logging.WARNING):
+        for each in (A, B, A):
+            known.identify(ref(each))
+    assert [record.message for record in caplog.records] == [
+        f"{folder}: permission denied: its containers are shown by their short ids"
+    ]
+
+
 def test_what_was_said_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
     known = names()
     caplog.set_level(logging.CRITICAL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,10 +15,10 @@ import pytest
 from cgroupfs import Clock, Root
 from cgstatd.host import HostOptions, open_host
 from cgstatd.recorded import RecordedRoot, open_roots
-from cgstatd.replay import STEP_SECONDS, Replay, ReplayedRoot, advanced, replayed
+from cgstatd.replay import STEP_SECONDS, Content, Replay, ReplayedRoot, replayed
 from cgstatd.sample import ContainerStats
 from cgstatd.sampler import Pending, Sampler
-from helpers import FIXTURES, HOSTS, UNIFIED
+from helpers import FIXTURES, HOSTS, RECORDED, UNIFIED
 
 OPTIONS = HostOptions(follow=False)
 
@@ -35,8 +36,53 @@ OPTIONS = HostOptions(follow=False)
         (b"no number", b"no number", 9, b"no number"),
     ],
 )
-def test_every_number_that_grew_goes_on_growing(first: bytes, second: bytes, laps: float, wanted: bytes) -> None:
-    assert advanced(first, second, laps) == wanted
+def test_every_counter_that_grew_goes_on_growing(first: bytes, second: bytes, laps: float, wanted: bytes) -> None:
+    assert Content("cpuacct.usage", first, second).at(laps) == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second", "one", "two"),
+    [
+        (
+            "cpu.pressure",
+            b"some avg10=0.90 avg60=2.10 avg300=0.00 total=100\n",
+            b"some avg10=3.05 avg60=2.36 avg300=0.00 total=150\n",
+            b"some avg10=0.90 avg60=2.10 avg300=0.00 total=200\n",
+            b"some avg10=3.05 avg60=2.36 avg300=0.00 total=250\n",
+        ),
+        ("uptime", b"138.51 18.18\n", b"142.56 18.45\n", b"146.61 18.72\n", b"150.66 18.99\n"),
+        (
+            "proc/stat",
+            b"cpu0 1 0 5\nbtime 7\nprocesses 10\nprocs_running 1\nsoftirq 5 1\n",
+            b"cpu0 2 0 5\nbtime 7\nprocesses 14\nprocs_running 3\nsoftirq 6 1\n",
+            b"cpu0 3 0 5\nbtime 7\nprocesses 18\nprocs_running 1\nsoftirq 7 1\n",
+            b"cpu0 4 0 5\nbtime 7\nprocesses 22\nprocs_running 3\nsoftirq 8 1\n",
+        ),
+        ("memory.stat", b"anon 5\npgfault 1\n", b"anon 9\npgfault 3\n", b"anon 5\npgfault 5\n", b"anon 9\npgfault 7\n"),
+        ("memory.stat", b"total_rss 5\ntotal_pgpgin 1\n", b"total_rss 4\ntotal_pgpgin 3\n",
+         b"total_rss 5\ntotal_pgpgin 5\n", b"total_rss 4\ntotal_pgpgin 7\n"),
+        ("memory.oom_control", b"under_oom 0\noom_kill 1\n", b"under_oom 1\noom_kill 2\n",
+         b"under_oom 0\noom_kill 3\n", b"under_oom 1\noom_kill 4\n"),
+        ("12/stat", b"12 (a) 1) S 1 12 12 0 -1 7 9 0 0 0 5 6 0 0 20 0 1 0 88 4096 3\n",
+         b"12 (a) 1) R 1 12 12 0 -1 7 10 0 0 0 7 6 0 0 20 0 2 0 88 8192 2\n",
+         b"12 (a) 1) R 1 12 12 0 -1 7 10 0 0 0 7 6 0 0 20 0 2 0 88 8192 2\n",
+         b"12 (a) 1) R 1 12 12 0 -1 7 10 0 0 0 7 6 0 0 20 0 2 0 88 8192 2\n"),
+        ("12/stat", b"12 (a) S 1 12 12 0 -1 7 9 0 0 0 5 6 0 0 20 0 1 0 88 4096 3\n",
+         b"12 (a) S 1 12 12 0 -1 7 10 0 0 0 7 6 0 0 20 0 2 0 88 8192 2\n",
+         b"12 (a) S 1 12 12 0 -1 7 11 0 0 0 9 6 0 0 20 0 1 0 88 4096 3\n",
+         b"12 (a) S 1 12 12 0 -1 7 12 0 0 0 11 6 0 0 20 0 2 0 88 8192 2\n"),
+        ("memory.peak", b"10\n", b"15\n", b"15\n", b"15\n"),
+        ("pids.current", b"3\n", b"4\n", b"3\n", b"4\n"),
+        ("cpu.max", b"max 100000\n", b"30000 100000\n", b"max 100000\n", b"30000 100000\n"),
+        ("loadavg", b"0.10 0.20 0.30 1/80 900\n", b"4.96 1.95 0.72 4/286 2936\n",
+         b"0.10 0.20 0.30 1/80 900\n", b"4.96 1.95 0.72 4/286 2936\n"),
+    ],
+)  # fmt: skip
+def test_in_each_file_counters_grow_and_gauges_take_turns(
+    name: str, first: bytes, second: bytes, one: bytes, two: bytes
+) -> None:
+    content = Content(name, first, second)
+    assert [content.at(laps) for laps in (0, 1, 2)] == [second, one, two]
 
 
 class Player:
@@ -160,3 +206,24 @@ def test_a_replay_of_unrecorded_roots_is_the_first_of_them() -> None:
     first = Root("/")
     with replayed([first, Root("/proc")]) as root:
         assert root is first
+
+
+@pytest.mark.parametrize("host", HOSTS + RECORDED)
+@pytest.mark.parametrize("laps", [1, 2, 777.5])
+def test_no_figure_is_one_that_a_kernel_cannot_show(host: str, laps: float, tmp_path: Path) -> None:
+    player = Player(host, str(tmp_path / "replay"))
+    with closing(player.sampler):
+        player.step(laps)
+    pressures = decimals = 0
+    for base, _, names in os.walk(tmp_path / "replay"):
+        for name in names:
+            text = Path(base, name).read_bytes() if name in ("uptime", "loadavg") or "pressure" in name else b""
+            for average in re.findall(rb"avg\d+=(\S+)", text):
+                assert re.fullmatch(rb"\d{1,3}\.\d\d", average) and float(average) <= 100, (base, name, text)
+                pressures += 1
+            if name in ("uptime", "loadavg"):
+                assert re.match(rb"\d+\.\d\d \d+\.\d\d\b", text), (base, name, text)
+                decimals += 1
+            if name == "memory.peak":
+                assert int(Path(base, name).read_bytes()) >= int(Path(base, "memory.current").read_bytes()), base
+    assert decimals and (pressures or host not in (UNIFIED,))

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from cgroupfs import Absent
-from cgstatd.outputs.table import HEADER, Line, binary_size, cells, decimal_size, json_line, render
+from cgstatd.outputs import fit
+from cgstatd.outputs.table import HEADER, Line, binary_size, cells, decimal_size, json_line, ordered, render
 from cgstatd.runtimes.base import State
 from cgstatd.sample import ContainerStats, Identity
 
@@ -194,3 +195,85 @@ def test_on_the_hosts_network_the_json_line_says_0_like_the_table() -> None:
     each = line(network_rx_bytes=None, network_tx_bytes=None, network_reason=Absent.HOST_NETWORK)
     found = json.loads(json_line(each))
     assert (found["networkRx"], found["networkTx"]) == (0, 0)
+
+
+# -- on a terminal
+
+LONG = [line(name="x" * 250, id="1" * 64), line(name="web", id="2" * 64), line(name="名" * 60, id="3" * 64)]
+
+
+def test_without_a_width_nothing_is_shortened_as_for_a_pipe() -> None:
+    assert "x" * 250 in render(LONG)
+
+
+@pytest.mark.parametrize("width", [40, 60, 72, 80, 100, 120, 132, 200, 320])
+def test_on_a_terminal_no_line_is_wider_than_it_and_every_row_is_one_line(width: int) -> None:
+    shown = render(LONG, width).split("\n")
+    assert max(map(fit.cells, shown)) <= width
+    rows = [row for row in shown if not row.startswith(("no room", "…"))]
+    assert len(rows) == 1 + len(LONG)
+
+
+def test_one_long_name_does_not_widen_the_others_rows() -> None:
+    shown = render(LONG, 132).split("\n")
+    assert all(name in shown[0] for name in HEADER)
+    assert "…" in shown[1] and "…" not in shown[2]
+    assert {fit.cells(row.partition("12.35%")[0]) for row in shown[1:]} == {shown[0].index("CPU %")}
+
+
+def test_a_long_name_is_cut_in_the_middle_as_names_differ_at_their_ends() -> None:
+    assert fit.shorten("shop-production-worker-12", 15) == "shop-pr…rker-12"
+    assert fit.shorten("web", 3) == "web" and fit.shorten("web", 2) == "w…" and fit.shorten("web", 1) == "…"
+    assert fit.cells(fit.shorten("名前" * 9, 8)) <= 8
+
+
+def test_a_column_that_has_no_room_is_named() -> None:
+    shown = render(LONG, 80).split("\n")
+    missing = [name for name in HEADER if name not in shown[0]]
+    assert missing and shown[-1] == f"no room for {', '.join(missing)}: a wider terminal, or | cat"
+    assert "no room" not in render(LONG, 132)
+    for name in ("NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %", "NET I/O"):
+        assert name in shown[0]
+
+
+def test_where_it_fits_it_is_dockers_to_the_byte() -> None:
+    short = [line(name="web"), line(name="db", id="f" * 64)]
+    assert render(short, 200) == render(short)
+
+
+def test_rows_beyond_the_height_are_counted_and_the_header_stays() -> None:
+    many = [line(name=f"n{n:03}", id=f"{n:064}") for n in range(100)]
+    for height in (5, 23, 60):
+        shown = render(many, 200, height).split("\n")
+        assert len(shown) == height and shown[0].startswith("CONTAINER ID")
+        assert shown[-1] == f"… and {100 - (height - 2)} more"
+    assert len(render(many, 80, 23).split("\n")) == 23
+    assert len(render(many[:10], 200, 23).split("\n")) == 11
+
+
+def test_whole_shows_whole_ids_and_shortens_nothing() -> None:
+    shown = render(LONG, 80, whole=True)
+    assert "1" * 64 in shown and "x" * 250 in shown
+
+
+@pytest.mark.parametrize(
+    ("by", "wanted"),
+    [
+        ("name", ["a", "b", "c"]),
+        ("cpu", ["b", "a", "c"]),
+        ("memory", ["c", "a", "b"]),
+        ("net", ["a", "c", "b"]),
+        ("block", ["c", "b", "a"]),
+        ("pids", ["b", "c", "a"]),
+    ],
+)
+def test_rows_are_sorted_the_largest_first_and_what_is_not_known_last(by: str, wanted: list[str]) -> None:
+    lines = [
+        line(1, name="a", cpu_percent=5.0, memory_raw_bytes=50 << 20, network_rx_bytes=900, network_tx_bytes=0,
+             block_read_bytes=None, block_write_bytes=None),
+        line(9, name="b", cpu_percent=50.0, memory_raw_bytes=None, network_rx_bytes=None, network_tx_bytes=None,
+             block_read_bytes=5, block_write_bytes=None),
+        line(5, name="c", cpu_percent=None, memory_raw_bytes=60 << 20, network_rx_bytes=1, network_tx_bytes=1,
+             block_read_bytes=5, block_write_bytes=5),
+    ]  # fmt: skip
+    assert [each.stats.identity.name for each in ordered(lines, by)] == wanted

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,8 @@ _TOOLS = {
     "depmod": "kmod",
     "xz": "xz-utils",
 }
+_NETWORK = re.compile(r'Acquire::(?:http|https|ftp|ForceIPv[46]|Retries|Check-Valid-Until|Check-Date)\b[^"]* ".+";')
+"""The lines of `apt-config dump` about the way to the archives."""
 _INITRD_MODULES = ("virtio_pci", "virtio_blk", "ext4")
 
 
@@ -99,9 +101,9 @@ def _quiet(command: Sequence[str], environment: dict[str, str] | None = None) ->
     )
 
 
-def _run(*command: str | Path, cwd: Path | None = None) -> str:
+def _run(*command: str | Path, cwd: Path | None = None, variables: Mapping[str, str] | None = None) -> str:
     """Standard output of a command that must succeed. Raises CannotBuild."""
-    environment = {**os.environ, "PATH": _path(), "LC_ALL": "C.UTF-8"}
+    environment = {**os.environ, "PATH": _path(), "LC_ALL": "C.UTF-8", **(variables or {})}
     done = subprocess.run(
         [str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )
@@ -142,7 +144,7 @@ def image(*, rebuild: bool = False) -> Image:
 
 def _build(built: Image, work: Path) -> None:
     root = work / "root"
-    _bootstrap(root, _sources(work, SUITES["6.12"]))
+    _bootstrap(root, _sources(work, SUITES["6.12"]), work)
     for series, suite in SUITES.items():
         _kernel(built, series, _download_kernel(work, suite, series), root)
     _customize(root)
@@ -167,11 +169,23 @@ def _sources(work: Path, suite: str) -> Path:
     return directory
 
 
-def _apt_options() -> Iterator[Path]:
-    """This machine's own apt configuration (proxies, timeouts) without what belongs to its packages."""
-    for path in sorted(Path("/etc/apt/apt.conf.d").glob("*")):
-        if not re.search("docker|autoremove|debconf|listchanges|bug", path.name):
-            yield path
+def _network(work: Path) -> Path:
+    """How this machine reaches its archives (proxies, timeouts, retries, checks): all that is taken over of its apt.
+
+    The rest belongs to its packages: a hook such as appstream's APT::Update::Post-Invoke-Success runs a program that
+    the guest does not have.
+    """
+    path = work / "network.conf"
+    path.write_text("".join(f"{line}\n" for line in _run("apt-config", "dump").splitlines() if _NETWORK.match(line)))
+    return path
+
+
+def apt_run(work: Path, *command: str | Path, cwd: Path | None = None) -> str:
+    """A command of apt's with a configuration of our own instead of this machine's. Raises CannotBuild."""
+    path = work / "apt.conf"  # read first: it says where the rest is
+    nowhere = 'Dir::Etc::main "/dev/null";\nDir::Etc::parts "/dev/null";\n'
+    path.write_text(nowhere + _network(work).read_text())
+    return _run(*command, cwd=cwd, variables={"APT_CONFIG": str(path)})
 
 
 def _packages() -> str:
@@ -179,8 +193,8 @@ def _packages() -> str:
     return ",".join(filter(None, lines))
 
 
-def _bootstrap(root: Path, sources: Path) -> None:
-    options = [f"--aptopt={path}" for path in _apt_options()]
+def _bootstrap(root: Path, sources: Path, work: Path) -> None:
+    options = [f"--aptopt={_network(work)}"]
     options += [f"--dpkgopt=path-exclude=/usr/share/{each}/*" for each in ("man", "doc", "locale", "info")]
     _run("mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory", f"--include={_packages()}",
          '--aptopt=APT::Install-Recommends "false"', *options, SUITES["6.12"], root,
@@ -203,13 +217,13 @@ def _download_kernel(work: Path, suite: str, series: str) -> Path:
         "-oDir::Cache::srcpkgcache=",
         "-oAPT::Sandbox::User=root",
     ]
-    _run("apt-get", *options, "update", "-qq")
-    shown = _run("apt-cache", *options, "show", KERNEL)
+    apt_run(work, "apt-get", *options, "update", "-qq")
+    shown = apt_run(work, "apt-cache", *options, "show", KERNEL)
     names = re.findall(rf"^Depends:.*?\b(linux-image-{re.escape(series)}\.[^ ,]+)", shown, re.MULTILINE)
     if not names:
         raise CannotBuild(f"{KERNEL} of {suite} is not a {series} kernel:\n{shown}")
     newest = max(names, key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
-    _run("apt-get", *options, "download", "-qq", newest, cwd=state)
+    apt_run(work, "apt-get", *options, "download", "-qq", newest, cwd=state)
     _run("dpkg-deb", "-x", next(state.glob("*.deb")), unpacked)
     return unpacked
 

@@ -184,7 +184,7 @@ def test_without_the_extra_it_says_how_to_install_it(tmp_path: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, env=ENVIRONMENT, encoding="utf-8", check=False, cwd=tmp_path
     )
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert ran.stderr == "cgstatd top needs rich: pip install 'cgstatd[top]'\n"
+    assert ran.stderr == f"cgstatd top needs rich: {sys.prefix}/bin/pip install rich\n"
 
 
 @pytest.mark.parametrize(

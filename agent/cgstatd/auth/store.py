@@ -74,7 +74,7 @@ def add(path: str, name: str, env: Env, allow: Sequence[str], show: Show = _unse
             raise BadTokens(f"there is a token {name} already; `cgstatd token rotate {name}` gives it a new value")
         return TokensFile((*old.tokens, token))
 
-    _change(path, change, partial(show, secret))
+    _change(path, change, partial(show, secret), make=True)
     return secret
 
 
@@ -92,7 +92,7 @@ def make_known(path: str, name: str, sha256: str, env: Env, allow: Sequence[str]
             raise BadTokens(f"there is another token {name} already; with --replace this one takes its place")
         return TokensFile(tuple(token if each.name == name else each for each in old.tokens))
 
-    return _change(path, change)
+    return _change(path, change, make=True)
 
 
 def revoke(path: str, name: str) -> None:
@@ -137,11 +137,15 @@ def _find(tokens: TokensFile, name: str) -> Token:
     raise BadTokens(f"there is no token {name} (there are: {known})")
 
 
-def _change(path: str, change: Change, show: Callable[[], None] | None = None) -> bool:
-    """Whether there was anything to change. ``show``: called when the new file is on disk but not in its place yet."""
+def _change(path: str, change: Change, show: Callable[[], None] | None = None, *, make: bool = False) -> bool:
+    """Whether there was anything to change. ``show``: called when the new file is on disk but not in its place yet;
+    ``make``: the file, and its directory, may be made; else what is to be changed has to be there."""
     path = os.path.realpath(path)  # a link to where secrets are kept stays a link
     directory = os.path.dirname(path)
-    os.makedirs(directory, mode=0o755, exist_ok=True)
+    if make:
+        os.makedirs(directory, mode=0o755, exist_ok=True)
+    elif not os.path.exists(path):
+        raise BadTokens(f"{path}: no such file: no token has been made")
     with _locked(directory):
         try:
             old, _ = read(path)

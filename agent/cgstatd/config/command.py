@@ -13,6 +13,11 @@ from .file import parse_file
 from .loading import CONFIG_VARIABLE, contradictions
 from .settings import DEFAULT_CONFIG, Settings
 
+MISSING = (
+    "no such file, so the defaults hold; `cgstatd config --example` prints one to begin with, `cgstatd config --check "
+    "FILE` looks at another"
+)
+
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command's own command line."""
@@ -32,6 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
     path = arguments.check or os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG
     try:
         complaints = check(path)
+    except FileNotFoundError:
+        print(f"cgstatd: {path}: {MISSING}", file=sys.stderr)
+        return 2
     except OSError as error:
         print(f"cgstatd: {path}: {error.strerror}", file=sys.stderr)
         return 2

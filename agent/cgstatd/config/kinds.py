@@ -101,8 +101,21 @@ def seconds(minimum: float = 0, maximum: float = 86_400) -> Kind:
 
 def percent() -> Kind:
     """A share of one core."""
-    kind = seconds(0, 100)
-    return Kind("a percentage between 0 and 100", kind.metavar, kind.parse, kind.check)
+    allowed, number = "a percentage between 0 and 100", seconds(0, 100)
+
+    def check(value: object) -> object:
+        try:
+            return number.check(value)
+        except ValueError:
+            raise ValueError(allowed) from None
+
+    def parse(text: str) -> object:
+        try:
+            return number.parse(text)
+        except ValueError:
+            raise ValueError(allowed) from None
+
+    return Kind(allowed, "PERCENT", parse, check)
 
 
 def whole(minimum: int, maximum: int) -> Kind:

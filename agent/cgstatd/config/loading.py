@@ -7,20 +7,18 @@ import difflib
 import logging
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
+from ..errors import BadConfig
 from .file import parse_file
-from .settings import DEFAULT_CONFIG, OPTIONS, Option, Settings
+from .settings import BY_NAME, DEFAULT_CONFIG, OPTIONS, Option, Settings
 
 log = logging.getLogger(__name__)
 _PREFIX = "CGSTATD_"
 CONFIG_VARIABLE = "CGSTATD_CONFIG"
-
-
-class BadConfig(Exception):
-    """What is wrong with the configuration, one sentence a line."""
 
 
 def load(flags: argparse.Namespace | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -75,6 +73,21 @@ def from_flags(given: Mapping[str, Any]) -> dict[str, Any]:
         elif value is not None:
             texts.append((option, f"{option.flag} ", value if option.kind.many else [value]))
     return _parsed(texts) | switches
+
+
+def place_of(key: str, given: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> str:
+    """Where a setting was made: its flag, its variable, file and line; the key alone where it is the default."""
+    option = BY_NAME[key]
+    if given.get(key) is not None:
+        return option.flag
+    if environment.get(option.variable):
+        return option.variable
+    path = given.get("config") or environment.get(CONFIG_VARIABLE) or DEFAULT_CONFIG
+    with suppress(OSError):
+        line = parse_file(path).lines.get(key)
+        if line is not None:
+            return f"{path}:{line}: {key}"
+    return key
 
 
 def _parsed(texts: Iterable[tuple[Option, str, list[str]]]) -> dict[str, Any]:

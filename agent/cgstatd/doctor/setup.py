@@ -35,6 +35,9 @@ def _tokens(settings: Settings) -> Finding:
     try:
         tokens = store.read(path)[0].tokens
     except FileNotFoundError:
+        if settings.tokens:
+            todo = f"correct `tokens`, or make the file: cgstatd token --tokens {path} new --name central"
+            return Finding(COSTS, f"tokens {path}: no such file", "everything: cgstatd serve refuses to start", todo)
         return _without(settings, path) or Finding(
             OK,
             "no tokens: it answers whoever has a certificate that tls_client_ca vouches for"
@@ -71,6 +74,8 @@ def _tls(settings: Settings) -> Iterator[Finding]:
     try:
         load_certificate(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
     except BadCertificate as error:
-        yield Finding(COSTS, str(error), "everything: cgstatd serve does not start", "see the file it names")
+        yield Finding(
+            COSTS, f"{error.key} {error}", "everything: cgstatd serve does not start", "see the file it names"
+        )
     else:
         yield Finding(OK, f"TLS with {settings.tls_cert}")

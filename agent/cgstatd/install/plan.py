@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
 
 from ..auth.store import DEFAULT_TOKENS
 from ..config import DEFAULT_CONFIG
@@ -70,6 +76,16 @@ def check_not_packaged(layout: Layout) -> None:
         raise CannotInstall("the Debian package is installed, with a service of its own: apt remove cgstatd")
 
 
+def _origin() -> str:
+    """Where pip got this cgstatd from, since no index has it; its source tree, as a rule."""
+    with suppress(metadata.PackageNotFoundError, ValueError):
+        text = metadata.distribution("cgstatd").read_text("direct_url.json")
+        url = msgspec.json.decode(text, type=dict[str, Any]).get("url") if text else None
+        if isinstance(url, str) and url.startswith("file:///"):
+            return unquote(url.removeprefix("file://"))
+    return "SOURCE-TREE"
+
+
 def check(layout: Layout) -> None:
     """Whether it can be installed from where it is. Raises CannotInstall."""
     check_not_packaged(layout)
@@ -79,8 +95,8 @@ def check(layout: Layout) -> None:
         if path.startswith(_HIDDEN):
             raise CannotInstall(
                 f"{path}: the service cannot see what is in a home or in /tmp; install it below /opt with the system's "
-                "Python: /usr/bin/python3 -m venv /opt/cgstatd && /opt/cgstatd/bin/pip install cgstatd && "
-                "/opt/cgstatd/bin/cgstatd install"
+                "Python: /usr/bin/python3 -m venv /opt/cgstatd && /opt/cgstatd/bin/pip install "
+                f"'{_origin()}[top]' && /opt/cgstatd/bin/cgstatd install"
             )
     if not os.stat(layout.program).st_mode & 0o001:
         where = os.path.dirname(os.path.dirname(layout.program))

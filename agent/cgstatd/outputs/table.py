@@ -7,7 +7,7 @@ least 10.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -17,8 +17,13 @@ from cgroupfs import Absent
 from ..derive import memory_usage, percent, round_half_up
 from ..names import short
 from ..sample import ContainerStats
+from . import fit
 
 HEADER = ("CONTAINER ID", "NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %", "NET I/O", "BLOCK I/O", "PIDS", "RUNTIME")
+_FLEXIBLE = {0: 12, 1: 12, 8: 6}
+"""Columns that may be shortened, and to what at least: ids that are names, names, ``podman (uid 1000)``."""
+_DISPENSABLE = (0, 8, 7, 6, 5, 4)
+"""Columns that go on a narrow terminal, in this order: CONTAINER ID, RUNTIME, PIDS, BLOCK I/O, NET I/O, MEM %."""
 UNKNOWN = "--"
 _BINARY = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _DECIMAL = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
@@ -62,13 +67,13 @@ def _traffic(stats: ContainerStats) -> tuple[int | None, int | None]:
     return stats.network_rx_bytes, stats.network_tx_bytes
 
 
-def cells(line: Line) -> tuple[str, ...]:
-    """One container's row."""
+def cells(line: Line, *, whole: bool = False) -> tuple[str, ...]:
+    """One container's row; ``whole``: with its whole id."""
     stats = line.stats
     usage = memory_usage(stats.memory_raw_bytes, stats.memory_cache_bytes)
     rx, tx = _traffic(stats)
     return (
-        short(stats.identity.id),
+        stats.identity.id if whole else short(stats.identity.id),
         stats.identity.name,
         _percent(stats.cpu_percent),
         f"{binary_size(usage)} / {binary_size(stats.memory_limit_bytes)}",
@@ -80,13 +85,58 @@ def cells(line: Line) -> tuple[str, ...]:
     )
 
 
-def render(lines: Sequence[Line]) -> str:
-    """The whole table, header first, without a final newline."""
-    rows = [HEADER, *map(cells, lines)]
-    widths = [max(10, *(len(row[n]) + 3 for row in rows)) for n in range(len(HEADER) - 1)]
-    return "\n".join(
-        "".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)) + row[-1] for row in rows
-    )
+def render(lines: Sequence[Line], width: int | None = None, height: int | None = None, *, whole: bool = False) -> str:
+    """The whole table, header first, without a final newline.
+
+    On a terminal of ``width`` cells it is made to fit: names are shortened in their middle, and a column that has no
+    room is named below, as are the rows beyond ``height`` lines. ``whole``: whole ids, and nothing is shortened.
+    """
+    rows = [HEADER, *(cells(line, whole=whole) for line in lines)]
+    layout = fit.plan(rows, None if whole else width, _FLEXIBLE, _DISPENSABLE)
+    notes = []
+    missing = [name for n, name in enumerate(HEADER) if n not in layout.columns]
+    if missing:
+        notes.append(f"no room for {', '.join(missing)}: a wider terminal, or | cat")
+    if height is not None and len(rows) + len(notes) > height:
+        shown = max(2, height - 1)
+        notes = [f"… and {len(rows) - shown} more" + (f"; {notes[0]}" if notes else "")]
+        rows = rows[:shown]
+    shown_rows = [_row(row, layout) for row in rows]
+    return "\n".join([*shown_rows, *(fit.shorten(note, width or len(note)) for note in notes)])
+
+
+def _row(row: Sequence[str], layout: fit.Plan) -> str:
+    texts = [fit.shorten(row[n], width) for n, width in zip(layout.columns, layout.widths, strict=True)]
+    gap = " " * layout.gap
+    return gap.join(fit.pad(text, width) for text, width in zip(texts, layout.widths, strict=True)).rstrip()
+
+
+SORTS: dict[str, Callable[[Line], float | None]] = {
+    "cpu": lambda line: line.stats.cpu_percent,
+    "memory": lambda line: memory_usage(line.stats.memory_raw_bytes, line.stats.memory_cache_bytes),
+    "net": lambda line: _sum(line.stats.network_rx_bytes, line.stats.network_tx_bytes),
+    "block": lambda line: _sum(line.stats.block_read_bytes, line.stats.block_write_bytes),
+    "pids": lambda line: line.pids,
+}
+"""What rows can be sorted by besides their names: the largest first, what is not known last."""
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None and other is None else (one or 0) + (other or 0)
+
+
+def ordered(lines: Iterable[Line], by: str = "name") -> list[Line]:
+    """The rows in order; equal ones by name."""
+    found = sorted(lines, key=lambda line: (line.stats.identity.name, line.stats.identity.id))
+    if by == "name":
+        return found
+    of = SORTS[by]
+
+    def key(line: Line) -> tuple[bool, float]:
+        value = of(line)
+        return value is None, 0.0 if value is None else -value
+
+    return sorted(found, key=key)
 
 
 class StatsLine(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

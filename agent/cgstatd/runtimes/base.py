@@ -98,6 +98,8 @@ class Unreadable:
 
     reason: str
     path: str
+    right: bool = False
+    """Whether a right is missing: then every container of that place has the same reason."""
 
 
 @dataclass(frozen=True, slots=True)

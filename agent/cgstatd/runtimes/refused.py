@@ -31,4 +31,4 @@ class Later(Refused):
 def unreadable(error: OSError, path: str) -> Unreadable:
     """What an error of the kernel's means here."""
     code = error.errno or 0
-    return Unreadable(_SENTENCES.get(code, os.strerror(code)), path)
+    return Unreadable(_SENTENCES.get(code, os.strerror(code)), path, code in (errno.EACCES, errno.EPERM))

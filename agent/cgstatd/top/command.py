@@ -11,7 +11,8 @@ from collections.abc import Callable
 from ..config import BadConfig
 from ..follow.grid import GRID_SECONDS, MAXIMUM_SECONDS, MINIMUM_SECONDS, steps_of
 
-MISSING = "cgstatd top needs rich: pip install 'cgstatd[top]'"
+MISSING = f"cgstatd top needs rich: {sys.prefix}/bin/pip install rich"
+_SAME = {"net": "network", "block": "disk"}
 TOKEN_VARIABLE = "CGSTATD_TOKEN"  # noqa: S105 - its name, not a token
 
 
@@ -37,8 +38,9 @@ def add_parser(
                         help=f"the token that the agent wants (default: ${TOKEN_VARIABLE})")  # fmt: skip
     parser.add_argument("--interval", type=_interval, default="1", metavar="SECONDS",
                         help=f"between two rounds, rounded up to {GRID_SECONDS:g} (default: 1)")  # fmt: skip
-    parser.add_argument("--sort", choices=("name", "cpu", "memory", "network", "disk", "pids"), default="cpu",
-                        help="the column to begin with (default: cpu)")  # fmt: skip
+    parser.add_argument("--sort", type=lambda text: _SAME.get(text, text), default="cpu",
+                        choices=("name", "cpu", "memory", "network", "disk", "pids"),
+                        help="the column to begin with; net and block work too (default: cpu)")  # fmt: skip
     add_host_options(parser)
 
 

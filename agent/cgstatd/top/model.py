@@ -65,6 +65,9 @@ class Model:
         self.apart = 0.0
         """Seconds between rounds at present; more than the interval where readings cost more than they may."""
         self.last_event = ""
+        self.asked = False
+        """Whether it has failed to answer at least once."""
+        self.rounds = 0
         self._round: dict[Key, FollowStat] = {}
 
     def take(self, event: Event, now: float | None = None) -> bool:
@@ -95,7 +98,8 @@ class Model:
 
     def lost(self, why: str) -> None:
         """The stream has ended: what is shown is old."""
-        self.state = f"agent gone: {printable(why)}"
+        self.state = f"{'agent gone' if self.rounds else 'no agent'}: {printable(why)}"
+        self.asked = True
         self._round = {}
         for entry in self.entries.values():
             _push(entry, None)
@@ -108,6 +112,7 @@ class Model:
             entry.ended, entry.until = event, now + ENDED_SECONDS
 
     def _end_round(self, now: float) -> None:
+        self.rounds += 1
         for key, stat in self._round.items():
             entry = self.entries.setdefault(key, Entry(stat))
             entry.stat, entry.ended, entry.until = stat, None, 0.0

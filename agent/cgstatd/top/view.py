@@ -149,7 +149,7 @@ def _header(model: Model, shown: int, width: int) -> Text:
     parts += [f"{of} containers", model.state if model.state != "live" else ""]
     if model.apart > model.interval:
         parts.append(f"every {model.apart:g} s")
-    gone = model.state.startswith("agent gone")
+    gone = model.state.startswith(("agent gone", "no agent"))
     text = "  ".join(part for part in parts if part)
     return Text(fit(text, width), "bold red" if gone else "bold", no_wrap=True, end="")
 
@@ -191,11 +191,18 @@ def table_lines(model: Model, screen: Screen, width: int, height: int) -> list[T
     for key, entry in rows[screen.top : screen.top + room]:
         lines.append(_row(entry, columns, name_width, key == screen.selected, screen.blocks))
     if not rows:
-        lines.append(
-            Text("no container fits the filter" if model.entries else "no container is running", "dim", end="")
-        )
+        lines.append(Text(_nothing(model), "dim", end=""))
     lines += [Text("", end="")] * (height - 1 - len(lines))
     return [*lines[: height - 1], _footer(model, screen, KEYS, width)]
+
+
+def _nothing(model: Model) -> str:
+    """Why there is no row: only an agent that answers can say that nothing runs."""
+    if model.entries:
+        return "no container fits the filter"
+    if model.state != "live":
+        return "nothing is known: the agent does not answer" if model.asked else "asking the agent"
+    return "no container is running" if model.rounds else "reading"
 
 
 def detail_lines(model: Model, screen: Screen, body: Sequence[Text], width: int, height: int) -> list[Text]:

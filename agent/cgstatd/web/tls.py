@@ -10,10 +10,15 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 CHECK_SECONDS = 1.0
+_MAX_PEM_BYTES = 16 << 20
 
 
 class BadCertificate(Exception):
-    """Certificate, key or authorities cannot be used; one sentence that says why."""
+    """Certificate, key or authorities cannot be used; one sentence that says why. ``key``: the setting it is about."""
+
+    def __init__(self, key: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.key = key
 
 
 class Certificates:
@@ -60,31 +65,40 @@ def _version(path: str) -> tuple[int, int, int] | None:
 
 def load(cert: str, key: str, client_ca: str = "") -> ssl.SSLContext:
     """TLS 1.2 or newer; with ``client_ca``, only for clients with a certificate of theirs. Raises BadCertificate."""
-    for path in filter(None, (cert, key, client_ca)):  # ssl's own errors do not say which file
-        try:
-            with open(path, "rb"):
-                pass
-        except OSError as error:
-            raise BadCertificate(f"{path}: {error.strerror}") from error
+    _check("tls_cert", cert, b"CERTIFICATE-----", "certificate")  # ssl's own errors do not say which file
+    _check("tls_key", key, b"PRIVATE KEY-----", "private key")
+    if client_ca:
+        _check("tls_client_ca", client_ca, b"CERTIFICATE-----", "certificate")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
 
     def passphrase() -> str:  # else openssl asks on the terminal, and a service hangs
-        raise BadCertificate(f"{key}: the key has a passphrase; store it without")
+        raise BadCertificate("tls_key", f"{key}: the key has a passphrase; store it without")
 
     try:
         context.load_cert_chain(cert, key, password=passphrase)
     except (ssl.SSLError, ValueError) as error:
-        raise BadCertificate(f"{cert}, {key}: {_words(error)}") from error
+        raise BadCertificate("tls_cert", f"{cert}, {key}: {_words(error)}") from error
     if client_ca:
         context.verify_mode = ssl.CERT_REQUIRED
         try:
             context.load_verify_locations(client_ca)
         except (ssl.SSLError, ValueError) as error:
-            raise BadCertificate(f"{client_ca}: {_words(error)}") from error
+            raise BadCertificate("tls_client_ca", f"{client_ca}: {_words(error)}") from error
     return context
+
+
+def _check(setting: str, path: str, mark: bytes, what: str) -> None:
+    """Whether a file can be read and is of its kind at all."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read(_MAX_PEM_BYTES)
+    except OSError as error:
+        raise BadCertificate(setting, f"{path}: {error.strerror}") from error
+    if mark not in content:
+        raise BadCertificate(setting, f"{path}: no PEM {what} in it")
 
 
 _REASONS = {

@@ -358,18 +358,25 @@ def refusal(*arguments: str) -> str:
     return ran.stderr
 
 
+def test_a_tokens_file_that_was_named_and_is_not_there_is_no_reason_to_start_without(
+    host: FakeHost, tokens: Tokens
+) -> None:
+    for address in ("0.0.0.0:0", "127.0.0.1:0"):
+        said = refusal("--host-root", str(host.path), "--tokens", tokens.path, "--listen", address)
+        assert said.startswith(
+            f"cgstatd: --tokens {tokens.path}: no such file; `cgstatd token --tokens {tokens.path} new"
+        )
+
+
 def test_it_refuses_the_network_without_tokens_and_says_how(host: FakeHost, tokens: Tokens) -> None:
+    tokens.new()
+    tokens.revoke()
     for address in ("0.0.0.0:0", "[::]:0"):
         said = refusal(
             "--host-root", str(host.path), "--tokens", tokens.path, "--listen", "127.0.0.1:0", "--listen", address
         )
         assert "refusing to listen on " in said and "cgstatd token new --name central" in said
         assert tokens.path in said and "127.0.0.1 or unix:/PATH" in said
-    tokens.new()
-    tokens.revoke()
-    assert "refusing to listen" in refusal(
-        "--host-root", str(host.path), "--tokens", tokens.path, "--listen", "0.0.0.0:0"
-    )
 
 
 def test_it_refuses_a_broken_tokens_file(host: FakeHost, tokens: Tokens) -> None:

@@ -345,7 +345,7 @@ def test_a_gate_forgets_addresses_that_have_left() -> None:
 
 
 def test_the_limits_come_from_the_command_line(host: FakeHost) -> None:
-    arguments = ("--host-root", str(host.path), "--listen", "127.0.0.1:0", "--tokens", f"{host.path}/none")
+    arguments = ("--host-root", str(host.path), "--listen", "127.0.0.1:0")
     with agent(*arguments, "--max-connections", "2", "--request-timeout", "0.5") as started:
         with socket.create_connection(("127.0.0.1", started.port)) as one:
             with (
@@ -361,7 +361,7 @@ def test_the_limits_come_from_the_command_line(host: FakeHost) -> None:
 
 
 def test_the_program_too_makes_room_for_the_next_stream(host: FakeHost) -> None:
-    arguments = ("--host-root", str(host.path), "--listen", "127.0.0.1:0", "--tokens", f"{host.path}/none")
+    arguments = ("--host-root", str(host.path), "--listen", "127.0.0.1:0")
     with agent(*arguments, "--max-streams", "1") as started:
         for _ in range(3):
             with socket.create_connection(("127.0.0.1", started.port), timeout=5) as client:

@@ -173,7 +173,7 @@ def test_what_is_wrong_with_the_files_is_told(folder: Path, own: Pair, ca: Pair,
     with pytest.raises(BadCertificate, match="the key does not belong to the certificate"):
         load(own.cert, ca.key)
     (tmp_path / "empty").touch()
-    with pytest.raises(BadCertificate, match="no PEM certificate or key"):
+    with pytest.raises(BadCertificate, match="no PEM certificate in it"):
         load(f"{tmp_path}/empty", own.key)
     with pytest.raises(BadCertificate, match="empty: "):
         load(own.cert, own.key, f"{tmp_path}/empty")
@@ -267,14 +267,13 @@ def test_the_program_serves_tls_to_the_network_with_client_certificates(
     host: FakeHost, folder: Path, ca: Pair, own: Pair, tmp_path: Path
 ) -> None:
     central = issue(folder, "central-4", ca)
-    no_tokens = ("--tokens", f"{tmp_path}/none.json")
     files = ("--tls-cert", own.cert, "--tls-key", own.key, "--tls-client-ca", ca.cert)
-    with agent("--host-root", str(host.path), "--listen", "0.0.0.0:0", *files, *no_tokens) as started:
+    with agent("--host-root", str(host.path), "--listen", "0.0.0.0:0", *files) as started:
         assert "serving https://0.0.0.0:" in started.serving
         port = int(started.serving.split("https://0.0.0.0:")[1].split()[0])
         import urllib.request
 
         with urllib.request.urlopen(f"https://localhost:{port}{ALL}", context=client(ca, central)) as answer:
             assert len(json.loads(answer.read())) == 3
-    ran = run("serve", "--host-root", str(host.path), "--tls-cert", own.cert, "--tls-key", ca.key, *no_tokens)
+    ran = run("serve", "--host-root", str(host.path), "--tls-cert", own.cert, "--tls-key", ca.key)
     assert ran.returncode == 2 and "the key does not belong to the certificate" in ran.stderr

@@ -1,0 +1,81 @@
+"""make run, make demo: start the agent, wait until it serves, say where, stay in the foreground until Ctrl-C.
+
+``run.py PORT [--sort COLUMN] [OPTION...]``; the options go to ``cgstatd serve`` and ``cgstatd stats`` alike.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+
+PROGRAM = os.path.join(os.path.dirname(sys.executable), "cgstatd")
+
+
+def shown(path: str) -> str:
+    """A path as one would type it here."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run; the agent's exit code, 0 where it was interrupted."""
+    port, *options = arguments
+    stats = ["--sort", "name"]
+    if options[:1] == ["--sort"]:
+        stats, options = options[:2], options[2:]
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    agent = subprocess.Popen(
+        [PROGRAM, "serve", "--listen", f"127.0.0.1:{port}", *options], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        url = _url(agent)
+        if url:
+            print(flush=True)
+            subprocess.run([PROGRAM, "stats", *stats, *options], check=False)
+            print(_next(url), flush=True)
+            _pass_on(agent)
+        code = agent.wait()
+        if not url and code:
+            print("make run PORT=9800 takes another port, make run ARGS=… passes options on", file=sys.stderr)
+        return code
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal told the agent too
+        agent.terminate()
+        _pass_on(agent)
+        agent.wait()
+        return 0
+
+
+def _url(agent: subprocess.Popen[str]) -> str:
+    """Where it serves, as it says itself: another agent on the port cannot be mistaken for it. Empty: it has ended."""
+    assert agent.stderr is not None
+    for line in agent.stderr:
+        print(line, end="", file=sys.stderr, flush=True)
+        found = re.search(r"\bserving (https?://\S+)", line)
+        if found:
+            return found[1]
+    return ""
+
+
+def _pass_on(agent: subprocess.Popen[str]) -> None:
+    assert agent.stderr is not None
+    for line in agent.stderr:
+        print(line, end="", file=sys.stderr, flush=True)
+
+
+def _next(url: str) -> str:
+    program = shown(PROGRAM)
+    return f"""
+The page           {url}/
+In a terminal      {program} top --url {url}
+As JSON            curl {url}/api/containers/stats
+
+Ctrl-C ends it."""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
