@@ -28,7 +28,7 @@ run: $(RUNTIME)  ## install into .venv, start the agent in the foreground, show 
 	@$(BIN)/python tests/tools/run.py $(PORT) $(ARGS)
 
 demo: $(RUNTIME)  ## the same on a recorded host that is played on, for a machine without containers
-	@$(BIN)/python tests/tools/run.py $(PORT) --sort cpu --host-root fixtures/debian13-v2-systemd $(ARGS)
+	@$(BIN)/python tests/tools/run.py $(PORT) --sort cpu --host-root fixtures/demo-hybrid-docker $(ARGS)
 
 test: $(STAMP) lint  ## ruff, strict type checks and every test
 	$(BIN)/python -m pytest $(ARGS)

@@ -23,6 +23,8 @@ HOSTS = ("debian13-v2-systemd", "debian12kernel-v1-systemd", "debian12kernel-v1-
 UNIFIED, LEGACY, LEGACY_CGROUPFS = HOSTS
 RECORDED = ("debian12kernel-hybrid-docker", "debian13-v2-containerd")
 """Written by `cgstatd record` on booted hosts (tests/e2e): no engine's answers beside them."""
+DEMO = "demo-hybrid-docker"
+"""What `make demo` plays: tests/tools/demo-host, recorded."""
 READINGS = ("t0", "t1")
 TREES = tuple((host, reading) for host in HOSTS for reading in READINGS)
 

@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from cgstatd.recorded import INDEX, RecordedRoot, load_index, open_roots
-from helpers import FIXTURES, HOSTS, PROJECT, READINGS, RECORDED, expected, tree
+from helpers import DEMO, FIXTURES, HOSTS, PROJECT, READINGS, RECORDED, expected, tree
 
 FIGURES = frozenset(
     "memoryUsage memoryRaw memoryCache memoryLimit memoryPercent networkRx networkTx blockRead blockWrite pids".split()
@@ -25,7 +25,7 @@ def files(top: str) -> list[str]:
 
 
 def test_every_host_in_the_folder_is_tested_and_has_both_readings() -> None:
-    assert sorted(os.listdir(FIXTURES)) == sorted(HOSTS + RECORDED)
+    assert sorted(os.listdir(FIXTURES)) == sorted((*HOSTS, *RECORDED, DEMO))
     for host in HOSTS:
         assert {"t0", "t1", INDEX, "expected.json"} == set(os.listdir(f"{FIXTURES}/{host}"))
 
@@ -43,12 +43,12 @@ def test_no_file_holds_a_secret_an_environment_or_a_command_line(host: str) -> N
             assert word not in data, (word, path)
 
 
-@pytest.mark.parametrize("host", HOSTS + RECORDED)
+@pytest.mark.parametrize("host", (*HOSTS, *RECORDED, DEMO))
 def test_no_file_is_large(host: str) -> None:
     assert max(os.lstat(path).st_size for path in files(f"{FIXTURES}/{host}")) < 1 << 20
 
 
-@pytest.mark.parametrize("host", HOSTS + RECORDED)
+@pytest.mark.parametrize("host", (*HOSTS, *RECORDED, DEMO))
 def test_no_directory_is_empty_as_git_would_drop_it(host: str) -> None:
     assert [base for base, names, found in os.walk(f"{FIXTURES}/{host}") if not names and not found] == []
 

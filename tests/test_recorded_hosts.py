@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import FIXTURES, PROJECT, RECORDED
+from helpers import DEMO, FIXTURES, PROJECT, RECORDED
 
 SHAPES = {
     "cpu-limited",
@@ -58,7 +58,7 @@ def test_containerd_without_an_engine_above_it_is_named_by_its_ids() -> None:
     assert limited["blockWrite"] >= 100 << 20 and limited["memoryCache"] > 0
 
 
-@pytest.mark.parametrize("host", RECORDED)
+@pytest.mark.parametrize("host", (*RECORDED, DEMO))
 def test_the_recording_tells_no_secret_and_no_command_but_the_engines_own(host: str) -> None:
     for base, _, names in os.walk(f"{FIXTURES}/{host}"):
         for name in names:

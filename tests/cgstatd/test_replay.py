@@ -18,7 +18,7 @@ from cgstatd.recorded import RecordedRoot, open_roots
 from cgstatd.replay import STEP_SECONDS, Content, Replay, ReplayedRoot, replayed
 from cgstatd.sample import ContainerStats
 from cgstatd.sampler import Pending, Sampler
-from helpers import FIXTURES, HOSTS, RECORDED, UNIFIED
+from helpers import DEMO, FIXTURES, HOSTS, RECORDED, UNIFIED
 
 OPTIONS = HostOptions(follow=False)
 
@@ -208,7 +208,7 @@ def test_a_replay_of_unrecorded_roots_is_the_first_of_them() -> None:
         assert root is first
 
 
-@pytest.mark.parametrize("host", HOSTS + RECORDED)
+@pytest.mark.parametrize("host", (*HOSTS, *RECORDED, DEMO))
 @pytest.mark.parametrize("laps", [1, 2, 777.5])
 def test_no_figure_is_one_that_a_kernel_cannot_show(host: str, laps: float, tmp_path: Path) -> None:
     player = Player(host, str(tmp_path / "replay"))
