@@ -48,7 +48,7 @@ def _why(address: Address, error: OSError) -> str:
     if isinstance(error, socket.gaierror):
         return f"no address is known for {printable(address.host, 80)} ({error.strerror})"
     if error.errno == errno.EADDRINUSE:
-        return f"{holder(address)} has the port: stop it, or choose another port"
+        return f"the port is in use by {holder(address)}: stop that, or choose another port"
     if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
         return (
             f"no interface of this host has the address {address.host} (`ip address` lists them; 127.0.0.1 is this "
@@ -68,7 +68,7 @@ def _why_unix(path: str, error: OSError) -> str:
         with contextlib.suppress(OSError):
             if not stat.S_ISSOCK(os.lstat(path).st_mode):
                 return "a file is there that is no socket: remove it, or choose another path"
-        return f"{_unix_holder(path)} serves it: stop it, or choose another path"
+        return f"it is in use by {_unix_holder(path)}: stop that, or choose another path"
     if error.errno == errno.ENOENT:
         return f"there is no directory {directory}: make it first"
     if error.errno == errno.ENOTDIR:

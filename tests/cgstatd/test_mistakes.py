@@ -165,7 +165,7 @@ MISTAKES = [
     # where it listens
     ("serve --host-root {host} --listen 9713", "--listen 9713: expected HOST:PORT"),
     ("serve --host-root {host} --listen unix:x", "--listen unix:x: expected"),
-    ("serve --host-root {host} --listen 127.0.0.1:{port}", "cgstatd: --listen 127.0.0.1:{port}: cannot listen there: ", f"(pid {os.getpid()}) has the port: stop it, or choose another port"),
+    ("serve --host-root {host} --listen 127.0.0.1:{port}", "cgstatd: --listen 127.0.0.1:{port}: cannot listen there: ", "the port is in use by ", f"(pid {os.getpid()}): stop that, or choose another port"),
     ("serve --host-root {host} --listen 192.0.2.7:80", "--listen 192.0.2.7:80: cannot listen there: no interface of this host has the address 192.0.2.7"),
     ("serve --host-root {host} --listen nowhere.invalid:80", "no address is known for nowhere.invalid"),
     ("serve --host-root {host} --listen unix:{d}/none/s", "cannot listen there: there is no directory {d}/none: make it first"),

@@ -6,15 +6,23 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 
+from ..address import DEFAULT_LISTEN, parse_address
+from ..config import DEFAULT_CONFIG, BadConfig, Settings, load
 from .plan import CannotInstall, Layout, check, check_not_packaged, installing, uninstalling
 from .steps import Step
 from .systemctl import SystemctlFailed
 
-_NEXT = """\
-cgstatd serves on http://127.0.0.1:9713 (systemctl status cgstatd; journalctl -u cgstatd)
-next: cgstatd doctor says what it can read; to let others ask, make a token (cgstatd token new), set listen and TLS in
-/etc/cgstatd/config.toml, and systemctl restart cgstatd"""
+_NEXT = """
+The page           {url}/
+In a terminal      cgstatd top
+As JSON            curl {url}/api/containers/stats
+What it can read   cgstatd doctor   (systemctl status cgstatd, journalctl -u cgstatd)
+
+To let others ask: make a token (cgstatd token new), set listen and TLS in /etc/cgstatd/config.toml, and
+systemctl restart cgstatd"""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -38,8 +46,20 @@ def install(layout: Layout, *, socket: bool, dry_run: bool) -> int:
     _be_able_to(layout, dry_run)
     carry_out(installing(layout, socket=socket), dry_run)
     if not dry_run:
-        print(_NEXT)
+        print(_NEXT.format(url=_url(layout)))
     return 0
+
+
+def _url(layout: Layout) -> str:
+    """Where the service answers, as it is configured; a unix socket alone has no page that a browser could open."""
+    settings = Settings()
+    with suppress(BadConfig):
+        settings = load(argparse.Namespace(config=layout.at(DEFAULT_CONFIG)), {})
+    addresses = [address for address in map(parse_address, settings.listen) if not address.path]
+    address = addresses[0] if addresses else parse_address(DEFAULT_LISTEN)
+    if address.host in ("0.0.0.0", "::"):  # noqa: S104 - it is being shown
+        address = replace(address, host="127.0.0.1" if address.host == "0.0.0.0" else "::1")  # noqa: S104
+    return f"{'https' if settings.tls_cert else 'http'}://{address}"
 
 
 def uninstall(layout: Layout, *, purge: bool, dry_run: bool) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -223,3 +224,39 @@ def test_the_units_are_the_ones_in_the_tree(name: str) -> None:
 def test_a_unit_that_was_not_shipped_is_a_sentence() -> None:
     with pytest.raises(CannotInstall, match="was not installed from its wheel"):
         source("nothing.service")
+
+
+def test_after_installing_the_page_comes_first_then_the_terminal_then_curl(
+    layout: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert install(layout, socket=False, dry_run=False) == 0
+    said = capsys.readouterr().out.partition("The page ")[2].splitlines()
+    assert said[0].strip() == "http://127.0.0.1:9713/"
+    assert said[1].split()[-2:] == ["cgstatd", "top"] and "curl http://127.0.0.1:9713/api" in said[2]
+
+
+@pytest.mark.parametrize(
+    ("configured", "url"),
+    [
+        ('listen = ["unix:/run/x.sock", "127.0.0.1:8000"]', "http://127.0.0.1:8000/"),
+        ('listen = ["0.0.0.0:9713"]\ntls_cert = "a"\ntls_key = "b"', "https://127.0.0.1:9713/"),
+        ('listen = ["[::]:80"]', "http://[::1]:80/"),
+        ("listen = 5", "http://127.0.0.1:9713/"),
+    ],
+)
+def test_the_page_is_where_it_is_configured(
+    layout: Layout, capsys: pytest.CaptureFixture[str], configured: str, url: str
+) -> None:
+    config = Path(layout.root, CONFIG)
+    config.parent.mkdir(parents=True)
+    config.write_text(configured)
+    install(layout, socket=False, dry_run=False)
+    assert f"The page           {url}\n" in capsys.readouterr().out
+
+
+def test_what_it_advises_exists(layout: Layout) -> None:
+    """No index has cgstatd: it comes from where pip got this one."""
+    with pytest.raises(CannotInstall) as refused:
+        check(Layout(layout.program, "/root/.local/bin/python"))
+    [source_tree] = re.findall(r"pip install '(.*?)\[top\]' && ", str(refused.value))
+    assert source_tree == "SOURCE-TREE" or os.path.exists(f"{source_tree}/pyproject.toml")
