@@ -71,8 +71,8 @@ def end(code: int) -> int:
         error = _unwritten(stream)
         if error is None or isinstance(error, BrokenPipeError):
             continue  # the reader of a pipe (head, less) has seen enough
-        code = NOT_WRITTEN
-        if name:
+        said, code = code == NOT_WRITTEN, NOT_WRITTEN
+        if name and not said:
             with suppress(OSError):
                 sys.stderr.write(f"cgstatd: {name}: {error.strerror}\n")
                 sys.stderr.flush()
