@@ -15,9 +15,6 @@ from .discovery import CgroupRef
 from .network import Namespaces, ProcessFinder, Traffic
 from .sample import ContainerStats, CpuReading, Identity
 
-_BROKEN = (Absent.MALFORMED, Absent.READ_FAILED)
-"""A net/dev that cannot be trusted; one that may not be read leaves the figure out, not the container."""
-
 _REOPEN_NS = 30_000_000_000
 
 
@@ -39,6 +36,8 @@ class Begun(NamedTuple):
     clock: Clock
     """When the counters were read."""
     counters: Counters
+    cpu_read_ns: int
+    """When (monotonic) the CPU time had been read."""
 
 
 class Watched:
@@ -53,6 +52,7 @@ class Watched:
         "_shared",
         "busy",
         "cgroup",
+        "closed",
         "descriptors",
         "due_ns",
         "generation",
@@ -87,6 +87,8 @@ class Watched:
         self.cgroup = Cgroup(root, hierarchy, ref.path, dict(ref.inodes))
         self.busy = threading.Lock()
         self.last: ContainerStats | None = None
+        self.closed = False
+        """Closed is closed: it opens nothing any more."""
         self._reader: CounterReader | None = None
         self._opened_ns = 0
         self._finder = ProcessFinder(root, self.cgroup, descriptors)
@@ -98,7 +100,7 @@ class Watched:
         common = [known[point] == inode for point, inode in ref.inodes if point in known]
         if not common or not all(common):  # with no tree in common nothing says that it is the same
             return False
-        if not self.busy.acquire(blocking=False):  # its reading hangs, and what hangs is not waited for
+        if self.closed or not self.busy.acquire(blocking=False):  # what hangs is not waited for
             return False
         try:
             seen = self._finder.seen
@@ -109,10 +111,13 @@ class Watched:
             self._finder = ProcessFinder(self._root, self.cgroup, self.descriptors)
             self._finder.seen = seen
         finally:
-            self.busy.release()
+            self.done()
         return True
 
     def _open(self) -> CounterReader:
+        """Raises CgroupGone once it is closed, whoever still holds it: nothing is opened then that is never closed."""
+        if self.closed:
+            raise CgroupGone(self.ref.path)
         if self._reader is None:
             counting = self._shared.counting if self._shared else None
             self._reader = self.cgroup.counters(self.descriptors, self.ref.match.payload, counting)
@@ -121,14 +126,24 @@ class Watched:
                 self._shared.changes.follow(self._reader)
         return self._reader
 
+    def done(self) -> None:
+        """A reading is over: let the next one begin; what was closed meanwhile is released now."""
+        self.busy.release()
+        if self.closed:
+            self.close()
+
     def read_cpu(self) -> CpuReading | None:
         """CPU time alone, remembered as a baseline. Raises CgroupGone, OSError."""
-        usage = self._open().cpu_usage_nsec()
-        if usage is None:
-            return None
-        reading = CpuReading(usage, self._root.clock(self.ref.path).monotonic_ns)
-        self.window.add(reading)
+        reading = self._cpu()
+        if reading is not None:
+            self.window.add(reading)
         return reading
+
+    def _cpu(self) -> CpuReading | None:
+        reader = self._open()
+        before = self._root.clock(self.ref.path).monotonic_ns
+        usage = reader.cpu_usage_nsec()
+        return None if usage is None else CpuReading(usage, before, reader.cpu_read_ns)
 
     def counters(self) -> Begun:
         """The first half of a reading: the cgroup's files. Raises CgroupGone, ReadingFailed."""
@@ -137,7 +152,7 @@ class Watched:
         counters = reader.read()
         if reader.missing:
             self._look_at_missing(reader, clock.monotonic_ns)
-        return Begun(self, clock, counters)
+        return Begun(self, clock, counters, reader.cpu_read_ns)
 
     def _look_at_missing(self, reader: CounterReader, now_ns: int) -> None:
         failed = reader.failed()
@@ -148,28 +163,31 @@ class Watched:
             self._close_reader()  # a controller may have been enabled meanwhile
 
     def traffic(self, namespaces: Namespaces) -> Traffic:
-        """The second half: net/dev. Raises CgroupGone (its last process has left, too), ReadingFailed, OSError."""
+        """The second half: net/dev. Raises CgroupGone (its last process has left, too), Exhausted.
+
+        What is wrong with its network costs the network, never the container.
+        """
         traffic = self._finder.traffic(namespaces)
-        if traffic.reason is None:
-            return traffic
         if traffic.reason is Absent.NO_PROCESS and self._finder.seen:
             raise CgroupGone(self.ref.path)
-        if traffic.reason in _BROKEN:
-            raise ReadingFailed(f"cannot read network: net/dev of {self.ref.path}: {traffic.reason.value}")
         return traffic
 
-    def percent(self, now: CpuReading) -> float | None:
-        """CPU percent against the window's base; remembered for the next one. None: it needs another reading."""
-        percent = derive.cpu_percent(self.window.base(now.monotonic_ns), now)
+    def percent(self, now: CpuReading, cores: int = derive.MOST_CORES) -> float | None:
+        """CPU percent against the window's base; remembered for the next one. None: it needs another reading.
+
+        ``cores``: of the host, which bound it.
+        """
+        base = self.window.base(now.monotonic_ns)
+        percent = derive.cpu_percent(base, now, cores)
+        if base is not None and percent is None:
+            self.window.clear()  # a counter that fell or jumped starts anew
         self.window.add(now)
         return percent
 
-    def second_cpu(self) -> float | None:
+    def second_cpu(self, cores: int = derive.MOST_CORES) -> float | None:
         """CPU percent since the reading before, for a container that had no baseline. Raises CgroupGone, OSError."""
-        usage = self._open().cpu_usage_nsec()
-        if usage is None:
-            return None
-        return self.percent(CpuReading(usage, self._root.clock(self.ref.path).monotonic_ns))
+        reading = self._cpu()
+        return None if reading is None else self.percent(reading, cores)
 
     def _close_reader(self) -> None:
         if self._reader is not None:
@@ -179,7 +197,8 @@ class Watched:
             self._reader = None
 
     def close(self, later: Callable[[], None] | None = None) -> None:
-        """Release everything; where a hung thread is reading it, that thread's end is waited for by nobody."""
+        """Release everything, for good. The thread that is reading it (and may hang) does it where there is one."""
+        self.closed = True
         if self.busy.acquire(blocking=False):
             try:
                 self._close_reader()

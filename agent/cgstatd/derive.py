@@ -22,15 +22,39 @@ def round_half_up(value: float) -> float:
     return (whole + (hundredths - whole >= 0.5)) / 100
 
 
-def cpu_percent(before: CpuReading | None, now: CpuReading) -> float | None:
-    """CPU time over elapsed time, 100 per core; None without an earlier reading, or where the counter fell."""
+LATE_NS = 1_000_000_000
+"""Of CPU time, for each core, that the kernel may put on an account late: a core without a tick (nohz_full) once a
+second."""
+MOST_CORES = 8192
+"""No kernel has more (NR_CPUS): what is assumed where the host does not say."""
+MOST_BYTES_PER_SECOND = 1 << 40
+"""No container moves a TiB a second; a counter that says so is another one than before."""
+
+
+def cpu_percent(before: CpuReading | None, now: CpuReading, cores: int = MOST_CORES) -> float | None:
+    """CPU time over elapsed time, 100 per core; None without an earlier reading, or where the counter fell or jumped.
+
+    The time is that from before the first reading to after the second: a file that is slow to answer makes the figure
+    too small and never too large. ``cores``: of the host; the figure is no more than they can give, and a counter that
+    says more than they could have given is another one than before.
+    """
     if before is None:
         return None
-    elapsed = now.monotonic_ns - before.monotonic_ns
+    elapsed = max(now.monotonic_ns, now.until_ns) - before.monotonic_ns
     used = now.usage_nsec - before.usage_nsec
     if elapsed <= 0 or used < 0:
         return None
-    return used / elapsed * 100
+    if used > cores * (elapsed + LATE_NS):
+        return None
+    return min(used, cores * elapsed) / elapsed * 100
+
+
+def bytes_per_second(before: int | None, now: int | None, elapsed_ns: int) -> int | None:
+    """The rate of a counter; None where it is not known, fell, or jumped by more than anything can move."""
+    if now is None or before is None or elapsed_ns <= 0 or now < before:
+        return None
+    rate = (now - before) * 1_000_000_000 // elapsed_ns
+    return rate if rate <= MOST_BYTES_PER_SECOND else None
 
 
 def memory_usage(raw: int | None, cache: int | None) -> int | None:
@@ -57,9 +81,15 @@ def percent(part: int | None, whole: int | None) -> float | None:
 
 
 def stats(
-    identity: Identity, clock: Clock, counters: Counters, traffic: Traffic, cpu: float | None, mem_total: int | None
+    identity: Identity,
+    clock: Clock,
+    counters: Counters,
+    traffic: Traffic,
+    cpu: float | None,
+    mem_total: int | None,
+    cpu_until_ns: int = 0,
 ) -> ContainerStats:
-    """The figures of a container that has a cgroup."""
+    """The figures of a container that has a cgroup. ``clock``: before they were read; ``cpu_until_ns``: CPU, after."""
     return ContainerStats(
         identity,
         State.PAUSED if counters.frozen else State.RUNNING,
@@ -76,6 +106,8 @@ def stats(
         clock.monotonic_ns,
         counters.cpu_usage_nsec,
         traffic.namespace,
+        traffic.read_ns,
+        cpu_until_ns,
     )
 
 
@@ -115,12 +147,16 @@ class CpuWindow:
                 break
         return best
 
+    def clear(self) -> None:
+        """Remember nothing: what comes is another counter."""
+        self._readings.clear()
+
     def add(self, reading: CpuReading) -> None:
-        """Remember a reading; a counter that fell starts anew."""
+        """Remember a reading; a counter that fell starts anew. A slow one is a base only where there is no other."""
         readings, at = self._readings, reading.monotonic_ns
         if readings and reading.usage_nsec < readings[-1].usage_nsec:
             readings.clear()
-        if readings and at - readings[-1].monotonic_ns < self.MINIMUM_NS:
+        if readings and (at - readings[-1].monotonic_ns < self.MINIMUM_NS or reading.until_ns - at > self.MINIMUM_NS):
             return
         readings.append(reading)
         while len(readings) > 2 and at - readings[1].monotonic_ns >= self.PREFERRED_NS:

@@ -183,7 +183,8 @@ class Feed:
         return self._crew
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Do one thing in the sampling thread. Raises what it raises, ReadingFailed after passes.CONTAINER_SECONDS."""
+        """Do one thing in the sampling thread. Raises what it raises, ReadingFailed after passes.CONTAINER_SECONDS,
+        OutOfResources (a ListingFailed) where the agent has no descriptor or memory left."""
         if self._stopping:
             raise ReadingFailed(STOPPING)
         loop = asyncio.get_running_loop()
@@ -201,7 +202,7 @@ class Feed:
             try:
                 outcome: tuple[T | None, Exception | None] = (work(), None)
             except Exception as error:
-                outcome = (None, error)
+                outcome = (None, self._sampler.out_of_resources(error) or error)
             if not loop.is_closed():
                 loop.call_soon_threadsafe(settle, *outcome)
 

@@ -17,7 +17,6 @@ from .feed import Feed
 from .follow.follower import Follower
 from .follow.lastwords import LastWords
 from .hostfacts import MINIMUM_WINDOW_NS, HostReader, agent_cost
-from .listing import ListingFailed
 from .lookup import Known, NotFound, resolve
 from .names import printable, short
 from .outputs.detail import container_detail
@@ -61,8 +60,8 @@ class Inspector:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PASS_SECONDS):
                 await round_.wait()
-        if round_.error is not None:
-            raise ListingFailed(round_.error)
+        if (failure := round_.failure) is not None:
+            raise failure
         return {each.identity.id: each for each in list(round_.stats)}
 
     async def _make_listing(self) -> list[ContainerIdentity]:

@@ -1,26 +1,25 @@
-"""Every interface of a container with all its counters: what the sums of a pass are made of."""
+"""The interfaces of a container with all their counters, and the sums: what the figures of a pass are made of."""
 
 from __future__ import annotations
 
 import errno
-import os
+from contextlib import suppress
 from typing import NamedTuple
 
-from cgroupfs import Absent, ParseError, Population, Root
-from cgroupfs.formats import parse_pids
+from cgroupfs import Absent, CgroupGone, ParseError, Population, Root
+from cgroupfs.pseudofs import read_rest, release
 
 from .network import Namespaces
-from .procfs.net_dev import Interface, parse_net_dev
+from .procfs.net_dev import LIMIT, Listed, list_net_dev
+from .procfs.process import Process
 
-_BYTES = 1 << 16
-_GONE = (errno.ENOENT, errno.ESRCH)
 _REASONS = {errno.EACCES: Absent.PERMISSION, errno.EPERM: Absent.PERMISSION}
 
 
 class Interfaces(NamedTuple):
     """``lo`` is left out, as in the sums. None: see ``reason``."""
 
-    interfaces: tuple[Interface, ...] | None
+    listed: Listed | None
     reason: Absent | None
     source: str
     """The file that was read (host path)."""
@@ -28,50 +27,48 @@ class Interfaces(NamedTuple):
 
 
 def read_interfaces(root: Root, population: Population, namespaces: Namespaces) -> Interfaces:
-    """The interfaces in the network namespace of one of a cgroup's processes."""
-    failed = Interfaces(None, Absent.NO_PROCESS, population.path or "cgroup.procs", None)
+    """The interfaces in the network namespace of one of a cgroup's processes. Raises Exhausted."""
+    reason = Absent.NO_NETWORK if population.pids else Absent.NO_PROCESS if population.whole else Absent.TOO_MANY
+    failed = Interfaces(None, reason, population.path or "cgroup.procs", None)
     for pid in population.pids:
-        path = f"/proc/{pid}/net/dev"
-        try:
-            found = _read(root, path, namespaces)
-        except ParseError:
-            failed = Interfaces(None, Absent.MALFORMED, path, None)
-        except OSError as error:
-            if error.errno not in _GONE:
-                failed = Interfaces(None, _REASONS.get(error.errno or 0, Absent.READ_FAILED), path, None)
-        else:
-            if _lists(population.path, pid):
-                return found
+        with suppress(CgroupGone):  # it has ended, or was another's by then
+            try:
+                found = _read(root, pid, population.path, namespaces)
+            except OSError as error:
+                reason = _REASONS.get(error.errno or 0, Absent.READ_FAILED)
+                failed = Interfaces(None, reason, f"/proc/{pid}/net/dev", None)
+            else:
+                if found.reason is None or found.reason is Absent.HOST_NETWORK:
+                    return found
+                failed = found
     return failed
 
 
-def _lists(path: str, pid: int) -> bool:
-    """Whether the process is in its cgroup still: else what was read may be that of another with its pid."""
+def _read(root: Root, pid: int, procs: str, namespaces: Namespaces) -> Interfaces:
+    """Raises CgroupGone where the process is not in its cgroup before and after; Exhausted, OSError."""
+    process = Process(root, pid, procs)
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        data = b""
-        while chunk := os.read(fd, _BYTES):
-            data += chunk
-    except OSError:
-        return False
+        fd = process.open_net_dev()  # not kept: it would hold the namespace
+        try:
+            found = _parsed(root, fd, process.net_dev, namespaces)
+        finally:
+            release(fd)
+        if not process.stayed():
+            raise CgroupGone(process.path)
+        return found
     finally:
-        os.close(fd)
-    return pid in parse_pids(data)
+        process.close()
 
 
-def _read(root: Root, path: str, namespaces: Namespaces) -> Interfaces:
-    fd = os.open(root.join(path), os.O_RDONLY | os.O_CLOEXEC)  # not kept: it would hold the namespace
-    try:
-        inode = root.identity(path, fd).inode
-        if namespaces.is_host(inode):
-            return Interfaces(None, Absent.HOST_NETWORK, path, inode)
-        data = b""
-        while chunk := os.read(fd, _BYTES):
-            data += chunk
-    finally:
-        os.close(fd)
-    found = tuple(each for each in parse_net_dev(data) if each.name != "lo")
+def _parsed(root: Root, fd: int, path: str, namespaces: Namespaces) -> Interfaces:
+    inode = root.identity(path, fd).inode
+    if namespaces.is_host(inode):
+        return Interfaces(None, Absent.HOST_NETWORK, path, inode)
+    found = namespaces.listed.get(inode)
+    if found is None:
+        try:
+            found = list_net_dev(read_rest(fd, b"", LIMIT))
+        except ParseError as error:
+            return Interfaces(None, error.reason, path, inode)
+        namespaces.listed[inode] = found
     return Interfaces(found, None, path, inode)

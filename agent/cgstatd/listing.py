@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
-from cgroupfs import Descriptors, Hierarchy, Root
+from cgroupfs import Descriptors, Exhausted, Hierarchy, Root
+from cgroupfs.pseudofs import EXHAUSTED
 
 from .container import Shared, Watched
 from .discovery import CgroupRef, Discovery
@@ -22,6 +23,10 @@ _VAIN_LOOKUPS = 6
 
 class ListingFailed(Exception):
     """The containers could not be listed; the text says why."""
+
+
+class OutOfResources(ListingFailed):
+    """The agent itself has no descriptor or memory left: what it does not see may well be there."""
 
 
 class Listing:
@@ -64,7 +69,11 @@ class Listing:
             if self._name() or changed:
                 self._shown = self._without_doubles()
             return self._shown
+        except Exhausted as error:
+            raise OutOfResources(str(error)) from error
         except OSError as error:
+            if error.errno in EXHAUSTED:
+                raise OutOfResources(f"cannot list the containers: {error.strerror}") from error
             raise ListingFailed(f"cannot list the containers: {error.filename or ''}: {error.strerror}") from error
         finally:
             self._lock.release()

@@ -6,14 +6,14 @@ namespace and different between namespaces.
 
 from __future__ import annotations
 
-import errno
 import os
 from contextlib import suppress
 from typing import NamedTuple
 
-from cgroupfs import Absent, Cgroup, CgroupGone, Descriptors, ParseError, Root
+from cgroupfs import Absent, Cgroup, CgroupGone, Descriptors, Members, ParseError, Root
+from cgroupfs.pseudofs import raise_exhausted, read_rest, release
 
-from .procfs.net_dev import parse_traffic
+from .procfs.net_dev import LIMIT, Listed, parse_traffic
 from .procfs.process import DESCRIPTORS, Process
 
 
@@ -25,16 +25,19 @@ class Traffic(NamedTuple):
     reason: Absent | None
     namespace: int | None
     """Identity of the network namespace: containers with the same one share the figure."""
+    read_ns: int = 0
+    """When (monotonic) the figures were read: in an earlier pass where the file is a large one."""
 
 
-_NET_DEV_BYTES = 1 << 16
 _PAGE = 4096
 _SHORT = _PAGE - 512
 """seq_file hands out whole lines until its page is full: less than this is the end of the file, not of the page."""
 _TRIES = 3
-_NONE_LEFT = (errno.EMFILE, errno.ENFILE)
-"""No descriptor is to be had: says nothing of the process, which must not be taken for gone."""
 _CHECK_NS = 5_000_000_000
+_NS_PER_BYTE = 2_000
+"""How long the figures of a namespace with many interfaces are kept: 0.5 MB of text a second and namespace, some 2 % of
+a core, however many interfaces somebody makes (an ordinary file has 500 bytes: 1 ms)."""
+_LONGEST_NS = 10_000_000_000
 
 
 def _absent(reason: Absent, namespace: int | None = None) -> Traffic:
@@ -46,19 +49,27 @@ def host_network(traffic: Traffic) -> Traffic:
     return _absent(Absent.HOST_NETWORK, traffic.namespace)
 
 
+Kept = tuple[int, Traffic]
+"""Figures that serve some passes, and until when (monotonic)."""
+
+
 class Namespaces:
     """The figures of one pass, by namespace; and which namespace is the host's."""
 
-    __slots__ = ("_figures", "_hosts", "_root", "host", "monotonic_ns")
+    __slots__ = ("_figures", "_hosts", "_large", "_root", "host", "listed", "monotonic_ns")
 
     def __init__(self, root: Root, engines: frozenset[int] = frozenset()) -> None:
         """``engines``: namespaces in which an engine itself runs, which count as the host's too."""
         self._root = root
+        self._large: dict[int, Kept] = {}
         self.monotonic_ns = root.clock().monotonic_ns
         self._figures: dict[int, Traffic] = {}
+        self.listed: dict[int, Listed] = {}
+        """The interfaces themselves, for who reads those."""
         try:
             self.host: int | None = root.identity("/proc/1/net/dev").inode
-        except OSError:
+        except OSError as error:
+            raise_exhausted(error, "/proc/1/net/dev")
             self.host = None  # hidepid, or a tree without it: no namespace is taken for the host's
         self._hosts = engines if self.host is None else engines | {self.host}
 
@@ -72,43 +83,68 @@ class Namespaces:
         Raises CgroupGone when it died, OSError, ParseError (with the path).
         """
         fd = process.open_net_dev()
-        path = process.net_dev
         try:
-            inode = self._root.identity(path, fd).inode if namespace is None else namespace
+            inode = self._root.identity(process.net_dev, fd).inode if namespace is None else namespace
             if inode in self._hosts:
                 return _absent(Absent.HOST_NETWORK, inode)
             figure = self._figures.get(inode)
             if figure is None:
-                figure = self._figures[inode] = self._figure(process, inode, fd)
+                kept = process.large
+                fresh = kept is not None and self.monotonic_ns < kept[0]
+                figure = kept[1] if kept is not None and fresh else self._figure(process, inode, fd)
+                self._figures[inode] = figure
+            if inode in self._large:
+                process.large = self._large[inode]
             return figure
         except ParseError as error:
-            raise ParseError(error.what, path, error.line) from None
+            raise ParseError(error.what, process.net_dev, error.line, error.reason) from None
         finally:
-            os.close(fd)
+            release(fd)
 
-    @staticmethod
-    def _figure(process: Process, inode: int, fd: int) -> Traffic:
+    def _figure(self, process: Process, inode: int, fd: int) -> Traffic:
         """Parsed only where the text is another than the last time: most containers' network is silent most seconds."""
         data = os.read(fd, _PAGE)
         if len(data) > _SHORT:
-            while chunk := os.read(fd, _NET_DEV_BYTES):
-                data += chunk
+            return self._large_figure(inode, fd, data)
         text, figures = process.net_dev_seen
         if data != text:
             figures = parse_traffic(data)
             process.net_dev_seen = data, figures
-        return Traffic(*figures, None, inode)
+        return Traffic(*figures, None, inode, self.monotonic_ns)
+
+    def _large_figure(self, inode: int, fd: int, data: bytes) -> Traffic:
+        """Kept for as long as its size asks for: that costs the containers of the namespace freshness, no others."""
+        size = LIMIT
+        try:
+            data = read_rest(fd, data, LIMIT)
+            size = len(data)
+            found = Traffic(*parse_traffic(data), None, inode, self.monotonic_ns)
+        except ParseError as error:
+            found = _absent(error.reason, inode)
+        self._large[inode] = self.monotonic_ns + min(size * _NS_PER_BYTE, _LONGEST_NS), found
+        return found
 
 
 class ProcessFinder:
     """Holds one live process of a cgroup, and finds another when it is gone or has moved elsewhere."""
 
-    __slots__ = ("_cgroup", "_check_ns", "_descriptors", "_namespace", "_process", "_root", "_unseen", "seen")
+    __slots__ = (
+        "_cgroup",
+        "_check_ns",
+        "_closed",
+        "_descriptors",
+        "_namespace",
+        "_process",
+        "_root",
+        "_unseen",
+        "seen",
+    )
 
     def __init__(self, root: Root, cgroup: Cgroup, descriptors: Descriptors) -> None:
         self._root = root
         self._descriptors = descriptors
         self._cgroup = cgroup
+        self._closed = False
         self._process: Process | None = None
         self._check_ns = 0
         """When to check it again; 0: at once."""
@@ -119,27 +155,35 @@ class ProcessFinder:
         """Whether the cgroup ever had a process: one that had and has none any more is stopping."""
 
     def traffic(self, namespaces: Namespaces) -> Traffic:
-        """The container's traffic; absent with a reason where no process can be asked. Raises OSError (EMFILE)."""
+        """The container's traffic; absent with a reason where no process can be asked. Raises Exhausted.
+
+        NO_PROCESS: its cgroup lists none. Whatever else is wrong with its network says nothing of the container's end.
+        """
+        if self._closed:
+            raise CgroupGone(self._cgroup.path)
         if namespaces.monotonic_ns < self._check_ns and self._descriptors.used < self._descriptors.limit:
             with suppress(CgroupGone, ParseError, OSError):  # the usual way; what is wrong is found out below
                 return namespaces.read(self._process, self._namespace)  # type: ignore[arg-type]  # held till _check_ns
         traffic = self._look(namespaces)
         if self._process is not None and self._descriptors.used >= self._descriptors.limit:
-            self.close()
+            self._release()
         return traffic or _absent(self._unseen)
 
     def _look(self, namespaces: Namespaces) -> Traffic | None:
-        traffic = None
+        """Ask a few processes, each once; None: :attr:`_unseen` says why none has an answer."""
+        asked: set[int] = set()
         for _ in range(_TRIES):
             if self._process is None:
-                self._find(namespaces)
+                self._find(namespaces, asked)
             if self._process is None:
-                break
+                return None
+            asked.add(self._process.pid)
             traffic = self._ask(self._process, namespaces)
             if traffic is not None:
-                break
-            self.close()
-        return traffic
+                return traffic
+            self._release()
+        self._unseen = self._why(self._cgroup.members(1), namespaces)
+        return None
 
     def _ask(self, process: Process, namespaces: Namespaces) -> Traffic | None:
         """None: the process is gone or has moved to another cgroup meanwhile.
@@ -151,8 +195,8 @@ class ProcessFinder:
             traffic = namespaces.read(process)
         except CgroupGone:
             return None
-        except ParseError:
-            traffic = _absent(Absent.MALFORMED)
+        except ParseError as error:
+            traffic = _absent(error.reason)
         except PermissionError:
             traffic = _absent(Absent.PERMISSION)
         except OSError:
@@ -164,29 +208,37 @@ class ProcessFinder:
             return traffic if process.stayed() else None
         return traffic
 
-    def _find(self, namespaces: Namespaces) -> None:
+    def _find(self, namespaces: Namespaces, asked: set[int]) -> None:
         """Hold a process that is in the cgroup before and after it was opened: its pid may be reused in between."""
         members = self._cgroup.members()
         for pid in members.pids:
             self.seen = True
-            try:
-                process = Process(self._root, pid, members.path)
-            except CgroupGone:
+            if pid in asked:
                 continue
-            except OSError as error:
-                if error.errno in _NONE_LEFT:
-                    raise
-                continue
-            self._process = process
-            self._check_ns = 0
-            self._descriptors.used += DESCRIPTORS
-            break
-        self._unseen = Absent.FOREIGN if members.foreign else Absent.NO_PROCESS
-        if members.pids and self._process is None and namespaces.host is None:
-            self._unseen = Absent.HIDDEN
+            with suppress(CgroupGone, OSError):
+                self._process = Process(self._root, pid, members.path)
+                self._check_ns = 0
+                self._descriptors.used += DESCRIPTORS
+                return
+        if members.pids:  # they may all have ended meanwhile
+            members = self._cgroup.members(1)
+        self._unseen = self._why(members, namespaces)
+
+    @staticmethod
+    def _why(members: Members, namespaces: Namespaces) -> Absent:
+        """Why none of a cgroup's processes has told its network."""
+        if members.foreign:
+            return Absent.FOREIGN
+        if members.pids:
+            return Absent.HIDDEN if namespaces.host is None else Absent.NO_NETWORK
+        return Absent.NO_PROCESS if members.whole else Absent.TOO_MANY
 
     def close(self) -> None:
-        """Release the process."""
+        """Release the process, for good."""
+        self._closed = True
+        self._release()
+
+    def _release(self) -> None:
         if self._process is not None:
             self._process.close()
             self._process = self._namespace = None

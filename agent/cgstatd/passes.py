@@ -59,9 +59,15 @@ class Pass:
         return cache[first:end]
 
     @property
-    def error(self) -> str | None:
+    def failure(self) -> ListingFailed | None:
         """Why the pass as a whole failed."""
-        return self._why or self._sweep.error
+        return ListingFailed(self._why) if self._why else self._sweep.failure
+
+    @property
+    def error(self) -> str | None:
+        """The same in words."""
+        failure = self.failure
+        return None if failure is None else str(failure)
 
     def start(self) -> None:
         """Queue the work."""
@@ -175,6 +181,6 @@ class Pass:
         """All stats, once the pass is over. Raises ListingFailed."""
         async for _ in self.batches():
             pass
-        if self.error is not None:
-            raise ListingFailed(self.error)
+        if (failure := self.failure) is not None:
+            raise failure
         return self.stats

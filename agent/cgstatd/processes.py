@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import NamedTuple
 
 from cgroupfs import Cgroup, ParseError, Root
 
 from .procfs.host_stat import PATH, parse_host_stat
-from .procfs.pid_status import ProcessMemory, parse_start_ticks, parse_status
+from .procfs.pid_status import ProcessMemory, is_ended, parse_start_ticks, parse_status
+from .procfs.process import threads
 
 MANY = 512
 """Processes that are asked; of a container with more, the figure is a part."""
@@ -30,13 +32,25 @@ def processes_memory(root: Root, cgroup: Cgroup) -> ProcessesMemory | None:
     found = []
     for pid in pids:
         try:
-            found.append(parse_status(root.read(f"/proc/{pid}/status")))
+            found.append(parse_status(_status(root, pid)))
         except (OSError, ParseError):
             continue
     if not found:
         return None
     sums = ProcessMemory(*(sum(values) for values in zip(*found, strict=True)))
     return ProcessesMemory(sums, len(found), len(found) == len(pids) < MANY)
+
+
+def _status(root: Root, pid: int) -> bytes:
+    """Of a process whose first thread has ended: of another one, which tells the memory of all. Raises OSError."""
+    own = root.read(f"/proc/{pid}/status")
+    if is_ended(own):
+        for thread in threads(f"{root.join('/proc')}/{pid}"):
+            with contextlib.suppress(OSError):
+                other = root.read(f"/proc/{pid}/{thread}/status")
+                if not is_ended(other):
+                    return other
+    return own
 
 
 def started_seconds(root: Root, cgroup: Cgroup) -> float | None:

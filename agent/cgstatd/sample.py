@@ -14,6 +14,10 @@ class CpuReading(NamedTuple):
 
     usage_nsec: int
     monotonic_ns: int
+    """Before it was read."""
+    until_ns: int = 0
+    """After it was read: the usage is that of an instant in between, which is no instant where a file is slow.
+    0: the same."""
 
 
 class Identity(NamedTuple):
@@ -49,3 +53,7 @@ class ContainerStats(NamedTuple):
     """The counter itself, for who compares over a window of their own."""
     network_namespace: int | None = None
     """Containers with the same one share their network figures."""
+    network_ns: int = 0
+    """When (monotonic) those were read."""
+    cpu_until_ns: int = 0
+    """When (monotonic) the CPU time had been read; ``monotonic_ns`` is before."""

@@ -7,21 +7,28 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from cgroupfs import Absent, CgroupGone, Hierarchy, ParseError, Root
+from cgroupfs import Absent, CgroupGone, Exhausted, Hierarchy, ParseError, Root
+from cgroupfs.formats import parse_cpu_list
+from cgroupfs.pseudofs import EXHAUSTED, raise_exhausted
 
 from . import derive
 from .container import Begun, ReadingFailed, Shared, Watched
-from .listing import Listing
+from .listing import Listing, OutOfResources
 from .names import Names
 from .network import Namespaces, Traffic, host_network
+from .procfs.host_stat import PATH as STAT
+from .procfs.host_stat import parse_host_stat
 from .procfs.meminfo import mem_total_bytes
 from .sample import ContainerStats, CpuReading
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_UNSEEN = (Absent.PERMISSION, Absent.HIDDEN, Absent.FOREIGN)
+_NOTHING_WRONG = (Absent.NO_PROCESS, Absent.NO_NETWORK, Absent.HOST_NETWORK)
+"""Nor is there with NO_NETWORK: its processes were all replaced while they were asked."""
 _MEM_TOTAL_NS = 60_000_000_000
+_CORES_NS = 10_000_000_000
+_ONLINE = "/sys/devices/system/cpu/online"
 
 
 class Pending(NamedTuple):
@@ -51,19 +58,41 @@ class Sampler:
         self._shared = shared
         self._mem_total: int | None = None
         self._mem_total_at = 0
+        self._cores = derive.MOST_CORES
+        self._cores_at = 0
 
     def containers(self) -> list[Watched]:
         """The containers that have a cgroup now, those that belong to the system first. Raises ListingFailed."""
         return self.listing.containers()
 
     def namespaces(self) -> Namespaces:
-        """What one pass shares: the network figures by namespace. Also brings up to date what all readers share."""
-        namespaces = Namespaces(self.root, self._engine_namespaces())
+        """What one pass shares: the network figures by namespace. Also brings up to date what all readers share.
+
+        Raises OutOfResources.
+        """
+        try:
+            namespaces = Namespaces(self.root, self._engine_namespaces())
+            self.cores()
+        except Exhausted as error:
+            raise self.out_of_resources(error) or error from error
         if self._shared is not None:
             self._shared.changes.refresh(namespaces.monotonic_ns)
             if self._shared.counting is not None:
                 self._shared.counting.refresh()
         return namespaces
+
+    def out_of_resources(self, error: BaseException) -> OutOfResources | None:
+        """What is no container's failure but the agent's own; said once, however many files it is met at."""
+        if isinstance(error, Exhausted):
+            why = error.why
+        elif isinstance(error, MemoryError):
+            why = "out of memory"
+        elif isinstance(error, OSError) and error.errno in EXHAUSTED:
+            why = error.strerror or "out of resources"
+        else:
+            return error if isinstance(error, OutOfResources) else None
+        self.names.say_once("host", f"cannot be read, and requests fail with 503: {why}")
+        return OutOfResources(str(error) or why)
 
     def mem_total(self) -> int | None:
         """The host's memory in bytes; None where /proc/meminfo does not say (then unlimited has no figure)."""
@@ -73,8 +102,29 @@ class Sampler:
             try:
                 self._mem_total = mem_total_bytes(self.root)
             except (OSError, ParseError) as error:
+                if isinstance(error, OSError):
+                    raise_exhausted(error)
                 self.names.say_once("host", f"cannot read the host's memory: {error}")
         return self._mem_total
+
+    def cores(self) -> int:
+        """The cores that are online: what CPU figures are bounded by. MOST_CORES where the host does not say."""
+        now = time.monotonic_ns()
+        if not self._cores_at or now - self._cores_at > _CORES_NS:
+            self._cores_at = now
+            online = self._count(_ONLINE, lambda data: len(parse_cpu_list(data)))
+            self._cores = online or self._count(STAT, lambda data: parse_host_stat(data).cores) or derive.MOST_CORES
+        return self._cores
+
+    def _count(self, path: str, parse: Callable[[bytes], int]) -> int:
+        """0: the file does not say. Raises Exhausted."""
+        try:
+            return parse(self.root.read(path))
+        except ParseError:
+            return 0
+        except OSError as error:
+            raise_exhausted(error, path)
+            return 0
 
     def read(self, watched: Watched, namespaces: Namespaces) -> ContainerStats | Pending | None:
         """One container's figures; None: it is gone. Raises ReadingFailed."""
@@ -95,13 +145,14 @@ class Sampler:
         usage = begun.counters.cpu_usage_nsec
         if usage is None:
             return self._figures(begun, traffic, None)
-        percent = begun.watched.percent(CpuReading(usage, begun.clock.monotonic_ns))
+        reading = CpuReading(usage, begun.clock.monotonic_ns, begun.cpu_read_ns)
+        percent = begun.watched.percent(reading, self._cores)
         return Pending(begun, traffic) if percent is None else self._figures(begun, traffic, percent)
 
     def second(self, pending: Pending) -> ContainerStats | None:
         """The figures of a reading that was waiting for its CPU window; None: it is gone. Raises ReadingFailed."""
         begun, traffic = pending
-        found = self._guarded(begun.watched, lambda watched: (watched.second_cpu(),))
+        found = self._guarded(begun.watched, lambda watched: (watched.second_cpu(self._cores),))
         return None if found is None else self._figures(begun, traffic, found[0])
 
     def baseline(self, watched: Watched) -> None:
@@ -124,27 +175,29 @@ class Sampler:
                 watched.window = before.window
 
     def _figures(self, begun: Begun, traffic: Traffic, percent: float | None) -> ContainerStats:
-        watched, clock, counters = begun
+        watched, clock, counters, cpu_read_ns = begun
         identity = watched.identity
         if identity.metadata is not None and identity.metadata.network_mode == "host":
             traffic = host_network(traffic)
-        elif traffic.reason in _UNSEEN:
+        elif traffic.reason is not None and traffic.reason not in _NOTHING_WRONG:
             self.names.say_once(identity.id, f"no network figures: {traffic.reason.value}")
-        stats = watched.last = derive.stats(identity, clock, counters, traffic, percent, self.mem_total())
+        stats = watched.last = derive.stats(identity, clock, counters, traffic, percent, self.mem_total(), cpu_read_ns)
         return stats
 
     def _guarded(self, watched: Watched, take: Callable[..., T], *arguments: Namespaces) -> T | None:
-        """Take a reading while no other thread does; None: gone. Raises ReadingFailed."""
+        """Take a reading while no other thread does; None: gone. Raises ReadingFailed, OutOfResources."""
         if not watched.busy.acquire(blocking=False):
             raise ReadingFailed(f"an earlier reading of {watched.ref.path} still hangs")
         try:
             return take(watched, *arguments)
         except CgroupGone:
             return None
+        except Exhausted as error:
+            raise self.out_of_resources(error) or error from error
         except OSError as error:
             raise ReadingFailed(f"cannot read {error.filename or watched.ref.path}: {error.strerror}") from error
         finally:
-            watched.busy.release()
+            watched.done()
 
     def close(self) -> None:
         """Release everything that is open."""

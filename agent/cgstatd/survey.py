@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from cgroupfs import CgroupGone, Exported, io_counting
+from cgroupfs import Absent, CgroupGone, Exported, io_counting
 
 from .container import Watched
 from .devices import Device, Devices
@@ -30,7 +30,8 @@ class Surveyed(NamedTuple):
     devices: Mapping[str, Device]
     interfaces: Sequence[Interface]
     namespace: int | None
-    processes: int
+    processes: int | None
+    """None: more than are counted (:data:`cgroupfs.members.MOST_CGROUPS`)."""
     started_seconds: float | None
     seen_ms: int
 
@@ -66,18 +67,20 @@ class Surveyor:
         root, cgroup, metadata = self._sampler.root, watched.cgroup, watched.identity.metadata
         exported = cgroup.export(self._counting is None or self._counting.anything)
         population = cgroup.population()
-        if not population.number and watched.last is not None:
+        if not population.number and population.whole and watched.last is not None:
             raise CgroupGone(cgroup.path)  # it had processes: it is stopping
         network = read_interfaces(root, population, namespaces)
         own = metadata is None or metadata.network_mode != "host"
+        if not population.whole:
+            self._sampler.names.say_once(watched.identity.id, f"its processes are not counted: {Absent.TOO_MANY.value}")
         return Surveyed(
             identity=watched.identity,
             path=watched.ref.path,
             exported=exported,
             devices={each.device: self._devices.get(each.device) for each in exported.devices or ()},
-            interfaces=(network.interfaces if own else None) or (),
+            interfaces=network.listed.interfaces if network.listed and own else (),
             namespace=network.namespace,
-            processes=population.number,
+            processes=population.number if population.whole else None,
             started_seconds=self._started_seconds(watched),
             seen_ms=root.clock(watched.ref.path).time_ms,
         )

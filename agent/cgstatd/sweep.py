@@ -59,8 +59,8 @@ class Sweep:
         self.pending: deque[tuple[float, Pending]] = deque()
         """What needs a second reading, and when (monotonic)."""
         self.outstanding: set[Watched] = set()
-        self.error: str | None = None
-        """Why nothing could be listed."""
+        self.failure: ListingFailed | None = None
+        """Why nothing could be listed, or why what was read is not all there is."""
         self.listing_number = 0
         """Of which of the listings it is."""
         self.over = False
@@ -72,11 +72,11 @@ class Sweep:
             self.listing_number = self._sampler.listing.number
             self._namespaces = self._sampler.namespaces()
         except ListingFailed as error:
-            self.error = str(error)
+            self.failure = error
             return
         except Exception as error:
             log.exception("listing the containers")
-            self.error = f"cannot list the containers: {error!r}"
+            self.failure = ListingFailed(f"cannot list the containers: {error!r}")
             return
         if self.over:  # it took too long
             return
@@ -160,6 +160,9 @@ class Sweep:
 
     def _left_out(self, watched: Watched, error: Exception) -> None:
         self.outstanding.discard(watched)
+        if (failure := self._sampler.out_of_resources(error)) is not None:
+            self.failure = failure  # no container's own: what is left out is not gone
+            return
         if not isinstance(error, ReadingFailed):
             log.error("container=%s", watched.identity.id, exc_info=error)
         text = str(error) if isinstance(error, ReadingFailed) else repr(error)

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from cgroupfs import CgroupGone, Directory, Mount, Root
+from cgroupfs import CgroupGone, Directory, Exhausted, Mount, Root
 
 from .inotify import IN_IGNORED, IN_Q_OVERFLOW, Inotify
 from .runtimes.base import SKIP, Match, Skip
@@ -102,7 +102,7 @@ class Tree:
             for path in sorted(self._due()):  # parents first: their rescan drops what is gone below
                 if path in self._nodes:
                     self._scan(path)
-        except OSError:
+        except (OSError, Exhausted):
             self._forget()
             raise
 

@@ -8,8 +8,9 @@
 (21700608, 1834003)
 
 A value is a number, :data:`MAX` (a limit set to none) or ``None``: the kernel does not say, and the record's
-``missing`` says why. Every method may raise :class:`CgroupGone`; :func:`detect` raises :class:`NoCgroups`. Nothing
-else is raised for what a kernel file holds; a directory that may not be opened at all raises OSError.
+``missing`` says why. Every method may raise :class:`CgroupGone`, and :class:`Exhausted` where the reader itself is out
+of descriptors or memory; :func:`detect` raises :class:`NoCgroups`. Nothing else is raised for what a kernel file
+holds; a directory that may not be opened at all raises OSError.
 
 For repeated reading, :meth:`Cgroup.counters` gives a :class:`CounterReader` that keeps its files open.
 """
@@ -26,7 +27,7 @@ from .controllers.memory import Memory, MemoryEvents, MemoryStat
 from .controllers.pids import Pids
 from .controllers.psi import Pressure
 from .controllers.vitals import Vitals, VitalsReader
-from .errors import CgroupError, CgroupGone, NoCgroups, ParseError
+from .errors import CgroupError, CgroupGone, Exhausted, NoCgroups, ParseError
 from .formats import Stall
 from .hierarchy import Hierarchy, Mount, Version, detect
 from .members import Members, Population
@@ -46,6 +47,7 @@ __all__ = [
     "Descriptors",
     "DeviceIo",
     "Directory",
+    "Exhausted",
     "Exported",
     "Hierarchy",
     "Identity",

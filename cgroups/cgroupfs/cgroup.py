@@ -12,7 +12,7 @@ from .controllers.sources import SOURCES
 from .controllers.vitals import VitalsReader
 from .errors import CgroupGone
 from .hierarchy import Hierarchy, Mount, Version
-from .members import Members, Population, members_below, population
+from .members import Members, Population, Walk, members, population
 from .pseudofs import Directory, Root
 
 
@@ -123,7 +123,8 @@ class Cgroup:
                     freezer = (inner, freezer[1])
                 except CgroupGone:
                     pass  # runc makes no child: the scope itself is frozen
-            return CounterReader(acct, mem, block, freezer, descriptors, counting)
+            now = self._root.monotonic(self.path)
+            return CounterReader(acct, mem, block, freezer, descriptors, counting, now)
 
     def source(self, field: str) -> str:
         """The file behind a record's field (``cpu.usage_usec``, ``memory.stat.anon``, ``pids.max``,
@@ -185,27 +186,36 @@ class Cgroup:
         Raises CgroupGone, OSError.
         """
         gone: CgroupGone | None = None
-        found = Population(0, "", [])
+        best, walk = Population(0, "", []), Walk()
         for mount in self._hierarchy.trees:
             try:
-                found = population(self.directory_path(mount), 0)
+                found = population(self.directory_path(mount), walk)
             except CgroupGone as error:  # v1: a starting or dying container is missing from some trees
                 gone = gone or error
                 continue
-            if found.number:
+            if found.number and found.whole:
                 return found
             gone = None
+            if not best.number:
+                best = found._replace(whole=found.whole and (best.whole or bool(found.number)))
+            elif found.number > best.number:
+                best = found
         if gone is not None and not self.exists():
             raise gone
-        return found
+        return best
 
     def members(self, limit: int = 64) -> Members:
-        """As :meth:`procs`, and the cgroup.procs file that lists them (real path; empty where there is none)."""
+        """As :meth:`procs`, and the cgroup.procs file that lists them (real path; empty where there is none).
+
+        Raises Exhausted, OSError.
+        """
+        whole, walk = True, Walk()
         for mount in self._hierarchy.trees:
-            found = members_below(self.directory_path(mount), limit, 0)
+            found = members(self.directory_path(mount), limit, walk)
             if found.pids or found.foreign:
                 return found
-        return Members("", [])
+            whole = whole and found.whole
+        return Members("", [], whole=whole)
 
 
 def io_counting(root: Root, hierarchy: Hierarchy) -> Counting | None:

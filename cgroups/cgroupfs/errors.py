@@ -5,6 +5,8 @@ An absent value is not an error: see :mod:`cgroupfs.absent`.
 
 from __future__ import annotations
 
+from .absent import Absent
+
 
 class CgroupError(Exception):
     """Base of everything this library raises."""
@@ -17,9 +19,11 @@ class ParseError(CgroupError):
     from 1, 0 when the file as a whole is meant.
     """
 
-    def __init__(self, what: str, path: str = "", line: int = 0) -> None:
+    def __init__(self, what: str, path: str = "", line: int = 0, reason: Absent = Absent.MALFORMED) -> None:
         super().__init__(what)
         self.what = what
+        self.reason = reason
+        """What the value that the file would have said lacks."""
         self.path = path
         self.line = line
 
@@ -34,6 +38,17 @@ class CgroupGone(CgroupError):
     def __init__(self, path: str) -> None:
         super().__init__(f"{path}: gone")
         self.path = path
+
+
+class Exhausted(CgroupError):
+    """The reader itself has no descriptor or memory left (EMFILE, ENFILE, ENOMEM). It says nothing of the cgroup.
+
+    Neither an OSError nor a CgroupGone: what takes those for the matter of one file or cgroup lets this one through.
+    """
+
+    def __init__(self, why: str, path: str = "") -> None:
+        super().__init__(f"cannot read {path}: {why}" if path else why)
+        self.why = why
 
 
 class NoCgroups(CgroupError):

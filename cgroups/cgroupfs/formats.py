@@ -18,32 +18,41 @@ _SHOWN = 40
 _U64 = 1 << 64
 
 
-def _number(token: bytes) -> int:
-    """An unsigned 64-bit decimal. Strict: int() alone would take '1_0', '+1' and ' 1'."""
+def number(token: bytes) -> int:
+    """An unsigned 64-bit decimal. Raises ParseError.
+
+    Strict: int() alone would take '1_0', '+1' and ' 1', and raises ValueError from 4,300 digits on.
+    """
     if token.isdigit() and len(token) <= 20 and (value := int(token)) < _U64:
         return value
     raise ParseError(f"not a number: {token[:_SHOWN]!r}")
 
 
-def _is_number(token: bytes) -> bool:
+def is_number(token: bytes) -> bool:
+    """Whether :func:`number` takes it."""
     return token.isdigit() and len(token) <= 20 and int(token) < _U64
+
+
+def is_kib(token: bytes) -> bool:
+    """Whether it is a number of KiB that is one of bytes too (meminfo, status)."""
+    return is_number(token) and int(token) < _U64 >> 10
 
 
 def parse_value(data: bytes) -> int:
     """``123\\n`` (memory.current, pids.current, cpuacct.usage)."""
-    return _number(data.strip())
+    return number(data.strip())
 
 
 def parse_signed(data: bytes) -> int:
     """``123\\n`` or ``-1\\n`` (cpu.cfs_quota_us, where -1 is no quota)."""
     text = data.strip()
-    return -_number(text[1:]) if text[:1] == b"-" else _number(text)
+    return -number(text[1:]) if text[:1] == b"-" else number(text)
 
 
 def parse_limit(data: bytes) -> int | Max:
     """``123\\n`` or ``max\\n`` (memory.max, pids.max)."""
     text = data.strip()
-    return MAX if text == b"max" else _number(text)
+    return MAX if text == b"max" else number(text)
 
 
 class Keyed(NamedTuple):
@@ -59,7 +68,7 @@ def parse_flat_keyed(data: bytes) -> Keyed:
     skipped = 0
     for line in data.splitlines():
         key, _, value = line.partition(b" ")
-        if key and _is_number(value):
+        if key and is_number(value):
             values[key] = int(value)
         else:
             skipped += 1
@@ -76,7 +85,7 @@ def find_key(data: bytes, key: bytes) -> int | None:
         return None
     start += len(wanted)
     end = data.find(b"\n", start)
-    return _number(data[start:] if end < 0 else data[start:end])
+    return number(data[start:] if end < 0 else data[start:end])
 
 
 def key_finder(key: bytes) -> Callable[[bytes], int | None]:
@@ -89,7 +98,7 @@ def key_finder(key: bytes) -> Callable[[bytes], int | None]:
         end = data.find(b"\n", start + size)
         if start < 0 or end < 0:  # not there, in the first line, or in a last one that is not ended
             return find_key(data, key)
-        return _number(data[start + size : end])
+        return number(data[start + size : end])
 
     return find
 
@@ -126,7 +135,7 @@ def parse_nested_keyed(data: bytes) -> Nested:
             key, equals, value = token.partition(b"=")
             if not equals:
                 name, values = token, {}
-            elif _is_number(value):
+            elif is_number(value):
                 values[key] = int(value)
         if name and values:
             lines.append(NestedLine(name, values))
@@ -155,9 +164,9 @@ def parse_device_operations(data: bytes) -> list[DeviceLine]:
     understood = not data.strip()
     for line in data.splitlines():
         match line.split():
-            case [device, operation, value] if operation != b"Total" and b":" in device and _is_number(value):
+            case [device, operation, value] if operation != b"Total" and b":" in device and is_number(value):
                 lines.append(DeviceLine(device, operation, int(value)))
-            case [*_, value] if _is_number(value):
+            case [*_, value] if is_number(value):
                 understood = True
     if not lines and not understood:
         raise ParseError("no line of the form 'major:minor operation number'")
@@ -173,7 +182,8 @@ class Stall(NamedTuple):
     total_usec: int
 
 
-_STALL = re.compile(rb"(some|full) avg10=(\d+\.\d+) avg60=(\d+\.\d+) avg300=(\d+\.\d+) total=(\d{1,20})")
+_SHARE = rb"(\d{1,3}\.\d{1,6})"
+_STALL = re.compile(rb"(some|full) avg10=%b avg60=%b avg300=%b total=(\d{1,20})" % (_SHARE, _SHARE, _SHARE))
 
 
 def parse_pressure(data: bytes) -> dict[bytes, Stall]:
@@ -199,19 +209,25 @@ def parse_cpu_max(data: bytes) -> Quota:
     """``max 100000\\n`` or ``50000 100000\\n``."""
     match data.split():
         case [quota, period]:
-            return Quota(MAX if quota == b"max" else _number(quota), _number(period))
+            return Quota(MAX if quota == b"max" else number(quota), number(period))
     raise ParseError(f"not '<quota|max> <period>': {data[:_SHOWN]!r}")
 
 
+_CPUS = 1 << 16
+"""More than any kernel has (NR_CPUS is 8192 at most)."""
+
+
 def parse_cpu_list(data: bytes) -> frozenset[int]:
-    """``0-2,16\\n`` -> {0, 1, 2, 16}; an empty file is an empty set (cpuset.cpus)."""
+    """``0-2,16\\n`` -> {0, 1, 2, 16}; an empty file is an empty set (cpuset.cpus). A CPU is named once."""
     cpus: set[int] = set()
+    named = 0
     for part in data.strip().split(b","):
         if not part:
             continue
         first, dash, last = part.partition(b"-")
-        low, high = _number(first), _number(last if dash else first)
-        if not 0 <= low <= high < 1 << 16:
+        low, high = number(first), number(last if dash else first)
+        named += high - low + 1
+        if not 0 <= low <= high < _CPUS or named > _CPUS:
             raise ParseError(f"not a range of CPUs: {part[:_SHOWN]!r}")
         cpus.update(range(low, high + 1))
     return frozenset(cpus)

@@ -1,15 +1,24 @@
-"""The processes of a cgroup and of those below it: cgroup.procs (since 2.6.24; v2: of a threaded cgroup EOPNOTSUPP)."""
+"""The processes of a cgroup and of those below it: cgroup.procs (since 2.6.24; v2: of a threaded cgroup EOPNOTSUPP).
+
+A container may make any number of cgroups inside its own, as deep as it likes: what is looked into is bounded
+(:data:`MOST_CGROUPS`), and where that is not all there is, the answer says so.
+"""
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from typing import NamedTuple
 
 from .absent import Absent
 from .errors import CgroupGone
 from .formats import parse_pids
 from .pseudofs import Directory
+
+MOST_CGROUPS = 256
+"""Cgroups that one look goes into, itself included: some 10 ms. An engine inside a container has a few dozen."""
+_DEPTH = 8
+_SOME = 16
+"""Processes to ask for what any of them knows: the first of them may be dying."""
 
 
 class Members(NamedTuple):
@@ -19,33 +28,8 @@ class Members(NamedTuple):
     pids: list[int]
     foreign: bool = False
     """Whether there are processes that the reader's PID namespace has no number for (listed as 0)."""
-
-
-_DEPTH = 8
-
-
-def members_below(path: str, limit: int, depth: int) -> Members:
-    """Depth-first, so that the first descendant that has a process is enough.
-
-    Raises OSError where it could not look (no descriptor left), which is not the same as nobody being there.
-    """
-    nobody = Members("", [])
-    try:
-        with Directory(path) as directory:
-            data = directory.read("cgroup.procs")
-            pids = [] if isinstance(data, Absent) else parse_pids(data)[:limit]
-            if not pids and not isinstance(data, Absent) and b"0" in data.split():
-                return Members(f"{path}/cgroup.procs", [], True)
-            if pids or depth >= _DEPTH:
-                return Members(f"{path}/cgroup.procs", pids)
-            names = [name for name, _ in directory.children()][:limit]
-    except (CgroupGone, PermissionError):
-        return nobody
-    for name in names:
-        found = members_below(f"{path}/{name}", limit, depth + 1)
-        if found.pids or found.foreign:
-            return found
-    return nobody
+    whole: bool = True
+    """Whether every cgroup below was looked into, where none of them listed a process."""
 
 
 class Population(NamedTuple):
@@ -54,21 +38,95 @@ class Population(NamedTuple):
     number: int
     path: str
     pids: list[int]
+    whole: bool = True
+    """False: there are more, in cgroups that were not looked into, or further down a list that is too long."""
 
 
-_SOME = 3
+class Walk:
+    """How many more cgroups one look may go into, over all trees; the container's own in each tree is free."""
 
+    __slots__ = ("left", "whole")
 
-def population(path: str, depth: int) -> Population:
-    with Directory(path) as directory:
-        data = directory.read("cgroup.procs")
-        pids = [] if isinstance(data, Absent) else parse_pids(data)
+    def __init__(self) -> None:
+        self.left = MOST_CGROUPS
+        self.whole = True
+        """Whether nothing was left out in the tree that is looked at."""
+
+    def enter(self) -> bool:
+        """Whether one more may be looked into."""
+        if self.left <= 0:
+            self.whole = False
+            return False
+        self.left -= 1
+        return True
+
+    def below(self, directory: Directory, depth: int) -> list[str]:
+        """The cgroups directly below that may be looked into. Raises OSError."""
         # A directory has a link from each one below; a file system that does not count them says 1.
-        below = os.fstat(directory.fd).st_nlink != 2 and depth < _DEPTH
-        names = [name for name, _ in directory.children()] if below else []
-    found = Population(len(pids), f"{path}/cgroup.procs" if pids else "", pids[:_SOME])
+        if os.fstat(directory.fd).st_nlink == 2:
+            return []
+        names = directory.some(self.left + 1 if depth < _DEPTH else 1)
+        if depth >= _DEPTH and names:
+            self.whole = False
+            return []
+        return names
+
+
+def members(path: str, limit: int, walk: Walk) -> Members:
+    """Up to ``limit`` processes of the directory at ``path``, else of the first descendant that has one.
+
+    Raises Exhausted, OSError where it could not look, which is not the same as finding no process.
+    """
+    walk.whole = True
+    found = _members(path, limit, 0, walk)
+    return found or Members("", [], whole=walk.whole)
+
+
+def _members(path: str, limit: int, depth: int, walk: Walk) -> Members | None:
+    """Depth-first, so that the first descendant that has a process is enough; None: it has none."""
+    procs = f"{path}/cgroup.procs"
+    try:
+        with Directory(path) as directory:
+            data = directory.read_lines("cgroup.procs")
+            listed = b"" if isinstance(data, Absent) else data[0]
+            pids = parse_pids(listed)[:limit]
+            if pids:
+                return Members(procs, pids)
+            if b"0" in listed.split():
+                return Members(procs, [], True)
+            names = walk.below(directory, depth)
+    except (CgroupGone, PermissionError):
+        return None
     for name in names:
-        with suppress(CgroupGone):
-            inner = population(f"{path}/{name}", depth + 1)
-            found = Population(found.number + inner.number, *(found[1:] if found.pids else inner[1:]))
-    return found
+        found = _members(f"{path}/{name}", limit, depth + 1, walk) if walk.enter() else None
+        if found is not None:
+            return found
+    return None
+
+
+def population(path: str, walk: Walk) -> Population:
+    """All processes of the directory at ``path`` and below it, counted. Raises CgroupGone, Exhausted, OSError."""
+    walk.whole = True
+    found = _population(path, 0, walk)
+    return found._replace(whole=walk.whole)
+
+
+def _population(path: str, depth: int, walk: Walk) -> Population:
+    with Directory(path) as directory:
+        data = directory.read_lines("cgroup.procs")
+        listed, whole = (b"", True) if isinstance(data, Absent) else data
+        walk.whole = walk.whole and whole
+        pids = parse_pids(listed)
+        names = walk.below(directory, depth)
+    number, where, some = len(pids), f"{path}/cgroup.procs" if pids else "", pids[:_SOME]
+    for name in names:
+        if not walk.enter():
+            break
+        try:
+            inner = _population(f"{path}/{name}", depth + 1, walk)
+        except CgroupGone:
+            continue
+        number += inner.number
+        if not some:
+            where, some = inner.path, inner.pids
+    return Population(number, where, some)

@@ -6,23 +6,30 @@ are classified once, here:
 * ENODEV, ESRCH, or ENOENT on the directory: the cgroup (process) is gone (:class:`~cgroupfs.errors.CgroupGone`);
 * ENOENT on a file in a directory that is still there: ``Absent.FILE_ABSENT``;
 * EOPNOTSUPP: ``Absent.UNSUPPORTED`` (cgroup.procs of a threaded cgroup, PSI where it is off);
-* EACCES, EPERM: ``Absent.PERMISSION``; everything else (EISDIR, EIO, …): ``Absent.READ_FAILED``.
+* EACCES, EPERM: ``Absent.PERMISSION``; everything else (EISDIR, EIO, …): ``Absent.READ_FAILED``;
+* EMFILE, ENFILE, ENOMEM: :class:`~cgroupfs.errors.Exhausted`, which is the reader's own trouble and no file's.
+
+Every reading is bounded here too: a file in bytes (:func:`read_rest`), a directory in entries (:meth:`Directory.some`).
 
 Reading uses lseek + read rather than pread: pyfakefs does not fake pread, and the difference is 0.1 us.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from .absent import Absent
-from .errors import CgroupGone
+from .errors import CgroupGone, Exhausted, ParseError
 
 _GONE = frozenset({errno.ENODEV, errno.ESRCH})
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What an OSError's errno says when it is about the reader and not about the file."""
 _REASONS = {
     errno.ENOENT: Absent.FILE_ABSENT,
     errno.EOPNOTSUPP: Absent.UNSUPPORTED,
@@ -32,8 +39,10 @@ _REASONS = {
 _CHUNK = 4096
 _OPEN_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
-FILE_LIMIT = 16 << 20
-"""Bytes: no kernel file read here is near this; a file planted in a fixture tree may be."""
+FILE_LIMIT = 1 << 20
+"""Bytes of one of a cgroup's files: the largest (memory.stat) has some 5 KiB; a planted one may have any number."""
+HOST_FILE_LIMIT = 16 << 20
+"""Bytes of one of the host's files: mountinfo has some hundred for each mount."""
 
 
 class Clock(NamedTuple):
@@ -56,16 +65,43 @@ def absence(error: OSError, path: str) -> Absent:
     """The reason an OSError stands for; raises CgroupGone where it says that the cgroup is gone."""
     if error.errno in _GONE:
         raise CgroupGone(path) from error
+    raise_exhausted(error, path)
     return _REASONS.get(error.errno or 0, Absent.READ_FAILED)
 
 
-def read_rest(fd: int, data: bytes) -> bytes:
-    """The rest of a file whose first read filled its buffer, at most FILE_LIMIT bytes in all."""
+def raise_exhausted(error: OSError, path: str = "") -> None:
+    """Raises Exhausted where an OSError says that the reader has no descriptor or memory left."""
+    if error.errno in EXHAUSTED:
+        raise Exhausted(error.strerror or "out of resources", path) from error
+
+
+def read_some(fd: int, data: bytes, limit: int) -> tuple[bytes, bool]:
+    """What follows ``data`` in an open file, up to ``limit`` bytes in all; and whether that is the whole file."""
     parts, size = [data], len(data)
-    while size < FILE_LIMIT and (more := os.read(fd, 1 << 16)):
+    while size <= limit:
+        more = os.read(fd, 1 << 16)
+        if not more:
+            return b"".join(parts), True
         parts.append(more)
         size += len(more)
-    return b"".join(parts)
+    return b"".join(parts)[:limit], False
+
+
+def read_rest(fd: int, data: bytes, limit: int = FILE_LIMIT) -> bytes:
+    """The rest of a file whose first read filled its buffer. Raises ParseError (TOO_LARGE), OSError."""
+    data, whole = read_some(fd, data, limit)
+    if not whole:
+        raise ParseError(f"larger than {limit} bytes", reason=Absent.TOO_LARGE)
+    return data
+
+
+def release(fd: int) -> None:
+    """Close a descriptor; below 0: none. Linux closes it whatever it answers (a file system that has gone away says so
+    here): closing it again would close whoever has its number by then.
+    """
+    if fd >= 0:
+        with contextlib.suppress(OSError):
+            os.close(fd)
 
 
 class Root:
@@ -85,12 +121,15 @@ class Root:
         return self.path + path
 
     def read(self, path: str) -> bytes:
-        """The whole file (host path, e.g. ``/proc/meminfo``). Raises OSError."""
+        """The whole file (host path, e.g. ``/proc/meminfo``). Raises OSError, EFBIG above HOST_FILE_LIMIT."""
         fd = os.open(self.join(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
-            return read_rest(fd, b"")
+            data, whole = read_some(fd, b"", HOST_FILE_LIMIT)
+            if not whole:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), self.join(path))
+            return data
         finally:
-            os.close(fd)
+            release(fd)
 
     def identity(self, path: str, fd: int | None = None) -> Identity:
         """Inode and owner of a host path, or of ``fd`` where the path is open already. Raises OSError."""
@@ -100,6 +139,10 @@ class Root:
     def clock(self, path: str = "") -> Clock:
         """Now; of a recorded tree: when the files of the cgroup at ``path`` (below the mounts) were read."""
         return Clock(time.monotonic_ns(), time.time_ns() // 1_000_000)
+
+    def monotonic(self, path: str) -> Callable[[], int]:
+        """What tells the monotonic part of ``clock(path)`` at a fraction of its price."""
+        return time.monotonic_ns if type(self).clock is Root.clock else lambda: self.clock(path).monotonic_ns
 
 
 class Directory:
@@ -118,6 +161,7 @@ class Directory:
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENODEV, errno.ESRCH):
                 raise CgroupGone(path) from error
+            raise_exhausted(error, path)
             raise
         self.inode = os.fstat(self.fd).st_ino
         if inode is not None and inode != self.inode:
@@ -132,9 +176,8 @@ class Directory:
 
     def close(self) -> None:
         """Release the descriptor; safe to call twice."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        fd, self.fd = self.fd, -1
+        release(fd)
 
     def open(self, name: str) -> int | Absent:
         """A descriptor of one of its files, or why there is none; raises CgroupGone."""
@@ -155,8 +198,23 @@ class Directory:
             return read_rest(fd, b"")
         except OSError as error:
             return absence(error, f"{self.path}/{name}")
+        except ParseError as error:
+            return error.reason
         finally:
-            os.close(fd)
+            release(fd)
+
+    def read_lines(self, name: str, limit: int = FILE_LIMIT) -> tuple[bytes, bool] | Absent:
+        """As :meth:`read`, of a list of any length: its whole lines up to ``limit`` bytes; whether these are all."""
+        fd = self.open(name)
+        if isinstance(fd, Absent):
+            return fd
+        try:
+            data, whole = read_some(fd, b"", limit)
+            return (data if whole else data[: data.rfind(b"\n") + 1]), whole
+        except OSError as error:
+            return absence(error, f"{self.path}/{name}")
+        finally:
+            release(fd)
 
     def alive(self) -> bool:
         """Whether this very directory is still at its path."""
@@ -172,6 +230,13 @@ class Directory:
                 yield from ((e.name, e.inode()) for e in entries if e.is_dir(follow_symlinks=False))
         except (FileNotFoundError, NotADirectoryError):
             return
+        except OSError as error:
+            raise_exhausted(error, self.path)
+            raise
+
+    def some(self, limit: int) -> list[str]:
+        """The names of at most ``limit`` subdirectories: a container may make any number. Raises OSError."""
+        return [name for name, _ in islice(self.children(), limit)]
 
 
 class KeptFile:
@@ -184,7 +249,7 @@ class KeptFile:
         self.fd = fd
 
     def read(self) -> bytes:
-        """The whole content. Raises CgroupGone, or OSError for what absence() does not know."""
+        """The whole content. Raises CgroupGone, Exhausted, ParseError (too large), OSError (see :func:`absence`)."""
         fd = self.fd
         try:
             os.lseek(fd, 0, os.SEEK_SET)
@@ -193,10 +258,10 @@ class KeptFile:
         except OSError as error:
             if error.errno in _GONE:
                 raise CgroupGone(self.path) from error
+            raise_exhausted(error, self.path)
             raise
 
     def close(self) -> None:
         """Release the descriptor; safe to call twice."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        fd, self.fd = self.fd, -1
+        release(fd)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from attacks import credentials, encrypted, floods, forged, hoards, kernel, oversized, planted, sleepers
+from attacks import bulk, credentials, encrypted, floods, forged, hoards, kernel, oversized, planted, sleepers
 from attacks.arena import Arena, Attack, Stage, arena
 from attacks.bystander import Bystander
 
@@ -50,7 +50,19 @@ STAGES = (
             forged.forged_in_a_container,
         ),
     ),
-    Stage(kernel.kernel_arena, (forged.kernel_user, forged.kernel_container)),
+    Stage(kernel.kernel_arena, (forged.kernel_user, forged.kernel_container, bulk.children, bulk.namespace)),
+    Stage(
+        bulk.bulk_arena,
+        (
+            bulk.digits,
+            bulk.endless,
+            bulk.cpu_list,
+            bulk.jump,
+            bulk.late,
+            bulk.interfaces,
+            bulk.descriptors,
+        ),
+    ),
     Stage(
         planted.planted_arena,
         (planted.links, planted.fifos, oversized.huge_config, oversized.crowd, oversized.database),

@@ -25,7 +25,7 @@ SOURCES = sorted(
 )
 PUBLIC = """
 MAX Absent Cgroup CgroupError CgroupGone Clock CounterReader Counters Counting Cpu Descriptors DeviceIo Directory
-Exported Hierarchy Identity Io KeptFile Limit Limits Max Members Memory MemoryEvents MemoryStat Missing Mount
+Exhausted Exported Hierarchy Identity Io KeptFile Limit Limits Max Members Memory MemoryEvents MemoryStat Missing Mount
 NoCgroups ParseError Pids
 Population Pressure Root Stall Version Vitals VitalsReader detect io_counting
 """.split()

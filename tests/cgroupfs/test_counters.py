@@ -17,6 +17,7 @@ from cgroupfs import (
     Counters,
     Descriptors,
     Directory,
+    Exhausted,
     Hierarchy,
     Io,
     Mount,
@@ -213,7 +214,7 @@ def test_a_refused_read_has_its_reason(
     reader.close()
 
 
-def test_running_out_of_descriptors_is_a_failed_reading_and_not_a_container_that_is_gone(
+def test_running_out_of_descriptors_is_the_readers_own_trouble_and_no_file_that_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader, real = made(tmp_path, Version.V2, V2_FILES).counters(Descriptors(0)), os.open
@@ -226,11 +227,11 @@ def test_running_out_of_descriptors_is_a_failed_reading_and_not_a_container_that
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", exhausted)
         directories_too = False
-        assert reader.read() == GOOD._replace(memory_bytes=None)
-        failed = reader.failed()
-        assert failed is not None and (failed.field, failed.reason) == ("memory_bytes", Absent.READ_FAILED)
+        with pytest.raises(Exhausted, match=r"memory\.current: Too many open files"):
+            reader.read()
         directories_too = True
-        assert reader.read() == Counters(None, None, None, None, None, None, None)
+        with pytest.raises(Exhausted, match=r"/cg/c: Too many open files"):
+            reader.read()
     assert reader.read() == GOOD
 
 

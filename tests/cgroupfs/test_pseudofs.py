@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from cgroupfs import Absent, CgroupGone, Directory, KeptFile, Root
-from cgroupfs.pseudofs import FILE_LIMIT, absence
+from cgroupfs import Absent, CgroupGone, Directory, Exhausted, KeptFile, ParseError, Root
+from cgroupfs.pseudofs import EXHAUSTED, FILE_LIMIT, HOST_FILE_LIMIT, absence
 from helpers import FakeDirectory, write_files
 
 REASONS = {
@@ -24,7 +24,6 @@ REASONS = {
     errno.EIO: Absent.READ_FAILED,
     errno.EISDIR: Absent.READ_FAILED,
     errno.ELOOP: Absent.READ_FAILED,
-    errno.EMFILE: Absent.READ_FAILED,
     errno.EINVAL: Absent.READ_FAILED,
 }
 
@@ -37,6 +36,12 @@ def open_descriptors() -> int:
 def test_each_errno_has_one_reason(number: int, reason: Absent) -> None:
     assert absence(OSError(number, ""), "/x") is reason
     assert FakeDirectory({"cpu.stat": number}).read("cpu.stat") is reason
+
+
+@pytest.mark.parametrize("number", sorted(EXHAUSTED), ids=[errno.errorcode[n] for n in sorted(EXHAUSTED)])
+def test_having_run_out_of_something_is_no_files_failure(number: int) -> None:
+    with pytest.raises(Exhausted, match="cannot read /x: none left"):
+        absence(OSError(number, "none left"), "/x")
 
 
 @pytest.mark.parametrize("number", [errno.ENODEV, errno.ESRCH], ids=["ENODEV", "ESRCH"])
@@ -63,9 +68,33 @@ def test_a_planted_giant_costs_no_more_than_the_limit(tmp_path: Path) -> None:
     with open(tmp_path / "giant", "wb") as file:
         file.truncate(FILE_LIMIT * 4)
     with Directory(str(tmp_path)) as directory:
-        data = directory.read("giant")
-    assert isinstance(data, bytes)
-    assert FILE_LIMIT <= len(data) <= FILE_LIMIT + (1 << 16)
+        assert directory.read("giant") is Absent.TOO_LARGE
+        assert directory.read_lines("giant") == (b"", False)
+        fd = directory.open("giant")
+    assert isinstance(fd, int)
+    file = KeptFile("giant", fd)
+    with pytest.raises(ParseError, match="larger than") as failed:
+        file.read()
+    assert failed.value.reason is Absent.TOO_LARGE
+    file.close()
+    os.truncate(tmp_path / "giant", HOST_FILE_LIMIT * 4)
+    with pytest.raises(OSError, match="File too large"):
+        Root(str(tmp_path)).read("/giant")
+
+
+def test_a_list_of_any_length_is_read_up_to_its_last_whole_line(tmp_path: Path) -> None:
+    write_files(str(tmp_path), {"cgroup.procs": b"1234567\n" * 100})
+    with Directory(str(tmp_path)) as directory:
+        assert directory.read_lines("cgroup.procs", 20) == (b"1234567\n" * 2, False)
+        assert directory.read_lines("cgroup.procs", 800) == (b"1234567\n" * 100, True)
+
+
+def test_of_a_directory_with_any_number_of_others_in_it_some_are_listed(tmp_path: Path) -> None:
+    for n in range(50):
+        (tmp_path / str(n)).mkdir()
+    with Directory(str(tmp_path)) as directory:
+        assert len(directory.some(7)) == 7
+        assert len(directory.some(70)) == 50
 
 
 def test_a_directory_in_place_of_a_file_fails_that_read(tmp_path: Path) -> None:
@@ -277,3 +306,26 @@ def test_the_clock_is_now_on_both_clocks() -> None:
     first, second = Root().clock(), Root().clock("/any")
     assert first.monotonic_ns <= second.monotonic_ns
     assert abs(first.time_ms - time.time() * 1000) < 5000
+
+
+@pytest.mark.parametrize("kept", ["file", "directory"])
+def test_what_cannot_be_closed_well_is_closed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str) -> None:
+    """A FUSE file system that has gone away answers close() with ENOTCONN; the number is another's a moment later."""
+    write_files(str(tmp_path), {"a": b"1\n"})
+    directory = Directory(str(tmp_path))
+    fd = directory.open("a")
+    assert isinstance(fd, int)
+    held: KeptFile | Directory = KeptFile("a", fd) if kept == "file" else Directory(str(tmp_path))
+    number, closed, original = held.fd, [], os.close
+
+    def away(fd: int) -> None:
+        closed.append(fd)
+        original(fd)
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "close", away)
+        held.close()
+        held.close()
+    assert closed == [number]
+    directory.close()

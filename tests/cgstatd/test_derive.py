@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 
 from cgroupfs import MAX, Absent, Clock, Counters
 from cgstatd import derive
-from cgstatd.derive import CpuWindow, cpu_percent, memory_limit, memory_usage, percent, round_half_up
+from cgstatd.derive import (
+    MOST_BYTES_PER_SECOND,
+    MOST_CORES,
+    CpuWindow,
+    bytes_per_second,
+    cpu_percent,
+    memory_limit,
+    memory_usage,
+    percent,
+    round_half_up,
+)
 from cgstatd.network import Traffic
 from cgstatd.runtimes.base import Metadata, State
 from cgstatd.sample import ContainerStats, CpuReading, Identity
@@ -164,7 +174,74 @@ def test_cpu_needs_an_earlier_reading() -> None:
 @given(counters, st.integers(1, 2**62), st.integers(0, 2**62))
 def test_cpu_is_never_negative_or_infinite(usage: int, elapsed: int, used: int) -> None:
     found = cpu_percent(CpuReading(usage, 0), CpuReading(usage + used, elapsed))
-    assert found is not None and math.isfinite(found) and found >= 0
+    if found is None:  # more than any host's cores can give
+        assert used > MOST_CORES * elapsed
+    else:
+        assert math.isfinite(found) and 0 <= found <= MOST_CORES * 100
+
+
+@given(
+    st.integers(0, 10**10),
+    st.integers(0, 10**10),
+    st.integers(0, 10**10),
+    st.integers(0, 10**10),
+    st.integers(1, 64),
+    st.integers(1, 64),
+    st.data(),
+)
+def test_a_file_that_is_slow_to_answer_never_makes_the_figure_too_large(
+    first: int, apart: int, slow_first: int, slow_second: int, used: int, cores: int, data: st.DataObject
+) -> None:
+    """A container that uses ``used`` cores all the time; each file is read at some instant of the time it takes."""
+    used = min(used, cores)
+    second = first + slow_first + apart + 1
+    seen_first = data.draw(st.integers(first, first + slow_first))
+    seen_second = data.draw(st.integers(second, second + slow_second))
+    found = cpu_percent(
+        CpuReading(seen_first * used, first, first + slow_first),
+        CpuReading(seen_second * used, second, second + slow_second),
+        cores,
+    )
+    assert found is not None and found <= used * 100 * (1 + 1e-12)
+
+
+@given(counters, st.integers(1, 2**40), st.integers(0, 2**64), st.integers(1, 1024))
+def test_no_figure_is_above_what_the_hosts_cores_can_give(usage: int, elapsed: int, used: int, cores: int) -> None:
+    found = cpu_percent(CpuReading(usage, 0, 0), CpuReading(usage + used, elapsed, elapsed), cores)
+    assert found is None or found <= cores * 100
+
+
+def test_a_counter_that_jumps_is_another_counter() -> None:
+    second = 1_000_000_000
+    assert cpu_percent(CpuReading(0, 0), CpuReading(10**18, second), 2) is None
+    assert cpu_percent(CpuReading(0, 0), CpuReading(3 * second, second), 2) == 200.0  # a tick's worth, put on late
+    assert cpu_percent(CpuReading(0, 0), CpuReading(2 * second, second), 2) == 200.0
+    assert cpu_percent(CpuReading(0, 0), CpuReading(second // 2, second), 2) == 50.0
+
+
+def test_a_slow_reading_is_no_base_where_there_is_a_better_one() -> None:
+    second, window = 1_000_000_000, CpuWindow()
+    good = CpuReading(0, 0, 10)
+    window.add(good)
+    window.add(CpuReading(6 * second, second, 7 * second))
+    assert window.base(8 * second) == good
+    only = CpuWindow()
+    only.add(CpuReading(6 * second, second, 7 * second))
+    assert only.base(8 * second) is not None
+
+
+@given(counters, counters, st.integers(-(2**40), 2**62))
+def test_a_rate_is_known_and_possible_or_not_said(before: int, now: int, elapsed: int) -> None:
+    found = bytes_per_second(before, now, elapsed)
+    assert found is None or 0 <= found <= MOST_BYTES_PER_SECOND
+    assert (found is None) == (
+        elapsed <= 0 or now < before or (now - before) * 10**9 // elapsed > MOST_BYTES_PER_SECOND
+    )
+
+
+def test_a_rate_needs_both_readings() -> None:
+    assert bytes_per_second(None, 5, 1) is bytes_per_second(5, None, 1) is None
+    assert bytes_per_second(0, 12_500_000_000, 1_000_000_000) == 12_500_000_000  # 100 Gbit/s
 
 
 # -- the window

@@ -241,10 +241,10 @@ async def test_a_second_reading_that_hangs_costs_only_itself(host: FakeHost, mon
     monkeypatch.setattr(passes, "CONTAINER_SECONDS", 0.8)
     released, original = threading.Event(), Watched.second_cpu
 
-    def second_cpu(watched: Watched) -> Any:
+    def second_cpu(watched: Watched, *more: Any) -> Any:
         if watched.identity.name == "b":
             released.wait(10)
-        return original(watched)
+        return original(watched, *more)
 
     monkeypatch.setattr(Watched, "second_cpu", second_cpu)
     with no_thread_left():
@@ -446,7 +446,7 @@ async def test_several_requests_for_one_new_container_all_get_a_figure(host: Fak
 async def test_a_container_that_goes_between_the_two_readings_is_answered_from_disk(
     host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def second_cpu(watched: Watched) -> float:
+    def second_cpu(watched: Watched, *_: Any) -> float:
         host.remove("a")
         host.on_disk("a", limit=64 << 20)
         raise CgroupGone(watched.ref.path)
@@ -460,7 +460,7 @@ async def test_a_container_that_goes_between_the_two_readings_is_answered_from_d
 async def test_a_container_that_goes_for_good_between_the_two_readings_is_not_found(
     host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def second_cpu(watched: Watched) -> float:
+    def second_cpu(watched: Watched, *_: Any) -> float:
         host.remove("a", from_disk=True)
         raise CgroupGone(watched.ref.path)
 
@@ -488,10 +488,10 @@ async def test_a_container_that_goes_during_a_round_is_left_out_quietly(
 ) -> None:
     original = Watched.second_cpu
 
-    def second_cpu(watched: Watched) -> Any:
+    def second_cpu(watched: Watched, *more: Any) -> Any:
         if watched.identity.name == "b":
             raise CgroupGone(watched.ref.path)
-        return original(watched)
+        return original(watched, *more)
 
     monkeypatch.setattr(Watched, "second_cpu", second_cpu)
     async with feeding(host) as fed:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cgroupfs import ParseError
-from cgstatd.procfs.net_dev import Interface, parse_net_dev, parse_traffic
+from cgstatd.procfs.net_dev import MOST_LISTED, Interface, list_net_dev, parse_net_dev, parse_traffic
 from helpers import HOSTS, NET_DEV, recorded
 
 HEADER = NET_DEV.encode().partition(b"    lo:")[0]
@@ -77,7 +77,7 @@ def test_nothing_else_is_raised_whatever_follows_the_header(data: bytes) -> None
     assert received >= 0 and sent >= 0
 
 
-@given(st.lists(st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1)), max_size=8))
+@given(st.lists(st.tuples(st.integers(0, 2**60), st.integers(0, 2**60)), max_size=8))
 def test_both_parsers_agree(counters: list[tuple[int, int]]) -> None:
     data = HEADER + b"".join(line(b"eth%d" % n, rx, tx) for n, (rx, tx) in enumerate(counters))
     parsed = parse_net_dev(data + line(b"lo", 1, 1))
@@ -90,3 +90,30 @@ def test_recorded_files_are_understood(host: str) -> None:
     root, _ = recorded(host)
     names = {each.name for each in parse_net_dev(root.read("/proc/1/net/dev"))}
     assert {"lo", "eth0", "docker0"} <= names
+
+
+# -- bounds
+
+
+def test_of_many_interfaces_some_are_listed_and_all_are_in_the_sums() -> None:
+    data = HEADER + line(b"lo", 9, 9) + b"".join(line(b"veth%d" % n, 10, 20) for n in range(5000))
+    listed = list_net_dev(data)
+    assert [each.name for each in listed.interfaces[:2]] == ["veth0", "veth1"]
+    assert (len(listed.interfaces), listed.left_out) == (MOST_LISTED, 5000 - MOST_LISTED)
+    assert (listed.rx_bytes, listed.tx_bytes) == parse_traffic(data) == (50_000, 100_000)
+
+
+@pytest.mark.parametrize("digits", [21, 400, 5000])
+def test_a_number_of_any_length_costs_its_own_line_only(digits: int) -> None:
+    bad = b"eth9: %b 0 0 0 0 0 0 0 6 0 0 0 0 0 0 0\n" % (b"9" * digits)
+    assert parse_traffic(GOOD + bad) == (1158, 782)
+    assert list_net_dev(GOOD + bad)[2:] == (1158, 782)
+    assert [each.name for each in parse_net_dev(GOOD + bad)] == ["lo", "eth0"]
+
+
+def test_sums_that_no_counter_holds_are_an_error() -> None:
+    data = HEADER + line(b"a", 2**64 - 1, 0) + line(b"b", 2**64 - 1, 0)
+    with pytest.raises(ParseError):
+        parse_traffic(data)
+    with pytest.raises(ParseError):
+        list_net_dev(data)

@@ -28,6 +28,9 @@ class Host:
         self.hang = threading.Event()
         self.hang.set()
 
+    def out_of_resources(self, error: Exception) -> None:
+        """It never is."""
+
     def containers(self) -> list[object]:
         self.hang.wait(20)
         if self.failure:

@@ -182,8 +182,8 @@ class Follower:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PASS_SECONDS):
                 await round_.wait()
-        if round_.error is not None:
-            raise ListingFailed(round_.error)
+        if (failure := round_.failure) is not None:
+            raise failure
         stats = {each.identity.id: each for each in list(round_.stats)}
         found = await self._feed.run(partial(self.looks.take, stats))
         if found is None:

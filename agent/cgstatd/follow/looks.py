@@ -61,7 +61,7 @@ class Looks:
         if not self._busy.acquire(blocking=False):
             return None
         try:
-            round_ = Round(mem_total_bytes=self._sampler.mem_total())
+            round_ = Round(mem_total_bytes=self._sampler.mem_total(), cores=self._sampler.cores())
             self._dead()
             listed = self._sampler.containers()
             self._compare(listed, round_)

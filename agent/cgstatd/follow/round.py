@@ -8,6 +8,7 @@ from typing import NamedTuple
 from cgroupfs import Vitals
 
 from ..container import Watched
+from ..derive import MOST_CORES
 from ..runtimes.base import Metadata
 from ..sample import ContainerStats, Identity
 
@@ -66,5 +67,7 @@ class Round:
     """Of containers that have a cgroup: told after the ends (of the lives before) and the starts."""
     ended: list[Ended] = field(default_factory=list)
     mem_total_bytes: int | None = None
+    cores: int = MOST_CORES
+    """The host's."""
     pidfds: list[tuple[Watched, int]] = field(default_factory=list)
     """New descriptors that become readable when a container's first process dies; the round's taker owns them."""

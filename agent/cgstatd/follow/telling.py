@@ -60,7 +60,7 @@ class Teller:
         parts = []
         for look in found.looks:
             key = look.stats.identity.id
-            event = out.follow_stat(look, group.before.get(key), found.mem_total_bytes)
+            event = out.follow_stat(look, group.before.get(key), found.mem_total_bytes, found.cores)
             self._latest[key] = event
             parts.append(self._event(group.steps, b"stat", event))
         if len(self._latest) > 2 * len(found.looks) + _LATEST_MORE:  # ends that nobody followed

@@ -84,19 +84,20 @@ def _pressure(detail: Detail) -> dict[str, Value]:
 def _network(detail: Detail) -> NetworkDetail:
     network = detail.network
     if detail.identity.metadata is not None and detail.identity.metadata.network_mode == "host":
-        network = network._replace(interfaces=None, reason=Absent.HOST_NETWORK)
-    interfaces = network.interfaces
+        network = network._replace(listed=None, reason=Absent.HOST_NETWORK)
+    listed = network.listed
 
     def total(of: str) -> Value:
-        if interfaces is None:
+        if listed is None:
             reason = network.reason or Absent.READ_FAILED
             return absent(reason.value, network.source, "bytes")
-        return Value(value=sum(getattr(each, of) for each in interfaces), unit="bytes", source=network.source)
+        return Value(value=getattr(listed, of), unit="bytes", source=network.source)
 
     return NetworkDetail(
         rx_bytes=total("rx_bytes"),
         tx_bytes=total("tx_bytes"),
-        interfaces=[InterfaceDetail(**_interface(each)) for each in interfaces or ()],
+        interfaces=[InterfaceDetail(**_interface(each)) for each in listed.interfaces] if listed else [],
+        interfaces_left_out=listed.left_out if listed else 0,
         shared_with=[Partner(each.id, each.name) for each in detail.partners],
     )
 

@@ -46,6 +46,8 @@ class NetworkDetail(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     rx_bytes: Value
     tx_bytes: Value
     interfaces: list[InterfaceDetail]
+    interfaces_left_out: int
+    """How many more there are: the sums have them."""
     shared_with: list[Partner]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ..derive import CpuWindow, cpu_percent, memory_usage, percent, round_half_up
+from ..derive import MOST_CORES, CpuWindow, bytes_per_second, cpu_percent, memory_usage, percent, round_half_up
 from ..follow.round import Ended, Killed, Look
 from ..sample import ContainerStats, CpuReading
 from .follow_types import FollowExit, FollowOom, FollowStat
@@ -15,38 +15,39 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round_half_up(value)
 
 
-def _rate(now: int | None, before: int | None, elapsed_ns: int) -> int | None:
-    if now is None or before is None or elapsed_ns <= 0 or now < before:
-        return None
-    return (now - before) * 1_000_000_000 // elapsed_ns
-
-
-def _cpu(now: ContainerStats, before: ContainerStats | None) -> float | None:
+def _cpu(now: ContainerStats, before: ContainerStats | None, cores: int) -> float | None:
     """Over the client's own interval where that is long enough, else as the pass has it."""
     if before is None or before.cpu_usage_nsec is None or now.cpu_usage_nsec is None:
         return now.cpu_percent
     if now.monotonic_ns - before.monotonic_ns < CpuWindow.MINIMUM_NS:
         return now.cpu_percent
     found = cpu_percent(
-        CpuReading(before.cpu_usage_nsec, before.monotonic_ns), CpuReading(now.cpu_usage_nsec, now.monotonic_ns)
+        CpuReading(before.cpu_usage_nsec, before.monotonic_ns),
+        CpuReading(now.cpu_usage_nsec, now.monotonic_ns, now.cpu_until_ns),
+        cores,
     )
     return now.cpu_percent if found is None else found
 
 
-def follow_stat(look: Look, before: ContainerStats | None, mem_total: int | None) -> FollowStat:
-    """One container; ``before``: its figures in the round before."""
+def follow_stat(
+    look: Look, before: ContainerStats | None, mem_total: int | None, cores: int = MOST_CORES
+) -> FollowStat:
+    """One container; ``before``: its figures in the round before; ``cores``: of the host."""
     stats, identity, vitals, limits = look.stats, look.stats.identity, look.vitals, look.limits
     usage = memory_usage(stats.memory_raw_bytes, stats.memory_cache_bytes)
     elapsed = 0 if before is None else stats.monotonic_ns - before.monotonic_ns
-    cpu = _cpu(stats, before)
+    network = elapsed  # but for a namespace with so many interfaces that it is read less often
+    if before is not None and stats.network_ns and before.network_ns:
+        network = stats.network_ns - before.network_ns
+    cpu = _cpu(stats, before, cores)
     rx, tx, read, written = (
         (None, None, None, None)
         if before is None
         else (
-            _rate(stats.network_rx_bytes, before.network_rx_bytes, elapsed),
-            _rate(stats.network_tx_bytes, before.network_tx_bytes, elapsed),
-            _rate(stats.block_read_bytes, before.block_read_bytes, elapsed),
-            _rate(stats.block_write_bytes, before.block_write_bytes, elapsed),
+            bytes_per_second(before.network_rx_bytes, stats.network_rx_bytes, network),
+            bytes_per_second(before.network_tx_bytes, stats.network_tx_bytes, network),
+            bytes_per_second(before.block_read_bytes, stats.block_read_bytes, elapsed),
+            bytes_per_second(before.block_write_bytes, stats.block_write_bytes, elapsed),
         )
     )
     limit = stats.memory_limit_bytes

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cgroupfs import ParseError
+from cgroupfs.formats import is_number
 
 PATH = "/proc/stat"
 
@@ -34,13 +35,13 @@ def parse_host_stat(data: bytes) -> HostCpu:
     """Raises ParseError."""
     lines = [line.split() for line in data.splitlines()]
     everything = next((line for line in lines if line[:1] == [b"cpu"]), [])
-    numbers = [int(n) for n in everything[1:9] if n.isdigit()]
+    numbers = [int(n) for n in everything[1:9] if is_number(n)]
     if len(numbers) < 4:
         raise ParseError("no line 'cpu <numbers>'")
     user, nice, system, idle, iowait, irq, softirq, steal = (numbers + [0] * 4)[:8]
     busy = user + nice + system + irq + softirq
     cores = sum(line[0].startswith(b"cpu") and line[0] != b"cpu" for line in lines if line)
-    boot = next((int(line[1]) for line in lines if len(line) == 2 and line[0] == b"btime" and line[1].isdigit()), None)
+    boot = next((int(line[1]) for line in lines if len(line) == 2 and line[0] == b"btime" and is_number(line[1])), None)
     return HostCpu(busy, busy + idle + iowait + steal, cores, boot)
 
 
@@ -62,7 +63,7 @@ def parse_cpu_times(data: bytes) -> list[CpuTimes]:
     for line in data.splitlines():
         name, *numbers = line.split() or [b""]
         ticks = numbers[: len(MODES)]
-        if name[:3] == b"cpu" and name[3:].isdigit() and len(ticks) >= 4 and b"".join(ticks).isdigit():
+        if name[:3] == b"cpu" and name[3:].isdigit() and len(ticks) >= 4 and all(map(is_number, ticks)):
             known = [int(n) for n in ticks] + [0] * (len(MODES) - len(ticks))
             found.append(CpuTimes(name[3:].decode(), tuple(known)))
     if not found:

@@ -14,6 +14,7 @@ psutil would do it too, but its /proc path is one global.
 from __future__ import annotations
 
 from cgroupfs import ParseError, Root
+from cgroupfs.formats import is_kib, is_number
 
 PATH = "/proc/meminfo"
 
@@ -22,7 +23,7 @@ def parse_mem_total(data: bytes) -> int:
     """MemTotal in bytes. Raises ParseError."""
     for line in data.splitlines():
         match line.split():
-            case [b"MemTotal:", value, *_] if value.isdigit():
+            case [b"MemTotal:", value, *_] if is_kib(value):
                 return int(value) * 1024
     raise ParseError("no line 'MemTotal: <number> kB'")
 
@@ -40,7 +41,7 @@ def parse_meminfo(data: bytes) -> dict[str, int]:
     found = {}
     for line in data.splitlines():
         match line.split():
-            case [key, value, b"kB"] if value.isdigit():
+            case [key, value, b"kB"] if is_kib(value):
                 found[key.decode("ascii", "replace").rstrip(":")] = int(value) * 1024
     if "MemTotal" not in found:
         raise ParseError("no line 'MemTotal: <number> kB'")
@@ -52,6 +53,6 @@ def parse_page_counts(data: bytes) -> dict[str, int]:
     found = {}
     for line in data.splitlines():
         match line.split():
-            case [key, value] if value.isdigit() and key.startswith(b"HugePages_"):
+            case [key, value] if is_number(value) and key.startswith(b"HugePages_"):
                 found[key.decode("ascii", "replace").rstrip(":")] = int(value)
     return found

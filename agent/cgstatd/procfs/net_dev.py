@@ -10,9 +10,19 @@ Sample (Documentation/filesystems/proc.rst)::
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from cgroupfs import ParseError
+from cgroupfs.formats import is_number
+
+LIMIT = 8 << 20
+"""Bytes: some 65,000 interfaces. A namespace with more (or a planted file) has no figures."""
+MOST_LISTED = 64
+"""Interfaces that are shown one by one; sums are over all of them."""
+_WIDE = 16 * 21 + 2
+"""Bytes that the numbers of a line take at most; with more, one of them is no number of the kernel's."""
+_U64 = 1 << 64
 
 
 class Interface(NamedTuple):
@@ -29,26 +39,61 @@ class Interface(NamedTuple):
     tx_drop: int
 
 
-def _lines(data: bytes) -> list[tuple[bytes, list[bytes]]]:
+def _lines(data: bytes) -> Iterator[tuple[bytes, list[bytes]]]:
     """(interface, its 16 numbers) of every well-formed line; raises ParseError where the header is not there."""
     header, _, body = data.partition(b"\n")
     if not header.startswith(b"Inter-|"):
         raise ParseError("not a net/dev file: no 'Inter-|' header", line=1)
-    found = []
     for line in body.splitlines()[1:]:
         name, _, numbers = line.rpartition(b":")
         fields = numbers.split()
-        if name and len(fields) >= 16 and b"".join(fields).isdigit():
-            found.append((name.strip(), fields))
-    return found
+        if name and 16 <= len(fields) <= 24 and len(numbers) <= _WIDE and b"".join(fields).isdigit():
+            yield name.strip(), fields
+
+
+class Listed(NamedTuple):
+    """Interfaces, the first so many of them one by one."""
+
+    interfaces: tuple[Interface, ...]
+    left_out: int
+    """How many more there are."""
+    rx_bytes: int
+    """Of all of them."""
+    tx_bytes: int
+
+
+_WANTED = (0, 1, 2, 3, 8, 9, 10, 11)
 
 
 def parse_net_dev(data: bytes) -> list[Interface]:
     """Every interface, ``lo`` included. Malformed lines are left out. Raises ParseError."""
-    return [
-        Interface(name.decode("utf-8", "replace"), *(int(f[i]) for i in (0, 1, 2, 3, 8, 9, 10, 11)))
-        for name, f in _lines(data)
-    ]
+    return [_interface(name, fields) for name, fields in _lines(data) if _are_numbers(fields)]
+
+
+def _are_numbers(fields: list[bytes]) -> bool:
+    return all(is_number(fields[i]) for i in _WANTED)
+
+
+def _interface(name: bytes, fields: list[bytes]) -> Interface:
+    return Interface(name.decode("utf-8", "replace"), *(int(fields[i]) for i in _WANTED))
+
+
+def list_net_dev(data: bytes, most: int = MOST_LISTED) -> Listed:
+    """The interfaces without ``lo``, ``most`` of them one by one. Malformed lines are left out. Raises ParseError."""
+    found: list[Interface] = []
+    left_out = received = transmitted = 0
+    for name, fields in _lines(data):
+        if name == b"lo":
+            continue
+        if len(found) >= most or not _are_numbers(fields):
+            left_out += 1
+        else:
+            found.append(_interface(name, fields))
+        rx, tx = int(fields[0]), int(fields[8])
+        if rx < _U64 and tx < _U64:
+            received += rx
+            transmitted += tx
+    return Listed(tuple(found), left_out, *_sums(received, transmitted))
 
 
 def parse_traffic(data: bytes) -> tuple[int, int]:
@@ -56,6 +101,15 @@ def parse_traffic(data: bytes) -> tuple[int, int]:
     received = transmitted = 0
     for name, fields in _lines(data):
         if name != b"lo":
-            received += int(fields[0])
-            transmitted += int(fields[8])
+            rx, tx = int(fields[0]), int(fields[8])
+            if rx < _U64 and tx < _U64:
+                received += rx
+                transmitted += tx
+    return _sums(received, transmitted)
+
+
+def _sums(received: int, transmitted: int) -> tuple[int, int]:
+    """Raises ParseError where no kernel can have counted that."""
+    if received >= _U64 or transmitted >= _U64:
+        raise ParseError("more bytes than a counter holds")
     return received, transmitted

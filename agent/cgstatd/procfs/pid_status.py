@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cgroupfs import ParseError
+from cgroupfs.formats import is_kib, is_number
 
 
 class ProcessMemory(NamedTuple):
@@ -31,16 +32,21 @@ def parse_status(data: bytes) -> ProcessMemory:
     found: dict[bytes, int] = {}
     for line in data.splitlines():
         match line.split():
-            case [key, value, b"kB"] if value.isdigit():
+            case [key, value, b"kB"] if is_kib(value):
                 found[key] = int(value) * 1024
     if not found and not data.startswith(b"Name:"):
         raise ParseError("not a status file: no line 'Name:'")
     return ProcessMemory(*(found.get(key, 0) for key in (b"RssAnon:", b"RssFile:", b"RssShmem:", b"VmSwap:")))
 
 
+def is_ended(data: bytes) -> bool:
+    """Whether the thread whose status this is has ended (a zombie): others of its process may run on."""
+    return b"\nState:\tZ" in data
+
+
 def parse_start_ticks(data: bytes) -> int:
     """When it started, in USER_HZ ticks since boot. Raises ParseError."""
     fields = data.rpartition(b")")[2].split()
-    if len(fields) < 20 or not fields[19].isdigit():
+    if len(fields) < 20 or not is_number(fields[19]):
         raise ParseError("not a stat file: no 22nd field")
     return int(fields[19])

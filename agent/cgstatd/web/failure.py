@@ -7,7 +7,10 @@ from http import HTTPStatus
 from aiohttp import web
 
 from .. import __version__
+from ..container import ReadingFailed
+from ..listing import ListingFailed, OutOfResources
 from ..outputs.answers import encode_failure
+from .limits import RETRY_SECONDS
 
 ENVIRONMENT_NOT_FOUND = "Environment not found"
 COMMON_HEADERS = {"Server": f"cgstatd/{__version__}", "X-Content-Type-Options": "nosniff"}
@@ -28,6 +31,13 @@ def failure(status: int, error: str, message: str = "", **headers: str) -> web.R
 async def environment_not_found(_request: web.Request) -> web.StreamResponse:
     """What is asked for is of another environment than the agent's."""
     return failure(404, ENVIRONMENT_NOT_FOUND)
+
+
+def unread(error: ListingFailed | ReadingFailed) -> web.Response:
+    """What could not be read: 503 where the agent itself has run out of something, and may have it again soon."""
+    if isinstance(error, OutOfResources):
+        return failure(503, str(error), Retry_After=str(RETRY_SECONDS))
+    return failure(500, str(error))
 
 
 def raw_failure(status: HTTPStatus, error: str, **headers: str) -> bytes:

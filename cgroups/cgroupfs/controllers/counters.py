@@ -18,6 +18,7 @@ frozen              freezer.state                               cgroup.events fr
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -33,7 +34,7 @@ from .plans import PLANS
 
 T = TypeVar("T")
 _CHUNK = 4096
-FAILED = frozenset({Absent.PERMISSION, Absent.READ_FAILED, Absent.MALFORMED})
+FAILED = frozenset({Absent.PERMISSION, Absent.READ_FAILED, Absent.MALFORMED, Absent.TOO_LARGE})
 """Reasons that make a reading wrong, not merely incomplete."""
 
 
@@ -68,7 +69,9 @@ class CounterReader:
         "_limit_seen",
         "_limit_stale",
         "_memory",
+        "_now",
         "_whole",
+        "cpu_read_ns",
         "followed",
         "missing",
     )
@@ -81,9 +84,13 @@ class CounterReader:
         freezer: Source,
         descriptors: Descriptors,
         counting: Counting | None = None,
+        now: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """Raises CgroupGone when a directory vanished meanwhile; nothing stays open then."""
+        """``now``: the monotonic clock. Raises CgroupGone when a directory vanished; nothing stays open then."""
         self._descriptors = descriptors
+        self._now = now
+        self.cpu_read_ns = 0
+        """When the CPU time had been read last: later than the reading began, where its file is slow."""
         self._counting = counting
         self.missing: dict[str, Missing] = {}
         self._io: list[tuple[File, Callable[[bytes], tuple[int, int]]]] = []
@@ -126,8 +133,8 @@ class CounterReader:
     def _release(self, files: list[File]) -> None:
         for file in files:
             if isinstance(file, KeptFile) and file.fd >= 0:
-                file.close()
                 self._descriptors.release()
+                file.close()
 
     def close(self) -> None:
         """Release every descriptor; safe to call twice."""
@@ -145,8 +152,8 @@ class CounterReader:
             return None
         try:
             return parse(file.read())
-        except ParseError:
-            reason = Absent.MALFORMED
+        except ParseError as error:
+            reason = error.reason
         except Refused as refused:
             reason = refused.reason
         except OSError as error:
@@ -157,7 +164,9 @@ class CounterReader:
     def cpu_usage_nsec(self) -> int | None:
         """The CPU time alone (the resident baseline reads nothing else). Raises CgroupGone."""
         self.missing.pop("cpu_usage_nsec", None)
-        return self._value("cpu_usage_nsec", *self._cpu)
+        usage = self._value("cpu_usage_nsec", *self._cpu)
+        self.cpu_read_ns = self._now()
+        return usage
 
     def read(self) -> Counters:
         """All counters. Raises CgroupGone when the cgroup was removed."""
@@ -189,6 +198,7 @@ class CounterReader:
             self._read_frozen()
         os.lseek(cpu, 0, 0)
         usage = self._cpu[1](os.read(cpu, _CHUNK))
+        self.cpu_read_ns = self._now()
         os.lseek(memory, 0, 0)
         in_use = self._memory[1](os.read(memory, _CHUNK))
         os.lseek(cache, 0, 0)
@@ -239,6 +249,7 @@ class CounterReader:
     def _read_each(self) -> Counters:
         value = self._value
         usage = value("cpu_usage_nsec", *self._cpu)
+        self.cpu_read_ns = self._now()
         memory = value("memory_bytes", *self._memory)
         cache = value("inactive_file_bytes", *self._cache)
         limit = value("memory_max_bytes", *self._limit)

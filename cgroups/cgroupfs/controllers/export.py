@@ -15,7 +15,7 @@ from ..absent import Limit
 from ..errors import CgroupGone, ParseError
 from ..formats import find_key, parse_cpu_max, parse_device_operations, parse_limit, parse_nested_keyed, parse_value
 from ..hierarchy import Version
-from ..pseudofs import read_rest
+from ..pseudofs import raise_exhausted, read_rest, release
 from .cpu import quota_v1
 from .io import V1_BYTES, V1_OPERATIONS, DeviceIo, counts
 from .kept import Source
@@ -61,17 +61,21 @@ def _data(source: Source, name: str) -> bytes | None:
     directory = source[0]
     try:
         fd = os.open(name, _OPEN, dir_fd=directory.fd)
-    except OSError:
+    except OSError as error:
+        raise_exhausted(error, f"{directory.path}/{name}")
         return None
     try:
         data = os.read(fd, _PAGE)
         return data if len(data) < _PAGE else read_rest(fd, data)
+    except ParseError:
+        return None
     except OSError as error:
+        raise_exhausted(error, f"{directory.path}/{name}")
         if not directory.alive():
             raise CgroupGone(directory.path) from error
         return None
     finally:
-        os.close(fd)
+        release(fd)
 
 
 def _value(data: bytes | None, parse: Callable[[bytes], T]) -> T | None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import NamedTuple
 
 from ..absent import Absent
 from ..errors import CgroupGone
 from ..hierarchy import Version
-from ..pseudofs import Directory, KeptFile, read_rest
+from ..pseudofs import Directory, KeptFile, read_rest, release
 
 Source = tuple[Directory, Version] | None
 """An open directory and its interface; None: the controller has no such cgroup. Not kept beyond the call."""
@@ -62,7 +61,7 @@ class ReopenedFile:
             try:
                 return read_rest(fd, b"")
             finally:
-                os.close(fd)
+                release(fd)
 
     def close(self) -> None:
         """Nothing is open."""
@@ -86,5 +85,5 @@ def open_file(source: Source, name: str, descriptors: Descriptors) -> File:
         return AbsentFile(fd, f"{directory.path}/{name}")
     if descriptors.take():
         return KeptFile(f"{directory.path}/{name}", fd)
-    os.close(fd)
+    release(fd)
     return ReopenedFile(directory, name)

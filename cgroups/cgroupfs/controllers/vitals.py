@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..absent import Absent
-from ..errors import CgroupGone, ParseError
+from ..errors import ParseError
 from ..formats import find_key, parse_value
 from ..hierarchy import Version
 from ..pseudofs import Directory, KeptFile
@@ -54,7 +54,11 @@ class _Kept:
         self._file: KeptFile | None = None
         self._path, self._inode = (source[0].path, source[0].inode) if source else ("", 0)
         if source is not None and descriptors.take():
-            fd = source[0].open(name)
+            try:
+                fd = source[0].open(name)
+            except BaseException:
+                descriptors.release()
+                raise
             if isinstance(fd, Absent):
                 descriptors.release()
                 self._path = ""
@@ -96,7 +100,7 @@ class VitalsReader:
             opened.append(_Kept(pids, "pids.current", parse_value, descriptors))
             opened.append(_Kept(memory, _OOM[version], _oom_kill, descriptors))
             opened.append(_Kept(memory, _PEAK[version], parse_value, descriptors))
-        except CgroupGone:
+        except BaseException:
             for file in opened:
                 file.close()
             raise
