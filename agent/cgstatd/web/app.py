@@ -16,7 +16,7 @@ from ..lookup import Ambiguous, NotFound
 from .callers import CALLERS
 from .context import CONTEXT, Context
 from .extensions import add_extensions
-from .failure import COMMON_HEADERS, failure
+from .failure import COMMON_HEADERS, failure, unread
 from .guard import Guard
 from .health import add_health
 from .routes import add_routes
@@ -35,7 +35,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except Ambiguous as error:
         return failure(400, f"Ambiguous container ID {error}")
     except (ListingFailed, ReadingFailed) as error:
-        return failure(500, str(error))
+        return unread(error)
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(sorted(error.allowed_methods))
         return failure(405, "Method not allowed", f"allowed: {allowed}", Allow=allowed)
