@@ -46,10 +46,8 @@ class Scraper:
 
     def _own(self, containers: int) -> SelfMetrics:
         feed, sampler = self._feed, self._feed.sampler
-        try:
-            cores: int | None = parse_host_stat(sampler.root.read(PATH)).cores or None
-        except (OSError, ParseError):
-            cores = None
+        host = self._host.read() if self._host_metrics else None
+        cores = self._cores() if host is None else len(host.cpus)
         return SelfMetrics(
             cost=agent_cost(),
             containers=containers,
@@ -61,6 +59,12 @@ class Scraper:
             stuck=feed.crew.stuck,
             followers=self._follower.clients,
             mem_total_bytes=sampler.mem_total(),
-            cores=cores,
-            host=self._host.read() if self._host_metrics else None,
+            cores=cores or None,
+            host=host,
         )
+
+    def _cores(self) -> int:
+        try:
+            return parse_host_stat(self._feed.sampler.root.read(PATH)).cores
+        except (OSError, ParseError):
+            return 0

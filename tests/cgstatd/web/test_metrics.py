@@ -129,7 +129,7 @@ def test_label_names_are_bounded_valid_and_unique() -> None:
 
 async def test_the_host_has_node_exporters_names(recorded_server: Server) -> None:
     found = series(await recorded_server.ask("/metrics"))
-    assert len(found["node_cpu_seconds_total"]) == 2 * 8
+    assert len(found["node_cpu_seconds_total"]) == 2 * 8 and found["machine_cpu_cores"] == [({}, 2)]
     assert found["node_memory_MemTotal_bytes"] == found["machine_memory_bytes"]
     assert {"node_load15", "node_pressure_io_stalled_seconds_total", "node_boot_time_seconds"} < set(found)
     assert "eth0" in [labels["device"] for labels, _ in found["node_network_receive_bytes_total"]]
@@ -139,7 +139,7 @@ def test_the_hosts_figures_can_be_switched_off() -> None:
     options = ("--host-root", f"{FIXTURES}/{UNIFIED}", "--listen", "127.0.0.1:0", "--no-host-metrics")
     with agent(*options) as running, urllib.request.urlopen(f"http://127.0.0.1:{running.port}/metrics") as answer:
         text = answer.read().decode()
-    assert "\nnode_" not in text and "container_last_seen" in text and "machine_memory_bytes" in text
+    assert "\nnode_" not in text and "container_last_seen" in text and "\nmachine_cpu_cores 2.0\n" in text
 
 
 def test_which_container_labels_become_metric_labels_is_configured() -> None:
