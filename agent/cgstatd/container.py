@@ -57,9 +57,13 @@ class Watched:
         "due_ns",
         "generation",
         "identity",
+        "kept_in",
         "last",
         "lookups",
+        "over",
+        "promised_limit",
         "ref",
+        "since_ns",
         "window",
     )  # fmt: skip
 
@@ -82,6 +86,14 @@ class Watched:
         """What names there were to be had when it was looked up."""
         self.lookups = 0
         """How often it was looked up in vain since it was last known."""
+        self.kept_in = ""
+        """The directory of its state files that is followed."""
+        self.since_ns: int | None = None
+        """When (monotonic) it was first seen; None: it was there before the agent."""
+        self.promised_limit: int | None = None
+        """The memory limit that its engine is about to set."""
+        self.over = False
+        """Whether the latest reading found no process in it: it ends, or it is what a dead engine has left behind."""
         self.descriptors = descriptors
         self._shared = shared
         self.cgroup = Cgroup(root, hierarchy, ref.path, dict(ref.inodes))

@@ -45,6 +45,8 @@ class Detail:
     """Other containers in the same network namespace."""
     limits: tuple[tuple[str, Limits], ...]
     """(cgroup path, its limits): its own first, then its ancestors'."""
+    promised_limit: int | None
+    """The memory limit that its engine is about to set."""
     started_seconds: float | None
     mem_total_bytes: int | None
     cores: int | None
@@ -82,6 +84,7 @@ def _collect(sampler: Sampler, devices: Devices, watched: Watched, stats: Mappin
         network=read_interfaces(root, cgroup.population(), sampler.namespaces()),
         partners=_partners(own, stats) if own else (),
         limits=tuple(_limits(sampler, watched)),
+        promised_limit=watched.promised_limit,
         started_seconds=started_seconds(root, cgroup),
         mem_total_bytes=sampler.mem_total(),
         cores=_cores(sampler),

@@ -23,12 +23,11 @@ from .passes import STOPPING, Pass
 from .restraint import Restraint
 from .sample import ContainerStats
 from .sampler import Sampler
+from .shared import NEWS_SECONDS
 from .single import Single
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-_NEWS_SECONDS = 0.1
-"""However much comes and goes, and many ask, passes are this far apart (or the freshness window, if shorter)."""
 _WORTH_SAYING = 1.5
 """How much longer than the freshness window: what is about the same would come and go in the log."""
 
@@ -142,7 +141,7 @@ class Feed:
     def _fresh(self, last: Pass, window_seconds: float) -> bool:
         """Whether a pass will still do. Containers that came or went since are news that does not wait for long."""
         age = time.monotonic() - last.began
-        if age < min(window_seconds, _NEWS_SECONDS):
+        if age < min(window_seconds, NEWS_SECONDS):
             return True
         if age >= max(window_seconds, self.restraint.interval_seconds):
             return False
@@ -219,3 +218,7 @@ class Feed:
     def known(self) -> list[Known]:
         """Every container there is, stopped ones included; in the sampling thread only. Raises ListingFailed."""
         return self._single.known()
+
+    def find(self, wanted: str) -> Known:
+        """One of them; in the sampling thread only. Raises NotFound, Ambiguous, ListingFailed."""
+        return self._single.find(wanted)

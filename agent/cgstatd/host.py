@@ -28,6 +28,7 @@ from .runtimes.docker import DockerSource, docker_data_root
 from .runtimes.podman import PodmanSource
 from .runtimes.statefile import StateFiles
 from .sampler import Sampler
+from .statewatch import StateWatch
 
 log = logging.getLogger(__name__)
 _RESERVED_DESCRIPTORS = 256
@@ -98,5 +99,6 @@ def open_host(root: Root, options: HostOptions) -> Sampler:
     names = Names(sources, rootless, LateSources(root, roots, budget), root, budget.want)
     shared = Shared(Changes(options.follow and live), io_counting(root, hierarchy))
     descriptors = descriptor_budget(options.max_connections)
-    listing = Listing(root, hierarchy, discovery, names, descriptors, shared)
+    states = StateWatch(root, options.follow and live)
+    listing = Listing(root, hierarchy, discovery, names, descriptors, shared, states)
     return Sampler(root, hierarchy, listing, names, EngineNamespaces(root), shared)

@@ -36,15 +36,15 @@ class Inotify:
 
     def add(self, path: str) -> int:
         """Watch a directory for children that come and go, and for a new owner or mode; the watch number."""
-        mask = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | IN_ONLYDIR
-        watch = int(self._libc.inotify_add_watch(self.fd, os.fsencode(path), mask))
-        if watch < 0:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
-        return watch
+        return self.watch(path, IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | IN_ONLYDIR)
 
     def add_file(self, path: str) -> int:
         """Watch a file for changes: writes to it and, of cgroup.events, the kernel's own notice; the watch number."""
-        watch = int(self._libc.inotify_add_watch(self.fd, os.fsencode(path), IN_MODIFY))
+        return self.watch(path, IN_MODIFY)
+
+    def watch(self, path: str, mask: int) -> int:
+        """Watch a file or directory for the events of ``mask``; the watch number, the same for the same inode."""
+        watch = int(self._libc.inotify_add_watch(self.fd, os.fsencode(path), mask))
         if watch < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
         return watch

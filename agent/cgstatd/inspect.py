@@ -17,7 +17,7 @@ from .feed import Feed
 from .follow.follower import Follower
 from .follow.lastwords import LastWords
 from .hostfacts import MINIMUM_WINDOW_NS, HostReader, agent_cost
-from .lookup import Known, NotFound, resolve
+from .lookup import Known, NotFound
 from .names import printable, short
 from .outputs.detail import container_detail
 from .outputs.detail_types import ContainerDetail
@@ -50,7 +50,10 @@ class Inspector:
         self._host = HostReader(feed.sampler)
         self._devices = Devices(feed.sampler.root)
         self._counting = io_counting(feed.sampler.root, feed.sampler.hierarchy)
-        self.listing: Shared[list[ContainerIdentity]] = Shared(self._make_listing, fresh_seconds)
+        self._listed = -1
+        self.listing: Shared[list[ContainerIdentity]] = Shared(
+            self._make_listing, fresh_seconds, lambda: feed.sampler.listing.changed_since(self._listed)
+        )
         self.host: Shared[HostAnswer] = Shared(self._make_host, fresh_seconds)
         self.hostname: Shared[str | None] = Shared(lambda: feed.run(self._host.hostname), fresh_seconds)
 
@@ -90,7 +93,8 @@ class Inspector:
 
     def _list(self, stats: dict[str, ContainerStats]) -> list[ContainerIdentity]:
         found = []
-        for known in self._feed.known():
+        everything, self._listed = self._feed.known(), self._feed.sampler.listing.number
+        for known in everything:
             if isinstance(known.target, Watched):
                 figures = stats.get(known.id)
                 state = figures.state if figures else known.state if known.metadata else State.RUNNING
@@ -101,7 +105,7 @@ class Inspector:
         return found
 
     def _find(self, wanted: str, stats: dict[str, ContainerStats]) -> Found:
-        known = resolve(wanted, self._feed.known())
+        known = self._feed.find(wanted)
         if not isinstance(known.target, Watched):
             return Found(known, None)
         return Found(known, collect(self._feed.sampler, self._devices, known.target, stats))

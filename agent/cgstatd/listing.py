@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from collections.abc import Iterable, Iterator
 
 from cgroupfs import Descriptors, Exhausted, Hierarchy, Root
 from cgroupfs.pseudofs import EXHAUSTED
 
 from .container import Shared, Watched
 from .discovery import CgroupRef, Discovery
+from .handover import behind, living, promised_limit
 from .names import Names
+from .statewatch import StateWatch
 
 LISTING_SECONDS = 10.0
 _IDENTITY_NS = 4_000_000_000
-"""Names are looked up again after this time: a rename."""
+"""What is known of a container is looked up again after this time, whatever is told of its state files."""
+_STARTING_NS = 100_000_000
+"""The same, doubled each time, where its engine has not yet written that it runs."""
+_SETTLED_NS = 150_000_000
+"""The same once after a change: a second one within the same step of the clock does not show in a file's times."""
 _NAMELESS_NS = tuple(seconds * 1_000_000_000 for seconds in (1, 8, 30, 300))
 """The same where no name was found and nothing changed where names come from: a runtime that writes its files late."""
 _VAIN_LOOKUPS = 6
 """After so many the time alone counts: a user can change the places where names come from as often as they like."""
+_SAID_AFTER = 2
+"""Lookups in vain before it is said that a container's state is not found."""
+_VAIN = 10
+"""After so many changes of state files that told nothing new (health checks), they are news ever more seldom."""
+_QUIET_SECONDS = 3.2
 
 
 class ListingFailed(Exception):
@@ -40,6 +53,7 @@ class Listing:
         names: Names,
         descriptors: Descriptors,
         shared: Shared | None = None,
+        states: StateWatch | None = None,
     ) -> None:
         self._root = root
         self._hierarchy = hierarchy
@@ -47,28 +61,50 @@ class Listing:
         self._names = names
         self._descriptors = descriptors
         self._shared = shared
+        self._states = states or StateWatch(root, follow=False)
         self._watched: dict[str, Watched] = {}
         self._retired: list[Watched] = []
         self._refs: dict[str, CgroupRef] | None = None
         self._shown: list[Watched] = []
         self._lock = threading.Lock()
+        self._generation = 0
+        self._vain = 0
+        """How many times in a row state files were written and told nothing new."""
+        self._quiet_until = 0.0
         self.number = 0
-        """How often a listing was another than the one before."""
+        """How often a listing was another than the one before: other containers, or other words about them."""
+        self.written = 0
+        """How often state files were found written: what is on disk only may have changed too."""
 
-    def containers(self) -> list[Watched]:
-        """The containers that have a cgroup now, those that belong to the system first. Raises ListingFailed."""
-        if not self._lock.acquire(timeout=LISTING_SECONDS):
-            raise ListingFailed(f"listing the containers takes over {LISTING_SECONDS:.0f} s")
-        try:
+    def containers(self, hurry: bool = False) -> list[Watched]:
+        """The containers that have a cgroup now, those that belong to the system first. Raises ListingFailed.
+
+        ``hurry``: also look at the state directories that no event tells of.
+        """
+        with self._only():
             refs = self._discovery.refresh()
             changed = refs is not self._refs
             if changed:
                 self._refs = refs
-                self.number += 1
                 self._update(refs)
-            if self._name() or changed:
-                self._shown = self._without_doubles()
+            self._show(self._name(time.monotonic_ns(), hurry) or changed)
             return self._shown
+
+    def look_again(self, several: Iterable[Watched]) -> bool:
+        """Look at the state files of some containers now; whether they say anything else. Raises ListingFailed."""
+        with self._only():
+            now = time.monotonic_ns()
+            changed = [self._identify(each, now) for each in several if self._watched.get(each.ref.path) is each]
+            self._show(any(changed))
+            return any(changed)
+
+    @contextlib.contextmanager
+    def _only(self) -> Iterator[None]:
+        """One thread at a time. Raises ListingFailed, also for what is raised inside."""
+        if not self._lock.acquire(timeout=LISTING_SECONDS):
+            raise ListingFailed(f"listing the containers takes over {LISTING_SECONDS:.0f} s")
+        try:
+            yield
         except Exhausted as error:
             raise OutOfResources(str(error)) from error
         except OSError as error:
@@ -78,56 +114,120 @@ class Listing:
         finally:
             self._lock.release()
 
+    def _show(self, changed: bool) -> None:
+        if changed:
+            self.number += 1
+            self._look_at_doubles()
+            self._shown = self._without_doubles()
+
     def changed_since(self, number: int) -> bool:
-        """Whether containers have come or gone since :attr:`number` was that; cheap, and from any thread."""
-        return self.number != number or self._discovery.pending()
+        """Whether containers have come, gone or changed since :attr:`number` was that; cheap, and from any thread."""
+        if self.number != number or self._discovery.pending():
+            return True
+        return time.monotonic() >= self._quiet_until and self._states.pending()
 
     def at(self, path: str) -> Watched | None:
         """The container whose cgroup is at a path."""
         return self._watched.get(path)
 
     def _update(self, refs: dict[str, CgroupRef]) -> None:
-        watched = self._watched
+        watched, first = self._watched, self.number == 0
         for path in watched.keys() - refs.keys():
-            self._retired.append(watched.pop(path))
+            self._retire(path)
         for path, ref in refs.items():
             known = watched.get(path)
             if known is not None and known.ref is not ref and known.ref != ref and not known.moved(ref):
-                self._retired.append(watched.pop(path))
+                self._retire(path)
                 known = None
             if known is None:
-                known = Watched(
-                    self._root, self._hierarchy, ref, self._names.identify(ref), self._descriptors, self._shared
-                )
+                identity = self._names.nameless(ref)
+                known = Watched(self._root, self._hierarchy, ref, identity, self._descriptors, self._shared)
                 watched[path] = known
-                self._schedule(known, time.monotonic_ns())
+                now = time.monotonic_ns()
+                known.since_ns = None if first else now
+                self._identify(known, now)
         retired, self._retired = self._retired, []
         for gone in retired:
             gone.close(lambda gone=gone: self._retired.append(gone))  # type: ignore[misc]
 
-    def _name(self) -> bool:
+    def _retire(self, path: str) -> None:
+        gone = self._watched.pop(path)
+        self._keep_in(gone, "")
+        self._retired.append(gone)
+
+    def _name(self, now: int, hurry: bool) -> bool:
         """Look up again the identities that are due; whether any changed."""
-        now, generation = time.monotonic_ns(), self._names.generation()
+        written = self._states.changed(now, hurry)
+        generation = self._names.generation()
+        if written or generation != self._generation:
+            self._generation = generation
+            self.written += 1
         changed = False
         for watched in self._watched.values():
+            told = bool(written) and watched.kept_in in written
             known = watched.identity.metadata is not None or watched.lookups >= _VAIN_LOOKUPS
-            if now < watched.due_ns and (watched.generation == generation or known):
+            if now < watched.due_ns and (watched.generation == generation or known) and not told:
                 continue
-            identity = self._names.identify(watched.ref)
-            if identity != watched.identity:
-                watched.identity = identity
-                changed = True
-            self._schedule(watched, now)
+            changed |= self._identify(watched, now)
+            if told:
+                watched.due_ns = min(watched.due_ns, now + _SETTLED_NS)
+        if written:
+            self._vain = 0 if changed else self._vain + 1
+            quiet = 0.0 if self._vain < _VAIN else min(0.1 * 2.0 ** min(self._vain - _VAIN, 8), _QUIET_SECONDS)
+            self._quiet_until = time.monotonic() + quiet
         return changed
 
-    def _schedule(self, watched: Watched, now: int) -> None:
+    def _identify(self, watched: Watched, now: int) -> bool:
+        """Look up one identity; whether it is another than before."""
+        found = self._names.identify(watched.ref)
+        kept_in = found.metadata.kept_in if found.metadata else ""
+        if self._keep_in(watched, kept_in, trusted=bool(found.metadata and not found.metadata.owner_uid)):
+            found = self._names.identify(watched.ref)  # it may have been written between the look and the watch
+        on_disk, found = found.metadata, found._replace(metadata=living(found.metadata))
+        age = None if watched.since_ns is None else now - watched.since_ns
+        watched.promised_limit = promised_limit(on_disk, age)
         watched.generation = self._names.generation()
-        if watched.identity.metadata is not None:
-            watched.lookups, wait = 0, _IDENTITY_NS
-        else:
-            wait = _NAMELESS_NS[min(watched.lookups, len(_NAMELESS_NS) - 1)]
-            watched.lookups += 1
-        watched.due_ns = now + wait
+        watched.due_ns = now + self._wait(watched, found.metadata is not None, behind(on_disk))
+        if watched.lookups == _SAID_AFTER and found.metadata is None and watched.cgroup.procs(1):
+            self._names.say_missing(watched.ref)
+        if found == watched.identity:
+            return False
+        watched.identity = found
+        return True
+
+    @staticmethod
+    def _wait(watched: Watched, named: bool, starting: bool) -> int:
+        """How long what is known of a container is believed."""
+        if named and not starting:
+            watched.lookups = 0
+            return _IDENTITY_NS
+        lookups = watched.lookups
+        watched.lookups += 1
+        if named:
+            return min(_STARTING_NS << min(lookups, 8), _IDENTITY_NS)
+        return _NAMELESS_NS[min(lookups, len(_NAMELESS_NS) - 1)]
+
+    def _keep_in(self, watched: Watched, place: str, trusted: bool = False) -> bool:
+        """Follow the directory of its state files; whether that is new."""
+        if place == watched.kept_in:
+            return False
+        if watched.kept_in:
+            self._states.forget(watched.kept_in)
+        watched.kept_in = place
+        return bool(place) and self._states.follow(place, trusted)
+
+    def _look_at_doubles(self) -> None:
+        """One of two containers of a name has had it before: its state files tell which, if they are looked at now."""
+        now = time.monotonic_ns()
+        names: dict[tuple[int, str, str], list[Watched]] = {}
+        for watched in self._watched.values():
+            identity = watched.identity
+            if identity.metadata is not None:
+                names.setdefault((identity.owner_uid, identity.runtime, identity.name), []).append(watched)
+        for several in names.values():
+            if len(several) > 1:
+                for watched in several:
+                    self._identify(watched, now)
 
     def _without_doubles(self) -> list[Watched]:
         """System containers first; a user's cgroup never takes the id of one that is there already.
@@ -153,3 +253,4 @@ class Listing:
         for watched in [*self._watched.values(), *self._retired]:
             watched.close()
         self._discovery.close()
+        self._states.close()

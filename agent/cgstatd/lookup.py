@@ -67,17 +67,36 @@ def merge(live: Sequence[Watched], stopped: Iterable[Metadata]) -> list[Known]:
 
 def resolve(wanted: str, known: Sequence[Known]) -> Known:
     """The container that ``wanted`` means. Raises NotFound, Ambiguous."""
+    fits = candidates(wanted, known)
+    if not fits:
+        raise NotFound(wanted)
+    if len(fits) > 1:
+        several = ", ".join(f"{k.runtime}:{k.name} ({short(k.id)})" for k in fits[:10])
+        raise Ambiguous(f"{wanted} fits {several}{', …' if len(fits) > 10 else ''}")
+    return fits[0]
+
+
+def candidates(wanted: str, known: Sequence[Known]) -> list[Known]:
+    """The containers of the first rank that has any: one that is not alone in it makes ``wanted`` ambiguous."""
     for group in ([k for k in known if not k.owner_uid], [k for k in known if k.owner_uid]):
         found = _among(wanted, group)
-        if found is None and ":" in wanted:
+        if not found and ":" in wanted:
             runtime, _, rest = wanted.partition(":")
             found = _among(rest, [k for k in group if k.runtime == runtime])
-        if found is not None:
+        if found:
             return found
-    raise NotFound(wanted)
+    return []
 
 
-def _among(wanted: str, group: Sequence[Known]) -> Known | None:
+def doubled(known: Iterable[Known]) -> list[Known]:
+    """Those that share a name with another container of the same owner and runtime: one of them has had it before."""
+    names: dict[tuple[int, str, str], list[Known]] = {}
+    for each in known:
+        names.setdefault((each.owner_uid, each.runtime, each.name), []).append(each)
+    return [each for several in names.values() if len(several) > 1 for each in several]
+
+
+def _among(wanted: str, group: Sequence[Known]) -> list[Known]:
     tests: tuple[Callable[[Known], bool], ...] = (
         lambda k: k.id == wanted,
         lambda k: k.name == wanted,
@@ -85,9 +104,6 @@ def _among(wanted: str, group: Sequence[Known]) -> Known | None:
     )
     for test in tests if wanted else ():
         fits = [k for k in group if test(k)]
-        if len(fits) == 1:
-            return fits[0]
         if fits:
-            several = ", ".join(f"{k.runtime}:{k.name} ({short(k.id)})" for k in fits[:10])
-            raise Ambiguous(f"{wanted} fits {several}{', …' if len(fits) > 10 else ''}")
-    return None
+            return fits
+    return []

@@ -104,11 +104,24 @@ class Names:
         elif found is None and owner != ref.parent_owner_uid:
             found = self._metadata(ref, owner)
         if found is None:
-            return Identity(printable(ref.match.id), printable(short(ref.match.id)), ref.match.runtime, owner, None)
+            return self.nameless(ref)
         shown = found.shown_id or ref.match.id
         if found.labels_left_out:
             self.say_once(ref.match.id, LABELS_LEFT_OUT)
         return Identity(printable(shown), printable(found.name) or short(shown), found.runtime, owner, found)
+
+    @staticmethod
+    def nameless(ref: CgroupRef) -> Identity:
+        """The identity to show where no runtime knows more."""
+        shown = ref.match.id
+        return Identity(printable(shown), printable(short(shown)), ref.match.runtime, ref.owner_uid, None)
+
+    def again(self, metadata: Metadata) -> Metadata | None:
+        """What its runtime's state says now of a container that was on disk; None: it is there no more."""
+        for source in self.sources(metadata.owner_uid):
+            if source.runtime == metadata.runtime and isinstance(found := source.get(metadata.id), Metadata):
+                return found
+        return None
 
     def _metadata(self, ref: CgroupRef, uid: int) -> Metadata | None:
         found = self._look_up(ref, self.sources(uid))
@@ -128,7 +141,8 @@ class Names:
             found = source.get(ref.match.id)
             if isinstance(found, Metadata) and _plausible(found, ref):
                 return found
-            if isinstance(found, Unreadable):
+            # What another runtime's state would say has nothing to do with it, unless the file is this container's own.
+            if isinstance(found, Unreadable) and (source.runtime == ref.match.runtime or ref.match.id in found.path):
                 unreadable = unreadable or found
         return unreadable
 
@@ -150,6 +164,17 @@ class Names:
         if self._new("", place):
             log.warning("%s: %s: its containers are shown by their short ids", printable(place), found.reason)
 
+    def say_missing(self, ref: CgroupRef) -> None:
+        """Log, once for each runtime, that no state of a container of the system's is found, and what to do."""
+        if ref.parent_owner_uid or self._look_up(ref, self._system) is not None:
+            return
+        runtime = ref.match.runtime
+        if self._new(runtime, "missing"):
+            advice = _ADVICE.get(runtime, "is it where this agent looks for it?")
+            log.warning(
+                "runtime=%s no state of its containers is found, they are shown by short ids: %s", runtime, advice
+            )
+
     def say_once(self, container_id: str, what: str) -> None:
         """Log a container's failure, each once."""
         if self._new(container_id, what):
@@ -170,6 +195,15 @@ class Names:
             yield from source.all()
 
 
+def left_behind(identity: Identity) -> bool:
+    """Whether a cgroup without a process is a directory that a dead engine left: one of an id that no state knows."""
+    return identity.metadata is None and is_hex_id(identity.id) is not None
+
+
+_ADVICE = {
+    "docker": "if Docker has a data root of its own, name it with --docker-root",
+    "podman": "if Podman has a storage root of its own, name it with --podman-root",
+}
 _NAMED = frozenset({"lxc", "systemd-nspawn", "systemd"})
 """Runtimes whose ids are names: another runtime's container of that name is another container."""
 

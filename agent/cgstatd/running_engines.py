@@ -1,9 +1,10 @@
 """Data roots that running engines were given on their command line: found in /proc, without asking the engine.
 
 ``dockerd --data-root /mnt/docker`` (or ``-g``, ``--graph``), and conmon's bundle path
-(``-b /mnt/containers/overlay-containers/<id>/userdata``), which names Podman's storage root. Only processes of root
-outside every container are believed: anyone may call a process of theirs dockerd, a container's root too (and Docker in
-Docker really is one, with a data root and a network of its own).
+(``-b /mnt/containers/overlay-containers/<id>/userdata``), which names Podman's storage root; where no dockerd runs,
+what its containers' shims lead to (:mod:`.shims`). Only processes of root outside every container are believed: anyone
+may call a process of theirs dockerd, a container's root too (and Docker in Docker really is one, with a data root and a
+network of its own).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from cgroupfs import Root
 
 from . import runtimes
+from . import shims as shims_of
 from .runtimes.base import MetadataSource
 from .runtimes.budget import Budget
 from .runtimes.docker import DockerSource
@@ -66,8 +68,11 @@ def in_container(membership: bytes) -> bool:
     return False
 
 
-def engine_processes(root: Root) -> Iterator[tuple[str, list[bytes]]]:
-    """(/proc path, command line) of every process of root outside containers that calls itself dockerd or conmon."""
+ENGINES = (b"dockerd", b"conmon")
+
+
+def engine_processes(root: Root, names: Sequence[bytes] = ENGINES) -> Iterator[tuple[str, list[bytes]]]:
+    """(/proc path, command line) of every process of root outside containers that calls itself by one of the names."""
     try:
         pids = [name for name in os.listdir(root.join("/proc")) if name.isdigit()]
     except OSError:
@@ -75,7 +80,7 @@ def engine_processes(root: Root) -> Iterator[tuple[str, list[bytes]]]:
     for pid in pids:
         path = f"/proc/{pid}"
         try:
-            if root.read(f"{path}/comm").strip() not in (b"dockerd", b"conmon") or root.identity(path).uid != 0:
+            if root.read(f"{path}/comm").strip() not in names or root.identity(path).uid != 0:
                 continue
             if in_container(root.read(f"{path}/cgroup")):
                 continue
@@ -85,11 +90,15 @@ def engine_processes(root: Root) -> Iterator[tuple[str, list[bytes]]]:
 
 
 def running_roots(root: Root) -> Iterator[tuple[str, str]]:
-    """(engine, data root) of every engine process that was given one."""
-    for _, arguments in engine_processes(root):
-        found = root_of(arguments)
-        if found is not None:
+    """(engine, data root) of every engine process that was given one, and of those that are kept running without."""
+    shims: list[list[bytes]] = []
+    for _, arguments in engine_processes(root, (*ENGINES, shims_of.COMM)):
+        if os.path.basename(arguments[0]).startswith(shims_of.COMM):
+            shims.append(arguments)
+        elif (found := root_of(arguments)) is not None:
             yield found
+    for path in shims_of.data_roots(root, shims):
+        yield "docker", path
 
 
 class EngineNamespaces:

@@ -13,8 +13,9 @@ from cgroupfs.pseudofs import EXHAUSTED, raise_exhausted
 
 from . import derive
 from .container import Begun, ReadingFailed, Shared, Watched
+from .handover import limit_in_force
 from .listing import Listing, OutOfResources
-from .names import Names
+from .names import Names, left_behind
 from .network import Namespaces, Traffic, host_network
 from .procfs.host_stat import PATH as STAT
 from .procfs.host_stat import parse_host_stat
@@ -61,9 +62,9 @@ class Sampler:
         self._cores = derive.MOST_CORES
         self._cores_at = 0
 
-    def containers(self) -> list[Watched]:
+    def containers(self, hurry: bool = False) -> list[Watched]:
         """The containers that have a cgroup now, those that belong to the system first. Raises ListingFailed."""
-        return self.listing.containers()
+        return self.listing.containers(hurry)
 
     def namespaces(self) -> Namespaces:
         """What one pass shares: the network figures by namespace. Also brings up to date what all readers share.
@@ -134,11 +135,20 @@ class Sampler:
 
     def begin(self, watched: Watched) -> Begun | None:
         """The first half of a reading: the cgroup's files; None: it is gone. Raises ReadingFailed."""
-        return self._guarded(watched, Watched.counters)
+        promised = watched.promised_limit  # as of before the reading: it ends when the kernel has the limit
+        begun = self._guarded(watched, Watched.counters)
+        if begun is not None and promised is not None:
+            limit = limit_in_force(begun.counters.memory_max_bytes, promised)
+            begun = begun._replace(counters=begun.counters._replace(memory_max_bytes=limit))
+        return begun
 
     def traffic(self, begun: Begun, namespaces: Namespaces) -> Traffic | None:
         """The second half: net/dev; None: it is gone. Raises ReadingFailed."""
-        return self._guarded(begun.watched, Watched.traffic, namespaces)
+        found = self._guarded(begun.watched, Watched.traffic, namespaces)
+        if found is not None and found.reason is Absent.NO_PROCESS and left_behind(begun.watched.identity):
+            found = None
+        begun.watched.over = found is None
+        return found
 
     def finish(self, begun: Begun, traffic: Traffic) -> ContainerStats | Pending:
         """What the two halves make. Reads nothing."""

@@ -27,7 +27,10 @@ class Scraper:
         self._surveyor = Surveyor(feed.sampler)
         self._host = HostMetricsReader(feed.sampler.root, partial(feed.sampler.names.say_once, "host"))
         self._host_metrics = True
-        self.scrape: Shared[Scrape] = Shared(self._make, fresh_seconds)
+        self._listing = -1
+        self.scrape: Shared[Scrape] = Shared(
+            self._make, fresh_seconds, lambda: feed.sampler.listing.changed_since(self._listing)
+        )
 
     def export_host(self, wanted: bool) -> None:
         """Whether the host's own figures are read and exported, from the next scrape on; a reload may change it."""
@@ -37,6 +40,7 @@ class Scraper:
     async def _make(self) -> Scrape:
         run, surveyor = self._feed.run, self._surveyor
         containers, namespaces = await run(surveyor.begin)
+        self._listing = surveyor.listing_number
         found: list[Surveyed] = []
         for first in range(0, len(containers), AT_ONCE):
             found += await run(partial(surveyor.read, containers[first : first + AT_ONCE], namespaces))

@@ -7,17 +7,20 @@ from collections.abc import Callable, Sequence
 
 from . import derive
 from .container import Watched
-from .lookup import Known, NotFound, merge, resolve, running
+from .lookup import Known, candidates, doubled, merge, resolve, running
 from .runtimes.base import Metadata, is_hex_id
 from .sample import ContainerStats, Identity
 from .sampler import Pending, Sampler
 
 _STOPPED_SECONDS = 2.0
 """How long the list of stopped containers is believed."""
-_MISSED_SECONDS = 0.2
-"""The same where a name was not in it: it may have been made since, but unknown names cost nobody a look each."""
+_NEW_SECONDS = 0.01
+"""The same where a name was not in it: it may have been made since; or where state files were written."""
 _COSTS = 20.0
 """How many times as long as making it took the list is believed at least: unknown names cost 5 % of a core at most."""
+_TRIES = 3
+_LOOKED_AT = 10
+"""State files of so many that a name or prefix fits are looked at again."""
 
 
 def not_running(sampler: Sampler, known: Known) -> ContainerStats:
@@ -33,13 +36,48 @@ class Single:
     def __init__(self, sampler: Sampler, clock: Callable[[], float] = time.monotonic) -> None:
         self._sampler = sampler
         self._clock = clock
-        self._stopped: tuple[float, list[Metadata]] = (-1e9, [])
+        self._stopped: tuple[float, list[Metadata], int] = (-1e9, [], 0)
+        """When, what, and how often state files had been written by then."""
         self._cost = 0.0
         """What that look took, in seconds."""
 
     def known(self) -> list[Known]:
         """Every container there is, stopped ones included. Raises ListingFailed."""
-        return merge(self._sampler.containers(), self._on_disk(_STOPPED_SECONDS))
+        live = self._sampler.containers()
+        same = self._stopped[2] == self._sampler.listing.written
+        known = self._merged(live, _STOPPED_SECONDS if same else _NEW_SECONDS)
+        if self._anything_new(doubled(known)):
+            known = self._merged(self._sampler.containers(), 0.0)
+        return known
+
+    def find(self, wanted: str) -> Known:
+        """The container that a client means, by its state files. Raises NotFound, Ambiguous, ListingFailed.
+
+        What a name leads to is looked at again before it is answered from or called ambiguous; where it leads nowhere,
+        everything that may have changed is.
+        """
+        live = self._sampler.containers()
+        found = self._by_whole_id(wanted, live) if is_hex_id(wanted) else None
+        if found is not None:
+            return found
+        max_age, hurry = _STOPPED_SECONDS, False
+        for _ in range(_TRIES):
+            known = self._merged(self._sampler.containers(hurry), max_age)
+            fits = candidates(wanted, known)
+            if (fits and not self._anything_new(fits[:_LOOKED_AT])) or (hurry and not fits):
+                break
+            max_age, hurry = (0.0 if fits else _NEW_SECONDS), True
+        return resolve(wanted, known)
+
+    def _merged(self, live: Sequence[Watched], max_age: float) -> list[Known]:
+        return merge([each for each in live if not each.over], self._on_disk(max_age))
+
+    def _anything_new(self, several: Sequence[Known]) -> bool:
+        """Whether the state files of any of these say something else by now."""
+        live = [each.target for each in several if isinstance(each.target, Watched)]
+        stored = [each.target for each in several if isinstance(each.target, Metadata)]
+        changed = self._sampler.listing.look_again(live) if live else False
+        return any([self._sampler.names.again(each) != each for each in stored]) or changed
 
     @staticmethod
     def _by_whole_id(wanted: str, live: Sequence[Watched]) -> Known | None:
@@ -51,24 +89,17 @@ class Single:
 
         Raises NotFound, Ambiguous, ListingFailed, ReadingFailed.
         """
-        live = self._sampler.containers()
-        found = self._by_whole_id(wanted, live) if is_hex_id(wanted) else None
-        found = found or self._look_up(wanted, live)
+        found = self.find(wanted)
         if isinstance(found.target, Watched):
             last = found.target.last
-            if last is not None and self._age_ns(last) < freshness_seconds * 1e9:
+            same = last is not None and last.identity is found.target.identity
+            if last is not None and same and self._age_ns(last) < freshness_seconds * 1e9:
                 return last
             result = self._sampler.read(found.target, self._sampler.namespaces())
             if result is not None:
                 return result
             return self._stopped_now(found.id)
         return not_running(self._sampler, found)
-
-    def _look_up(self, wanted: str, live: Sequence[Watched]) -> Known:
-        try:
-            return resolve(wanted, merge(live, self._on_disk(_STOPPED_SECONDS)))
-        except NotFound:
-            return resolve(wanted, merge(live, self._on_disk(_MISSED_SECONDS)))
 
     def second(self, first: Pending) -> ContainerStats:
         """The figures of a container that needed a second reading. Raises NotFound, ReadingFailed."""
@@ -83,10 +114,11 @@ class Single:
 
     def _on_disk(self, max_age: float) -> list[Metadata]:
         """``max_age``: seconds; 0: now, whatever it takes."""
-        at, found = self._stopped
+        at, found, _ = self._stopped
         began = self._clock()
         if not max_age or began - at > max(max_age, _COSTS * self._cost):
+            written = self._sampler.listing.written
             found = list(self._sampler.names.on_disk())
             self._cost = self._clock() - began
-            self._stopped = (began + self._cost, found)
+            self._stopped = (began + self._cost, found, written)
         return found

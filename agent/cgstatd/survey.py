@@ -9,13 +9,16 @@ from cgroupfs import Absent, CgroupGone, Exported, io_counting
 
 from .container import Watched
 from .devices import Device, Devices
+from .handover import limit_in_force
 from .interfaces import read_interfaces
+from .names import left_behind
 from .network import Namespaces
 from .processes import started_seconds
 from .procfs.net_dev import Interface
 from .sample import Identity
 from .sampler import Sampler
 
+Listed = tuple[Watched, Identity]
 AT_ONCE = 25
 """Containers in one item of the sampling thread: some 5 ms, so that nobody else waits long for it."""
 
@@ -44,37 +47,43 @@ class Surveyor:
         self._devices = Devices(sampler.root)
         self._counting = io_counting(sampler.root, sampler.hierarchy)
         self._started: dict[Watched, float | None] = {}
+        self.listing_number = 0
+        """Of which of the listings the latest survey is."""
 
-    def begin(self) -> tuple[list[Watched], Namespaces]:
-        """Who is there. Raises ListingFailed."""
+    def begin(self) -> tuple[list[Listed], Namespaces]:
+        """Who is there, under which names: no name twice, whatever is renamed meanwhile. Raises ListingFailed."""
         listed = self._sampler.containers()
+        self.listing_number = self._sampler.listing.number
         self._started = {each: self._started[each] for each in listed if each in self._started}
         if self._counting is not None:
             self._counting.refresh()
-        return listed, self._sampler.namespaces()
+        return [(each, each.identity) for each in listed], self._sampler.namespaces()
 
-    def read(self, several: Sequence[Watched], namespaces: Namespaces) -> list[Surveyed]:
+    def read(self, several: Sequence[Listed], namespaces: Namespaces) -> list[Surveyed]:
         """Their figures; those that are gone are left out."""
         found = []
-        for watched in several:
+        for watched, identity in several:
             try:
-                found.append(self._one(watched, namespaces))
+                found.append(self._one(watched, identity, namespaces))
             except (CgroupGone, OSError):
                 continue
         return found
 
-    def _one(self, watched: Watched, namespaces: Namespaces) -> Surveyed:
-        root, cgroup, metadata = self._sampler.root, watched.cgroup, watched.identity.metadata
+    def _one(self, watched: Watched, identity: Identity, namespaces: Namespaces) -> Surveyed:
+        root, cgroup, metadata = self._sampler.root, watched.cgroup, identity.metadata
         exported = cgroup.export(self._counting is None or self._counting.anything)
+        limit = limit_in_force(exported.memory_max_bytes, watched.promised_limit)
+        if limit is not exported.memory_max_bytes:
+            exported = exported._replace(memory_max_bytes=limit)
         population = cgroup.population()
-        if not population.number and population.whole and watched.last is not None:
-            raise CgroupGone(cgroup.path)  # it had processes: it is stopping
+        if not population.number and population.whole and (watched.last is not None or left_behind(identity)):
+            raise CgroupGone(cgroup.path)  # it had processes: it is stopping; or it never had one
         network = read_interfaces(root, population, namespaces)
         own = metadata is None or metadata.network_mode != "host"
         if not population.whole:
             self._sampler.names.say_once(watched.identity.id, f"its processes are not counted: {Absent.TOO_MANY.value}")
         return Surveyed(
-            identity=watched.identity,
+            identity=identity,
             path=watched.ref.path,
             exported=exported,
             devices={each.device: self._devices.get(each.device) for each in exported.devices or ()},

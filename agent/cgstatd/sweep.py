@@ -16,7 +16,7 @@ from itertools import islice
 from .container import Begun, ReadingFailed, Watched
 from .listing import ListingFailed
 from .network import Namespaces, Traffic
-from .sample import ContainerStats
+from .sample import ContainerStats, Identity
 from .sampler import Pending, Sampler
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,8 @@ class Sweep:
         """The same encoded, one by one, if there is an encoder; then never shorter than ``stats``."""
         self.pending: deque[tuple[float, Pending]] = deque()
         """What needs a second reading, and when (monotonic)."""
-        self.outstanding: set[Watched] = set()
+        self.outstanding: dict[Watched, Identity] = {}
+        """What is still to be read, under the names of the listing: none is there twice, whatever is renamed since."""
         self.failure: ListingFailed | None = None
         """Why nothing could be listed, or why what was read is not all there is."""
         self.listing_number = 0
@@ -80,7 +81,7 @@ class Sweep:
             return
         if self.over:  # it took too long
             return
-        self.outstanding = set(containers)
+        self.outstanding = {watched: watched.identity for watched in containers}
         self._containers = iter(containers)
         self._next_group()
         self.listed()
@@ -103,7 +104,7 @@ class Sweep:
             self._left_out(watched, error)
             return
         if begun is None:
-            self.outstanding.discard(watched)
+            self.outstanding.pop(watched, None)
         elif not self.over:
             self.items.append(partial(self._traffic, begun))
 
@@ -114,7 +115,7 @@ class Sweep:
             self._left_out(begun.watched, error)
             return
         if traffic is None:
-            self.outstanding.discard(begun.watched)
+            self.outstanding.pop(begun.watched, None)
             return
         self._read.append((begun, traffic))
         if not self.items:  # it hung, and the others' figures were made meanwhile
@@ -152,14 +153,16 @@ class Sweep:
     def _take(self, watched: Watched, result: ContainerStats | Pending | None) -> None:
         if self.over:
             return
-        self.outstanding.discard(watched)
+        identity = self.outstanding.pop(watched, None)
         if isinstance(result, ContainerStats):
+            if identity is not None and identity is not result.identity:
+                result = result._replace(identity=identity)
             if self.encode is not None:
                 self.encoded.append(self.encode(result))
             self.stats.append(result)
 
     def _left_out(self, watched: Watched, error: Exception) -> None:
-        self.outstanding.discard(watched)
+        self.outstanding.pop(watched, None)
         if (failure := self._sampler.out_of_resources(error)) is not None:
             self.failure = failure  # no container's own: what is left out is not gone
             return

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cgroupfs import ParseError, Root
+from cgstatd import shared
 from cgstatd.devices import Device, Devices
 from cgstatd.procfs.host_load import parse_loadavg, parse_uptime
 from cgstatd.procfs.host_stat import HostCpu, parse_host_stat
@@ -89,11 +90,27 @@ async def test_one_result_for_all_who_ask_together_and_another_later() -> None:
         await asyncio.sleep(0.02)
         return made[-1]
 
-    shared = Shared(make, 0.1)
-    assert await asyncio.gather(*(shared.get() for _ in range(5))) == [0] * 5
-    assert await shared.get() == 0
+    result = Shared(make, 0.1)
+    assert await asyncio.gather(*(result.get() for _ in range(5))) == [0] * 5
+    assert await result.get() == 0
     await asyncio.sleep(0.15)
-    assert await shared.get() == 1
+    assert await result.get() == 1
+
+
+async def test_a_result_that_is_out_of_date_is_made_anew_but_not_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    news: list[bool] = [False]
+
+    async def make() -> int:
+        made.append(len(made))
+        return made[-1]
+
+    result = Shared(make, 60, lambda: news[0])
+    assert [await result.get(), await result.get()] == [0, 0]
+    news[0] = True
+    assert await result.get() == 0
+    monkeypatch.setattr(shared, "NEWS_SECONDS", 0.0)
+    assert await result.get() == 1
 
 
 async def test_what_was_made_by_other_settings_is_not_shared_any_more() -> None:
@@ -120,10 +137,10 @@ async def test_a_failure_is_told_to_all_who_asked_and_not_kept() -> None:
             raise ValueError("no")
         return calls
 
-    shared = Shared(make, 60)
-    found = await asyncio.gather(shared.get(), shared.get(), return_exceptions=True)
+    result = Shared(make, 60)
+    found = await asyncio.gather(result.get(), result.get(), return_exceptions=True)
     assert [str(each) for each in found] == ["no", "no"]
-    assert await shared.get() == 2
+    assert await result.get() == 2
 
 
 async def test_who_goes_away_does_not_take_the_result_along() -> None:
@@ -131,8 +148,8 @@ async def test_who_goes_away_does_not_take_the_result_along() -> None:
         await asyncio.sleep(0.05)
         return 1
 
-    shared = Shared(make, 60)
-    impatient = asyncio.create_task(shared.get())
+    result = Shared(make, 60)
+    impatient = asyncio.create_task(result.get())
     await asyncio.sleep(0.01)
     impatient.cancel()
-    assert await shared.get() == 1
+    assert await result.get() == 1

@@ -184,7 +184,21 @@ def test_further_sources_are_asked_for_where_another_runtimes_state_cannot_be_re
     assert known.identify(ref(A)).name == "late"
     assert caplog.records == []
     assert known.identify(ref(B)).name == B[:12]
-    assert [record.message for record in caplog.records] == [f"container={B[:12]} denied (/p): shown by its short id"]
+    assert caplog.records == []  # what Podman's state would say has nothing to do with it
+
+
+def test_what_another_runtimes_state_would_say_is_not_the_reason_but_what_is_its_own_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    podman = Source("podman", **dict.fromkeys((A, B), Unreadable("is being written (it has a journal)", "/db.sql")))
+    containerd = Source("containerd", **{B: Unreadable("permission denied", f"/tasks/{B}/config.json")})
+    known = names(podman, containerd)
+    assert known.identify(ref(A)).metadata is None
+    assert caplog.records == []
+    assert known.identify(ref(B)).metadata is None
+    assert "permission denied" in caplog.text
+    assert known.identify(ref(A, "podman")).metadata is None
+    assert "journal" in caplog.text
 
 
 def test_what_could_not_be_read_is_still_said_where_further_sources_know_nothing(

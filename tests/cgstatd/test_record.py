@@ -240,7 +240,7 @@ def test_a_host_without_containers_is_recorded_as_one(tmp_path: Path, out: str) 
 )
 def test_hostile_names_stay_inside_and_are_read_again(host: MadeUpHost, parent: str, out: str) -> None:
     path = f"/{parent}/docker-{'b' * 64}.scope"
-    host.container(path, uid=1001)
+    host.container(path, uid=1001, pids=[77])
     summary = write(host.root, out)
     assert "\x1b" not in summary
     assert set(os.listdir(os.path.dirname(out))) == {"host", "recorded"}

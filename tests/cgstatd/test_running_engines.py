@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -14,6 +15,7 @@ from cgstatd.running_engines import EngineNamespaces, LateSources, engine_proces
 from cgstatd.runtimes.base import Metadata
 from cgstatd.runtimes.docker import DockerSource
 from cgstatd.runtimes.podman import PodmanSource
+from cgstatd.runtimes.statefile import StateFiles
 from helpers import MadeUpHost
 
 A = "a" * 64
@@ -73,6 +75,52 @@ def test_every_engine_of_root_is_found(host: MadeUpHost) -> None:
     run(host, 12, "/usr/bin/dockerd")
     run(host, 13, "/bin/sh", "-c", "dockerd --data-root=/mnt/x")
     assert sorted(running_roots(host.root)) == [("docker", "/mnt/d"), ("podman", "/mnt/storage")]
+
+
+def run_shim(host: MadeUpHost, pid: int, state: str, container: str = A, namespace: str = "moby") -> None:
+    """One of the shims that keep containers running."""
+    options = ("-namespace", namespace, "-id", container, "-address", f"{state}/containerd.sock")
+    run(host, pid, "/usr/bin/containerd-shim-runc-v2", *options)
+
+
+def bundle(host: MadeUpHost, state: str, source: str, container: str = A) -> None:
+    mounts = [{"destination": "/proc", "source": "proc"}, {"destination": "/etc/hostname", "source": source}]
+    host.write(f"{state}/io.containerd.runtime.v2.task/moby/{container}/config.json", json.dumps({"mounts": mounts}))
+
+
+@pytest.mark.parametrize("state", ["/run/containerd", "/var/run/docker/containerd/daemon"])
+def test_where_no_dockerd_runs_its_containers_shims_lead_to_its_data_root(host: MadeUpHost, state: str) -> None:
+    run_shim(host, 10, state.removesuffix("/daemon"))
+    bundle(host, state, f"/mnt/d/containers/{A}/hostname")
+    assert list(running_roots(host.root)) == [("docker", "/mnt/d")]
+
+
+def test_what_a_shim_of_another_or_a_bundle_without_such_a_mount_says_is_not_taken(host: MadeUpHost) -> None:
+    run_shim(host, 10, "/run/containerd", namespace="k8s.io")
+    run_shim(host, 11, "/run/containerd", "b" * 64)
+    run_shim(host, 12, "/run/containerd", "../" + "b" * 61)
+    run_shim(host, 13, "/run/gone")
+    bundle(host, "/run/containerd", "/mnt/d/volumes/x")
+    bundle(host, "/run/containerd", f"/mnt/d/containers/{A}/hostname", "b" * 64)
+    assert list(running_roots(host.root)) == []
+
+
+def test_a_bundle_that_is_not_roots_is_not_believed(host: MadeUpHost) -> None:
+    run_shim(host, 10, "/run/containerd")
+    bundle(host, "/run/containerd", f"/mnt/d/containers/{A}/hostname")
+    host.root.owners[f"/run/containerd/io.containerd.runtime.v2.task/moby/{A}/config.json"] = 1000
+    assert list(running_roots(host.root)) == []
+
+
+def test_of_many_shims_of_one_containerd_only_a_few_are_looked_at(
+    host: MadeUpHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(10):
+        run_shim(host, 10 + number, "/run/containerd", f"{number:064}")
+    read: list[str] = []
+    monkeypatch.setattr(StateFiles, "read", lambda self, path, *_: read.append(path))
+    assert list(running_roots(host.root)) == []
+    assert len({path.split("/")[-2] for path in read}) == 3
 
 
 def test_anyone_may_call_a_process_of_theirs_dockerd_and_is_not_believed(host: MadeUpHost) -> None:

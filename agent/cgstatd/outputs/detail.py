@@ -138,13 +138,15 @@ def _block(detail: Detail) -> BlockDetail:
 def _limit(detail: Detail, name: str, unit: str | UnsetType, of: Any, key: str) -> LimitDetail:
     """``of``: Limits -> the limit in the unit that is compared."""
     chain: list[tuple[str, Limit | float]] = [(path, of(limits)) for path, limits in detail.limits]
-    own = chain[0][1]
-    record = Records(detail, name, detail.limits[0][1].missing)
+    own = Records(detail, name, detail.limits[0][1].missing).value(_LIMIT_FIELDS[name], chain[0][1], key, unit)
+    if name == "memory" and not isinstance(chain[0][1], int) and detail.promised_limit is not None:
+        chain[0] = (chain[0][0], detail.promised_limit)
+        own = Value(value=detail.promised_limit, unit=unit, source="its engine's state: about to be set")
     numbers = [(value, path) for path, value in chain if isinstance(value, int | float)]
     value, path = min(numbers, key=lambda pair: pair[0]) if numbers else ("max", None)
     rule = "the smallest of its own and its ancestors'"
     return LimitDetail(
-        own=record.value(_LIMIT_FIELDS[name], own, key, unit),
+        own=own,
         tightest=Value(value=value, unit=unit, source=rule),
         tightest_cgroup=path,
     )

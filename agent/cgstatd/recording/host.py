@@ -10,7 +10,7 @@ from cgroupfs import Hierarchy, Root
 from cgroupfs.hierarchy import parse_mountinfo
 
 from ..host import DEFAULT_STORAGE, HostOptions
-from ..running_engines import engine_processes, root_of
+from ..running_engines import engine_processes, root_of, running_roots
 from .tree import Piece
 
 _PID_MAX = 4194304
@@ -62,7 +62,10 @@ def engines(root: Root, options: HostOptions) -> Iterator[Piece]:
                 yield Piece(f"{path}/net/dev", root.read(f"{path}/net/dev"), root.identity(f"{path}/net/dev").inode)
             except OSError:
                 continue
-    named = [(b"dockerd", path) for path in options.docker_roots] + [(b"conmon", path) for path in options.podman_roots]
+    dead = [path for engine, path in running_roots(root) if engine == "docker" and (engine, path) not in seen]
+    named = [(b"dockerd", path) for path in (*options.docker_roots, *dead)] + [
+        (b"conmon", path) for path in options.podman_roots
+    ]
     for number, (program, path) in enumerate(named, _PID_MAX + 1):
         yield from _process(f"/proc/{number}", program, path)
 

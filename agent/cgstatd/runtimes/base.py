@@ -88,6 +88,9 @@ class Metadata:
     """Unix time of the last end; None where there was none, or where the runtime does not say."""
     pid: int | None = None
     """Its first process, in the runtime's own pid namespace; None while there is none, or where it is not said."""
+    kept_in: str = ""
+    """Directory (host path) where the runtime renames or deletes a file at each change of what is said here; empty:
+    none is known."""
     shown_id: str = ""
     """Set where the runtime itself shows another id than the cgroup's."""
 

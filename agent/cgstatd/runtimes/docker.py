@@ -48,6 +48,8 @@ class _State(msgspec.Struct, rename="pascal", frozen=True):
     paused: bool = False
     restarting: bool = False
     pid: Int = 0
+    dead: bool = False
+    removal_in_progress: bool = False
     started_at: datetime | None = None
     finished_at: datetime | None = None
     exit_code: Int | None = None
@@ -115,6 +117,8 @@ class _Known:
     oom_killed: bool | None
     finished_seconds: float | None
     pid: int | None
+    going: bool
+    """It is being removed."""
 
 
 def _parse_container(data: bytes, wanted: Wanted) -> _Known:
@@ -133,6 +137,7 @@ def _parse_container(data: bytes, wanted: Wanted) -> _Known:
         oom_killed=found.state.oom_killed,
         finished_seconds=unix_time(found.state.finished_at),
         pid=found.state.pid or None,
+        going=found.state.dead or found.state.removal_in_progress,
     )
 
 
@@ -166,6 +171,8 @@ class DockerSource:
         if container is None or isinstance(container, Unreadable):
             return container
         host = self._files.read(f"{folder}/hostconfig.json", _parse_hostconfig)
+        if host is None and container.going:
+            return None  # its files are being removed, one by one
         host = host if isinstance(host, _HostConfig) else _HostConfig()
         return Metadata(
             runtime=RUNTIME,
@@ -186,6 +193,7 @@ class DockerSource:
             network_mode=host.network_mode or None,
             memory_limit_bytes=host.memory if host.memory and host.memory > 0 else None,
             owner_uid=self.owner_uid,
+            kept_in=folder,
         )
 
     def _parse(self, data: bytes) -> _Known:

@@ -17,6 +17,7 @@ from cgroupfs.pseudofs import Root
 
 from . import libpod
 from .base import HEX_ID, SKIP, ExitCode, Match, Metadata, Skip, Unreadable, is_hex_id
+from .journal import nonce_of, rolled_back
 from .libpod import Database, LibpodContainer
 from .statefile import USERS_NAMES, StateFiles
 from .storage import STORAGE, ContainersStorage, StoredContainer
@@ -25,6 +26,7 @@ RUNTIME = "podman"
 PAYLOAD = "container"
 _named = re.compile(rf"libpod-(?:payload-)?({HEX_ID})(\.scope)?|[^/]*:libpod:({HEX_ID})").fullmatch
 _conmon = re.compile(rf"(?:libpod-)?conmon(?:-{HEX_ID}(?:\.scope)?)?").fullmatch
+_TRIES = 3
 
 
 def match(parent: str, name: str) -> Match | Skip | None:
@@ -49,6 +51,8 @@ class PodmanSource:
         self.places = self._storage.places
         self._database = f"{self._storage.path}/db.sql"
         self._last: Database | Unreadable | None = None
+        self._before: tuple[int, Database] | None = None
+        """Of a transaction that was under way: its journal's nonce, and what there was before."""
 
     def get(self, container_id: str) -> Metadata | Unreadable | None:
         """The metadata of a container by its whole id."""
@@ -83,18 +87,47 @@ class PodmanSource:
         return rows.exit_codes.get(container_id) if isinstance(rows, Database) else None
 
     def _rows(self) -> Database | Unreadable | None:
-        """The database, or while it is being written the one before.
+        """The database, or while it is being written as it was before.
 
-        Podman writes pages in place between making and deleting the journal; without one before and after, and with
-        an unchanged version, the bytes read are those of one transaction.
+        Podman writes pages in place between giving the journal its header and deleting it; without one before and
+        after, and with an unchanged version, the bytes read are those of one transaction. A user's journal is not put
+        back: making many costs the user nothing.
         """
-        if not self._files.size_beside(self._database, "-journal"):
-            found = self._files.read(self._database, self._parse, libpod.DATABASE_LIMIT)
-            if not self._files.size_beside(self._database, "-journal"):
-                self._last = found
-                return found
-            self._files.forget(self._database)
+        for _ in range(_TRIES):
+            nonce = self._nonce()
+            if nonce is None:
+                found = self._files.read(self._database, self._parse, libpod.DATABASE_LIMIT)
+                if self._nonce() is None:
+                    self._last = found
+                    return found
+                self._files.forget(self._database)
+            elif not self.owner_uid and (rows := self._rows_before(nonce)) is not None:
+                self._last = rows
+                return rows
         return self._last or Unreadable("is being written (it has a journal)", self._database)
+
+    def _nonce(self) -> int | None:
+        """Of the journal by which pages may have been written; None: none may."""
+        if not self._files.size_beside(self._database, "-journal"):
+            return None
+        if self.owner_uid:
+            return 0
+        return nonce_of(self._files.once(f"{self._database}-journal", libpod.DATABASE_LIMIT) or b"")
+
+    def _rows_before(self, nonce: int) -> Database | None:
+        """The rows before the transaction that is under way; None: it is over, or there is no telling."""
+        if self._before is not None and self._before[0] == nonce:
+            return self._before[1]
+        database = self._files.once(self._database, libpod.DATABASE_LIMIT)
+        journal = self._files.once(f"{self._database}-journal", libpod.DATABASE_LIMIT)
+        if not database or not journal or nonce_of(journal) != nonce:
+            return None
+        try:
+            rows = self._parse(rolled_back(database, journal))
+        except (ValueError, RecursionError):
+            return None
+        self._before = nonce, rows
+        return rows
 
     def _parse(self, data: bytes) -> Database:
         return libpod.parse(data, self._files.wanted, USERS_NAMES if self.owner_uid else libpod.MOST_ROWS)
@@ -121,6 +154,7 @@ class PodmanSource:
             oom_killed=row.oom_killed,
             finished_seconds=row.finished_seconds,
             pid=row.pid,
+            kept_in=self._storage.path,
         )
 
     def _of_list(self, stored: StoredContainer) -> Metadata:

@@ -122,6 +122,14 @@ class StateFiles:
         self._shelf.put(path, fresh)
         return fresh
 
+    def once(self, path: str, limit: int) -> bytes | None:
+        """The bytes of a file, under the same rules, not kept; None: there is none, or it is not believed."""
+        try:
+            found = self._load(path, bytes, limit, None).value
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, bytes) else None
+
     def forget(self, path: str) -> None:
         """Read the file again next time, changed or not."""
         self._shelf.drop(path)

@@ -92,6 +92,7 @@ def test_a_running_container(shop: str) -> None:
         started_seconds=pytest.approx(1795604229.719158),
         oom_killed=False,
         pid=1374,
+        kept_in=folder(),
     )
 
 
@@ -134,8 +135,16 @@ def test_states(write: Write, state: dict[str, Any], expected: State) -> None:
 def test_null_labels_and_no_limit(write: Write) -> None:
     write(f"{folder()}/config.v2.json", '{"Name": "/a", "Config": {"Labels": null}}')
     write(f"{folder()}/hostconfig.json", '{"NetworkMode": "host", "Memory": 0}')
-    expected = Metadata(runtime="docker", id=ID, name="a", state=State.CREATED, network_mode="host")
+    expected = Metadata(runtime="docker", id=ID, name="a", state=State.CREATED, network_mode="host", kept_in=folder())
     assert DockerSource(Root()).get(ID) == expected
+
+
+@pytest.mark.parametrize("state", [{"Dead": True}, {"RemovalInProgress": True}])
+def test_a_container_whose_files_are_being_removed_is_none(shop: str, write: Write, state: dict[str, bool]) -> None:
+    write(f"{folder()}/config.v2.json", config(**state))
+    assert DockerSource(Root()).get(ID) is not None
+    os.unlink(f"{folder()}/hostconfig.json")
+    assert DockerSource(Root()).get(ID) is None
 
 
 def test_an_unknown_container_is_none(shop: str) -> None:

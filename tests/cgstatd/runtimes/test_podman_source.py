@@ -17,6 +17,7 @@ from cgroupfs.pseudofs import Clock, Root
 from cgstatd.runtimes import Budget, Metadata, State, Unreadable, rootless_sources
 from cgstatd.runtimes.base import ExitCode
 from cgstatd.runtimes.budget import USER
+from cgstatd.runtimes.journal import MAGIC
 from cgstatd.runtimes.podman import PodmanSource
 
 Write = Callable[..., str]
@@ -115,6 +116,7 @@ def test_a_running_container(write: Write) -> None:
         memory_limit_bytes=67108864,
         restarts=0,
         pid=1,
+        kept_in=STORAGE,
     )
 
 
@@ -340,11 +342,15 @@ def test_wrong_types_in_a_database_are_harmless(write: Write) -> None:
     assert {each.name: each.state for each in source.all()} == {"pm-burn": State.RUNNING, "only-config": State.UNKNOWN}
 
 
+UNKNOWN_JOURNAL = MAGIC + bytes(504)
+"""Of another page size: it cannot be put back."""
+
+
 def test_while_the_database_is_written_the_one_before_counts(write: Write, host: FakeFilesystem) -> None:
     write(DATABASE, database(BURNING))
     source = PodmanSource(Root())
     assert source.get(BURN) is not None
-    write(f"{DATABASE}-journal", "x" * 512)
+    write(f"{DATABASE}-journal", UNKNOWN_JOURNAL)
     write(DATABASE, database((BURN, "half", None, config(), 3)))
     assert [each.name for each in source.all()] == ["pm-burn"]
     found = PodmanSource(Root()).get(BURN)
@@ -353,12 +359,18 @@ def test_while_the_database_is_written_the_one_before_counts(write: Write, host:
     assert [each.name for each in source.all()] == ["half"]
 
 
+def test_a_journal_that_nothing_was_written_by_yet_does_not_matter(write: Write) -> None:
+    write(DATABASE, database(BURNING))
+    write(f"{DATABASE}-journal", bytes(512))
+    assert [each.name for each in PodmanSource(Root()).all()] == ["pm-burn"]
+
+
 class Writing(Root):
     """A root where Podman begins to write while the file is being read."""
 
     def clock(self) -> Clock:
         with open(f"{DATABASE}-journal", "w") as file:
-            file.write("x")
+            file.buffer.write(UNKNOWN_JOURNAL)
         return super().clock()
 
 

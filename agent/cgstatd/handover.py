@@ -1,0 +1,50 @@
+"""What an engine's state says of a container that it is just starting: its cgroup is there, its state is of before.
+
+An engine makes the cgroup, then sets its limits (runc takes some 0.3 s to get there on a busy host), then writes that
+the container runs. Until it has written that, the state on disk tells how the life before ended: its exit code and its
+start are not those of the cgroup that is there, and a limit that it names will be set in a moment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cgroupfs import Limit
+
+from .runtimes.base import Metadata, State
+
+UNTOLD_NS = 10_000_000_000
+"""How long a new container's limits may take where the engine does not write that it runs."""
+_RUN = (State.RUNNING, State.PAUSED)
+
+
+def behind(metadata: Metadata | None) -> bool:
+    """Whether the state is older than the cgroup, which lives."""
+    return metadata is not None and metadata.state not in (*_RUN, State.UNKNOWN)
+
+
+def living(metadata: Metadata | None) -> Metadata | None:
+    """The metadata of a container that has a cgroup: how an earlier life went is left out."""
+    if metadata is None:
+        return None
+    if behind(metadata):
+        return replace(metadata, state=State.RUNNING, started_seconds=None, exit_code=None, oom_killed=None)
+    return metadata if metadata.exit_code is None else replace(metadata, exit_code=None)
+
+
+def promised_limit(metadata: Metadata | None, age_ns: int | None) -> int | None:
+    """The limit that the engine is about to set, by its state as it is on disk; None: it has set what it wants.
+
+    ``age_ns``: how long the container has been known; None: it was there before the agent.
+    """
+    if metadata is None:
+        return None
+    untold = metadata.state is State.UNKNOWN and age_ns is not None and age_ns < UNTOLD_NS
+    return metadata.memory_limit_bytes if behind(metadata) or untold else None
+
+
+def limit_in_force(kernel: Limit, promised: int | None) -> Limit:
+    """The kernel's own limit once it has one; until then the promised one."""
+    if promised is None or (isinstance(kernel, int) and kernel > 0):
+        return kernel
+    return promised

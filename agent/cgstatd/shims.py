@@ -1,0 +1,74 @@
+"""The data root of a Docker whose daemon does not run: from what it left to those that keep its containers running.
+
+Every running container has a shim, whose command line names containerd's socket, and beside that containerd's state:
+the container's bundle there mounts files of the container's directory in the data root::
+
+    containerd-shim-runc-v2 -namespace moby -id 7964… -address /run/containerd/containerd.sock
+    /run/containerd/io.containerd.runtime.v2.task/moby/7964…/config.json
+        {"mounts": [{"destination": "/etc/hostname", "source": "/mnt/docker/containers/7964…/hostname"}]}
+
+A containerd that dockerd starts itself has its socket in ``<exec root>/containerd`` and its state in ``daemon`` there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+import msgspec
+
+from cgroupfs import Root
+
+from .runtimes.base import is_hex_id
+from .runtimes.statefile import StateFiles, parser_of
+
+COMM = b"containerd-shim"
+"""As /proc/<pid>/comm has it: 15 bytes."""
+_TASKS = "io.containerd.runtime.v2.task/moby"
+_EACH = 3
+"""Shims of one containerd that are looked at: all of one Docker say the same."""
+
+
+class _Mount(msgspec.Struct, frozen=True):
+    source: str = ""
+
+
+class _Bundle(msgspec.Struct, frozen=True):
+    mounts: list[_Mount] | None = None
+
+
+_parse = parser_of(_Bundle)
+
+
+def shim_options(arguments: list[bytes]) -> tuple[str, str] | None:
+    """(container id, address) of one of Docker's shims; None: it is another's."""
+    given = dict(pairwise(arguments))
+    container, address = os.fsdecode(given.get(b"-id", b"")), os.fsdecode(given.get(b"-address", b""))
+    if given.get(b"-namespace") != b"moby" or not is_hex_id(container) or not address.startswith("/"):
+        return None
+    return container, address
+
+
+def data_roots(root: Root, shims: Iterable[list[bytes]]) -> Iterator[str]:
+    """The data roots that the shims' bundles lead to."""
+    files, looked = StateFiles(root), dict[str, int]()
+    for arguments in shims:
+        found = shim_options(arguments)
+        if found is None or looked.get(found[1], 0) >= _EACH:
+            continue
+        container, address = found
+        looked[address] = looked.get(address, 0) + 1
+        state = os.path.dirname(address)
+        for place in (state, f"{state}/daemon"):
+            bundle = files.read(f"{place}/{_TASKS}/{container}/config.json", _parse)
+            if isinstance(bundle, _Bundle) and (path := _data_root(bundle, container)):
+                yield path
+
+
+def _data_root(bundle: _Bundle, container: str) -> str | None:
+    for mount in bundle.mounts or ():
+        path, inside, _ = mount.source.partition(f"/containers/{container}/")
+        if inside and path.startswith("/"):
+            return path
+    return None
