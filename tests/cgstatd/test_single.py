@@ -34,8 +34,12 @@ class Disk:
         self.now += self.seconds
         return iter(self.stored)
 
+    def again(self, metadata: Metadata) -> Metadata | None:
+        return next((each for each in self.stored if each.id == metadata.id), None)
+
     def single(self) -> Single:
-        sampler: Any = SimpleNamespace(names=self, containers=lambda *_: [], root=Root())
+        listing = SimpleNamespace(written=0)
+        sampler: Any = SimpleNamespace(names=self, containers=lambda *_: [], root=Root(), listing=listing)
         return Single(sampler, clock=lambda: self.now)
 
 
