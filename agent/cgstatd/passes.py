@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 
+from .bodies import Body
 from .crew import Crew, Job
 from .listing import LISTING_SECONDS, ListingFailed
 from .sample import ContainerStats
@@ -42,7 +43,7 @@ class Pass:
         self._why: str | None = None
         self.began = time.monotonic()
         self.stats = self._sweep.stats
-        self.shared: dict[tuple[int, ...], list[bytes]] = {}
+        self.shared: dict[tuple[int, ...], Body] = {}
         """A cache for whoever makes answers of the stats: those who wait for the same pass share the bytes."""
         self.listed = False
         self.complete = False

@@ -15,7 +15,19 @@ from pathlib import Path
 
 import pytest
 
-from attacks import bulk, credentials, encrypted, floods, forged, hoards, kernel, oversized, planted, sleepers
+from attacks import (
+    bulk,
+    credentials,
+    encrypted,
+    floods,
+    forged,
+    hangers_on,
+    hoards,
+    kernel,
+    oversized,
+    planted,
+    sleepers,
+)
 from attacks.arena import Arena, Attack, Stage, arena
 from attacks.bystander import Bystander
 
@@ -43,6 +55,12 @@ STAGES = (
             sleepers.sleeping_readers,
             sleepers.sleeping_array_readers,
             sleepers.too_many_streams,
+            hangers_on.metrics_at_once,
+            hangers_on.metrics_round_by_round,
+            hangers_on.everything_round_by_round,
+            hangers_on.dripping_reader,
+            hangers_on.many_intervals,
+            hangers_on.resets,
             credentials.dns_rebinding,
             credentials.cross_origin,
             credentials.no_credentials_on_the_network,

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cgstatd.outputs import sse
 from cgstatd.outputs.answers import encode_failure
@@ -28,12 +26,3 @@ def test_a_keepalive_is_a_comment_and_no_event() -> None:
 def test_data_that_is_json_cannot_end_its_line(text: str) -> None:
     event = sse.event(b"error", encode_failure(text))
     assert re.fullmatch(rb"event: error\ndata: [^\r\n]+\n\n", event)
-
-
-@given(st.lists(st.integers(1, 5000), max_size=60))
-def test_pieces_hold_whole_events_and_lose_nothing(sizes: list[int]) -> None:
-    events = [sse.event(b"stat", b"x" * size) for size in sizes]
-    pieces = list(sse.whole_events(b"".join(events)))
-    assert b"".join(pieces) == b"".join(events)
-    assert all(piece.startswith(b"event: ") and piece.endswith(b"\n\n") for piece in pieces)
-    assert all(len(piece) <= sse.PIECE_BYTES + 5100 for piece in pieces)

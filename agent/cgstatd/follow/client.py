@@ -6,10 +6,15 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 
+from ..bodies import Body
+
 CHANGES = 256
 """Starts, ends and OOM kills that wait for a slow client; beyond, the oldest are dropped."""
 CHANGES_BYTES = 1 << 20
 """The same in bytes."""
+
+Events = bytes | Body
+"""A run of whole events: of a change, or of a round (which all clients of its interval share)."""
 
 
 class Subscription:
@@ -20,7 +25,7 @@ class Subscription:
         self._first = first
         self._changes: deque[tuple[int, bytes]] = deque()
         self._changes_bytes = 0
-        self._round: tuple[int, bytes] | None = None
+        self._round: tuple[int, Events] | None = None
         self._ended = False
         self._wake = asyncio.Event()
         self.dropped = 0
@@ -34,7 +39,7 @@ class Subscription:
             self._changes_bytes -= len(self._changes.popleft()[1])
         self._wake.set()
 
-    def round(self, number: int, data: bytes) -> None:
+    def round(self, number: int, data: Events) -> None:
         """The events of a round; one that still waits is dropped."""
         self.dropped += self._round is not None
         self._round = number, data
@@ -45,24 +50,25 @@ class Subscription:
         self._ended = True
         self._wake.set()
 
-    def _waiting(self) -> list[bytes]:
+    def _waiting(self) -> list[Events]:
         """Everything that waits, by its number."""
-        found = list(self._changes)
+        found: list[tuple[int, Events]] = [*self._changes]
         self._changes.clear()
         self._changes_bytes = 0
         if self._round is not None:
             found.append(self._round)
             self._round = None
-        return [data for _, data in sorted(found)]
+        found.sort(key=lambda each: each[0])
+        return [data for _, data in found]
 
-    async def batches(self) -> AsyncIterator[bytes]:
+    async def batches(self) -> AsyncIterator[Events]:
         """What to write, in order."""
-        for data in self._first:
-            yield data
-        self._first = []
+        while self._first:
+            yield self._first.pop(0)
         while not self._ended:
             self._wake.clear()
-            for data in self._waiting():
-                yield data
+            waiting = self._waiting()
+            while waiting:
+                yield waiting.pop(0)
             if not self._wake.is_set():
                 await self._wake.wait()

@@ -16,6 +16,7 @@ import time
 from functools import partial
 
 from .. import __version__
+from ..bodies import Bodies
 from ..container import ReadingFailed, Watched
 from ..feed import Feed
 from ..listing import ListingFailed
@@ -24,7 +25,7 @@ from ..outputs.follow_types import FollowHello
 from ..passes import Pass
 from .client import Subscription
 from .deaths import Deaths, Written
-from .grid import GRID_SECONDS, due, stretched
+from .grid import GRID_SECONDS, due, settled, stretched
 from .lastwords import LastWords
 from .looks import Looks
 from .ring import Ring
@@ -43,14 +44,14 @@ _PASS_SECONDS = 1.0
 class Follower:
     """Used in the event loop."""
 
-    def __init__(self, feed: Feed, env_id: int) -> None:
+    def __init__(self, feed: Feed, env_id: int, bodies: Bodies | None = None) -> None:
         self._feed = feed
         self._env = env_id
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._stopping = False
         self.last_words = LastWords()
-        self._teller = Teller(self.last_words)
+        self._teller = Teller(self.last_words, bodies or Bodies())
         self.looks = Looks(feed.sampler)
         self._deaths = Deaths(self._died)
         self._written = Written(self._wake_now)
@@ -65,7 +66,8 @@ class Follower:
         return sum(len(group.clients) for group in self._teller.groups.values())
 
     def subscribe(self, steps: int, last_event_id: str = "") -> Subscription:
-        """A new client of an interval (in grid steps)."""
+        """A new client of an interval (in grid steps), or of one near to it where there are too many."""
+        steps = settled(steps, self._teller.groups)
         if self._task is None and not self._stopping:
             self._teller.ring = Ring(secrets.token_hex(4))
             self.looks = Looks(self._feed.sampler)
@@ -192,7 +194,9 @@ class Follower:
         self._tell(found)
         for group in groups:
             group.urgent = False
-            self._teller.round(group, found, seconds, stretched(group.steps, self._feed.restraint.interval_seconds))
+            await self._teller.round(
+                group, found, seconds, stretched(group.steps, self._feed.restraint.interval_seconds)
+            )
 
     def _tell(self, found: Round) -> None:
         self._deaths.watch(found.pidfds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 GRID_SECONDS = 0.25
 """The distance of the grid's points. Not less: CPU figures over shorter windows are the scheduler's noise (the quota's
@@ -27,3 +28,17 @@ def stretched(steps: int, least_seconds: float) -> float:
 def due(steps: int, after: int, until: int) -> bool:
     """Whether a multiple of ``steps`` is among the grid's points after ``after`` up to ``until``."""
     return until // steps > after // steps
+
+
+USUAL = frozenset((1, 2, 4, 8, 20, 40, 60, 120, 240))
+"""0.25, 0.5, 1, 2, 5, 10, 15, 30 and 60 s: these are always to be had."""
+MOST_OTHERS = 8
+"""Other intervals at a time: each costs the memory of a round."""
+
+
+def settled(steps: int, used: Collection[int]) -> int:
+    """The interval that a client gets: the one that it wants, or the nearest there is where ``used`` are too many."""
+    others = [each for each in used if each not in USUAL]
+    if steps in USUAL or steps in others or len(others) < MOST_OTHERS:
+        return steps
+    return min((*USUAL, *others), key=lambda each: (abs(each - steps), each))

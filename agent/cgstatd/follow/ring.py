@@ -46,9 +46,9 @@ class Ring:
         self.number += 1
         return f"{self.run}-{self.number}".encode()
 
-    def add(self, steps: int, data: bytes) -> None:
-        """Hold the event that has the latest id."""
-        sent = Sent(self.number, steps, data)
+    def add(self, steps: int, data: bytes, number: int | None = None) -> None:
+        """Hold the event that has an id (the latest)."""
+        sent = Sent(self.number if number is None else number, steps, data)
         if steps == 0:
             self._changes.append(sent)
             self._changes_bytes += len(data)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import msgspec
 
+from ..bodies import Bodies, Body
 from ..outputs import follow as out
 from ..outputs import sse
 from ..outputs.follow_types import FollowFailed, FollowRound, FollowStat
 from ..outputs.identity import container_identity
 from ..runtimes.base import State
 from ..sample import ContainerStats
-from .client import Subscription
+from .client import Events, Subscription
 from .grid import GRID_SECONDS
 from .lastwords import LastWords
 from .ring import Ring
@@ -21,6 +23,10 @@ from .round import Killed, Round
 _LATEST_MORE = 500
 """Ends that may be told yet."""
 encode = msgspec.json.Encoder().encode
+LATEST_BYTES = 6 << 20
+"""Of the last rounds of all intervals, kept for clients that come."""
+_AT_ONCE = 100
+"""Containers whose events are encoded before other work is done: some 2 ms."""
 
 
 class Group:
@@ -33,8 +39,10 @@ class Group:
         """The figures of the round before, by id."""
         self.rounds = 0
         self.overruns = 0
-        self.latest: tuple[float, int, bytes] | None = None
-        """The last round: when (monotonic), its number, its bytes."""
+        self.latest: tuple[float, int, Body] | None = None
+        """The last round: when (monotonic), its number, its bytes; None where they were too many to keep."""
+        self.size = 0
+        """Bytes of the last round."""
         self.urgent = True
         self.heard = time.monotonic()
         """When it had a client last."""
@@ -43,7 +51,8 @@ class Group:
 class Teller:
     """Used in the event loop."""
 
-    def __init__(self, last_words: LastWords) -> None:
+    def __init__(self, last_words: LastWords, bodies: Bodies) -> None:
+        self._bodies = bodies
         self.groups: dict[int, Group] = {}
         self.ring = Ring("0")
         self._last_words = last_words
@@ -53,16 +62,29 @@ class Teller:
     def failed(self, group: Group, error: str) -> None:
         """There is no round this time."""
         event = FollowFailed(error=error, timestamp=time.time_ns() // 1_000_000)
-        self.send(group, self._event(group.steps, b"failed", event))
+        self._send(group, self._event(group.steps, b"failed", event))
 
-    def round(self, group: Group, found: Round, seconds: float, effective_interval: float) -> None:
+    async def round(self, group: Group, found: Round, seconds: float, effective_interval: float) -> None:
+        """Encode a round and send it; other work is done meanwhile. Where there is no room for it: none."""
+        if not self._bodies.admit(group.size):
+            group.overruns += 1
+            return
         group.rounds += 1
-        parts = []
-        for look in found.looks:
+        ring, sent, pieces, size = self.ring, list[tuple[int, bytes]](), list[bytes](), 0
+        piece: list[bytes] = []
+        for number, look in enumerate(found.looks, 1):
             key = look.stats.identity.id
             event = out.follow_stat(look, group.before.get(key), found.mem_total_bytes, found.cores)
             self._latest[key] = event
-            parts.append(self._event(group.steps, b"stat", event))
+            data = sse.event(b"stat", encode(event), ring.next_id())
+            sent.append((ring.number, data))
+            piece.append(data)
+            size += len(data)
+            if size > sse.PIECE_BYTES:
+                pieces.append(b"".join(piece))
+                piece, size = [], 0
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
         if len(self._latest) > 2 * len(found.looks) + _LATEST_MORE:  # ends that nobody followed
             here = {look.stats.identity.id for look in found.looks}
             self._latest = {key: event for key, event in self._latest.items() if key in here}
@@ -71,17 +93,31 @@ class Teller:
             round=group.rounds,
             interval=group.steps * GRID_SECONDS,
             effective_interval=effective_interval,
-            containers=len(parts),
+            containers=len(found.looks),
             seconds=seconds,
             overruns=group.overruns,
             timestamp=time.time_ns() // 1_000_000,
         )
-        parts.append(self._event(group.steps, b"round", end))
-        data = b"".join(parts)
-        group.latest = time.monotonic(), self.ring.number, data
-        self.send(group, data)
+        data = sse.event(b"round", encode(end), ring.next_id())
+        sent.append((ring.number, data))
+        for number, each in sent:  # all at once: a client that comes back meanwhile gets the round as a whole
+            ring.add(group.steps, each, number)
+        body = self._bodies.hold(*pieces, b"".join((*piece, data)))
+        group.latest, group.size = (time.monotonic(), ring.number, body), body.size
+        self._keep_few()
+        self._send(group, body)
 
-    def send(self, group: Group, data: bytes) -> None:
+    def _keep_few(self) -> None:
+        """Let go of the oldest rounds that are kept for who comes next, beyond a number of bytes."""
+        kept = sorted((each for each in self.groups.values() if each.latest), key=lambda g: g.latest[0])  # type: ignore[index]
+        total = sum(group.size for group in kept)
+        for group in kept[:-1]:
+            if total <= LATEST_BYTES:
+                break
+            total -= group.size
+            group.latest = None
+
+    def _send(self, group: Group, data: Events) -> None:
         for client in group.clients:
             client.round(self.ring.number, data)
 

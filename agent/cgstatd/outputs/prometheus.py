@@ -58,8 +58,11 @@ def container_labels(each: Surveyed, chosen: dict[str, str]) -> dict[str, str]:
     return found
 
 
-def _of_containers(surveyed: Sequence[Surveyed], chosen: dict[str, str], openmetrics: bool) -> Iterator[str]:
-    """The lines of all containers. The library's encoder does each label of each line anew, at six times the price."""
+def _of_containers(surveyed: Sequence[Surveyed], chosen: dict[str, str], openmetrics: bool) -> Iterator[bytes]:
+    """The lines of all containers, family by family.
+
+    The library's encoder does each label of each line anew, at six times the price.
+    """
     labelled = []
     for each in surveyed:
         pairs = container_labels(each, chosen).items()
@@ -72,7 +75,7 @@ def _of_containers(surveyed: Sequence[Surveyed], chosen: dict[str, str], openmet
                     more = f',{label}="{escaped(extra)}"' if label else ""
                     lines.append(f"{series}{{{labels}{more}}} {value}")
         if len(lines) > 2:
-            yield from lines
+            yield _together(lines)
 
 
 def _of_itself(own: SelfMetrics) -> Iterator[Metric]:
@@ -112,12 +115,16 @@ class _Once(Collector):
         return self._families
 
 
-def exposition(surveyed: Sequence[Surveyed], own: SelfMetrics, labels: Sequence[str], form: Format) -> bytes:
-    """The body, in one of the two formats."""
+def _together(lines: Iterable[str]) -> bytes:
+    return "".join([f"{line}\n" for line in lines]).encode()
+
+
+def exposition(surveyed: Sequence[Surveyed], own: SelfMetrics, labels: Sequence[str], form: Format) -> list[bytes]:
+    """The body in parts, in one of the two formats. Never all of its lines at once: they are several times its size."""
     encode = encode_openmetrics if form is OPENMETRICS else encode_text
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Once(list(_of_itself(own))))
-    lines = list(_of_containers(surveyed, label_names(labels), form is OPENMETRICS))
+    parts = list(_of_containers(surveyed, label_names(labels), form is OPENMETRICS))
     if own.host is not None:
-        lines += host_lines(own.host, form is OPENMETRICS)
-    return "".join(f"{line}\n" for line in lines).encode() + encode(registry)
+        parts.append(_together(host_lines(own.host, form is OPENMETRICS)))
+    return [*parts, encode(registry)]

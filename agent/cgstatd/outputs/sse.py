@@ -5,8 +5,6 @@ Real front ends lose an event whose lines arrive in different chunks, and want L
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 KEEPALIVE = b": keepalive\n\n"
 DONE = b"event: done\ndata: {}\n\n"
 
@@ -19,19 +17,4 @@ def event(name: bytes, data: bytes, event_id: bytes = b"") -> bytes:
 
 
 PIECE_BYTES = 1 << 15
-
-
-def whole_events(events: bytes) -> Iterator[bytes]:
-    """A long run of events in pieces of about PIECE_BYTES, none of which splits an event.
-
-    Written piece by piece, a client that does not read holds a piece or two in memory rather than a whole round.
-    """
-    start = 0
-    while len(events) - start > PIECE_BYTES:
-        end = events.find(b"\n\n", start + PIECE_BYTES - 2) + 2
-        if end < 2:
-            break
-        yield events[start:end]
-        start = end
-    if start < len(events):
-        yield events[start:]
+"""A long run of events is made and written in pieces of about this length, none of which splits an event."""

@@ -67,7 +67,7 @@ class Local:
         client = self._follower.subscribe(steps, last_id)
         try:
             async for data in client.batches():
-                yield data
+                yield data if isinstance(data, bytes) else b"".join(data.parts)
         finally:
             self._follower.leave(client)
 

@@ -19,6 +19,8 @@ from .extensions import add_extensions
 from .failure import COMMON_HEADERS, failure, unread
 from .guard import Guard
 from .health import add_health
+from .limits import RETRY_SECONDS
+from .one_body import NoRoom
 from .routes import add_routes
 
 log = logging.getLogger(__name__)
@@ -36,6 +38,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return failure(400, f"Ambiguous container ID {error}")
     except (ListingFailed, ReadingFailed) as error:
         return unread(error)
+    except NoRoom:
+        return failure(503, "Too many answers in flight", Retry_After=str(RETRY_SECONDS))
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(sorted(error.allowed_methods))
         return failure(405, "Method not allowed", f"allowed: {allowed}", Allow=allowed)

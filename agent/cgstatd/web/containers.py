@@ -8,6 +8,7 @@ from ..outputs import answers
 from ..runtimes.base import State
 from ..sample import ContainerStats
 from .context import CONTEXT, restraint_headers
+from .one_body import NoRoom, answer
 
 
 def _json(body: bytes) -> web.Response:
@@ -29,8 +30,12 @@ async def all_containers(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     round_ = context.feed.round(encode=running)
     known = len(await round_.wait())
-    if () not in round_.shared:
-        round_.shared[()] = [b"[" + b",".join(filter(None, round_.encoded(running, 0, known))) + b"]"]
-    answer = _json(round_.shared[()][0])
-    answer.headers.update(restraint_headers(context))
-    return answer
+    body = round_.shared.get(())
+    if body is None:
+        encoded = round_.encoded(running, 0, known)
+        if not context.bodies.admit(sum(map(len, encoded))):
+            raise NoRoom
+        body = round_.shared[()] = context.bodies.hold(b"[" + b",".join(filter(None, encoded)) + b"]")
+    response = answer(body, "application/json")
+    response.headers.update(restraint_headers(context))
+    return response

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from ..ascii import is_number
+from ..bodies import Bodies
 from ..feed import Feed
 
 
@@ -16,6 +17,7 @@ class Context:
 
     feed: Feed
     env_id: int
+    bodies: Bodies = field(default_factory=Bodies)
 
 
 CONTEXT: web.AppKey[Context] = web.AppKey("context", Context)

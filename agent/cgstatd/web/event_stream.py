@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from aiohttp_sse import EventSourceResponse
 
+from ..bodies import Body
 from ..outputs import sse
 
 KEEPALIVE_SECONDS = 4.8
@@ -25,6 +27,22 @@ class EventStream(EventSourceResponse):
     async def put(self, *events: bytes) -> None:
         """Write whole events. Raises ConnectionError."""
         await self.write(b"".join(events))
+
+    async def send_all(self, parts: Sequence[bytes]) -> None:
+        """Write runs of whole events. Raises ConnectionError."""
+        for part in parts:
+            await self.write(part)
+
+    async def send_body(self, body: Body) -> None:
+        """Write what other responses may have too. Raises ConnectionError."""
+        reader = None if self._req is None else self._req.transport
+        if reader is None:
+            raise ConnectionResetError("the client went away")
+        body.readers.add(reader)
+        try:
+            await self.send_all(body.parts)
+        finally:
+            body.readers.discard(reader)
 
     async def _ping(self) -> None:
         pause = KEEPALIVE_SECONDS - await self._opening()

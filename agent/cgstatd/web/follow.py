@@ -9,7 +9,6 @@ from aiohttp import web
 
 from ..follow.follower import Follower
 from ..follow.grid import MAXIMUM_SECONDS, MINIMUM_SECONDS, steps_of
-from ..outputs.sse import whole_events
 from .context import CONTEXT
 from .event_stream import EventStream
 from .failure import failure
@@ -43,8 +42,11 @@ async def follow(request: web.Request) -> web.StreamResponse:
         async with response:
             async for events in client.batches():
                 async with asyncio.timeout(STALLED_SECONDS):
-                    for piece in whole_events(events):
-                        await response.write(piece)
+                    if isinstance(events, bytes):
+                        await response.write(events)
+                    else:
+                        await response.send_body(events)
+                del events  # while waiting for the next ones
     except TimeoutError:
         if request.transport is not None:
             request.transport.abort()
@@ -57,7 +59,7 @@ async def follow(request: web.Request) -> web.StreamResponse:
 
 def add_follow(app: web.Application, env_id: int) -> None:
     """The follower behind the route."""
-    follower = app[FOLLOWER] = Follower(app[CONTEXT].feed, env_id)
+    follower = app[FOLLOWER] = Follower(app[CONTEXT].feed, env_id, app[CONTEXT].bodies)
 
     async def stopping(_app: web.Application) -> None:
         follower.stop()

@@ -199,7 +199,10 @@ class Handler(web.RequestHandler):
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
         """As JSON. What is not HTTP, or too long: without the client's own bytes, without a stack trace in the log."""
-        if status >= 500:
+        if isinstance(exc, ConnectionError):  # the client went away, whatever was being done for it
+            log.debug("address=%s gone before its answer", self._key)
+            response = failure(500, "Internal error")  # no one reads it
+        elif status >= 500:
             super().handle_error(request, status, exc, message)  # logs it
             response = failure(500, "Internal error")
         else:

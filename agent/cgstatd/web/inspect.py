@@ -8,30 +8,39 @@ from aiohttp import web
 from ..inspect import Inspector
 from .context import CONTEXT
 from .follow import FOLLOWER
+from .one_body import NoRoom, OneBody, answer
 
 INSPECTOR: web.AppKey[Inspector] = web.AppKey("inspector", Inspector)
+_LISTING: web.AppKey[OneBody] = web.AppKey("listing_body", OneBody)
 _encode = msgspec.json.Encoder().encode
+_JSON = "application/json"
 
 
-def _json(what: object) -> web.Response:
-    return web.Response(body=_encode(what), content_type="application/json")
+def _json(request: web.Request, what: object) -> web.Response:
+    """An answer of its own, counted while it is being sent."""
+    bodies = request.app[CONTEXT].bodies
+    if not bodies.admit(0):
+        raise NoRoom
+    return answer(bodies.hold(_encode(what)), _JSON)
 
 
 async def listing(request: web.Request) -> web.Response:
     """Who is there."""
-    return _json(await request.app[INSPECTOR].listing.get())
+    found = await request.app[INSPECTOR].listing.get()
+    return answer(await request.app[_LISTING].get((found,), lambda: [_encode(found)]), _JSON)
 
 
 async def host(request: web.Request) -> web.Response:
     """The host."""
-    return _json(await request.app[INSPECTOR].host.get())
+    return _json(request, await request.app[INSPECTOR].host.get())
 
 
 async def detail(request: web.Request) -> web.Response:
     """Everything of one container."""
-    return _json(await request.app[INSPECTOR].detail(request.match_info["id"]))
+    return _json(request, await request.app[INSPECTOR].detail(request.match_info["id"]))
 
 
 def add_inspect(app: web.Application, env_id: int) -> None:
     """What these ask."""
     app[INSPECTOR] = Inspector(app[CONTEXT].feed, app[FOLLOWER], env_id)
+    app[_LISTING] = OneBody(app[CONTEXT].bodies)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 
 from ..outputs.metrics_self import DEFAULT_LABELS
-from ..outputs.negotiation import negotiate
+from ..outputs.negotiation import OPENMETRICS, TEXT, Format, negotiate
 from ..scrape import Scraper
 from .context import CONTEXT
 from .follow import FOLLOWER
+from .one_body import OneBody, answer
 
 SCRAPER: web.AppKey[Scraper] = web.AppKey("scraper", Scraper)
 
@@ -27,18 +28,24 @@ class MetricLabels:
 METRIC_LABELS: web.AppKey[MetricLabels] = web.AppKey("metric_labels", MetricLabels)
 
 
+_BODIES: web.AppKey[dict[Format, OneBody]] = web.AppKey("metric_bodies", dict)
+
+
 async def metrics(request: web.Request) -> web.Response:
     """Every container, and the agent itself."""
     from ..outputs.prometheus import exposition  # noqa: PLC0415 - 2 MB for who scrapes only
 
-    surveyed, own = await request.app[SCRAPER].scrape.get()
+    scrape = await request.app[SCRAPER].scrape.get()
     form = negotiate(request.headers.get("Accept", ""))
+    labels = request.app[METRIC_LABELS].names
     # In a thread: text for hundreds of containers takes longer than other requests should wait.
-    body = await asyncio.to_thread(exposition, surveyed, own, request.app[METRIC_LABELS].names, form)
-    return web.Response(body=body, headers={"Content-Type": form.content_type})
+    make = partial(exposition, *scrape, labels, form)
+    body = await request.app[_BODIES][form].get((scrape, labels), make, threaded=True)
+    return answer(body, form.content_type)
 
 
 def add_metrics(app: web.Application) -> None:
     """The scraper behind the route."""
     app[SCRAPER] = Scraper(app[CONTEXT].feed, app[FOLLOWER])
     app[METRIC_LABELS] = MetricLabels()
+    app[_BODIES] = {form: OneBody(app[CONTEXT].bodies) for form in (TEXT, OPENMETRICS)}

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
+from ..bodies import Bodies, Body
 from ..outputs import answers, sse
 from ..outputs.slots import PERIOD_BYTES, Layout, chunk, step_of, write_of
 from ..passes import Pass
@@ -22,6 +23,7 @@ from .context import CONTEXT, Context, restraint_headers
 from .event_stream import EventStream
 from .failure import ENVIRONMENT_NOT_FOUND
 from .handler import Handler
+from .one_body import NoRoom
 from .segments import Window, segment_bytes
 
 log = logging.getLogger(__name__)
@@ -98,7 +100,7 @@ class _Round(EventStream):
         layout.finish(self.last(events[-1]))
         await self.send_all(layout.writes)
 
-    async def send_all(self, writes: list[bytes]) -> None:
+    async def send_all(self, writes: Sequence[bytes]) -> None:
         """Write whole slots, one segment after the other. Raises ConnectionError."""
         async with self._sending:
             for data in writes:
@@ -147,6 +149,8 @@ class _Round(EventStream):
 async def stream(request: web.Request) -> web.StreamResponse:
     """One round: ``stat`` events as they become known, ``error`` if the round as a whole fails, ``done``, the close."""
     context = request.app[CONTEXT]
+    if not context.bodies.admit(0):
+        raise NoRoom
     response = _Round()
     response.force_close()
     response.headers["Connection"] = "close"
@@ -154,7 +158,9 @@ async def stream(request: web.Request) -> web.StreamResponse:
     await response.prepare(request)
     async with response:
         try:
-            await _round(request, context, response)
+            last = await _round(request, context, response)
+            if last is not None:  # the client may be slow: from here on it holds these bytes alone, not the pass
+                await response.send_body(last)
         except ConnectionError:
             pass  # the client went away: there is nobody to tell
         except Exception:  # too late for another answer: the stream has begun
@@ -180,18 +186,22 @@ def _error(text: str) -> bytes:
     return sse.event(b"error", answers.encode_failure(text))
 
 
-async def _round(request: web.Request, context: Context, response: _Round) -> None:
+async def _round(request: web.Request, context: Context, response: _Round) -> Body | None:
+    """Send the round; what remains to be sent at its end."""
     round_ = context.feed.round(encode=running)
-    ended = False
-    async for writes, last in _stats(round_, response):
-        await response.send_all(writes)
-        ended = last
-    if not ended:
+    remaining: Body | None = None
+    async for body, last in _stats(round_, response, context.bodies):
+        if last:
+            remaining = body
+        else:
+            await response.send_body(body)
+    if remaining is None:
         failed = [] if round_.error is None else [_error(round_.error)]
         await response.end(*failed, sse.DONE)
+    return remaining
 
 
-async def _stats(round_: Pass, response: _Round) -> AsyncIterator[tuple[list[bytes], bool]]:
+async def _stats(round_: Pass, response: _Round, bodies: Bodies) -> AsyncIterator[tuple[Body, bool]]:
     """What is to be written, as it becomes known, and whether that is all: made once for all clients whose responses
     are alike so far."""
     async for first, end, last in round_.batches():
@@ -205,5 +215,5 @@ async def _stats(round_: Pass, response: _Round) -> AsyncIterator[tuple[list[byt
                 layout.finish(response.last(sse.DONE))
             else:
                 layout.fill()
-            round_.shared[key] = layout.writes
+            round_.shared[key] = bodies.hold(*layout.writes)
         yield round_.shared[key], ends

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from cgstatd.follow.grid import due, steps_of
+from cgstatd.follow.grid import MOST_OTHERS, USUAL, due, settled, steps_of
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,13 @@ def test_points_are_shared() -> None:
 def test_points_that_were_missed_make_one_round() -> None:
     assert due(4, 3, 9)
     assert not due(4, 4, 7)
+
+
+def test_beyond_a_number_of_unusual_intervals_a_client_gets_the_nearest_there_is() -> None:
+    used: set[int] = set()
+    for steps in range(1, 241):
+        used.add(settled(steps, used))
+    assert len(used) == len(USUAL) + MOST_OTHERS
+    assert used >= USUAL and {3, 5, 6, 7, 9, 10, 11, 12} == used - USUAL
+    assert settled(13, used) == 12 and settled(200, used) == 240 and settled(7, used) == 7
+    assert all(settled(steps, used) == steps for steps in USUAL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import time
@@ -11,7 +12,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
+from cgstatd.web import app
 from cgstatd.web.limits import KERNEL_BUFFER_BYTES, MAX_UNANSWERED_BYTES, Gate, Limits
 from cgstatd.web.peer import address_key, is_private
 from fakehost import FakeHost, Hang
@@ -368,3 +371,28 @@ def test_the_program_too_makes_room_for_the_next_stream(host: FakeHost) -> None:
                 client.sendall(f"GET {FOLLOW}?interval=60 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
                 assert client.recv(15).startswith(b"HTTP/1.1 200 ")
             time.sleep(0.3)  # far less than until something is written to it
+
+
+# -- gone
+
+
+@pytest.mark.parametrize("target", [FOLLOW, STREAM, ALL, "/metrics", "/api/containers", "/api/host", "/"])
+async def test_a_client_that_is_gone_before_its_answer_is_no_error(
+    host: FakeHost, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    """Closed between the request and the answer's first byte, as a RST does."""
+    gone: list[str] = []
+
+    async def leave(request: web.Request, response: web.StreamResponse) -> None:
+        assert request.transport is not None
+        request.transport.abort()
+        gone.append(request.path)
+
+    monkeypatch.setattr(app, "_common_headers", leave)
+    async with serving(host.sampler()) as server:
+        async with server.connection() as connection:
+            connection.send(target)
+            assert await connection.closed(5)
+        assert target in gone
+        await settled(lambda: server.gate.open == 0)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []

@@ -1,0 +1,83 @@
+"""The bodies of answers in flight: one for all who wait for the same, their bytes counted in one budget.
+
+A client that reads slowly, or not at all, holds a reference to a body and nothing else. What would pile up are bodies
+of many rounds, each held by a client that does not read: they are counted, and beyond the budget the clients that hold
+the oldest ones are cut, or what is asked for is refused.
+"""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+BUDGET_BYTES = 32 << 20
+"""Three answers of 2,000 containers' metrics; those of 300 are some 1.4 MiB each."""
+HOLD_SECONDS = 10.0
+"""An answer that takes longer than a scraper waits for it may be cut, if its bytes are needed for others."""
+
+
+class Reader(Protocol):
+    """The connection of a client that a body is being sent to."""
+
+    def abort(self) -> None:
+        """Cut it."""
+
+
+class Body:
+    """The bytes of an answer, or the writes of a stream; counted for as long as it is referred to."""
+
+    __slots__ = ("__weakref__", "made", "parts", "readers", "size")
+
+    def __init__(self, parts: Sequence[bytes], made: float = 0.0) -> None:
+        self.parts = parts
+        self.size = sum(map(len, parts))
+        self.made = made
+        self.readers: set[Reader] = set()
+        """Those that it is being sent to."""
+
+
+class Bodies:
+    """Used in the event loop. ``clock``: seconds, monotonic."""
+
+    def __init__(self, budget: int = BUDGET_BYTES, clock: Callable[[], float] = time.monotonic) -> None:
+        self.budget = budget
+        self.used = 0
+        """Bytes of all bodies that are referred to."""
+        self.clock = clock
+        self._held: dict[int, weakref.ref[Body]] = {}
+        """The oldest first."""
+        self._number = 0
+
+    def hold(self, *parts: bytes) -> Body:
+        """A body, counted from now on."""
+        body = Body(parts, self.clock())
+        self._number += 1
+        self._held[self._number] = weakref.ref(body)
+        self.used += body.size
+        weakref.finalize(body, self._release, self._number, body.size).atexit = False
+        return body
+
+    def _release(self, number: int, size: int) -> None:
+        self.used -= size
+        self._held.pop(number, None)
+
+    def admit(self, size: int) -> bool:
+        """Whether there is room for so many bytes more; where there is none, those who hold the oldest are cut."""
+        if self._fits(size):
+            return True
+        for held in list(self._held.values()):
+            body = held()
+            if body is None:
+                continue
+            if self.clock() - body.made < HOLD_SECONDS or self._fits(size):
+                break
+            for reader in tuple(body.readers):
+                with suppress(AttributeError):  # TLS: closed already
+                    reader.abort()
+        return self._fits(size)
+
+    def _fits(self, size: int) -> bool:
+        return not self.used or self.used + size <= self.budget
