@@ -190,7 +190,7 @@ async def test_a_bug_while_streaming_is_an_error_event_then_done_then_the_end(
     def fail(*_: Any) -> Any:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("cgstatd.web.stream.segments", fail)
+    monkeypatch.setattr("cgstatd.web.stream._stats", fail)
     async with server.connection() as connection:
         connection.send(STREAM)
         answer = await connection.answer()
