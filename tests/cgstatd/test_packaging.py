@@ -178,3 +178,18 @@ def test_the_manual_and_the_completions_are_made_from_the_command_line(tmp_path:
     for shell in ("bash", "zsh"):
         assert "--max-cpu" in (tmp_path / f"cgstatd.{shell}").read_text("utf-8")
     subprocess.run(["bash", "-n", tmp_path / "cgstatd.bash"], check=True)
+
+
+def test_the_debian_package_brings_what_top_needs() -> None:
+    """Its launcher is isolated: no pip of a user's could add it."""
+    rules = Path(f"{PROJECT}/systemd/debian/rules").read_text()
+    assert re.search(r"pip install .*--target \$\(DEST\)/\$\(LIB\) '\.\[top\]'$", rules, re.MULTILINE)
+
+
+def test_the_debian_package_says_where_to_look_the_first_time_alone() -> None:
+    script = Path(f"{PROJECT}/systemd/debian/postinst").read_text()
+    for arguments, lines in ((["configure", ""], 4), (["configure", "0.1.0-1"], 0), (["abort-upgrade", ""], 0)):
+        ran = subprocess.run(["sh", "-c", script, "sh", *arguments], capture_output=True, text=True, check=True)
+        said = ran.stdout.splitlines()
+        assert len(said) == lines
+        assert not said or [line.split()[-1] for line in said[:2]] == ["http://127.0.0.1:9713/", "top"]

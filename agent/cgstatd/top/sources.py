@@ -140,7 +140,9 @@ class Remote:
 
 
 def _why(error: BaseException) -> str:
-    return printable(str(error), 100) or type(error).__name__
+    cause = getattr(error, "os_error", error)  # aiohttp's own words bury it
+    words = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(error)
+    return printable(words, 100) or type(error).__name__
 
 
 async def _check(response: aiohttp.ClientResponse) -> None:
