@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from cgroupfs import Clock
 from cgstatd.host import HostOptions, open_host
 from cgstatd.outputs.table import Line, cells, ordered, render
-from cgstatd.recorded import open_roots
+from cgstatd.recorded import RecordedRoot, open_roots
+from cgstatd.replay import Replay
 from cgstatd.runtimes.base import Metadata, State
 from cgstatd.sample import ContainerStats
 from cgstatd.sampler import Sampler
@@ -92,3 +94,20 @@ def test_it_holds_nothing_of_the_machine_it_was_recorded_on() -> None:
                 base,
                 name,
             )
+
+
+def test_what_moved_between_the_readings_goes_on_moving(tmp_path: Path) -> None:
+    """The counters of each container's network, whose columns are padded, and of its CPU time."""
+    first, second = open_roots(f"{FIXTURES}/{DEMO}")
+    assert isinstance(first, RecordedRoot) and isinstance(second, RecordedRoot)
+    replay = Replay(first, second, str(tmp_path))
+    replay.step(1, Clock(1, 1))
+    still = []
+    for base, _, names in os.walk(tmp_path):
+        for name in names:
+            path = Path(base, name)
+            old, new = (Path(root.path, path.relative_to(tmp_path)) for root in (first, second))
+            if f"{path}".endswith(("/net/dev", "/cpuacct.usage")) and old.exists():
+                moved, moves = old.read_bytes() != new.read_bytes(), new.read_bytes() != path.read_bytes()
+                still += [path] if moved and not moves else []
+    assert still == []

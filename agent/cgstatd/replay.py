@@ -40,6 +40,7 @@ _PEAKS = re.compile(r"memory\.peak|memory\.max_usage_in_bytes|pids\.peak")
 """Gauges that never fall."""
 _CPU = re.compile(r"cpu\.stat|cpuacct\..*")
 _NUMBER = re.compile(rb"\d+(?:\.\d+)?")
+_SPACES = re.compile(rb" +")
 STEP_SECONDS = 0.1
 
 
@@ -68,7 +69,7 @@ class Content:
         self._second = second
         self._between: list[bytes] = []
         self._numbers: list[_Number] = []
-        if not peak and _NUMBER.split(first) == _NUMBER.split(second):
+        if not peak and _shape(first) == _shape(second):
             self._take_apart([match.span(1) for match in where.finditer(second)] if where else [])
         elif where is not None:
             self._first = second  # counters of another shape (a device more) stay as they are
@@ -95,6 +96,11 @@ class Content:
             return self._first if int(laps) % 2 else self._second
         numbers = [*(number.at(laps, pace) for number in self._numbers), b""]
         return b"".join(part + number for part, number in zip(self._between, numbers, strict=True))
+
+
+def _shape(data: bytes) -> list[bytes]:
+    """What is between the numbers. Columns are padded: a number with a digit more has a space less before it."""
+    return _NUMBER.split(_SPACES.sub(b" ", data))
 
 
 class _Changing(NamedTuple):

@@ -71,6 +71,8 @@ def test_every_counter_that_grew_goes_on_growing(first: bytes, second: bytes, la
          b"12 (a) S 1 12 12 0 -1 7 10 0 0 0 7 6 0 0 20 0 2 0 88 8192 2\n",
          b"12 (a) S 1 12 12 0 -1 7 11 0 0 0 9 6 0 0 20 0 1 0 88 4096 3\n",
          b"12 (a) S 1 12 12 0 -1 7 12 0 0 0 11 6 0 0 20 0 2 0 88 8192 2\n"),
+        ("net/dev", b"  eth0:    9000   90\n", b"  eth0:   10000  100\n",
+         b"  eth0:   11000  110\n", b"  eth0:   12000  120\n"),
         ("memory.peak", b"10\n", b"15\n", b"15\n", b"15\n"),
         ("pids.current", b"3\n", b"4\n", b"3\n", b"4\n"),
         ("cpu.max", b"max 100000\n", b"30000 100000\n", b"max 100000\n", b"30000 100000\n"),
