@@ -24,6 +24,10 @@ log = logging.getLogger(__name__)
 MAX_DEPTH = 32
 MAX_DIRECTORIES = 50_000
 """Directories followed in one hierarchy; half of them at most below users' directories, who can make any number."""
+USERS_BYTES = 4 << 20
+"""Of all that is known of the directories that one user made: some 5,000 of them, or 1,000 with the longest paths."""
+_ENTRY_BYTES = 700
+"""Of one directory beside its path."""
 _USER_SLICE = re.compile(r"user-([0-9]{1,10})\.slice")
 Matcher = Callable[[str, str], Match | Skip | None]
 
@@ -69,6 +73,8 @@ class Tree:
         self._lost = False
         """Events were lost: nothing that is known can be relied on."""
         self._full = False
+        self._taken: dict[int, int] = {}
+        """uid -> bytes of what is known of its directories."""
         self._shut = False
         self.containers: dict[str, Found] = {}
         self.version = 0
@@ -133,7 +139,7 @@ class Tree:
     def _follow(self, path: str, inode: int, above: int) -> bool:
         """Add a directory; watched before it is first scanned, so that nothing made in between is missed."""
         room = MAX_DIRECTORIES // 2 if above else MAX_DIRECTORIES
-        if len(self._nodes) >= room or path.count("/") > MAX_DEPTH:
+        if len(self._nodes) >= room or path.count("/") > MAX_DEPTH or not self._has_room(above, path):
             if not self._full:
                 self._full = True
                 log.warning(
@@ -157,7 +163,18 @@ class Tree:
                 )
                 self._inotify = None
         self._nodes[path] = _Node(inode, above, self._owner(path, above), watch)
+        self._take(above, path)
         return True
+
+    def _has_room(self, uid: int, path: str) -> bool:
+        """Whether one more directory that a user made may be known; root's are as many as they are."""
+        return not uid or self._taken.get(uid, 0) + len(path) + _ENTRY_BYTES <= USERS_BYTES
+
+    def _take(self, uid: int, path: str, sign: int = 1) -> None:
+        if uid:
+            self._taken[uid] = self._taken.get(uid, 0) + sign * (len(path) + _ENTRY_BYTES)
+            if not self._taken[uid]:
+                del self._taken[uid]
 
     def _say_shut(self, path: str) -> None:
         if path == "":
@@ -200,8 +217,8 @@ class Tree:
             child = f"{path}/{name}"
             kind = self._match(path, name)
             if isinstance(kind, Match):
-                seen.add(name)
-                self._found(child, kind, inode, node)
+                if self._found(child, kind, inode, node):
+                    seen.add(name)
             elif kind is not SKIP:
                 if child in self._nodes:
                     seen.add(name)
@@ -210,20 +227,29 @@ class Tree:
                     self._scan(child)
         node.children = seen
 
-    def _found(self, path: str, match: Match, inode: int, parent: _Node) -> None:
+    def _found(self, path: str, match: Match, inode: int, parent: _Node) -> bool:
+        """Know a container; whether there is room."""
         known = self.containers.get(path)
         if known is not None and known.inode == inode:
-            return
+            return True
+        if known is not None:
+            self._drop(path)
+        if not self._has_room(parent.owner_uid, path):
+            return False
         self.containers[path] = Found(path, match, inode, self._owner(path, parent.owner_uid), parent.owner_uid)
+        self._take(parent.owner_uid, path)
         self.version += 1
+        return True
 
     def _drop(self, path: str) -> None:
         """Forget a directory that is gone, and everything below it."""
-        if self.containers.pop(path, None) is not None:
+        if (gone := self.containers.pop(path, None)) is not None:
+            self._take(gone.parent_owner_uid, path, -1)
             self.version += 1
         node = self._nodes.pop(path, None)
         if node is None:
             return
+        self._take(node.above_uid, path, -1)
         if node.watch is not None and self._watches.pop(node.watch, None) is not None and self._inotify is not None:
             self._inotify.remove(node.watch)
         for name in node.children:
@@ -237,6 +263,7 @@ class Tree:
         self.version += bool(self.containers)
         self.containers = {}
         self._nodes.clear()
+        self._taken.clear()
         self._watches.clear()
         self._dirty.clear()
         self._lost = False

@@ -398,6 +398,26 @@ def long_numbers(a: TreeArena) -> str:
     return f"every route answers 200, slowest {slowest * 1000:.0f} ms"
 
 
+def long_paths(a: TreeArena) -> str:
+    """cgroups whose names are long, and many: a user makes 12,000 that are 3,000 letters deep, and 20,000 that are
+    called as containers are
+    """
+    slice_ = a.host.path / f"sys/fs/cgroup/user.slice/user-{USERS[0]}.slice"
+    deep = slice_.joinpath(*[letter * 250 for letter in "abcdefghijkl"])
+    deep.mkdir(parents=True)
+    for number in range(12_000):
+        os.mkdir(f"{deep}/{number}")
+    for number in range(20_000):
+        os.mkdir(f"{slice_}/docker-{number:064x}.scope")
+    began = time.monotonic()
+    count = sum(each[0]["ownerUid"] == USERS[0] for each in listed(a).values())
+    seconds = time.monotonic() - began
+    clean(a)
+    unseen(a, [f"{0:064x}"])
+    assert 0 < count <= 500
+    return f"{count} shown as the user's, listed after {seconds:.1f} s"
+
+
 ALL_OF_THEM = (
     last_words,
     start_events,
@@ -409,4 +429,5 @@ ALL_OF_THEM = (
     nudged,
     small_rows,
     long_numbers,
+    long_paths,
 )

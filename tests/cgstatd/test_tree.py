@@ -694,3 +694,35 @@ TestChanges.settings = settings(
 def test_the_recorded_matches_are_what_the_matcher_says(followed: Followed) -> None:
     followed.mkdir(f"/machine.slice/libpod-{A}.scope")
     assert followed.refresh()[f"/machine.slice/libpod-{A}.scope"].match == Match("podman", A, "container")
+
+
+def test_what_is_known_of_one_users_directories_has_so_many_bytes_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree, "USERS_BYTES", 20_000)
+    followed = Followed(str(tmp_path), follow=False)
+    for uid in (1000, 1001):
+        for number in range(100):
+            followed.mkdir(f"/user.slice/user-{uid}.slice/docker-{number:064x}.scope")
+    followed.mkdir(f"/system.slice/{SCOPE}")
+    found = followed.refresh()
+    owners = [each.parent_owner_uid for each in found.values()]
+    assert 0 < owners.count(1000) == owners.count(1001) < 25 and owners.count(0) == 1
+    for path in [path for path, each in found.items() if each.parent_owner_uid == 1000]:
+        followed.rmdir(path)  # those that there was no room for come up, and nothing is lost of it
+    again = [each.parent_owner_uid for each in followed.refresh().values()]
+    assert again.count(1000) == owners.count(1000) and again.count(1001) == owners.count(1001)
+
+
+def test_a_users_long_paths_take_the_place_of_its_own_directories_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree, "USERS_BYTES", 20_000)
+    followed = Followed(str(tmp_path), follow=False)
+    deep = "/user.slice/user-1000.slice" + "".join(f"/{letter * 250}" for letter in "abcdefghijkl")
+    followed.mkdir(f"{deep}/{SCOPE}")
+    followed.mkdir(f"/user.slice/user-1001.slice/docker-{B}.scope")
+    assert followed.paths() == [f"/user.slice/user-1001.slice/docker-{B}.scope"]
+    followed.rmdir("/user.slice/user-1000.slice")
+    followed.mkdir(f"/user.slice/user-1000.slice/{SCOPE}")
+    assert len(followed.paths()) == 2
