@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 
 from cgroupfs import CgroupGone, Directory, Exhausted, Mount, Root
 
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 MAX_DEPTH = 32
 MAX_DIRECTORIES = 50_000
 """Directories followed in one hierarchy; half of them at most below users' directories, who can make any number."""
+MOST_OF_A_USER = 2_000
+"""Entries of one directory of a user's that are looked at: each change in it makes all of them be listed anew."""
 USERS_BYTES = 4 << 20
 """Of all that is known of the directories that one user made: some 5,000 of them, or 1,000 with the longest paths."""
 _ENTRY_BYTES = 700
@@ -140,11 +143,7 @@ class Tree:
         """Add a directory; watched before it is first scanned, so that nothing made in between is missed."""
         room = MAX_DIRECTORIES // 2 if above else MAX_DIRECTORIES
         if len(self._nodes) >= room or path.count("/") > MAX_DEPTH or not self._has_room(above, path):
-            if not self._full:
-                self._full = True
-                log.warning(
-                    "too many or too deep cgroups below %s: not followed", self._real(path.rpartition("/")[0])[:200]
-                )
+            self._say_full(path.rpartition("/")[0])
             return False
         watch = None
         if self._inotify is not None:
@@ -176,6 +175,11 @@ class Tree:
             if not self._taken[uid]:
                 del self._taken[uid]
 
+    def _say_full(self, path: str) -> None:
+        if not self._full:
+            self._full = True
+            log.warning("too many or too deep cgroups below %s: not followed", self._real(path)[:200])
+
     def _say_shut(self, path: str) -> None:
         if path == "":
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), self._real(path))
@@ -187,8 +191,9 @@ class Tree:
         """Name and inode of its subdirectories; nothing where it is gone or shut. Raises OSError."""
         try:
             with Directory(self._real(path)) as directory:
-                listing = dict(directory.children())
                 owner = self._owner(path, node.above_uid, directory.fd)
+                most = MOST_OF_A_USER if owner else None
+                listing = dict(islice(directory.children(), most))
         except CgroupGone:
             if path == "":
                 raise FileNotFoundError(errno.ENOENT, "the cgroup file system is gone", self._real(path)) from None
@@ -196,6 +201,8 @@ class Tree:
         except PermissionError:
             self._say_shut(path)
             return {}
+        if most is not None and len(listing) >= most:
+            self._say_full(path)
         if owner != node.owner_uid:  # a delegated unit's cgroup is made first and given to its user then
             node.owner_uid = owner
             for name in node.children:

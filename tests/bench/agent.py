@@ -20,9 +20,9 @@ STREAM = "/api/containers/stats/stream"
 
 
 class Agent:
-    """A running agent. ``nofile``: the limit on descriptors it is started with."""
+    """A running agent. ``nofile``: the limit on descriptors it is started with; ``freshness``: seconds, its option."""
 
-    def __init__(self, directory: str, nofile: int | None = None) -> None:
+    def __init__(self, directory: str, nofile: int | None = None, freshness: float | None = None) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
@@ -37,8 +37,9 @@ class Agent:
         with open(self._log, "wb") as log:
             # every round is a reading, whatever it costs here (max_cpu would stretch the dearest);
             # limits as the unit has them: one address may hold 128 connections, 100 clients and 50 requesters are fewer
+            options = ["--max-cpu", "0", *([] if freshness is None else ["--freshness", str(freshness)])]
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "cgstatd", "serve", "--listen", f"127.0.0.1:{self.port}", "--max-cpu", "0"],
+                [sys.executable, "-m", "cgstatd", "serve", "--listen", f"127.0.0.1:{self.port}", *options],
                 stderr=log,
                 preexec_fn=limit,  # noqa: PLW1509  no thread runs yet
             )
@@ -101,9 +102,9 @@ class Agent:
 
 
 @contextlib.contextmanager
-def agent(directory: str, nofile: int | None = None) -> Iterator[Agent]:
+def agent(directory: str, nofile: int | None = None, freshness: float | None = None) -> Iterator[Agent]:
     """A running agent."""
-    made = Agent(directory, nofile)
+    made = Agent(directory, nofile, freshness)
     try:
         yield made
     finally:

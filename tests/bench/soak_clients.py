@@ -44,6 +44,14 @@ def _read_all(port: int, counts: Counter[str], stop: threading.Event) -> None:
         counts["answers"] += 1
 
 
+def _read_often(port: int, seconds: float, counts: Counter[str], stop: threading.Event) -> None:
+    """The array over a kept connection: as often as the agent reads."""
+    with contextlib.closing(connect(port)) as connection:
+        while not stop.wait(seconds):
+            ask(connection, ARRAY)
+            counts["answers"] += 1
+
+
 def _follow(port: int, counts: Counter[str], stop: threading.Event) -> None:
     """A follower that goes after a minute and comes again."""
     while not stop.is_set():
@@ -56,12 +64,14 @@ def _follow(port: int, counts: Counter[str], stop: threading.Event) -> None:
 
 
 @contextlib.contextmanager
-def clients(port: int, ids: Callable[[], list[str]], counts: Counter[str]) -> Iterator[str]:
+def clients(port: int, ids: Callable[[], list[str]], counts: Counter[str], often: float | None = None) -> Iterator[str]:
     """They ask until the block is left; what fails is counted, said, and asked again."""
     stop = threading.Event()
     kinds: list[Callable[[], None]] = [lambda: _poll(port, ids, counts, stop)] * POLLERS
     kinds += [lambda: _read_all(port, counts, stop), lambda: _follow(port, counts, stop)]
     kinds += [lambda: _follow(port, counts, stop)] * (FOLLOWERS - 1)
+    if often is not None:
+        kinds.append(lambda: _read_often(port, often, counts, stop))
 
     def persistent(what: Callable[[], None]) -> None:
         while not stop.is_set():

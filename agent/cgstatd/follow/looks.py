@@ -31,6 +31,7 @@ class Looks:
     def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler
         self._busy = threading.Lock()
+        self._closed = False
         self._followed: dict[Watched, Followed] = {}
         self._begun = False
         self._deaths: deque[tuple[Watched, int]] = deque()
@@ -58,7 +59,7 @@ class Looks:
 
     def take(self, stats: Mapping[str, ContainerStats]) -> Round | None:
         """The round that goes with a pass' figures (by id); None: an earlier one still hangs. Raises ListingFailed."""
-        if not self._busy.acquire(blocking=False):
+        if self._closed or not self._busy.acquire(blocking=False):
             return None
         try:
             round_ = Round(mem_total_bytes=self._sampler.mem_total(), cores=self._sampler.cores())
@@ -74,13 +75,13 @@ class Looks:
             self._bury(round_)
             return round_
         finally:
-            self._busy.release()
+            self._over()
 
     def between(self, *, everybody: bool) -> Round:
         """Between two rounds: kills and peaks of those whose first process has died (or of all: cheap, and often before
         the cgroup is removed), and the ends that became known."""
         round_ = Round()
-        if not self._busy.acquire(blocking=False):
+        if self._closed or not self._busy.acquire(blocking=False):
             return round_
         try:
             dead = self._dead()
@@ -90,7 +91,7 @@ class Looks:
             self._bury(round_)
             return round_
         finally:
-            self._busy.release()
+            self._over()
 
     def _dead(self) -> list[tuple[Watched, Followed]]:
         """Those whose first process has died since the last look; their records are watched from now on."""
@@ -148,8 +149,10 @@ class Looks:
                 known.reader = watched.cgroup.vitals(watched.descriptors)
             known.vitals = known.reader.read()
             self._refresh_limits(watched, known)
-        except (CgroupGone, OSError):
-            pass
+        except (CgroupGone, OSError):  # gone, or it left a tree: nothing is kept open of what cannot be read
+            if known.reader is not None:
+                known.reader.close()
+                known.reader = None
         if known.life.started_seconds is None and not known.silent:
             self._records.hear(watched, known)
         self._oom(watched, known, round_)
@@ -192,8 +195,15 @@ class Looks:
             known.oom_told = True
             round_.killed.append(Killed(watched.identity, total - before, total, vitals, watched.last))
 
+    def _over(self) -> None:
+        """A look is over; what was closed meanwhile is released now."""
+        self._busy.release()
+        if self._closed:
+            self.close()
+
     def close(self) -> None:
-        """Release what is kept open; nothing where a hung thread still looks."""
+        """Release what is kept open, for good; where a hung thread still looks, that thread does."""
+        self._closed = True
         if not self._busy.acquire(blocking=False):
             return
         try:

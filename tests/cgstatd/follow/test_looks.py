@@ -398,3 +398,23 @@ def test_without_inotify_ends_are_looked_for(host: FakeHost, monkeypatch: pytest
     record(host, "web", Restarting=False, Pid=1, StartedAt=now(), ExitCode=0)
     host.recreate("web")
     assert [end.exit_code for end in watching.look().ended] == [3]
+
+
+def test_looks_that_are_closed_while_a_thread_looks_are_released_by_that_thread(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = len(open_descriptors())
+    watching = Watching(host)
+    watching.look()
+    original = Looks._compare
+
+    def closing(looks: Looks, *given: object) -> None:
+        original(looks, *given)  # type: ignore[arg-type]
+        looks.close()  # the event loop's thread, while this one hangs
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Looks, "_compare", closing)
+        watching.look()
+    watching.sampler.close()
+    assert watching.looks.take({}) is None
+    assert len(open_descriptors()) == before
