@@ -3,7 +3,7 @@
 Every running container has a shim, whose command line names containerd's socket, and beside that containerd's state:
 the container's bundle there mounts files of the container's directory in the data root::
 
-    containerd-shim-runc-v2 -namespace moby -id 7964… -address /run/containerd/containerd.sock
+    containerd-shim-runc-v2 -namespace moby -id 7964… -address /run/containerd/…
     /run/containerd/io.containerd.runtime.v2.task/moby/7964…/config.json
         {"mounts": [{"destination": "/etc/hostname", "source": "/mnt/docker/containers/7964…/hostname"}]}
 
