@@ -61,7 +61,7 @@ def everything_round_by_round(a: Arena) -> str:
 
 
 def dripping_reader(a: Arena) -> str:
-    """40 scrapers that read 1 kB now and then, so that no timeout cuts them, each with a round of its own"""
+    """40 dripping readers: of /metrics, 1 kB now and then, so that no timeout cuts them; each a round of its own"""
     sockets: list[socket.socket] = []
     for _ in range(40):
         sockets.append(_ask(a, "/metrics", "127.0.0.62"))
