@@ -93,7 +93,7 @@ class Namespaces:
                 fresh = kept is not None and self.monotonic_ns < kept[0]
                 figure = kept[1] if kept is not None and fresh else self._figure(process, inode, fd)
                 self._figures[inode] = figure
-            if inode in self._large:
+            if self._large and inode in self._large:
                 process.large = self._large[inode]
             return figure
         except ParseError as error:
