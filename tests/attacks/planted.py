@@ -54,7 +54,7 @@ def container(a: TreeArena, name: str, *, users: bool) -> Path:
     cgroup.mkdir(parents=True)
     for file in ("cpu.stat", "memory.current", "memory.stat", "cgroup.events", "io.stat"):
         (cgroup / file).write_bytes((a.host.scope("c1") / file).read_bytes())
-    (cgroup / "cgroup.procs").write_text("")
+    (cgroup / "cgroup.procs").write_text("70000\n")  # without one it is what a dead engine left behind
     return a.host.path / (_HOME if users else _SYSTEMS) / identity
 
 
