@@ -19,8 +19,9 @@ from aiohttp import web
 from cgstatd.feed import Feed
 from cgstatd.sampler import Sampler
 from cgstatd.web.app import make_app
+from cgstatd.web.gate import Gate
 from cgstatd.web.guard import Guard
-from cgstatd.web.limits import Gate, Limits
+from cgstatd.web.limits import Limits
 from cgstatd.web.listener import Listener, bind
 from cgstatd.web.tls import Certificates
 from helpers import PROJECT

@@ -24,8 +24,9 @@ from .scrape import Scraper
 from .systemd import BadSocket, Notifier, passed_sockets
 from .upkeep import Upkeep
 from .web.app import make_app
+from .web.gate import Gate
 from .web.guard import Guard
-from .web.limits import Gate, limits_of
+from .web.limits import limits_of
 from .web.listener import Listener
 from .web.metrics import METRIC_LABELS, SCRAPER, MetricLabels
 from .web.tls import Certificates

@@ -15,13 +15,14 @@ from aiohttp import web
 
 from . import peer as peers
 from .failure import failure, raw_failure
+from .gate import Seat
 from .limits import (
     MAX_HEADER_BYTES,
     MAX_HEADERS,
     MAX_LINE_BYTES,
     MAX_UNANSWERED_BYTES,
     WRITE_BUFFER_BYTES,
-    Gate,
+    Limits,
 )
 from .peer import Peer
 from .pieces import in_pieces
@@ -33,16 +34,15 @@ _TOO_LARGE = raw_failure(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "Request to
 
 
 class Handler(web.RequestHandler):
-    """Counted in by whoever makes it, counts itself out."""
+    """Has a seat, which it gives back when it is over."""
 
     __slots__ = (
         "_answered",
         "_arriving",
-        "_counted",
-        "_gate",
-        "_key",
         "_leaving",
+        "_limits",
         "_loopback",
+        "_seat",
         "_sending",
         "_socket",
         "_unanswered",
@@ -54,15 +54,15 @@ class Handler(web.RequestHandler):
         self,
         manager: web.Server,
         loop: asyncio.AbstractEventLoop,
-        gate: Gate,
-        key: str,
+        limits: Limits,
+        seat: Seat,
         loopback: bool,
         sock: SegmentSocket | None = None,
     ) -> None:
         super().__init__(
             manager,
             loop=loop,
-            keepalive_timeout=gate.limits.idle_seconds,
+            keepalive_timeout=limits.idle_seconds,
             access_log=None,  # type: ignore[arg-type]  # aiohttp's own way to say: none
             max_line_size=MAX_LINE_BYTES,
             max_field_size=MAX_HEADER_BYTES,
@@ -71,7 +71,7 @@ class Handler(web.RequestHandler):
             auto_decompress=False,
         )
         self.peer: Peer | None = None
-        self._gate, self._key, self._counted = gate, key, True
+        self._limits, self._seat = limits, seat
         self._loopback = loopback
         self._socket = sock
         self._wire: asyncio.Transport | None = None
@@ -87,6 +87,7 @@ class Handler(web.RequestHandler):
         self.peer = peers.of_transport(transport, self._loopback)
         self._wire = cast(asyncio.Transport, transport)
         self._wire.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        self._seat.cut = self._wire.abort
         self._expect_request()
         super().connection_made(transport)
 
@@ -100,10 +101,8 @@ class Handler(web.RequestHandler):
         super().connection_lost(exc)
 
     def count_out(self) -> None:
-        """Once, whether it was closed or never got as far as being open."""
-        if self._counted:
-            self._counted = False
-            self._gate.release(self._key)
+        """Whether it was closed or never got as far as being open; safe to call twice."""
+        self._seat.leave()
 
     # -- arriving
 
@@ -116,6 +115,7 @@ class Handler(web.RequestHandler):
         before = self._request_count
         super().data_received(data)
         if self._request_count != before:
+            self._seat.asks()
             if self._arriving is not None:
                 self._arriving.cancel()
                 self._arriving = None
@@ -123,7 +123,7 @@ class Handler(web.RequestHandler):
             self._expect_request()
 
     def _expect_request(self) -> None:
-        self._arriving = self._loop.call_later(self._gate.limits.request_seconds, self._too_slow)
+        self._arriving = self._loop.call_later(self._limits.request_seconds, self._too_slow)
 
     def _too_slow(self) -> None:
         self._arriving = None
@@ -148,7 +148,7 @@ class Handler(web.RequestHandler):
             await super().start()
         finally:
             if self._wire is not None and self._wire.get_write_buffer_size():
-                self._leaving = self._loop.call_later(self._gate.limits.send_seconds, self._wire.abort)
+                self._leaving = self._loop.call_later(self._limits.send_seconds, self._wire.abort)
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
@@ -162,6 +162,8 @@ class Handler(web.RequestHandler):
         finally:
             self._answered += 1
             self._unanswered = 0
+            if self._request_count == self._answered:
+                self._seat.waits()
 
     def write_segments(self) -> None:
         """From now on each write is a segment of its own, if whoever writes waits for the one before."""
@@ -182,7 +184,7 @@ class Handler(web.RequestHandler):
     def client_is_full(self) -> None:
         """From now on it has a certain time to read something."""
         if self._sending is None:
-            self._sending = self._loop.call_later(self._gate.limits.send_seconds, self._not_reading)
+            self._sending = self._loop.call_later(self._limits.send_seconds, self._not_reading)
 
     def client_has_room(self) -> None:
         """It has read something."""
@@ -192,7 +194,7 @@ class Handler(web.RequestHandler):
 
     def _not_reading(self) -> None:
         if self._wire is not None:
-            log.info("address=%s cut: it does not read what it asked for", self._key)
+            log.info("address=%s cut: it does not read what it asked for", self._seat.key)
             self._wire.abort()
 
     def handle_error(
@@ -200,13 +202,13 @@ class Handler(web.RequestHandler):
     ) -> web.StreamResponse:
         """As JSON. What is not HTTP, or too long: without the client's own bytes, without a stack trace in the log."""
         if isinstance(exc, ConnectionError):  # the client went away, whatever was being done for it
-            log.debug("address=%s gone before its answer", self._key)
+            log.debug("address=%s gone before its answer", self._seat.key)
             response = failure(500, "Internal error")  # no one reads it
         elif status >= 500:
             super().handle_error(request, status, exc, message)  # logs it
             response = failure(500, "Internal error")
         else:
-            log.debug("address=%s not a request: %s", self._key, type(exc).__name__)
+            log.debug("address=%s not a request: %s", self._seat.key, type(exc).__name__)
             if request.writer.output_size > 0:
                 raise ConnectionError("an answer is on its way already")
             response = failure(status, HTTPStatus(status).phrase.capitalize())

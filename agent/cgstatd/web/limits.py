@@ -1,4 +1,4 @@
-"""How much the agent does for how many at a time, so that whoever asks too much is refused and the others are not."""
+"""How much the agent does for how many at a time: who asks too much is refused, and the others are not."""
 
 from __future__ import annotations
 
@@ -49,33 +49,6 @@ def limits_of(settings: Settings) -> Limits:
         settings.idle_timeout,
         settings.send_timeout,
     )
-
-
-class Gate:
-    """Counts connections, from accept to close, handshakes included."""
-
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-        self.open = 0
-        self.refusing = 0
-        self._by_address: Counter[str] = Counter()
-
-    def admit(self, key: str) -> bool:
-        """Count a connection in, unless there are too many."""
-        if self.open >= self.limits.connections:
-            return False
-        if self._by_address.get(key, 0) >= self.limits.connections_per_address:
-            return False
-        self.open += 1
-        self._by_address[key] += 1
-        return True
-
-    def release(self, key: str) -> None:
-        """Count it out."""
-        self.open -= 1
-        self._by_address[key] -= 1
-        if not self._by_address[key]:
-            del self._by_address[key]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,8 +16,9 @@ from typing import cast
 from aiohttp import web
 
 from ..seldom import Seldom
+from .gate import Gate
 from .handler import Handler
-from .limits import KERNEL_BUFFER_BYTES, MAX_REFUSALS, Gate
+from .limits import KERNEL_BUFFER_BYTES, MAX_REFUSALS
 from .peer import address_key, is_loopback
 from .refusal import TOO_MANY, Refusal
 from .segments import SegmentSocket
@@ -80,8 +81,9 @@ class Acceptor:
         sock.setblocking(False)
         gate, loop = self._gate, self._loop
         protocol: Handler | Refusal
-        if gate.admit(key):
-            protocol = Handler(self._server, loop, gate, key, self._loopback, sock)
+        seat = gate.admit(key)
+        if seat is not None:
+            protocol = Handler(self._server, loop, gate.limits, seat, self._loopback, sock)
         else:
             if self._seldom.due(key):
                 log.warning("address=%s too many connections: open=%d", key, gate.open)
@@ -94,6 +96,8 @@ class Acceptor:
             gate.refusing += 1
             protocol = Refusal(loop, gate)
         task = loop.create_task(self._attach(sock, protocol, key))
+        if seat is not None:
+            seat.cut = task.cancel  # while its handshake goes on
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

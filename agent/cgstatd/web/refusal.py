@@ -7,7 +7,8 @@ from http import HTTPStatus
 from typing import cast
 
 from .failure import raw_failure
-from .limits import RETRY_SECONDS, Gate
+from .gate import Gate
+from .limits import RETRY_SECONDS
 
 _REFUSAL_SECONDS = 2.0
 TOO_MANY = raw_failure(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections", Retry_After=str(RETRY_SECONDS))

@@ -15,7 +15,8 @@ import pytest
 from aiohttp import web
 
 from cgstatd.web import app
-from cgstatd.web.limits import KERNEL_BUFFER_BYTES, MAX_UNANSWERED_BYTES, Gate, Limits
+from cgstatd.web.gate import MOMENT_SECONDS, Gate, Seat
+from cgstatd.web.limits import KERNEL_BUFFER_BYTES, MAX_UNANSWERED_BYTES, Limits
 from cgstatd.web.peer import address_key, is_private
 from fakehost import FakeHost, Hang
 from secured import Tokens, bearer, guard
@@ -334,14 +335,92 @@ def test_what_only_this_host_can_reach() -> None:
         assert is_private(unix) and is_private(loopback) and not is_private(everywhere)
 
 
+class Clock:
+    """Time that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def admitted(gate: Gate, key: str, gone: list[str], name: str = "") -> Seat:
+    """A connection that says when it is cut."""
+    seat = gate.admit(key)
+    assert seat is not None
+    seat.cut = lambda: gone.append(name or key)
+    return seat
+
+
 def test_a_gate_forgets_addresses_that_have_left() -> None:
-    gate = Gate(Limits(connections=2, connections_per_address=1))
-    assert gate.admit("a") and not gate.admit("a") and gate.admit("b") and not gate.admit("c")
-    gate.release("a")
-    assert gate.admit("c")
-    gate.release("b")
-    gate.release("c")
+    gate = Gate(Limits(connections=2, connections_per_address=1), Clock())
+    a, b = gate.admit("a"), gate.admit("b")
+    assert a is not None and b is not None and gate.admit("a") is None and gate.admit("c") is None
+    a.leave()
+    a.leave()
+    c = gate.admit("c")
+    assert c is not None and gate.open == 2
+    b.leave()
+    c.leave()
     assert gate.open == 0 and gate._by_address == {}
+
+
+def test_the_connection_that_has_waited_longest_makes_room_for_one_of_the_same_address() -> None:
+    clock, gone = Clock(), list[str]()
+    gate = Gate(Limits(connections_per_address=3), clock)
+    for name in ("kept alive", "first", "second"):
+        seat = admitted(gate, "a", gone, name)
+        clock.now += 0.1
+        if name == "kept alive":  # it has asked: it goes after those that never did
+            seat.asks()
+            seat.waits()
+    assert gate.admit("a") is None, "each has a moment to ask"
+    clock.now += MOMENT_SECONDS
+    asking = admitted(gate, "a", gone)
+    asking.asks()
+    assert gone == ["first"] and gate.open == 3
+    clock.now += MOMENT_SECONDS
+    admitted(gate, "a", gone).asks()
+    admitted(gate, "a", gone).asks()
+    assert gone == ["first", "second", "kept alive"]
+    clock.now += 60
+    assert gate.admit("a") is None, "what is being answered is not cut"
+    asking.waits()
+    clock.now += MOMENT_SECONDS
+    assert gate.admit("a") is not None and gate.open == 3
+
+
+def test_where_all_places_are_taken_the_address_with_the_most_makes_room() -> None:
+    clock, gone = Clock(), list[str]()
+    gate = Gate(Limits(connections=6, connections_per_address=4), clock)
+    for key in ("crowd", "crowd", "crowd", "pair", "pair", "one"):
+        admitted(gate, key, gone)
+    clock.now += MOMENT_SECONDS
+    admitted(gate, "newcomer", gone)
+    assert gone == ["crowd"]
+    admitted(gate, "one", gone).asks()
+    assert gone == ["crowd", "crowd"] or gone == ["crowd", "pair"]
+    assert gate.open == 6
+
+
+def test_an_address_with_as_many_as_any_other_takes_no_place_from_one() -> None:
+    clock, gone = Clock(), list[str]()
+    gate = Gate(Limits(connections=4), clock)
+    for key in ("a", "a", "b", "b"):
+        admitted(gate, key, gone)
+    clock.now += 60
+    assert gate.admit("a") is None and gone == []
+
+
+async def test_idle_connections_make_room_for_a_client_that_asks(host: FakeHost) -> None:
+    async with serving(host.sampler(), limits=Limits(connections=3)) as server, AsyncExitStack() as opened:
+        for _ in range(3):
+            await opened.enter_async_context(server.connection())
+        async with asyncio.timeout(20):
+            while (await server.ask(ALL)).status != 200:  # within a moment: a client that was refused asks again
+                await asyncio.sleep(0.05)
+        assert (await server.ask(ALL)).status == 200 and server.gate.open <= 3
 
 
 # -- the program
