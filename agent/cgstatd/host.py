@@ -68,7 +68,7 @@ def _check_roots(root: Root, options: HostOptions) -> None:
     for key, paths in (("docker_root", options.docker_roots), ("podman_root", options.podman_roots)):
         for path in paths:
             try:
-                found = stat.S_ISDIR(os.stat(root.join(path)).st_mode)
+                found = stat.S_ISDIR(os.stat(root.join(os.path.normpath(f"/{path}"))).st_mode)
             except PermissionError:
                 continue  # it may well be there; the containers' names say what they miss
             except OSError:

@@ -162,7 +162,7 @@ def test_of_an_agent_that_goes_and_comes_back(terminal: Terminal) -> None:
 
 def test_nothing_at_that_address_is_said_and_can_be_left(terminal: Terminal) -> None:
     terminal.start("--url", "http://127.0.0.1:1")
-    terminal.until("agent gone")
+    terminal.until("no agent", "the agent does not answer")
     terminal.press("q")
     terminal.until("left with 0", "cooked")
 

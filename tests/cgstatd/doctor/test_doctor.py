@@ -258,6 +258,15 @@ def test_names_that_are_looked_for_from_a_container_are_told_with_what_to_mount(
 # -- who may ask
 
 
+def test_a_tokens_file_that_was_named_and_is_not_there_keeps_it_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setup, "load", lambda: Settings(tokens=f"{tmp_path}/typo.json"))
+    found = setup.section().findings[1]
+    assert (found.level, found.what) == ("costs", f"tokens {tmp_path}/typo.json: no such file")
+    assert "refuses to start" in found.costs
+
+
 @pytest.mark.parametrize(
     ("settings", "tokens", "level", "said"),
     [
@@ -283,7 +292,8 @@ def test_whether_it_would_start_and_who_may_ask(
         for name in ("revoked", *tokens):
             store.add(path, name, [1], ["containers:view"])
         store.revoke(path, "revoked")
-    monkeypatch.setattr(setup, "load", lambda: Settings(tokens=path, **settings))
+    monkeypatch.setattr(store, "DEFAULT_TOKENS", path)
+    monkeypatch.setattr(setup, "load", lambda: Settings(tokens=path if tokens is not None else "", **settings))
     found = setup.section().findings[1]
     assert found.level == level and said in found.what
     assert level != "costs" or ("refuses to start" in found.costs and "cgstatd token new" in found.todo)
