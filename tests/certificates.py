@@ -39,7 +39,7 @@ def _make(folder: Path, name: str, *more: str) -> Pair:
     pair = Pair(f"{folder}/{name}.crt", f"{folder}/{name}.key")
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-         "-keyout", pair.key, "-out", pair.cert, "-subj", f"/CN={name}", *more],
+         "-keyout", pair.key, "-out", pair.cert, "-utf8", "-subj", f"/CN={name}", *more],
         check=True, capture_output=True,
     )  # fmt: skip
     return pair

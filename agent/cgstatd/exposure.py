@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from .auth import store
 from .auth.keyring import Keyring, default_path
-from .auth.tokens import BadTokens
+from .auth.tokens import BadTokens, Token
 from .config import BadSetting, Settings
 from .web.callers import Callers
 from .web.guard import Guard
@@ -37,7 +37,9 @@ def certificates(settings: Settings) -> Certificates | None:
 def make_guard(settings: Settings, sockets: Sequence[socket.socket]) -> Guard:
     """The checks that these sockets need. Raises CannotServe, BadSetting."""
     path = settings.tokens or default_path()
-    tokens = _count(path, named=bool(settings.tokens))
+    tokens = _tokens(path, named=bool(settings.tokens))
+    if tokens and not any(token.holds(settings.env_id) for token in tokens):
+        log.warning("no token in %s is for environment %d: every request will be 403", path, settings.env_id)
     reachable = [sock for sock in sockets if not is_private(sock)]
     if reachable:
         if not tokens and not settings.tls_client_ca:
@@ -72,16 +74,16 @@ def renew_guard(guard: Guard, settings: Settings) -> None:
     guard.streams.limits = limits_of(settings)
 
 
-def _count(path: str, *, named: bool) -> int:
-    """How many tokens there are. A file that cannot be used, or that was named and is not there, is no reason to start
+def _tokens(path: str, *, named: bool) -> tuple[Token, ...]:
+    """The tokens that there are. A file that cannot be used, or that was named and is not there, is no reason to start
     without: with a mistyped name the agent would answer everybody on the host. Raises CannotServe, BadSetting."""
     try:
-        return len(store.read(path)[0].tokens)
+        return store.read(path)[0].tokens
     except FileNotFoundError as error:
         if named:
             todo = f"`cgstatd token --tokens {path} new --name central` makes it, with a token in it"
             raise BadSetting("tokens", f"{path}: no such file; {todo}") from error
-        return 0
+        return ()
     except OSError as error:
         raise CannotServe(f"{path}: {error.strerror}") from error
     except BadTokens as error:

@@ -28,13 +28,14 @@ def tls_arena(folder: Path) -> Iterator[TreeArena]:
 
 
 @contextmanager
-def mutual_arena(folder: Path) -> Iterator[TreeArena]:
-    """An agent that wants a certificate of its clients too."""
+def mutual_arena(folder: Path, names: tuple[str, ...] = ()) -> Iterator[TreeArena]:
+    """An agent that wants a certificate of its clients too; of these names, where there are some."""
     ca, own = _authority(folder)
     good = ssl.create_default_context(cafile=ca.cert)
     pair = certificates.issue(folder, "good", ca)
     good.load_cert_chain(pair.cert, pair.key)
-    files = ("--tls-cert", own.cert, "--tls-key", own.key, "--tls-client-ca", ca.cert)
+    files = ["--tls-cert", own.cert, "--tls-key", own.key, "--tls-client-ca", ca.cert]
+    files += [part for name in names for part in ("--tls-client-names", name)]
     with arena(folder, *files, containers=3, tls=good) as found:
         yield found
 
@@ -68,6 +69,19 @@ def another_authority(a: Arena) -> str:
         outcomes.append(_handshake(a, context))
     assert "refused" in outcomes[0] and "refused" in outcomes[1] and outcomes[2] == "answered 200"
     return f"{outcomes[0]}; without one {outcomes[1]}; with the right one {outcomes[2]}"
+
+
+def another_spelling(a: Arena) -> str:
+    """certificate name in another spelling: U+212A (KELVIN SIGN) for the k of an admitted name, with a good token"""
+    ca = certificates.Pair(f"{a.folder}/authority.crt", f"{a.folder}/authority.key")
+    outcomes = {}
+    for name in ("Kube", "\u212aube", "\u212aUBE"):
+        pair = certificates.issue(a.folder, name, ca)
+        context = ssl.create_default_context(cafile=ca.cert)
+        context.load_cert_chain(pair.cert, pair.key)
+        outcomes[name] = _handshake(a, context)
+    assert list(outcomes.values()) == ["answered 200", "answered 403", "answered 403"], outcomes
+    return "403; Kube in ASCII: 200"
 
 
 def _handshake(a: Arena, context: ssl.SSLContext) -> str:

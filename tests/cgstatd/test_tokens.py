@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import stat
+import subprocess
 import threading
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from cgstatd.auth import store
 from cgstatd.auth.failures import MAX_FAILURES, Failures
 from cgstatd.auth.keyring import Keyring, default_path
 from cgstatd.auth.tokens import PREFIX, BadTokens, digest
-from wire import run
+from wire import COMMAND, ENVIRONMENT, run
 
 VIEW = ["containers:view"]
 
@@ -355,6 +356,77 @@ def test_revoking_the_last_token_works_with_a_configuration_that_is_broken(path:
     ran = run("token", "--config", str(config), "--tokens", path, "revoke", "a")
     assert ran.returncode == 0 and "listens beyond loopback by a flag" in ran.stderr
     assert store.read(path)[0].tokens == ()
+
+
+def test_a_value_that_cannot_be_shown_changes_nothing(path: str) -> None:
+    old = store.add(path, "central", [1], VIEW)
+    before = Path(path).read_bytes()
+    for action in (("rotate", "central"), ("new", "--name", "other")):
+        for closed in (False, True):
+            with open("/dev/full", "wb") as full:
+                ran = subprocess.run(
+                    ["sh", "-c", 'exec "$@" >&-' if closed else 'exec "$@"', "sh", *COMMAND, "token", "--tokens", path,
+                     *action],
+                    stdout=full, stderr=subprocess.PIPE, encoding="utf-8", env=ENVIRONMENT, check=False, timeout=60,
+                )  # fmt: skip
+            assert ran.returncode == 2
+            assert ran.stderr.startswith("cgstatd: standard output: ") and ran.stderr.count("\n") == 1, ran.stderr
+            assert ran.stderr.endswith("; nothing was changed\n")
+            assert Path(path).read_bytes() == before and os.listdir(os.path.dirname(path)) == ["tokens.json"]
+    assert Keyring(path).find(old)
+
+
+def test_a_new_value_is_shown_before_the_old_one_ends(path: str) -> None:
+    old = store.add(path, "central", [1], VIEW)
+    shown: list[tuple[str, bool]] = []
+    new = store.rotate(path, "central", lambda secret: shown.append((secret, Keyring(path).find(old) is not None)))
+    assert shown == [(new, True)]
+    assert Keyring(path).find(old) is None and Keyring(path).find(new)
+
+
+# -- a fleet
+
+
+def test_the_default_is_the_configured_environment(path: str, tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(f'env_id = 7\ntokens = "{path}"\n')
+    token = ("token", "--config", str(config))
+    assert run(*token, "new", "--name", "a").returncode == 0
+    assert run(*token, "new", "--name", "b", "--env", "3").returncode == 0
+    assert run(*token, "new", "--name", "c", "--env", "3", "--env", "any").returncode == 0
+    assert run(*token, "new", "--name", "d", CGSTATD_ENV_ID="9").returncode == 0
+    assert [each.env for each in store.read(path)[0].tokens] == [(7,), (3,), "any", (9,)]
+    assert [line.split()[1] for line in run(*token, "list").stdout.splitlines()[1:]] == ["7", "3", "any", "9"]
+    refused = run(*token, "new", "--name", "e", "--env", "all")
+    assert refused.returncode == 2 and "all: expected a whole number, as in 1, or any" in refused.stderr
+
+
+def test_a_token_of_another_host_is_made_known_by_its_digest(path: str, tmp_path: Path) -> None:
+    secret = store.add(path, "central", "any", VIEW)
+    [listed] = json.loads(run("token", "--tokens", path, "list", "--json").stdout)["tokens"]
+    assert listed["sha256"] == digest(secret) and listed["env"] == "any"
+    elsewhere = str(tmp_path / "elsewhere.json")
+    known = ("token", "--tokens", elsewhere, "import", "--name", "central", "--env", "any", "--sha256")
+    first, again = run(*known, listed["sha256"]), run(*known, listed["sha256"])
+    assert (first.returncode, first.stdout, again.returncode, again.stdout) == (0, "changed\n", 0, "unchanged\n")
+    assert secret not in Path(elsewhere).read_text()
+    found = Keyring(elsewhere).find(secret)
+    assert found is not None and found.holds(123)
+    other = run(*known, "0" * 64)
+    assert other.returncode == 2 and "with --replace this one takes its place" in other.stderr
+    assert run(*known, "0" * 64, "--replace").stdout == "changed\n"
+    assert Keyring(elsewhere).find(secret) is None
+    mistaken = run(*known, secret)
+    assert mistaken.returncode == 2 and secret not in mistaken.stderr and "64 hexadecimal" in mistaken.stderr
+
+
+def test_one_value_is_one_token(path: str) -> None:
+    """Else revoking one of the two names would leave the other."""
+    secret = store.add(path, "a", [1], VIEW)
+    before = Path(path).read_bytes()
+    with pytest.raises(BadTokens, match="b has the SHA-256 of a: one value is one token"):
+        store.make_known(path, "b", digest(secret), [1], VIEW)
+    assert Path(path).read_bytes() == before
 
 
 def test_the_configuration_names_the_tokens_file(path: str, tmp_path: Path) -> None:

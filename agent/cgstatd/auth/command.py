@@ -80,10 +80,12 @@ class _NotShown(Exception):
 
 
 def _show(secret: str) -> None:
+    if sys.stdout is None:  # print() says nothing of that
+        raise _NotShown("it is closed")
     try:
         print(secret, flush=True)
-    except (OSError, ValueError) as error:  # ValueError: standard output is closed
-        raise _NotShown(getattr(error, "strerror", None) or str(error)) from error
+    except OSError as error:
+        raise _NotShown(error.strerror) from error
 
 
 def _rights(arguments: argparse.Namespace) -> tuple[store.Env, list[str]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..address import is_private
 from ..auth import store
-from ..auth.tokens import BadTokens
+from ..auth.tokens import BadTokens, Token
 from ..config import DEFAULT_CONFIG, BadConfig, Settings, load
 from ..web.tls import BadCertificate
 from ..web.tls import load as load_certificate
@@ -50,9 +50,24 @@ def _tokens(settings: Settings) -> Finding:
         todo = "repair it, or make tokens anew: cgstatd token new"
         return Finding(COSTS, str(error), "everything: nobody is let in", todo)
     if tokens:
-        return Finding(OK, f"{some(len(tokens), 'token')}: nobody is answered without one")
+        return _elsewhere(settings, tokens) or Finding(
+            OK, f"{some(len(tokens), 'token')}: nobody is answered without one"
+        )
     todo = f"cgstatd token new --name central makes one; without the file (rm {path}) none is needed"
     return _without(settings, path) or Finding(NOTE, f"{path} has no token in it: nobody is answered", "", todo)
+
+
+def _elsewhere(settings: Settings, tokens: Sequence[Token]) -> Finding | None:
+    """What it costs that no token is for the environment that this host is; None: some are."""
+    if any(token.holds(settings.env_id) for token in tokens):
+        return None
+    held = "; ".join(f"{token.name}: {token.environments}" for token in tokens[:5])
+    return Finding(
+        COSTS,
+        f"no token is for environment {settings.env_id}, which this host is ({held})",
+        "everything: every request is answered 403",
+        f"cgstatd token new --name central --env {settings.env_id}; or --env any, or another env_id",
+    )
 
 
 def _without(settings: Settings, path: str) -> Finding | None:
