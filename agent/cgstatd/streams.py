@@ -14,6 +14,8 @@ from typing import TextIO
 
 NOT_WRITTEN = 2
 _NAMES = ("stdin", "stdout", "stderr")
+closed: set[str] = set()
+"""The streams that the caller closed: what is written to them is lost."""
 
 
 class _Raw(io.FileIO):
@@ -45,6 +47,7 @@ def prepare() -> None:
     for number, name in enumerate(_NAMES):
         stream = getattr(sys, name)
         if stream is None:
+            closed.add(name)
             fd = os.open(os.devnull, os.O_RDWR)
             if fd != number:
                 os.dup2(fd, number)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Literal
 
+from .. import streams
 from ..address import is_private
 from ..ascii import is_number
 from ..config import BadConfig, Settings, load
@@ -80,7 +81,7 @@ class _NotShown(Exception):
 
 
 def _show(secret: str) -> None:
-    if sys.stdout is None:  # print() says nothing of that
+    if "stdout" in streams.closed:
         raise _NotShown("it is closed")
     try:
         print(secret, flush=True)
