@@ -92,7 +92,8 @@ class Guard:
             if not self.origins.allow(headers.get("Origin")):
                 return failure(403, "Origin not allowed", "only origins in allowed_origins may read this agent")
             return web.Response(status=204, headers=Origins.preflight())
-        if request.body_exists and request.method in ("GET", "HEAD"):
+        exists = request.match_info.http_exception is None
+        if exists and request.body_exists and request.method in ("GET", "HEAD"):
             response = failure(413, "Request body not allowed")
             response.force_close()
             return response
