@@ -1,0 +1,207 @@
+"""Plays every attack and prints what came of each; ``--update`` writes the table into README.md beside this file.
+
+``PYTHONPATH=agent:cgroups:tests python -m attacks.play [--update] [NAME…]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from attacks import (
+    bulk,
+    credentials,
+    encrypted,
+    floods,
+    forged,
+    hangers_on,
+    hoards,
+    kernel,
+    logins,
+    oversized,
+    planted,
+    rules,
+    sleepers,
+)
+from attacks.arena import Arena, Attack, Stage, arena
+from attacks.bystander import Bystander
+
+MAX_GROWTH_MIB = 48.0
+MAX_PEAK_MIB = 64.0
+"""Above what it had before the attack."""
+README = Path(__file__).with_name("README.md")
+STAGES = (
+    Stage(
+        arena,
+        (
+            credentials.no_token,
+            credentials.wrong_token,
+            credentials.other_environment,
+            credentials.revoked,
+            credentials.replay,
+            credentials.ten_thousand_wrong,
+            floods.path_tricks,
+            floods.header_flood,
+            floods.body_flood,
+            floods.pipelining,
+            floods.idle_connections,
+            floods.idle_from_everywhere,
+            floods.slow_senders,
+            sleepers.sleeping_readers,
+            sleepers.sleeping_array_readers,
+            sleepers.too_many_streams,
+            hangers_on.metrics_at_once,
+            hangers_on.metrics_round_by_round,
+            hangers_on.everything_round_by_round,
+            hangers_on.dripping_reader,
+            hangers_on.many_intervals,
+            hangers_on.resets,
+            credentials.dns_rebinding,
+            credentials.cross_origin,
+            credentials.no_credentials_on_the_network,
+            forged.forged_by_a_user,
+            forged.forged_in_a_container,
+        ),
+    ),
+    Stage(kernel.kernel_arena, (forged.kernel_user, forged.kernel_container, bulk.children, bulk.namespace)),
+    Stage(
+        bulk.bulk_arena,
+        (
+            bulk.digits,
+            bulk.endless,
+            bulk.cpu_list,
+            bulk.jump,
+            bulk.late,
+            bulk.interfaces,
+            bulk.descriptors,
+        ),
+    ),
+    Stage(
+        planted.planted_arena,
+        (planted.links, planted.fifos, oversized.huge_config, oversized.crowd, oversized.database),
+    ),
+    Stage(hoards.hoards_arena, hoards.ALL_OF_THEM),
+    Stage(encrypted.tls_arena, (encrypted.old_tls,)),
+    Stage(encrypted.mutual_arena, (encrypted.another_authority,)),
+    Stage(partial(encrypted.mutual_arena, names=("kube", "good")), (encrypted.another_spelling,)),
+    Stage(
+        partial(arena, containers=50),
+        (
+            rules.other_metrics,
+            rules.anonymous_stream,
+            rules.reduced_stream,
+            rules.half_written,
+            rules.accept,
+            rules.output_is_full,
+            logins.guessed_logins,
+            logins.sessions_flood,
+            logins.session_outlives_nothing,
+            logins.foreign_login,
+            logins.login_bodies,
+            logins.smuggled_logins,
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Played:
+    """One line of the table."""
+
+    attack: str
+    outcome: str
+    memory: str
+    others: str
+
+
+def play(a: Arena, attack: Attack) -> Played:
+    """One attack, with a client beside it; afterwards the agent is there, answers newcomers, and has not grown."""
+    name = words(attack).partition(":")[0]
+    before = a.memory()
+    with Bystander(a) as beside:
+        outcome = attack(a)
+    after = a.memory()
+    newcomer = a.good_client()
+    most = max(before, after, beside.most_memory)
+    assert not beside.failures, f"{name}: {beside.failures[:3]}"
+    assert beside.slowest < 5 and newcomer < 5
+    assert after - before < MAX_GROWTH_MIB and most - before < MAX_PEAK_MIB, (
+        f"{name}: {before:.0f} -> {most:.0f} -> {after:.0f} MiB"
+    )
+    others = f"yes: {beside.answered} of {beside.answered} answered, the slowest in {beside.slowest * 1000:.0f} ms"
+    return Played(words(attack), outcome, f"{before:.0f} / {most:.0f} / {after:.0f}", others)
+
+
+def words(attack: Attack) -> str:
+    """``name: what is tried``"""
+    return " ".join(str(attack.__doc__).split())
+
+
+def table(lines: list[Played]) -> str:
+    """As Markdown."""
+    rows = [
+        "| attack | what was tried | outcome | MiB before / most / after | others went on |",
+        "|---|---|---|---|---|",
+    ]
+    for line in lines:
+        name, _, tried = line.attack.partition(": ")
+        cells = [text.replace("|", "\\|") for text in (name, tried, line.outcome, line.memory, line.others)]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def update(text: str) -> None:
+    """Put the table where the last one is."""
+    old = README.read_text("utf-8")
+    new, count = re.subn(r"(?ms)^\| attack \|.*?(?=^$|\Z)", lambda _: text + "\n", old)
+    assert count == 1, "README.md has no table"
+    README.write_text(new, "utf-8")
+
+
+def _stage(stage: Stage, wanted: list[str], folder: Path) -> list[Played]:
+    attacks = [each for each in stage.attacks if not wanted or each.__name__ in wanted]
+    lines: list[Played] = []
+    if not attacks:
+        return lines
+    try:
+        with ExitStack() as stack:
+            a = stack.enter_context(stage.open(folder))
+            for attack in attacks:
+                print(f"{words(attack).partition(':')[0]} …", file=sys.stderr)
+                try:
+                    lines.append(play(a, attack))
+                except pytest.skip.Exception as why:
+                    lines.append(Played(words(attack), f"not played here: {why}", "", ""))
+    except pytest.skip.Exception as why:
+        lines += [Played(words(each), f"not played here: {why}", "", "") for each in attacks[len(lines) :]]
+    return lines
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """All of them, one after the other."""
+    parser = argparse.ArgumentParser(prog="attacks.play", description="Play attacks on a running agent.")
+    parser.add_argument("--update", action="store_true", help="write the table into tests/attacks/README.md")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these (names of functions)")
+    given = parser.parse_args(arguments)
+    if given.update and given.names:
+        parser.error("--update is for the whole table")
+    lines: list[Played] = []
+    for stage in STAGES:
+        with tempfile.TemporaryDirectory() as folder:
+            lines += _stage(stage, given.names, Path(folder))
+    print(table(lines))
+    if given.update:
+        update(table(lines))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
