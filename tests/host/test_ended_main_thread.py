@@ -1,0 +1,169 @@
+"""A container whose first process' main thread has ended, or whose first process has, while others run on.
+
+Made of the running kernel's own cgroups, one in each tree that may be written to, with a network namespace of its own
+and one interface that has received 100 bytes. Of a zombie the kernel shows no net/dev: another thread or process of
+the container has its figures.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cgroupfs import Hierarchy, NoCgroups, Root, Version, detect
+from cgstatd.host import HostOptions, open_host
+from wire import ALL, STREAM, serving
+
+pytestmark = pytest.mark.host
+PARENT = f"cgstatd-ended-{os.getpid()}"
+RECEIVED = 100
+FIRST = """
+import ctypes, fcntl, os, socket, struct, sys, threading, time
+
+how = sys.argv[1]
+sys.stdin.readline()  # it is in its cgroup now
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.unshare(0x40000000):  # CLONE_NEWNET
+    sys.exit("unshare: " + os.strerror(ctypes.get_errno()))
+tun = os.open("/dev/net/tun", os.O_RDWR)
+fcntl.ioctl(tun, 0x400454CA, struct.pack("16sH22x", b"eth0", 0x1001))  # TUNSETIFF, IFF_TUN | IFF_NO_PI
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+    fcntl.ioctl(any_socket, 0x8914, struct.pack("16sH22x", b"eth0", 1))  # SIOCSIFFLAGS, IFF_UP
+os.write(tun, b"\\x45" + bytes(int(sys.argv[2]) - 1))
+first = os.getpid()
+
+def tell():
+    while True:
+        with open(f"/proc/{first}/status") as status:
+            if "State:\\tZ" in status.read():
+                break
+        time.sleep(0.005)
+    print("ready", flush=True)
+    time.sleep(100_000)
+
+if "process" in how and os.fork() == 0:
+    tell()
+if "thread" in how:
+    threading.Thread(target=(lambda: time.sleep(100_000)) if "process" in how else tell).start()
+    libc.pthread_exit(None)
+os._exit(0)
+"""
+
+
+@pytest.fixture(scope="module")
+def hierarchy() -> Hierarchy:
+    try:
+        found = detect(Root("/"))
+    except NoCgroups as error:
+        pytest.skip(str(error))
+    try:
+        os.close(os.open("/dev/net/tun", os.O_RDWR))
+    except OSError as error:
+        pytest.skip(f"no interface can be made: /dev/net/tun: {error.strerror}")
+    return found
+
+
+@pytest.fixture
+def container(hierarchy: Hierarchy) -> Iterator[tuple[str, list[str]]]:
+    """(a container's id, its directories): in every tree that may be written to, the memory controller's among them."""
+    memory = hierarchy.mount("memory")
+    if memory is None:
+        pytest.skip("the memory controller is off")
+    each = secrets.token_hex(32)
+    made: list[str] = []
+    try:
+        for mount in hierarchy.trees:
+            if "cpuset" in mount.controllers and mount.version is Version.V1:
+                continue  # takes no process before it is set up
+            with contextlib.suppress(OSError):
+                os.makedirs(f"{mount.point}/{PARENT}")
+                made.append(f"{mount.point}/{PARENT}")
+                if mount.version is Version.V2:
+                    Path(f"{mount.point}/{PARENT}/cgroup.subtree_control").write_text("+memory")
+                os.mkdir(f"{mount.point}/{PARENT}/{each}")
+                made.append(f"{mount.point}/{PARENT}/{each}")
+        if f"{memory.point}/{PARENT}/{each}" not in made:
+            pytest.skip(f"no cgroup may be made in {memory.point}")
+        yield each, [path for path in made if path.endswith(each)]
+    finally:
+        for path in reversed(made):
+            end_all(path)
+            remove(path)
+
+
+def remove(path: str) -> None:
+    """Its processes have been killed; the kernel may need a moment to notice."""
+    for _ in range(100):
+        try:
+            os.rmdir(path)
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    os.rmdir(path)
+
+
+def end_all(path: str) -> None:
+    for pid in Path(f"{path}/cgroup.procs").read_text().split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def running(how: str, directories: list[str]) -> Iterator[None]:
+    """The container's processes; its first one is a zombie, or its main thread is, when this begins."""
+    command = [sys.executable, "-S", "-c", FIRST, how, str(RECEIVED)]
+    first = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert first.stdin is not None and first.stdout is not None
+    try:
+        for path in directories:
+            Path(f"{path}/cgroup.procs").write_text(str(first.pid))
+        first.stdin.write("go\n")
+        first.stdin.close()
+        assert first.stdout.readline() == "ready\n"
+        yield
+    finally:
+        end_all(directories[0])
+        first.kill()
+        first.wait()
+        first.stdout.close()
+
+
+@pytest.mark.parametrize("how", ["a thread", "a thread and a process", "a process"])
+async def test_a_container_that_lives_on_without_its_main_thread_is_shown_everywhere(
+    container: tuple[str, list[str]], how: str
+) -> None:
+    """``how``: what runs on."""
+    each, directories = container
+    with running(how, directories):
+        async with serving(open_host(Root("/"), HostOptions())) as server:
+            one = (await server.ask(f"/api/containers/{each}/stats")).json
+            array = (await server.ask(ALL)).json
+            stream = await server.ask(STREAM)
+            listed = (await server.ask("/api/containers")).json
+            detail = (await server.ask(f"/api/containers/{each}/detail")).json
+            metrics = (await server.ask("/metrics")).body.decode().splitlines()
+    assert memory_and_received(one) == (True, RECEIVED)
+    assert [memory_and_received(entry) for entry in array if entry["id"] == each] == [(True, RECEIVED)]
+    told = [data for name, data in stream.events if name == "stat" and data["id"] == each]
+    assert [memory_and_received(entry) for entry in told] == [(True, RECEIVED)]
+    assert [entry["state"] for entry in listed if entry["id"] == each] == ["running"]
+    assert detail["container"]["state"] == "running"
+    assert detail["network"]["rxBytes"]["value"] == RECEIVED
+    (series,) = (line for line in metrics if line.startswith("container_network_receive_bytes_total") and each in line)
+    assert series.endswith(f'interface="eth0"}} {RECEIVED}')
+
+
+def memory_and_received(stats: dict[str, Any]) -> tuple[bool, int]:
+    """Whether it has memory, and what it received."""
+    return stats["memoryUsage"] > 0, stats["networkRx"]
