@@ -293,3 +293,17 @@ def make_cgroup() -> str:
                 return path
             os.rmdir(path)
     pytest.skip("no cgroup can be made here")
+
+
+def failing_close(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """From now on closing closes and answers EIO, as a file system that went away does; the numbers closed so far."""
+    closed: list[int] = []
+    close = os.close
+
+    def failing(fd: int) -> None:
+        close(fd)
+        closed.append(fd)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "close", failing)
+    return closed

@@ -8,6 +8,8 @@ import select
 import struct
 from typing import NamedTuple
 
+from cgroupfs.pseudofs import release
+
 IN_MODIFY = 0x2
 IN_CREATE, IN_DELETE, IN_MOVED_FROM, IN_MOVED_TO, IN_ATTRIB = 0x100, 0x200, 0x40, 0x80, 0x4
 IN_ONLYDIR, IN_IGNORED, IN_Q_OVERFLOW = 0x01000000, 0x8000, 0x4000
@@ -77,6 +79,5 @@ class Inotify:
 
     def close(self) -> None:
         """Release the descriptor; safe to call twice."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        fd, self.fd = self.fd, -1
+        release(fd)

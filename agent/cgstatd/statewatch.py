@@ -12,6 +12,7 @@ import logging
 import os
 
 from cgroupfs import Root
+from cgroupfs.pseudofs import release
 
 from .inotify import IN_DELETE, IN_IGNORED, IN_MOVED_TO, IN_ONLYDIR, IN_Q_OVERFLOW, Inotify
 from .runtimes.beneath import open_directory
@@ -76,7 +77,7 @@ class StateWatch:
     def _begin(self, place: str, known: _Place, trusted: bool) -> None:
         try:
             fd, real = open_directory(self._root, place)
-            os.close(fd)
+            release(fd)
             known.real = self._root.join(real)
         except (OSError, ValueError):
             known.real = self._root.join(place)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cgstatd.inotify import IN_ATTRIB, IN_CREATE, IN_DELETE, IN_IGNORED, IN_MOVED_FROM, IN_MOVED_TO, Event, Inotify
-from helpers import make_cgroup
+from helpers import failing_close, make_cgroup
 
 
 @pytest.fixture
@@ -120,6 +120,15 @@ def test_closing_twice_is_no_error_and_then_nothing_can_be_read(tmp_path: Path) 
     inotify.close()
     with pytest.raises(OSError, match="Bad file descriptor"):
         inotify.events()
+
+
+def test_a_close_that_fails_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux has closed it all the same: its number may be another file's by the second time."""
+    inotify = Inotify()
+    number, closed = inotify.fd, failing_close(monkeypatch)
+    inotify.close()
+    inotify.close()
+    assert closed == [number]
 
 
 def test_the_descriptor_is_not_inherited(inotify: Inotify) -> None:

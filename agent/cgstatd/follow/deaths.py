@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterable
+
+from cgroupfs.pseudofs import release
 
 from ..container import Watched
 
@@ -31,7 +32,7 @@ class Deaths:
         while self._open:
             fd, _ = self._open.popitem()
             asyncio.get_running_loop().remove_reader(fd)
-            os.close(fd)
+            release(fd)
 
 
 class Written:

@@ -6,6 +6,7 @@ import os
 import time
 
 from cgroupfs import CgroupGone, Root, Vitals, VitalsReader
+from cgroupfs.pseudofs import release
 
 from ..container import Watched
 from ..pidfd import exit_code
@@ -67,15 +68,15 @@ class Followed:
         """The process that was watched has died; owns the pidfd from now on."""
         self.armed = False
         if self.pid is None or (self._exit is not None and self._exit[0] == self.life.pid):
-            os.close(fd)
+            release(fd)
             return
         self._close_exit()
         self._exit = self.pid, fd
 
     def _close_exit(self) -> None:
         if self._exit is not None:
-            os.close(self._exit[1])
-            self._exit = None
+            (_, fd), self._exit = self._exit, None
+            release(fd)
 
     def kernels_exit_code(self) -> int | None:
         """The exit code of its first process as the kernel kept it (Linux 6.15); None: not known."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 
 from cgroupfs import CgroupGone, Max, Vitals
+from cgroupfs.pseudofs import release
 
 from ..container import Watched
 from ..recorded import RecordedRoot
@@ -100,7 +100,7 @@ class Looks:
             watched, fd = self._deaths.popleft()
             known = self._followed.get(watched)
             if known is None:
-                os.close(fd)
+                release(fd)
                 continue
             known.died(fd)
             self._ends.expect(watched, known)
@@ -208,7 +208,7 @@ class Looks:
             return
         try:
             while self._deaths:
-                os.close(self._deaths.popleft()[1])
+                release(self._deaths.popleft()[1])
             for known in self._followed.values():
                 known.release()
             self._followed.clear()

@@ -41,7 +41,7 @@ def threads(path: str, fd: int | None = None) -> list[str]:
             with os.scandir(task) as entries:
                 return [f"task/{each.name}" for each in islice(entries, _THREADS)]
         finally:
-            os.close(task)
+            release(task)
     except OSError as error:
         raise_exhausted(error, f"{path}/task")
         return []

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 
 from cgroupfs import Absent, CgroupGone, Clock, Directory, Root
-from cgroupfs.pseudofs import read_rest
+from cgroupfs.pseudofs import read_rest, release
 
 from ..container import Watched
 from ..discovery import CgroupRef
@@ -92,7 +92,7 @@ class KernelRecorder:
             try:
                 pieces = [Piece(path, read_rest(fd, b""), self._root.identity(path, fd).inode)]
             finally:
-                os.close(fd)
+                release(fd)
             for name in PROCESS_FILES:
                 pieces += self._file(f"{process.path}/{name}")
             return pieces if process.stayed() else None

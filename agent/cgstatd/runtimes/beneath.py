@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 
-from cgroupfs.pseudofs import Root
+from cgroupfs.pseudofs import Root, release
 
 _WALK = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 MAX_LINKS = 40
@@ -34,7 +34,7 @@ def open_directory(root: Root, path: str) -> tuple[int, str]:
             if name == "..":
                 if names:  # ".." of the root is the root
                     names.pop()
-                    os.close(fds.pop())
+                    release(fds.pop())
                 continue
             if len(names) >= MAX_DEPTH:
                 raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), path)
@@ -49,12 +49,12 @@ def open_directory(root: Root, path: str) -> tuple[int, str]:
                 if target.startswith("/"):
                     names.clear()
                     while len(fds) > 1:
-                        os.close(fds.pop())
+                        release(fds.pop())
                 todo += target.split("/")[::-1]
         return fds.pop(), "/" + "/".join(names)
     finally:
         for fd in fds:
-            os.close(fd)
+            release(fd)
 
 
 def _link_target(name: str, parent: int, links: int) -> str:

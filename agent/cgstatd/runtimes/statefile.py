@@ -21,7 +21,7 @@ from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 
-from cgroupfs.pseudofs import Root
+from cgroupfs.pseudofs import Root, release
 
 from ..recorded import RecordedRoot
 from .base import Unreadable
@@ -139,7 +139,7 @@ class StateFiles:
         most = USERS_NAMES if self.owner_uid else MOST_NAMES
         try:
             fd, real = open_directory(self.root, directory)
-            os.close(fd)
+            release(fd)
             with os.scandir(self.root.join(real)) as found:
                 names = [each.name for each in islice(found, most + 1)]
         except OSError as error:
@@ -157,7 +157,7 @@ class StateFiles:
             if (kept := self._shelf.get(path, self.root.clock().monotonic_ns)) is not None:
                 return os.lstat(self.root.join(kept.real + suffix)).st_size
             fd, real = open_directory(self.root, os.path.dirname(path))
-            os.close(fd)
+            release(fd)
             return os.lstat(self.root.join(f"{real}/{os.path.basename(path)}{suffix}")).st_size
         except (OSError, ValueError):
             return 0
@@ -183,7 +183,7 @@ class StateFiles:
         try:
             fd = os.open(name, _OPEN, dir_fd=parent)
         finally:
-            os.close(parent)
+            release(parent)
         real = f"{real.rstrip('/')}/{name}"
         round_, again_ns = self._budget.round, 0
         try:
@@ -200,7 +200,7 @@ class StateFiles:
                 value = before.value if before is not None and usable else Unreadable(str(later), real)
             after = os.fstat(fd)
         finally:
-            os.close(fd)
+            release(fd)
         if not again_ns and _version(found) != _version(after):
             again_ns = now.monotonic_ns
         elif not again_ns and 0 <= now.time_ms - found.st_ctime_ns // 1_000_000 < _SETTLED_MS:

@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cgstatd.follow.deaths import Deaths, Written
 from cgstatd.inotify import Inotify
-from helpers import open_descriptors
+from helpers import failing_close, open_descriptors
 
 
 async def test_a_death_is_told_once_and_its_pidfd_is_passed_on() -> None:
@@ -32,6 +34,17 @@ async def test_a_death_is_told_once_and_its_pidfd_is_passed_on() -> None:
     assert told == [("web", fd)]
     os.close(fd)
     assert len(open_descriptors()) == before
+
+
+async def test_a_close_that_fails_costs_no_other_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+    deaths = Deaths(lambda watched, fd: None)
+    several = [(name, os.pidfd_open(os.getpid())) for name in ("web", "db")]
+    deaths.watch(several)  # type: ignore[arg-type]
+    with monkeypatch.context() as patch:
+        closed = failing_close(patch)
+        deaths.close()
+        deaths.close()
+    assert sorted(closed) == sorted(fd for _, fd in several)
 
 
 async def test_what_was_written_is_told_once_until_it_is_listened_for_again(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from cgstatd.inotify import Inotify
 from cgstatd.sample import ContainerStats
 from cgstatd.sampler import Pending, Sampler
 from fakehost import FakeHost, container_id
-from helpers import open_descriptors
+from helpers import failing_close, open_descriptors
 
 
 @pytest.fixture
@@ -372,6 +372,25 @@ def test_deaths_of_those_who_are_not_followed_leave_nothing_open(host: FakeHost)
         os.close(write)
         with pytest.raises(OSError, match="Bad file"):
             os.fstat(read)
+
+
+def test_a_close_that_fails_is_made_once_and_costs_no_other(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    watching = Watching(host)
+    watching.look()
+    (watched,) = watching.sampler.containers()
+    fds = []
+    for _ in range(2):  # one is the container's that is kept for its exit code, one is still to be looked at
+        fds.append(os.open("/dev/null", os.O_RDONLY))
+        watching.looks.died(watched, fds[-1])
+        if len(fds) == 1:
+            watching.looks._followed[watched].pid = 7
+            watching.looks.between(everybody=False)
+    with monkeypatch.context() as patch:
+        closed = failing_close(patch)
+        watching.looks.close()
+        watching.looks.close()
+    assert sorted(fd for fd in closed if fd in fds) == fds and len(closed) == len(set(closed))
+    watching.sampler.close()
 
 
 def test_nothing_is_opened_before_an_end_is_near(host: FakeHost) -> None:
