@@ -199,7 +199,7 @@ class Follower:
             )
 
     def _tell(self, found: Round) -> None:
-        self._deaths.watch(found.pidfds)
+        self._deaths.watch(self.looks.pidfds())
         self._written.listen(self.looks.records_fd)
         self._teller.changes(found)
 

@@ -7,7 +7,7 @@ import dataclasses
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from cgroupfs import CgroupGone, Max, Vitals
 from cgroupfs.pseudofs import release
@@ -36,6 +36,8 @@ class Looks:
         self._begun = False
         self._deaths: deque[tuple[Watched, int]] = deque()
         """First processes that died, and their pidfds: from the event loop."""
+        self._pidfds: deque[tuple[Watched, int]] = deque()
+        """Of first processes whose death is to be noticed: for the event loop."""
         self.all_armed = False
         """Whether every container's death will be noticed at once."""
         # The processes of a recorded tree are none of this host's.
@@ -57,6 +59,13 @@ class Looks:
         """The container's first process has died; takes over the pidfd. Called in the event loop."""
         self._deaths.append((watched, fd))
 
+    def pidfds(self) -> list[tuple[Watched, int]]:
+        """Descriptors that became necessary since the last call: readable when a container's first process dies.
+
+        The caller owns them. They do not go with a round: of one that hung nothing is heard. Called in the event loop.
+        """
+        return list(_emptied(self._pidfds))
+
     def take(self, stats: Mapping[str, ContainerStats]) -> Round | None:
         """The round that goes with a pass' figures (by id); None: an earlier one still hangs. Raises ListingFailed."""
         if self._closed or not self._busy.acquire(blocking=False):
@@ -71,7 +80,7 @@ class Looks:
                 last = watched.last  # None: it came back under the same id after the pass
                 if figures is not None and last is not None and figures.monotonic_ns <= last.monotonic_ns:
                     self._look(watched, figures, round_)
-            self._arm(round_)
+            self._arm()
             self._bury(round_)
             return round_
         finally:
@@ -87,7 +96,7 @@ class Looks:
             dead = self._dead()
             self._kills(self._followed.items() if everybody else dead, round_)
             if everybody:
-                self._arm(round_)
+                self._arm()
             self._bury(round_)
             return round_
         finally:
@@ -159,7 +168,7 @@ class Looks:
         known.last = Look(watched, stats, known.vitals, known.limits)
         round_.looks.append(known.last)
 
-    def _arm(self, round_: Round) -> None:
+    def _arm(self) -> None:
         """Have the deaths noticed of those whose first process is not watched yet, or who live on without theirs."""
         if not self._live:
             return
@@ -171,7 +180,7 @@ class Looks:
                 continue
             known.armed = True
             known.pid, fd = found
-            round_.pidfds.append((watched, fd))
+            self._pidfds.append((watched, fd))
             self._ends.lives_on(watched)
         self.all_armed = all(known.armed for known in self._followed.values())
 
@@ -207,8 +216,8 @@ class Looks:
         if not self._busy.acquire(blocking=False):
             return
         try:
-            while self._deaths:
-                release(self._deaths.popleft()[1])
+            for fd in (fd for each in (self._deaths, self._pidfds) for _, fd in _emptied(each)):
+                release(fd)
             for known in self._followed.values():
                 known.release()
             self._followed.clear()
@@ -216,3 +225,8 @@ class Looks:
             self._records.close()
         finally:
             self._busy.release()
+
+
+def _emptied(those: deque[tuple[Watched, int]]) -> Iterator[tuple[Watched, int]]:
+    while those:
+        yield those.popleft()

@@ -69,5 +69,3 @@ class Round:
     mem_total_bytes: int | None = None
     cores: int = MOST_CORES
     """The host's."""
-    pidfds: list[tuple[Watched, int]] = field(default_factory=list)
-    """New descriptors that become readable when a container's first process dies; the round's taker owns them."""

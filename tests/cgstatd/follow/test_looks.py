@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from cgroupfs import Vitals
+from cgroupfs import CgroupGone, Vitals, VitalsReader
 from cgstatd.follow import ends as module
 from cgstatd.follow import followed, records
+from cgstatd.follow import looks as looks_module
 from cgstatd.follow.ends import Ends
 from cgstatd.follow.looks import Looks
 from cgstatd.follow.records import Records
@@ -163,6 +164,29 @@ def test_closing_releases_every_descriptor(host: FakeHost) -> None:
     watching.looks.close()
     assert watched.descriptors.used == used - 3
     watching.looks.close()
+
+
+def test_of_a_cgroup_that_is_gone_nothing_is_kept_open_and_a_new_reader_is_made_when_it_is_there(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watching = Watching(host)
+    watching.look()
+    (watched,) = watching.sampler.containers()
+    used, before = watched.descriptors.used, len(open_descriptors())
+
+    def gone(reader: VitalsReader) -> Vitals:
+        raise CgroupGone("/c")  # it left one of its trees
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VitalsReader, "read", gone)
+        for _ in range(2):
+            assert [look.vitals for look in watching.look().looks] == [Vitals(1, 0, 99)]  # the last that were read
+            assert (watched.descriptors.used, len(open_descriptors())) == (used - 3, before - 3)
+    kill(host, "web", 1, peak=100)
+    assert watching.look().looks[0].vitals == Vitals(1, 1, 100)
+    assert (watched.descriptors.used, len(open_descriptors())) == (used, before)
+    watching.looks.close()
+    watching.sampler.close()
 
 
 def test_a_second_thread_does_without(host: FakeHost) -> None:
@@ -358,6 +382,37 @@ def test_the_code_of_another_process_is_not_the_containers(host: FakeHost, monke
     watching.looks.died(watched, read)
     host.remove("web", from_disk=True)
     assert [(end.exit_code, end.absent) for end in watching.look().ended] == [(None, module.UNKNOWN)]
+
+
+def test_pidfds_of_a_round_that_nothing_came_of_go_with_the_next_or_are_closed(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round that hung for longer than it was waited for is dropped when it is there."""
+    before = len(open_descriptors())
+    opened: list[int] = []
+
+    def open_pidfd(watched: object, wanted: object) -> tuple[int, int]:
+        opened.append(os.open("/dev/null", os.O_RDONLY))
+        return 7, opened[-1]
+
+    monkeypatch.setattr(looks_module, "open_pidfd", open_pidfd)
+    watching = Watching(host)
+    watching.looks._live = True
+    watching.look()  # dropped
+    add(host, "db")
+    watching.look()
+    taken = watching.looks.pidfds()
+    assert [(watched.identity.name, fd) for watched, fd in taken] == [("web", opened[0]), ("db", opened[1])]
+    assert watching.looks.pidfds() == []
+    for _, fd in taken:
+        os.close(fd)
+    add(host, "cache")
+    watching.looks.between(everybody=True)
+    watching.look()
+    assert len(opened) == 3
+    watching.looks.close()
+    watching.sampler.close()
+    assert len(open_descriptors()) == before
 
 
 def test_deaths_of_those_who_are_not_followed_leave_nothing_open(host: FakeHost) -> None:
