@@ -74,6 +74,8 @@ class Host:
         self._name = f"{PARENT}{os.getpid()}"
         self._numbers = itertools.count()
         self._made: dict[str, Made] = {}
+        self.ended: set[int] = set()
+        """Processes that were the containers'."""
         self.interfaces = True
         """Whether the namespaces have an interface besides lo."""
         _remove_leftovers(self._trees)
@@ -83,6 +85,16 @@ class Host:
     def ids(self) -> list[str]:
         """Full ids, oldest first."""
         return list(self._made)
+
+    @property
+    def name(self) -> str:
+        """The directory of their cgroups."""
+        return self._name
+
+    @property
+    def live(self) -> set[int]:
+        """Their processes."""
+        return {made.process.pid for made in self._made.values()}
 
     @property
     def lines(self) -> list[str]:
@@ -104,7 +116,7 @@ class Host:
         return new
 
     def _add(self, work: str, ready: int) -> str:
-        each = f"{0xBE << 248 | os.getpid() << 64 | next(self._numbers):064x}"
+        each = f"be{next(self._numbers):010x}{os.getpid():052x}"  # its name is the first twelve digits
         directories = [f"{parent}/{each}" for parent in self._parents]
         for made in directories:
             os.mkdir(made)
@@ -125,6 +137,7 @@ class Host:
             made.process.kill()
         for made in gone:
             made.process.wait()
+            self.ended.add(made.process.pid)
         _rmdir([f"{parent}/{made.id}" for parent in self._parents for made in gone])
 
     def close(self) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
+import re
 import statistics
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +36,34 @@ def rss_mb(pid: int) -> float:
 def descriptors(pid: int) -> int:
     """How many descriptors a process has open."""
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+_PROCESS = re.compile(r"/proc/(\d+)(?=[/ ]|$)")
+
+
+def belonging(pid: int, name: str, live: Collection[int] = (), ended: Collection[int] = ()) -> int:
+    """How many descriptors of a process lead to cgroups below a directory ``name`` or to certain processes.
+
+    Those that have ``ended`` may have given their number to another: only what leads to a dead one is theirs. A pidfd
+    of a dead process does not tell its number and counts whosever it was.
+    """
+    total = 0
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):  # closed meanwhile
+            link = os.readlink(f"/proc/{pid}/fd/{fd}")
+            if found := _PROCESS.match(link):
+                total += int(found[1]) in (ended if link.endswith(" (deleted)") else live)
+            elif "pidfd" in link:
+                total += _process_of(pid, fd) in {-1, *live}
+            else:
+                total += f"/{name}/" in link
+    return total
+
+
+def _process_of(pid: int, fd: str) -> int:
+    """The process of a pidfd; -1: it is dead. Raises OSError."""
+    with open(f"/proc/{pid}/fdinfo/{fd}") as file:
+        return next((int(line.split()[1]) for line in file if line.startswith("Pid:")), 0)
 
 
 def threads(pid: int) -> int:

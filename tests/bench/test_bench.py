@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,10 +84,53 @@ def test_memory_that_grows_all_the_time_is_not_flat_and_growth_at_the_beginning_
     from soak import flat
 
     def rows(memory: list[float]) -> list[dict[str, float]]:
-        return [{"rss_mb": each, "fds": 100, "threads": 3, "watches": 50} for each in memory]
+        return [{"rss_mb": each, "fds": 100, "own_fds": 50, "threads": 3, "watches": 50} for each in memory]
 
     assert flat(rows([40 + n for n in range(12)] + [52.0] * 18))["rss_mb"][2]
     assert not flat(rows([40 + n / 2 for n in range(30)]))["rss_mb"][2]
+
+
+def test_what_is_kept_for_others_is_no_fault_and_what_is_kept_of_our_own_is_one() -> None:
+    from soak import KEPT, kept
+
+    before = {"cgroups": 50, "others": 3, "fds": 60, "own_fds": 0, "threads": 3, "watches": 50}
+    assert set(kept(before, before).values()) == {"equal"}
+    busier = before | {"cgroups": 60, "others": 5, "fds": 84, "watches": 68}
+    assert KEPT not in kept(before, busier).values()
+    for name, value in (("fds", 85), ("own_fds", 1), ("threads", 4), ("watches", 69)):
+        found = kept(before, busier | {name: value})
+        assert [each for each, words in found.items() if words == KEPT] == [name]
+
+
+def test_descriptors_of_our_own_cgroups_and_processes_are_told_from_others(tmp_path: Path) -> None:
+    from measure import belonging
+
+    (tmp_path / "ours/c").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    opened = [os.open(tmp_path / path, os.O_RDONLY) for path in ("ours/c", "other")]
+    sleeping = [subprocess.Popen(["sleep", "100"]) for _ in range(2)]
+    ours, theirs = (each.pid for each in sleeping)
+    try:
+        for pid in (ours, theirs):
+            opened += [os.open(f"/proc/{pid}", os.O_RDONLY), os.pidfd_open(pid)]
+        me = os.getpid()
+        assert belonging(me, "ours", {ours}) == 3  # the directory, the process, its pidfd
+        assert belonging(me, "ours") == 1
+        assert belonging(me, "ours", ended={theirs}) == 1  # its number is another's by now
+        os.rmdir(tmp_path / "ours/c")
+        sleeping[0].kill()
+        sleeping[0].wait()
+        assert belonging(me, "ours", ended={ours}) == 3
+        for fd in opened[:1] + opened[2:4]:
+            os.close(fd)
+        del opened[2:4], opened[0]
+        assert belonging(me, "ours", ended={ours}) == 0
+    finally:
+        for each in sleeping:
+            each.kill()
+            each.wait()
+        for fd in opened:
+            os.close(fd)
 
 
 def test_two_runs_are_compared_by_their_own_floors() -> None:
