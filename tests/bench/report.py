@@ -1,4 +1,4 @@
-"""Tables, for a terminal and for the README, and the comparison of two runs."""
+"""Tables, for a terminal and for docs/costs.md, what they mean, and the comparison of two runs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any
 
 from measure import facts, median, p99, spread
 from results import FLOOR, Result, Results
-from targets import verdicts
+from targets import STREAM, verdicts
 
 Table = list[tuple[str, ...]]
+OURS = ("floor", "cgroupfs", "agent")
+"""How the names of the subjects begin that are ours."""
 
 
 def _number(value: float | None) -> str:
@@ -76,8 +78,31 @@ def remarks(result: Result) -> list[str]:
     return found
 
 
-def whole(results: Results, notes: Sequence[str], *, as_markdown: bool) -> str:
-    """Everything."""
+def meaning(result: Result) -> list[str]:
+    """What the figures of one set mean for someone who runs the agent: sentences, for what this run has measured."""
+    found = []
+    if STREAM in result.series:
+        share = median(result.series[STREAM].cpu) * result.count / 1e6 * 100
+        ratio = result.ratio(STREAM, FLOOR)
+        beside = "" if ratio is None else f": {ratio:.1f} times the C program that only reads the same files"
+        found.append(
+            f"one stream a second of these {result.count:,} containers takes {_number(share)} % of one core{beside}"
+        )
+    for each in result.series.values():
+        ratio = result.ratio(each.name, STREAM)
+        if ratio is not None and not each.name.startswith(OURS):
+            found.append(f"a reading by {each.name} costs {ratio:.1f} times one by the agent")
+    idle = result.sample("nobody asks")
+    if idle is not None:
+        found.append(f"while there are no clients the agent takes {_number(idle)} % of one core")
+    resident = result.sample("resident at the end", max)
+    if resident is not None:
+        found.append(f"the agent holds at most {_number(resident)} MB of memory")
+    return found
+
+
+def whole(results: Results, notes: Sequence[str], *, as_markdown: bool, with_targets: bool = False) -> str:
+    """What was measured and what it means; ``with_targets``: also the verdict on each target of the project."""
     table = markdown if as_markdown else plain
     parts = [", ".join(f"{name} {value}" for name, value in facts().items())]
     parts += notes
@@ -85,11 +110,14 @@ def whole(results: Results, notes: Sequence[str], *, as_markdown: bool) -> str:
         title = f"{result.count:,} {result.work} {result.kind}"
         parts += [f"**{title}**" if as_markdown else f"== {title}", *remarks(result)]
         parts += [table(cost(result)), table(values(result))]
+        parts.append("\n".join(f"- {each}" for each in meaning(result)))
+    if not with_targets:
+        return "\n\n".join(filter(None, parts))
     parts.append(table(targets(results)))
     missing = [what for what, _, value, _ in verdicts(results) if value is None]
     if missing:
         parts.append(f"Not measured by this run: {'; '.join(missing)}.")
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, parts))
 
 
 def compared(then: dict[str, Any], results: Results) -> str:

@@ -1,7 +1,7 @@
 """make bench: what a reading costs, beside a C program that reads the same files, measured in one run, interleaved.
 
     python tests/bench/run.py [-n 100,1000] [--work idle,busy] [--real 100] [--rounds 10] [--repeat 3]
-                              [--nofile 1024] [--json FILE] [--compare FILE] [--markdown]
+                              [--nofile 1024] [--json FILE] [--compare FILE] [--markdown] [--targets]
 
 Figures are CPU microseconds (user and system, every process involved) per container and reading: medians of all rounds,
 with their quartiles. Only ratios within one run mean anything. --real: containers of Docker (DOCKER_HOST) and Podman,
@@ -154,7 +154,8 @@ def arguments_() -> argparse.Namespace:
     parser.add_argument("--programs", metavar="DIR", help="floor and worker, compiled already")
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--compare", metavar="FILE", help="another run's --json")
-    parser.add_argument("--markdown", action="store_true", help="tables for the README")
+    parser.add_argument("--markdown", action="store_true", help="tables for a page such as docs/costs.md")
+    parser.add_argument("--targets", action="store_true", help="at the end, the verdict on each target of the project")
     parsed = parser.parse_args()
     parsed.n = [int(each) for each in parsed.n.split(",") if int(each)]
     parsed.work = parsed.work.split(",")
@@ -170,7 +171,8 @@ def main() -> int:
         results.sets += cgroup_sets(arguments, directory)
         if arguments.real:
             results.sets += engine_sets(arguments, directory)
-    print(report.whole(results, notes(arguments), as_markdown=arguments.markdown))
+    print(report.whole(results, notes(arguments), as_markdown=arguments.markdown,
+                       with_targets=arguments.targets))  # fmt: skip
     if arguments.compare:
         with open(arguments.compare) as file:
             print("\n" + report.compared(json.load(file), results))

@@ -65,6 +65,27 @@ def test_a_target_is_reached_missed_or_not_measured() -> None:
     assert said["Docker API one-shot (less idle burn) / agent"] == "not measured"
 
 
+def test_a_run_says_what_its_figures_mean_and_gives_verdicts_only_where_they_are_asked_for() -> None:
+    from measure import Samples, Series
+    from report import whole
+    from results import Result, Results
+
+    result = Result("cgroups", 100, "idle")
+    for name, cpu in (
+        ("floor, paced", 20.0), ("agent, stream, 1 client", 50.0), ("cAdvisor, 1 s, trimmed", 1000.0)
+    ):  # fmt: skip
+        result.add(Series(name, cpu=[cpu], wall=[cpu]))
+    result.add(Samples("nobody asks", "% of a core", [0.02]))
+    result.add(Samples("resident at the end", "MB", [52.0]))
+    said = whole(Results([result]), [], as_markdown=False)
+    assert "these 100 containers takes 0.5 % of one core: 2.5 times the C program" in said
+    assert "a reading by cAdvisor, 1 s, trimmed costs 20.0 times one by the agent" in said
+    assert "the agent takes 0.02 % of one core" in said and "at most 52.0 MB" in said
+    assert "MISSED" not in said and "reached" not in said and "Not measured by this run" not in said
+    asked = whole(Results([result]), [], as_markdown=False, with_targets=True)
+    assert "MISSED" in asked and "Not measured by this run" in asked
+
+
 def test_the_others_are_compared_on_a_hundred_real_containers() -> None:
     from measure import Series
     from results import Result, Results
