@@ -105,17 +105,43 @@ def test_every_command_is_named() -> None:
     assert [name for name in _COMMANDS if f"cgstatd {name}" not in OPERATING] == []
 
 
+def _documents() -> list[Path]:
+    """Every page that people read."""
+    root = Path(PROJECT)
+    return [*root.glob("*.md"), *(root / "docs").glob("*.md"), *(root / "tests").rglob("*.md")]
+
+
 def test_links_between_the_documents_lead_somewhere() -> None:
     missing = []
-    for path in [
-        *Path(PROJECT).glob("*.md"),
-        *Path(PROJECT, "docs").glob("*.md"),
-        *Path(PROJECT, "tests").rglob("*.md"),
-    ]:
+    for path in _documents():
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text("utf-8")):
             if not (path.parent / target).exists():
                 missing.append(f"{path.relative_to(PROJECT)}: {target}")
     assert missing == []
+
+
+def test_the_changelog_has_the_version_with_its_date_and_each_kind_of_change_once() -> None:
+    from cgstatd import __version__
+
+    text = Path(PROJECT, "CHANGELOG.md").read_text("utf-8")
+    versions = re.findall(r"^## \[(.+?)\](?: - (.+))?$", text, re.M)
+    assert versions[0] == ("Unreleased", "") and versions[1][0] == __version__
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", date) for _, date in versions[1:])
+    for section in re.split(r"^## ", text, flags=re.M)[1:]:
+        kinds = re.findall(r"^### (.+)$", section, re.M)
+        assert kinds == [kind for kind in ("Added", "Changed", "Fixed", "Security") if kind in kinds]
+
+
+def test_commands_can_be_pasted_into_zsh() -> None:
+    """It takes no comment after a command where one types, and ``?``, ``[`` and ``(`` outside quotes for patterns."""
+    found = []
+    for path in _documents():
+        name = path.relative_to(PROJECT)
+        for language, code in _FENCE.findall(path.read_text("utf-8")):
+            if language == "sh":
+                bare = re.sub(r"'[^']*'|\"[^\"]*\"", "", code)
+                found += [f"{name}: {line}" for line in bare.splitlines() if re.search(r"[?\[(]|(^|\s)#", line)]
+    assert found == []
 
 
 def test_the_architecture_names_files_that_exist() -> None:

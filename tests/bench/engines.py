@@ -1,7 +1,7 @@
 """What the others cost here: Docker (its API and docker stats) and Podman, on containers of theirs.
 
 The CPU time of every process that takes part counts: the command line, the daemon, containerd and the shims of the
-containers. What these burn while nobody asks is measured first and shown subtracted, too: the fairer figure for them.
+containers. What these use without clients is measured first and shown subtracted, too: the fairer figure for them.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ def meaning(result: Result) -> list[str]:
         ratio = result.ratio(each.name, STREAM)
         if ratio is not None and not each.name.startswith(OURS):
             found.append(f"a reading by {each.name} costs {ratio:.1f} times one by the agent")
-    idle = result.sample("nobody asks")
+    idle = result.sample("without clients")
     if idle is not None:
         found.append(f"while there are no clients the agent takes {_number(idle)} % of one core")
     resident = result.sample("resident at the end", max)

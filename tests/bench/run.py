@@ -148,7 +148,7 @@ def arguments_() -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=3, help="how often all of it is measured again")
     parser.add_argument("--clients", type=int, default=100, help="clients of the stream at once, beside one")
     parser.add_argument("--requesters", type=int, default=50, help="of single containers")
-    parser.add_argument("--idle-seconds", type=float, default=20.0, help="in which nobody asks, each time")
+    parser.add_argument("--idle-seconds", type=float, default=20.0, help="without clients, each time")
     parser.add_argument("--warm-up", type=float, default=60.0, metavar="SECONDS", help="for cAdvisor, each time")
     parser.add_argument("--nofile", type=int, help="the agent's limit on descriptors (default: the unit's, 65536)")
     parser.add_argument("--programs", metavar="DIR", help="floor and worker, compiled already")

@@ -183,11 +183,11 @@ def newcomers(running: Agent, host: Host, work: str, rounds: int) -> Samples:
 
 
 def idle(running: Agent, seconds: float) -> Samples:
-    """Percent of one core while nobody asks; whole tens of seconds hold as many baselines each time."""
+    """Percent of one core without clients; whole tens of seconds hold as many baselines each time."""
     time.sleep(QUIET_SECONDS)
     cpu, began = running.cpu(), time.monotonic()
     time.sleep(seconds)
-    return Samples("nobody asks", "% of a core", [(running.cpu() - cpu) / (time.monotonic() - began) / 1e7])
+    return Samples("without clients", "% of a core", [(running.cpu() - cpu) / (time.monotonic() - began) / 1e7])
 
 
 def answers(running: Agent, containers: Containers) -> list[str]:

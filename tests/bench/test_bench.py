@@ -75,7 +75,7 @@ def test_a_run_says_what_its_figures_mean_and_gives_verdicts_only_where_they_are
         ("floor, paced", 20.0), ("agent, stream, 1 client", 50.0), ("cAdvisor, 1 s, trimmed", 1000.0)
     ):  # fmt: skip
         result.add(Series(name, cpu=[cpu], wall=[cpu]))
-    result.add(Samples("nobody asks", "% of a core", [0.02]))
+    result.add(Samples("without clients", "% of a core", [0.02]))
     result.add(Samples("resident at the end", "MB", [52.0]))
     said = whole(Results([result]), [], as_markdown=False)
     assert "these 100 containers takes 0.5 % of one core: 2.5 times the C program" in said

@@ -84,8 +84,8 @@ OPTIONS = (
     Option("listen", kinds.addresses(), "where to listen; beyond loopback and unix sockets only with tokens or client "
            "certificates"),
     Option("env_id", kinds.whole(0, MAX_ENV), "the environment this host is"),
-    Option("baseline", kinds.seconds(), "how often CPU time is read while nobody asks, so that the first answer is "
-           "immediate; 0: never"),
+    Option("baseline", kinds.seconds(), "how often CPU time is read while there are no clients, so that the first "
+           "answer is immediate; 0: never"),
     Option("freshness", kinds.seconds(), "requests within this time share one reading"),
     Option("max_cpu", kinds.percent(), "percent of one core that readings of all containers may take: where they cost "
            "more they are made less often, 10 s apart at most, and answers say so; 0: no bound"),
@@ -108,8 +108,8 @@ OPTIONS = (
            "/etc/cgstatd/client-ca.crt"),
     Option("tls_client_names", kinds.names(), "admit only client certificates of this name (a DNS, URI, mail or IP "
            "name, else the common name); none named: every certificate of the authorities", "central.example.org"),
-    Option("allowed_hosts", kinds.hosts(), "a name that loopback listeners may be asked under besides localhost, as a "
-           "reverse proxy may (a web page could make its own name resolve to 127.0.0.1)", "stats.example.org"),
+    Option("allowed_hosts", kinds.hosts(), "a name that loopback listeners answer to besides localhost, as a "
+           "reverse proxy sends it (a web page could make its own name resolve to 127.0.0.1)", "stats.example.org"),
     Option("allowed_origins", kinds.origins(), "a web page's origin that may read answers in a browser; none: no "
            "other page may", "https://dash.example.org"),
     Option("max_connections", kinds.whole(1, 60_000), "connections at a time; more are answered 503"),

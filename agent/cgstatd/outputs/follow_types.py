@@ -10,7 +10,8 @@ class FollowHello(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     env: int
     interval: float
-    """Seconds between rounds: as asked for, rounded up to a quarter of a second."""
+    """Seconds between rounds: as asked for, rounded up to a quarter of a second; where too many other intervals are in
+    use, the nearest one."""
     version: str
     resumed: bool
     """Every start, exit and oom since the Last-Event-ID follows; figures as far as they are still held."""

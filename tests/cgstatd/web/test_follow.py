@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from cgstatd import __version__
 from cgstatd.discovery import Discovery
 from cgstatd.follow import follower as module
 from cgstatd.web import event_stream
@@ -77,7 +78,7 @@ async def test_hello_comes_first_then_a_round_at_once_with_every_container_that_
     async with following(server, "?interval=60") as client:
         round_ = await client.until("round")
         assert [name for name, _, _ in client.events] == ["hello", "stat", "stat", "stat", "stat", "round"]
-        assert client.of("hello") == [{"env": 1, "interval": 60.0, "version": "0.1.0", "resumed": False}]
+        assert client.of("hello") == [{"env": 1, "interval": 60.0, "version": __version__, "resumed": False}]
         assert (round_["round"], round_["containers"], round_["interval"]) == (1, 4, 60.0)
         stats = {data["name"]: data for data in client.of("stat")}
         assert set(stats) == {"a", "b", "c", "paused"}

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cgstatd import __version__
 from cgstatd.host import HostOptions, open_host
 from cgstatd.recorded import Reading, RecordedRoot, open_roots
 from fakehost import MEM_TOTAL, FakeHost, Hang, LiveRoot, container_id
@@ -87,7 +88,7 @@ async def test_the_host(server: Server, host: FakeHost) -> None:
     assert found["containers"] == {"running": 3, "paused": 1, "cpuPercent": 0.0, "memoryUsage": 4 * (2 << 20),
                                    "networkRx": 4000, "networkTx": 2000, "blockRead": 4 * 4096,
                                    "blockWrite": 4 * 8192}  # fmt: skip
-    assert found["agent"]["version"] == "0.1.0" and found["agent"]["rss"] > 10 << 20
+    assert found["agent"]["version"] == __version__ and found["agent"]["rss"] > 10 << 20
 
 
 async def test_the_hosts_cpu_is_over_a_window_without_what_a_hypervisor_took(server: Server, host: FakeHost) -> None:
