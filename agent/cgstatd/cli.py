@@ -74,8 +74,8 @@ def make_parser() -> argparse.ArgumentParser:
     stats.add_argument("-w", "--watch", action="store_true", help="refresh in place until interrupted")
     stats.add_argument("--sort", choices=("cpu", "memory", "name", "net", "block", "pids"), default="name",
                        help="the order of the rows, the largest first (default: name)")  # fmt: skip
-    stats.add_argument("--no-stream", action="store_true", help="as docker has it: one table, which is what comes "
-                                                                "without --watch anyway")  # fmt: skip
+    stats.add_argument("--no-stream", action="store_true", help="accepted as docker's; without --watch there is "
+                                                                "one table anyway")  # fmt: skip
     stats.add_argument("--no-trunc", action="store_true", help="whole ids, and nothing shortened to fit the terminal")
     stats.add_argument("--interval", type=_interval, default=1.0, metavar="SECONDS",
                        help="the window that CPU is measured over, and the time between refreshes (default: 1)")  # fmt: skip
@@ -84,7 +84,7 @@ def make_parser() -> argparse.ArgumentParser:
     record = commands.add_parser(
         "record", help="write this host's files, read twice, as a tree for bug reports and tests"
     )
-    record.add_argument("directory", metavar="DIR", help="made anew; must not exist or must be empty")
+    record.add_argument("directory", metavar="DIR", help="the directory to make; it must not exist, or be empty")
     record.add_argument("--interval", type=_interval, default=2.0, metavar="SECONDS",
                         help="between the two readings (default: 2)")  # fmt: skip
     _add_host_options(record)

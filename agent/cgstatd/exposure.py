@@ -97,7 +97,7 @@ def _name(sock: socket.socket) -> str:
 
 def _refusal(name: str, tokens: str) -> str:
     return (
-        f"refusing to listen on {name}: it can be reached from the network and nobody would have to say who they are; "
+        f"refusing to listen on {name}: it can be reached from the network and would demand no credentials; "
         f"make a token with `cgstatd token new --name central --env 1 --allow containers:view` (there is none in "
         f"{tokens}), or set tls_client_ca, or listen on 127.0.0.1 or unix:/PATH"
     )

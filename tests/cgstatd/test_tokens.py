@@ -344,7 +344,7 @@ def test_revoking_the_last_token_says_what_that_means_for_the_next_start(
     first, last = run(*revoke, "a"), run(*revoke, "b")
     assert (first.returncode, first.stderr) == (0, "revoked a; running agents notice within a second\n")
     assert last.returncode == 0 and last.stderr.splitlines()[0] == "revoked b; running agents notice within a second"
-    assert "it was the last token: nobody is answered any more, on loopback neither" in last.stderr
+    assert "it was the last token: no client is answered any more, not even on loopback" in last.stderr
     assert all(each.format(path) in last.stderr for each in said), last.stderr
     assert not_said.format(path) not in last.stderr
 

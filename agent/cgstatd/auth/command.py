@@ -34,10 +34,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _add_rights(new)
     known = actions.add_parser("import", help="make a token of another host known here, without its value")
     _add_rights(known)
-    known.add_argument("--sha256", required=True, metavar="HEX", help="its digest, as `cgstatd token list --json` says")
-    known.add_argument("--replace", action="store_true", help="in place of another token of that name")
+    known.add_argument(
+        "--sha256", required=True, metavar="HEX", help="its SHA-256, as `cgstatd token list --json` prints it"
+    )
+    known.add_argument("--replace", action="store_true", help="replace another token of that name")
     listing = actions.add_parser("list", help="names and rights; the tokens themselves are stored nowhere")
-    listing.add_argument("--json", action="store_true", help="the file, for `cgstatd token import`")
+    listing.add_argument("--json", action="store_true", help="print the tokens file, for `cgstatd token import`")
     for action, text in (("revoke", "forget a token"), ("rotate", "a new value with the same rights")):
         actions.add_parser(action, help=f"{text}; running agents notice within a second").add_argument(
             "name", metavar="NAME", help="as `cgstatd token list` shows it"
@@ -45,7 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _add_rights(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--name", required=True, help="who will hold it; this is what the log says")
+    parser.add_argument("--name", required=True, help="its name, which the log uses")
     parser.add_argument("--env", action="append", type=_env, metavar="N",
                         help="an environment it is good for, or any; may be repeated (default: env_id)")  # fmt: skip
     parser.add_argument("--allow", action="append", metavar="PERMISSION[,PERMISSION]",
@@ -107,7 +109,7 @@ def _new(path: str, arguments: argparse.Namespace) -> None:
 
 def _said_first(first: bool) -> None:
     if first:
-        print("it is the first: from now on the agent answers nobody without a token", file=sys.stderr)
+        print("it is the first: from now on the agent answers no client without a token", file=sys.stderr)
 
 
 def _import(path: str, arguments: argparse.Namespace) -> None:
@@ -149,7 +151,7 @@ def _without_any(path: str, config: str | None) -> str:
         settings = load(argparse.Namespace(config=config))
     except BadConfig:  # no reason not to revoke
         settings = Settings()
-    said = "it was the last token: nobody is answered any more, on loopback neither.\n"
+    said = "it was the last token: no client is answered any more, not even on loopback.\n"
     anew = "cgstatd token new --name central"
     reachable = [text for text in settings.listen if not is_private(text)]
     if settings.tls_client_ca:
@@ -157,7 +159,7 @@ def _without_any(path: str, config: str | None) -> str:
     if reachable:
         return (
             f"{said}WARNING: it listens on {', '.join(reachable)}, and will refuse to start at its next restart: the "
-            f"network could reach it, and nobody would have to say who they are.\n"
+            f"network could reach it, and it would demand no credentials.\n"
             f"Before that make a token ({anew}), or set tls_client_ca, or listen on 127.0.0.1 or unix:/PATH alone."
         )
     return (

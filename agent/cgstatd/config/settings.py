@@ -99,7 +99,7 @@ OPTIONS = (
            "/srv/containers/storage"),
     Option("services", kinds.switch(), "treat systemd services as containers too"),
     Option("tokens", kinds.path(), "the tokens that `cgstatd token` wrote; once it exists every request needs one. "
-           "Where nothing is said: $CREDENTIALS_DIRECTORY/tokens, else /etc/cgstatd/tokens.json",
+           "Otherwise: $CREDENTIALS_DIRECTORY/tokens, else /etc/cgstatd/tokens.json",
            "/etc/cgstatd/tokens.json"),
     Option("tls_cert", kinds.path(), "serve TLS (1.2 or newer) with this certificate chain, PEM; read again when it "
            "changes", "/etc/cgstatd/tls.crt"),

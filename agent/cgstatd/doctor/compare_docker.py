@@ -64,7 +64,7 @@ def section(found: Examination, path: str) -> Section:
     try:
         return Section(title, list(_compare(found, where)))
     except (_Failed, OSError, http.client.HTTPException, ValueError, LookupError, AttributeError, TypeError) as error:
-        todo = "run as somebody who may use the engine (root)" if isinstance(error, PermissionError) else ""
+        todo = "run as a user that may use the engine (root)" if isinstance(error, PermissionError) else ""
         return Section(title, [Finding(NOTE, f"it cannot be asked: {_words(error)}", "", todo)])
 
 

@@ -40,21 +40,21 @@ def _tokens(settings: Settings) -> Finding:
             return Finding(COSTS, f"tokens {path}: no such file", "everything: cgstatd serve refuses to start", todo)
         return _without(settings, path) or Finding(
             OK,
-            "no tokens: it answers whoever has a certificate that tls_client_ca vouches for"
+            "no tokens: it answers every client with a certificate that tls_client_ca vouches for"
             if settings.tls_client_ca
-            else "no tokens: it answers whoever is on this host, and nobody else",
+            else "no tokens: it answers every user of this host, and no other client",
         )
     except PermissionError:
         return Finding(NOTE, f"{path}: belongs to root, and was not looked at", "", "sudo cgstatd doctor looks at it")
     except (OSError, BadTokens) as error:
         todo = "repair it, or make tokens anew: cgstatd token new"
-        return Finding(COSTS, str(error), "everything: nobody is let in", todo)
+        return Finding(COSTS, str(error), "everything: no client is let in", todo)
     if tokens:
         return _elsewhere(settings, tokens) or Finding(
-            OK, f"{some(len(tokens), 'token')}: nobody is answered without one"
+            OK, f"{some(len(tokens), 'token')}: no client is answered without one"
         )
     todo = f"cgstatd token new --name central makes one; without the file (rm {path}) none is needed"
-    return _without(settings, path) or Finding(NOTE, f"{path} has no token in it: nobody is answered", "", todo)
+    return _without(settings, path) or Finding(NOTE, f"{path} has no token in it: no client is answered", "", todo)
 
 
 def _elsewhere(settings: Settings, tokens: Sequence[Token]) -> Finding | None:

@@ -34,7 +34,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     "Cross-Origin-Opener-Policy": _text("No other origin's window gets hold of the page.", "same-origin"),
     "Cross-Origin-Resource-Policy": _text("No other origin's page may embed it.", "same-origin"),
     "ETag": _text("Changes with the page."),
-    "Referrer-Policy": _text("The page's address is told to nobody.", "no-referrer"),
+    "Referrer-Policy": _text("The browser tells the page's address to no other site.", "no-referrer"),
     "Retry-After": {
         "description": "Seconds to wait.",
         "required": True,

@@ -35,7 +35,7 @@ def add_parser(
     parser.add_argument("--url", metavar="URL", help="an agent's address, as in http://127.0.0.1:9713 (default: read "
                                                      "this host)")  # fmt: skip
     parser.add_argument("--token-file", metavar="FILE",
-                        help=f"the token that the agent wants (default: ${TOKEN_VARIABLE})")  # fmt: skip
+                        help=f"a file with the token that the agent demands (default: ${TOKEN_VARIABLE})")  # fmt: skip
     parser.add_argument("--interval", type=_interval, default="1", metavar="SECONDS",
                         help=f"between two rounds, rounded up to {GRID_SECONDS:g} (default: 1)")  # fmt: skip
     parser.add_argument("--sort", type=lambda text: _SAME.get(text, text), default="cpu",

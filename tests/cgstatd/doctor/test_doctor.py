@@ -270,13 +270,13 @@ def test_a_tokens_file_that_was_named_and_is_not_there_keeps_it_from_starting(
 @pytest.mark.parametrize(
     ("settings", "tokens", "level", "said"),
     [
-        ({}, None, "ok", "whoever is on this host, and nobody else"),
-        ({}, [], "note", "has no token in it: nobody is answered"),
-        ({}, ["central"], "ok", "1 token: nobody is answered without one"),
+        ({}, None, "ok", "every user of this host, and no other client"),
+        ({}, [], "note", "has no token in it: no client is answered"),
+        ({}, ["central"], "ok", "1 token: no client is answered without one"),
         ({"env_id": 7}, ["central"], "costs", "no token is for environment 7, which this host is (central: 1)"),
         ({"listen": ("127.0.0.1:1", "0.0.0.0:2")}, None, "costs", "listening on 0.0.0.0:2, it would answer everybody"),
         ({"listen": ("[::]:2",)}, [], "costs", "listening on [::]:2, it would answer everybody"),
-        ({"listen": ("[::]:2",)}, ["central"], "ok", "1 token: nobody is answered without one"),
+        ({"listen": ("[::]:2",)}, ["central"], "ok", "1 token: no client is answered without one"),
         ({"listen": ("[::]:2",), "tls_client_ca": "/c"}, None, "ok", "that tls_client_ca vouches for"),
     ],
 )
