@@ -19,6 +19,7 @@ from cgroupfs import CgroupGone, Directory, Exhausted, Mount, Root
 
 from .inotify import IN_IGNORED, IN_Q_OVERFLOW, Inotify
 from .runtimes.base import SKIP, Match, Skip
+from .turns import ENTRIES, FOLLOWING, Turns
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ MAX_DIRECTORIES = 50_000
 """Directories followed in one hierarchy; half of them at most below users' directories, who can make any number."""
 MOST_OF_A_USER = 2_000
 """Entries of one directory of a user's that are looked at: each change in it makes all of them be listed anew."""
+USERS_LOOKS = 2_000
+"""Of a user's directories that are looked into in one refresh, or a third of that if they are new: some 30 ms."""
 USERS_BYTES = 4 << 20
 """Of all that is known of the directories that one user made: some 5,000 of them, or 1,000 with the longest paths."""
 _ENTRY_BYTES = 700
@@ -79,6 +82,7 @@ class Tree:
         self._taken: dict[int, int] = {}
         """uid -> bytes of what is known of its directories."""
         self._shut = False
+        self._turns = Turns()
         self.containers: dict[str, Found] = {}
         self.version = 0
         """Counts up whenever ``containers`` changes."""
@@ -108,7 +112,7 @@ class Tree:
     def refresh(self) -> None:
         """Bring ``containers`` up to date. Raises OSError where the hierarchy cannot be read: the next walks anew."""
         try:
-            for path in sorted(self._due()):  # parents first: their rescan drops what is gone below
+            for path in self._turns.begin(self._due()):  # parents first: their rescan drops what is gone below
                 if path in self._nodes:
                     self._scan(path)
         except (OSError, Exhausted):
@@ -213,7 +217,11 @@ class Tree:
     def _scan(self, path: str) -> None:
         """Compare one directory with what is known of it; new subdirectories are scanned too."""
         node = self._nodes[path]
+        if not self._turns.has(node.owner_uid, USERS_LOOKS):
+            self._turns.put_off(path)
+            return
         listing = self._list(path, node)
+        self._turns.spend(node.owner_uid, 1 + len(listing) // ENTRIES)
         for name in node.children:
             # What is gone goes first: a directory that was renamed (v1 can) keeps its watch number.
             known = self._nodes.get(f"{path}/{name}")
@@ -229,8 +237,11 @@ class Tree:
             elif kind is not SKIP:
                 if child in self._nodes:
                     seen.add(name)
+                elif not self._turns.has(node.owner_uid, USERS_LOOKS):
+                    self._turns.put_off(path)
                 elif self._follow(child, inode, node.owner_uid):
                     seen.add(name)
+                    self._turns.spend(node.owner_uid, FOLLOWING)
                     self._scan(child)
         node.children = seen
 
@@ -273,4 +284,5 @@ class Tree:
         self._taken.clear()
         self._watches.clear()
         self._dirty.clear()
+        self._turns.forget()
         self._lost = False
