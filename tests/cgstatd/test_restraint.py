@@ -171,7 +171,7 @@ async def test_rounds_of_follow_come_less_often_and_say_so(host: FakeHost) -> No
         rounds: list[FollowRound] = []
         async with asyncio.timeout(5):
             async for data in client.batches():
-                for event in parser.feed(data):
+                for event in parser.feed(data if isinstance(data, bytes) else b"".join(data.parts)):
                     if isinstance(event, FollowRound):
                         rounds.append(event)
                         times.append(asyncio.get_running_loop().time())

@@ -120,7 +120,7 @@ def test_a_file_that_cannot_be_read_says_what_is_missing(open_root: Root, plain_
     with plain_user():
         assert files.read("/public", bytes) == b"content"
         found = files.read("/private", bytes)
-    assert found == Unreadable("permission denied (names need CAP_DAC_READ_SEARCH)", "/private")
+    assert found == Unreadable("permission denied (names need CAP_DAC_READ_SEARCH)", "/private", right=True)
 
 
 def test_a_directory_is_passed_through_with_its_x_permission_alone(open_root: Root, plain_user: PlainUser) -> None:
