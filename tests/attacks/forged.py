@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from attacks.arena import Arena, TreeArena, require_root
-from attacks.kernel import FORGER, KernelArena
+from attacks.kernel import FORGER, KernelArena, enter
 from fakehost import container_id
 from wire import ALL
 
@@ -125,14 +128,26 @@ def _unharmed(a: KernelArena, before: dict[str, Any]) -> str:
     return f"the real one: {mib[0]:.1f} MiB before, {mib[1]:.1f} meanwhile, {after['cpuPercent']:.0f} % CPU, 1 process"
 
 
+@contextmanager
+def _sleeper() -> Iterator[int]:
+    """A process that does nothing."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
 def kernel_user(a: KernelArena) -> str:
     """an unprivileged user forges cgroup names, running kernel: in a directory delegated to it a cgroup with a running
     container's id, in which it burns CPU and holds 64 MiB, and one with a made-up id
     """
     before = stats(a, a.victim)
-    with a.forger("delegated", uid=FORGER) as forged:
+    with a.forger("delegated", uid=FORGER) as forged, _sleeper() as pid:
         for each in (a.victim, a.free):
             forged.make(f"docker-{each}.scope")
+        for tree in forged.directories:
+            enter(f"{tree}/docker-{a.free}.scope", pid)  # one without a process is not shown
         forged.enter(f"docker-{a.victim}.scope")
         owner, name = _whose(a, a.free)
         assert (owner, name) == (FORGER, a.free[:12])

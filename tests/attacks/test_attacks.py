@@ -9,10 +9,16 @@ from contextlib import ExitStack
 import pytest
 
 from attacks.arena import Arena, Attack, Stage
+from attacks.kernel import kernel_arena
 from attacks.play import README, STAGES, play, words
 from certificates import require_openssl
 
 _ALL = [(stage, attack) for stage in STAGES for attack in stage.attacks]
+
+
+def _in_turn(number: int, stage: Stage) -> pytest.MarkDecorator:
+    """The attacks of a stage are played one after the other; those on this kernel's cgroups with the tests of these."""
+    return pytest.mark.xdist_group("kernel" if stage.open is kernel_arena else f"stage {number}")
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +35,14 @@ def arena_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Sta
         yield found
 
 
-@pytest.mark.parametrize(("stage", "attack"), _ALL, ids=[attack.__name__ for _, attack in _ALL])
+@pytest.mark.parametrize(
+    ("stage", "attack"),
+    [
+        pytest.param(stage, attack, id=attack.__name__, marks=_in_turn(number, stage))
+        for number, stage in enumerate(STAGES)
+        for attack in stage.attacks
+    ],
+)
 def test_the_agent_survives(arena_of: Callable[[Stage], Arena], stage: Stage, attack: Attack) -> None:
     if stage.attacks[0].__module__.endswith("encrypted"):
         require_openssl()
