@@ -68,7 +68,7 @@ def test_the_code_opens_no_connection_of_its_own_and_runs_no_program() -> None:
     found.discard((COMPARES, ".connect("))
     assert all("sqlite3.connect(" in Path(f"{PROJECT}/{path}").read_text() for path, _ in sqlite)
     assert found - sqlite == {
-        ("agent/cgstatd/service.py", ".connect_ex("),
+        ("agent/cgstatd/binding.py", ".connect_ex("),
         ("agent/cgstatd/top/sources.py", "ClientSession"),
         (COMPARES, "HTTPConnection"),
         ("agent/cgstatd/install/systemctl.py", "subprocess"),

@@ -46,11 +46,11 @@ def test_processes_that_proc_hides_are_said_to_be_hidden(tmp_path: Path) -> None
     assert reason(host(tmp_path, "4711\n")) is Absent.HIDDEN
 
 
-def test_a_process_that_died_where_nothing_is_hidden_is_none(tmp_path: Path) -> None:
+def test_a_process_that_died_where_nothing_is_hidden_has_no_network(tmp_path: Path) -> None:
     path = host(tmp_path, "4711\n")
     (path / "proc/1/net").mkdir(parents=True)
     (path / "proc/1/net/dev").write_text("")
-    assert reason(path) is Absent.NO_PROCESS
+    assert reason(path) is Absent.NO_NETWORK
 
 
 @pytest.mark.parametrize(("procs", "word"), [("0\n", "--pid=host"), ("4711\n", "CAP_SYS_PTRACE")])

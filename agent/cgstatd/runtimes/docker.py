@@ -125,7 +125,7 @@ def _parse_container(data: bytes, wanted: Wanted) -> _Known:
     found = _decode_container(data)
     state = _state_of(found.state)
     return _Known(
-        name=found.name[:256].removeprefix("/"),
+        name=found.name.removeprefix("/")[:256],
         image=cut(found.config.image),
         image_id=cut(found.image),
         labels=wanted.parse(found.config.labels, "$.Config.Labels"),

@@ -119,7 +119,7 @@ class Row {
     this.wanted = null;
     this.pills.replaceChildren();
     const of = (part, whole, words) => (part == null || !whole ? "" : `${share(part / whole * 100)} of ${words}`);
-    cpu.set(percent(stat.cpuPercent), of(stat.cpuPercent, machine.cores * 100, cores(machine.cores)), null, !stat.cpuPercent, machine.cores === 1 ? " core" : " cores");
+    cpu.set(percent(stat.cpuPercent), of(stat.cpuPercent, machine.cores * 100, cores(machine.cores)), null, !stat.cpuPercent, !machine.cores ? "" : machine.cores === 1 ? " core" : " cores");
     cpu.cell.title = machine.cores ? `Of the host's ${coresOf(machine.cores)}` : "";
     memory.set(binary(stat.memoryUsage), of(stat.memoryUsage, machine.memory, binary(machine.memory)), null, !stat.memoryUsage);
   }
