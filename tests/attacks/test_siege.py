@@ -32,26 +32,26 @@ def rows(*names: str, raw: int = RAW) -> list[dict[str, object]]:
 @pytest.mark.parametrize(
     ("what", "body", "wrong"),
     [
-        ("array", json.dumps(rows("c0", "c1")), ""),
-        ("array", json.dumps(rows("c0", "c1", "attacker")), ""),
-        ("array", json.dumps(rows("c0")), "1 containers"),
-        ("array", json.dumps(rows("c0", "c1", raw=0)), "2 containers"),
-        ("list", json.dumps(rows("c0", "c1")), ""),
+        ("array", json.dumps(rows("c1", "c16")), ""),
+        ("array", json.dumps(rows("c1", "c16", "attacker")), ""),
+        ("array", json.dumps(rows("c16")), "1 containers"),
+        ("array", json.dumps(rows("c1", "c16", raw=0)), "2 containers"),
+        ("list", json.dumps(rows("c1", "c16")), ""),
         ("list", "[]", "2 containers"),
         ("one", json.dumps({"memoryRaw": RAW}), ""),
         ("one", json.dumps({"memoryRaw": 1}), "1 containers"),
         ("stream", "event: done\ndata: {}\n\n", "2 containers"),
-        ("stream", "".join(f"event: stat\ndata: {json.dumps(row)}\n\n" for row in rows("c0", "c1")), "no end"),
+        ("stream", "".join(f"event: stat\ndata: {json.dumps(row)}\n\n" for row in rows("c1", "c16")), "no end"),
         ("metrics", "", "2 containers"),
     ],
 )
 def test_an_answer_that_is_not_whole_or_not_right_is_wrong(what: str, body: str, wrong: str) -> None:
-    said = _Client(1, "secret", 2).judge(what, 200, body.encode())
+    said = _Client(1, "secret", 17).judge(what, 200, body.encode())
     assert wrong in said and bool(wrong) == bool(said)
 
 
 def test_a_status_that_is_no_answer_is_wrong() -> None:
-    assert _Client(1, "secret", 2).judge("one", 503, b"busy") == "503 b'busy'"
+    assert _Client(1, "secret", 17).judge("one", 503, b"busy") == "503 b'busy'"
 
 
 def test_the_figures_of_a_siege() -> None:

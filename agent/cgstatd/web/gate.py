@@ -1,9 +1,9 @@
 """Which connections there are, and which of them has to go when there is no room for another.
 
-A connection that waits (it has not asked yet, or its last answer is over) makes room for a newcomer: of the newcomer's
-own address where that has all that one may have, else of the address that has the most. Those that never asked go
-first, and of them the one that has waited longest. So connections that are opened and left alone keep others out for
-no longer than :data:`MOMENT_SECONDS`.
+A connection that waits (it has not asked yet, its last answer is over, or it does not read its answer) makes room for a
+newcomer: of the newcomer's own address where that has all that one may have, else of the address that has the most.
+Those that never asked go first, then those between two requests, and of them the one that has waited longest. So
+connections that are opened and left alone keep others out for no longer than :data:`MOMENT_SECONDS`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from .limits import Limits
 
 MOMENT_SECONDS = 0.5
 """A connection has this long to ask before it can be cut for another: clients connect first and ask then."""
+STALLED_SECONDS = 1.0
+"""The same for one that does not read its answer."""
 
 
 class Seat:
     """The place of one connection. ``cut`` is called when another takes it; :meth:`leave` gives it back, once."""
 
-    __slots__ = ("_asked", "_gate", "_since", "cut", "key")
+    __slots__ = ("_asked", "_gate", "_since", "_stalled", "cut", "key")
 
     def __init__(self, gate: Gate, key: str) -> None:
         self._gate = gate
@@ -28,6 +30,7 @@ class Seat:
         self.cut: Callable[[], object] = lambda: None
         self._asked = False
         self._since: float | None = gate.clock()
+        self._stalled: float | None = None
 
     def asks(self) -> None:
         """A whole request has arrived: it keeps its place until the answer is over."""
@@ -37,9 +40,24 @@ class Seat:
         """Its answers are over."""
         self._since = self._gate.clock()
 
-    def waiting(self, before: float) -> tuple[bool, float] | None:
-        """What orders those that can be cut: never asked first, then by how long; None: it can not."""
-        return None if self._since is None or self._since > before else (self._asked, self._since)
+    def stalls(self) -> None:
+        """It does not read what it asked for."""
+        self._stalled = self._gate.clock()
+
+    def flows(self) -> None:
+        """It has read something."""
+        self._stalled = None
+
+    def spare(self, now: float) -> tuple[int, float] | None:
+        """What orders those that can be cut: never asked, between two requests, not reading; then by how long.
+
+        None: it is being answered, or has had too little time.
+        """
+        if self._since is not None:
+            return None if now - self._since < MOMENT_SECONDS else (1 if self._asked else 0, self._since)
+        if self._stalled is not None and now - self._stalled >= STALLED_SECONDS:
+            return (2, self._stalled)
+        return None
 
     def leave(self) -> None:
         """The connection is over, or never came to be."""
@@ -72,8 +90,8 @@ class Gate:
         return seat
 
     def _make_room(self, seats: Iterable[Seat]) -> bool:
-        before = self.clock() - MOMENT_SECONDS
-        found = [(order, seat) for seat in seats if (order := seat.waiting(before)) is not None]
+        now = self.clock()
+        found = [(order, seat) for seat in seats if (order := seat.spare(now)) is not None]
         if not found:
             return False
         _, oldest = min(found, key=lambda each: each[0])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
 from functools import partial
 
 from aiohttp import HttpVersion10, web
@@ -128,8 +127,7 @@ class Guard:
             return
         for stream in self.streams.ended():
             log.info("client=%s stream cut: it would not be let in any more", stream.client)
-            with suppress(AttributeError):
-                stream.transport.abort()  # type: ignore[union-attr]
+            stream.abort()
         self._watch = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._look_again)
 
     def _log_denied(self, caller: Caller, route: Route, asked: int | None) -> None:

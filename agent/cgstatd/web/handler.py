@@ -184,11 +184,13 @@ class Handler(web.RequestHandler):
     def client_is_full(self) -> None:
         """From now on it has a certain time to read something."""
         if self._sending is None:
+            self._seat.stalls()
             self._sending = self._loop.call_later(self._limits.send_seconds, self._not_reading)
 
     def client_has_room(self) -> None:
         """It has read something."""
         if self._sending is not None:
+            self._seat.flows()
             self._sending.cancel()
             self._sending = None
 

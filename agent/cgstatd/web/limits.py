@@ -60,13 +60,19 @@ class Stream:
     still: Callable[[], bool]
     """Whether it would be opened now."""
 
+    def abort(self) -> None:
+        """End it; its client connects again."""
+        with suppress(AttributeError):
+            self.transport.abort()  # type: ignore[union-attr]
+
 
 class Streams:
-    """The open event streams."""
+    """The open event streams. Where all places are taken, the client with the most makes room for one with fewer."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._open: set[Stream] = set()
+        self._open: dict[Stream, None] = {}
+        """The oldest first."""
         self._by_client: Counter[str] = Counter()
 
     def __len__(self) -> int:
@@ -78,23 +84,36 @@ class Streams:
 
     def enter(self, client: str, transport: asyncio.BaseTransport | None, still: Callable[[], bool]) -> Stream | None:
         """Count a stream in; None: there are too many."""
-        limits = self.limits
-        if len(self._open) >= limits.streams or self._by_client.get(client, 0) >= limits.streams_per_client:
+        own = self._by_client.get(client, 0)
+        if own >= self.limits.streams_per_client:
+            return None
+        if len(self._open) >= self.limits.streams and not self._make_room(own):
             return None
         stream = Stream(client, transport, still)
-        self._open.add(stream)
+        self._open[stream] = None
         self._by_client[client] += 1
         return stream
+
+    def _make_room(self, own: int) -> bool:
+        """End the oldest stream of the client with the most, if that leaves it no fewer than the one that comes."""
+        heaviest, most = max(self._by_client.items(), key=lambda each: each[1], default=("", 0))
+        if most <= own + 1:
+            return False
+        oldest = next(stream for stream in self._open if stream.client == heaviest)
+        oldest.abort()
+        self.leave(oldest)
+        return True
 
     def cut(self) -> None:
         """End them all; their clients connect again."""
         for stream in self._open:
-            with suppress(AttributeError):
-                stream.transport.abort()  # type: ignore[union-attr]
+            stream.abort()
 
     def leave(self, stream: Stream) -> None:
-        """Count it out."""
-        self._open.discard(stream)
+        """Count it out; nothing where it was already."""
+        if stream not in self._open:
+            return
+        del self._open[stream]
         self._by_client[stream.client] -= 1
         if not self._by_client[stream.client]:
             del self._by_client[stream.client]

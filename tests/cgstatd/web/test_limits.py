@@ -15,8 +15,8 @@ import pytest
 from aiohttp import web
 
 from cgstatd.web import app
-from cgstatd.web.gate import MOMENT_SECONDS, Gate, Seat
-from cgstatd.web.limits import KERNEL_BUFFER_BYTES, MAX_UNANSWERED_BYTES, Limits
+from cgstatd.web.gate import MOMENT_SECONDS, STALLED_SECONDS, Gate, Seat
+from cgstatd.web.limits import KERNEL_BUFFER_BYTES, MAX_UNANSWERED_BYTES, Limits, Stream, Streams
 from cgstatd.web.peer import address_key, is_private
 from fakehost import FakeHost, Hang
 from secured import Tokens, bearer, guard
@@ -264,13 +264,13 @@ async def test_a_slow_reader_that_reads_is_not_cut(tmp_path: Path) -> None:
 
 
 async def test_a_stream_too_many_is_503_and_the_others_go_on(host: FakeHost) -> None:
-    checks = guard(limits=Limits(streams=3, streams_per_client=2))
+    checks = guard(limits=Limits(streams=2, streams_per_client=2))
     async with serving(host.sampler(), guard=checks) as server, AsyncExitStack() as stack:
-        for address in ("127.0.0.1", "127.0.0.1", "127.0.0.2"):
+        for address in ("127.0.0.1", "127.0.0.2"):
             connection = await stack.enter_async_context(from_address(server, address))
             connection.send(FOLLOW)
             assert (await connection.head()).status == 200
-        for address in ("127.0.0.1", "127.0.0.3"):  # one has two; all together have three
+        for address in ("127.0.0.1", "127.0.0.3"):  # no client has so many that it would make room
             async with from_address(server, address) as refused:
                 refused.send(FOLLOW)
                 answer = await refused.answer()
@@ -411,6 +411,46 @@ def test_an_address_with_as_many_as_any_other_takes_no_place_from_one() -> None:
         admitted(gate, key, gone)
     clock.now += 60
     assert gate.admit("a") is None and gone == []
+
+
+def test_an_answer_that_is_not_read_makes_room_too() -> None:
+    clock, gone = Clock(), list[str]()
+    gate = Gate(Limits(connections_per_address=2), clock)
+    stalled, reading = admitted(gate, "a", gone, "stalled"), admitted(gate, "a", gone, "reading")
+    for seat in (stalled, reading):
+        seat.asks()
+        seat.stalls()
+    clock.now += STALLED_SECONDS
+    reading.flows()
+    admitted(gate, "a", gone).asks()
+    assert gone == ["stalled"] and gate.admit("a") is None
+
+
+class Wire:
+    """A transport that says when it is aborted."""
+
+    def __init__(self) -> None:
+        self.aborted = False
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def test_the_client_with_the_most_streams_makes_room_for_one_with_fewer() -> None:
+    streams, wires = Streams(Limits(streams=4, streams_per_client=3)), [Wire() for _ in range(6)]
+
+    def enter(client: str, wire: Wire) -> Stream | None:
+        return streams.enter(client, wire, lambda: True)  # type: ignore[arg-type]
+
+    heavy = [enter("heavy", wire) for wire in wires[:3]]
+    assert all(heavy) and enter("heavy", wires[3]) is None, "no more for one client"
+    assert enter("light", wires[3]) and enter("other", wires[4]) and len(streams) == 4
+    assert [wire.aborted for wire in wires] == [True, False, False, False, False, False]
+    assert enter("light", wires[5]) is None, "it would have as many as the one with the most"
+    for stream in heavy:
+        assert stream is not None
+        streams.leave(stream)  # the first of them for the second time
+    assert len(streams) == 2
 
 
 async def test_idle_connections_make_room_for_a_client_that_asks(host: FakeHost) -> None:
