@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from cgroupfs import CgroupGone, Root
 
+from . import giveback
 from .config import Settings
 from .container import ReadingFailed, Watched
 from .host import HostOptions, open_host
@@ -35,6 +36,7 @@ def serve(settings: Settings, load: Callable[[], Settings]) -> int:
     options = HostOptions(
         settings.docker_root, settings.podman_root, settings.services, max_connections=settings.max_connections
     )
+    giveback.set_up()
     gc.disable()  # until the service has settled: imports leave next to nothing to collect
     with replayed(open_roots(settings.host_root)) as root:
         sampler = open_host(root, options)

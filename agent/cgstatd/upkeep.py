@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from .config import BadConfig, Settings
 from .config.changed import LIVE, changed
 from .container import ReadingFailed
 from .feed import Feed
+from .giveback import EACH_SECONDS, GiveBack
 from .hostfacts import agent_cost
 from .listing import ListingFailed
 from .systemd import Notifier
@@ -49,10 +51,11 @@ class Upkeep:
         """What else a reload's settings go to: with those that need a restart as they were."""
         self.open: Callable[[], tuple[int, int]] = lambda: (0, 0)
         """How many connections and streams there are."""
+        self.give_back = GiveBack()
 
     def start(self) -> None:
         """Begin; what systemd is to be told only where it asks."""
-        work = [self._account()]
+        work = [self._account(), self._give_back()]
         if self._notifier.wanted:
             work.append(self._live())
         self._tasks = [asyncio.get_running_loop().create_task(each) for each in work]
@@ -129,6 +132,13 @@ class Upkeep:
             log.warning("changed, and needs a restart: %s", ", ".join(later))
 
     # -- cost
+
+    async def _give_back(self) -> None:
+        """In the sampling thread, between two passes: while one that hangs is waited for, later will do."""
+        while True:
+            await asyncio.sleep(EACH_SECONDS)
+            with contextlib.suppress(ReadingFailed):
+                await self._feed.run(self.give_back.look)
 
     async def _account(self) -> None:
         while True:

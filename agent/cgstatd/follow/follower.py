@@ -127,7 +127,8 @@ class Follower:
                 point = max(point, until)
                 await self._sleep(began + (point + 1) * GRID_SECONDS)
         finally:
-            self._task = None
+            self._task, self._told = None, None
+            self._teller.forget()
             self._deaths.close()
             self._written.close()
         with contextlib.suppress(ReadingFailed):

@@ -59,6 +59,11 @@ class Teller:
         self._latest: dict[str, FollowStat] = {}
         """The latest ``stat`` event of each container, whatever the interval."""
 
+    def forget(self) -> None:
+        """Following has ended: what was sent is of no use to the clients of the next time, who get another ring."""
+        self.ring = Ring("0")
+        self._latest = {}
+
     def failed(self, group: Group, error: str) -> None:
         """There is no round this time."""
         event = FollowFailed(error=error, timestamp=time.time_ns() // 1_000_000)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import re
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,6 +19,7 @@ from cgstatd import __version__
 from cgstatd.discovery import Discovery
 from cgstatd.follow import follower as module
 from cgstatd.web import event_stream
+from cgstatd.web.follow import FOLLOWER
 from fakehost import FakeHost, Hang, container_id
 from wire import ALL, Connection, Server, serving
 
@@ -217,6 +220,18 @@ async def test_following_ends_some_time_after_the_last_client_left(
     assert server.feed.passes == passes
     async with following(server) as client:
         await client.until("round")
+
+
+async def test_what_was_sent_is_let_go_of_as_following_ends(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LINGER_SECONDS", 0.0)
+    follower = server.runner.app[FOLLOWER]
+    async with following(server, "?interval=0.25") as client:
+        await client.until("round", 2)
+        ring, task = weakref.ref(follower._teller.ring), follower._task
+        assert ring() is not None and task is not None
+    await asyncio.wait_for(task, 20)
+    gc.collect()
+    assert ring() is None
 
 
 async def test_an_interval_that_nobody_follows_any_more_costs_nothing(

@@ -1,0 +1,174 @@
+"""What was freed goes back to the system, whatever the C library makes of it by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import subprocess
+import sys
+import threading
+import weakref
+from typing import Any
+
+import pytest
+
+from cgstatd import giveback, upkeep
+from cgstatd.config import Settings
+from cgstatd.feed import Feed
+from cgstatd.giveback import GiveBack
+from cgstatd.systemd import Notifier
+from cgstatd.upkeep import Upkeep
+from wire import ENVIRONMENT
+
+glibc = pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="the C library is not glibc")
+MIB = 1 << 20
+HEAPS = """
+import ctypes, sys, threading
+from cgstatd import giveback
+if sys.argv[1] == "set up":
+    giveback.set_up()
+together = threading.Barrier(4)
+def work():
+    together.wait()
+    kept = [bytes(5000) for _ in range(2000)]
+    together.wait()
+threads = [threading.Thread(target=work) for _ in range(4)]
+for each in threads: each.start()
+for each in threads: each.join()
+ctypes.CDLL(None).malloc_stats()
+"""
+HOLES = """
+from cgstatd.giveback import resident, set_up, trim
+set_up()
+before = resident()
+blocks = [b"x" * 100_000 for _ in range(640)]
+most, kept = resident(), blocks[::64]
+del blocks
+freed = resident()
+trim()
+print(most - before, freed - before, resident() - before)
+"""
+LARGE = """
+from cgstatd.giveback import resident, set_up
+set_up()
+before = resident()
+for _ in range(5):  # as glibc sees a large block freed it keeps the next one in the heap
+    block, behind = b"x" * (4 << 20), bytes(5000)
+    del block
+    blocks = [b"x" * (1 << 20) for _ in range(32)] + [bytes(5000)]
+    kept = blocks.pop()
+    del blocks
+print(resident() - before)
+"""
+
+
+def _run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], env=ENVIRONMENT, check=True, capture_output=True, encoding="utf-8"
+    )
+
+
+@glibc
+def test_all_threads_have_one_heap() -> None:
+    assert "Arena 1:" in _run(HEAPS, "as it is").stderr  # else this shows nothing
+    assert "Arena 1:" not in _run(HEAPS, "set up").stderr
+
+
+@glibc
+def test_what_is_freed_between_blocks_in_use_is_given_back() -> None:
+    most, freed, after = map(int, _run(HOLES).stdout.split())
+    assert most > 60 * MIB
+    assert freed > 40 * MIB  # else this shows nothing
+    assert after < 5 * MIB
+
+
+@glibc
+def test_a_large_block_is_given_back_as_it_is_freed_whatever_lies_behind_it() -> None:
+    assert int(_run(LARGE).stdout) < 3 * MIB
+
+
+@pytest.mark.parametrize("libc", [object()])
+def test_a_libc_without_these_calls_is_left_alone(libc: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: libc)
+    giveback.set_up()
+    giveback.trim()
+
+
+class Process:
+    """Its memory, in MiB, and how often it was trimmed."""
+
+    def __init__(self) -> None:
+        self.memory = 60.0
+        self.free = 0.0
+        self.trimmed = 0
+
+    def resident(self) -> int:
+        return int(self.memory * MIB)
+
+    def trim(self) -> None:
+        self.trimmed += 1
+        self.memory -= self.free
+        self.free = 0.0
+
+
+def test_it_is_given_back_after_memory_has_grown_and_not_while_it_stays() -> None:
+    process = Process()
+    look = GiveBack(process.resident, process.trim).look
+    process.free = 5
+    assert look() and process.memory == 55  # what the start left
+    process.memory, process.free = 60, 5
+    assert not look() and process.trimmed == 1  # 9 % more
+    process.memory, process.free = 100, 40
+    assert look() and process.memory == 60
+    assert [look() for _ in range(5)] == [False] * 5
+    process.memory = 50
+    assert not look()
+    process.memory, process.free = 56, 6
+    assert look() and process.memory == 50  # more than the least since
+
+
+class Circle:
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_is_in_circles_is_freed_before() -> None:
+    gc.disable()
+    try:
+        gone = weakref.ref(Circle())
+        assert gone() is not None
+        seen: list[bool] = []
+        GiveBack(lambda: 1, lambda: seen.append(gone() is None)).look()
+    finally:
+        gc.enable()
+    assert seen == [True]
+
+
+def test_it_is_looked_at_in_the_sampling_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "EACH_SECONDS", 0.0)
+    assert asyncio.run(_looker()) == "cgstatd-sampler"
+
+
+async def _looker() -> str:
+    loop, found = asyncio.get_running_loop(), asyncio.Event()
+    names: list[str] = []
+
+    class Looks(GiveBack):
+        def look(self) -> bool:
+            names.append(threading.current_thread().name)
+            loop.call_soon_threadsafe(found.set)
+            return False
+
+    nothing: Any = None
+    feed = Feed(nothing, freshness_seconds=0.5, baseline_seconds=0)
+    feed.start()
+    beside = Upkeep(feed, Notifier({}), Settings(), "here")
+    beside.give_back = Looks()
+    beside.start()
+    try:
+        await asyncio.wait_for(found.wait(), 20)
+    finally:
+        beside.stop()
+        feed.stop()
+    return names[0]
