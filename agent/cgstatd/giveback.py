@@ -1,9 +1,9 @@
 """Memory that was freed goes back to the system. Left to itself, glibc keeps it for as long as the agent runs.
 
 Answers, configs and what users make the agent read come and go in pieces of up to some megabytes. glibc (mallopt(3),
-malloc_trim(3)) makes a heap for each thread that allocates, keeps large blocks in them once one was freed, and gives
-back the end of the first heap only. So: one heap; a block of BLOCK_BYTES or more is mapped by itself, and unmapped when
-it is freed; what was freed between blocks that are in use is given back once in a while, after memory has grown.
+malloc_trim(3)) makes a heap for each thread that allocates, and gives back by itself the end of a heap only. So: one
+heap, and what was freed between blocks that are in use is given back once in a while, after memory has grown. (To have
+large blocks mapped one by one, and unmapped as they are freed, makes /metrics a fifth dearer: new pages each time.)
 musl has neither call, and needs neither: it maps what is large, and has one heap.
 """
 
@@ -17,12 +17,13 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
-BLOCK_BYTES = 128 << 10
-"""glibc's own first value, which it raises up to 32 MiB as such blocks are freed, unless it is set."""
 EACH_SECONDS = 30.0
 GROWTH = 1.1
-"""How much more than it was after the last time is worth the work."""
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+"""How much more than the least there was is worth the work (some 30 ms)."""
+USED_TO = 1.005
+"""By how much that least counts as more each time that it is done: an agent that needs more (there are more containers)
+is used to twice as much within some 70 minutes. What an attack of a quarter of an hour leaves is not given up."""
+_M_ARENA_MAX = -8
 _PAGE_BYTES = os.sysconf("SC_PAGESIZE")
 
 
@@ -31,9 +32,8 @@ def set_up() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return
-    for parameter, value in ((_M_ARENA_MAX, 1), (_M_MMAP_THRESHOLD, BLOCK_BYTES), (_M_TRIM_THRESHOLD, 8 * BLOCK_BYTES)):
-        if not mallopt(parameter, value):
-            log.debug("mallopt(%d, %d) has no effect", parameter, value)
+    if not mallopt(_M_ARENA_MAX, 1):
+        log.debug("mallopt(M_ARENA_MAX, 1) has no effect")
 
 
 def resident() -> int:
@@ -54,19 +54,21 @@ class GiveBack:
     def __init__(self, resident: Callable[[], int] = resident, trim: Callable[[], None] = trim) -> None:
         self._resident = resident
         self._trim = trim
-        self._least = 0
+        self._least = 0.0
 
     def look(self) -> bool:
-        """Give back what is free if memory has grown since the last time; whether it did.
+        """Give back what is free where memory is well above the least there was; whether it did.
 
-        What is in circles is freed first: the collector comes to old objects only once many more were made.
+        Not above what it was the last time: beside what is still in use then, much cannot be given back that can be
+        later. What is in circles is freed first: the collector comes to old objects only once many more were made.
         """
         now = self._resident()
-        if now < self._least * GROWTH:
+        if self._least and now < self._least * GROWTH:
             self._least = min(self._least, now)
             return False
         gc.collect()
         self._trim()
-        self._least = self._resident()
-        log.debug("memory given back: resident %d -> %d bytes", now, self._least)
+        after = self._resident()
+        self._least = min(after, self._least * USED_TO) if self._least else after
+        log.debug("memory given back: resident %d -> %d bytes", now, after)
         return True

@@ -28,9 +28,10 @@ from pathlib import Path
 import pytest
 
 from attacks import bounds, encrypted, kernel, play
-from attacks.arena import Arena, TreeArena, running
+from attacks.arena import Arena, TreeArena, received, running
 from attacks.goodness import Asked, Good
 from cgstatd.auth import store
+from cgstatd.web.routes import ROUTES
 from fakehost import FakeHost
 
 P99_SECONDS = 0.25
@@ -38,6 +39,7 @@ RETURN = 1.2
 """Memory after the quiet, as a multiple of that before."""
 QUIET_SECONDS = 60.0
 WARM_SECONDS = 8.0
+"""The agent has answered every route for so long when its memory is looked at first."""
 EACH_SECONDS = 30.0
 PAUSE_SECONDS = 5.0
 """Between two plays of one attack."""
@@ -183,6 +185,22 @@ def besieged(containers: int, name: str) -> Iterator[tuple[TreeArena, bounds.Bou
             yield TreeArena(port, pid, tokens, secret, folder, "c1", log, host=host), within
 
 
+def warm(a: Arena) -> None:
+    """Every route is asked over and over, beside the good client: what is made once is there before, and counts."""
+    paths = [each.path.replace("{id}", a.good).replace("{env}", "1") for each in ROUTES if each.method == "GET"]
+    began = time.monotonic()
+    while time.monotonic() - began < WARM_SECONDS:
+        for path in paths:
+            if path.endswith("/follow"):
+                with a.connect() as sock:
+                    sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {a.secret}\r\n\r\n".encode())
+                    assert received(sock, 1 << 12).startswith(b"HTTP/1.1 200")
+            else:
+                status, _, body = a.ask(path)
+                assert status == 200, f"{path}: {body[:200]!r}"
+        time.sleep(0.5)
+
+
 def line(a: Arena, good: Good, within: bounds.Bounds, began: float) -> str:
     """How it goes."""
     asked = Asked.of(good.results())
@@ -204,7 +222,7 @@ def siege(minutes: float, containers: int) -> int:
         a, within = stack.enter_context(besieged(containers, f"cgstatd-siege-{os.getpid()}"))
         good = stack.enter_context(Good(a.port, a.secret, containers))
         os.nice(NICE)  # this process from here on: every attacker; neither the agent nor the good client
-        time.sleep(WARM_SECONDS)
+        warm(a)
         before = a.memory()
         good.forget()
         began, over = time.monotonic(), threading.Event()
