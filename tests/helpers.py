@@ -41,6 +41,10 @@ def expected(host: str) -> dict[str, Any]:
         return json.load(file)
 
 
+for _host in HOSTS:
+    expected(_host)  # before a test puts a made-up file system in place of the real one
+
+
 def container(host: str, name: str) -> dict[str, Any]:
     """One container of expected.json."""
     return next(entry for entry in expected(host)["containers"] if entry["name"] == name)

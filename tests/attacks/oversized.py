@@ -87,11 +87,18 @@ def database(a: TreeArena) -> str:
         db.commit()
     size = (storage / "db.sql").stat().st_size
     folder = container(a, "view", users=True)
+    [cgroup] = a.host.path.glob(f"sys/fs/cgroup/user.slice/*/docker-{folder.name}.scope")
+    cgroup.rename(
+        cgroup.with_name(f"libpod-{folder.name}.scope")
+    )  # Podman's: another's name is not looked for in there
     own(a.host.path / "home/ann")
     began = time.monotonic()
     found = until_listed(a, [folder.name])
     seconds = time.monotonic() - began
     said, slowest = everything(a, [folder.name])
+    while b"more comes out of it" not in said and time.monotonic() - began < 30:
+        time.sleep(1)  # what this user's files may cost in reading was used up by the attack before
+        said, slowest = everything(a, [folder.name])
     assert found[folder.name][0]["name"] == folder.name[:12] and b"more comes out of it" in said and slowest < 2
     return (
         f"{size >> 10} KiB, given up as soon as more comes out than is in it: shown by its short id, logged; listed "
