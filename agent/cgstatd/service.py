@@ -109,10 +109,12 @@ def _settle() -> None:
     """What start-up made (modules, mostly) lives as long as the process: the collector need not visit it each time.
 
     Passes make many short-lived tuples that no cycle holds; looking for cycles every 700 of them finds nothing.
+    What is in one and old (asyncio's transport refers to itself) must not wait for half a million new objects either:
+    it holds the memory around it.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(5_000, 10, 10)
+    gc.set_threshold(5_000, 5, 2)
     gc.enable()
 
 
