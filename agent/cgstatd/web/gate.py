@@ -3,7 +3,8 @@
 A connection that waits (it has not asked yet, its last answer is over, or it does not read its answer) makes room for a
 newcomer: of the newcomer's own address where that has all that one may have, else of the address that has the most.
 Those that never asked go first, then those between two requests, and of them the one that has waited longest. So
-connections that are opened and left alone keep others out for no longer than :data:`MOMENT_SECONDS`.
+connections that are opened and left alone keep others out for no longer than :data:`MOMENT_SECONDS`; and a part of the
+places is kept for addresses that have few.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from .limits import Limits
+from .limits import Limits, room_for
 
 MOMENT_SECONDS = 0.5
 """A connection has this long to ask before it can be cut for another: clients connect first and ask then."""
@@ -80,7 +81,7 @@ class Gate:
         if len(own) >= self.limits.connections_per_address:
             if not self._make_room(own):
                 return None
-        elif self.open >= self.limits.connections:
+        elif self.open >= room_for(self.limits.connections, len(own)):
             heaviest = max(self._by_address.values(), key=len, default={})
             if len(heaviest) <= len(own) or not self._make_room(heaviest):
                 return None

@@ -25,6 +25,15 @@ MAX_REFUSALS = 64
 RETRY_SECONDS = 5
 
 
+FEW = 8
+"""A client with fewer connections, or streams, than this may have those places that are kept for such."""
+
+
+def room_for(places: int, own: int) -> int:
+    """How many of the places a client may help to fill that has ``own`` of them: an eighth is kept for others."""
+    return places if own < FEW else places - places // 8
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The limits that can be configured (see config/settings.py)."""
@@ -87,7 +96,7 @@ class Streams:
         own = self._by_client.get(client, 0)
         if own >= self.limits.streams_per_client:
             return None
-        if len(self._open) >= self.limits.streams and not self._make_room(own):
+        if len(self._open) >= room_for(self.limits.streams, own) and not self._make_room(own):
             return None
         stream = Stream(client, transport, still)
         self._open[stream] = None

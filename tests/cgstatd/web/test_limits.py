@@ -413,6 +413,16 @@ def test_an_address_with_as_many_as_any_other_takes_no_place_from_one() -> None:
     assert gate.admit("a") is None and gone == []
 
 
+def test_a_part_of_the_places_is_kept_for_addresses_that_have_few() -> None:
+    gate = Gate(Limits(connections=64, connections_per_address=60), Clock())
+    crowd = [gate.admit("crowd") for _ in range(60)]
+    assert sum(seat is not None for seat in crowd) == 56, "an eighth of 64 is left"
+    others = [gate.admit(f"other {number}") for number in range(10)]
+    assert sum(seat is not None for seat in others) == 8 and gate.open == 64
+    streams = Streams(Limits(streams=16, streams_per_client=16))
+    assert sum(streams.enter("heavy", None, lambda: True) is not None for _ in range(16)) == 14
+
+
 def test_an_answer_that_is_not_read_makes_room_too() -> None:
     clock, gone = Clock(), list[str]()
     gate = Gate(Limits(connections_per_address=2), clock)
