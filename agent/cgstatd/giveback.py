@@ -23,13 +23,14 @@ GROWTH = 1.1
 USED_TO = 1.005
 """By how much that least counts as more each time that it is done: an agent that needs more (there are more containers)
 is used to twice as much within some 70 minutes. What an attack of a quarter of an hour leaves is not given up."""
+_libc = ctypes.CDLL(None)
 _M_ARENA_MAX = -8
 _PAGE_BYTES = os.sysconf("SC_PAGESIZE")
 
 
 def set_up() -> None:
     """Before the first thread is started: a heap that is there stays."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = getattr(_libc, "mallopt", None)
     if mallopt is None:
         return
     if not mallopt(_M_ARENA_MAX, 1):
@@ -44,7 +45,7 @@ def resident() -> int:
 
 def trim() -> None:
     """Give back what is free. Other threads run meanwhile, but for those that allocate."""
-    if (malloc_trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+    if (malloc_trim := getattr(_libc, "malloc_trim", None)) is not None:
         malloc_trim(ctypes.c_size_t(0))
 
 

@@ -91,6 +91,7 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
                 faulthandler.enable()  # what the watchdog aborts says where each thread was
             upkeep = Upkeep(feed, notifier, settings, f"serving {where}")
             upkeep.open = lambda: (gate.open, len(guard.streams))
+            upkeep.accepted = lambda: gate.admitted
             upkeep.read_again = _read_again(guard, tls)
             upkeep.take_over = partial(_take_over, guard, gate, labels, scraper, sampler.names.want)
             loop.add_signal_handler(signal.SIGHUP, upkeep.reload, load)

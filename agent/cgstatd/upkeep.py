@@ -51,6 +51,8 @@ class Upkeep:
         """What else a reload's settings go to: with those that need a restart as they were."""
         self.open: Callable[[], tuple[int, int]] = lambda: (0, 0)
         """How many connections and streams there are."""
+        self.accepted: Callable[[], int] = lambda: 0
+        """How many connections there have been."""
         self.give_back = GiveBack()
 
     def start(self) -> None:
@@ -134,11 +136,24 @@ class Upkeep:
     # -- cost
 
     async def _give_back(self) -> None:
-        """In the sampling thread, between two passes: while one that hangs is waited for, later will do."""
+        """In the sampling thread, between two passes. A reading that hangs puts it off.
+
+        Only after something happened that takes memory: a pass, a connection, a container that came or went. And once
+        more after the last, whose answers may have been under way: the thread of an idle agent sleeps.
+        """
+        seen, again = self._happened(), True
         while True:
             await asyncio.sleep(EACH_SECONDS)
+            now = self._happened()
+            if now == seen and not again:
+                continue
+            again, seen = now != seen, now
             with contextlib.suppress(ReadingFailed):
                 await self._feed.run(self.give_back.look)
+
+    def _happened(self) -> tuple[int, int, int]:
+        """Counts of what takes memory."""
+        return self._feed.passes, self._feed.sampler.listing.number, self.accepted()
 
     async def _account(self) -> None:
         while True:

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import weakref
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -73,7 +75,7 @@ def test_what_is_freed_between_blocks_in_use_is_given_back() -> None:
 
 @pytest.mark.parametrize("libc", [object()])
 def test_a_libc_without_these_calls_is_left_alone(libc: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ctypes, "CDLL", lambda _: libc)
+    monkeypatch.setattr(giveback, "_libc", libc)
     giveback.set_up()
     giveback.trim()
 
@@ -151,6 +153,10 @@ def test_it_is_looked_at_in_the_sampling_thread(monkeypatch: pytest.MonkeyPatch)
     assert asyncio.run(_looker()) == "cgstatd-sampler"
 
 
+def _sampler() -> Any:
+    return SimpleNamespace(listing=SimpleNamespace(number=0))
+
+
 async def _looker() -> str:
     loop, found = asyncio.get_running_loop(), asyncio.Event()
     names: list[str] = []
@@ -161,8 +167,7 @@ async def _looker() -> str:
             loop.call_soon_threadsafe(found.set)
             return False
 
-    nothing: Any = None
-    feed = Feed(nothing, freshness_seconds=0.5, baseline_seconds=0)
+    feed = Feed(_sampler(), freshness_seconds=0.5, baseline_seconds=0)
     feed.start()
     beside = Upkeep(feed, Notifier({}), Settings(), "here")
     beside.give_back = Looks()
@@ -173,3 +178,45 @@ async def _looker() -> str:
         beside.stop()
         feed.stop()
     return names[0]
+
+
+class Thread:
+    """A feed whose sampling thread does what it is asked at once, and counts how often it was woken."""
+
+    def __init__(self) -> None:
+        self.sampler = _sampler()
+        self.passes = 0
+        self.woken = 0
+
+    async def run(self, work: Callable[[], object]) -> object:
+        self.woken += 1
+        return work()
+
+
+async def test_the_thread_sleeps_while_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "EACH_SECONDS", 0.0)
+    thread, connections = Thread(), 0
+    feed: Any = thread
+    beside = Upkeep(feed, Notifier({}), Settings(), "here")
+    beside.accepted = lambda: connections
+    beside.give_back = GiveBack(lambda: 1, lambda: None)
+    beside.start()
+
+    async def woken() -> int:
+        before = thread.woken
+        for _ in range(50):
+            await asyncio.sleep(0)
+        return thread.woken - before
+
+    try:
+        assert await woken() == 1  # what the start left
+        assert await woken() == 0
+        thread.passes += 1
+        assert await woken() == 2  # and once more, for what was under way
+        connections += 1
+        assert await woken() == 2
+        thread.sampler.listing.number += 1
+        assert await woken() == 2
+        assert await woken() == 0
+    finally:
+        beside.stop()

@@ -72,6 +72,8 @@ class Gate:
         self.limits = limits
         self.clock = clock
         self.open = 0
+        self.admitted = 0
+        """How many there have been."""
         self.refusing = 0
         self._by_address: dict[str, dict[Seat, None]] = {}
 
@@ -88,6 +90,7 @@ class Gate:
         seat = Seat(self, key)
         self._by_address.setdefault(key, {})[seat] = None
         self.open += 1
+        self.admitted += 1
         return seat
 
     def _make_room(self, seats: Iterable[Seat]) -> bool:

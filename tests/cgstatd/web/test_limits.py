@@ -363,7 +363,7 @@ def test_a_gate_forgets_addresses_that_have_left() -> None:
     assert c is not None and gate.open == 2
     b.leave()
     c.leave()
-    assert gate.open == 0 and gate._by_address == {}
+    assert gate.open == 0 and gate.admitted == 3 and gate._by_address == {}
 
 
 def test_the_connection_that_has_waited_longest_makes_room_for_one_of_the_same_address() -> None:
