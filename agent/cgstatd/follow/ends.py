@@ -9,7 +9,7 @@ from ..container import Watched
 from ..runtimes.base import Metadata
 from .followed import Followed
 from .records import Records, tells_ends
-from .round import Ended, Killed, Look, Round
+from .round import Changes, Ended, Killed, Look
 
 DYING_NS = 2_000_000_000
 """How long an end is held back until its runtime has written how it ended."""
@@ -61,7 +61,7 @@ class Ends:
             if known.life.end is None and (written is None or watched in written):
                 self._records.hear(watched, known)
 
-    def bury(self, again: Mapping[str, float], round_: Round) -> None:
+    def bury(self, again: Mapping[str, float], changes: Changes) -> None:
         """Tell the ends that are known, or that will not be any more.
 
         ``again``: the containers that have a cgroup now, and when each was first seen (seconds since the epoch).
@@ -75,7 +75,7 @@ class Ends:
                 continue
             del self._dying[watched]
             self._records.forget(watched)
-            round_.ended.append(self._ended(watched, known, why))
+            changes.ended.append(self._ended(watched, known, why))
             known.release()
 
     def _ended(self, watched: Watched, known: Followed, why: str | None) -> Ended:

@@ -29,7 +29,6 @@ from .grid import GRID_SECONDS, due, settled, stretched
 from .lastwords import LastWords
 from .looks import Looks
 from .ring import Ring
-from .round import Round
 from .telling import Group, Teller, encode
 
 log = logging.getLogger(__name__)
@@ -165,7 +164,8 @@ class Follower:
                 everybody = due(LOOK_STEPS if self.looks.all_armed else 1, point, until)
                 if everybody or self._dead or self.looks.waiting:
                     self._dead = False
-                    self._tell(await self._feed.run(partial(self.looks.between, everybody=everybody)))
+                    await self._feed.run(partial(self.looks.between, everybody=everybody))
+                    self._tell()
         except (ListingFailed, ReadingFailed) as error:
             for group in groups:
                 group.urgent = False
@@ -192,17 +192,18 @@ class Follower:
         if found is None:
             raise ReadingFailed("an earlier look at the containers still hangs")
         seconds = round(time.monotonic() - began, 4)
-        self._tell(found)
+        self._tell()
         for group in groups:
             group.urgent = False
             await self._teller.round(
                 group, found, seconds, stretched(group.steps, self._feed.restraint.interval_seconds)
             )
 
-    def _tell(self, found: Round) -> None:
+    def _tell(self) -> None:
         self._deaths.watch(self.looks.pidfds())
         self._written.listen(self.looks.records_fd)
-        self._teller.changes(found)
+        for each in self.looks.changes():
+            self._teller.changes(each)
 
     def _died(self, watched: Watched, pidfd: int) -> None:
         """Look now: the cgroup will be gone soon."""

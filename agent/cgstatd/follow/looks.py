@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
 
 from cgroupfs import CgroupGone, Max, Vitals
 from cgroupfs.pseudofs import release
@@ -19,8 +20,9 @@ from ..sampler import Sampler
 from .ends import Ends
 from .followed import Followed, born_seconds, open_pidfd
 from .records import Records
-from .round import Killed, Look, OwnLimits, Round
+from .round import Changes, Killed, Look, OwnLimits, Round
 
+T = TypeVar("T")
 LIMITS_NS = 15_000_000_000
 """Limits are read again after this time: they are set when a container is made and rarely changed."""
 
@@ -38,6 +40,8 @@ class Looks:
         """First processes that died, and their pidfds: from the event loop."""
         self._pidfds: deque[tuple[Watched, int]] = deque()
         """Of first processes whose death is to be noticed: for the event loop."""
+        self._changes: deque[Changes] = deque()
+        """For the event loop."""
         self.all_armed = False
         """Whether every container's death will be noticed at once."""
         # The processes of a recorded tree are none of this host's.
@@ -62,45 +66,52 @@ class Looks:
     def pidfds(self) -> list[tuple[Watched, int]]:
         """Descriptors that became necessary since the last call: readable when a container's first process dies.
 
-        The caller owns them. They do not go with a round: of one that hung nothing is heard. Called in the event loop.
+        The caller owns them. Called in the event loop.
         """
         return list(_emptied(self._pidfds))
+
+    def changes(self) -> list[Changes]:
+        """What happened since the last call, in order. Called in the event loop.
+
+        Neither these nor the pidfds go with a round: one that hung comes too late, and is dropped with its figures.
+        """
+        return list(_emptied(self._changes))
 
     def take(self, stats: Mapping[str, ContainerStats]) -> Round | None:
         """The round that goes with a pass' figures (by id); None: an earlier one still hangs. Raises ListingFailed."""
         if self._closed or not self._busy.acquire(blocking=False):
             return None
+        changes = Changes()
         try:
             round_ = Round(mem_total_bytes=self._sampler.mem_total(), cores=self._sampler.cores())
             self._dead()
             listed = self._sampler.containers()
-            self._compare(listed, round_)
+            self._compare(listed, changes)
             for watched in listed:
                 figures = stats.get(watched.identity.id)
                 last = watched.last  # None: it came back under the same id after the pass
                 if figures is not None and last is not None and figures.monotonic_ns <= last.monotonic_ns:
-                    self._look(watched, figures, round_)
+                    self._look(watched, figures, round_, changes)
             self._arm()
-            self._bury(round_)
+            self._bury(changes)
             return round_
         finally:
-            self._over()
+            self._over(changes)
 
-    def between(self, *, everybody: bool) -> Round:
+    def between(self, *, everybody: bool) -> None:
         """Between two rounds: kills and peaks of those whose first process has died (or of all: cheap, and often before
         the cgroup is removed), and the ends that became known."""
-        round_ = Round()
         if self._closed or not self._busy.acquire(blocking=False):
-            return round_
+            return
+        changes = Changes()
         try:
             dead = self._dead()
-            self._kills(self._followed.items() if everybody else dead, round_)
+            self._kills(self._followed.items() if everybody else dead, changes)
             if everybody:
                 self._arm()
-            self._bury(round_)
-            return round_
+            self._bury(changes)
         finally:
-            self._over()
+            self._over(changes)
 
     def _dead(self) -> list[tuple[Watched, Followed]]:
         """Those whose first process has died since the last look; their records are watched from now on."""
@@ -117,25 +128,25 @@ class Looks:
         self._ends.hear()
         return found
 
-    def _kills(self, those: Iterable[tuple[Watched, Followed]], round_: Round) -> None:
+    def _kills(self, those: Iterable[tuple[Watched, Followed]], changes: Changes) -> None:
         for watched, known in those:
             with contextlib.suppress(CgroupGone, OSError):
                 if known.reader is None:
                     known.reader = watched.cgroup.vitals(watched.descriptors)
                 known.vitals = known.reader.memory(known.vitals.pids)
-                self._oom(watched, known, round_)
+                self._oom(watched, known, changes)
 
-    def _bury(self, round_: Round) -> None:
-        self._ends.bury({each.identity.id: known.seen_seconds for each, known in self._followed.items()}, round_)
+    def _bury(self, changes: Changes) -> None:
+        self._ends.bury({each.identity.id: known.seen_seconds for each, known in self._followed.items()}, changes)
 
-    def _compare(self, listed: list[Watched], round_: Round) -> None:
+    def _compare(self, listed: list[Watched], changes: Changes) -> None:
         for watched in listed:
             if watched not in self._followed:
                 # One that was made while somebody follows has killed nobody before: its first count is news.
                 known = Followed(born_seconds(self._sampler.root, watched), 0 if self._begun else None)
                 self._followed[watched] = known
                 if self._begun:
-                    round_.started.append(self._started(watched, known))
+                    changes.started.append(self._started(watched, known))
                 elif watched.identity.metadata is not None:
                     self._records.take(watched, known, watched.identity.metadata)
         self._begun = True
@@ -151,7 +162,7 @@ class Looks:
             )
         return watched.identity if found is None else watched.identity._replace(metadata=found)
 
-    def _look(self, watched: Watched, stats: ContainerStats, round_: Round) -> None:
+    def _look(self, watched: Watched, stats: ContainerStats, round_: Round, changes: Changes) -> None:
         known = self._followed[watched]
         try:
             if known.reader is None:
@@ -164,7 +175,7 @@ class Looks:
                 known.reader = None
         if known.life.started_seconds is None and not known.silent:
             self._records.hear(watched, known)
-        self._oom(watched, known, round_)
+        self._oom(watched, known, changes)
         known.last = Look(watched, stats, known.vitals, known.limits)
         round_.looks.append(known.last)
 
@@ -194,7 +205,7 @@ class Looks:
             known.limits = OwnLimits(limits.cpu_cores, None if isinstance(pids, Max) else pids)
 
     @staticmethod
-    def _oom(watched: Watched, known: Followed, round_: Round) -> None:
+    def _oom(watched: Watched, known: Followed, changes: Changes) -> None:
         vitals: Vitals = known.vitals
         total, before = vitals.oom_kills, known.oom_kills
         if total is None:
@@ -202,10 +213,12 @@ class Looks:
         known.oom_kills = total
         if before is not None and total > before:
             known.oom_told = True
-            round_.killed.append(Killed(watched.identity, total - before, total, vitals, watched.last))
+            changes.killed.append(Killed(watched.identity, total - before, total, vitals, watched.last))
 
-    def _over(self) -> None:
-        """A look is over; what was closed meanwhile is released now."""
+    def _over(self, changes: Changes) -> None:
+        """A look is over, or it failed; what was closed meanwhile is released now."""
+        if changes:
+            self._changes.append(changes)
         self._busy.release()
         if self._closed:
             self.close()
@@ -227,6 +240,6 @@ class Looks:
             self._busy.release()
 
 
-def _emptied(those: deque[tuple[Watched, int]]) -> Iterator[tuple[Watched, int]]:
+def _emptied(those: deque[T]) -> Iterator[T]:
     while those:
         yield those.popleft()

@@ -58,14 +58,23 @@ class Ended(NamedTuple):
 
 
 @dataclass(slots=True)
-class Round:
-    """What one look over all containers found."""
+class Changes:
+    """What happened between two looks."""
 
-    looks: list[Look] = field(default_factory=list)
+    ended: list[Ended] = field(default_factory=list)
     started: list[Identity] = field(default_factory=list)
     killed: list[Killed] = field(default_factory=list)
     """Of containers that have a cgroup: told after the ends (of the lives before) and the starts."""
-    ended: list[Ended] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.ended or self.started or self.killed)
+
+
+@dataclass(slots=True)
+class Round:
+    """The figures of one look over all containers."""
+
+    looks: list[Look] = field(default_factory=list)
     mem_total_bytes: int | None = None
     cores: int = MOST_CORES
     """The host's."""

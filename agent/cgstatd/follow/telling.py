@@ -18,7 +18,7 @@ from .client import Events, Subscription
 from .grid import GRID_SECONDS
 from .lastwords import LastWords
 from .ring import Ring
-from .round import Killed, Round
+from .round import Changes, Killed, Round
 
 _LATEST_MORE = 500
 """Ends that may be told yet."""
@@ -138,7 +138,8 @@ class Teller:
             for client in group.clients:
                 client.change(self.ring.number, data)
 
-    def changes(self, found: Round) -> None:
+    def changes(self, found: Changes) -> None:
+        """Tell every client what happened, whatever its interval."""
         now = time.time_ns() // 1_000_000
         for ended in found.ended:
             if ended.killed is not None:

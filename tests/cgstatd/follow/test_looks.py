@@ -19,7 +19,7 @@ from cgstatd.follow import looks as looks_module
 from cgstatd.follow.ends import Ends
 from cgstatd.follow.looks import Looks
 from cgstatd.follow.records import Records
-from cgstatd.follow.round import Killed, Round
+from cgstatd.follow.round import Changes, Look
 from cgstatd.inotify import Inotify
 from cgstatd.sample import ContainerStats
 from cgstatd.sampler import Pending, Sampler
@@ -55,6 +55,14 @@ def ended(host: FakeHost, name: str, **state: object) -> None:
     path.chmod(0o600)
 
 
+class Found:
+    """What one look found: the figures, and what happened."""
+
+    def __init__(self, looks: list[Look], changes: Changes) -> None:
+        self.looks = looks
+        self.ended, self.started, self.killed = changes.ended, changes.started, changes.killed
+
+
 class Watching:
     """Looks over a host, each with a pass before it."""
 
@@ -62,7 +70,7 @@ class Watching:
         self.sampler: Sampler = host.sampler()
         self.looks = Looks(self.sampler)
 
-    def look(self) -> Round:
+    def look(self) -> Found:
         stats: dict[str, ContainerStats] = {}
         namespaces = self.sampler.namespaces()
         for watched in self.sampler.containers():
@@ -73,10 +81,14 @@ class Watching:
                 stats[found.identity.id] = found
         round_ = self.looks.take(stats)
         assert round_ is not None
-        return round_
+        return Found(round_.looks, self.changes())
 
-    def between(self) -> list[Killed]:
-        return self.looks.between(everybody=True).killed
+    def between(self, *, everybody: bool = True) -> Changes:
+        self.looks.between(everybody=everybody)
+        return self.changes()
+
+    def changes(self) -> Changes:
+        return next(iter(self.looks.changes()), Changes())
 
 
 def test_those_who_are_there_at_first_did_not_start(host: FakeHost) -> None:
@@ -137,10 +149,10 @@ def test_a_kill_is_told_once_with_how_many(host: FakeHost) -> None:
 def test_a_kill_is_seen_between_the_passes_and_the_peak_is_kept_for_the_end(host: FakeHost) -> None:
     watching = Watching(host)
     watching.look()
-    assert watching.between() == []
+    assert watching.between().killed == []
     kill(host, "web", 1, peak=77)
-    assert [k.total for k in watching.between()] == [1]
-    assert watching.between() == []
+    assert [k.total for k in watching.between().killed] == [1]
+    assert watching.between().killed == []
     ended(host, "web", ExitCode=137, OOMKilled=True)
     host.remove("web")
     found = watching.look()
@@ -193,7 +205,7 @@ def test_a_second_thread_does_without(host: FakeHost) -> None:
     watching = Watching(host)
     with watching.looks._busy:
         assert watching.looks.take({}) is None
-        assert watching.between() == []
+        assert watching.between().killed == []
         watching.looks.close()
 
 
@@ -288,7 +300,7 @@ def test_an_end_that_the_runtime_never_writes_has_a_reason(host: FakeHost, monke
     host.remove("web")
     assert watching.look().ended == [] and watching.looks.waiting
     monkeypatch.setattr(module, "DYING_NS", 0)
-    found = watching.looks.between(everybody=False)
+    found = watching.between(everybody=False)
     assert [(end.exit_code, end.absent) for end in found.ended] == [(None, module.NOT_WRITTEN)]
     assert not watching.looks.waiting
 
@@ -299,7 +311,7 @@ def test_an_end_that_is_held_back_is_told_between_the_rounds(host: FakeHost) -> 
     host.remove("web")
     assert watching.look().ended == []
     ended(host, "web", ExitCode=7)
-    assert [end.exit_code for end in watching.looks.between(everybody=False).ended] == [7]
+    assert [end.exit_code for end in watching.between(everybody=False).ended] == [7]
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -322,7 +334,7 @@ def test_a_kill_that_was_counted_is_not_told_again_at_the_end(host: FakeHost) ->
     watching = Watching(host)
     watching.look()
     kill(host, "web", 1)
-    assert len(watching.between()) == 1
+    assert len(watching.between().killed) == 1
     restarting(host, "web", 137, oom=True)
     restarted(host, "web")
     found = watching.look()
@@ -413,6 +425,40 @@ def test_pidfds_of_a_round_that_nothing_came_of_go_with_the_next_or_are_closed(
     watching.looks.close()
     watching.sampler.close()
     assert len(open_descriptors()) == before
+
+
+def test_what_happened_goes_with_no_round_and_is_told_in_its_order(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round that hung, or that failed on its way, is dropped."""
+    watching = Watching(host)
+    watching.look()
+    add(host, "db")
+    watching.looks.take({})  # dropped
+    kill(host, "db", 1)
+    watching.looks.between(everybody=True)  # dropped
+    ended(host, "web", ExitCode=3)
+    host.remove("web")
+    add(host, "cache")
+
+    def fails(_looks: Looks) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Looks, "_arm", fails)
+        with pytest.raises(MemoryError):
+            watching.looks.take({})
+    watching.looks.take({})
+    told = [
+        [
+            *(end.identity.name for end in each.ended),
+            *(f"+{start.name}" for start in each.started),
+            *(f"oom {kill.identity.name}" for kill in each.killed),
+        ]
+        for each in watching.looks.changes()
+    ]
+    assert told == [["+db"], ["oom db"], ["+cache"], ["web"]]
+    assert watching.looks.changes() == []
 
 
 def test_deaths_of_those_who_are_not_followed_leave_nothing_open(host: FakeHost) -> None:

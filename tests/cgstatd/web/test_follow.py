@@ -9,15 +9,17 @@ import json
 import os
 import re
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from cgstatd import __version__
+from cgstatd.container import ReadingFailed
 from cgstatd.discovery import Discovery
 from cgstatd.follow import follower as module
+from cgstatd.follow.round import Round
 from cgstatd.web import event_stream
 from cgstatd.web.follow import FOLLOWER
 from fakehost import FakeHost, Hang, container_id
@@ -290,6 +292,28 @@ async def test_a_hung_container_costs_only_itself(server: Server, hang: Hang) ->
         last = [data["name"] for data in client.of("stat")[-3:]]
         assert "b" not in last and "a" in last
         hang.release()
+
+
+async def test_what_a_round_found_that_is_there_too_late_is_told_by_the_next(
+    server: Server, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = server.feed.run
+    late: list[Round] = []
+
+    async def too_late(work: Callable[[], Any]) -> Any:
+        found = await run(work)
+        if isinstance(found, Round) and not any(len(each.looks) == 5 for each in late):
+            late.append(found)
+            raise ReadingFailed("reading the container takes over 8 s")
+        return found
+
+    async with following(server) as client:
+        await client.until("round")
+        monkeypatch.setattr(server.feed, "run", too_late)
+        host.add("new")
+        start = await client.until("start")
+        assert start["name"] == "new" and len(late[-1].looks) == 5
+        assert client.of("failed")
 
 
 async def test_a_listing_that_fails_is_told_and_tried_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
