@@ -1,5 +1,6 @@
-"""Text from outside is compared as ASCII: Unicode has more spellings of a letter or a digit than protocols have.
+"""Text from outside: it is compared as ASCII, and shown without control characters. Imports nothing of ours.
 
+Unicode has more spellings of a letter or a digit than protocols have:
 ``str.lower()`` makes a ``k`` of U+212A (KELVIN SIGN), ``str.isdigit()`` and ``\\d`` take digits of every script.
 """
 
@@ -18,3 +19,11 @@ def lower(text: str) -> str:
 def is_number(text: str, digits: int = 18) -> bool:
     """Whether a text is 1 to ``digits`` ASCII digits."""
     return 0 < len(text) <= digits and text.isascii() and text.isdigit()
+
+
+def printable(text: str, limit: int = 256) -> str:
+    """A name as it may be shown anywhere: no control characters, valid Unicode, bounded."""
+    if len(text) <= limit and text.isprintable():
+        return text
+    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:limit])
+    return clean.encode("utf-8", "replace").decode("utf-8")

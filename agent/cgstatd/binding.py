@@ -9,8 +9,8 @@ import socket
 import stat
 
 from .address import Address
+from .ascii import printable
 from .errors import BadSetting
-from .names import printable
 from .web.listener import bind, bind_unix
 
 _FIRST_FREE = "/proc/sys/net/ipv4/ip_unprivileged_port_start"

@@ -12,8 +12,9 @@ from cgroupfs.controllers.counters import CounterReader
 from . import derive
 from .changes import Changes
 from .discovery import CgroupRef
+from .names import Identity
 from .network import Namespaces, ProcessFinder, Traffic
-from .sample import ContainerStats, CpuReading, Identity
+from .sample import ContainerStats, CpuReading
 
 _REOPEN_NS = 30_000_000_000
 

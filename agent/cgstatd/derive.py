@@ -9,9 +9,10 @@ import math
 
 from cgroupfs import Clock, Counters, Limit, Max
 
+from .names import Identity
 from .network import Traffic
 from .runtimes.base import State
-from .sample import ContainerStats, CpuReading, Identity
+from .sample import ContainerStats, CpuReading
 
 
 def round_half_up(value: float) -> float:

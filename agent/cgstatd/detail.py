@@ -11,10 +11,11 @@ from cgroupfs import Cgroup, CgroupGone, Cpu, Io, Limits, Memory, ParseError, Pi
 from .container import ReadingFailed, Watched
 from .devices import Device, Devices
 from .interfaces import Interfaces, read_interfaces
+from .names import Identity
 from .processes import ProcessesMemory, processes_memory, started_seconds
 from .procfs.host_stat import PATH, parse_host_stat
 from .runtimes.base import State
-from .sample import ContainerStats, Identity
+from .sample import ContainerStats
 from .sampler import Sampler
 
 _ANCESTORS = 32

@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 from cgroupfs import Root
 
-from .ascii import is_number
-from .names import printable
+from .ascii import is_number, printable
 
 _KEPT_SECONDS = 60.0
 _MANY = 10_000

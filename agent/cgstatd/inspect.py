@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from cgroupfs import CgroupGone, io_counting
 
+from .ascii import printable
 from .container import Watched
 from .detail import Detail, collect
 from .devices import Devices
@@ -18,7 +19,7 @@ from .follow.follower import Follower
 from .follow.lastwords import LastWords
 from .hostfacts import MINIMUM_WINDOW_NS, HostReader, agent_cost
 from .lookup import Known, NotFound
-from .names import printable, short
+from .names import Identity, short
 from .outputs.detail import container_detail
 from .outputs.detail_types import ContainerDetail
 from .outputs.follow_types import FollowExit
@@ -26,7 +27,7 @@ from .outputs.host import HostAnswer, PassFacts, agent_facts, host_answer, sums
 from .outputs.identity import ContainerIdentity, container_identity
 from .passes import Pass
 from .runtimes.base import State
-from .sample import ContainerStats, Identity
+from .sample import ContainerStats
 from .shared import Shared
 
 _PASS_SECONDS = 1.0

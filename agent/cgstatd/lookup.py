@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from .ascii import printable
 from .container import Watched
-from .names import printable, short
+from .names import short
 from .runtimes.base import Metadata, State
 
 

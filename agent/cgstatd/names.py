@@ -11,12 +11,13 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from cgroupfs import Root
 
+from .ascii import printable
 from .discovery import CgroupRef
 from .runtimes.base import Metadata, MetadataSource, RecordsEnds, Unreadable, is_hex_id
-from .sample import Identity
 
 log = logging.getLogger(__name__)
 SHORT_ID = 12
@@ -24,12 +25,15 @@ LABELS_LEFT_OUT = "has more labels than are kept: some are left out (those of me
 _LOOK_SECONDS = 1.0
 
 
-def printable(text: str, limit: int = 256) -> str:
-    """A name as it may be shown anywhere: no control characters, valid Unicode, bounded."""
-    if len(text) <= limit and text.isprintable():
-        return text
-    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:limit])
-    return clean.encode("utf-8", "replace").decode("utf-8")
+class Identity(NamedTuple):
+    """Who a container is, as it is shown."""
+
+    id: str
+    name: str
+    runtime: str
+    owner_uid: int
+    """0: the system's; else the user that it belongs to."""
+    metadata: Metadata | None
 
 
 def short(container_id: str) -> str:

@@ -23,9 +23,9 @@ import msgspec
 
 from cgroupfs import Root
 
+from .ascii import printable
 from .container import Watched
 from .host import HostOptions, open_host
-from .names import printable
 from .recorded import FORMAT, INDEX, Index, Reading
 from .recording import host
 from .recording.kernel import KernelRecorder

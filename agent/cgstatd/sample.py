@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from cgroupfs import Absent
 
-from .runtimes.base import Metadata, State
+from .names import Identity
+from .runtimes.base import State
 
 
 class CpuReading(NamedTuple):
@@ -18,17 +19,6 @@ class CpuReading(NamedTuple):
     until_ns: int = 0
     """After it was read: the usage is that of an instant in between, which is no instant where a file is slow.
     0: the same."""
-
-
-class Identity(NamedTuple):
-    """Who a container is, as it is shown."""
-
-    id: str
-    name: str
-    runtime: str
-    owner_uid: int
-    """0: the system's; else the user that it belongs to."""
-    metadata: Metadata | None
 
 
 class ContainerStats(NamedTuple):

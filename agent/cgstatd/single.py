@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from . import derive
 from .container import Watched
 from .lookup import Known, candidates, doubled, merge, resolve, running
+from .names import Identity
 from .runtimes.base import Metadata, is_hex_id
-from .sample import ContainerStats, Identity
+from .sample import ContainerStats
 from .sampler import Pending, Sampler
 
 _STOPPED_SECONDS = 2.0

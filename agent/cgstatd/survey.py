@@ -11,11 +11,10 @@ from .container import Watched
 from .devices import Device, Devices
 from .handover import limit_in_force
 from .interfaces import read_interfaces
-from .names import left_behind
+from .names import Identity, left_behind
 from .network import Namespaces
 from .processes import started_seconds
 from .procfs.net_dev import Interface
-from .sample import Identity
 from .sampler import Sampler
 
 Listed = tuple[Watched, Identity]

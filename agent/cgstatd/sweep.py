@@ -15,8 +15,9 @@ from itertools import islice
 
 from .container import Begun, ReadingFailed, Watched
 from .listing import ListingFailed
+from .names import Identity
 from .network import Namespaces, Traffic
-from .sample import ContainerStats, Identity
+from .sample import ContainerStats
 from .sampler import Pending, Sampler
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,10 @@ import pytest
 
 from cgroupfs import Absent
 from cgstatd.derive import round_half_up
+from cgstatd.names import Identity
 from cgstatd.outputs import answers
 from cgstatd.runtimes.base import State
-from cgstatd.sample import ContainerStats, Identity
+from cgstatd.sample import ContainerStats
 
 NOTHING = ContainerStats(
     Identity("1" * 64, "web", "docker", 0, None),

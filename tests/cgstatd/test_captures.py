@@ -16,10 +16,11 @@ from cgroupfs import Root
 from cgstatd import derive
 from cgstatd.host import HostOptions, open_host
 from cgstatd.lookup import Known, merge, resolve
+from cgstatd.names import Identity
 from cgstatd.outputs.answers import one_container
 from cgstatd.recorded import load_index, open_roots
 from cgstatd.runtimes.base import State
-from cgstatd.sample import ContainerStats, Identity
+from cgstatd.sample import ContainerStats
 from cgstatd.sampler import Pending, Sampler
 from helpers import FIXTURES, HOSTS, LEGACY, READINGS, UNIFIED, expected, tree
 

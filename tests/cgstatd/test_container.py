@@ -15,9 +15,10 @@ from cgroupfs import Absent, CgroupGone, Clock, Counters, Descriptors, Exhausted
 from cgstatd.container import ReadingFailed, Watched, explain
 from cgstatd.discovery import CgroupRef
 from cgstatd.host import HostOptions, open_host
+from cgstatd.names import Identity
 from cgstatd.network import Namespaces, Traffic
 from cgstatd.runtimes.base import Match
-from cgstatd.sample import CpuReading, Identity
+from cgstatd.sample import CpuReading
 from cgstatd.sampler import Pending
 from helpers import MadeUpHost, open_descriptors
 

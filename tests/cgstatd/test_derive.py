@@ -23,9 +23,10 @@ from cgstatd.derive import (
     percent,
     round_half_up,
 )
+from cgstatd.names import Identity
 from cgstatd.network import Traffic
 from cgstatd.runtimes.base import Metadata, State
-from cgstatd.sample import ContainerStats, CpuReading, Identity
+from cgstatd.sample import ContainerStats, CpuReading
 
 MS = 1_000_000
 SECOND = 1_000_000_000

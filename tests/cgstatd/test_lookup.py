@@ -10,8 +10,8 @@ from cgroupfs import Descriptors, Hierarchy, Root
 from cgstatd.container import Watched
 from cgstatd.discovery import CgroupRef
 from cgstatd.lookup import Ambiguous, Known, NotFound, merge, on_disk, resolve
+from cgstatd.names import Identity
 from cgstatd.runtimes.base import Match, Metadata, State
-from cgstatd.sample import Identity
 
 ID = {letter: letter * 64 for letter in "abcdef0123"}
 

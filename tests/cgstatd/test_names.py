@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cgstatd.ascii import printable
 from cgstatd.discovery import CgroupRef
-from cgstatd.names import SHORT_ID, Names, printable, short
+from cgstatd.names import SHORT_ID, Names, short
 from cgstatd.runtimes.base import Match, Metadata, MetadataSource, Unreadable
 
 A, B = "a" * 64, "b" * 64

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from cgroupfs import Absent
+from cgstatd.names import Identity
 from cgstatd.outputs import fit
 from cgstatd.outputs.table import HEADER, Line, binary_size, cells, decimal_size, json_line, ordered, render
 from cgstatd.runtimes.base import State
-from cgstatd.sample import ContainerStats, Identity
+from cgstatd.sample import ContainerStats
 
 ID = "0123456789abcdef" * 4
 

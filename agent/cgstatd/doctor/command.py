@@ -11,9 +11,9 @@ import msgspec
 from cgroupfs import NoCgroups, Root
 
 from .. import __version__
+from ..ascii import printable
 from ..host import HostOptions
 from ..listing import ListingFailed
-from ..names import printable
 from ..recorded import NotRecorded, RecordedRoot, open_roots
 from . import cgroups, clocks, engines, figures, rights, setup, totals
 from .examination import Examination, examine

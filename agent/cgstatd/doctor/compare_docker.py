@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ..names import printable
+from ..ascii import printable
 from ..runtimes.base import is_hex_id
 from ..sample import ContainerStats
 from ..sampler import Pending

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from ..names import printable
+from ..ascii import printable
 from .findings import Finding, Report
 
 _WIDTH = 100

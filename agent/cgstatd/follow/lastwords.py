@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..names import Identity
 from ..runtimes.budget import weigh
 from ..runtimes.labels import PROJECTS
-from ..sample import Identity
 
 if TYPE_CHECKING:
     from ..outputs.follow_types import FollowExit

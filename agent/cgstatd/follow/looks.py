@@ -14,8 +14,9 @@ from cgroupfs import CgroupGone, Max, Vitals
 from cgroupfs.pseudofs import release
 
 from ..container import Watched
+from ..names import Identity
 from ..recorded import RecordedRoot
-from ..sample import ContainerStats, Identity
+from ..sample import ContainerStats
 from ..sampler import Sampler
 from .ends import Ends
 from .followed import Followed, born_seconds, open_pidfd

@@ -9,8 +9,9 @@ from cgroupfs import Vitals
 
 from ..container import Watched
 from ..derive import MOST_CORES
+from ..names import Identity
 from ..runtimes.base import Metadata
-from ..sample import ContainerStats, Identity
+from ..sample import ContainerStats
 
 
 class OwnLimits(NamedTuple):

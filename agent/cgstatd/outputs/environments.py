@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ..names import printable
+from ..ascii import printable
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

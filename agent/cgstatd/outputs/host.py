@@ -8,9 +8,9 @@ from typing import NamedTuple
 import msgspec
 
 from .. import __version__
+from ..ascii import printable
 from ..derive import memory_usage, round_half_up
 from ..hostfacts import AgentCost, HostFacts
-from ..names import printable
 from ..runtimes.base import State
 from ..sample import ContainerStats
 

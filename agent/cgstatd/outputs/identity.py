@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ..names import printable
+from ..ascii import printable
+from ..names import Identity
 from ..runtimes.base import Metadata, State
 from ..runtimes.labels import MOST_LABELS, MOST_VALUE, PROJECTS
-from ..sample import Identity
 
 
 class ContainerIdentity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from cgroupfs import Limit
 
+from ..ascii import printable
 from ..devices import Device
-from ..names import printable
 from ..survey import Surveyed
 
 MAX_INTERFACES = 32

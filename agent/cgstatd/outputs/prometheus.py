@@ -19,7 +19,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as encode_o
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from .. import __version__
-from ..names import printable
+from ..ascii import printable
 from ..survey import Surveyed
 from .exposition_text import escaped, family_head
 from .metric_families import FAMILIES

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from ..ascii import printable
 from ..hostmetrics import TICKS_PER_SECOND, HostMetrics
-from ..names import printable
 from ..procfs.host_stat import MODES
 from .exposition_text import escaped, family_head
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from cgroupfs import Clock
 
-from ..names import printable
+from ..ascii import printable
 from ..recorded import Instant, Reading, RecordedFile, index_key
 
 _PATH_MAX = 4096

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from ..names import printable
+from ..ascii import printable
 from ..outputs.follow_types import FollowExit, FollowFailed, FollowHello, FollowOom, FollowRound, FollowStat
 from ..outputs.host import HostAnswer
 from ..outputs.identity import ContainerIdentity

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from ..ascii import printable
 from ..container import ReadingFailed
 from ..feed import Feed
 from ..follow.follower import Follower
@@ -17,7 +18,6 @@ from ..follow.grid import GRID_SECONDS
 from ..inspect import Inspector
 from ..listing import ListingFailed
 from ..lookup import Ambiguous, NotFound
-from ..names import printable
 from ..outputs.answers import Failure
 from ..outputs.detail_types import ContainerDetail
 from ..outputs.host import HostAnswer

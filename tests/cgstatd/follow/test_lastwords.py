@@ -6,9 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from cgstatd.follow.lastwords import KEPT, KEPT_BYTES, KEPT_SECONDS, LastWords, without_labels
+from cgstatd.names import Identity
 from cgstatd.outputs.follow_types import FollowExit
 from cgstatd.runtimes.base import Metadata
-from cgstatd.sample import Identity
 
 PROJECT = "com.docker.compose.project"
 

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
+from cgstatd.names import Identity
 from cgstatd.runtimes.base import Metadata, State
 from cgstatd.runtimes.budget import USER, Budget, Kept, Share, weigh
 from cgstatd.runtimes.labels import Labels
-from cgstatd.sample import Identity
 
 MIB = 1 << 20
 
