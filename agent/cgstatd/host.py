@@ -20,7 +20,6 @@ from .errors import BadSetting
 from .listing import Listing
 from .names import Names
 from .outputs.values import MEMORY_OFF
-from .recorded import RecordedRoot
 from .running_engines import EngineNamespaces, LateSources
 from .runtimes.base import MetadataSource
 from .runtimes.budget import Budget
@@ -83,7 +82,7 @@ def open_host(root: Root, options: HostOptions) -> Sampler:
     hierarchy = detect(root)
     if hierarchy.mount("memory") is None:
         log.warning("%s (until then there are no memory figures)", MEMORY_OFF)
-    live = not isinstance(root, RecordedRoot)
+    live = root.live
     discovery = Discovery(
         root, hierarchy, partial(runtimes.match, services=options.services), follow=options.follow and live
     )

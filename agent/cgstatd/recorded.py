@@ -100,6 +100,7 @@ class RecordedRoot(Root):
     """One reading of a recorded tree, answering inodes, owners and clocks from the index."""
 
     __slots__ = ("reading",)
+    live = False
 
     def __init__(self, path: str, reading: Reading) -> None:
         super().__init__(path)

@@ -22,7 +22,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from .absent import Absent
 from .errors import CgroupGone, Exhausted, ParseError
@@ -112,6 +112,9 @@ class Root:
     """
 
     __slots__ = ("path",)
+    live: ClassVar[bool] = True
+    """Whether the files go on changing, have the modes that they had on their host, and name processes of this kernel.
+    A subclass whose files are copies says no."""
 
     def __init__(self, path: str = "/") -> None:
         self.path = "" if path == "/" else path.rstrip("/")

@@ -36,13 +36,13 @@ def test_a_tree_is_its_readings_and_each_of_them_is_one(tmp_path: Path) -> None:
     top = index(tmp_path, good())
     assert [root.path for root in open_roots(top)] == [f"{top}/t0", f"{top}/t1"]
     (one,) = open_roots(f"{top}/t1/")
-    assert isinstance(one, RecordedRoot) and one.path == f"{top}/t1"
+    assert isinstance(one, RecordedRoot) and one.path == f"{top}/t1" and not one.live
 
 
 def test_any_other_directory_is_a_live_root(tmp_path: Path) -> None:
     for path in ("/", str(tmp_path), str(tmp_path / "missing")):
         (root,) = open_roots(path)
-        assert type(root) is Root
+        assert type(root) is Root and root.live
 
 
 def test_a_reading_that_is_not_there_is_left_out_and_none_is_an_error(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from .. import __version__
 from ..ascii import printable
 from ..host import HostOptions
 from ..listing import ListingFailed
-from ..recorded import NotRecorded, RecordedRoot, open_roots
+from ..recorded import NotRecorded, open_roots
 from . import cgroups, clocks, engines, figures, rights, setup, totals
 from .examination import Examination, examine
 from .findings import COSTS, FAILS, NOTE, Finding, Report, Section, exit_code, some
@@ -92,7 +92,7 @@ def _host(root: Root) -> str:
         except OSError:
             return ""
 
-    name = text("/proc/sys/kernel/hostname") or ("a recorded host" if isinstance(root, RecordedRoot) else "a host")
+    name = text("/proc/sys/kernel/hostname") or ("a host" if root.live else "a recorded host")
     words = text("/proc/version").split()
     kernel = text("/proc/sys/kernel/osrelease") or (words[2] if len(words) > 2 else "")
     return f"{name}, Linux {kernel}" if kernel else name

@@ -17,7 +17,6 @@ from ..procfs.host_stat import PATH as STAT
 from ..procfs.host_stat import HostCpu, parse_host_stat
 from ..procfs.meminfo import PATH as MEMINFO
 from ..procfs.meminfo import parse_meminfo
-from ..recorded import RecordedRoot
 from ..sample import ContainerStats
 from ..sampler import Pending, Sampler
 from ..sweep import CPU_WINDOW_SECONDS
@@ -91,7 +90,7 @@ def totals(root: Root) -> Totals:
 
 def examine(roots: Sequence[Root], options: HostOptions) -> Examination:
     """Read the host twice, a second apart; of a recorded tree its two readings. Raises NoCgroups, ListingFailed."""
-    live = not isinstance(roots[-1], RecordedRoot)
+    live = roots[-1].live
     before = totals(roots[0])
     sampler = open_host(roots[-1], options)
     earlier = sampler if len(roots) == 1 else open_host(roots[0], options)

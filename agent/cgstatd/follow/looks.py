@@ -15,7 +15,6 @@ from cgroupfs.pseudofs import release
 
 from ..container import Watched
 from ..names import Identity
-from ..recorded import RecordedRoot
 from ..sample import ContainerStats
 from ..sampler import Sampler
 from .ends import Ends
@@ -46,7 +45,7 @@ class Looks:
         self.all_armed = False
         """Whether every container's death will be noticed at once."""
         # The processes of a recorded tree are none of this host's.
-        self._live = not isinstance(sampler.root, RecordedRoot)
+        self._live = sampler.root.live
         self._records = Records(sampler.root, sampler.names, notice=self._live)
         self._ends = Ends(self._records)
 

@@ -23,7 +23,6 @@ import msgspec
 
 from cgroupfs.pseudofs import Root, release
 
-from ..recorded import RecordedRoot
 from .base import Unreadable
 from .beneath import open_directory
 from .budget import ENTRY_BYTES, READ_BYTES, Budget, Kept, Version, weigh
@@ -237,7 +236,7 @@ class StateFiles:
         if uid != self.owner_uid:
             raise Refused(f"owned by uid {uid}, not by {self.owner_uid}")
         # The modes of a recorded tree are those of whoever copied it (git under umask 002: writable by the group).
-        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not isinstance(self.root, RecordedRoot):
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and self.root.live:
             raise Refused("writable by its group or by others")
 
 
