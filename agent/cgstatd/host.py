@@ -19,13 +19,13 @@ from .discovery import Discovery
 from .errors import BadSetting
 from .listing import Listing
 from .names import Names
-from .outputs.values import MEMORY_OFF
 from .running_engines import EngineNamespaces, LateSources
 from .runtimes.base import MetadataSource
 from .runtimes.budget import Budget
 from .runtimes.docker import DockerSource, docker_data_root
 from .runtimes.podman import PodmanSource
 from .runtimes.statefile import StateFiles
+from .sample import MEMORY_OFF
 from .sampler import Sampler
 from .statewatch import StateWatch
 

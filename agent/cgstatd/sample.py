@@ -9,6 +9,9 @@ from cgroupfs import Absent
 from .names import Identity
 from .runtimes.base import State
 
+MEMORY_OFF = "memory controller disabled: add cgroup_enable=memory to the kernel command line"
+"""Why a host without that controller has no memory figures, in the log and in the detail."""
+
 
 class CpuReading(NamedTuple):
     """CPU time of one cgroup at one instant."""

@@ -12,11 +12,12 @@ import msgspec
 
 from ..address import DEFAULT_LISTEN
 from ..logs import STYLES
-from ..outputs.metrics_self import DEFAULT_LABELS
 from . import kinds
 from .kinds import Kind
 
 DEFAULT_CONFIG = "/etc/cgstatd/config.toml"
+DEFAULT_LABELS = ("com.docker.compose.project", "com.docker.compose.service", "io.kubernetes.pod.name")
+"""Container labels that become metric labels where nothing else is configured."""
 MAX_ENV = 999_999_999
 
 

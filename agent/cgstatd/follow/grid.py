@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 
-GRID_SECONDS = 0.25
-"""The distance of the grid's points. Not less: CPU figures over shorter windows are the scheduler's noise (the quota's
-period alone is 0.1 s), and each point costs the host a pass."""
-MINIMUM_SECONDS = GRID_SECONDS
-MAXIMUM_SECONDS = 60.0
+from ..outputs.follow_types import MAXIMUM_SECONDS, MINIMUM_SECONDS
+
+GRID_SECONDS = MINIMUM_SECONDS
+"""The distance of the grid's points."""
 
 
 def steps_of(interval_seconds: float) -> int | None:

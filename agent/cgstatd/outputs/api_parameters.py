@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..config.settings import MAX_ENV
-from ..follow.grid import MAXIMUM_SECONDS, MINIMUM_SECONDS
+from .follow_types import MAXIMUM_SECONDS, MINIMUM_SECONDS
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "id": {

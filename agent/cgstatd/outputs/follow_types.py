@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+MINIMUM_SECONDS = 0.25
+"""The shortest interval. Not less: CPU figures over shorter windows are the scheduler's noise (the quota's period alone
+is 0.1 s), and each point costs the host a pass."""
+MAXIMUM_SECONDS = 60.0
+
 
 class FollowHello(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """``hello``: the first event on every connection."""

@@ -7,9 +7,6 @@ from typing import NamedTuple
 from ..hostfacts import AgentCost
 from ..hostmetrics import HostMetrics
 
-DEFAULT_LABELS = ("com.docker.compose.project", "com.docker.compose.service", "io.kubernetes.pod.name")
-"""Container labels that become metric labels where nothing else is configured."""
-
 
 class SelfMetrics(NamedTuple):
     """What the agent says of itself and its host."""

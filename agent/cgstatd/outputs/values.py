@@ -11,9 +11,9 @@ from cgroupfs import Absent, Max, Missing
 
 from ..derive import round_half_up
 from ..detail import Detail
+from ..sample import MEMORY_OFF
 from .detail_types import Value
 
-MEMORY_OFF = "memory controller disabled: add cgroup_enable=memory to the kernel command line"
 MEMORY_NOT_HERE = "the memory controller is not enabled for this cgroup"
 _UNITS = {"usec": "microseconds", "bytes": "bytes", "percent": "percent"}
 _COUNTS = ("pg", "workingset_")

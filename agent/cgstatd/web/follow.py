@@ -8,7 +8,8 @@ import re
 from aiohttp import web
 
 from ..follow.follower import Follower
-from ..follow.grid import MAXIMUM_SECONDS, MINIMUM_SECONDS, steps_of
+from ..follow.grid import steps_of
+from ..outputs.follow_types import MAXIMUM_SECONDS, MINIMUM_SECONDS
 from .context import CONTEXT
 from .event_stream import EventStream
 from .failure import failure

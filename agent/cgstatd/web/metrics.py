@@ -8,7 +8,7 @@ from functools import partial
 
 from aiohttp import web
 
-from ..outputs.metrics_self import DEFAULT_LABELS
+from ..config.settings import DEFAULT_LABELS
 from ..outputs.negotiation import OPENMETRICS, TEXT, Format, negotiate
 from ..scrape import Scraper
 from .context import CONTEXT

@@ -18,7 +18,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.registry import Collector
 
-from cgstatd.outputs.metrics_self import DEFAULT_LABELS
+from cgstatd.config.settings import DEFAULT_LABELS
 from cgstatd.outputs.prometheus import MAX_LABELS, label_names
 from fakehost import MEM_TOTAL, FakeHost, Hang, container_id
 from helpers import FIXTURES, UNIFIED
