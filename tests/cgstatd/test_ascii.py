@@ -69,7 +69,7 @@ def _text_patterns(tree: ast.AST) -> Iterator[tuple[int, str, bool]]:
 
 def test_no_pattern_takes_digits_or_letters_of_other_scripts() -> None:
     r"""``\d`` in a text pattern matches every script's digits, IGNORECASE takes U+212A for a k."""
-    own = {"config/file.py"}  # tomllib's own message, which has the line as Python writes it
+    own = {"cgstatd/config/file.py"}  # tomllib's own message, which has the line as Python writes it
     found = [
         f"{_short(path)}:{line}: {pattern}"
         for path in CODE
@@ -81,9 +81,16 @@ def test_no_pattern_takes_digits_or_letters_of_other_scripts() -> None:
 
 def test_no_digits_are_taken_for_ascii_unseen() -> None:
     """``str.isdigit`` and the like of what may be text stand in one place; elsewhere they are asked of bytes."""
-    of_bytes = {"procfs/host_stat.py", "procfs/pid_status.py", "procfs/meminfo.py", "procfs/net_dev.py",
-                "cgroupfs/formats.py", "recording/reduce.py", "recording/host.py"}  # fmt: skip
-    of_the_kernel = {"doctor/cgroups.py", "cgstatd/running_engines.py"}  # decoded as ASCII; names of /proc
+    of_bytes = {
+        "cgroupfs/formats.py",
+        "cgstatd/procfs/host_stat.py",
+        "cgstatd/procfs/meminfo.py",
+        "cgstatd/procfs/net_dev.py",
+        "cgstatd/procfs/pid_status.py",
+        "cgstatd/recording/host.py",
+        "cgstatd/recording/reduce.py",
+    }
+    of_the_kernel = {"cgstatd/doctor/cgroups.py", "cgstatd/running_engines.py"}  # decoded as ASCII; names of /proc
     asking = {
         _short(path)
         for path in CODE
@@ -93,4 +100,5 @@ def test_no_digits_are_taken_for_ascii_unseen() -> None:
 
 
 def _short(path: Path) -> str:
-    return f"{path.parent.name}/{path.name}"
+    """From its package on."""
+    return "/".join(path.relative_to(PROJECT).parts[1:])
