@@ -18,6 +18,7 @@ from cgroupfs import Root
 from .ascii import printable
 from .discovery import CgroupRef
 from .runtimes.base import Metadata, MetadataSource, RecordsEnds, Unreadable, is_hex_id
+from .users import Users
 
 log = logging.getLogger(__name__)
 SHORT_ID = 12
@@ -66,9 +67,8 @@ class Names:
         self.want = want
         self._root = root or Root()
         self._system = list(system)
-        self._rootless = rootless
         self._more = more
-        self._users: dict[int, Sequence[MetadataSource]] = {}
+        self._users = Users(rootless)
         self._said: set[int] = set()
         """Hashes: ids and paths are input, and long."""
         self._generation = 0
@@ -77,17 +77,14 @@ class Names:
 
     def sources(self, uid: int) -> Sequence[MetadataSource]:
         """The sources of the system (0) or of one user."""
-        if uid == 0:
-            return self._system
-        if uid not in self._users:
-            self._users[uid] = self._rootless(uid)
-        return self._users[uid]
+        return self._users.sources(uid) if uid else self._system
 
     def generation(self) -> int:
         """Counts up when a source may know more than before: one of its places changed. Looked at once a second."""
         now = time.monotonic()
         if now - self._looked >= _LOOK_SECONDS:
             self._looked = now
+            self._users.forget()
             marks = [_mark(place) for place in self._places()]
             if marks != self._marks:
                 self._marks = marks
@@ -95,7 +92,7 @@ class Names:
         return self._generation
 
     def _places(self) -> Iterator[str]:
-        for source in [*self._system, *(s for sources in self._users.values() for s in sources)]:
+        for source in [*self._system, *self._users.all()]:
             for place in source.places:
                 yield self._root.join(place)
 
@@ -195,7 +192,7 @@ class Names:
 
     def on_disk(self) -> Iterator[Metadata]:
         """Every container that the known sources have on disk, running or not."""
-        for source in [*self._system, *(s for sources in self._users.values() for s in sources)]:
+        for source in [*self._system, *self._users.all()]:
             yield from source.all()
 
 

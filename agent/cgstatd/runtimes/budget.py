@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 from .labels import Wanted
 
@@ -83,7 +84,7 @@ class Shelf:
     def drop(self, path: str) -> None:
         """Give its bytes back."""
         if (kept := self._files.pop(path, None)) is not None:
-            self._count(-kept.size)
+            self.bytes -= kept.size
 
     def put(self, path: str, kept: Kept) -> bool:
         """Keep it in place of what was there, if there is room. What is gone or long unused makes room (``sweep``)."""
@@ -91,7 +92,7 @@ class Shelf:
         if not self._budget.room(self, kept.size, kept.asked_ns):
             return False
         self._files[path] = kept
-        self._count(kept.size)
+        self.bytes += kept.size
         return True
 
     def wait_ns(self, size: int, now_ns: int) -> int:
@@ -126,10 +127,6 @@ class Shelf:
         self.drop(path)
         return True
 
-    def _count(self, size: int) -> None:
-        self.bytes += size
-        self._budget.count(self, size)
-
 
 class Budget:
     """All shelves of one host. Used by one thread at a time; ``want`` from any."""
@@ -143,8 +140,8 @@ class Budget:
     ) -> None:
         """``named``: labels that are kept in any case."""
         self._system, self._user, self._most = system, user, users_bytes
-        self._shelves: dict[int, Shelf] = {}
-        self._users = 0
+        self._shelves: WeakValueDictionary[int, Shelf] = WeakValueDictionary()
+        """A shelf is there for as long as its owner's files are read."""
         self.wanted = Wanted(named)
         self.round = 0
         """Counts up when other labels are wanted: what was parsed before is parsed again."""
@@ -163,11 +160,6 @@ class Budget:
             found = self._shelves[uid] = Shelf(self, self._user if uid else self._system)
         return found
 
-    def count(self, shelf: Shelf, size: int) -> None:
-        """A shelf has so much more."""
-        if shelf is not self._shelves.get(0):
-            self._users += size
-
     def room(self, shelf: Shelf, size: int, now_ns: int) -> bool:
         """Whether a shelf may have so much more, after what is unused has given way."""
         while shelf.bytes + size > shelf.share.kept:
@@ -175,8 +167,9 @@ class Budget:
                 return False
         if shelf is self._shelves.get(0):
             return True
-        while self._users + size > self._most:
-            greediest = max((each for uid, each in self._shelves.items() if uid), key=lambda each: each.bytes)
+        users = [each for uid, each in self._shelves.items() if uid]
+        while sum(each.bytes for each in users) + size > self._most:
+            greediest = max(users, key=lambda each: each.bytes)
             if greediest.bytes <= shelf.bytes + size or not greediest.give_way():
                 return False
         return True

@@ -20,21 +20,33 @@ def kept(size: int, now_ns: int = 0) -> Kept:
 
 def test_a_greedy_user_gives_way_to_one_who_has_less() -> None:
     budget = Budget(user=USER._replace(kept=4 * MIB), users_bytes=6 * MIB)
-    for uid in (1000, 1001):
+    greedy, other, modest = (budget.shelf(uid) for uid in (1000, 1001, 1002))
+    for shelf in (greedy, other):
         for number in range(3):
-            assert budget.shelf(uid).put(f"/{number}", kept(MIB))
-    modest = budget.shelf(1002)
+            assert shelf.put(f"/{number}", kept(MIB))
     assert modest.put("/1", kept(MIB)) and modest.put("/2", kept(MIB))
-    assert sorted(budget.shelf(uid).bytes for uid in (1000, 1001, 1002)) == [2 * MIB] * 3
+    assert [shelf.bytes for shelf in (greedy, other, modest)] == [2 * MIB] * 3
     assert not modest.put("/3", kept(MIB))  # no user has more than this one would
-    assert not budget.shelf(1000).put("/9", kept(MIB))
+    assert not greedy.put("/9", kept(MIB))
+
+
+def test_what_was_kept_of_a_user_who_is_forgotten_is_room_for_others() -> None:
+    budget = Budget(user=USER._replace(kept=4 * MIB), users_bytes=4 * MIB)
+    gone, other = budget.shelf(1000), budget.shelf(1001)
+    for number in range(2):
+        assert gone.put(f"/{number}", kept(MIB)) and other.put(f"/{number}", kept(MIB))
+    del gone
+    for number in range(2, 4):
+        assert other.put(f"/{number}", kept(MIB))
+    assert other.bytes == 4 * MIB and budget.shelf(1000).bytes == 0
 
 
 def test_the_systems_files_do_not_count_for_the_users() -> None:
     budget = Budget(system=Share(8 * MIB, 1, 1), users_bytes=MIB)
-    assert budget.shelf(0).put("/a", kept(8 * MIB))
-    assert budget.shelf(1000).put("/b", kept(MIB))
-    assert not budget.shelf(0).put("/c", kept(1))
+    system, user = budget.shelf(0), budget.shelf(1000)
+    assert system.put("/a", kept(8 * MIB))
+    assert user.put("/b", kept(MIB))
+    assert not system.put("/c", kept(1))
 
 
 def test_a_shelf_that_is_put_back_is_empty() -> None:

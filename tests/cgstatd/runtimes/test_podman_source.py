@@ -465,8 +465,9 @@ def test_a_users_runtimes_share_what_may_be_kept(write: Write) -> None:
     write(f"{home}/containers/storage/db.sql", database(BURNING), uid=1000)
     write(f"{home}/docker/containers/{A}/config.v2.json", '{"Name": "/rl"}', uid=1000)
     roomy = Budget()
+    kept = roomy.shelf(1000)
     list(rootless_sources(Root("/host"), 1000, roomy)[0].all())
-    budget = Budget(user=USER._replace(kept=roomy.shelf(1000).bytes + 500))
+    budget = Budget(user=USER._replace(kept=kept.bytes + 500))
     podman, docker, _ = rootless_sources(Root("/host"), 1000, budget)
     assert [each.name for each in podman.all()] == ["pm-burn"]
     assert isinstance(docker.get(A), Unreadable)

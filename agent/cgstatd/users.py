@@ -1,0 +1,62 @@
+"""Where the names of unprivileged users' containers come from: each user's sources, for as long as there are any.
+
+A host may have thousands of users who run a container once (a login host, a build server), and each one's places are
+looked at once a second.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from .runtimes.base import MetadataSource
+
+IDLE_SECONDS = 600.0
+"""After this time without a question it is looked whether a user has anything on disk. Twice as long as the listing
+waits between two questions for the name of a container that runs."""
+
+
+class _User(NamedTuple):
+    sources: Sequence[MetadataSource]
+    asked_seconds: float
+    """CLOCK_MONOTONIC."""
+
+
+class Users:
+    """Used by the listing alone."""
+
+    def __init__(
+        self, rootless: Callable[[int], Sequence[MetadataSource]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``rootless`` makes the sources of one uid."""
+        self._rootless = rootless
+        self._clock = clock
+        self._users: dict[int, _User] = {}
+
+    def sources(self, uid: int) -> Sequence[MetadataSource]:
+        """Those of one user, of whom a container was seen."""
+        known = self._users.get(uid)
+        sources = self._rootless(uid) if known is None else known.sources
+        self._users[uid] = _User(sources, self._clock())
+        return sources
+
+    def all(self) -> list[MetadataSource]:
+        """Those of every user that is known."""
+        return [source for user in self._users.values() for source in user.sources]
+
+    def forget(self) -> None:
+        """Drop the users whose containers are all gone: none has been asked for lately, and none is on disk."""
+        now = self._clock()
+        for uid, user in list(self._users.items()):
+            if now - user.asked_seconds < IDLE_SECONDS:
+                continue
+            if any(_has_any(source) for source in user.sources):
+                self._users[uid] = user._replace(asked_seconds=now)
+            else:
+                del self._users[uid]
+
+
+def _has_any(source: MetadataSource) -> bool:
+    found: Iterator[object] = iter(source.all())
+    return next(found, None) is not None
