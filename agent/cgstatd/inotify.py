@@ -16,6 +16,7 @@ IN_ONLYDIR, IN_IGNORED, IN_Q_OVERFLOW = 0x01000000, 0x8000, 0x4000
 _FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
 _EVENT = struct.Struct("iIII")
 _BUFFER = 1 << 16
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Event(NamedTuple):
@@ -28,11 +29,10 @@ class Event(NamedTuple):
 class Inotify:
     """One inotify instance. Every method raises OSError."""
 
-    __slots__ = ("_libc", "fd")
+    __slots__ = ("fd",)
 
     def __init__(self) -> None:
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self.fd = self._libc.inotify_init1(_FLAGS)
+        self.fd = _libc.inotify_init1(_FLAGS)
         if self.fd < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
@@ -46,14 +46,14 @@ class Inotify:
 
     def watch(self, path: str, mask: int) -> int:
         """Watch a file or directory for the events of ``mask``; the watch number, the same for the same inode."""
-        watch = int(self._libc.inotify_add_watch(self.fd, os.fsencode(path), mask))
+        watch = int(_libc.inotify_add_watch(self.fd, os.fsencode(path), mask))
         if watch < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
         return watch
 
     def remove(self, watch: int) -> None:
         """Stop watching; a watch that the kernel has removed already is no error."""
-        self._libc.inotify_rm_watch(self.fd, watch)
+        _libc.inotify_rm_watch(self.fd, watch)
 
     def events(self) -> list[Event]:
         """What has happened since the last call; never waits."""
