@@ -192,5 +192,6 @@ def weigh(value: object) -> int:
     if isinstance(value, list | tuple | set | frozenset):
         return size + sum(map(weigh, value))
     kind = type(value)
-    names: tuple[str, ...] = getattr(kind, "__struct_fields__", ()) or getattr(kind, "__slots__", ())
+    named: Iterable[str] = getattr(kind, "__struct_fields__", ()) or getattr(kind, "__dataclass_fields__", ())
+    names = named or getattr(kind, "__slots__", ())  # of a subclass its own alone
     return size + sum(weigh(getattr(value, name, None)) for name in names)

@@ -22,7 +22,8 @@ import msgspec
 from cgroupfs.pseudofs import Root
 
 from .base import HEX_ID, ExitCode, Match, Metadata, Skip, State, Unreadable, is_hex_id
-from .labels import NULL, Labels, Wanted, cut
+from .engine import EngineRecord
+from .labels import NULL, Wanted, cut
 from .statefile import Int, StateFiles, parser_of, unix_time
 
 RUNTIME = "docker"
@@ -101,22 +102,10 @@ def _state_of(state: _State) -> State:
     return State.CREATED if unix_time(state.started_at) is None else State.EXITED
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known(EngineRecord):
     """What is kept of one config.v2.json."""
 
-    name: str
-    image: str | None
-    image_id: str | None
-    labels: Labels
-    created_seconds: float | None
-    state: State
-    started_seconds: float | None
-    restarts: int | None
-    exit_code: int | None
-    oom_killed: bool | None
-    finished_seconds: float | None
-    pid: int | None
     going: bool
     """It is being removed."""
 
@@ -174,26 +163,13 @@ class DockerSource:
         if host is None and container.going:
             return None  # its files are being removed, one by one
         host = host if isinstance(host, _HostConfig) else _HostConfig()
-        return Metadata(
-            runtime=RUNTIME,
-            id=container_id,
-            name=container.name or container_id[:12],
-            image=container.image,
-            image_id=container.image_id,
-            labels=container.labels.kept,
-            labels_left_out=container.labels.left_out,
-            created_seconds=container.created_seconds,
-            state=container.state,
-            started_seconds=container.started_seconds,
-            restarts=container.restarts,
-            exit_code=container.exit_code,
-            oom_killed=container.oom_killed,
-            finished_seconds=container.finished_seconds,
-            pid=container.pid,
+        return container.metadata(
+            RUNTIME,
+            container_id,
+            self.owner_uid,
+            kept_in=folder,
             network_mode=host.network_mode or None,
             memory_limit_bytes=host.memory if host.memory and host.memory > 0 else None,
-            owner_uid=self.owner_uid,
-            kept_in=folder,
         )
 
     def _parse(self, data: bytes) -> _Known:

@@ -29,7 +29,8 @@ from typing import TYPE_CHECKING, TypeGuard, TypeVar
 import msgspec
 
 from .base import ExitCode, State, is_hex_id
-from .labels import NULL, Labels, Wanted, cut
+from .engine import EngineRecord
+from .labels import NULL, Wanted, cut
 from .statefile import Int, parser_of, unix_time
 
 if TYPE_CHECKING:
@@ -117,26 +118,14 @@ _parse_now = parser_of(_Now)
 _parse_namespaces = msgspec.json.Decoder(list[_Namespace] | None).decode
 
 
-@dataclass(frozen=True, slots=True)
-class LibpodContainer:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibpodContainer(EngineRecord):
     """One row of the database."""
 
-    name: str
     pod: str | None
-    state: State
-    image: str | None
-    image_id: str | None
-    labels: Labels
-    created_seconds: float | None
     network_mode: str | None
     memory_limit_bytes: int | None
     infra: bool
-    pid: int | None
-    started_seconds: float | None
-    finished_seconds: float | None
-    exit_code: int | None
-    oom_killed: bool | None
-    restarts: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,28 +133,15 @@ class PodmanSource:
         return libpod.parse(data, self._files.wanted, USERS_NAMES if self.owner_uid else libpod.MOST_ROWS)
 
     def _of_row(self, container_id: str, row: LibpodContainer) -> Metadata:
-        return Metadata(
-            runtime=RUNTIME,
-            id=container_id,
-            name=row.name,
-            image=row.image,
-            image_id=row.image_id,
-            labels=row.labels.kept,
-            labels_left_out=row.labels.left_out,
-            created_seconds=row.created_seconds,
-            state=row.state,
+        return row.metadata(
+            RUNTIME,
+            container_id,
+            self.owner_uid,
+            kept_in=self._storage.path,
             network_mode=row.network_mode,
             memory_limit_bytes=row.memory_limit_bytes,
             pod=row.pod,
             infra=row.infra,
-            owner_uid=self.owner_uid,
-            started_seconds=row.started_seconds,
-            restarts=row.restarts,
-            exit_code=row.exit_code,
-            oom_killed=row.oom_killed,
-            finished_seconds=row.finished_seconds,
-            pid=row.pid,
-            kept_in=self._storage.path,
         )
 
     def _of_list(self, stored: StoredContainer) -> Metadata:

@@ -10,6 +10,7 @@ from cgstatd.names import Identity
 from cgstatd.runtimes.base import Metadata, State
 from cgstatd.runtimes.budget import USER, Budget, Kept, Share, weigh
 from cgstatd.runtimes.labels import Labels
+from cgstatd.runtimes.libpod import LibpodContainer
 
 MIB = 1 << 20
 
@@ -74,3 +75,25 @@ def test_a_record_weighs_what_its_strings_do(count: int) -> None:
     weight = weigh(Identity("a" * 64, "web", "docker", 0, metadata))
     assert strings + sys.getsizeof(labels) < weight < strings + sys.getsizeof(labels) + 2_000
     assert weigh(Labels(labels)) > strings
+
+
+def test_what_a_record_has_from_the_one_it_is_made_from_weighs_too() -> None:
+    container = LibpodContainer(
+        name="x" * 100_000,
+        image="y" * 100_000,
+        image_id=None,
+        labels=Labels({}),
+        created_seconds=None,
+        state=State.RUNNING,
+        started_seconds=None,
+        restarts=None,
+        exit_code=None,
+        oom_killed=None,
+        finished_seconds=None,
+        pid=None,
+        pod="z" * 100_000,
+        network_mode=None,
+        memory_limit_bytes=None,
+        infra=False,
+    )
+    assert 300_000 < weigh(container) < 302_000
