@@ -24,11 +24,13 @@ import msgspec
 
 from cgroupfs.pseudofs import Root
 
+from . import oci
 from .base import HEX_ID, Match, Metadata, Skip, Unreadable, is_hex_id
 from .kubernetes import kubernetes_labels, kubernetes_name
-from .labels import MOST_VALUE, NULL, cut
+from .labels import MOST_VALUE, cut
 from .nerdctl import DATA_ROOT, NameStore
-from .statefile import Int, StateFiles, is_file_name, parser_of
+from .oci import Linux
+from .statefile import StateFiles, is_file_name, parser_of
 
 RUNTIME = "containerd"
 STATE = "/run/containerd"
@@ -73,32 +75,12 @@ class _Annotations(msgspec.Struct, frozen=True):
     service: str | None = msgspec.field(name="com.docker.compose.service", default=None)
 
 
-class _Namespace(msgspec.Struct, frozen=True):
-    type: str
-
-
-class _Memory(msgspec.Struct, frozen=True):
-    limit: Int | None = None
-
-
-class _Resources(msgspec.Struct, frozen=True):
-    memory: _Memory | None = None
-
-
-class _Linux(msgspec.Struct, frozen=True):
-    namespaces: msgspec.Raw = NULL
-    resources: _Resources | None = None
-
-
 class _Config(msgspec.Struct, frozen=True):
     annotations: _Annotations | None = None
-    linux: _Linux | None = None
+    linux: Linux | None = None
 
 
-_LIST_LIMIT = 16 << 10
-"""Of the JSON of a container's namespaces or networks: some 200 bytes."""
 _decode = parser_of(_Config)
-_parse_namespaces = msgspec.json.Decoder(list[_Namespace] | None).decode
 _parse_networks = parser_of(list[str])
 
 
@@ -119,8 +101,7 @@ class _Known:
 
 def _parse(data: bytes) -> _Known:
     config = _decode(data)
-    found, linux = config.annotations or _Annotations(), config.linux or _Linux()
-    limit = ((linux.resources or _Resources()).memory or _Memory()).limit
+    found, linux = config.annotations or _Annotations(), config.linux or Linux()
     sandbox = found.kind == "sandbox"
     container = None if sandbox else cut(found.container)
     name, labels, in_pod, pod, namespace = None, _compose_labels(found), None, cut(found.pod), cut(found.namespace)
@@ -135,7 +116,7 @@ def _parse(data: bytes) -> _Known:
         image=cut(found.sandbox_image if sandbox else found.image) or None,
         nerdctl_name=cut(found.nerdctl_name) or None,
         network_mode=cut(_network_mode(found, linux, sandbox)),
-        memory_limit_bytes=limit if limit and limit > 0 else None,
+        memory_limit_bytes=oci.memory_limit_bytes(linux),
         sandbox=sandbox,
     )
 
@@ -218,13 +199,13 @@ def _compose_labels(found: _Annotations) -> dict[str, str]:
     return {key: value[:MOST_VALUE] for key, value in labels.items() if value is not None}
 
 
-def _network_mode(found: _Annotations, linux: _Linux, sandbox: bool) -> str | None:
-    namespaces = _parse_namespaces(linux.namespaces) if len(memoryview(linux.namespaces)) <= _LIST_LIMIT else None
-    if namespaces is not None and all(each.type != "network" for each in namespaces):
+def _network_mode(found: _Annotations, linux: Linux, sandbox: bool) -> str | None:
+    own = oci.namespaces(linux)
+    if own is not None and all(each.type != "network" for each in own):
         return "host"
     if found.sandbox and not sandbox:
         return f"container:{found.sandbox}"
-    if len(found.nerdctl_networks or "") > _LIST_LIMIT:
+    if len(found.nerdctl_networks or "") > oci.LIST_LIMIT:
         return None
     try:
         networks = _parse_networks((found.nerdctl_networks or "[]").encode())

@@ -13,7 +13,6 @@ Config also holds the environment: only the fields of the structs below are ever
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,6 +22,7 @@ from cgroupfs.pseudofs import Root
 
 from .base import HEX_ID, ExitCode, Match, Metadata, Skip, State, Unreadable, is_hex_id
 from .engine import EngineRecord
+from .folder import FolderSource
 from .labels import NULL, Wanted, cut
 from .statefile import Int, StateFiles, parser_of, unix_time
 
@@ -135,7 +135,7 @@ def _parse_hostconfig(data: bytes) -> _HostConfig:
     return _HostConfig(cut(found.network_mode), found.memory)
 
 
-class DockerSource:
+class DockerSource(FolderSource):
     """The containers of one Docker daemon.
 
     A hostconfig.json that cannot be read costs the network mode and the limit, never the name.
@@ -146,16 +146,13 @@ class DockerSource:
     def __init__(
         self, root: Root, data_root: str = DATA_ROOT, owner_uid: int = 0, files: StateFiles | None = None
     ) -> None:
-        self.owner_uid = owner_uid
-        self._files = files or StateFiles(root, owner_uid)
-        self._containers = f"{data_root.rstrip('/')}/containers"
-        self.places: tuple[str, ...] = (self._containers,)
+        super().__init__(root, f"{data_root.rstrip('/')}/containers", owner_uid, files)
 
     def get(self, container_id: str) -> Metadata | Unreadable | None:
         """The metadata of a container by its whole id."""
         if not is_hex_id(container_id):
             return None
-        folder = f"{self._containers}/{container_id}"
+        folder = f"{self._folder}/{container_id}"
         container = self._files.read(f"{folder}/config.v2.json", self._parse)
         if container is None or isinstance(container, Unreadable):
             return container
@@ -177,15 +174,8 @@ class DockerSource:
 
     def record_folder(self, container_id: str) -> str | None:
         """Each change is a new file that is renamed over the old one."""
-        return f"{self._containers}/{container_id}" if is_hex_id(container_id) else None
+        return f"{self._folder}/{container_id}" if is_hex_id(container_id) else None
 
     def exit_code(self, container_id: str) -> ExitCode | None:
         """Nothing is kept of a container that was removed."""
         return None
-
-    def all(self) -> Iterator[Metadata]:
-        """Every container on disk, stopped ones included."""
-        names = self._files.names(self._containers)
-        for name in names if isinstance(names, list) else ():
-            if isinstance(found := self.get(name), Metadata):
-                yield found

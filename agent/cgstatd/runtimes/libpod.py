@@ -28,9 +28,11 @@ from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
 import msgspec
 
+from . import oci
 from .base import ExitCode, State, is_hex_id
 from .engine import EngineRecord
 from .labels import NULL, Wanted, cut
+from .oci import Linux
 from .statefile import Int, parser_of, unix_time
 
 if TYPE_CHECKING:
@@ -39,8 +41,6 @@ if TYPE_CHECKING:
 DATABASE_LIMIT = 64 << 20
 """Bytes: a container takes some 20 kB, its whole OCI configuration included."""
 _VALUE_LIMIT = 4 << 20
-_NAMESPACES_LIMIT = 16 << 10
-"""Of the JSON of a container's namespaces: some 200 bytes."""
 MOST_ROWS = 20_000
 _Row = TypeVar("_Row", bound=tuple[object, ...])
 _STEPS, _MAX_STEPS = 1000, 20_000
@@ -68,26 +68,8 @@ _STATES = {
 }
 
 
-class _Namespace(msgspec.Struct, frozen=True):
-    type: str
-    path: str = ""
-
-
-class _Memory(msgspec.Struct, frozen=True):
-    limit: Int | None = None
-
-
-class _Resources(msgspec.Struct, frozen=True):
-    memory: _Memory | None = None
-
-
-class _Linux(msgspec.Struct, frozen=True):
-    namespaces: msgspec.Raw = NULL
-    resources: _Resources | None = None
-
-
 class _Spec(msgspec.Struct, frozen=True):
-    linux: _Linux | None = None
+    linux: Linux | None = None
 
 
 class _Config(msgspec.Struct, rename="camel", frozen=True):
@@ -115,7 +97,6 @@ class _Now(msgspec.Struct, rename="camel", frozen=True):
 
 _parse_config = parser_of(_Config)
 _parse_now = parser_of(_Now)
-_parse_namespaces = msgspec.json.Decoder(list[_Namespace] | None).decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +187,7 @@ def _row(name: object, pod: object, config: object, now: object, wanted: Wanted)
     try:
         found = _parse_config(_json(config))
         labels = wanted.parse(found.labels, "$.labels")
-        linux = (found.spec or _Spec()).linux or _Linux()
+        linux = (found.spec or _Spec()).linux or Linux()
         network_mode = cut(_network_mode(found, linux))
     except (ValueError, RecursionError) as error:
         return f"malformed: ContainerConfig.JSON of {_words_of(name)}: {_words(error)}"
@@ -214,7 +195,6 @@ def _row(name: object, pod: object, config: object, now: object, wanted: Wanted)
         state = _parse_now(_json(now))
     except (ValueError, RecursionError) as error:
         return f"malformed: ContainerState.JSON of {_words_of(name)}: {_words(error)}"
-    limit = ((linux.resources or _Resources()).memory or _Memory()).limit
     return LibpodContainer(
         name=name[:256],
         pod=cut(pod),
@@ -224,7 +204,7 @@ def _row(name: object, pod: object, config: object, now: object, wanted: Wanted)
         labels=labels,
         created_seconds=unix_time(found.created_time),
         network_mode=network_mode,
-        memory_limit_bytes=limit if limit and limit > 0 else None,
+        memory_limit_bytes=oci.memory_limit_bytes(linux),
         infra=found.pause,
         pid=state.pid if state.pid > 0 else None,
         started_seconds=unix_time(state.started_time),
@@ -250,16 +230,16 @@ def _words(error: Exception) -> str:
     return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
-def _network_mode(config: _Config, linux: _Linux) -> str | None:
+def _network_mode(config: _Config, linux: Linux) -> str | None:
     """As ``podman inspect`` finds HostConfig.NetworkMode."""
     if config.net_ns_ctr:
         return f"container:{config.net_ns_ctr}"
     if config.create_net_ns:
         return config.network_mode or None
-    namespaces = _parse_namespaces(linux.namespaces) if len(memoryview(linux.namespaces)) < _NAMESPACES_LIMIT else None
-    if namespaces is None:
+    own = oci.namespaces(linux)
+    if own is None:
         return None
-    network = next((each for each in namespaces if each.type == "network"), None)
+    network = next((each for each in own if each.type == "network"), None)
     if network is None:
         return "host"
     return f"ns:{network.path}" if network.path else "none"

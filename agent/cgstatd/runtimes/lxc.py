@@ -13,12 +13,12 @@ which is never looked at::
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cgroupfs.pseudofs import Root
 
 from .base import SKIP, Match, Metadata, Skip, Unreadable
+from .folder import FolderSource
 from .labels import cut
 from .statefile import StateFiles, is_file_name
 
@@ -72,22 +72,22 @@ def _parse(data: bytes) -> _Config:
     return _Config(cut(mode), limit)
 
 
-class LxcSource:
-    """The containers that ``lxc-create`` made, of the system or (in ``~/.local/share/lxc``) of one user."""
+class LxcSource(FolderSource):
+    """The containers that ``lxc-create`` made, of the system or (in ``~/.local/share/lxc``) of one user.
+
+    LXC's files do not say which of them run.
+    """
 
     runtime = RUNTIME
 
     def __init__(self, root: Root, state: str = STATE, owner_uid: int = 0, files: StateFiles | None = None) -> None:
-        self.owner_uid = owner_uid
-        self._files = files or StateFiles(root, owner_uid)
-        self._state = state.rstrip("/")
-        self.places: tuple[str, ...] = (self._state,)
+        super().__init__(root, state, owner_uid, files)
 
     def get(self, container_id: str) -> Metadata | Unreadable | None:
         """The metadata of a container by its name."""
         if not is_file_name(container_id):
             return None
-        config = self._files.read(f"{self._state}/{container_id}/config", _parse, _CONFIG_LIMIT)
+        config = self._files.read(f"{self._folder}/{container_id}/config", _parse, _CONFIG_LIMIT)
         if config is None or isinstance(config, Unreadable):
             return config
         return Metadata(
@@ -98,10 +98,3 @@ class LxcSource:
             memory_limit_bytes=config.memory_limit_bytes,
             owner_uid=self.owner_uid,
         )
-
-    def all(self) -> Iterator[Metadata]:
-        """Every container on disk; LXC's files do not say which run."""
-        names = self._files.names(self._state)
-        for name in names if isinstance(names, list) else ():
-            if isinstance(found := self.get(name), Metadata):
-                yield found

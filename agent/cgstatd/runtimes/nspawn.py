@@ -16,13 +16,13 @@ line, but without D-Bus there is no other source)::
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cgroupfs.pseudofs import Root
 
 from ..ascii import is_number
 from .base import Match, Metadata, Skip, State, Unreadable
+from .folder import FolderSource
 from .statefile import StateFiles
 
 RUNTIME = "systemd-nspawn"
@@ -68,22 +68,19 @@ def _parse(data: bytes) -> _Machine:
     return _Machine(values["CLASS"][:64].strip('"'), int(started) / 1e6 if started else None)
 
 
-class NspawnSource:
+class NspawnSource(FolderSource):
     """The machines that systemd-machined knows. Stopped ones leave no file."""
 
     runtime = RUNTIME
 
     def __init__(self, root: Root, state: str = STATE, owner_uid: int = 0, files: StateFiles | None = None) -> None:
-        self.owner_uid = owner_uid
-        self._files = files or StateFiles(root, owner_uid)
-        self._state = state.rstrip("/")
-        self.places: tuple[str, ...] = (self._state,)
+        super().__init__(root, state, owner_uid, files)
 
     def get(self, container_id: str) -> Metadata | Unreadable | None:
         """The metadata of a container by its machine name."""
         if not is_machine_name(container_id):
             return None
-        path = f"{self._state}/{container_id}"
+        path = f"{self._folder}/{container_id}"
         machine = self._files.read(path, _parse, _STATE_LIMIT)
         if machine is None or isinstance(machine, Unreadable):
             return machine
@@ -97,10 +94,3 @@ class NspawnSource:
             state=State.RUNNING,
             owner_uid=self.owner_uid,
         )
-
-    def all(self) -> Iterator[Metadata]:
-        """Every running container that is registered."""
-        names = self._files.names(self._state)
-        for name in names if isinstance(names, list) else ():
-            if isinstance(found := self.get(name), Metadata):
-                yield found
