@@ -1,4 +1,9 @@
-"""Hears what runtimes record of containers' lives, at the moment when they write it (inotify)."""
+"""Hears what runtimes record of containers' lives, at the moment when they write it (inotify).
+
+The listing watches some of the same directories (:mod:`..statewatch`), with an inotify instance of its own. That one
+stops watching when the cgroup is gone, which is when an end is waited for here. It never watches users' directories,
+whose owners could fill its queue. And its events wake no one: those of an end wake the event loop at once.
+"""
 
 from __future__ import annotations
 
