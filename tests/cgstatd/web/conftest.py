@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from cgstatd import crew, passes, sweep
+from cgstatd.auth import keyring
 from cgstatd.derive import CpuWindow
 from cgstatd.host import HostOptions, open_host
 from cgstatd.recorded import Reading, RecordedRoot, open_roots
+from cgstatd.web import guard as guard_module
 from fakehost import FakeHost, Hang, LiveRoot, no_thread_left
 from helpers import FIXTURES, UNIFIED
+from secured import Tokens, guard
 from wire import Server, serving
 
 
@@ -51,6 +54,27 @@ def host(tmp_path: Path) -> FakeHost:
 async def server(host: FakeHost, quick: None) -> AsyncIterator[Server]:
     """A server over the made-up host."""
     async with serving(host.sampler()) as server:
+        yield server
+
+
+@pytest.fixture
+def credentials_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tokens file is looked at at every request, and open streams soon after."""
+    monkeypatch.setattr(keyring, "CHECK_SECONDS", 0.0)
+    monkeypatch.setattr(guard_module, "CHECK_SECONDS", 0.05)
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> Tokens:
+    """A tokens file without tokens."""
+    (tmp_path / "etc").mkdir()
+    return Tokens(tmp_path / "etc")
+
+
+@pytest.fixture
+async def secured(host: FakeHost, tokens: Tokens, quick: None) -> AsyncIterator[Server]:
+    """A server over the made-up host that wants a token."""
+    async with serving(host.sampler(), guard=guard(tokens, required=True)) as server:
         yield server
 
 

@@ -9,7 +9,6 @@ import shutil
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ import pytest
 from cgstatd.auth import keyring as keyring_module
 from cgstatd.auth.keyring import Keyring
 from cgstatd.feed import Feed
-from cgstatd.web import guard as guard_module
 from cgstatd.web.app import make_app
 from cgstatd.web.routes import ROUTES, TABLE
 from documented import conforms
@@ -26,29 +24,11 @@ from fakehost import FakeHost
 from secured import METRICS, VIEW, Tokens, bearer, guard
 from wire import ALL, STREAM, Connection, Server, agent, run, serving
 
+pytestmark = pytest.mark.usefixtures("credentials_at_once")
 ONE = "/api/containers/a/stats"
 FOLLOW = "/api/containers/stats/follow"
 UNAUTHORIZED = {"error": "Unauthorized", "message": "this agent wants a token: Authorization: Bearer …"}
 DENIED = {"error": "Permission denied"}
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tokens file is looked at at every request."""
-    monkeypatch.setattr(keyring_module, "CHECK_SECONDS", 0.0)
-    monkeypatch.setattr(guard_module, "CHECK_SECONDS", 0.05)
-
-
-@pytest.fixture
-def tokens(tmp_path: Path) -> Tokens:
-    (tmp_path / "etc").mkdir()
-    return Tokens(tmp_path / "etc")
-
-
-@pytest.fixture
-async def secured(host: FakeHost, tokens: Tokens, quick: None) -> AsyncIterator[Server]:
-    async with serving(host.sampler(), guard=guard(tokens, required=True)) as server:
-        yield server
 
 
 # -- every route

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -153,9 +152,7 @@ async def test_a_bug_outside_the_handlers_is_answered_as_documented(
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_refusals_for_credentials_are_answered_as_documented(host: FakeHost, path: str, tmp_path: Path) -> None:
-    (tmp_path / "etc").mkdir()
-    tokens = Tokens(tmp_path / "etc")
+async def test_refusals_for_credentials_are_answered_as_documented(host: FakeHost, path: str, tokens: Tokens) -> None:
     route = route_of(path)
     elsewhere = tokens.new("elsewhere", env=[2])
     async with serving(host.sampler(), guard=guard(tokens)) as server:

@@ -280,9 +280,7 @@ async def test_a_stream_too_many_is_503_and_the_others_go_on(host: FakeHost) -> 
     assert len(checks.streams) == 0
 
 
-async def test_streams_are_counted_by_token_wherever_they_come_from(host: FakeHost, tmp_path: Path) -> None:
-    (tmp_path / "etc").mkdir()
-    tokens = Tokens(tmp_path / "etc")
+async def test_streams_are_counted_by_token_wherever_they_come_from(host: FakeHost, tokens: Tokens) -> None:
     one, two = tokens.new("one"), tokens.new("two")
     checks = guard(tokens, limits=Limits(streams_per_client=1))
     async with serving(host.sampler(), guard=checks) as server, from_address(server, "127.0.0.2") as first:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from certificates import Pair, authority, issue
-from cgstatd.auth import keyring as keyring_module
 from cgstatd.auth import sessions as sessions_module
 from cgstatd.auth import store
 from cgstatd.auth.sessions import Sessions, key_of
 from cgstatd.auth.tokens import Token, digest
-from cgstatd.web import guard as guard_module
 from cgstatd.web import login as login_module
 from cgstatd.web.tls import Certificates
 from documented import conforms
@@ -24,27 +21,10 @@ from fakehost import FakeHost
 from secured import METRICS, VIEW, Tokens, bearer, guard
 from wire import ALL, Answer, Connection, Server, serving
 
+pytestmark = pytest.mark.usefixtures("credentials_at_once")
 LOGIN, LOGOUT = "/api/auth/login", "/api/auth/logout"
 FOLLOW = "/api/containers/stats/follow"
 JSON = "Content-Type: application/json"
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keyring_module, "CHECK_SECONDS", 0.0)
-    monkeypatch.setattr(guard_module, "CHECK_SECONDS", 0.05)
-
-
-@pytest.fixture
-def tokens(tmp_path: Path) -> Tokens:
-    (tmp_path / "etc").mkdir()
-    return Tokens(tmp_path / "etc")
-
-
-@pytest.fixture
-async def secured(host: FakeHost, tokens: Tokens, quick: None) -> AsyncIterator[Server]:
-    async with serving(host.sampler(), guard=guard(tokens, required=True)) as server:
-        yield server
 
 
 async def send(connection: Connection, target: str, body: bytes, *headers: str) -> Answer:

@@ -8,13 +8,11 @@ from pathlib import Path
 import pytest
 
 from attacks.matrix import BY_COOKIE, ENVIRONMENTS, HELD, NEEDS, PERMISSIONS, matrix, table
-from cgstatd.auth import keyring as keyring_module
 from cgstatd.auth import store
 from cgstatd.auth.tokens import BadTokens
 from cgstatd.web.openapi import document
-from fakehost import FakeHost
-from secured import Tokens, guard
-from wire import serving
+from secured import Tokens
+from wire import Server
 
 
 def test_every_documented_route_is_in_the_matrix() -> None:
@@ -24,12 +22,9 @@ def test_every_documented_route_is_in_the_matrix() -> None:
     assert documented == set(NEEDS) and not others
 
 
-async def test_each_cell_is_as_expected(host: FakeHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keyring_module, "CHECK_SECONDS", 0.0)
-    (tmp_path / "etc").mkdir()
-    tokens = Tokens(tmp_path / "etc")
-    async with serving(host.sampler(), guard=guard(tokens, required=True)) as server:
-        cells = await matrix(server, tokens)
+@pytest.mark.usefixtures("credentials_at_once")
+async def test_each_cell_is_as_expected(secured: Server, tokens: Tokens) -> None:
+    cells = await matrix(secured, tokens)
     print("\n" + table(cells))
     assert [cell for cell in cells if not cell.right] == []
     known = len(HELD) * len(PERMISSIONS)

@@ -247,10 +247,8 @@ async def test_only_the_named_are_admitted(host: FakeHost, folder: Path, ca: Pai
 
 
 async def test_where_there_are_tokens_too_both_are_demanded(
-    host: FakeHost, folder: Path, ca: Pair, own: Pair, tmp_path: Path
+    host: FakeHost, folder: Path, ca: Pair, own: Pair, tokens: Tokens
 ) -> None:
-    (tmp_path / "etc").mkdir()
-    tokens = Tokens(tmp_path / "etc")
     secret, elsewhere = tokens.new(), tokens.new("elsewhere", env=[2])
     central = issue(folder, "central-3", ca)
     async with mutual(host, own, ca, tokens=tokens) as server:
