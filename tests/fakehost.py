@@ -20,7 +20,8 @@ from cgstatd.container import Watched
 from cgstatd.discovery import Discovery
 from cgstatd.host import HostOptions, open_host
 from cgstatd.recorded import Reading, RecordedRoot
-from cgstatd.sampler import Sampler
+from cgstatd.sample import ContainerStats
+from cgstatd.sampler import Pending, Sampler
 from helpers import write_files
 
 MEM_TOTAL = 4 << 30
@@ -225,3 +226,11 @@ def no_thread_left() -> Iterator[None]:
     while left := set(sampling_threads()) - before:
         assert time.monotonic() < until, left
         time.sleep(0.005)
+
+
+def readings(sampler: Sampler) -> Iterator[tuple[Watched, ContainerStats | None]]:
+    """A reading of each container, None where it is gone; second readings are taken at once."""
+    namespaces = sampler.namespaces()
+    for watched in sampler.containers():
+        stats = sampler.read(watched, namespaces)
+        yield watched, sampler.second(stats) if isinstance(stats, Pending) else stats

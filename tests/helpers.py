@@ -9,6 +9,7 @@ import functools
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -297,6 +298,20 @@ def make_cgroup() -> str:
                 return path
             os.rmdir(path)
     pytest.skip("no cgroup can be made here")
+
+
+def remove_cgroup(path: str) -> None:
+    """Its processes have ended; the kernel may need a moment to notice."""
+    for _ in range(200):
+        try:
+            os.rmdir(path)
+        except FileNotFoundError:
+            return
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    os.rmdir(path)
 
 
 def failing_close(monkeypatch: pytest.MonkeyPatch) -> list[int]:

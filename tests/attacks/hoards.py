@@ -10,8 +10,9 @@ import sqlite3
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -170,20 +171,25 @@ class Following:
         self._thread.join(5)
 
 
-def last_words(a: TreeArena) -> str:
-    """last words of 4 MiB: ten containers of a user with 4 MiB of small labels each come and go while one `follow` is
-    open
-    """
+def _come_and_go(a: TreeArena, name: str, configs: Iterable[bytes]) -> None:
+    """Containers of a user, one after the other, while one `follow` is open: it is told of each start and each end."""
     followed, uid = Following(a), USERS[0]
     try:
-        for number in range(1, 11):
-            identity = come(a, f"words {number}", uid, SMALL_LABELS)
+        for number, config in enumerate(configs, 1):
+            identity = come(a, f"{name} {number}", uid, config)
             followed.until(b"event: start", number)
             go(a, uid, identity)
             followed.until(b"event: exit", number)
     finally:
         followed.close()
         clean(a)
+
+
+def last_words(a: TreeArena) -> str:
+    """last words of 4 MiB: ten containers of a user with 4 MiB of small labels each come and go while one `follow` is
+    open
+    """
+    _come_and_go(a, "words", repeat(SMALL_LABELS, 10))
     return "told of each start and each end; what is remembered of them has no labels"
 
 
@@ -191,18 +197,12 @@ def start_events(a: TreeArena) -> str:
     """starts of 1 MB: 40 containers of a user whose 256 labels have 4,000 letters each come and go while one `follow`
     is open
     """
-    followed, uid = Following(a), USERS[0]
-    try:
-        for number in range(1, 41):
-            labels = {f"{label:03}": f"{number:03}-{label:03}-" + "x" * 3990 for label in range(256)}
-            config = json.dumps({"Name": f"/s{number}", "Config": {"Labels": labels}}).encode()
-            identity = come(a, f"start {number}", uid, config)
-            followed.until(b"event: start", number)
-            go(a, uid, identity)
-            followed.until(b"event: exit", number)
-    finally:
-        followed.close()
-        clean(a)
+
+    def config(number: int) -> bytes:
+        labels = {f"{label:03}": f"{number:03}-{label:03}-" + "x" * 3990 for label in range(256)}
+        return json.dumps({"Name": f"/s{number}", "Config": {"Labels": labels}}).encode()
+
+    _come_and_go(a, "start", map(config, range(40)))
     return "told of each start and each end"
 
 

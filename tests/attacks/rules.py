@@ -48,6 +48,17 @@ def other_metrics(a: Arena) -> str:
     return tally(found)
 
 
+def _until_cut(stream: http.client.HTTPResponse) -> float:
+    """How long an open stream goes on, in seconds."""
+    began = time.monotonic()
+    try:
+        while stream.readline():
+            assert time.monotonic() - began < 6
+    except (OSError, http.client.HTTPException):
+        pass
+    return time.monotonic() - began
+
+
 def anonymous_stream(a: TreeArena) -> str:
     """stream from before the first token: opened without credentials on a loopback agent, then a token is made"""
     tokens = f"{a.folder}/later/tokens.json"
@@ -60,13 +71,8 @@ def anonymous_stream(a: TreeArena) -> str:
             stream = connection.getresponse()
             assert stream.status == 200
             store.add(tokens, "first", [1], [VIEW])
-            began = time.monotonic()
-            try:
-                while stream.readline():
-                    assert time.monotonic() - began < 6
-            except (OSError, http.client.HTTPException):
-                pass
-    return f"cut after {time.monotonic() - began:.1f} s"
+            seconds = _until_cut(stream)
+    return f"cut after {seconds:.1f} s"
 
 
 def reduced_stream(a: Arena) -> str:
@@ -80,13 +86,7 @@ def reduced_stream(a: Arena) -> str:
         content = json.loads(Path(a.tokens).read_text())
         next(each for each in content["tokens"] if each["name"] == "reduced")["allow"] = [METRICS]
         Path(a.tokens).write_text(json.dumps(content))
-        began = time.monotonic()
-        try:
-            while stream.readline():
-                assert time.monotonic() - began < 6
-        except (OSError, http.client.HTTPException):
-            pass
-    seconds = time.monotonic() - began
+        seconds = _until_cut(stream)
     assert a.ask(ALL, secret)[0] == 403
     return f"cut after {seconds:.1f} s, then 403"
 

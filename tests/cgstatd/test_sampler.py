@@ -29,6 +29,7 @@ from cgstatd.recorded import open_roots
 from cgstatd.runtimes.base import State
 from cgstatd.sample import ContainerStats
 from cgstatd.sampler import Pending, Sampler
+from fakehost import readings
 from helpers import FIXTURES, HOSTS, PROJECT, MadeUpHost, open_descriptors, unprivileged
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
@@ -62,15 +63,8 @@ def opened(host: MadeUpHost) -> Iterator[Open]:
 
 
 def read(sampler: Sampler) -> dict[str, ContainerStats]:
-    """Every container that is shown, by id; second readings are taken at once."""
-    namespaces = sampler.namespaces()
-    found = {}
-    for watched in sampler.containers():
-        stats = sampler.read(watched, namespaces)
-        stats = sampler.second(stats) if isinstance(stats, Pending) else stats
-        if stats is not None:
-            found[stats.identity.id] = stats
-    return found
+    """Every container that is shown, by id."""
+    return {stats.identity.id: stats for _, stats in readings(sampler) if stats is not None}
 
 
 def only(sampler: Sampler) -> ContainerStats:
@@ -612,10 +606,7 @@ def test_a_process_that_may_open_few_files_gives_the_same_figures(name: str, lim
     assert budget == max(0, limit - 256)
     assert used <= budget
     sampler = open_host(open_roots(f"{FIXTURES}/{name}")[0], HostOptions())
-    namespaces = sampler.namespaces()
-    for watched in sampler.containers():
-        stats = sampler.read(watched, namespaces)
-        stats = sampler.second(stats) if isinstance(stats, Pending) else stats
+    for watched, stats in readings(sampler):
         shown = found[watched.ref.path]
         assert shown == (stats and json.loads(json.dumps(shown | {"memoryRaw": stats.memory_raw_bytes})))
         if stats is not None:

@@ -17,7 +17,8 @@ from cgstatd.host import HostOptions, open_host
 from cgstatd.lookup import NotFound, merge, resolve
 from cgstatd.outputs.answers import encode_one, encode_streamed
 from cgstatd.sample import ContainerStats
-from cgstatd.sampler import Pending, Sampler
+from cgstatd.sampler import Sampler
+from fakehost import readings
 from helpers import MadeUpHost
 
 REAL, OTHER, STOPPED, FREE = "a" * 64, "b" * 64, "d" * 64, "e" * 64
@@ -60,14 +61,7 @@ def sampler(host: MadeUpHost, samplers: list[Sampler]) -> Sampler:
 
 def read(sampler: Sampler) -> dict[str, ContainerStats]:
     """Every container that is shown, by its cgroup's path."""
-    namespaces = sampler.namespaces()
-    found = {}
-    for watched in sampler.containers():
-        stats = sampler.read(watched, namespaces)
-        stats = sampler.second(stats) if isinstance(stats, Pending) else stats
-        if stats is not None:
-            found[watched.ref.path] = stats
-    return found
+    return {watched.ref.path: stats for watched, stats in readings(sampler) if stats is not None}
 
 
 def assert_the_systems_are_untouched(sampler: Sampler) -> None:

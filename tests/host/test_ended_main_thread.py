@@ -13,7 +13,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import pytest
 
 from cgroupfs import Hierarchy, NoCgroups, Root, Version, detect
 from cgstatd.host import HostOptions, open_host
+from helpers import remove_cgroup
 from wire import ALL, STREAM, serving
 
 pytestmark = pytest.mark.host
@@ -98,19 +98,7 @@ def container(hierarchy: Hierarchy) -> Iterator[tuple[str, list[str]]]:
     finally:
         for path in reversed(made):
             end_all(path)
-            remove(path)
-
-
-def remove(path: str) -> None:
-    """Its processes have been killed; the kernel may need a moment to notice."""
-    for _ in range(100):
-        try:
-            os.rmdir(path)
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    os.rmdir(path)
+            remove_cgroup(path)
 
 
 def end_all(path: str) -> None:

@@ -9,13 +9,13 @@ import os
 import secrets
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from cgroupfs import Hierarchy, Mount, NoCgroups, Root, Version, detect
 from cgstatd.host import HostOptions, open_host
+from helpers import remove_cgroup
 from wire import Server, serving
 
 pytestmark = pytest.mark.host
@@ -35,17 +35,6 @@ def memory_tree(hierarchy: Hierarchy) -> Mount:
     if mount is None:
         pytest.skip("the memory controller is off")
     return mount
-
-
-def remove(path: str) -> None:
-    """Its process has ended; the kernel may need a moment to notice."""
-    for _ in range(100):
-        try:
-            os.rmdir(path)
-        except FileNotFoundError:
-            return
-        except OSError:
-            time.sleep(0.05)
 
 
 @pytest.fixture
@@ -82,8 +71,9 @@ def trees() -> Iterator[list[str]]:
         yield made
     finally:
         for path in made:
-            remove(path)
-            remove(os.path.dirname(path))
+            remove_cgroup(path)
+            with contextlib.suppress(OSError):  # another test may have a cgroup in it
+                remove_cgroup(os.path.dirname(path))
 
 
 async def follow(server: Server, trees: list[str], eater: subprocess.Popen[bytes]) -> dict[str, bytes]:
@@ -102,7 +92,7 @@ async def follow(server: Server, trees: list[str], eater: subprocess.Popen[bytes
                 eater.stdin.close()
             if "oom" in seen and eater.poll() is not None:
                 for path in trees:
-                    await asyncio.to_thread(remove, path)
+                    await asyncio.to_thread(remove_cgroup, path)
     return seen
 
 

@@ -28,6 +28,7 @@ from cgroupfs import (
     Version,
     detect,
 )
+from helpers import remove_cgroup
 
 pytestmark = pytest.mark.host
 NAME = f"cgstatd-test-{os.getpid()}"
@@ -104,20 +105,6 @@ def make_everywhere(hierarchy: Hierarchy, name: str) -> list[Mount]:
     return trees
 
 
-def remove(path: str) -> None:
-    """Its process has ended; the kernel may need a moment to notice."""
-    for _ in range(100):
-        try:
-            os.rmdir(path)
-        except FileNotFoundError:
-            return
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    os.rmdir(path)
-
-
 @pytest.fixture
 def own(hierarchy: Hierarchy) -> Iterator[tuple[Cgroup, Busy, list[Mount]]]:
     """(cgroup, its process, the trees it is in)."""
@@ -134,7 +121,7 @@ def own(hierarchy: Hierarchy) -> Iterator[tuple[Cgroup, Busy, list[Mount]]]:
         if busy is not None:
             busy.end()
         for mount in trees:
-            remove(f"{mount.point}/{NAME}")
+            remove_cgroup(f"{mount.point}/{NAME}")
 
 
 def raw(hierarchy: Hierarchy, trees: list[Mount], controller: str, v1: str, v2: str) -> str:
@@ -255,7 +242,7 @@ def test_a_removed_cgroup_is_gone_and_a_new_one_at_its_path_is_another(hierarchy
         pinned.cpu()
 
         for mount in made:
-            remove(group.directory_path(mount))
+            remove_cgroup(group.directory_path(mount))
         assert not group.exists()
         with pytest.raises(CgroupGone):
             reader.read()
@@ -280,4 +267,4 @@ def test_a_removed_cgroup_is_gone_and_a_new_one_at_its_path_is_another(hierarchy
         directory.close()
     finally:
         for mount in made:
-            remove(f"{mount.point}/{name}")
+            remove_cgroup(f"{mount.point}/{name}")

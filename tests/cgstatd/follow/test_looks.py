@@ -21,9 +21,8 @@ from cgstatd.follow.looks import Looks
 from cgstatd.follow.records import Records
 from cgstatd.follow.round import Changes, Look
 from cgstatd.inotify import Inotify
-from cgstatd.sample import ContainerStats
-from cgstatd.sampler import Pending, Sampler
-from fakehost import FakeHost, container_id
+from cgstatd.sampler import Sampler
+from fakehost import FakeHost, container_id, readings
 from helpers import failing_close, open_descriptors
 
 
@@ -71,14 +70,7 @@ class Watching:
         self.looks = Looks(self.sampler)
 
     def look(self) -> Found:
-        stats: dict[str, ContainerStats] = {}
-        namespaces = self.sampler.namespaces()
-        for watched in self.sampler.containers():
-            found = self.sampler.read(watched, namespaces)
-            if isinstance(found, Pending):
-                found = self.sampler.second(found)
-            if found is not None:
-                stats[found.identity.id] = found
+        stats = {each.identity.id: each for _, each in readings(self.sampler) if each is not None}
         round_ = self.looks.take(stats)
         assert round_ is not None
         return Found(round_.looks, self.changes())
