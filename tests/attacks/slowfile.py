@@ -38,19 +38,25 @@ def _answer(opcode: int, body: bytes, read: Callable[[], bytes]) -> bytes | int:
 
 
 def _serve(fd: int, read: Callable[[], bytes]) -> None:
-    while True:
-        try:
-            data = os.read(fd, 1 << 18)
-        except OSError:  # unmounted
-            return
-        _, opcode, unique, *_ = _IN.unpack_from(data)
-        if opcode in (_FORGET, _INTERRUPT):
-            continue
-        answer = _answer(opcode, data[_IN.size :], read)
-        failed = -answer if isinstance(answer, int) else 0
-        body = answer if isinstance(answer, bytes) else b""
+    """Until it is unmounted. Owns the descriptor: if another thread closed it, the next read could be of another file
+    that has got its number."""
+    try:
         with suppress(OSError):
-            os.write(fd, _OUT.pack(_OUT.size + len(body), failed, unique) + body)
+            while len(data := os.read(fd, 1 << 18)) >= _IN.size:
+                _reply(fd, data, read)
+    finally:
+        os.close(fd)
+
+
+def _reply(fd: int, data: bytes, read: Callable[[], bytes]) -> None:
+    _, opcode, unique, *_ = _IN.unpack_from(data)
+    if opcode in (_FORGET, _INTERRUPT):
+        return
+    answer = _answer(opcode, data[_IN.size :], read)
+    failed = -answer if isinstance(answer, int) else 0
+    body = answer if isinstance(answer, bytes) else b""
+    with suppress(OSError):  # it was interrupted meanwhile
+        os.write(fd, _OUT.pack(_OUT.size + len(body), failed, unique) + body)
 
 
 @contextmanager
@@ -70,4 +76,3 @@ def slow(path: Path, read: Callable[[], bytes]) -> Iterator[None]:
         yield
     finally:
         libc.umount2(os.fsencode(path), _MNT_DETACH)
-        os.close(fd)
