@@ -89,8 +89,9 @@ ERRORS: dict[int, tuple[str, str, str, tuple[str, ...]]] = {
     ),
     503: (
         "Unavailable",
-        "Too many connections, streams or answers in flight, the tokens cannot be checked just now, or the agent has "
-        "no descriptor or memory left to read with; of the health: why the containers cannot be listed.",
+        "Too many connections, streams or answers in flight, the tokens cannot be checked just now, the connection is "
+        "older than a change of the authorities of client certificates, or the agent has no descriptor or memory left "
+        "to read with; of the health: why the containers cannot be listed.",
         "Too many connections",
         ("Retry-After",),
     ),

@@ -86,6 +86,8 @@ class Callers:
 
     def identify(self, request: web.Request, peer: Peer, *, count: bool = True) -> Caller | web.Response:
         """Who it is, or the answer that refuses. ``count`` a failure, or only look."""
+        if not peer.admitted():
+            return _connect_again()
         caller = self._by_certificate(peer)
         if caller is None:
             if self._seldom.due(peer.key):
@@ -98,7 +100,7 @@ class Callers:
         """Whether who opened a stream (None: without credentials) would be let in now."""
         if not self.required:
             return True
-        if self._by_certificate(peer) is None:
+        if not peer.admitted() or self._by_certificate(peer) is None:
             return False
         if not self.wants_token or self.keyring is None:
             return not self.wants_token
@@ -174,6 +176,13 @@ class Callers:
             log.warning("refused address=%s %d times: answering 429 for %.0f s", peer.key, MAX_FAILURES, wait)
         seconds = math.ceil(wait)
         return failure(429, "Too many failures", f"wait {seconds} seconds", Retry_After=str(seconds))
+
+
+def _connect_again() -> web.Response:
+    """The certificate may well be that of an authority which is still one: the next handshake tells."""
+    response = failure(503, "Authorities have changed", "connect again", Retry_After=str(_REPAIR_SECONDS))
+    response.force_close()
+    return response
 
 
 def _caller(token: Token) -> Caller:

@@ -27,6 +27,7 @@ from .limits import (
 from .peer import Peer
 from .pieces import in_pieces
 from .segments import SegmentSocket
+from .tls import Certificates
 
 log = logging.getLogger(__name__)
 _LINGER_SECONDS = 1.0
@@ -45,6 +46,7 @@ class Handler(web.RequestHandler):
         "_seat",
         "_sending",
         "_socket",
+        "_tls",
         "_unanswered",
         "_wire",
         "peer",
@@ -58,6 +60,7 @@ class Handler(web.RequestHandler):
         seat: Seat,
         loopback: bool,
         sock: SegmentSocket | None = None,
+        tls: Certificates | None = None,
     ) -> None:
         super().__init__(
             manager,
@@ -73,6 +76,7 @@ class Handler(web.RequestHandler):
         self.peer: Peer | None = None
         self._limits, self._seat = limits, seat
         self._loopback = loopback
+        self._tls = tls
         self._socket = sock
         self._wire: asyncio.Transport | None = None
         """The transport, also when aiohttp has let go of it but it is not closed yet."""
@@ -84,7 +88,8 @@ class Handler(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A connection, its handshake over."""
-        self.peer = peers.of_transport(transport, self._loopback)
+        admits = () if self._tls is None else (self._tls.admits,)
+        self.peer = peers.of_transport(transport, self._loopback, *admits)
         self._wire = cast(asyncio.Transport, transport)
         self._wire.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self._seat.cut = self._wire.abort

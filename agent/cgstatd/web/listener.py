@@ -83,7 +83,7 @@ class Acceptor:
         protocol: Handler | Refusal
         seat = gate.admit(key)
         if seat is not None:
-            protocol = Handler(self._server, loop, gate.limits, seat, self._loopback, sock)
+            protocol = Handler(self._server, loop, gate.limits, seat, self._loopback, sock, self._tls)
         else:
             if self._seldom.due(key):
                 log.warning("address=%s too many connections: open=%d", key, gate.open)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -25,6 +28,8 @@ class Peer:
     """Whether it came to a listener on loopback, where a web page in somebody's browser can reach us."""
     names: tuple[str, ...] = ()
     """The names that its certificate vouches for, in lower case."""
+    admitted: Callable[[], bool] = lambda: True
+    """Whether the authorities are still those by which its certificate was found good."""
 
 
 def _address(text: object) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
@@ -64,12 +69,21 @@ def certificate_names(certificate: dict[str, Any] | None) -> tuple[str, ...]:
     return tuple(names)
 
 
-def of_transport(transport: asyncio.BaseTransport, loopback: bool | None = None) -> Peer:
-    """The peer of a connection to a listener that is on loopback (None: if the connection is) or is not."""
+def of_transport(
+    transport: asyncio.BaseTransport,
+    loopback: bool | None = None,
+    admits: Callable[[ssl.SSLContext], bool] = lambda _: True,
+) -> Peer:
+    """The peer of a connection to a listener that is on loopback (None: if the connection is) or is not.
+
+    ``admits``: whether the authorities of a connection's context are authorities still.
+    """
+    tls = transport.get_extra_info("ssl_object")
     return Peer(
         address_key(transport.get_extra_info("peername")),
         is_loopback(transport.get_extra_info("sockname")) if loopback is None else loopback,
         certificate_names(transport.get_extra_info("peercert")),
+        *([] if tls is None else [partial(admits, tls.context)]),
     )
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import ssl
 import time
 from collections.abc import Callable
+from weakref import WeakSet
 
 log = logging.getLogger(__name__)
 CHECK_SECONDS = 1.0
 _MAX_PEM_BYTES = 16 << 20
+_pem = re.compile(rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----(.*?)-----END", re.DOTALL).findall
 
 
 class BadCertificate(Exception):
@@ -29,13 +32,20 @@ class Certificates:
         self._clock = clock
         self._checked = clock()
         self._seen = self._stat()
+        self._authorities = _authorities(client_ca)
         self._context = load(cert, key, client_ca)
+        self._admitting = WeakSet([self._context])
 
     def context(self) -> ssl.SSLContext:
         """For a connection that comes now."""
         if self._clock() - self._checked >= CHECK_SECONDS:
             self.refresh()
         return self._context
+
+    def admits(self, context: ssl.SSLContext) -> bool:
+        """Whether all authorities that a connection's context had are authorities still."""
+        self.context()
+        return context in self._admitting
 
     def refresh(self) -> None:
         """Read the files again if they changed."""
@@ -44,15 +54,32 @@ class Certificates:
         if seen == self._seen:
             return
         self._seen = seen
+        authorities = _authorities(self._client_ca)  # before they are loaded: one that is gone since will be missed
         try:
             self._context = load(self._cert, self._key, self._client_ca)
         except BadCertificate as error:
             log.error("the certificate stays the old one: %s", error)
         else:
             log.info("certificate=%s read again", self._cert)
+            if self._authorities - authorities:
+                log.info("tls_client_ca=%s has lost authorities: older connections end", self._client_ca)
+                self._admitting.clear()
+            self._authorities = authorities
+            self._admitting.add(self._context)
 
     def _stat(self) -> tuple[tuple[int, int, int] | None, ...]:
         return tuple(_version(path) for path in (self._cert, self._key, self._client_ca) if path)
+
+
+def _authorities(path: str) -> frozenset[bytes]:
+    """The certificates in a file, without their line ends."""
+    if not path:
+        return frozenset()
+    try:
+        with open(path, "rb") as file:
+            return frozenset(b"".join(block.split()) for block in _pem(file.read(_MAX_PEM_BYTES)))
+    except OSError:  # load() says so
+        return frozenset()
 
 
 def _version(path: str) -> tuple[int, int, int] | None:

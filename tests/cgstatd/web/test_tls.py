@@ -18,9 +18,11 @@ from certificates import Pair, authority, issue, require_openssl
 from cgstatd.auth import keyring as keyring_module
 from cgstatd.config import Settings
 from cgstatd.exposure import renew_guard
+from cgstatd.web import guard as guard_module
 from cgstatd.web import tls as tls_module
 from cgstatd.web.limits import Limits
 from cgstatd.web.tls import BadCertificate, Certificates, load
+from documented import conforms
 from fakehost import FakeHost
 from secured import Tokens, bearer, guard
 from wire import ALL, Answer, Connection, Server, agent, run, serving
@@ -50,6 +52,7 @@ def own(folder: Path, ca: Pair) -> Pair:
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tls_module, "CHECK_SECONDS", 0.0)
+    monkeypatch.setattr(guard_module, "CHECK_SECONDS", 0.05)
     monkeypatch.setattr(keyring_module, "CHECK_SECONDS", 0.0)
 
 
@@ -222,6 +225,67 @@ async def test_a_reload_that_admits_other_names_cuts_streams_and_refuses(
             while True:
                 await stream.chunk(Answer(200, "", {}))
         assert (await ask(server, client(ca, central))).status == 403
+
+
+def put(target: Path, *sources: str) -> None:
+    """The file has these contents from now on."""
+    new = target.with_suffix(".new")
+    new.write_text("".join(Path(each).read_text() for each in sources))
+    new.replace(target)
+
+
+async def test_what_was_opened_under_an_authority_that_is_gone_ends(
+    host: FakeHost, folder: Path, ca: Pair, other_ca: Pair, own: Pair, tmp_path: Path
+) -> None:
+    central, other = issue(folder, "central-10", ca), issue(folder, "central-11", other_ca)
+    authorities = tmp_path / "authorities.crt"
+    put(authorities, ca.cert)
+    checks = guard(required=True, certificates=True)
+    async with (
+        serving(host.sampler(), guard=checks, tls=Certificates(own.cert, own.key, str(authorities))) as server,
+        connected(server, client(ca, central)) as stream,
+        connected(server, client(ca, central)) as kept,
+        asyncio.timeout(20),
+    ):
+        stream.send("/api/containers/stats/follow?interval=0.25")
+        await stream.chunk(await stream.head())
+        kept.send(ALL)
+        assert (await kept.answer()).status == 200
+        put(authorities, other_ca.cert)
+        with pytest.raises((OSError, asyncio.IncompleteReadError)):
+            while True:
+                await stream.chunk(Answer(200, "", {}))
+        kept.send(ALL)
+        answer = await kept.answer()
+        assert (answer.status, answer.json["error"]) == (503, "Authorities have changed")
+        conforms(answer, ALL)
+        assert await kept.closed()
+        await fails(server, client(ca, central))
+        assert (await ask(server, client(ca, other))).status == 200
+
+
+async def test_one_more_authority_or_the_same_again_or_a_broken_file_ends_nothing(
+    host: FakeHost, folder: Path, ca: Pair, other_ca: Pair, own: Pair, tmp_path: Path
+) -> None:
+    central, other = issue(folder, "central-12", ca), issue(folder, "central-13", other_ca)
+    authorities = tmp_path / "authorities.crt"
+    put(authorities, ca.cert)
+    checks = guard(required=True, certificates=True)
+    async with (
+        serving(host.sampler(), guard=checks, tls=Certificates(own.cert, own.key, str(authorities))) as server,
+        connected(server, client(ca, central)) as stream,
+        connected(server, client(ca, central)) as kept,
+        asyncio.timeout(20),
+    ):
+        stream.send("/api/containers/stats/follow?interval=0.25")
+        head = await stream.head()
+        for sources in ((ca.cert,), (own.key,), (other_ca.cert, ca.cert)):
+            put(authorities, *sources)
+            kept.send(ALL)
+            assert (await kept.answer()).status == 200
+            assert checks.streams.ended() == []
+            await stream.chunk(head)
+        assert (await ask(server, client(ca, other))).status == 200
 
 
 async def test_a_certificate_of_another_authority_is_refused(
