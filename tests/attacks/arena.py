@@ -88,6 +88,21 @@ class Arena:
         finally:
             connection.close()
 
+    def cpu_seconds(self) -> float:
+        """CPU time that the agent has used."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def cpu_of_each(self, times: int, act: Callable[[int], object]) -> float:
+        """CPU time that the agent uses while something is done once, in milliseconds.
+
+        Not a share of a core: an agent that is kept waiting by what else the machine does would have a small one.
+        """
+        before = self.cpu_seconds()
+        for number in range(times):
+            act(number)
+        return (self.cpu_seconds() - before) * 1000 / times
+
     def memory(self) -> float:
         """The agent's resident memory, MiB."""
         with open(f"/proc/{self.pid}/status", encoding="ascii") as file:

@@ -235,9 +235,9 @@ def children(a: KernelArena) -> str:
         assert made > 300 * len(places)
         took = {}
         for target in (METRICS, f"/api/containers/{a.attacker}/detail", ALL):
-            began = _cpu(a)
+            began = a.cpu_seconds()
             status, _, body = a.ask(target)
-            took[target] = _cpu(a) - began
+            took[target] = a.cpu_seconds() - began
             assert status == 200, body[:300]
         assert a.attacker.encode() in a.ask(ALL)[2]
         said = "".join(a.log)
@@ -256,21 +256,16 @@ def namespace(a: KernelArena) -> str:
             subprocess.run(command, input=batch, text=True, check=True, capture_output=True)
         except (OSError, subprocess.CalledProcessError) as error:
             pytest.skip(f"no interfaces can be made here: {error}")
-        began = _cpu(a)
-        for _ in range(10):
+
+        def ask(_number: int) -> None:
             assert a.attacker.encode() in a.ask(ALL)[2]
             time.sleep(0.6)
-        per_pass = (_cpu(a) - began) / 10
+
+        per_pass = a.cpu_of_each(10, ask)
         status, _, body = a.ask(f"/api/containers/{a.attacker}/detail")
         network = json.loads(body)["network"]
         assert status == 200 and network["interfacesLeftOut"] == 2 * _PAIRS - len(network["interfaces"])
-    return f"{per_pass * 1000:.0f} ms of CPU a pass with everything around it, {len(body) // 1024} KiB of detail"
-
-
-def _cpu(a: Arena) -> float:
-    """CPU seconds of the agent."""
-    fields = Path(f"/proc/{a.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return f"{per_pass:.0f} ms of CPU a pass with everything around it, {len(body) // 1024} KiB of detail"
 
 
 _OWN_NETWORK = "import ctypes; ctypes.CDLL(None).unshare(0x40000000)\n"

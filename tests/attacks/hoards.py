@@ -129,12 +129,6 @@ def unseen(a: TreeArena, gone: list[str]) -> None:
         time.sleep(0.05)
 
 
-def cpu_seconds(a: Arena) -> float:
-    """What the agent has used."""
-    fields = Path(f"/proc/{a.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 class Following:
     """A client with an open ``follow``, which counts what it is told."""
 
@@ -229,17 +223,18 @@ def touched(a: TreeArena) -> str:
     """configs that change all the time: six users touch a config of 4 MiB of small labels each, twice a second"""
     identities = {uid: come(a, f"touched {uid}", uid, SMALL_LABELS) for uid in USERS[1:7]}
     found = seen(a, list(identities.values()))
-    began, used = time.monotonic(), cpu_seconds(a)
-    while time.monotonic() - began < 12:
+
+    def touch_all(_number: int) -> None:
         for uid, identity in identities.items():
             os.utime(_files(a, uid, identity) / "config.v2.json")
         listed(a)
         time.sleep(0.5)
-    share = 100 * (cpu_seconds(a) - used) / (time.monotonic() - began)
+
+    cost = a.cpu_of_each(24, touch_all)
     clean(a)
     assert {each["name"] for each in found.values()} == {"hoard"}
-    assert share < 25, f"{share:.0f} % of a core"
-    return f"all six have their names, {share:.0f} % of a core"
+    assert cost < 60, f"{cost:.0f} ms of CPU each time"
+    return f"all six have their names, {cost:.0f} ms of CPU each time"
 
 
 def gone_configs(a: TreeArena) -> str:
@@ -275,15 +270,15 @@ def from_the_future(a: TreeArena) -> str:
         os.utime(file, (tomorrow, tomorrow))
     own(a.host.path / home(uid), uid)
     seen(a, [running_one])
-    began, used, asked = time.monotonic(), cpu_seconds(a), 0
-    while time.monotonic() - began < 6:
-        assert a.ask(f"/api/containers/nothing{asked}/stats")[0] == 404
-        asked += 1
+
+    def guess(number: int) -> None:
+        assert a.ask(f"/api/containers/nothing{number}/stats")[0] == 404
         time.sleep(0.1)
-    share = 100 * (cpu_seconds(a) - used) / (time.monotonic() - began)
+
+    cost = a.cpu_of_each(60, guess)
     clean(a)
-    assert share < 12, f"{share:.0f} % of a core"
-    return f"{asked} x 404, {share:.0f} % of a core"
+    assert cost < 15, f"{cost:.1f} ms of CPU a question"
+    return f"60 x 404, {cost:.1f} ms of CPU each"
 
 
 def many_names(a: TreeArena) -> str:
@@ -300,16 +295,15 @@ def many_names(a: TreeArena) -> str:
         (storage(a, uid) / f"d{number:03}-containers").mkdir(parents=True)
     own(a.host.path / home(uid), uid)
     seen(a, identities)
-    began, used, slowest = time.monotonic(), cpu_seconds(a), 0.0
-    while time.monotonic() - began < 6:
-        asked = time.monotonic()
+
+    def list_all(_number: int) -> None:
         listed(a)
-        slowest = max(slowest, time.monotonic() - asked)
         time.sleep(0.3)
-    share = 100 * (cpu_seconds(a) - used) / (time.monotonic() - began)
+
+    cost = a.cpu_of_each(20, list_all)
     clean(a)
-    assert share < 30, f"slowest {slowest:.1f} s, {share:.0f} % of a core"
-    return f"slowest list in {slowest * 1000:.0f} ms, {share:.0f} % of a core"
+    assert cost < 50, f"{cost:.0f} ms of CPU a list"
+    return f"{cost:.0f} ms of CPU a list"
 
 
 def nudged(a: TreeArena) -> str:
@@ -321,17 +315,17 @@ def nudged(a: TreeArena) -> str:
     own(a.host.path / home(uid), uid)
     seen(a, identities)
     time.sleep(2)
-    began, used, count = time.monotonic(), cpu_seconds(a), 0
-    while time.monotonic() - began < 6:
-        (folder / f"n{count}").mkdir()
-        count += 1
-        if count % 5 == 0:
+
+    def nudge(number: int) -> None:
+        (folder / f"n{number}").mkdir()
+        if number % 5 == 0:
             a.ask("/api/containers/stats")
         time.sleep(0.1)
-    share = 100 * (cpu_seconds(a) - used) / (time.monotonic() - began)
+
+    cost = a.cpu_of_each(60, nudge)
     clean(a)
-    assert share < 25, f"{share:.0f} % of a core"
-    return f"{share:.0f} % of a core"
+    assert cost < 20, f"{cost:.1f} ms of CPU each time"
+    return f"{cost:.1f} ms of CPU each time"
 
 
 def plant_small_rows(a: TreeArena) -> list[str]:
