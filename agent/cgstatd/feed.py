@@ -23,7 +23,7 @@ from .passes import STOPPING, Pass
 from .restraint import Restraint
 from .sample import ContainerStats
 from .sampler import Sampler
-from .shared import NEWS_SECONDS
+from .shared import news_wait
 from .single import Single
 
 log = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ class Feed:
     def _fresh(self, last: Pass, window_seconds: float) -> bool:
         """Whether a pass will still do. Containers that came or went since are news that does not wait for long."""
         age = time.monotonic() - last.began
-        if age < min(window_seconds, NEWS_SECONDS):
+        if age < min(window_seconds, news_wait(last.cpu_seconds)):
             return True
         if age >= max(window_seconds, self.restraint.interval_seconds):
             return False

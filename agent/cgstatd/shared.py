@@ -10,20 +10,33 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 NEWS_SECONDS = 0.1
 """However much comes and goes, and many ask, nothing is made anew more often than this."""
+_NEWS_PART = 0.2
+"""Nor does making anew on account of news take more than this part of the time: a user who starts and ends containers
+without pause would otherwise have a large host read without pause."""
+
+
+def news_wait(cost_seconds: float) -> float:
+    """How old something has to be that took so long to make until news make it out of date, in seconds."""
+    return max(NEWS_SECONDS, cost_seconds / _NEWS_PART)
 
 
 class Shared(Generic[T]):
     """Used in the event loop. Whoever asks while it is being made, or soon after it was begun, gets the same."""
 
     def __init__(
-        self, make: Callable[[], Awaitable[T]], fresh_seconds: float, news: Callable[[], bool] = lambda: False
+        self,
+        make: Callable[[], Awaitable[T]],
+        fresh_seconds: float,
+        news: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``news``: whether the result is out of date, however fresh; it is made anew then, after NEWS_SECONDS."""
+        """``news``: whether the result is out of date, however fresh; it is made anew then, after :func:`news_wait`."""
         self._make = make
         self._fresh = fresh_seconds
         self._news = news
+        self._clock = clock
         self._task: asyncio.Future[T] | None = None
-        self._began = 0.0
+        self._began = self._ended = 0.0
 
     def forget(self) -> None:
         """What is made next is made anew, by other settings."""
@@ -34,11 +47,17 @@ class Shared(Generic[T]):
         task = self._task
         if task is not None:
             reusable = not task.cancelled() and (not task.done() or task.exception() is None)
-            age = time.monotonic() - self._began
-            fresh = age < self._fresh and (age < NEWS_SECONDS or not self._news())
+            age = self._clock() - self._began
+            soon = news_wait(self._ended - self._began)
+            fresh = age < self._fresh and (age < soon or not self._news())
             if reusable and (not task.done() or fresh):
                 return await asyncio.shield(task)
-        self._began = time.monotonic()
+        self._began = self._clock()
         task = self._task = asyncio.ensure_future(self._make())
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # whoever asked may have gone away
+        task.add_done_callback(self._over)
         return await asyncio.shield(task)
+
+    def _over(self, task: asyncio.Future[T]) -> None:
+        self._ended = self._clock()
+        if not task.cancelled():
+            task.exception()  # the client that asked may have gone away: nothing is to be said of it

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from cgroupfs import ParseError, Root
-from cgstatd import shared
 from cgstatd.devices import Device, Devices
 from cgstatd.procfs.host_load import parse_loadavg, parse_uptime
 from cgstatd.procfs.host_stat import HostCpu, parse_host_stat
@@ -97,19 +96,24 @@ async def test_one_result_for_all_who_ask_together_and_another_later() -> None:
     assert await result.get() == 1
 
 
-async def test_a_result_that_is_out_of_date_is_made_anew_but_not_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("cost", "soon"), [(0.0, 0.1), (0.01, 0.1), (0.13, 0.65)])
+async def test_a_result_that_is_out_of_date_is_made_anew_but_not_at_once(cost: float, soon: float) -> None:
     made: list[int] = []
-    news: list[bool] = [False]
+    now = 100.0
+    out_of_date = False
 
     async def make() -> int:
+        nonlocal now
+        now += cost
         made.append(len(made))
         return made[-1]
 
-    result = Shared(make, 60, lambda: news[0])
+    result = Shared(make, 60, lambda: out_of_date, lambda: now)
     assert [await result.get(), await result.get()] == [0, 0]
-    news[0] = True
+    out_of_date = True
+    now = 100.0 + soon - 0.01
     assert await result.get() == 0
-    monkeypatch.setattr(shared, "NEWS_SECONDS", 0.0)
+    now = 100.0 + soon + 0.01
     assert await result.get() == 1
 
 

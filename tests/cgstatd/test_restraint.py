@@ -154,6 +154,19 @@ async def test_within_the_freshness_window_news_waits_for_a_tenth_of_a_second(ho
         assert len(await feed.round().wait()) == 3 and feed.passes == 2
 
 
+async def test_news_of_a_host_that_is_dear_to_read_waits_for_five_times_its_cost(host: FakeHost) -> None:
+    async with feeding(host, Restraint(0.0)) as feed:
+        feed._freshness = 30.0
+        first = feed.round()
+        await first.wait()
+        first.cpu_seconds = 60.0
+        host.add("new")
+        await asyncio.sleep(0.15)
+        assert len(await feed.round().wait()) == 2
+        first.cpu_seconds = 0.001
+        assert len(await feed.round().wait()) == 3
+
+
 async def test_stream_and_array_say_how_far_apart_readings_are(host: FakeHost) -> None:
     async with serving(host.sampler(), freshness=0.5) as server:
         for path in (ALL, STREAM):

@@ -1,10 +1,9 @@
 """Which connections there are, and which of them has to go when there is no room for another.
 
 A connection that waits (it has not asked yet, its last answer is over, or it does not read its answer) makes room for a
-newcomer: of the newcomer's own address where that has all that one may have, else of the address that has the most.
+newcomer: of the newcomer's own address where that has all that one may have, else of one that has more (places.py).
 Those that never asked go first, then those between two requests, and of them the one that has waited longest. So
-connections that are opened and left alone keep others out for no longer than :data:`MOMENT_SECONDS`; and a part of the
-places is kept for addresses that have few.
+connections that are opened and left alone keep others out for no longer than :data:`MOMENT_SECONDS`.
 """
 
 from __future__ import annotations
@@ -12,7 +11,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
-from .limits import Limits, room_for
+from .limits import Limits
+from .places import Places
 
 MOMENT_SECONDS = 0.5
 """A connection has this long to ask before it can be cut for another: clients connect first and ask then."""
@@ -71,43 +71,34 @@ class Gate:
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self.limits = limits
         self.clock = clock
-        self.open = 0
         self.admitted = 0
         """How many there have been."""
         self.refusing = 0
-        self._by_address: dict[str, dict[Seat, None]] = {}
+        self._seats: Places[Seat] = Places(self._spare)
+
+    @property
+    def open(self) -> int:
+        """How many there are."""
+        return len(self._seats)
 
     def admit(self, key: str) -> Seat | None:
         """A place for a connection from an address; None: there is none."""
-        own = self._by_address.get(key, {})
-        if len(own) >= self.limits.connections_per_address:
-            if not self._make_room(own):
+        seats = self._seats
+        if seats.count(key) >= self.limits.connections_per_address:
+            if not seats.cut_one(key):
                 return None
-        elif self.open >= room_for(self.limits.connections, len(own)):
-            heaviest = max(self._by_address.values(), key=len, default={})
-            if len(heaviest) <= len(own) or not self._make_room(heaviest):
-                return None
+        elif not seats.room(key, self.limits.connections):
+            return None
         seat = Seat(self, key)
-        self._by_address.setdefault(key, {})[seat] = None
-        self.open += 1
+        seats.take(key, seat)
         self.admitted += 1
         return seat
 
-    def _make_room(self, seats: Iterable[Seat]) -> bool:
+    def _spare(self, seats: Iterable[Seat]) -> Seat | None:
         now = self.clock()
         found = [(order, seat) for seat in seats if (order := seat.spare(now)) is not None]
-        if not found:
-            return False
-        _, oldest = min(found, key=lambda each: each[0])
-        oldest.leave()
-        oldest.cut()
-        return True
+        return min(found, key=lambda each: each[0])[1] if found else None
 
     def forget(self, seat: Seat) -> None:
         """Count a connection out; nothing where it was already."""
-        seats = self._by_address.get(seat.key, {})
-        if seat in seats:
-            del seats[seat]
-            self.open -= 1
-            if not seats:
-                del self._by_address[seat.key]
+        self._seats.leave(seat.key, seat)

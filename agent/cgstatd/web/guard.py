@@ -127,7 +127,7 @@ class Guard:
             return
         for stream in self.streams.ended():
             log.info("client=%s stream cut: it would not be let in any more", stream.client)
-            stream.abort()
+            stream.cut()
         self._watch = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._look_again)
 
     def _log_denied(self, caller: Caller, route: Route, asked: int | None) -> None:

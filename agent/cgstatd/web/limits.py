@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from ..config.settings import DEFAULTS, Settings
+from .places import Places
 
 MAX_LINE_BYTES = 8190
 MAX_HEADER_BYTES = 8190
@@ -23,15 +23,6 @@ KERNEL_BUFFER_BYTES = 128 << 10
 MAX_REFUSALS = 64
 """Connections that may take their time to be told 503; beyond it they are told and closed at once."""
 RETRY_SECONDS = 5
-
-
-FEW = 8
-"""A client with fewer connections, or streams, than this may have those places that are kept for such."""
-
-
-def room_for(places: int, own: int) -> int:
-    """How many of the places a client may help to fill that has ``own`` of them: an eighth is kept for others."""
-    return places if own < FEW else places - places // 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +60,22 @@ class Stream:
     still: Callable[[], bool]
     """Whether it would be opened now."""
 
-    def abort(self) -> None:
+    def cut(self) -> None:
         """End it; its client connects again."""
         with suppress(AttributeError):
             self.transport.abort()  # type: ignore[union-attr]
 
 
+def _oldest(streams: Iterable[Stream]) -> Stream | None:
+    return next(iter(streams), None)
+
+
 class Streams:
-    """The open event streams. Where all places are taken, the client with the most makes room for one with fewer."""
+    """The open event streams, by client."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._open: dict[Stream, None] = {}
-        """The oldest first."""
-        self._by_client: Counter[str] = Counter()
+        self._open: Places[Stream] = Places(_oldest, more=2)  # both have as many afterwards, or it goes to and fro
 
     def __len__(self) -> int:
         return len(self._open)
@@ -93,36 +86,19 @@ class Streams:
 
     def enter(self, client: str, transport: asyncio.BaseTransport | None, still: Callable[[], bool]) -> Stream | None:
         """Count a stream in; None: there are too many."""
-        own = self._by_client.get(client, 0)
-        if own >= self.limits.streams_per_client:
+        if self._open.count(client) >= self.limits.streams_per_client:
             return None
-        if len(self._open) >= room_for(self.limits.streams, own) and not self._make_room(own):
+        if not self._open.room(client, self.limits.streams):
             return None
         stream = Stream(client, transport, still)
-        self._open[stream] = None
-        self._by_client[client] += 1
+        self._open.take(client, stream)
         return stream
-
-    def _make_room(self, own: int) -> bool:
-        """End the oldest stream of the client with the most, if that leaves it no fewer than the one that comes."""
-        heaviest, most = max(self._by_client.items(), key=lambda each: each[1], default=("", 0))
-        if most <= own + 1:
-            return False
-        oldest = next(stream for stream in self._open if stream.client == heaviest)
-        oldest.abort()
-        self.leave(oldest)
-        return True
 
     def cut(self) -> None:
         """End them all; their clients connect again."""
-        for stream in self._open:
-            stream.abort()
+        for stream in list(self._open):
+            stream.cut()
 
     def leave(self, stream: Stream) -> None:
         """Count it out; nothing where it was already."""
-        if stream not in self._open:
-            return
-        del self._open[stream]
-        self._by_client[stream.client] -= 1
-        if not self._by_client[stream.client]:
-            del self._by_client[stream.client]
+        self._open.leave(stream.client, stream)

@@ -99,7 +99,7 @@ async def test_every_way_a_connection_ends_is_counted_out(host: FakeHost) -> Non
             assert await idle.closed()
         assert (await server.ask(STREAM)).status == 200
         await settled(lambda: server.gate.open == 0)
-        assert server.gate._by_address == {}
+        assert server.gate._seats._by_client == {}
 
 
 # -- too slow
@@ -361,7 +361,7 @@ def test_a_gate_forgets_addresses_that_have_left() -> None:
     assert c is not None and gate.open == 2
     b.leave()
     c.leave()
-    assert gate.open == 0 and gate.admitted == 3 and gate._by_address == {}
+    assert gate.open == 0 and gate.admitted == 3 and gate._seats._by_client == {}
 
 
 def test_the_connection_that_has_waited_longest_makes_room_for_one_of_the_same_address() -> None:
@@ -400,6 +400,18 @@ def test_where_all_places_are_taken_the_address_with_the_most_makes_room() -> No
     admitted(gate, "one", gone).asks()
     assert gone == ["crowd", "crowd"] or gone == ["crowd", "pair"]
     assert gate.open == 6
+
+
+def test_where_the_address_with_the_most_has_none_to_spare_the_next_makes_room() -> None:
+    clock, gone = Clock(), list[str]()
+    gate = Gate(Limits(connections=6, connections_per_address=4), clock)
+    for key in ("busy", "busy", "busy", "idle", "idle", "one"):
+        seat = admitted(gate, key, gone)
+        if key == "busy":
+            seat.asks()
+    clock.now += MOMENT_SECONDS
+    admitted(gate, "newcomer", gone)
+    assert gone == ["idle"]
 
 
 def test_an_address_with_as_many_as_any_other_takes_no_place_from_one() -> None:
