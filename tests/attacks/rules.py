@@ -85,7 +85,10 @@ def reduced_stream(a: Arena) -> str:
         assert stream.status == 200
         content = json.loads(Path(a.tokens).read_text())
         next(each for each in content["tokens"] if each["name"] == "reduced")["allow"] = [METRICS]
-        Path(a.tokens).write_text(json.dumps(content))
+        changed = Path(f"{a.tokens}.changed")  # in one go: while the file is half written all clients are refused
+        changed.write_text(json.dumps(content))
+        changed.chmod(0o600)
+        changed.replace(a.tokens)
         seconds = _until_cut(stream)
     assert a.ask(ALL, secret)[0] == 403
     return f"cut after {seconds:.1f} s, then 403"
