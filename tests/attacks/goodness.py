@@ -34,6 +34,10 @@ class Result(NamedTuple):
     """Why it was not answered, or what was wrong with the answer."""
 
 
+def _at(times: list[float], part: float) -> float:
+    return times[min(len(times) - 1, int(len(times) * part))]
+
+
 @dataclass(frozen=True)
 class Asked:
     """All requests of some time."""
@@ -44,13 +48,20 @@ class Asked:
     p99: float
     slowest: float
     failures: Counter[str]
+    kinds: dict[str, tuple[int, float, float]]
+    """Of each kind of request: how many, 99th percentile, slowest."""
 
     @classmethod
     def of(cls, results: list[Result]) -> Asked:
         times = sorted(each.seconds for each in results) or [0.0]
-        at = [times[min(len(times) - 1, int(len(times) * part))] for part in (0.5, 0.99)]
+        kinds = {
+            what: (len(those), _at(those, 0.99), those[-1])
+            for what in dict.fromkeys(each.what for each in results)
+            if (those := sorted(each.seconds for each in results if each.what == what))
+        }
         failures = Counter(f"{each.what}: {each.wrong}" for each in results if each.wrong)
-        return cls(len(results), len(results) - failures.total(), at[0], at[1], times[-1], failures)
+        right = len(results) - failures.total()
+        return cls(len(results), right, _at(times, 0.5), _at(times, 0.99), times[-1], failures, kinds)
 
     def times(self) -> str:
         return f"{self.p50 * 1000:.0f} / {self.p99 * 1000:.0f} / {self.slowest * 1000:.0f} ms"

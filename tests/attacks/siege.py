@@ -28,7 +28,7 @@ from pathlib import Path
 import pytest
 
 from attacks import bounds, encrypted, kernel, play
-from attacks.arena import Arena, TreeArena, received, running
+from attacks.arena import METRICS, VIEW, Arena, TreeArena, received, running
 from attacks.goodness import Asked, Good
 from cgstatd.auth import store
 from cgstatd.web.routes import ROUTES
@@ -222,7 +222,8 @@ def siege(minutes: float, containers: int) -> int:
     store.add = again
     with ExitStack() as stack:
         a, within = stack.enter_context(besieged(containers, f"cgstatd-siege-{os.getpid()}"))
-        good = stack.enter_context(Good(a.port, a.secret, containers))
+        own = store.add(a.tokens, "good", [1], [VIEW, METRICS])  # an attacker with its token would be the same client
+        good = stack.enter_context(Good(a.port, own, containers))
         os.nice(NICE)  # this process from here on: every attacker; neither the agent nor the good client
         warm(a)
         before = a.memory()
@@ -272,6 +273,8 @@ def report(those: list[Attacker], asked: Asked, log: list[str], kills: int, memo
     print("\n| rule | seen | held |\n|---|---|---|")
     for name, seen, held in rules:
         print(f"| {name} | {seen} | {'yes' if held else 'NO'} |")
+    for what, (number, p99, slowest) in asked.kinds.items():
+        print(f"{what}: {number} requests, p99 / slowest {p99 * 1000:.0f} / {slowest * 1000:.0f} ms")
     for failure, count in asked.failures.most_common(10):
         print(f"{count} x {failure}")
     if tracebacks:
