@@ -11,13 +11,15 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
-from cgroupfs import Absent, Cgroup, Clock, Directory, Hierarchy, Identity, Root, detect
+from cgroupfs import Absent, Cgroup, Clock, Directory, Hierarchy, Identity, Root, Selection, Version, detect
 from cgroupfs.pseudofs import absence
+from cgroupfs.reader import Plan
 
+R = TypeVar("R")
 PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FIXTURES = f"{PROJECT}/fixtures"
 HOSTS = ("debian13-v2-systemd", "debian12kernel-v1-systemd", "debian12kernel-v1-cgroupfs")
@@ -81,10 +83,30 @@ class FakeDirectory(Directory):
     def __init__(self, files: dict[str, bytes | int], path: str = "/sys/fs/cgroup/fake") -> None:
         self.path, self.fd, self.inode, self.files = path, -1, 1, files
 
-    def read(self, name: str) -> bytes | Absent:
-        """As Directory.read, with its own classification."""
+    def content(self, name: str) -> bytes | Absent:
+        """As Directory.content, with its own classification."""
         found = self.files.get(name, errno.ENOENT)
         return absence(OSError(found, os.strerror(found)), f"{self.path}/{name}") if isinstance(found, int) else found
+
+    def alive(self) -> bool:
+        """It is there as long as its files do not say otherwise."""
+        return True
+
+
+Given = FakeDirectory | dict[str, bytes | int] | None
+
+
+def read_record(selection: Selection[R], version: Version, files: Given, **others: Given) -> R:
+    """A set of fields from a directory or the files of one; ``others``: of controllers that have another one."""
+
+    def made(given: Given) -> FakeDirectory | None:
+        return FakeDirectory(given) if isinstance(given, dict) else given
+
+    common = made(files)
+    given = {each: made(others[each]) if each in others else common for each in selection.controllers}
+    trees = {str(id(each)): each for each in given.values()}
+    plan = Plan(selection, lambda controller: (str(id(given[controller])), version))
+    return plan.read([trees[tree] for tree in plan.trees])
 
 
 def write_files(top: str, files: dict[str, bytes | str]) -> str:
@@ -111,8 +133,8 @@ def unexplained(record: Any) -> list[str]:
 
 
 def reasons(record: Any) -> dict[str, Absent]:
-    """Field -> why it is missing."""
-    return {missing.field: missing.reason for missing in record.missing}
+    """Field, without its controller -> why it is missing."""
+    return {missing.field.rpartition(".")[2]: missing.reason for missing in record.missing}
 
 
 class OwnedRoot(Root):

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-from cgroupfs import Absent, Cgroup, CgroupGone, Clock, Counters, Counting, Descriptors, Hierarchy, Missing, Root
-from cgroupfs.controllers.counters import CounterReader
+from cgroupfs import (
+    Absent,
+    Cgroup,
+    CgroupGone,
+    Clock,
+    CounterReader,
+    Counters,
+    Counting,
+    Descriptors,
+    Hierarchy,
+    Missing,
+    Root,
+)
 
 from . import derive
 from .changes import Changes
@@ -17,6 +29,8 @@ from .network import Namespaces, ProcessFinder, Traffic
 from .sample import ContainerStats, CpuReading
 
 _REOPEN_NS = 30_000_000_000
+_UNSAID = re.compile(r"^memory\.stat\.|\.usage(?=_)|_(bytes|nsec)$|\.devices$")
+"""Of a field's name, what the file that is named beside it says too."""
 
 
 class ReadingFailed(Exception):
@@ -224,6 +238,5 @@ class Watched:
 
 def explain(missing: Missing) -> str:
     """A failed value in words."""
-    return (
-        f"cannot read {missing.field.removesuffix('_bytes').replace('_', ' ')}: {missing.path}: {missing.reason.value}"
-    )
+    field = _UNSAID.sub("", missing.field).replace(".", " ").replace("_", " ")
+    return f"cannot read {field}: {missing.path}: {missing.reason.value}"

@@ -58,11 +58,11 @@ def bytes_per_second(before: int | None, now: int | None, elapsed_ns: int) -> in
     return rate if rate <= MOST_BYTES_PER_SECOND else None
 
 
-def memory_usage(raw: int | None, cache: int | None) -> int | None:
-    """Memory without the inactive page cache: raw - cache where 0 < cache < raw, else raw."""
-    if raw is None or cache is None:
+def memory_usage(raw: int | None, inactive_file: int | None) -> int | None:
+    """Memory without the inactive page cache: raw - inactive_file where that is above 0 and below raw, else raw."""
+    if raw is None or inactive_file is None:
         return raw
-    return raw - cache if 0 < cache < raw else raw
+    return raw - inactive_file if 0 < inactive_file < raw else raw
 
 
 def memory_limit(limit: Limit, mem_total: int | None) -> int | None:
@@ -95,7 +95,7 @@ def stats(
         identity,
         State.PAUSED if counters.frozen else State.RUNNING,
         cpu,
-        counters.memory_bytes,
+        counters.memory_usage_bytes,
         counters.inactive_file_bytes,
         memory_limit(counters.memory_max_bytes, mem_total),
         traffic.rx_bytes,

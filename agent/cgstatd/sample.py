@@ -31,8 +31,8 @@ class ContainerStats(NamedTuple):
     state: State
     cpu_percent: float | None
     """100 per fully used core."""
-    memory_raw_bytes: int | None
-    memory_cache_bytes: int | None
+    memory_usage_bytes: int | None
+    inactive_file_bytes: int | None
     memory_limit_bytes: int | None
     network_rx_bytes: int | None
     network_tx_bytes: int | None

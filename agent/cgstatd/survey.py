@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from cgroupfs import Absent, CgroupGone, Exported, io_counting
+from cgroupfs import Absent, CgroupGone, DeviceIo, io_counting, select
 
 from .container import Watched
 from .devices import Device, Devices
@@ -22,13 +22,29 @@ AT_ONCE = 25
 """Containers in one item of the sampling thread: some 5 ms, so that nobody else waits long for it."""
 
 
+_FIELDS = (
+    *"cpu.usage_nsec cpu.user_nsec cpu.system_nsec cpu.quota_usec cpu.period_usec cpu.shares".split(),
+    *"cpu.nr_periods cpu.nr_throttled cpu.throttled_nsec memory.usage_bytes memory.stat.file memory.stat.anon".split(),
+    *"memory.stat.inactive_file memory.swap_bytes memory.peak_bytes memory.max_bytes memory.failcnt".split(),
+    *"memory.events.oom_kill pids.current pressure.cpu_some pressure.cpu_full pressure.memory_some".split(),
+    *"pressure.memory_full pressure.io_some pressure.io_full".split(),
+)
+"""What is exported of a container's cgroup."""
+_BLOCK, _LIMIT = "io.devices", "memory.max_bytes"
+_WITHOUT_BLOCK = select(*_FIELDS, lean=True)
+_ALL = select(*_FIELDS, _BLOCK, lean=True)
+
+
 class Surveyed(NamedTuple):
     """One container."""
 
     identity: Identity
     path: str
     """Its cgroup below the mounts."""
-    exported: Exported
+    fields: Mapping[str, Any]
+    """Of its cgroup, by name. None: the kernel does not say."""
+    block: Sequence[DeviceIo]
+    """Empty too where the kernel counts nothing."""
     devices: Mapping[str, Device]
     interfaces: Sequence[Interface]
     namespace: int | None
@@ -70,10 +86,11 @@ class Surveyor:
 
     def _one(self, watched: Watched, identity: Identity, namespaces: Namespaces) -> Surveyed:
         root, cgroup, metadata = self._sampler.root, watched.cgroup, identity.metadata
-        exported = cgroup.export(self._counting is None or self._counting.anything)
-        limit = limit_in_force(exported.memory_max_bytes, watched.promised_limit)
-        if limit is not exported.memory_max_bytes:
-            exported = exported._replace(memory_max_bytes=limit)
+        counted = self._counting is None or self._counting.anything
+        values, missing = cgroup.read(_ALL if counted else _WITHOUT_BLOCK)
+        fields = {**values, _LIMIT: limit_in_force(values[_LIMIT], watched.promised_limit)}
+        io = fields.get(_BLOCK) if not any(each.field == _BLOCK for each in missing) else None
+        block = io.devices if io else ()
         population = cgroup.population()
         if not population.number and population.whole and (watched.last is not None or left_behind(identity)):
             raise CgroupGone(cgroup.path)  # it had processes: it is stopping; or it never had one
@@ -84,8 +101,9 @@ class Surveyor:
         return Surveyed(
             identity=identity,
             path=watched.ref.path,
-            exported=exported,
-            devices={each.device: self._devices.get(each.device) for each in exported.devices or ()},
+            fields=fields,
+            block=block,
+            devices={each.device: self._devices.get(each.device) for each in block},
             interfaces=network.listed.interfaces if network.listed and own else (),
             namespace=network.namespace,
             processes=population.number if population.whole else None,

@@ -4,37 +4,42 @@
 >>> root = Root("/")                                                      # doctest: +SKIP
 >>> hierarchy = detect(root)                                              # doctest: +SKIP
 >>> web = Cgroup(root, hierarchy, "/system.slice/nginx.service")          # doctest: +SKIP
->>> web.memory().usage_bytes, web.cpu().usage_usec                        # doctest: +SKIP
-(21700608, 1834003)
+>>> web.memory().usage_bytes, web.cpu().usage_nsec                        # doctest: +SKIP
+(21700608, 1834003210)
 
 A value is a number, :data:`MAX` (a limit set to none) or ``None``: the kernel does not say, and the record's
 ``missing`` says why. Every method may raise :class:`CgroupGone`, and :class:`Exhausted` where the reader itself is out
 of descriptors or memory; :func:`detect` raises :class:`NoCgroups`. Nothing else is raised for what a kernel file
 holds; a directory that may not be opened at all raises OSError.
 
-For repeated reading, :meth:`Cgroup.counters` gives a :class:`CounterReader` that keeps its files open.
+Any other set of fields (:data:`FIELDS`) is a :func:`select`, read by :meth:`Cgroup.read` or, again and again, by
+:meth:`Cgroup.reader`. :meth:`Cgroup.counters` gives a :class:`CounterReader`: the few counters of ``docker stats``, at
+the lowest price.
 """
 
 from .absent import MAX, Absent, Limit, Max, Missing
 from .cgroup import Cgroup, io_counting
-from .controllers.counters import CounterReader, Counters
+from .controllers import FIELDS, field_files
 from .controllers.cpu import Cpu
-from .controllers.export import Exported
 from .controllers.io import Counting, DeviceIo, Io
-from .controllers.kept import Descriptors
-from .controllers.limits import Limits
 from .controllers.memory import Memory, MemoryEvents, MemoryStat
 from .controllers.pids import Pids
 from .controllers.psi import Pressure
-from .controllers.vitals import Vitals, VitalsReader
+from .counters import CounterReader, Counters
 from .errors import CgroupError, CgroupGone, Exhausted, NoCgroups, ParseError
+from .fields import Field
 from .formats import Stall
 from .hierarchy import Hierarchy, Mount, Version, detect
+from .kept import Descriptors
 from .members import Members, Population
 from .pseudofs import Clock, Directory, Identity, KeptFile, Root
+from .reader import KeptReader, Reading, Selection, select
+from .records import VITALS, Limits, Vitals
 
 __all__ = [
+    "FIELDS",
     "MAX",
+    "VITALS",
     "Absent",
     "Cgroup",
     "CgroupError",
@@ -48,11 +53,12 @@ __all__ = [
     "DeviceIo",
     "Directory",
     "Exhausted",
-    "Exported",
+    "Field",
     "Hierarchy",
     "Identity",
     "Io",
     "KeptFile",
+    "KeptReader",
     "Limit",
     "Limits",
     "Max",
@@ -67,11 +73,14 @@ __all__ = [
     "Pids",
     "Population",
     "Pressure",
+    "Reading",
     "Root",
+    "Selection",
     "Stall",
     "Version",
     "Vitals",
-    "VitalsReader",
     "detect",
+    "field_files",
     "io_counting",
+    "select",
 ]

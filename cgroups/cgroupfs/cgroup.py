@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TypeVar
 
-from .controllers import cpu, export, io, limits, memory, pids, psi
-from .controllers.counters import CounterReader
-from .controllers.io import Counting
-from .controllers.kept import Descriptors, Source
-from .controllers.sources import SOURCES
-from .controllers.vitals import VitalsReader
+from . import records
+from .controllers import FIELDS
+from .controllers.cpu import Cpu
+from .controllers.io import Counting, Io
+from .controllers.memory import Memory
+from .controllers.pids import Pids
+from .controllers.psi import Pressure
+from .counters import CounterReader
 from .errors import CgroupGone
-from .hierarchy import Hierarchy, Mount, Version
+from .fields import UNIFIED
+from .hierarchy import NEWEST, Hierarchy, Mount, Version
+from .kept import Descriptors
 from .members import Members, Population, Walk, members, population
 from .pseudofs import Directory, Root
+from .reader import KeptReader, Plan, Selection
+
+R = TypeVar("R")
 
 
 class Cgroup:
@@ -36,28 +45,72 @@ class Cgroup:
         """The real path of this cgroup's directory in one tree."""
         return self._root.join(mount.point) + self.path
 
-    def _open(self, stack: ExitStack, opened: dict[str, Source], controller: str) -> Source:
-        """The controller's directory; trees that several controllers share are opened once."""
-        mount = self._hierarchy.mount(controller)
+    def _mount(self, controller: str) -> Mount | None:
+        return self._hierarchy.unified if controller == UNIFIED else self._hierarchy.mount(controller)
+
+    def _where(self, controller: str) -> tuple[str, Version]:
+        mount = self._mount(controller)
+        return (mount.point, mount.version) if mount else ("", NEWEST)
+
+    def _directory(self, mount: Mount | None) -> Directory | None:
+        """None: the tree does not have the cgroup. Raises CgroupGone where it has another."""
         if mount is None:
             return None
-        if mount.point not in opened:
-            try:
-                directory = Directory(self.directory_path(mount), self._inodes.get(mount.point))
-            except CgroupGone:
-                if mount.point in self._inodes:
-                    raise
-                opened[mount.point] = None
-            else:
-                opened[mount.point] = (stack.enter_context(directory), mount.version)
-        return opened[mount.point]
+        inode = self._inodes.get(mount.point)
+        try:
+            return Directory(self.directory_path(mount), inode)
+        except CgroupGone:
+            if inode is not None:
+                raise
+            return None
 
-    def _directories(self, stack: ExitStack, *controllers: str) -> list[Source]:
-        opened: dict[str, Source] = {}
-        found = [self._open(stack, opened, controller) for controller in controllers]
-        if all(source is None for source in found) and not self.exists():
-            raise CgroupGone(self.path)
-        return found
+    def _open(self, mounts: Iterable[Mount | None]) -> list[Directory | None]:
+        """Its directories, to be closed. Raises CgroupGone where no tree has the cgroup; nothing is open then."""
+        opened: list[Directory | None] = []
+        try:
+            for mount in mounts:
+                opened.append(self._directory(mount))
+            if not any(opened) and not self.exists():
+                raise CgroupGone(self.path)
+        except BaseException:
+            _close(opened)
+            raise
+        return opened
+
+    @contextmanager
+    def _controllers(self, names: Iterable[str]) -> Iterator[dict[str, Directory | None]]:
+        """Each controller's directory; one that several share is opened once. Raises CgroupGone as :meth:`_open`."""
+        mounts = {name: self._mount(name) for name in names}
+        trees = {mount.point: mount for mount in mounts.values() if mount}
+        opened = self._open(trees.values())
+        try:
+            found = dict(zip(trees, opened, strict=True))
+            yield {name: found[mount.point] if mount else None for name, mount in mounts.items()}
+        finally:
+            _close(opened)
+
+    def _plan(self, selection: Selection[R]) -> tuple[Plan[R], list[Mount | None]]:
+        """How the set is read on this host, and where its trees are: decided once."""
+        known = self._hierarchy.plans.get(selection)
+        if known is None:
+            mounts = {mount.point if mount else "": mount for mount in map(self._mount, selection.controllers)}
+            plan = Plan(selection, self._where)
+            known = self._hierarchy.plans[selection] = plan, [mounts[tree] for tree in plan.trees]
+        return known
+
+    def read(self, selection: Selection[R]) -> R:
+        """A set of fields, each file opened and read once. Raises CgroupGone."""
+        plan, mounts = self._plan(selection)
+        opened = self._open(mounts)
+        try:
+            return plan.read(opened)
+        finally:
+            _close(opened)
+
+    def reader(self, selection: Selection[R], descriptors: Descriptors) -> KeptReader[R]:
+        """As :meth:`read`, again and again: what is open stays open. Raises CgroupGone."""
+        with self._controllers(selection.controllers) as directories:
+            return KeptReader(selection, {name: self._where(name)[1] for name in directories}, directories, descriptors)
 
     def exists(self) -> bool:
         """Whether any tree has the path."""
@@ -71,107 +124,59 @@ class Cgroup:
             return True
         return False
 
-    def cpu(self) -> cpu.Cpu:
+    def cpu(self) -> Cpu:
         """CPU time, throttling, quota, CPU set. Raises CgroupGone."""
-        with ExitStack() as stack:
-            own, acct, cpus = self._directories(stack, "cpu", "cpuacct", "cpuset")
-            read = cpu.read_v1 if _version(own or acct) is Version.V1 else cpu.read_v2
-            return read(*(source[0] if source else None for source in (own, acct, cpus)))
+        return self.read(records.CPU)
 
-    def memory(self) -> memory.Memory:
+    def memory(self) -> Memory:
         """Usage, memory.stat, limits, events. Raises CgroupGone."""
-        with ExitStack() as stack:
-            (source,) = self._directories(stack, "memory")
-            read = memory.read_v1 if _version(source) is Version.V1 else memory.read_v2
-            return read(source[0] if source else None)
+        return self.read(records.MEMORY)
 
-    def io(self) -> io.Io:
+    def io(self) -> Io:
         """Block I/O by device. Raises CgroupGone."""
-        with ExitStack() as stack:
-            (source,) = self._directories(stack, "io")
-            read = io.read_v1 if _version(source) is Version.V1 else io.read_v2
-            return read(source[0] if source else None)
+        return self.read(records.IO)
 
-    def pids(self) -> pids.Pids:
+    def pids(self) -> Pids:
         """Number of tasks and its limit. Raises CgroupGone."""
-        with ExitStack() as stack:
-            (source,) = self._directories(stack, "pids")
-            return pids.read(source[0] if source else None)
+        return self.read(records.PIDS)
 
-    def pressure(self) -> psi.Pressure:
+    def pressure(self) -> Pressure:
         """PSI of the unified tree; a record of reasons where there is none. Raises CgroupGone."""
-        unified = next((m for m in self._hierarchy.trees if m.version is Version.V2), None)
-        try:
-            if unified is None:
-                raise CgroupGone(self.path)
-            with Directory(self.directory_path(unified), self._inodes.get(unified.point)) as directory:
-                return psi.read(directory)
-        except CgroupGone:
-            if self.exists():
-                return psi.read(None)
-            raise
+        return self.read(records.PRESSURE)
+
+    def limits(self) -> records.Limits:
+        """Its own limits alone, cheaper than the records that hold them too. Raises CgroupGone."""
+        return self.read(records.LIMITS)
 
     def counters(self, descriptors: Descriptors, payload: str = "", counting: Counting | None = None) -> CounterReader:
         """A reader that keeps the files open; ``payload``: the child cgroup that is frozen instead of this one (crun);
         ``counting``: see :func:`io_counting`. Raises CgroupGone.
         """
-        with ExitStack() as stack:
-            acct, mem, block, freezer = self._directories(stack, "cpuacct", "memory", "io", "freezer")
-            if payload and freezer is not None:
-                try:
-                    inner = stack.enter_context(Directory(f"{freezer[0].path}/{payload}"))
-                    freezer = (inner, freezer[1])
-                except CgroupGone:
-                    pass  # runc makes no child: the scope itself is frozen
+        names = ("cpuacct", "memory", "io", "freezer")
+        with self._controllers(names) as opened, ExitStack() as stack:
+            if payload and (scope := opened["freezer"]) is not None:
+                with suppress(CgroupGone):  # runc makes no child: the scope itself is frozen
+                    opened["freezer"] = stack.enter_context(Directory(f"{scope.path}/{payload}"))
             now = self._root.monotonic(self.path)
-            return CounterReader(acct, mem, block, freezer, descriptors, counting, now)
+            acct, memory, io, freezer = (
+                (found, self._where(name)[1]) if (found := opened[name]) else None for name in names
+            )
+            return CounterReader(acct, memory, io, freezer, descriptors, counting, now)
 
-    def source(self, field: str) -> str:
-        """The file behind a record's field (``cpu.usage_usec``, ``memory.stat.anon``, ``pids.max``,
-        ``pressure.memory``), as a path of the host."""
-        controller, _, rest = field.partition(".")
-        if controller == "pressure":
-            unified = next((m for m in self._hierarchy.trees if m.version is Version.V2), None)
-            return f"{unified.point}{self.path}/{rest}.pressure" if unified else f"{rest}.pressure"
-        mount = self._hierarchy.mount("cpuacct" if controller == "cpu" else controller)
-        own, name = SOURCES[mount.version if mount else Version.V2].get(field, (controller, field))
-        return self.file(own, name)
+    def source(self, name: str) -> str:
+        """The file behind a field (``cpu.usage_nsec``, ``memory.stat.anon``, ``pressure.cpu_some``), as a path of the
+        host."""
+        field = FIELDS[name]
+        return self.file(field.controller, field.source(self._where(field.controller)[1]))
 
     def file(self, controller: str, name: str) -> str:
         """One of the cgroup's files, as a path of the host."""
-        mount = self._hierarchy.mount(controller)
+        mount = self._mount(controller)
         return f"{mount.point}{self.path}/{name}" if mount else name
 
     def host_path(self, path: str) -> str:
         """A real path as the host knows it: without the root that its /sys is found below."""
         return path.removeprefix(self._root.path) or "/"
-
-    def limits(self) -> limits.Limits:
-        """Its own limits alone, cheaper than the records that hold them too. Raises CgroupGone."""
-        with ExitStack() as stack:
-            return limits.read(*self._directories(stack, "cpu", "memory", "pids"))
-
-    def export(self, block: bool = True) -> export.Exported:
-        """What metrics are made of, at half the price of the records; without reasons.
-
-        ``block`` False: leave block I/O out, where nobody counts it (:func:`io_counting`). Raises CgroupGone.
-        """
-        with ExitStack() as stack:
-            cpus, acct, mem, tasks, *more = found = self._directories(
-                stack, "cpu", "cpuacct", "memory", "pids", *(["io"] if block else [])
-            )
-            unified = next((m for m in self._hierarchy.trees if m.version is Version.V2), None)
-            shared = next((source for source in found if source and source[1] is Version.V2), None)
-            if shared is None and unified is not None:
-                with suppress(CgroupGone):
-                    shared = stack.enter_context(Directory(self.directory_path(unified))), Version.V2
-            return export.read(cpus, acct, mem, more[0] if more else None, tasks, shared)
-
-    def vitals(self, descriptors: Descriptors) -> VitalsReader:
-        """A reader of what a watcher compares (tasks, OOM kills, peak) that keeps its files open. Raises CgroupGone."""
-        with ExitStack() as stack:
-            mem, tasks = self._directories(stack, "memory", "pids")
-            return VitalsReader(mem, tasks, descriptors)
 
     def procs(self, limit: int = 64) -> list[int]:
         """Up to ``limit`` pids of the cgroup; of its descendants where it has none itself or is threaded.
@@ -221,7 +226,7 @@ class Cgroup:
 def io_counting(root: Root, hierarchy: Hierarchy) -> Counting | None:
     """Tells whether block I/O is counted at all, to be refreshed once per pass; None where it always is (v2)."""
     mount = hierarchy.mount("io")
-    if mount is None or mount.version is not Version.V1:
+    if mount is None or mount.version is NEWEST:
         return None
     try:
         with Directory(root.join(mount.point)) as directory:
@@ -230,5 +235,7 @@ def io_counting(root: Root, hierarchy: Hierarchy) -> Counting | None:
         return None
 
 
-def _version(source: Source) -> Version | None:
-    return source[1] if source else None
+def _close(opened: list[Directory | None]) -> None:
+    for directory in opened:
+        if directory is not None:
+            directory.close()

@@ -2,7 +2,7 @@
 
 Source: Documentation/admin-guide/cgroup-v2.rst "Format", accounting/psi.rst, cgroup-v1/blkio-controller.rst.
 Every function raises ParseError (without a path) when nothing of the documented format is found. Single bad lines of
-keyed files are skipped and counted, so that one line of a future kernel does not cost the whole file.
+keyed files are skipped, so that one line of a future kernel does not cost the whole file.
 """
 
 from __future__ import annotations
@@ -55,26 +55,7 @@ def parse_limit(data: bytes) -> int | Max:
     return MAX if text == b"max" else number(text)
 
 
-class Keyed(NamedTuple):
-    """A flat keyed file: its values and how many lines were not understood."""
-
-    values: dict[bytes, int]
-    skipped: int
-
-
-def parse_flat_keyed(data: bytes) -> Keyed:
-    """``key 123\\n`` lines (cpu.stat, memory.stat, memory.events, cgroup.events)."""
-    values: dict[bytes, int] = {}
-    skipped = 0
-    for line in data.splitlines():
-        key, _, value = line.partition(b" ")
-        if key and is_number(value):
-            values[key] = int(value)
-        else:
-            skipped += 1
-    if not values:
-        raise ParseError("no line of the form 'key number'")
-    return Keyed(values, skipped)
+_KEYED = re.compile(rb"^\S+ \d{1,20}$", re.MULTILINE)
 
 
 def find_key(data: bytes, key: bytes) -> int | None:
@@ -103,6 +84,28 @@ def key_finder(key: bytes) -> Callable[[bytes], int | None]:
     return find
 
 
+def flat_key(key: bytes, times: int = 1, otherwise: bytes = b"") -> Callable[[bytes], int | None]:
+    """A parser for one key of a flat keyed file (``key 123\\n`` lines: cpu.stat, memory.stat, memory.events).
+
+    It gives ``times`` its value, that of the key ``otherwise`` where there is none, None where neither is there. Raises
+    ParseError where its value, or the whole file, is not of the format.
+    """
+    find = key_finder(key)
+
+    def parse(data: bytes) -> int | None:
+        value = find(data)
+        if value is None:
+            if otherwise:
+                value = find_key(data, otherwise)
+            if value is None:
+                if not _KEYED.search(data):
+                    raise ParseError("no line of the form 'key number'")
+                return None
+        return value * times
+
+    return parse
+
+
 _DEVICE = re.compile(rb"\d+:\d+")
 
 
@@ -113,21 +116,14 @@ class NestedLine(NamedTuple):
     values: dict[bytes, int]
 
 
-class Nested(NamedTuple):
-    """A nested keyed file: its lines and how many were not understood."""
-
-    lines: list[NestedLine]
-    skipped: int
-
-
-def parse_nested_keyed(data: bytes) -> Nested:
+def parse_nested_keyed(data: bytes) -> list[NestedLine]:
     """``8:16 rbytes=1459200 wbytes=314773504 rios=192 …\\n`` (io.stat; memory.numa_stat).
 
     A device without counters is a line with its number alone (kernels before 6.7, lxd issue 18609) and some kernels
     join several such devices on one line: ``8:0 8:16 rbytes=1 …`` belongs to the last one. An empty file is no line.
     """
     lines: list[NestedLine] = []
-    skipped = 0
+    understood = True
     for line in data.splitlines():
         values: dict[bytes, int] = {}
         name = b""
@@ -140,10 +136,10 @@ def parse_nested_keyed(data: bytes) -> Nested:
         if name and values:
             lines.append(NestedLine(name, values))
         elif not all(map(_DEVICE.fullmatch, line.split())):
-            skipped += 1
-    if skipped and not lines:
+            understood = False
+    if not understood and not lines:
         raise ParseError("no line of the form 'name key=number …'")
-    return Nested(lines, skipped)
+    return lines
 
 
 class DeviceLine(NamedTuple):
@@ -183,19 +179,23 @@ class Stall(NamedTuple):
 
 
 _SHARE = rb"(\d{1,3}\.\d{1,6})"
-_STALL = re.compile(rb"(some|full) avg10=%b avg60=%b avg300=%b total=(\d{1,20})" % (_SHARE, _SHARE, _SHARE))
+_STALL = re.compile(rb"^(some|full) avg10=%b avg60=%b avg300=%b total=(\d{1,20})$" % (_SHARE, _SHARE, _SHARE), re.M)
 
 
 def parse_pressure(data: bytes) -> dict[bytes, Stall]:
     """``some avg10=0.00 avg60=0.00 avg300=0.00 total=0\\nfull …`` (psi.rst; ``full`` of cpu since 5.13)."""
     stalls = {
-        found[1]: Stall(float(found[2]), float(found[3]), float(found[4]), int(found[5]))
-        for found in map(_STALL.fullmatch, data.splitlines())
-        if found
+        line: Stall(float(avg10), float(avg60), float(avg300), int(total))
+        for line, avg10, avg60, avg300, total in _STALL.findall(data)
     }
     if not stalls:
         raise ParseError("no line of the form 'some avg10=… avg60=… avg300=… total=…'")
     return stalls
+
+
+def find_stall(data: bytes, line: bytes) -> Stall | None:
+    """One line of a pressure file, ``some`` or ``full``; None: it has only the other. Raises ParseError."""
+    return parse_pressure(data).get(line)
 
 
 class Quota(NamedTuple):

@@ -16,7 +16,8 @@ from __future__ import annotations
 import enum
 import errno
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from .errors import NoCgroups
 from .pseudofs import Root
@@ -29,6 +30,8 @@ class Version(enum.Enum):
     V2 = 2
 
 
+NEWEST = Version.V2
+"""Whose files are named where there is no cgroup that has one."""
 CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "io", "pids", "freezer")
 """The controllers that are read, by their v2 names; ``cpuacct`` and ``freezer`` are part of the core on v2."""
 _V1_NAMES = {"blkio": "io"}
@@ -55,6 +58,13 @@ class Hierarchy:
     mode: str
     bound: tuple[tuple[str, Mount], ...]
     trees: tuple[Mount, ...]
+    plans: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """Which files each set of fields is read from on this host (:class:`cgroupfs.reader.Plan`)."""
+
+    @property
+    def unified(self) -> Mount | None:
+        """The mount of the v2 tree, whatever controllers it has."""
+        return next((mount for mount in self.trees if mount.version is Version.V2), None)
 
     def mount(self, controller: str) -> Mount | None:
         """The mount that holds a controller, or None."""
@@ -143,7 +153,7 @@ def bind(root: Root, mounts: list[Mount]) -> Hierarchy:
             bound.setdefault(name, mount)
     own: frozenset[str] = frozenset()
     if unified is not None:
-        own = (_unified_controllers(root, unified) | _CORE_ON_V2) - bound.keys()
+        own = frozenset((_unified_controllers(root, unified) | _CORE_ON_V2) - bound.keys())
         unified = Mount(unified.point, unified.root, unified.version, own)
         bound.update((name, unified) for name in own)
     mode = "unified" if not legacy else "legacy" if unified is None else "hybrid"

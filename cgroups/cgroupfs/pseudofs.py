@@ -16,7 +16,6 @@ Reading uses lseek + read rather than pread: pyfakefs does not fake pread, and t
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import time
@@ -100,8 +99,10 @@ def release(fd: int) -> None:
     here): closing it again would close whoever has its number by then.
     """
     if fd >= 0:
-        with contextlib.suppress(OSError):
+        try:  # noqa: SIM105  contextlib.suppress takes longer than the call, which is made for every file that is read
             os.close(fd)
+        except OSError:
+            pass
 
 
 class Root:
@@ -188,23 +189,35 @@ class Directory:
             return os.open(name, _OPEN_FILE, dir_fd=self.fd)
         except OSError as error:
             reason = absence(error, f"{self.path}/{name}")
-        if reason is Absent.FILE_ABSENT and not self.alive():
-            raise CgroupGone(self.path)
+        if reason is Absent.FILE_ABSENT:
+            self.check()
         return reason
 
     def read(self, name: str) -> bytes | Absent:
         """The content of one of its files, or why there is none; raises CgroupGone."""
-        fd = self.open(name)
-        if isinstance(fd, Absent):
-            return fd
+        found = self.content(name)
+        if found is Absent.FILE_ABSENT:
+            self.check()
+        return found
+
+    def content(self, name: str) -> bytes | Absent:
+        """As :meth:`read`; that a file is not there may mean that the cgroup is not (:meth:`check`)."""
+        fd = -1
         try:
-            return read_rest(fd, b"")
+            fd = os.open(name, _OPEN_FILE, dir_fd=self.fd)
+            data = os.read(fd, _CHUNK)
+            return data if len(data) < _CHUNK else read_rest(fd, data)
         except OSError as error:
             return absence(error, f"{self.path}/{name}")
         except ParseError as error:
             return error.reason
         finally:
             release(fd)
+
+    def check(self) -> None:
+        """Raises CgroupGone where another directory, or none, is at its path by now."""
+        if not self.alive():
+            raise CgroupGone(self.path)
 
     def read_lines(self, name: str, limit: int = FILE_LIMIT) -> tuple[bytes, bool] | Absent:
         """As :meth:`read`, of a list of any length: its whole lines up to ``limit`` bytes; whether these are all."""

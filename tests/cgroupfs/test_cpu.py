@@ -7,9 +7,21 @@ import errno
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
-from cgroupfs import MAX, Absent, Cgroup, CgroupGone, Root, detect
-from cgroupfs.controllers.cpu import read_v1, read_v2
-from helpers import HOSTS, LEGACY, UNIFIED, FakeDirectory, cgroup, cgroups, container, reasons, tree, unexplained
+from cgroupfs import MAX, Absent, Cgroup, CgroupGone, Root, Version, detect
+from cgroupfs.records import CPU
+from helpers import (
+    HOSTS,
+    LEGACY,
+    UNIFIED,
+    FakeDirectory,
+    cgroup,
+    cgroups,
+    container,
+    read_record,
+    reasons,
+    tree,
+    unexplained,
+)
 
 STAT = b"usage_usec 30\nuser_usec 20\nsystem_usec 10\nnr_periods 4\nnr_throttled 3\nthrottled_usec 2\n"
 
@@ -20,7 +32,7 @@ def test_a_v2_container_at_its_real_path(fs: FakeFilesystem) -> None:
     fs.add_real_directory(f"{tree(UNIFIED)}/proc", target_path="/proc")
     root = Root("/")
     cpu = Cgroup(root, detect(root), path).cpu()
-    assert (cpu.usage_usec, cpu.quota_usec, cpu.period_usec) == (53480792, 50000, 100000)
+    assert (cpu.usage_nsec, cpu.quota_usec, cpu.period_usec) == (53480792000, 50000, 100000)
     assert cpu.nr_throttled is not None and cpu.nr_periods is not None and 0 < cpu.nr_throttled <= cpu.nr_periods
     assert (cpu.cpus, cpu.effective_cpus) == (frozenset(), frozenset({0, 1}))
     assert cpu.missing == ()
@@ -32,8 +44,8 @@ def test_a_v1_container_at_its_real_path(fs: FakeFilesystem) -> None:
     fs.add_real_directory(f"{tree(LEGACY)}/proc", target_path="/proc")
     root = Root("/")
     cpu = Cgroup(root, detect(root), path).cpu()
-    assert (cpu.usage_usec, cpu.quota_usec, cpu.period_usec) == (57440345, 50000, 100000)
-    assert cpu.throttled_usec is not None and 18_000_000 < cpu.throttled_usec < 19_000_000, "nanoseconds became micro"
+    assert ((cpu.usage_nsec or 0) // 1000, cpu.quota_usec, cpu.period_usec) == (57440345, 50000, 100000)
+    assert cpu.throttled_nsec is not None and 18_000_000_000 < cpu.throttled_nsec < 19_000_000_000
     assert (cpu.cpus, cpu.effective_cpus) == (frozenset({0, 1}), frozenset({0, 1}))
 
 
@@ -41,15 +53,15 @@ def test_a_v1_container_at_its_real_path(fs: FakeFilesystem) -> None:
 def test_every_container_has_its_times_and_every_absence_a_reason(host: str) -> None:
     for name, group in cgroups(host):
         cpu = group.cpu()
-        assert cpu.usage_usec is not None and cpu.user_usec is not None and cpu.system_usec is not None, name
+        assert cpu.usage_nsec is not None and cpu.user_nsec is not None and cpu.system_nsec is not None, name
         assert unexplained(cpu) == [], name
 
 
 def test_user_and_system_time_make_up_the_usage_on_v2() -> None:
     for name, group in cgroups(UNIFIED):  # v1 samples both at ticks, so they do not add up there
         cpu = group.cpu()
-        assert cpu.usage_usec is not None and cpu.user_usec is not None and cpu.system_usec is not None
-        assert 0 <= cpu.usage_usec - cpu.user_usec - cpu.system_usec <= 1, name
+        assert cpu.usage_nsec is not None and cpu.user_nsec is not None and cpu.system_nsec is not None
+        assert 0 <= cpu.usage_nsec - cpu.user_nsec - cpu.system_nsec <= 1_000, name
 
 
 def test_no_quota_is_max_in_both_versions() -> None:
@@ -58,18 +70,19 @@ def test_no_quota_is_max_in_both_versions() -> None:
 
 
 def test_without_any_directory_every_value_is_absent_with_a_reason() -> None:
-    for record in (read_v1(None, None, None), read_v2(None, None, None)):
+    for record in (read_record(CPU, version, None) for version in Version):
         assert unexplained(record) == []
-        assert record.usage_usec is None and record.quota_usec is None and record.cpus is None
+        assert record.usage_nsec is None and record.quota_usec is None and record.cpus is None
         assert set(reasons(record).values()) == {Absent.CONTROLLER_OFF}
 
 
 def test_v2_usage_is_there_without_the_cpu_controller_and_the_rest_says_why_not() -> None:
     acct = FakeDirectory({"cpu.stat": b"usage_usec 30\nuser_usec 20\nsystem_usec 10\n"})
-    record = read_v2(None, acct, None)
-    assert (record.usage_usec, record.user_usec, record.system_usec) == (30, 20, 10)
+    record = read_record(CPU, Version.V2, None, cpuacct=acct)
+    assert (record.usage_nsec, record.user_nsec, record.system_nsec) == (30_000, 20_000, 10_000)
+    assert {reasons(record)[name] for name in ("nr_periods", "quota_usec", "period_usec")} == {Absent.CONTROLLER_OFF}
+    record = read_record(CPU, Version.V2, acct)
     assert reasons(record)["nr_periods"] is Absent.KEY_ABSENT
-    assert reasons(record)["quota_usec"] is reasons(record)["period_usec"] is Absent.CONTROLLER_OFF
     assert unexplained(record) == []
 
 
@@ -85,28 +98,34 @@ def test_v2_usage_is_there_without_the_cpu_controller_and_the_rest_says_why_not(
     ],
 )
 def test_a_bad_file_costs_its_own_values_only(content: bytes | int, reason: Absent) -> None:
-    good = {"cpu.stat": STAT, "cpu.max": b"max 100000\n", "cpuset.cpus": b"0\n", "cpuset.cpus.effective": b"0\n"}
+    good = {
+        "cpu.stat": STAT,
+        "cpu.max": b"max 100000\n",
+        "cpu.weight": b"100\n",
+        "cpuset.cpus": b"0\n",
+        "cpuset.cpus.effective": b"0\n",
+    }
     bad_quota = FakeDirectory(good | {"cpu.max": content})
-    record = read_v2(bad_quota, bad_quota, bad_quota)
-    assert (record.usage_usec, record.quota_usec) == (30, None)
+    record = read_record(CPU, Version.V2, bad_quota)
+    assert (record.usage_nsec, record.quota_usec) == (30_000, None)
     assert reasons(record) == {"quota_usec": reason, "period_usec": reason}
     assert record.missing[0].path == "/sys/fs/cgroup/fake/cpu.max"
 
     bad_stat = FakeDirectory(good | {"cpu.stat": content})
-    record = read_v2(bad_stat, bad_stat, bad_stat)
-    assert (record.usage_usec, record.quota_usec, record.cpus) == (None, MAX, {0})
-    assert reasons(record)["usage_usec"] is reason
+    record = read_record(CPU, Version.V2, bad_stat)
+    assert (record.usage_nsec, record.quota_usec, record.cpus) == (None, MAX, {0})
+    assert reasons(record)["usage_nsec"] is reason
 
     v1 = FakeDirectory({"cpuacct.usage": content, "cpu.cfs_quota_us": b"-1\n", "cpu.cfs_period_us": b"100000\n"})
-    record = read_v1(v1, v1, None)
-    assert (record.usage_usec, record.quota_usec, record.period_usec) == (None, MAX, 100000)
-    assert reasons(record)["usage_usec"] is reason
+    record = read_record(CPU, Version.V1, v1, cpuset=None)
+    assert (record.usage_nsec, record.quota_usec, record.period_usec) == (None, MAX, 100000)
+    assert reasons(record)["usage_nsec"] is reason
 
 
 def test_gone_in_the_middle_of_the_record_is_gone_not_half_a_record() -> None:
     half = FakeDirectory({"cpu.stat": STAT, "cpu.max": errno.ENODEV})
     with pytest.raises(CgroupGone):
-        read_v2(half, half, half)
+        read_record(CPU, Version.V2, half)
     half = FakeDirectory({"cpuacct.usage": b"1\n", "cpuacct.usage_user": errno.ENODEV})
     with pytest.raises(CgroupGone):
-        read_v1(half, half, half)
+        read_record(CPU, Version.V1, half)

@@ -9,18 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cgroupfs import MAX, ParseError, Stall
-from cgroupfs.controllers.freezer import parse_frozen
+from cgroupfs.controllers.freezer import frozen_v1, frozen_v2
 from cgroupfs.controllers.memory import V1_UNLIMITED, limit_v1
 from cgroupfs.formats import (
     DeviceLine,
     NestedLine,
     Quota,
     find_key,
+    flat_key,
     key_finder,
     parse_cpu_list,
     parse_cpu_max,
     parse_device_operations,
-    parse_flat_keyed,
     parse_limit,
     parse_nested_keyed,
     parse_pids,
@@ -28,7 +28,7 @@ from cgroupfs.formats import (
     parse_signed,
     parse_value,
 )
-from cgroupfs.hierarchy import Version, parse_mountinfo
+from cgroupfs.hierarchy import parse_mountinfo
 
 U64 = (1 << 64) - 1
 NOT_NUMBERS = [b"", b"\n", b" ", b"-1", b"+1", b"1_0", b"0x10", b"1.0", b"1 2", b"max", b"\xc2\xb2"]
@@ -41,7 +41,7 @@ PARSERS: list[Callable[[bytes], object]] = [
     parse_value,
     parse_signed,
     parse_limit,
-    parse_flat_keyed,
+    flat_key(b"key"),
     parse_nested_keyed,
     parse_device_operations,
     parse_pressure,
@@ -52,8 +52,8 @@ PARSERS: list[Callable[[bytes], object]] = [
     limit_v1,
     lambda data: find_key(data, b"key"),
     key_finder(b"key"),
-    lambda data: parse_frozen(Version.V1, data),
-    lambda data: parse_frozen(Version.V2, data),
+    frozen_v1,
+    frozen_v2,
 ]
 WORDS = (
     b"some full avg10= avg60= avg300= total= 0.00 99.99 rbytes= wbytes= 8:0 254:16 Read Write Total max key frozen "
@@ -125,9 +125,8 @@ def test_a_v1_limit_near_the_largest_signed_number_is_none_for_every_page_size()
 @given(st.dictionaries(keys, numbers, min_size=1))
 def test_a_flat_keyed_file_is_read_back(values: dict[bytes, int]) -> None:
     data = b"".join(b"%s %d\n" % item for item in values.items())
-    assert parse_flat_keyed(data) == (values, 0)
     for key, value in values.items():
-        assert find_key(data, key) == value
+        assert flat_key(key)(data) == find_key(data, key) == value
         assert find_key(data.rstrip(b"\n"), key) == value
 
 
@@ -145,15 +144,24 @@ def test_a_key_finder_finds_what_find_key_finds(data: bytes) -> None:
         )
 
 
-def test_bad_lines_of_a_flat_keyed_file_are_skipped_and_counted() -> None:
+def test_bad_lines_of_a_flat_keyed_file_cost_their_own_keys_only() -> None:
     data = b"usage_usec 12\nfuture.key 1.5\nonly_a_key\n 7\nnegative -1\n\nuser_usec 5\n"
-    assert parse_flat_keyed(data) == ({b"usage_usec": 12, b"user_usec": 5}, 5)
+    assert (flat_key(b"usage_usec", 1000)(data), flat_key(b"user_usec")(data)) == (12_000, 5)
+    assert flat_key(b"system_usec")(data) is None
+    for bad in (b"future.key", b"negative"):
+        with pytest.raises(ParseError):
+            flat_key(bad)(data)
+
+
+def test_a_key_that_is_not_there_may_have_another_name() -> None:
+    assert flat_key(b"total_a", otherwise=b"a")(b"a 1\ntotal_a 2\n") == 2
+    assert flat_key(b"total_a", otherwise=b"a")(b"a 1\n") == 1
 
 
 @pytest.mark.parametrize("data", [b"", b"\n", b"garbage\n", b"key value\n", b"\x00" * 10])
 def test_a_file_without_one_key_is_malformed(data: bytes) -> None:
     with pytest.raises(ParseError):
-        parse_flat_keyed(data)
+        flat_key(b"wanted")(data)
 
 
 def test_a_key_is_found_only_as_a_whole_word_at_the_start_of_a_line() -> None:
@@ -180,24 +188,22 @@ def test_a_nested_keyed_file_is_read_back(found: dict[bytes, dict[bytes, int]]) 
     data = b"".join(
         b"%s %s\n" % (name, b" ".join(b"%s=%d" % item for item in values.items())) for name, values in found.items()
     )
-    assert parse_nested_keyed(data) == ([NestedLine(*item) for item in found.items()], 0)
+    assert parse_nested_keyed(data) == [NestedLine(*item) for item in found.items()]
 
 
 def test_a_device_without_counters_is_no_line_and_no_error() -> None:
-    assert parse_nested_keyed(b"8:0\n") == ([], 0)
-    assert parse_nested_keyed(b"") == ([], 0)
+    assert parse_nested_keyed(b"8:0\n") == []
+    assert parse_nested_keyed(b"") == []
 
 
 def test_counters_behind_several_devices_on_one_line_belong_to_the_last() -> None:
-    lines, skipped = parse_nested_keyed(b"8:0 8:16 rbytes=1 wbytes=2\n")
+    lines = parse_nested_keyed(b"8:0 8:16 rbytes=1 wbytes=2\n")
     assert lines == [NestedLine(b"8:16", {b"rbytes": 1, b"wbytes": 2})]
-    assert skipped == 0
 
 
 def test_values_that_are_no_numbers_are_left_out_of_a_nested_line() -> None:
-    lines, skipped = parse_nested_keyed(b"8:0 rbytes=1 cost.vrate=100.00 cost.usage=-1\nnonsense\n")
+    lines = parse_nested_keyed(b"8:0 rbytes=1 cost.vrate=100.00 cost.usage=-1\nnonsense\n")
     assert lines == [NestedLine(b"8:0", {b"rbytes": 1})]
-    assert skipped == 1
 
 
 @pytest.mark.parametrize("data", [b"nonsense\n", b"8:0 rbytes=x\nfoo bar\n", b"rbytes=1\n", b"\x00\xff"])
@@ -308,26 +314,28 @@ def test_pids_are_read_back_in_order(pids: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "data", "frozen"),
+    ("parse", "data", "frozen"),
     [
-        (Version.V1, b"FROZEN\n", True),
-        (Version.V1, b"FREEZING\n", False),
-        (Version.V1, b"THAWED\n", False),
-        (Version.V2, b"populated 1\nfrozen 1\n", True),
-        (Version.V2, b"populated 1\nfrozen 0\n", False),
+        (frozen_v1, b"FROZEN\n", True),
+        (frozen_v1, b"FREEZING\n", False),
+        (frozen_v1, b"THAWED\n", False),
+        (frozen_v2, b"populated 1\nfrozen 1\n", True),
+        (frozen_v2, b"populated 1\nfrozen 0\n", False),
     ],
 )
-def test_frozen_is_what_both_versions_say_in_their_own_words(version: Version, data: bytes, frozen: bool) -> None:
-    assert parse_frozen(version, data) is frozen
+def test_frozen_is_what_both_versions_say_in_their_own_words(
+    parse: Callable[[bytes], bool], data: bytes, frozen: bool
+) -> None:
+    assert parse(data) is frozen
 
 
 @pytest.mark.parametrize(
-    ("version", "data"),
-    [(Version.V1, b"frozen"), (Version.V1, b""), (Version.V2, b"populated 1\n"), (Version.V2, b"frozen yes\n")],
+    ("parse", "data"),
+    [(frozen_v1, b"frozen"), (frozen_v1, b""), (frozen_v2, b"populated 1\n"), (frozen_v2, b"frozen yes\n")],
 )
-def test_no_state_is_malformed_and_not_thawed(version: Version, data: bytes) -> None:
+def test_no_state_is_malformed_and_not_thawed(parse: Callable[[bytes], bool], data: bytes) -> None:
     with pytest.raises(ParseError):
-        parse_frozen(version, data)
+        parse(data)
 
 
 def test_an_error_shows_file_and_line_once_they_are_known() -> None:

@@ -7,9 +7,10 @@ import errno
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
-from cgroupfs import Absent, Cgroup, CgroupGone, DeviceIo, Root, detect
-from cgroupfs.controllers.io import V1_BYTES, read_v1, read_v2
-from helpers import HOSTS, LEGACY, UNIFIED, FakeDirectory, cgroup, cgroups, container, reasons, tree
+from cgroupfs import Absent, Cgroup, CgroupGone, DeviceIo, Root, Version, detect
+from cgroupfs.controllers.io import V1_BYTES
+from cgroupfs.records import IO
+from helpers import HOSTS, LEGACY, UNIFIED, cgroup, cgroups, container, read_record, reasons, tree
 
 CFQ, THROTTLE, BFQ, SUBTREE = V1_BYTES
 ZERO = b"8:0 Read 0\n8:0 Write 0\n8:0 Total 0\nTotal 0\n"
@@ -58,13 +59,13 @@ def test_v1_that_counts_nothing_says_zero_and_that_nobody_counted() -> None:
 
 def test_v2_reads_every_device_and_leaves_unknown_keys_out() -> None:
     data = b"8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6 cost.usage=7\n8:16\n254:0 rbytes=9\n"
-    io = read_v2(FakeDirectory({"io.stat": data}))
+    io = read_record(IO, Version.V2, {"io.stat": data})
     assert io.devices == (DeviceIo("8:0", 1, 2, 3, 4, 5, 6), DeviceIo("254:0", rbytes=9))
     assert (io.source, io.missing) == ("io.stat", ())
 
 
 def test_v2_that_has_done_no_io_is_no_device() -> None:
-    assert read_v2(FakeDirectory({"io.stat": b""})).devices == ()
+    assert read_record(IO, Version.V2, {"io.stat": b""}).devices == ()
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_v2_that_has_done_no_io_is_no_device() -> None:
     ],
 )
 def test_v2_that_cannot_be_read_is_absent_and_not_zero(content: bytes | int, reason: Absent) -> None:
-    io = read_v2(FakeDirectory({"io.stat": content}))
+    io = read_record(IO, Version.V2, {"io.stat": content})
     assert io.devices is None
     assert reasons(io) == {"devices": reason}
 
@@ -88,41 +89,41 @@ def test_v2_that_cannot_be_read_is_absent_and_not_zero(content: bytes | int, rea
 @pytest.mark.parametrize("name", V1_BYTES)
 def test_v1_takes_the_one_file_that_counts(name: str) -> None:
     files: dict[str, bytes | int] = dict.fromkeys(V1_BYTES, ZERO)
-    io = read_v1(FakeDirectory(files | {name: SOME}))
+    io = read_record(IO, Version.V1, files | {name: SOME})
     assert io.source == name
     assert io.devices is not None
     assert io.devices == (DeviceIo("8:0", rbytes=10, wbytes=20, dbytes=5), DeviceIo("8:16", rbytes=1))
 
 
 def test_v1_believes_the_first_of_several_that_count() -> None:
-    io = read_v1(FakeDirectory({THROTTLE: SOME, BFQ: SOME.replace(b" 10", b" 99"), SUBTREE: SOME}))
+    io = read_record(IO, Version.V1, {THROTTLE: SOME, BFQ: SOME.replace(b" 10", b" 99"), SUBTREE: SOME})
     assert io.source == THROTTLE
-    assert read_v1(FakeDirectory({THROTTLE: ZERO, BFQ: SOME, SUBTREE: SOME})).source == BFQ
+    assert read_record(IO, Version.V1, {THROTTLE: ZERO, BFQ: SOME, SUBTREE: SOME}).source == BFQ
 
 
 def test_v1_that_counted_discards_only_is_not_counting() -> None:
     discards = b"8:0 Read 0\n8:0 Discard 7\nTotal 7\n"
-    assert read_v1(FakeDirectory({THROTTLE: discards, SUBTREE: SOME})).source == SUBTREE
+    assert read_record(IO, Version.V1, {THROTTLE: discards, SUBTREE: SOME}).source == SUBTREE
 
 
 def test_v1_operations_come_from_the_same_counter() -> None:
     serviced = b"8:0 Read 3\n8:0 Write 4\nTotal 7\n"
-    io = read_v1(FakeDirectory({THROTTLE: SOME, "blkio.throttle.io_serviced": serviced}))
+    io = read_record(IO, Version.V1, {THROTTLE: SOME, "blkio.throttle.io_serviced": serviced})
     assert io.devices is not None
     assert (io.devices[0].rios, io.devices[0].wios) == (3, 4)
     assert io.missing == ()
-    io = read_v1(FakeDirectory({THROTTLE: SOME}))
+    io = read_record(IO, Version.V1, {THROTTLE: SOME})
     assert io.devices is not None and io.devices[0].rios is None
     assert reasons(io) == {"rios": Absent.FILE_ABSENT}
-    io = read_v1(FakeDirectory({THROTTLE: SOME, "blkio.throttle.io_serviced": b"garbage"}))
+    io = read_record(IO, Version.V1, {THROTTLE: SOME, "blkio.throttle.io_serviced": b"garbage"})
     assert io.devices is not None and io.devices[0].rbytes == 10
     assert reasons(io) == {"rios": Absent.MALFORMED}
 
 
 def test_v1_without_any_file_or_directory_is_absent() -> None:
-    assert reasons(read_v1(FakeDirectory({}))) == {"devices": Absent.FILE_ABSENT}
-    assert reasons(read_v1(None)) == {"devices": Absent.CONTROLLER_OFF}
-    assert read_v1(None).devices is None
+    assert reasons(read_record(IO, Version.V1, {})) == {"devices": Absent.FILE_ABSENT}
+    assert reasons(read_record(IO, Version.V1, None)) == {"devices": Absent.CONTROLLER_OFF}
+    assert read_record(IO, Version.V1, None).devices is None
 
 
 @pytest.mark.parametrize(
@@ -131,15 +132,15 @@ def test_v1_without_any_file_or_directory_is_absent() -> None:
 )
 def test_v1_with_a_bad_file_where_no_other_counts_is_absent(content: bytes | int, reason: Absent) -> None:
     for others in ({}, {SUBTREE: ZERO}, {CFQ: ZERO, BFQ: NOTHING}):
-        io = read_v1(FakeDirectory({THROTTLE: content, **others}))
+        io = read_record(IO, Version.V1, {THROTTLE: content, **others})
         assert io.devices is None
         assert reasons(io) == {"devices": reason}
-    io = read_v1(FakeDirectory({THROTTLE: content, SUBTREE: SOME}))
+    io = read_record(IO, Version.V1, {THROTTLE: content, SUBTREE: SOME})
     assert io.source == SUBTREE, "another file counts: nothing is lost"
 
 
 def test_gone_is_gone_in_both_versions() -> None:
     with pytest.raises(CgroupGone):
-        read_v1(FakeDirectory({THROTTLE: ZERO, SUBTREE: errno.ENODEV}))
+        read_record(IO, Version.V1, {THROTTLE: ZERO, SUBTREE: errno.ENODEV})
     with pytest.raises(CgroupGone):
-        read_v2(FakeDirectory({"io.stat": errno.ENODEV}))
+        read_record(IO, Version.V2, {"io.stat": errno.ENODEV})

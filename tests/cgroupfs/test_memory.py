@@ -7,9 +7,20 @@ import errno
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
-from cgroupfs import MAX, Absent, Cgroup, CgroupGone, MemoryStat, Root, detect
-from cgroupfs.controllers.memory import read_v1, read_v2
-from helpers import HOSTS, LEGACY, UNIFIED, FakeDirectory, cgroup, cgroups, container, reasons, tree, unexplained
+from cgroupfs import MAX, Absent, Cgroup, CgroupGone, MemoryStat, Root, Version, detect
+from cgroupfs.records import MEMORY
+from helpers import (
+    HOSTS,
+    LEGACY,
+    UNIFIED,
+    cgroup,
+    cgroups,
+    container,
+    read_record,
+    reasons,
+    tree,
+    unexplained,
+)
 
 V1_NONE = b"9223372036854771712\n"
 
@@ -73,29 +84,33 @@ def test_v1_swap_is_what_memory_and_swap_together_have_more_than_memory() -> Non
         "memory.limit_in_bytes": b"1000\n",
         "memory.memsw.limit_in_bytes": b"1500\n",
     }
-    record = read_v1(FakeDirectory(dict(files)))
+    record = read_record(MEMORY, Version.V1, files)
     assert (record.swap_bytes, record.swap_max_bytes) == (30, 500)
     files["memory.memsw.usage_in_bytes"] = b"90\n"  # the two files are not read at one instant
-    assert read_v1(FakeDirectory(dict(files))).swap_bytes == 0
+    assert read_record(MEMORY, Version.V1, files).swap_bytes == 0
     files["memory.memsw.limit_in_bytes"] = V1_NONE
-    assert read_v1(FakeDirectory(dict(files))).swap_max_bytes is MAX
+    assert read_record(MEMORY, Version.V1, files).swap_max_bytes is MAX
 
 
 def test_v1_without_swap_accounting_says_so() -> None:
-    record = read_v1(FakeDirectory({"memory.usage_in_bytes": b"100\n", "memory.limit_in_bytes": V1_NONE}))
+    record = read_record(MEMORY, Version.V1, {"memory.usage_in_bytes": b"100\n", "memory.limit_in_bytes": V1_NONE})
     assert (record.usage_bytes, record.max_bytes, record.swap_bytes) == (100, MAX, None)
     assert reasons(record)["swap_bytes"] is Absent.FILE_ABSENT
 
 
 def test_keys_of_other_kernels_are_ignored_and_missing_ones_named() -> None:
-    record = read_v2(FakeDirectory({"memory.current": b"1\n", "memory.stat": b"anon 5\nkey_of_the_future 6\nfile 7\n"}))
+    record = read_record(
+        MEMORY,
+        Version.V2,
+        {"memory.current": b"1\n", "memory.stat": b"anon 5\nkey_of_the_future 6\nfile 7\n"},
+    )
     assert record.stat == MemoryStat(anon=5, file=7)
     assert reasons(record)["inactive_file"] is Absent.KEY_ABSENT
     assert reasons(record)["peak_bytes"] is Absent.FILE_ABSENT
 
 
 def test_without_the_controller_nothing_is_zero() -> None:
-    for record in (read_v1(None), read_v2(None)):
+    for record in (read_record(MEMORY, version, None) for version in Version):
         assert record.usage_bytes is None and record.max_bytes is None and record.stat == MemoryStat()
         assert unexplained(record) == []
         assert reasons(record)["usage_bytes"] is Absent.CONTROLLER_OFF
@@ -111,22 +126,26 @@ def test_without_the_controller_nothing_is_zero() -> None:
     ],
 )
 def test_a_bad_file_costs_its_own_values_only(content: bytes | int, reason: Absent) -> None:
-    record = read_v2(FakeDirectory({"memory.current": content, "memory.max": b"max\n", "memory.stat": b"anon 5\n"}))
+    record = read_record(
+        MEMORY,
+        Version.V2,
+        {"memory.current": content, "memory.max": b"max\n", "memory.stat": b"anon 5\n"},
+    )
     assert (record.usage_bytes, record.max_bytes, record.stat.anon) == (None, MAX, 5)
     assert reasons(record)["usage_bytes"] is reason
-    record = read_v2(FakeDirectory({"memory.current": b"1\n", "memory.stat": content}))
+    record = read_record(MEMORY, Version.V2, {"memory.current": b"1\n", "memory.stat": content})
     assert (record.usage_bytes, record.stat) == (1, MemoryStat())
     assert reasons(record)["anon"] is reason
-    record = read_v1(FakeDirectory({"memory.usage_in_bytes": b"1\n", "memory.limit_in_bytes": content}))
+    record = read_record(MEMORY, Version.V1, {"memory.usage_in_bytes": b"1\n", "memory.limit_in_bytes": content})
     assert (record.usage_bytes, record.max_bytes) == (1, None)
     assert reasons(record)["max_bytes"] is reason
 
 
 def test_gone_in_the_middle_of_the_record_is_gone() -> None:
     with pytest.raises(CgroupGone):
-        read_v2(FakeDirectory({"memory.current": b"1\n", "memory.stat": errno.ENODEV}))
+        read_record(MEMORY, Version.V2, {"memory.current": b"1\n", "memory.stat": errno.ENODEV})
     with pytest.raises(CgroupGone):
-        read_v1(FakeDirectory({"memory.usage_in_bytes": b"1\n", "memory.stat": errno.ENODEV}))
+        read_record(MEMORY, Version.V1, {"memory.usage_in_bytes": b"1\n", "memory.stat": errno.ENODEV})
 
 
 def test_a_pinned_cgroup_that_was_replaced_is_gone() -> None:

@@ -9,8 +9,19 @@ import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
 from cgroupfs import MAX, Absent, Cgroup, CgroupGone, Hierarchy, Mount, Root, Version, detect
-from cgroupfs.controllers.pids import read
-from helpers import HOSTS, LEGACY, UNIFIED, FakeDirectory, cgroups, container, reasons, tree, unexplained, write_files
+from cgroupfs.records import PIDS
+from helpers import (
+    HOSTS,
+    LEGACY,
+    UNIFIED,
+    cgroups,
+    container,
+    read_record,
+    reasons,
+    tree,
+    unexplained,
+    write_files,
+)
 
 
 @pytest.mark.parametrize("host", [UNIFIED, LEGACY])
@@ -33,11 +44,11 @@ def test_every_docker_container_is_what_the_engine_said(host: str) -> None:
 
 
 def test_max_is_no_limit() -> None:
-    assert read(FakeDirectory({"pids.current": b"1\n", "pids.max": b"max\n"})).max is MAX
+    assert read_record(PIDS, Version.V2, {"pids.current": b"1\n", "pids.max": b"max\n"}).max is MAX
 
 
 def test_kernels_before_6_3_have_no_peak() -> None:
-    pids = read(FakeDirectory({"pids.current": b"1\n", "pids.max": b"max\n"}))
+    pids = read_record(PIDS, Version.V2, {"pids.current": b"1\n", "pids.max": b"max\n"})
     assert pids.peak is None
     assert reasons(pids) == {"peak": Absent.FILE_ABSENT}
 
@@ -46,15 +57,15 @@ def test_kernels_before_6_3_have_no_peak() -> None:
     ("content", "reason"), [(errno.EACCES, Absent.PERMISSION), (b"many\n", Absent.MALFORMED), (b"", Absent.MALFORMED)]
 )
 def test_a_bad_file_costs_its_own_value_only(content: bytes | int, reason: Absent) -> None:
-    pids = read(FakeDirectory({"pids.current": content, "pids.max": b"5\n", "pids.peak": b"3\n"}))
+    pids = read_record(PIDS, Version.V2, {"pids.current": content, "pids.max": b"5\n", "pids.peak": b"3\n"})
     assert (pids.current, pids.max, pids.peak) == (None, 5, 3)
     assert reasons(pids) == {"current": reason}
 
 
 def test_without_the_controller_nothing_is_zero_and_gone_is_gone() -> None:
-    assert set(reasons(read(None)).values()) == {Absent.CONTROLLER_OFF}
+    assert set(reasons(read_record(PIDS, Version.V1, None)).values()) == {Absent.CONTROLLER_OFF}
     with pytest.raises(CgroupGone):
-        read(FakeDirectory({"pids.current": b"1\n", "pids.max": errno.ENODEV}))
+        read_record(PIDS, Version.V2, {"pids.current": b"1\n", "pids.max": errno.ENODEV})
 
 
 # -- processes

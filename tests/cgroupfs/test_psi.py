@@ -7,9 +7,9 @@ import errno
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
-from cgroupfs import Absent, Cgroup, CgroupGone, Root, Stall, detect
-from cgroupfs.controllers.psi import read
-from helpers import LEGACY, UNIFIED, FakeDirectory, cgroup, cgroups, container, reasons, tree, unexplained
+from cgroupfs import Absent, Cgroup, CgroupGone, Root, Stall, Version, detect
+from cgroupfs.records import PRESSURE
+from helpers import LEGACY, UNIFIED, cgroup, cgroups, container, read_record, reasons, tree, unexplained
 
 SOME = b"some avg10=1.00 avg60=2.00 avg300=3.00 total=4\n"
 BOTH = SOME + b"full avg10=0.00 avg60=0.00 avg300=0.00 total=5\n"
@@ -39,14 +39,14 @@ def test_v1_has_no_pressure_and_gives_the_reason_for_each() -> None:
 
 
 def test_both_lines_of_each_file_are_in_the_record() -> None:
-    pressure = read(FakeDirectory({"cpu.pressure": BOTH, "memory.pressure": BOTH, "io.pressure": BOTH}))
+    pressure = read_record(PRESSURE, Version.V2, {"cpu.pressure": BOTH, "memory.pressure": BOTH, "io.pressure": BOTH})
     assert pressure.cpu_some == pressure.io_some == Stall(1.0, 2.0, 3.0, 4)
     assert pressure.memory_full == Stall(0.0, 0.0, 0.0, 5)
     assert pressure.missing == ()
 
 
 def test_before_5_13_full_of_cpu_is_absent_with_its_reason() -> None:
-    pressure = read(FakeDirectory({"cpu.pressure": SOME, "memory.pressure": BOTH, "io.pressure": BOTH}))
+    pressure = read_record(PRESSURE, Version.V2, {"cpu.pressure": SOME, "memory.pressure": BOTH, "io.pressure": BOTH})
     assert pressure.cpu_full is None
     assert reasons(pressure) == {"cpu_full": Absent.KEY_ABSENT}
 
@@ -61,14 +61,16 @@ def test_before_5_13_full_of_cpu_is_absent_with_its_reason() -> None:
     ],
 )
 def test_a_file_that_is_refused_or_malformed_costs_its_own_lines_only(content: bytes | int, reason: Absent) -> None:
-    pressure = read(FakeDirectory({"cpu.pressure": content, "memory.pressure": BOTH, "io.pressure": BOTH}))
+    pressure = read_record(
+        PRESSURE, Version.V2, {"cpu.pressure": content, "memory.pressure": BOTH, "io.pressure": BOTH}
+    )
     assert pressure.cpu_some is None and pressure.memory_some is not None
     assert reasons(pressure) == {"cpu_some": reason, "cpu_full": reason}
 
 
 def test_gone_is_gone() -> None:
     with pytest.raises(CgroupGone):
-        read(FakeDirectory({"cpu.pressure": BOTH, "memory.pressure": errno.ENODEV}))
+        read_record(PRESSURE, Version.V2, {"cpu.pressure": BOTH, "memory.pressure": errno.ENODEV})
     for host in (UNIFIED, LEGACY):
         group = cgroup(host, "burn")
         with pytest.raises(CgroupGone):

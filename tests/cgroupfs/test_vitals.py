@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cgroupfs import Cgroup, CgroupGone, Descriptors, Hierarchy, Mount, Root, Version, Vitals
+from cgroupfs import VITALS, Cgroup, CgroupGone, Descriptors, Hierarchy, Mount, Root, Version, Vitals
 
 FILES = {
     Version.V1: {
@@ -40,9 +40,9 @@ def test_all_are_read_whatever_may_be_kept_open_and_closing_gives_it_back(
     tmp_path: Path, version: Version, kept: int
 ) -> None:
     before, budget = open_descriptors(), Descriptors(kept)
-    reader = made(tmp_path, version).vitals(budget)
+    reader = made(tmp_path, version).reader(VITALS, budget)
     assert budget.used == min(kept, 3) == open_descriptors() - before
-    assert (reader.read(), reader.memory(9)) == (ALL, Vitals(9, 2, 77))
+    assert (reader.read(), reader.read("memory")) == (ALL, Vitals(None, 2, 77))
     reader.close()
     reader.close()
     assert (budget.used, open_descriptors()) == (0, before)
@@ -52,7 +52,7 @@ def test_all_are_read_whatever_may_be_kept_open_and_closing_gives_it_back(
 def test_a_file_that_is_not_there_costs_its_own_value_and_no_descriptor(tmp_path: Path, missing: str) -> None:
     group, budget = made(tmp_path, Version.V2), Descriptors(9)
     (tmp_path / "cg/c" / missing).unlink()
-    reader = group.vitals(budget)
+    reader = group.reader(VITALS, budget)
     assert budget.used == 2
     assert [each is None for each in reader.read()] == [name == missing for name in FILES[Version.V2]]
     reader.close()
@@ -64,14 +64,14 @@ def test_of_a_cgroup_that_is_gone_the_reader_says_so_and_can_be_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     before, budget = open_descriptors(), Descriptors(9)
-    reader = made(tmp_path, Version.V2).vitals(budget)
+    reader = made(tmp_path, Version.V2).reader(VITALS, budget)
 
     def gone(fd: int, size: int) -> bytes:
         raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "read", gone)
-        for read in (reader.read, lambda: reader.memory(1)):
+        for read in (reader.read, lambda: reader.read("memory")):
             with pytest.raises(CgroupGone):
                 read()
     reader.close()
@@ -93,5 +93,5 @@ def test_a_reader_of_a_cgroup_that_goes_while_it_is_made_leaves_nothing_open(
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", gone)
         with pytest.raises(CgroupGone):
-            group.vitals(budget)
+            group.reader(VITALS, budget)
     assert (budget.used, open_descriptors()) == (0, before)

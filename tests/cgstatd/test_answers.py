@@ -49,8 +49,8 @@ def test_integers_are_written_as_integers_and_percentages_as_numbers() -> None:
     data = answers.encode_one(
         NOTHING._replace(
             cpu_percent=100.0,
-            memory_raw_bytes=1,
-            memory_cache_bytes=0,
+            memory_usage_bytes=1,
+            inactive_file_bytes=0,
             memory_limit_bytes=big,
             network_rx_bytes=big,
             network_tx_bytes=1,
@@ -79,12 +79,12 @@ def test_one_of_all_has_id_and_name_and_no_timestamp() -> None:
 def test_usage_is_raw_without_cache_where_0_is_less_than_cache_and_cache_less_than_raw(
     raw: int | None, cache: int | None, usage: int
 ) -> None:
-    assert one(memory_raw_bytes=raw, memory_cache_bytes=cache)["memoryUsage"] == usage
+    assert one(memory_usage_bytes=raw, inactive_file_bytes=cache)["memoryUsage"] == usage
 
 
 @pytest.mark.parametrize(("limit", "percent"), [(None, 0), (0, 0), (300, 33.33), (200, 50), (50, 200)])
 def test_the_memory_percentage_is_of_the_limit_and_0_where_that_is_0(limit: int | None, percent: float) -> None:
-    assert one(memory_raw_bytes=100, memory_limit_bytes=limit)["memoryPercent"] == percent
+    assert one(memory_usage_bytes=100, memory_limit_bytes=limit)["memoryPercent"] == percent
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_rounding_is_that_of_javascript_s_math_round() -> None:
 
 
 def test_a_percentage_is_always_a_json_number() -> None:
-    assert math.isfinite(one(cpu_percent=1e9, memory_raw_bytes=2**62, memory_limit_bytes=1)["memoryPercent"])
+    assert math.isfinite(one(cpu_percent=1e9, memory_usage_bytes=2**62, memory_limit_bytes=1)["memoryPercent"])
 
 
 @pytest.mark.parametrize("name", ['quote " backslash \\', "名前", "\ufffd", "</script>", "\x7f"])

@@ -205,7 +205,7 @@ def test_a_container_that_never_had_a_process_is_shown_without_traffic(host: Mad
     host.procs(PATH, [])
     sample, _, _ = read(host, watch(host))
     assert sample.traffic.reason is Absent.NO_PROCESS
-    assert sample.counters.memory_bytes == 5_000_000
+    assert sample.counters.memory_usage_bytes == 5_000_000
 
 
 # -- failures
@@ -223,7 +223,7 @@ def test_a_value_that_cannot_be_read_fails_the_reading_and_names_the_file(host: 
 def test_a_broken_net_dev_costs_the_network_and_not_the_container(host: MadeUpHost) -> None:
     host.write("/proc/7/net/dev", "nonsense\n")
     sample, _, _ = read(host, watch(host))
-    assert sample.counters.memory_bytes == 5_000_000
+    assert sample.counters.memory_usage_bytes == 5_000_000
     assert sample.traffic[:3] == (None, None, Absent.MALFORMED)
 
 

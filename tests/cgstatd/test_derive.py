@@ -359,7 +359,7 @@ def figures(cpu: float | None, mem_total: int, traffic: Traffic = TRAFFIC, **cha
 
 def test_figures_carry_the_counters_and_their_instant() -> None:
     found = figures(12.5, 1000)
-    assert (found.cpu_percent, found.memory_raw_bytes, found.memory_cache_bytes) == (12.5, 100, 30)
+    assert (found.cpu_percent, found.memory_usage_bytes, found.inactive_file_bytes) == (12.5, 100, 30)
     assert (found.memory_limit_bytes, found.network_rx_bytes, found.network_tx_bytes) == (1000, 7, 8)
     assert (found.block_read_bytes, found.block_write_bytes) == (1, 2)
     assert (found.monotonic_ns, found.time_ms, found.state) == (5, 6, State.RUNNING)
@@ -383,7 +383,7 @@ def test_a_stopped_container_uses_nothing_and_shows_its_configured_limit(configu
     metadata = Metadata("docker", "a" * 64, "web", memory_limit_bytes=configured)
     found = derive.stopped(NOBODY._replace(metadata=metadata), State.EXITED, 6, 5)
     assert found.memory_limit_bytes == shown
-    assert (found.cpu_percent, found.memory_raw_bytes, found.memory_cache_bytes) == (0.0, 0, 0)
+    assert (found.cpu_percent, found.memory_usage_bytes, found.inactive_file_bytes) == (0.0, 0, 0)
     assert (found.network_rx_bytes, found.network_tx_bytes, found.block_read_bytes, found.block_write_bytes) == (0,) * 4
     assert (found.state, found.time_ms, found.monotonic_ns) == (State.EXITED, 6, 5)
 

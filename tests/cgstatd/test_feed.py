@@ -454,7 +454,7 @@ async def test_a_container_that_goes_between_the_two_readings_is_answered_from_d
     monkeypatch.setattr(Watched, "second_cpu", second_cpu)
     async with feeding(host) as fed:
         stats = await fed.one("a")
-        assert (stats.state, stats.memory_raw_bytes, stats.memory_limit_bytes) == (State.EXITED, 0, 64 << 20)
+        assert (stats.state, stats.memory_usage_bytes, stats.memory_limit_bytes) == (State.EXITED, 0, 64 << 20)
 
 
 async def test_a_container_that_goes_for_good_between_the_two_readings_is_not_found(

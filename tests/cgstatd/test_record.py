@@ -334,7 +334,7 @@ def test_what_an_unprivileged_user_cannot_read_is_left_out_and_listed(public: Pa
     assert "containers: permission denied (names need CAP_DAC_READ_SEARCH)" in summary
     left_out = index_of(str(out)).left_out
     assert f"/sys/fs/cgroup{SCOPE}/io.stat: permission denied" in left_out and len(left_out) == 2
-    assert (found.identity.name, found.memory_raw_bytes, found.block_read_bytes) == (ID[:12], 5_000_000, None)
+    assert (found.identity.name, found.memory_usage_bytes, found.block_read_bytes) == (ID[:12], 5_000_000, None)
 
 
 def test_a_file_of_another_owner_is_listed(host: MadeUpHost, out: str) -> None:

@@ -162,12 +162,12 @@ def test_counters_never_fall_and_some_grow(player: Player) -> None:
 
 def test_gauges_take_the_two_recorded_values_in_turn(player: Player) -> None:
     first, second = (read(open_host(root, OPTIONS)) for root in open_roots(f"{FIXTURES}/{UNIFIED}"))
-    moving = [key for key in second if key in first and first[key].memory_raw_bytes != second[key].memory_raw_bytes]
+    moving = [key for key in second if key in first and first[key].memory_usage_bytes != second[key].memory_usage_bytes]
     assert moving
     for laps, wanted in ((0.5, second), (1, first), (1.9, first), (2, second), (3.1, first)):
         player.step(laps)
         found = player.figures()
-        assert [found[key].memory_raw_bytes for key in moving] == [wanted[key].memory_raw_bytes for key in moving]
+        assert [found[key].memory_usage_bytes for key in moving] == [wanted[key].memory_usage_bytes for key in moving]
 
 
 def test_a_container_of_one_reading_alone_is_shown_as_it_was_in_the_second(player: Player) -> None:

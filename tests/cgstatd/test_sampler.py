@@ -96,7 +96,7 @@ def replace(host: MadeUpHost) -> None:
 def test_the_figures_of_a_container(host: MadeUpHost, opened: Open) -> None:
     stats = only(opened())
     assert (stats.identity.id, stats.identity.name, stats.identity.runtime) == (A, "web", "docker")
-    assert (stats.memory_raw_bytes, stats.memory_cache_bytes, stats.memory_limit_bytes) == (
+    assert (stats.memory_usage_bytes, stats.inactive_file_bytes, stats.memory_limit_bytes) == (
         5_000_000,
         1_000_000,
         64 << 20,
@@ -145,7 +145,7 @@ def test_the_runtimes_word_that_it_uses_the_hosts_network_counts(host: MadeUpHos
 def test_a_container_with_no_process_is_shown_without_traffic(host: MadeUpHost, opened: Open) -> None:
     host.procs(PATH, [])
     stats = only(opened())
-    assert (stats.network_rx_bytes, stats.memory_raw_bytes) == (None, 5_000_000)
+    assert (stats.network_rx_bytes, stats.memory_usage_bytes) == (None, 5_000_000)
     assert one_container(stats).network_rx == 0
 
 
@@ -157,7 +157,7 @@ def test_hidden_processes_cost_the_traffic_only_and_it_is_said_once(
     sampler = opened()
     for _ in range(3):
         stats = only(sampler)
-    assert (stats.network_rx_bytes, stats.memory_raw_bytes) == (None, 5_000_000)
+    assert (stats.network_rx_bytes, stats.memory_usage_bytes) == (None, 5_000_000)
     assert [record.message.count("hidepid") for record in caplog.records] == [1]
 
 
@@ -174,7 +174,7 @@ def test_without_the_memory_controller_the_memory_figures_are_unknown_and_the_ot
     host.root.now_ns += SECOND
     host.cpu(PATH, 1_500_000)
     stats = only(sampler)
-    assert (stats.memory_raw_bytes, stats.memory_cache_bytes, stats.memory_limit_bytes) == (None, None, None)
+    assert (stats.memory_usage_bytes, stats.inactive_file_bytes, stats.memory_limit_bytes) == (None, None, None)
     assert stats.cpu_percent == pytest.approx(50.0)
     assert (stats.block_read_bytes, stats.network_rx_bytes) == (4096, 1000)
     answer = one_container(stats)
@@ -189,7 +189,7 @@ def test_a_paused_container_is_paused_and_answers_like_a_running_one(host: MadeU
     assert only(sampler).state is State.RUNNING
     host.freeze(PATH, True)
     stats = only(sampler)
-    assert (stats.state, stats.memory_raw_bytes) == (State.PAUSED, 5_000_000)
+    assert (stats.state, stats.memory_usage_bytes) == (State.PAUSED, 5_000_000)
     host.freeze(PATH, False)
     assert only(sampler).state is State.RUNNING
 
@@ -319,7 +319,7 @@ def test_a_broken_counter_fails_the_reading_and_names_its_file(host: MadeUpHost,
     sampler = opened()
     assert path in failure(sampler)
     host.memory(PATH, 6, 0, None)
-    assert only(sampler).memory_raw_bytes == 6
+    assert only(sampler).memory_usage_bytes == 6
 
 
 @pytest.mark.parametrize(
@@ -400,7 +400,7 @@ def test_a_reading_that_still_hangs_is_not_waited_for(host: MadeUpHost, opened: 
     with watched.busy:
         assert failure(sampler) == f"an earlier reading of {PATH} still hangs"
         sampler.baseline(watched)
-    assert only(sampler).memory_raw_bytes == 5_000_000
+    assert only(sampler).memory_usage_bytes == 5_000_000
 
 
 def test_a_failed_baseline_is_the_next_readings_business(
@@ -608,11 +608,11 @@ def test_a_process_that_may_open_few_files_gives_the_same_figures(name: str, lim
     sampler = open_host(open_roots(f"{FIXTURES}/{name}")[0], HostOptions())
     for watched, stats in readings(sampler):
         shown = found[watched.ref.path]
-        assert shown == (stats and json.loads(json.dumps(shown | {"memoryRaw": stats.memory_raw_bytes})))
+        assert shown == (stats and json.loads(json.dumps(shown | {"memoryRaw": stats.memory_usage_bytes})))
         if stats is not None:
             assert shown["networkRx"] == (stats.network_rx_bytes or 0)
             assert shown["blockWrite"] == (stats.block_write_bytes or 0)
-            assert shown["memoryCache"] == stats.memory_cache_bytes
+            assert shown["memoryCache"] == stats.inactive_file_bytes
     sampler.close()
 
 

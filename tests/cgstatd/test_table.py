@@ -136,7 +136,7 @@ def test_what_is_not_known_is_two_dashes_and_not_0() -> None:
         line(
             pids=None,
             cpu_percent=None,
-            memory_raw_bytes=None,
+            memory_usage_bytes=None,
             memory_limit_bytes=None,
             network_rx_bytes=None,
             network_tx_bytes=None,
@@ -162,7 +162,7 @@ def test_an_id_that_is_no_hexadecimal_one_is_shown_whole() -> None:
 
 
 def test_the_percentage_of_a_limit_of_0_is_0() -> None:
-    assert cells(line(memory_raw_bytes=0, memory_cache_bytes=0, memory_limit_bytes=0))[3:5] == ("0B / 0B", "0.00%")
+    assert cells(line(memory_usage_bytes=0, inactive_file_bytes=0, memory_limit_bytes=0))[3:5] == ("0B / 0B", "0.00%")
 
 
 def test_a_json_line_is_one_object_with_null_for_what_is_not_known() -> None:
@@ -270,11 +270,11 @@ def test_whole_shows_whole_ids_and_shortens_nothing() -> None:
 )
 def test_rows_are_sorted_the_largest_first_and_what_is_not_known_last(by: str, wanted: list[str]) -> None:
     lines = [
-        line(1, name="a", cpu_percent=5.0, memory_raw_bytes=50 << 20, network_rx_bytes=900, network_tx_bytes=0,
+        line(1, name="a", cpu_percent=5.0, memory_usage_bytes=50 << 20, network_rx_bytes=900, network_tx_bytes=0,
              block_read_bytes=None, block_write_bytes=None),
-        line(9, name="b", cpu_percent=50.0, memory_raw_bytes=None, network_rx_bytes=None, network_tx_bytes=None,
+        line(9, name="b", cpu_percent=50.0, memory_usage_bytes=None, network_rx_bytes=None, network_tx_bytes=None,
              block_read_bytes=5, block_write_bytes=None),
-        line(5, name="c", cpu_percent=None, memory_raw_bytes=60 << 20, network_rx_bytes=1, network_tx_bytes=1,
+        line(5, name="c", cpu_percent=None, memory_usage_bytes=60 << 20, network_rx_bytes=1, network_tx_bytes=1,
              block_read_bytes=5, block_write_bytes=5),
     ]  # fmt: skip
     assert [each.stats.identity.name for each in ordered(lines, by)] == wanted

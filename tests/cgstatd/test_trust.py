@@ -69,7 +69,7 @@ def assert_the_systems_are_untouched(sampler: Sampler) -> None:
     found = read(sampler)
     identity = found[REAL_PATH].identity
     assert (identity.id, identity.name, identity.owner_uid) == (REAL, "web", 0)
-    assert found[REAL_PATH].memory_raw_bytes == 5_000_000
+    assert found[REAL_PATH].memory_usage_bytes == 5_000_000
     others = {path: stats.identity for path, stats in found.items() if path != REAL_PATH}
     assert REAL not in {each.id for each in others.values()}
     assert {each.owner_uid for each in others.values()} <= {USER}

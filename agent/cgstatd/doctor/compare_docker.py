@@ -141,8 +141,8 @@ def _differences(found: Examination, where: str, container_id: str) -> Iterator[
     after = _figures(where, container_id)
     if ours is None:
         return
-    cache = ours.memory_cache_bytes or 0
-    memory = ours.memory_raw_bytes
+    cache = ours.inactive_file_bytes or 0
+    memory = ours.memory_usage_bytes
     if memory is not None:
         usage = memory - cache if 0 < cache < memory else memory
         margin = _MEMORY_MARGIN + usage // 50

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from cgroupfs import Absent, Cgroup, CgroupGone, Missing
+from cgroupfs import Absent, Cgroup, CgroupGone, Missing, select
 
 from ..sample import ContainerStats
 from .examination import Examination, Seen
@@ -15,15 +15,14 @@ from .findings import COSTS, NOTE, OK, Finding, Section, listed, some
 class _Figure(NamedTuple):
     name: str
     known: Callable[[ContainerStats], bool]
-    missing: Callable[[Cgroup], Iterable[Missing]]
     field: str
     controller: str
 
 
 _FIGURES = (
-    _Figure("CPU", lambda s: s.cpu_percent is not None, lambda c: c.cpu().missing, "usage_usec", "cpuacct"),
-    _Figure("memory", lambda s: s.memory_raw_bytes is not None, lambda c: c.memory().missing, "usage_bytes", "memory"),
-    _Figure("block I/O", lambda s: s.block_read_bytes is not None, lambda c: c.io().missing, "devices", "io"),
+    _Figure("CPU", lambda s: s.cpu_percent is not None, "cpu.usage_nsec", "cpuacct"),
+    _Figure("memory", lambda s: s.memory_usage_bytes is not None, "memory.usage_bytes", "memory"),
+    _Figure("block I/O", lambda s: s.block_read_bytes is not None, "io.devices", "io"),
 )
 _TODO = {
     Absent.CONTROLLER_OFF: "enable it for that cgroup: for rootless containers `systemctl edit user@.service` with "
@@ -70,7 +69,7 @@ def _names(seen: Iterable[Seen]) -> str:
 
 def _lacking(figure: _Figure, read: list[Seen]) -> list[Finding]:
     reasons: dict[tuple[Absent | None, str], list[Seen]] = {}
-    young = [seen for seen in read if seen.stats and figure.field == "usage_usec" and _counted_once(seen.stats)]
+    young = [seen for seen in read if seen.stats and figure.field == "cpu.usage_nsec" and _counted_once(seen.stats)]
     for seen in read:
         if seen.stats is not None and not figure.known(seen.stats) and seen not in young:
             missing = _reason(figure, seen.watched.cgroup)
@@ -89,10 +88,9 @@ def _counted_once(stats: ContainerStats) -> bool:
 
 def _reason(figure: _Figure, cgroup: Cgroup) -> Missing | None:
     try:
-        found = list(figure.missing(cgroup))
+        return next(iter(cgroup.read(select(figure.field)).missing), None)
     except (CgroupGone, OSError):
         return None
-    return next((each for each in found if each.field == figure.field), found[0] if found else None)
 
 
 def _where(missing: Missing | None) -> str:

@@ -55,7 +55,7 @@ def _cpu(found: Examination, stats: list[ContainerStats]) -> Iterator[Finding]:
 
 def _memory(found: Examination, stats: list[ContainerStats]) -> Iterator[Finding]:
     total, free = found.after.memory.get("MemTotal"), found.after.memory.get("MemFree")
-    known = [each.memory_raw_bytes for each in stats if each.memory_raw_bytes is not None]
+    known = [each.memory_usage_bytes for each in stats if each.memory_usage_bytes is not None]
     if total is None or free is None or not known:
         return
     cores = found.after.cpu.cores if found.after.cpu else 1
@@ -74,9 +74,9 @@ def _limits(found: Examination, stats: list[ContainerStats]) -> Iterator[Finding
     above = [
         each.identity.name
         for each in stats
-        if (share := percent(each.memory_raw_bytes, memory_limit(each.memory_limit_bytes, total))) is not None
+        if (share := percent(each.memory_usage_bytes, memory_limit(each.memory_limit_bytes, total))) is not None
         and share > 100
-        and (each.memory_raw_bytes or 0) > (each.memory_limit_bytes or 0) + _BATCH_BYTES * cores
+        and (each.memory_usage_bytes or 0) > (each.memory_limit_bytes or 0) + _BATCH_BYTES * cores
     ]
     if above:
         why = "it was lowered below what they had, or the kernel is reclaiming just now"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from cgroupfs import CgroupGone, Root, Vitals, VitalsReader
+from cgroupfs import CgroupGone, KeptReader, Root, Vitals
 from cgroupfs.pseudofs import release
 
 from ..container import Watched
@@ -45,7 +45,7 @@ class Followed:
         """Where its runtime records its end."""
         self.silent = False
         """Its runtime's state does not say how a container ended."""
-        self.reader: VitalsReader | None = None
+        self.reader: KeptReader[Vitals] | None = None
         self.vitals = NOTHING
         """The latest that were read."""
         self.armed = False

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
-from cgroupfs import CgroupGone, Max, Vitals
+from cgroupfs import VITALS, CgroupGone, Max, Vitals
 from cgroupfs.pseudofs import release
 
 from ..container import Watched
@@ -132,8 +132,8 @@ class Looks:
         for watched, known in those:
             with contextlib.suppress(CgroupGone, OSError):
                 if known.reader is None:
-                    known.reader = watched.cgroup.vitals(watched.descriptors)
-                known.vitals = known.reader.memory(known.vitals.pids)
+                    known.reader = watched.cgroup.reader(VITALS, watched.descriptors)
+                known.vitals = known.reader.read("memory")._replace(pids=known.vitals.pids)
                 self._oom(watched, known, changes)
 
     def _bury(self, changes: Changes) -> None:
@@ -166,7 +166,7 @@ class Looks:
         known = self._followed[watched]
         try:
             if known.reader is None:
-                known.reader = watched.cgroup.vitals(watched.descriptors)
+                known.reader = watched.cgroup.reader(VITALS, watched.descriptors)
             known.vitals = known.reader.read()
             self._refresh_limits(watched, known)
         except (CgroupGone, OSError):  # gone, or it left a tree: nothing is kept open of what cannot be read

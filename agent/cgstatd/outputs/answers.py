@@ -54,12 +54,12 @@ class Health(msgspec.Struct, frozen=True):
 
 
 def _figures(stats: ContainerStats) -> dict[str, int | float]:
-    usage = memory_usage(stats.memory_raw_bytes, stats.memory_cache_bytes)
+    usage = memory_usage(stats.memory_usage_bytes, stats.inactive_file_bytes)
     return {
         "cpu_percent": round_half_up(stats.cpu_percent or 0.0),
         "memory_usage": usage or 0,
-        "memory_raw": stats.memory_raw_bytes or 0,
-        "memory_cache": stats.memory_cache_bytes or 0,
+        "memory_raw": stats.memory_usage_bytes or 0,
+        "memory_cache": stats.inactive_file_bytes or 0,
         "memory_limit": stats.memory_limit_bytes or 0,
         "memory_percent": round_half_up(percent(usage, stats.memory_limit_bytes) or 0.0),
         "network_rx": stats.network_rx_bytes or 0,

@@ -47,16 +47,16 @@ def _cpu(detail: Detail) -> dict[str, Value]:
 def _memory(detail: Detail) -> dict[str, Value]:
     memory = detail.memory
     found = Records(detail, "memory", memory.missing).all(memory, "memory")
-    usage, cache = memory.usage_bytes, memory.stat.inactive_file
+    usage, inactive_file = memory.usage_bytes, memory.stat.inactive_file
     rule = "usage - inactive_file, not below 0"
-    if usage is None or cache is None:
+    if usage is None or inactive_file is None:
         found["workingSetBytes"] = absent(
             (found["usageBytes"].absent or "") if usage is None else "no inactive_file", rule, "bytes"
         )
     else:
-        found["workingSetBytes"] = Value(value=max(0, usage - cache), unit="bytes", source=rule)
+        found["workingSetBytes"] = Value(value=max(0, usage - inactive_file), unit="bytes", source=rule)
     stat = Records(detail, "memory", memory.missing)
-    found["rssBytes"] = stat.value("anon", memory.stat.anon, "memory.stat.anon", "bytes")
+    found["rssBytes"] = stat.value("memory.stat.anon", memory.stat.anon)
     own = detail.own_memory
     if own is not None:
         part = "" if own.complete else ", not all could be read"
@@ -73,10 +73,10 @@ def _pressure(detail: Detail) -> dict[str, Value]:
         for name in ("avg10", "avg60", "avg300", "total_usec"):
             unit = "microseconds" if name == "total_usec" else "percent"
             if stall is None:
-                why = missing[field]
+                why = missing[f"pressure.{field}"]
                 found[camel(f"{field}_{name}")] = absent(why.reason.value, why.path, unit)
             else:
-                source = detail.cgroup.source(f"pressure.{field.partition('_')[0]}")
+                source = detail.cgroup.source(f"pressure.{field}")
                 found[camel(f"{field}_{name}")] = Value(value=getattr(stall, name), unit=unit, source=source)
     return found
 
@@ -124,7 +124,7 @@ def _block(detail: Detail) -> BlockDetail:
         for each in io.devices or ()
     ]
     source = detail.cgroup.file("io", io.source)
-    why = next((each for each in io.missing if each.field == "devices"), None)
+    why = next((each for each in io.missing if each.field == "io.devices"), None)
 
     def total(of: str) -> Value:
         if why is not None:
@@ -135,24 +135,22 @@ def _block(detail: Detail) -> BlockDetail:
     return BlockDetail(read_bytes=total("read_bytes"), write_bytes=total("write_bytes"), devices=devices)
 
 
-def _limit(detail: Detail, name: str, unit: str | UnsetType, of: Any, key: str) -> LimitDetail:
+def _limit(detail: Detail, field: str, unit: str | UnsetType, of: Any) -> LimitDetail:
     """``of``: Limits -> the limit in the unit that is compared."""
+    name = field.partition(".")[0]
     chain: list[tuple[str, Limit | float]] = [(path, of(limits)) for path, limits in detail.limits]
-    own = Records(detail, name, detail.limits[0][1].missing).value(_LIMIT_FIELDS[name], chain[0][1], key, unit)
+    own = Records(detail, name, detail.limits[0][1].missing).value(field, chain[0][1], unit)
     if name == "memory" and not isinstance(chain[0][1], int) and detail.promised_limit is not None:
         chain[0] = (chain[0][0], detail.promised_limit)
-        own = Value(value=detail.promised_limit, unit=unit, source="its engine's state: about to be set")
+        own = Value(value=detail.promised_limit, unit="bytes", source="its engine's state: about to be set")
     numbers = [(value, path) for path, value in chain if isinstance(value, int | float)]
     value, path = min(numbers, key=lambda pair: pair[0]) if numbers else ("max", None)
     rule = "the smallest of its own and its ancestors'"
     return LimitDetail(
         own=own,
-        tightest=Value(value=value, unit=unit, source=rule),
+        tightest=Value(value=value, unit=own.unit, source=rule),
         tightest_cgroup=path,
     )
-
-
-_LIMIT_FIELDS = {"cpu": "cpu_quota_usec", "memory": "memory_max_bytes", "pids": "pids_max"}
 
 
 def _cores(limits: Limits) -> Limit | float:
@@ -161,9 +159,9 @@ def _cores(limits: Limits) -> Limit | float:
 
 def _limits(detail: Detail) -> dict[str, LimitDetail]:
     return {
-        "cpu": _limit(detail, "cpu", "cores", _cores, "cpu.quota_usec"),
-        "memory": _limit(detail, "memory", "bytes", lambda each: each.memory_max_bytes, "memory.max_bytes"),
-        "pids": _limit(detail, "pids", UNSET, lambda each: each.pids_max, "pids.max"),
+        "cpu": _limit(detail, "cpu.quota_usec", "cores", _cores),
+        "memory": _limit(detail, "memory.max_bytes", UNSET, lambda each: each.memory_max_bytes),
+        "pids": _limit(detail, "pids.max", UNSET, lambda each: each.pids_max),
     }
 
 
@@ -185,8 +183,8 @@ def container_detail(detail: Detail, last_words: FollowExit | None) -> Container
         started=_started(detail),
         cpu=_cpu(detail),
         memory=_memory(detail),
-        memory_stat=records.all(memory.stat, "memory.stat", "bytes"),
-        memory_events=records.all(memory.events, "memory.events", UNSET),
+        memory_stat=records.all(memory.stat, "memory.stat"),
+        memory_events=records.all(memory.events, "memory.events"),
         pids=Records(detail, "pids", detail.pids.missing).all(detail.pids, "pids"),
         pressure=_pressure(detail),
         network=_network(detail),

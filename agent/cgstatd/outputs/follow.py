@@ -34,7 +34,7 @@ def follow_stat(
 ) -> FollowStat:
     """One container; ``before``: its figures in the round before; ``cores``: of the host."""
     stats, identity, vitals, limits = look.stats, look.stats.identity, look.vitals, look.limits
-    usage = memory_usage(stats.memory_raw_bytes, stats.memory_cache_bytes)
+    usage = memory_usage(stats.memory_usage_bytes, stats.inactive_file_bytes)
     elapsed = 0 if before is None else stats.monotonic_ns - before.monotonic_ns
     network = elapsed  # but for a namespace with so many interfaces that it is read less often
     if before is not None and stats.network_ns and before.network_ns:
@@ -60,8 +60,8 @@ def follow_stat(
         project=project_of(identity.metadata),
         cpu_percent=_rounded(cpu),
         memory_usage=usage,
-        memory_raw=stats.memory_raw_bytes,
-        memory_cache=stats.memory_cache_bytes,
+        memory_raw=stats.memory_usage_bytes,
+        memory_cache=stats.inactive_file_bytes,
         memory_limit=limit,
         memory_percent=_rounded(percent(usage, limit)),
         network_rx=stats.network_rx_bytes,

@@ -109,7 +109,7 @@ def sums(stats: Sequence[ContainerStats], block: tuple[int, int]) -> ContainerSu
         running=len(stats) - paused,
         paused=paused,
         cpu_percent=round_half_up(sum(each.cpu_percent or 0.0 for each in stats)),
-        memory_usage=sum(memory_usage(each.memory_raw_bytes, each.memory_cache_bytes) or 0 for each in stats),
+        memory_usage=sum(memory_usage(each.memory_usage_bytes, each.inactive_file_bytes) or 0 for each in stats),
         network_rx=sum(rx for rx, _ in networks.values()),
         network_tx=sum(tx for _, tx in networks.values()),
         block_read=block[0],

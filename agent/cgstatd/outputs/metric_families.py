@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from cgroupfs import Limit
+from cgroupfs import Stall
 
 from ..ascii import printable
 from ..devices import Device
@@ -27,30 +27,44 @@ class Family(NamedTuple):
     help: str
 
 
-def _one(value: Callable[[Surveyed], Value], label: str = "") -> Callable[[Surveyed], Labelled]:
-    return lambda each: ((label, value(each)),)
+def _one(value: Callable[[Surveyed], Value]) -> Callable[[Surveyed], Labelled]:
+    return lambda each: (("", value(each)),)
 
 
-def _seconds(nanoseconds: int | None) -> float | None:
-    return None if nanoseconds is None else nanoseconds / 1e9
+def _field(name: str) -> Callable[[Surveyed], Labelled]:
+    """A field of the cgroup as it is."""
+    return lambda each: (("", each.fields[name]),)
 
 
-def _stalled(index: int) -> Callable[[Surveyed], Labelled]:
+def _seconds(name: str, label: str = "") -> Callable[[Surveyed], Labelled]:
+    def found(each: Surveyed) -> Labelled:
+        nanoseconds = each.fields[name]
+        return ((label, None if nanoseconds is None else nanoseconds / 1e9),)
+
+    return found
+
+
+def _stalled(name: str) -> Callable[[Surveyed], Labelled]:
     def value(each: Surveyed) -> Value:
-        usec = each.exported.stalled_usec[index]
-        return None if usec is None else usec / 1e6
+        stall: Stall | None = each.fields[name]
+        return None if stall is None else stall.total_usec / 1e6
 
     return _one(value)
 
 
-def _limit(limit: Limit) -> int | None:
+def _limit(name: str) -> Callable[[Surveyed], Labelled]:
     """No limit is no series."""
-    return limit if isinstance(limit, int) else None
+
+    def value(each: Surveyed) -> Value:
+        limit = each.fields[name]
+        return limit if isinstance(limit, int) else None
+
+    return _one(value)
 
 
 def _working_set(each: Surveyed) -> Value:
-    usage, cache = each.exported.memory_usage_bytes, each.exported.inactive_file_bytes
-    return None if usage is None or cache is None else max(0, usage - cache)
+    usage, inactive_file = each.fields["memory.usage_bytes"], each.fields["memory.stat.inactive_file"]
+    return None if usage is None or inactive_file is None else max(0, usage - inactive_file)
 
 
 def _network(field: str) -> Callable[[Surveyed], Labelled]:
@@ -66,7 +80,7 @@ def _device(device: Device) -> str:
 def _block(field: str) -> Callable[[Surveyed], Labelled]:
     return lambda each: [
         (_device(each.devices[found.device]), getattr(found, field))
-        for found in (each.exported.devices or ())[:MAX_DEVICES]
+        for found in each.block[:MAX_DEVICES]
         if not each.devices[found.device].stacked
     ]
 
@@ -74,41 +88,41 @@ def _block(field: str) -> Callable[[Surveyed], Labelled]:
 C, G, U = "counter", "gauge", "unknown"
 # fmt: off
 FAMILIES: tuple[Family, ...] = (
-    Family("container_cpu_usage_seconds", C, "cpu", _one(lambda c: _seconds(c.exported.cpu_usage_nsec), "total"),
+    Family("container_cpu_usage_seconds", C, "cpu", _seconds("cpu.usage_nsec", "total"),
            "CPU time used."),
-    Family("container_cpu_user_seconds", C, "", _one(lambda c: _seconds(c.exported.cpu_user_nsec)),
+    Family("container_cpu_user_seconds", C, "", _seconds("cpu.user_nsec"),
            "CPU time used in user mode."),
-    Family("container_cpu_system_seconds", C, "", _one(lambda c: _seconds(c.exported.cpu_system_nsec)),
+    Family("container_cpu_system_seconds", C, "", _seconds("cpu.system_nsec"),
            "CPU time used in the kernel."),
-    Family("container_cpu_cfs_periods", C, "", _one(lambda c: c.exported.nr_periods),
+    Family("container_cpu_cfs_periods", C, "", _field("cpu.nr_periods"),
            "Periods of the CPU quota in which the container wanted to run."),
-    Family("container_cpu_cfs_throttled_periods", C, "", _one(lambda c: c.exported.nr_throttled),
+    Family("container_cpu_cfs_throttled_periods", C, "", _field("cpu.nr_throttled"),
            "Periods in which the CPU quota was used up."),
-    Family("container_cpu_cfs_throttled_seconds", C, "", _one(lambda c: _seconds(c.exported.throttled_nsec)),
+    Family("container_cpu_cfs_throttled_seconds", C, "", _seconds("cpu.throttled_nsec"),
            "Time for which tasks were held back by the CPU quota."),
-    Family("container_memory_usage_bytes", G, "", _one(lambda c: c.exported.memory_usage_bytes),
+    Family("container_memory_usage_bytes", G, "", _field("memory.usage_bytes"),
            "Memory in use, page cache included."),
     Family("container_memory_working_set_bytes", G, "", _one(_working_set),
            "Memory in use without the inactive page cache."),
-    Family("container_memory_rss", G, "", _one(lambda c: c.exported.memory_rss_bytes),
+    Family("container_memory_rss", G, "", _field("memory.stat.anon"),
            "Anonymous memory in bytes."),
-    Family("container_memory_cache", G, "", _one(lambda c: c.exported.memory_cache_bytes),
+    Family("container_memory_cache", G, "", _field("memory.stat.file"),
            "Page cache in bytes."),
-    Family("container_memory_swap", G, "", _one(lambda c: c.exported.memory_swap_bytes),
+    Family("container_memory_swap", G, "", _field("memory.swap_bytes"),
            "Swap in use in bytes."),
-    Family("container_memory_max_usage_bytes", G, "", _one(lambda c: c.exported.memory_peak_bytes),
+    Family("container_memory_max_usage_bytes", G, "", _field("memory.peak_bytes"),
            "The most memory that was ever in use."),
-    Family("container_memory_failcnt", U, "", _one(lambda c: c.exported.memory_failcnt),
+    Family("container_memory_failcnt", U, "", _field("memory.failcnt"),
            "How often the memory limit was hit."),
-    Family("container_oom_events", C, "", _one(lambda c: c.exported.oom_kills),
+    Family("container_oom_events", C, "", _field("memory.events.oom_kill"),
            "Processes killed for want of memory."),
-    Family("container_spec_memory_limit_bytes", G, "", _one(lambda c: _limit(c.exported.memory_max_bytes)),
+    Family("container_spec_memory_limit_bytes", G, "", _limit("memory.max_bytes"),
            "The container's own memory limit; no series where there is none."),
-    Family("container_spec_cpu_quota", G, "", _one(lambda c: _limit(c.exported.cpu_quota_usec)),
+    Family("container_spec_cpu_quota", G, "", _limit("cpu.quota_usec"),
            "CPU time in microseconds allowed in a period; no series where there is no quota."),
-    Family("container_spec_cpu_period", G, "", _one(lambda c: c.exported.cpu_period_usec),
+    Family("container_spec_cpu_period", G, "", _field("cpu.period_usec"),
            "The period of the CPU quota in microseconds."),
-    Family("container_spec_cpu_shares", G, "", _one(lambda c: c.exported.cpu_shares),
+    Family("container_spec_cpu_shares", G, "", _field("cpu.shares"),
            "The container's weight when CPU is short; 1024 is the usual one."),
     Family("container_network_receive_bytes", C, "interface", _network("rx_bytes"), "Bytes received."),
     Family("container_network_receive_packets", C, "interface", _network("rx_packets"), "Packets received."),
@@ -124,16 +138,20 @@ FAMILIES: tuple[Family, ...] = (
     Family("container_fs_writes_bytes", C, "device", _block("wbytes"), "Bytes written to a block device."),
     Family("container_fs_reads", C, "device", _block("rios"), "Reads from a block device."),
     Family("container_fs_writes", C, "device", _block("wios"), "Writes to a block device."),
-    Family("container_pressure_cpu_waiting_seconds", C, "", _stalled(0), "Time in which some task waited for CPU."),
-    Family("container_pressure_cpu_stalled_seconds", C, "", _stalled(1), "Time in which all tasks waited for CPU."),
-    Family("container_pressure_memory_waiting_seconds", C, "", _stalled(2),
+    Family("container_pressure_cpu_waiting_seconds", C, "", _stalled("pressure.cpu_some"),
+           "Time in which some task waited for CPU."),
+    Family("container_pressure_cpu_stalled_seconds", C, "", _stalled("pressure.cpu_full"),
+           "Time in which all tasks waited for CPU."),
+    Family("container_pressure_memory_waiting_seconds", C, "", _stalled("pressure.memory_some"),
            "Time in which some task waited for memory."),
-    Family("container_pressure_memory_stalled_seconds", C, "", _stalled(3),
+    Family("container_pressure_memory_stalled_seconds", C, "", _stalled("pressure.memory_full"),
            "Time in which all tasks waited for memory."),
-    Family("container_pressure_io_waiting_seconds", C, "", _stalled(4), "Time in which some task waited for I/O."),
-    Family("container_pressure_io_stalled_seconds", C, "", _stalled(5), "Time in which all tasks waited for I/O."),
+    Family("container_pressure_io_waiting_seconds", C, "", _stalled("pressure.io_some"),
+           "Time in which some task waited for I/O."),
+    Family("container_pressure_io_stalled_seconds", C, "", _stalled("pressure.io_full"),
+           "Time in which all tasks waited for I/O."),
     Family("container_processes", G, "", _one(lambda c: c.processes), "Processes."),
-    Family("container_threads", G, "", _one(lambda c: c.exported.pids), "Processes and threads."),
+    Family("container_threads", G, "", _field("pids.current"), "Processes and threads."),
     Family("container_start_time_seconds", G, "", _one(lambda c: c.started_seconds), "Unix time of the last start."),
     Family("container_last_seen", G, "", _one(lambda c: c.seen_ms / 1000), "Unix time at which it was read."),
 )

@@ -70,7 +70,7 @@ def _traffic(stats: ContainerStats) -> tuple[int | None, int | None]:
 def cells(line: Line, *, whole: bool = False) -> tuple[str, ...]:
     """One container's row; ``whole``: with its whole id."""
     stats = line.stats
-    usage = memory_usage(stats.memory_raw_bytes, stats.memory_cache_bytes)
+    usage = memory_usage(stats.memory_usage_bytes, stats.inactive_file_bytes)
     rx, tx = _traffic(stats)
     return (
         stats.identity.id if whole else short(stats.identity.id),
@@ -113,7 +113,7 @@ def _row(row: Sequence[str], layout: fit.Plan) -> str:
 
 SORTS: dict[str, Callable[[Line], float | None]] = {
     "cpu": lambda line: line.stats.cpu_percent,
-    "memory": lambda line: memory_usage(line.stats.memory_raw_bytes, line.stats.memory_cache_bytes),
+    "memory": lambda line: memory_usage(line.stats.memory_usage_bytes, line.stats.inactive_file_bytes),
     "net": lambda line: _sum(line.stats.network_rx_bytes, line.stats.network_tx_bytes),
     "block": lambda line: _sum(line.stats.block_read_bytes, line.stats.block_write_bytes),
     "pids": lambda line: line.pids,
@@ -169,7 +169,7 @@ def json_line(line: Line) -> str:
     """One container as JSON."""
     stats, identity = line.stats, line.stats.identity
     rx, tx = _traffic(stats)
-    usage = memory_usage(stats.memory_raw_bytes, stats.memory_cache_bytes)
+    usage = memory_usage(stats.memory_usage_bytes, stats.inactive_file_bytes)
     return msgspec.json.encode(
         StatsLine(
             id=identity.id,
@@ -179,8 +179,8 @@ def json_line(line: Line) -> str:
             owner_uid=identity.owner_uid,
             cpu_percent=_rounded(stats.cpu_percent),
             memory_usage=usage,
-            memory_raw=stats.memory_raw_bytes,
-            memory_cache=stats.memory_cache_bytes,
+            memory_raw=stats.memory_usage_bytes,
+            memory_cache=stats.inactive_file_bytes,
             memory_limit=stats.memory_limit_bytes,
             memory_percent=_rounded(percent(usage, stats.memory_limit_bytes)),
             network_rx=rx,

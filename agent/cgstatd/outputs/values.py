@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType
 
-from cgroupfs import Absent, Max, Missing
+from cgroupfs import FIELDS, Absent, Max, Missing
 
 from ..derive import round_half_up
 from ..detail import Detail
@@ -15,17 +15,11 @@ from ..sample import MEMORY_OFF
 from .detail_types import Value
 
 MEMORY_NOT_HERE = "the memory controller is not enabled for this cgroup"
-_UNITS = {"usec": "microseconds", "bytes": "bytes", "percent": "percent"}
-_COUNTS = ("pg", "workingset_")
 
 
 def absent(reason: str, source: str, unit: str | UnsetType = UNSET) -> Value:
     """A value that is not there."""
     return Value(absent=reason, source=source, unit=unit)
-
-
-def _unit(field: str) -> str | UnsetType:
-    return _UNITS.get(field.rpartition("_")[2], UNSET)
 
 
 class Records:
@@ -36,19 +30,22 @@ class Records:
         self._name = name
         self._missing = {each.field: each for each in missing}
 
-    def value(self, field: str, value: Any, key: str, unit: str | UnsetType = UNSET) -> Value:
-        """``field``: as in ``missing``; ``key``: as the library names its source."""
+    def value(self, name: str, value: Any, unit: str | UnsetType = UNSET) -> Value:
+        """``name``: of the field; ``unit``: where it is shown in another one than the library's."""
+        field, cgroup = FIELDS[name], self._detail.cgroup
+        unit = unit or field.unit or UNSET
+        if unit == "nanoseconds":  # finer than v2 counts
+            unit, value = "microseconds", None if value is None else value // 1000
         if value is None:
-            missing = self._missing.get(field)
+            missing = self._missing.get(name)
             reason = missing.reason if missing else Absent.FILE_ABSENT
-            cgroup = self._detail.cgroup
-            source = cgroup.host_path(missing.path) if missing else cgroup.source(key)
+            source = cgroup.host_path(missing.path) if missing else cgroup.source(name)
             return absent(self._words(reason), source, unit)
         if isinstance(value, Max):
             value = "max"
         elif isinstance(value, frozenset):
             value = sorted(value)
-        return Value(value=value, unit=unit, source=self._detail.cgroup.source(key))
+        return Value(value=value, unit=unit, source=cgroup.source(name))
 
     def _words(self, reason: Absent) -> str:
         if self._name != "memory":
@@ -59,17 +56,13 @@ class Records:
             return MEMORY_NOT_HERE
         return reason.value
 
-    def all(self, record: Any, prefix: str, unit: str | UnsetType | None = None) -> dict[str, Value]:
+    def all(self, record: Any, prefix: str) -> dict[str, Value]:
         """Every plain field of a record, by its camel-case name."""
-        found = {}
-        for field in fields(record):
-            if field.name not in ("missing", "stat", "events"):
-                value = getattr(record, field.name)
-                of = _unit(field.name) if unit is None else unit
-                if unit == "bytes" and field.name.startswith(_COUNTS):
-                    of = UNSET
-                found[camel(field.name)] = self.value(field.name, value, f"{prefix}.{field.name}", of)
-        return found
+        return {
+            camel(each.name.replace("_nsec", "_usec")): self.value(name, getattr(record, each.name))
+            for each in fields(record)
+            if (name := f"{prefix}.{each.name}") in FIELDS
+        }
 
 
 def camel(name: str) -> str:

@@ -4,26 +4,29 @@
 from __future__ import annotations
 
 from ..errors import ParseError
+from ..fields import Field, file
 from ..formats import find_key
-from ..hierarchy import Version
 
 FREEZING = b"FREEZING\n"
-"""On its way to FROZEN, which nobody will tell."""
+"""On its way to FROZEN; the kernel does not tell when it gets there."""
 
 
-def state_file(version: Version) -> str:
-    """The file that tells."""
-    return "freezer.state" if version is Version.V1 else "cgroup.events"
-
-
-def parse_frozen(version: Version, data: bytes) -> bool:
+def frozen_v1(data: bytes) -> bool:
     """True when frozen. Raises ParseError for anything undocumented."""
-    if version is Version.V2:
-        frozen = find_key(data, b"frozen")
-        if frozen is None:
-            raise ParseError("no key frozen")
-        return frozen != 0
     state = data.strip()
     if state not in (b"THAWED", b"FREEZING", b"FROZEN"):
         raise ParseError(f"not a freezer state: {state[:40]!r}")
     return state == b"FROZEN"
+
+
+def frozen_v2(data: bytes) -> bool:
+    """True when frozen. Raises ParseError where that is not said."""
+    frozen = find_key(data, b"frozen")
+    if frozen is None:
+        raise ParseError("no key frozen")
+    return frozen != 0
+
+
+FIELDS: tuple[Field, ...] = (
+    Field("freezer.frozen", "", "freezer", file("freezer.state", frozen_v1), file("cgroup.events", frozen_v2)),
+)

@@ -4,26 +4,28 @@ v2 ``io.stat`` (cgroup-v2.rst; d* are discards)::
 
     254:0 rbytes=2516582400 wbytes=104861696 rios=19200 wios=347 dbytes=0 dios=0
 
-v1 (cgroup-v1/blkio-controller.rst) has the same counter in several files, by whoever counts::
+v1 (cgroup-v1/blkio-controller.rst) has the same counter in several files, one for each part of the kernel that counts::
 
     254:0 Read 67481600
     254:0 Write 25169920
     …
     Total 92651520
 
-Which one is taken, see :func:`read_v1`.
+Which one is taken, see :func:`devices_v1`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..absent import Absent, Missing
 from ..errors import CgroupError
+from ..fields import Field, Files, Lacking, file, rule
 from ..formats import DeviceLine, parse_device_operations, parse_nested_keyed
+from ..hierarchy import Version
 from ..pseudofs import Directory, KeptFile
-from .reading import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,13 @@ class DeviceIo:
     wios: int | None = None
     dbytes: int | None = None
     dios: int | None = None
+
+
+class Devices(NamedTuple):
+    """Every device of a cgroup, and the file that the bytes come from."""
+
+    devices: tuple[DeviceIo, ...]
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +67,8 @@ V1_BYTES = (
 """In the order in which they are believed: the first with a counter above zero. CFQ (gone with 5.0) and throttle are
 what Docker shows; where it shows 0, bfq or the subtree's throttle counters know better."""
 V1_OPERATIONS = {name: name.replace("io_service_bytes", "io_serviced") for name in V1_BYTES}
-_V1_FIELDS = {b"Read": ("rbytes", "rios"), b"Write": ("wbytes", "wios"), b"Discard": ("dbytes", "dios")}
-
-
-def _v1_devices(lines: list[DeviceLine], devices: dict[str, DeviceIo], which: int) -> None:
-    """Fold one file's lines into ``devices``; which: 0 bytes, 1 operations."""
-    for line in lines:
-        names = _V1_FIELDS.get(line.operation)
-        if names:
-            device = line.device.decode("ascii", "replace")
-            change: dict[str, Any] = {names[which]: line.value}
-            devices[device] = replace(devices.get(device) or DeviceIo(device), **change)
+_THROTTLE = V1_BYTES[1]
+_V1_KEYS = {b"Read": ("rbytes", "rios"), b"Write": ("wbytes", "wios"), b"Discard": ("dbytes", "dios")}
 
 
 def counts(lines: list[DeviceLine]) -> bool:
@@ -76,52 +76,84 @@ def counts(lines: list[DeviceLine]) -> bool:
     return any(line.value for line in lines if line.operation in (b"Read", b"Write"))
 
 
-def read_v1(directory: Directory | None) -> Io:
-    """The first of V1_BYTES that counts; where none does, zeros with the reason NOT_COUNTED (v1 counts only under a
-    throttle rule or the bfq scheduler, so zero usually means that nobody counted)."""
-    reading = Reading(directory)
+def _believed(files: Files) -> tuple[str, list[DeviceLine]]:
+    """The first of V1_BYTES that counts. Where none does: zeros, with a note, as long as all could be read."""
     found: dict[str, list[DeviceLine]] = {}
+    wrong: Lacking | None = None
     for name in V1_BYTES:
-        lines = reading.value("devices", name, parse_device_operations)
-        if lines is not None:
-            found[name] = lines
-            if counts(lines):
-                break
-    wrong = [missing for missing in reading.missing if missing.reason is not Absent.FILE_ABSENT]
-    reading.missing.clear()
-    source = next((name for name, lines in found.items() if counts(lines)), "")
-    if not source and (wrong or not found):
-        if wrong:
-            reading.missing.append(wrong[0])
+        try:
+            lines = found[name] = files.value(name, parse_device_operations)
+        except Lacking as lacking:
+            wrong = wrong or (None if lacking.reason is Absent.FILE_ABSENT else lacking)
         else:
-            reading.lack("devices", V1_BYTES[1], Absent.FILE_ABSENT)
-        return Io(None, "", tuple(reading.missing))
-    if not source:
-        reading.lack("devices", V1_BYTES[1], Absent.NOT_COUNTED)
-        source = next(iter(found))
-    devices: dict[str, DeviceIo] = {}
-    _v1_devices(found[source], devices, 0)
-    _v1_devices(reading.value("rios", V1_OPERATIONS[source], parse_device_operations) or [], devices, 1)
-    return Io(tuple(devices.values()), source, tuple(reading.missing))
+            if counts(lines):
+                return name, lines
+    if wrong or not found:
+        raise wrong or Lacking(_THROTTLE, Absent.FILE_ABSENT)
+    files.note("io.devices", _THROTTLE, Absent.NOT_COUNTED)
+    return next(iter(found.items()))
 
 
-_V2_KEYS = {key.encode(): key for key in ("rbytes", "wbytes", "rios", "wios", "dbytes", "dios")}
+def devices_v1(files: Files) -> Devices:
+    """Of the first of V1_BYTES that counts; where none does, zeros with the reason NOT_COUNTED (v1 counts only under a
+    throttle rule or the bfq scheduler, so zero usually means that the kernel did not count)."""
+    source, lines = _believed(files)
+    try:
+        operations = files.value(V1_OPERATIONS[source], parse_device_operations)
+    except Lacking as lacking:
+        files.note("io.rios", lacking.name, lacking.reason)
+        operations = []
+    devices: dict[bytes, dict[str, int]] = {}
+    for which, several in enumerate((lines, operations)):
+        for line in several:
+            if line.operation in _V1_KEYS:
+                devices.setdefault(line.device, {})[_V1_KEYS[line.operation][which]] = line.value
+    return Devices(tuple(DeviceIo(_text(device), **values) for device, values in devices.items()), source)
 
 
-def read_v2(directory: Directory | None) -> Io:
+def _text(device: bytes) -> str:
+    return device.decode("ascii", "replace")
+
+
+_V2_KEYS = (b"rbytes", b"wbytes", b"rios", b"wios", b"dbytes", b"dios")
+
+
+def devices_v2(data: bytes) -> Devices:
     """io.stat; an empty file is a cgroup that has done no I/O."""
-    reading = Reading(directory)
-    nested = reading.value("devices", "io.stat", parse_nested_keyed)
-    if nested is None:
-        return Io(None, "", tuple(reading.missing))
-    devices = tuple(
-        DeviceIo(
-            line.name.decode("ascii", "replace"),
-            **{_V2_KEYS[key]: value for key, value in line.values.items() if key in _V2_KEYS},
-        )
-        for line in nested.lines
-    )
-    return Io(devices, "io.stat", tuple(reading.missing))
+    lines = parse_nested_keyed(data) if data else []
+    return Devices(tuple(DeviceIo(_text(each.name), *map(each.values.get, _V2_KEYS)) for each in lines), "io.stat")
+
+
+FIELDS: tuple[Field, ...] = (
+    Field(
+        "io.devices",
+        "",
+        "io",
+        rule(_THROTTLE, devices_v1, *V1_BYTES, *V1_OPERATIONS.values()),
+        file("io.stat", devices_v2),
+    ),
+)
+
+
+def _sums_v1(data: bytes) -> tuple[int, int]:
+    read = written = 0
+    for line in parse_device_operations(data):
+        if line.operation == b"Read":
+            read += line.value
+        elif line.operation == b"Write":
+            written += line.value
+    return read, written
+
+
+def _sums_v2(data: bytes) -> tuple[int, int]:
+    lines = parse_nested_keyed(data) if data else []
+    return sum(e.values.get(b"rbytes", 0) for e in lines), sum(e.values.get(b"wbytes", 0) for e in lines)
+
+
+def sums(version: Version) -> tuple[tuple[str, ...], Callable[[bytes], tuple[int, int]]]:
+    """For who wants no devices: the files in the order in which they are believed, and how to get the bytes that were
+    read and written from one of them."""
+    return (V1_BYTES, _sums_v1) if version is Version.V1 else (("io.stat",), _sums_v2)
 
 
 class Counting:
@@ -142,7 +174,7 @@ class Counting:
                 fd = root.open(name)
                 if isinstance(fd, int):
                     self._files.append(KeptFile(f"{root.path}/{name}", fd))
-        if not any("throttle" in file.path for file in self._files):
+        if not any("throttle" in each.path for each in self._files):
             self.close()
 
     def refresh(self) -> None:
@@ -154,7 +186,7 @@ class Counting:
 
     def close(self) -> None:
         """Release the descriptors; from then on everything counts."""
-        for file in self._files:
-            file.close()
+        for each in self._files:
+            each.close()
         self._files = []
         self.anything = True

@@ -9,15 +9,45 @@ accounting.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
-from ..absent import MAX, Absent, Limit, Max, Missing
-from ..formats import parse_limit, parse_value
-from ..pseudofs import Directory
-from .reading import Reading
+from ..absent import MAX, Limit, Max, Missing
+from ..fields import Field, Files, declare, declared, file, part, rule
+from ..formats import flat_key, parse_limit, parse_value
 
+BYTES = "bytes"
 V1_UNLIMITED = (1 << 63) - (1 << 16)
 """A v1 limit at or above this is none: LONG_MAX rounded down to a page, whatever the page size up to 64 KiB."""
+
+
+def _limit(value: int) -> int | Max:
+    return MAX if value >= V1_UNLIMITED else value
+
+
+def limit_v1(data: bytes) -> int | Max:
+    return _limit(parse_value(data))
+
+
+def hierarchical_limit(data: bytes) -> Limit:
+    value = _hierarchical(data)
+    return None if value is None else _limit(value)
+
+
+_hierarchical = flat_key(b"hierarchical_memory_limit")
+
+
+def swap_v1(files: Files) -> int:
+    """The kernel accounts memory and swap together: swap is what they have more than memory has."""
+    together = files.value("memory.memsw.usage_in_bytes", parse_value)
+    return max(0, together - files.value("memory.usage_in_bytes", parse_value))
+
+
+def swap_max_v1(files: Files) -> int | Max:
+    """As :func:`swap_v1`, of the limits."""
+    together = files.value("memory.memsw.limit_in_bytes", limit_v1)
+    memory = files.value("memory.limit_in_bytes", limit_v1)
+    return max(0, together - memory) if isinstance(together, int) and isinstance(memory, int) else together
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,99 +110,72 @@ class MemoryEvents:
 class Memory:
     """Memory of one cgroup and everything below it, in bytes. None: see ``missing``."""
 
-    usage_bytes: int | None
-    stat: MemoryStat
-    min_bytes: Limit
-    low_bytes: Limit
-    high_bytes: Limit
-    max_bytes: Limit
-    swap_bytes: int | None
-    swap_max_bytes: Limit
-    peak_bytes: int | None
-    events: MemoryEvents
-    failcnt: int | None
-    """v1: how often the limit was hit (v2 has events.max)."""
-    hierarchical_max_bytes: Limit
+    usage_bytes: int | None = declare(
+        "memory", BYTES, v1=file("memory.usage_in_bytes", parse_value), v2=file("memory.current", parse_value)
+    )
+    stat: MemoryStat = part(MemoryStat)
+    min_bytes: Limit = declare("memory", BYTES, v2=file("memory.min", parse_limit))
+    low_bytes: Limit = declare(
+        "memory", BYTES, v1=file("memory.soft_limit_in_bytes", limit_v1), v2=file("memory.low", parse_limit)
+    )
+    high_bytes: Limit = declare("memory", BYTES, v2=file("memory.high", parse_limit))
+    max_bytes: Limit = declare(
+        "memory", BYTES, v1=file("memory.limit_in_bytes", limit_v1), v2=file("memory.max", parse_limit)
+    )
+    swap_bytes: int | None = declare(
+        "memory",
+        BYTES,
+        v1=rule("memory.memsw.usage_in_bytes", swap_v1, "memory.usage_in_bytes"),
+        v2=file("memory.swap.current", parse_value),
+    )
+    swap_max_bytes: Limit = declare(
+        "memory",
+        BYTES,
+        v1=rule("memory.memsw.limit_in_bytes", swap_max_v1, "memory.limit_in_bytes"),
+        v2=file("memory.swap.max", parse_limit),
+    )
+    peak_bytes: int | None = declare(
+        "memory", BYTES, v1=file("memory.max_usage_in_bytes", parse_value), v2=file("memory.peak", parse_value)
+    )
+    events: MemoryEvents = part(MemoryEvents)
+    failcnt: int | None = declare(
+        "memory", v1=file("memory.failcnt", parse_value), v2=file("memory.events", flat_key(b"max"))
+    )
+    """How often the limit was hit."""
+    hierarchical_max_bytes: Limit = declare("memory", BYTES, v1=file("memory.stat", hierarchical_limit))
     """v1: the tightest limit of this cgroup and its ancestors (v2: read the ancestors)."""
-    missing: tuple[Missing, ...]
+    missing: tuple[Missing, ...] = ()
 
 
 _V1_STAT = {
-    "anon": b"total_rss",
-    "file": b"total_cache",
-    "anon_thp": b"total_rss_huge",
-    "file_mapped": b"total_mapped_file",
-    "file_dirty": b"total_dirty",
-    "file_writeback": b"total_writeback",
+    "anon": b"rss",
+    "file": b"cache",
+    "anon_thp": b"rss_huge",
+    "file_mapped": b"mapped_file",
+    "file_dirty": b"dirty",
+    "file_writeback": b"writeback",
 }
-"""v1 names of v2 keys; the others have the v2 name behind ``total_``."""
+"""v1 names of v2 keys; the others have the v2 name."""
 _V1_NEVER = frozenset(
     "kernel kernel_stack pagetables percpu sock vmalloc zswap zswapped swapcached file_thp shmem_thp slab_reclaimable "
     "slab_unreclaimable slab pgscan pgsteal pgrefill pgactivate pgdeactivate".split()
 )
+_COUNTS = ("pg", "workingset_")
 
 
-def limit_v1(data: bytes) -> int | Max:
-    value = parse_value(data)
-    return MAX if value >= V1_UNLIMITED else value
+def _of_stat() -> Iterator[Field]:
+    for name in (each.name for each in fields(MemoryStat)):
+        own = _V1_STAT.get(name, name.encode())
+        v1 = None if name in _V1_NEVER else file("memory.stat", flat_key(b"total_" + own, otherwise=own))
+        unit = "" if name.startswith(_COUNTS) else BYTES
+        yield Field(f"memory.stat.{name}", unit, "memory", v1, file("memory.stat", flat_key(name.encode())))
 
 
-def _stat(reading: Reading, prefix: bytes, names: dict[str, bytes], never: frozenset[str]) -> MemoryStat:
-    values = {}
-    for name in (f.name for f in fields(MemoryStat)):
-        if name in never:
-            reading.lack(name, "memory.stat", Absent.KEY_ABSENT)
-        else:
-            values[name] = reading.key(name, "memory.stat", names.get(name, prefix + name.encode()))
-    return MemoryStat(**values)
+def _of_events() -> Iterator[Field]:
+    for name in (each.name for each in fields(MemoryEvents)):
+        key = flat_key(name.encode())
+        v1 = file("memory.oom_control", key) if name == "oom_kill" else None
+        yield Field(f"memory.events.{name}", "", "memory", v1, file("memory.events", key))
 
 
-def read_v1(directory: Directory | None) -> Memory:
-    """The record of a v1 memory cgroup; swap is memsw minus memory, as the kernel accounts both together."""
-    r = Reading(directory)
-    usage = r.value("usage_bytes", "memory.usage_in_bytes", parse_value)
-    together = r.value("swap_bytes", "memory.memsw.usage_in_bytes", parse_value)
-    limit = r.value("max_bytes", "memory.limit_in_bytes", limit_v1)
-    both = r.value("swap_max_bytes", "memory.memsw.limit_in_bytes", limit_v1)
-    hierarchical = r.key("hierarchical_max_bytes", "memory.stat", b"hierarchical_memory_limit")
-    for field in ("min_bytes", "high_bytes"):
-        r.lack(field, "memory." + field.removesuffix("_bytes"), Absent.FILE_ABSENT)
-    for field in ("low", "high", "max", "oom", "oom_group_kill"):
-        r.lack(field, "memory.events", Absent.FILE_ABSENT)
-    return Memory(
-        usage_bytes=usage,
-        stat=_stat(r, b"total_", _V1_STAT, _V1_NEVER),
-        min_bytes=None,
-        low_bytes=r.value("low_bytes", "memory.soft_limit_in_bytes", limit_v1),
-        high_bytes=None,
-        max_bytes=limit,
-        swap_bytes=None if together is None or usage is None else max(0, together - usage),
-        swap_max_bytes=max(0, both - limit) if isinstance(both, int) and isinstance(limit, int) else both,
-        peak_bytes=r.value("peak_bytes", "memory.max_usage_in_bytes", parse_value),
-        events=MemoryEvents(oom_kill=r.key("oom_kill", "memory.oom_control", b"oom_kill")),
-        failcnt=r.value("failcnt", "memory.failcnt", parse_value),
-        hierarchical_max_bytes=MAX if hierarchical is not None and hierarchical >= V1_UNLIMITED else hierarchical,
-        missing=tuple(r.missing),
-    )
-
-
-def read_v2(directory: Directory | None) -> Memory:
-    """The record of a v2 cgroup that has the memory controller enabled."""
-    r = Reading(directory)
-    for field in ("failcnt", "hierarchical_max_bytes"):
-        r.lack(field, "memory." + field, Absent.FILE_ABSENT)
-    return Memory(
-        usage_bytes=r.value("usage_bytes", "memory.current", parse_value),
-        stat=_stat(r, b"", {}, frozenset()),
-        min_bytes=r.value("min_bytes", "memory.min", parse_limit),
-        low_bytes=r.value("low_bytes", "memory.low", parse_limit),
-        high_bytes=r.value("high_bytes", "memory.high", parse_limit),
-        max_bytes=r.value("max_bytes", "memory.max", parse_limit),
-        swap_bytes=r.value("swap_bytes", "memory.swap.current", parse_value),
-        swap_max_bytes=r.value("swap_max_bytes", "memory.swap.max", parse_limit),
-        peak_bytes=r.value("peak_bytes", "memory.peak", parse_value),
-        events=MemoryEvents(*(r.key(f.name, "memory.events", f.name.encode()) for f in fields(MemoryEvents))),
-        failcnt=None,
-        hierarchical_max_bytes=None,
-        missing=tuple(r.missing),
-    )
+FIELDS: tuple[Field, ...] = (*declared(Memory, "memory"), *_of_stat(), *_of_events())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cgroupfs import CgroupGone, Vitals, VitalsReader
+from cgroupfs import CgroupGone, KeptReader, Vitals
 from cgstatd.follow import ends as module
 from cgstatd.follow import followed, records
 from cgstatd.follow import looks as looks_module
@@ -105,7 +105,7 @@ def test_a_container_that_goes_ends_with_its_last_figures_and_how_it_was(host: F
     host.remove("web")
     (end,) = watching.look().ended
     assert end.identity.name == "web"
-    assert end.last is not None and end.last.stats.memory_raw_bytes == 3 << 20
+    assert end.last is not None and end.last.stats.memory_usage_bytes == 3 << 20
     assert end.metadata is not None and (end.metadata.exit_code, end.metadata.oom_killed) == (3, False)
 
 
@@ -178,11 +178,11 @@ def test_of_a_cgroup_that_is_gone_nothing_is_kept_open_and_a_new_reader_is_made_
     (watched,) = watching.sampler.containers()
     used, before = watched.descriptors.used, len(open_descriptors())
 
-    def gone(reader: VitalsReader) -> Vitals:
+    def gone(reader: KeptReader) -> Vitals:
         raise CgroupGone("/c")  # it left one of its trees
 
     with monkeypatch.context() as patch:
-        patch.setattr(VitalsReader, "read", gone)
+        patch.setattr(KeptReader, "read", gone)
         for _ in range(2):
             assert [look.vitals for look in watching.look().looks] == [Vitals(1, 0, 99)]  # the last that were read
             assert (watched.descriptors.used, len(open_descriptors())) == (used - 3, before - 3)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from ..absent import Absent
-from ..errors import CgroupGone
-from ..hierarchy import Version
-from ..pseudofs import Directory, KeptFile, read_rest, release
+from .absent import Absent
+from .errors import CgroupGone, ParseError
+from .hierarchy import Version
+from .pseudofs import Directory, KeptFile, absence, read_rest, release
 
 Source = tuple[Directory, Version] | None
 """An open directory and its interface; None: the controller has no such cgroup. Not kept beyond the call."""
@@ -63,9 +64,6 @@ class ReopenedFile:
             finally:
                 release(fd)
 
-    def close(self) -> None:
-        """Nothing is open."""
-
 
 class AbsentFile(NamedTuple):
     reason: Absent
@@ -75,11 +73,10 @@ class AbsentFile(NamedTuple):
 File = KeptFile | ReopenedFile | AbsentFile
 
 
-def open_file(source: Source, name: str, descriptors: Descriptors) -> File:
+def open_file(directory: Directory | None, name: str, descriptors: Descriptors) -> File:
     """One file of a controller's directory, opened in the best way there is. Raises CgroupGone, OSError."""
-    if source is None:
+    if directory is None:
         return AbsentFile(Absent.CONTROLLER_OFF, name)
-    directory = source[0]
     fd = directory.open(name)
     if isinstance(fd, Absent):
         return AbsentFile(fd, f"{directory.path}/{name}")
@@ -87,3 +84,52 @@ def open_file(source: Source, name: str, descriptors: Descriptors) -> File:
         return KeptFile(f"{directory.path}/{name}", fd)
     release(fd)
     return ReopenedFile(directory, name)
+
+
+def content(file: File) -> bytes | Absent:
+    """What the file says now, or why it does not. Raises CgroupGone, Exhausted."""
+    if isinstance(file, AbsentFile):
+        return file.reason
+    try:
+        return file.read()
+    except (ParseError, Refused) as error:
+        return error.reason
+    except OSError as error:
+        return absence(error, file.path)
+
+
+def release_all(files: Iterable[File], descriptors: Descriptors) -> None:
+    """Give back what is open; safe to call twice."""
+    for file in files:
+        if isinstance(file, KeptFile) and file.fd >= 0:
+            descriptors.release()
+            file.close()
+
+
+class KeptFiles:
+    """Some files of one directory: :class:`~cgroupfs.reader.Contents` that outlive it. Owns their descriptors."""
+
+    __slots__ = ("_descriptors", "_files", "path")
+
+    def __init__(self, directory: Directory, names: Iterable[str], descriptors: Descriptors) -> None:
+        """Raises CgroupGone, Exhausted; nothing stays open then."""
+        self.path = directory.path
+        self._descriptors = descriptors
+        self._files: dict[str, File] = {}
+        try:
+            for name in names:
+                self._files[name] = open_file(directory, name, descriptors)
+        except BaseException:
+            self.close()
+            raise
+
+    def content(self, name: str) -> bytes | Absent:
+        """One of the files. Raises CgroupGone, Exhausted."""
+        return content(self._files[name])
+
+    def check(self) -> None:
+        """A file that never was there says nothing of the cgroup; one that has gone raised CgroupGone."""
+
+    def close(self) -> None:
+        """Release every descriptor; safe to call twice."""
+        release_all(self._files.values(), self._descriptors)

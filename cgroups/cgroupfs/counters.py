@@ -1,18 +1,7 @@
 """The few counters that a stats reading needs, read again and again from descriptors that stay open.
 
-This is the hot path: one object per cgroup, one file descriptor per file, only the wanted key parsed. The records of
-the other modules say more and cost more. Files per interface version:
-
-==================  ==========================================  =====================================
-counter             v1                                          v2
-==================  ==========================================  =====================================
-CPU time            cpuacct.usage                               cpu.stat usage_usec
-memory              memory.usage_in_bytes                       memory.current
-its page cache      memory.stat total_inactive_file             memory.stat inactive_file
-its limit           memory.limit_in_bytes                       memory.max
-block I/O           see :data:`cgroupfs.controllers.io.V1_BYTES`  io.stat rbytes, wbytes
-frozen              freezer.state                               cgroup.events frozen
-==================  ==========================================  =====================================
+This is the hot path: one object per cgroup, one file descriptor per file, only the wanted key parsed, the
+calls unrolled. :mod:`cgroupfs.reader` reads any set of fields and costs more. Files and parsers are of the same table.
 """
 
 from __future__ import annotations
@@ -20,29 +9,29 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from ..absent import Absent, Limit, Missing
-from ..errors import ParseError
-from ..hierarchy import Version
-from ..pseudofs import KeptFile, absence, read_rest
-from .freezer import FREEZING, parse_frozen, state_file
-from .io import Counting
-from .kept import AbsentFile, Descriptors, File, Refused, Source, open_file
-from .plans import PLANS
+from .absent import Absent, Limit, Missing
+from .controllers import FIELDS
+from .controllers.freezer import FREEZING
+from .controllers.io import Counting, sums
+from .errors import ParseError
+from .hierarchy import NEWEST, Version
+from .kept import AbsentFile, Descriptors, File, Refused, Source, content, open_file, release_all
+from .pseudofs import KeptFile, read_rest
 
 T = TypeVar("T")
 _CHUNK = 4096
-FAILED = frozenset({Absent.PERMISSION, Absent.READ_FAILED, Absent.MALFORMED, Absent.TOO_LARGE})
-"""Reasons that make a reading wrong, not merely incomplete."""
+FAILED = frozenset({Absent.PERMISSION, Absent.READ_FAILED, Absent.MALFORMED, Absent.TOO_LARGE, Absent.KEY_ABSENT})
+"""Reasons that make a reading wrong, not merely incomplete: its keys are there in every kernel that has the files."""
+_IO = "io.devices"
 
 
 class Counters(NamedTuple):
     """One reading; None: the kernel does not say (why: :attr:`CounterReader.missing`)."""
 
     cpu_usage_nsec: int | None
-    memory_bytes: int | None
+    memory_usage_bytes: int | None
     inactive_file_bytes: int | None
     memory_max_bytes: Limit
     io_read_bytes: int | None
@@ -54,14 +43,15 @@ class CounterReader:
     """The counters of one cgroup. Opens its files from the directories given; owns only the files' descriptors."""
 
     __slots__ = (
-        "_cache",
         "_counting",
         "_cpu",
         "_descriptors",
         "_fds",
+        "_files",
         "_frozen",
         "_frozen_seen",
         "_frozen_stale",
+        "_inactive_file",
         "_io",
         "_io_files",
         "_io_seen",
@@ -93,29 +83,25 @@ class CounterReader:
         """When the CPU time had been read last: later than the reading began, where its file is slow."""
         self._counting = counting
         self.missing: dict[str, Missing] = {}
-        self._io: list[tuple[File, Callable[[bytes], tuple[int, int]]]] = []
         opened: list[File] = []
         try:
-            self._cpu = self._plan(cpuacct, "cpu", opened)
-            self._memory = self._plan(memory, "memory", opened)
-            self._cache = self._plan(memory, "cache", opened)
-            self._limit = self._plan(memory, "limit", opened)
-            names, parse = PLANS[io[1]].io if io else (("io",), PLANS[Version.V2].io[1])
+            self._cpu = self._open(cpuacct, "cpu.usage_nsec", opened)
+            self._memory = self._open(memory, "memory.usage_bytes", opened)
+            self._inactive_file = self._open(memory, "memory.stat.inactive_file", opened)
+            self._limit = self._open(memory, "memory.max_bytes", opened)
+            self._frozen = self._open(freezer, "freezer.frozen", opened)
+            names, parse = sums(_version(io))
             for name in names:
-                file = open_file(io, name, descriptors)
-                opened.append(file)
-                self._io.append((file, parse))
-            version = freezer[1] if freezer else Version.V2
-            self._frozen = open_file(freezer, state_file(version), descriptors), partial(parse_frozen, version)
-            opened.append(self._frozen[0])
+                opened.append(open_file(io[0] if io else None, name, descriptors))
         except BaseException:
-            self._release(opened)
+            release_all(opened, descriptors)
             raise
+        single = opened[: -len(names)]
+        self._files = opened
+        self._io = [(file, parse) for file in opened[-len(names) :]]
         self._io_files = [(file, parse) for file, parse in self._io if not isinstance(file, AbsentFile)]
         refused = any(isinstance(file, AbsentFile) and file.reason in FAILED for file in opened)
-        self._whole = (
-            not refused and bool(self._io_files) and not any(isinstance(f, AbsentFile) for f in self._single())
-        )
+        self._whole = not refused and bool(self._io_files) and not any(isinstance(f, AbsentFile) for f in single)
         self._fds = self._kept() if self._whole else None
         self.followed = False
         """Set by whoever watches :meth:`rarely_changing` and calls :meth:`changed`: read only when they changed."""
@@ -124,47 +110,38 @@ class CounterReader:
         self._frozen_seen = False
         self._io_seen = [(b"\0", (0, 0))] * len(self._io_files)
 
-    def _plan(self, source: Source, what: str, opened: list[File]) -> tuple[File, Callable[[bytes], int]]:
-        name, parse = getattr(PLANS[source[1] if source else Version.V2], what)
-        file = open_file(source, name, self._descriptors)
-        opened.append(file)
-        return file, parse
-
-    def _release(self, files: list[File]) -> None:
-        for file in files:
-            if isinstance(file, KeptFile) and file.fd >= 0:
-                self._descriptors.release()
-                file.close()
+    def _open(self, source: Source, field: str, opened: list[File]) -> tuple[str, File, Callable[[bytes], Any]]:
+        """A field, its file, and how to get it from there."""
+        place = FIELDS[field].place(_version(source))
+        if place is None or place.parse is None:
+            raise KeyError(field)
+        opened.append(open_file(source[0] if source else None, place.file, self._descriptors))
+        return field, opened[-1], place.parse
 
     def close(self) -> None:
         """Release every descriptor; safe to call twice."""
-        self._release([*self._single(), *(file for file, _ in self._io)])
-
-    def _single(self) -> list[File]:
-        """The files that hold one counter each."""
-        return [self._cpu[0], self._memory[0], self._cache[0], self._limit[0], self._frozen[0]]
+        release_all(self._files, self._descriptors)
 
     def _value(self, field: str, file: File, parse: Callable[[bytes], T]) -> T | None:
-        if isinstance(file, AbsentFile):
+        data = content(file)
+        if isinstance(data, Absent):
             known = self.missing.get(field)
-            if known is None or known.reason not in FAILED:
-                self.missing[field] = Missing(field, file.reason, file.path)
+            if data in FAILED or known is None or known.reason not in FAILED:
+                self.missing[field] = Missing(field, data, file.path)
             return None
         try:
-            return parse(file.read())
+            value = parse(data)
         except ParseError as error:
-            reason = error.reason
-        except Refused as refused:
-            reason = refused.reason
-        except OSError as error:
-            reason = absence(error, file.path)
-        self.missing[field] = Missing(field, reason, file.path)
-        return None
+            self.missing[field] = Missing(field, error.reason, file.path)
+            return None
+        if value is None:
+            self.missing[field] = Missing(field, Absent.KEY_ABSENT, file.path)
+        return value
 
     def cpu_usage_nsec(self) -> int | None:
         """The CPU time alone (the resident baseline reads nothing else). Raises CgroupGone."""
-        self.missing.pop("cpu_usage_nsec", None)
-        usage = self._value("cpu_usage_nsec", *self._cpu)
+        self.missing.pop(self._cpu[0], None)
+        usage: int | None = self._value(*self._cpu)
         self.cpu_read_ns = self._now()
         return usage
 
@@ -180,13 +157,13 @@ class CounterReader:
         return self._read_each()
 
     def _kept(self) -> tuple[int, int, int] | None:
-        """The descriptors of CPU, memory and cache, where all are kept open."""
-        cpu, memory, cache = self._cpu[0], self._memory[0], self._cache[0]
-        if isinstance(cpu, KeptFile) and isinstance(memory, KeptFile) and isinstance(cache, KeptFile):
-            return cpu.fd, memory.fd, cache.fd
+        """The descriptors of CPU, memory and memory.stat, where all are kept open."""
+        cpu, memory, stat = self._cpu[1], self._memory[1], self._inactive_file[1]
+        if isinstance(cpu, KeptFile) and isinstance(memory, KeptFile) and isinstance(stat, KeptFile):
+            return cpu.fd, memory.fd, stat.fd
         return None
 
-    def _read_whole(self, cpu: int, memory: int, cache: int) -> Counters:
+    def _read_whole(self, cpu: int, memory: int, stat: int) -> Counters:
         """All counters of a cgroup that has every file; anything unexpected is raised.
 
         What rarely changes is parsed only when its bytes do. The calls of KeptFile.read stand here themselves: a method
@@ -197,35 +174,36 @@ class CounterReader:
         if self._frozen_stale:
             self._read_frozen()
         os.lseek(cpu, 0, 0)
-        usage = self._cpu[1](os.read(cpu, _CHUNK))
+        usage = self._cpu[2](os.read(cpu, _CHUNK))
         self.cpu_read_ns = self._now()
         os.lseek(memory, 0, 0)
-        in_use = self._memory[1](os.read(memory, _CHUNK))
-        os.lseek(cache, 0, 0)
-        stat = os.read(cache, _CHUNK)
-        if len(stat) == _CHUNK:
-            stat = read_rest(cache, stat)
-        read_bytes, write_bytes = self._io_whole()
-        return Counters(
-            usage, in_use, self._cache[1](stat), self._limit_seen[1], read_bytes, write_bytes, self._frozen_seen
-        )
+        in_use = self._memory[2](os.read(memory, _CHUNK))
+        os.lseek(stat, 0, 0)
+        data = os.read(stat, _CHUNK)
+        if len(data) == _CHUNK:
+            data = read_rest(stat, data)
+        inactive_file = self._inactive_file[2](data)
+        if usage is None or inactive_file is None:
+            raise ParseError("a key is not there")
+        read, written = self._io_whole()
+        return Counters(usage, in_use, inactive_file, self._limit_seen[1], read, written, self._frozen_seen)
 
     def _read_limit(self) -> None:
-        file, parse = self._limit
+        _, file, parse = self._limit
         data = file.read()  # type: ignore[union-attr]
         if data != self._limit_seen[0]:
             self._limit_seen = data, parse(data)
         self._limit_stale = not self.followed
 
     def _read_frozen(self) -> None:
-        file, parse = self._frozen
+        _, file, parse = self._frozen
         data = file.read()  # type: ignore[union-attr]
         self._frozen_seen = parse(data)
         self._frozen_stale = not self.followed or data == FREEZING
 
     def rarely_changing(self) -> list[str]:
         """The files (real paths) whose changes inotify tells: limit and freezer state. Empty where one is missing."""
-        return [file.path for file in (self._limit[0], self._frozen[0])] if self._whole else []
+        return [file.path for file in (self._limit[1], self._frozen[1])] if self._whole else []
 
     def changed(self) -> None:
         """One of :meth:`rarely_changing` may have changed."""
@@ -248,30 +226,33 @@ class CounterReader:
 
     def _read_each(self) -> Counters:
         value = self._value
-        usage = value("cpu_usage_nsec", *self._cpu)
+        usage = value(*self._cpu)
         self.cpu_read_ns = self._now()
-        memory = value("memory_bytes", *self._memory)
-        cache = value("inactive_file_bytes", *self._cache)
-        limit = value("memory_max_bytes", *self._limit)
+        memory = value(*self._memory)
+        inactive_file = value(*self._inactive_file)
+        limit = value(*self._limit)
         read, written = self._io_bytes()
-        frozen = value("frozen", *self._frozen)
-        return Counters(usage, memory, cache, limit, read, written, frozen)
+        return Counters(usage, memory, inactive_file, limit, read, written, value(*self._frozen))
 
     def _io_bytes(self) -> tuple[int | None, int | None]:
         """The first file that counts anything; zeros where files are there, all can be read and none does."""
         found = None
         for file, parse in self._io:
-            pair = self._value("io_bytes", file, parse)
+            pair = self._value(_IO, file, parse)
             if pair is not None:
                 found = pair
                 if pair != (0, 0):
                     break
-        unread = self.missing.get("io_bytes")
+        unread = self.missing.get(_IO)
         if found is None or (found == (0, 0) and unread is not None and unread.reason in FAILED):
             return None, None
-        self.missing.pop("io_bytes", None)
+        self.missing.pop(_IO, None)
         return found
 
     def failed(self) -> Missing | None:
         """The first value of the last reading that is wrong rather than absent (unreadable or malformed)."""
         return next((m for m in self.missing.values() if m.reason in FAILED), None)
+
+
+def _version(source: Source) -> Version:
+    return source[1] if source else NEWEST

@@ -1,0 +1,235 @@
+"""A set of fields -> the files that hold them, each opened and read once -> a record, and why what is missing is so.
+
+Which files these are is decided once for each set and host (:class:`Plan`). A file that cannot be read or parsed costs
+its own fields only; CgroupGone and Exhausted end the reading.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from .absent import Absent, Missing
+from .controllers import FIELDS, field_files
+from .errors import ParseError
+from .fields import Field, Lacking, Parse, Rule, build, names
+from .hierarchy import Version
+from .kept import Descriptors, KeptFiles
+from .pseudofs import Directory
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Reading(NamedTuple):
+    """Fields by name. A field that is absent is None, and ``missing`` says why."""
+
+    values: Mapping[str, Any]
+    missing: tuple[Missing, ...]
+
+
+class Selection(Generic[R]):
+    """A set of fields, by name, and what is made of them."""
+
+    __slots__ = ("controllers", "fields", "lean", "make")
+
+    def __init__(
+        self, make: Callable[[Sequence[Any], tuple[Missing, ...]], R], wanted: Iterable[str], lean: bool = False
+    ) -> None:
+        """``make``: of the values in this order, and what is missing. Raises KeyError for a name that is no field.
+
+        ``lean``: files of which only fields are wanted that stand still (:attr:`Field.needs`) are not read; these are
+        None without a reason then.
+        """
+        self.make = make
+        self.lean = lean
+        self.fields: tuple[Field, ...] = tuple(FIELDS[name] for name in wanted)
+        self.controllers = tuple(dict.fromkeys(field.controller for field in self.fields))
+
+
+@functools.cache
+def select(*wanted: str, lean: bool = False) -> Selection[Reading]:
+    """A set of fields that is read as they are; ``lean``: see :class:`Selection`."""
+    return Selection(lambda values, missing: Reading(dict(zip(wanted, values, strict=True)), missing), wanted, lean)
+
+
+def record(kind: type[R], prefix: str) -> Selection[R]:
+    """The fields of one controller's record."""
+    return Selection(lambda values, missing: build(kind, iter(values), missing=missing), names(kind, prefix))
+
+
+class Contents(Protocol):
+    """What files are read from: a directory, or files that are kept open."""
+
+    path: str
+    """The directory's real path."""
+
+    def content(self, name: str) -> bytes | Absent:
+        """One file. Raises CgroupGone, Exhausted."""
+
+    def check(self) -> None:
+        """Some file was not there. Raises CgroupGone where that is so because the cgroup is not."""
+
+
+class _Files:
+    """:class:`~cgroupfs.fields.Files` of one reading."""
+
+    __slots__ = ("_missing", "_read", "_source")
+
+    def __init__(self, source: Contents, missing: list[Missing]) -> None:
+        self._source, self._missing = source, missing
+        self._read: dict[str, bytes | Absent] = {}
+
+    def content(self, name: str) -> bytes | Absent:
+        if name not in self._read:
+            self._read[name] = self._source.content(name)
+        return self._read[name]
+
+    def value(self, name: str, parse: Callable[[bytes], T]) -> T:
+        data = self.content(name)
+        if isinstance(data, Absent):
+            raise Lacking(name, data)
+        try:
+            return parse(data)
+        except ParseError as error:
+            raise Lacking(name, error.reason) from None
+
+    def note(self, field: str, name: str, reason: Absent) -> None:
+        self._missing.append(Missing(field, reason, f"{self._source.path}/{name}"))
+
+
+class _Tree(NamedTuple):
+    """What one directory has of a set; fields by their index in it."""
+
+    fields: list[int]
+    files: dict[str, list[tuple[int, Parse]]]
+    idle: dict[str, int]
+    """Files that are read only where another field is a number."""
+    rules: list[tuple[int, Rule, tuple[str, ...]]]
+    never: list[tuple[int, Absent]]
+    """Fields that this interface version does not have, and what it lacks."""
+
+
+class Plan(Generic[R]):
+    """How one set is read where each controller is in a given tree with a given interface version."""
+
+    __slots__ = ("_names", "_parts", "_selection", "trees")
+
+    def __init__(self, selection: Selection[R], where: Callable[[str], tuple[str, Version]]) -> None:
+        """``where``: controller -> its tree (any name for it) and the version of its files."""
+        self._selection = selection
+        self._names: list[tuple[str, str]] = []
+        """Of each field its name and its file."""
+        parts: dict[str, _Tree] = {}
+        for index, field in enumerate(selection.fields):
+            tree, version = where(field.controller)
+            part = parts.setdefault(tree, _Tree([], {}, {}, [], []))
+            part.fields.append(index)
+            place = field.place(version)
+            name = field.source(version)
+            self._names.append((field.name, name))
+            if place is None:
+                known = name in field_files(version)
+                part.never.append((index, Absent.KEY_ABSENT if known else Absent.FILE_ABSENT))
+            elif place.rule is not None:
+                part.rules.append((index, place.rule, (place.file, *place.others)))
+            elif place.parse is not None:
+                part.files.setdefault(name, []).append((index, place.parse))
+        if selection.lean:
+            order = [field.name for field in selection.fields]
+            for part in parts.values():
+                for name, wanted in part.files.items():
+                    needs = {selection.fields[index].needs for index, _ in wanted}
+                    if len(needs) == 1 and (need := needs.pop()) in order:
+                        part.idle[name] = order.index(need)
+        self.trees = tuple(parts)
+        """The trees that are asked, in the order of :meth:`read`."""
+        self._parts = tuple(parts.values())
+
+    def read(self, sources: Sequence[Contents | None], only: str = "") -> R:
+        """One reading; a source is None where its controller has no such cgroup. Raises CgroupGone, Exhausted.
+
+        ``only``: the tree that is read; fields of others are None without a reason.
+        """
+        values: list[Any] = [None] * len(self._names)
+        missing: list[Missing] = []
+        for tree, part, source in zip(self.trees, self._parts, sources, strict=True):
+            if only and tree != only:
+                continue
+            if source is None:
+                missing += [self._lack(index, "", Absent.CONTROLLER_OFF) for index in part.fields]
+            else:
+                self._read(part, source, values, missing)
+        return self._selection.make(values, tuple(missing))
+
+    def _read(self, part: _Tree, source: Contents, values: list[Any], missing: list[Missing]) -> None:
+        files = _Files(source, missing) if part.rules else None
+        content = source.content if files is None else files.content
+        before = len(missing)
+        for name, wanted in part.files.items():
+            if name in part.idle and not isinstance(values[part.idle[name]], int):
+                continue
+            data = content(name)
+            if isinstance(data, Absent):
+                missing += [self._lack(index, source.path, data) for index, _ in wanted]
+                continue
+            for index, parse in wanted:
+                try:
+                    value = values[index] = parse(data)
+                except ParseError as error:
+                    missing.append(self._lack(index, source.path, error.reason))
+                else:
+                    if value is None:
+                        missing.append(self._lack(index, source.path, Absent.KEY_ABSENT))
+        for index, rule, _ in part.rules:
+            try:
+                values[index] = rule(files)  # type: ignore[arg-type]  # there are some where there are rules
+            except Lacking as lacking:
+                missing.append(Missing(self._names[index][0], lacking.reason, f"{source.path}/{lacking.name}"))
+        if len(missing) > before and any(each.reason is Absent.FILE_ABSENT for each in missing[before:]):
+            source.check()
+        missing += [self._lack(index, source.path, reason) for index, reason in part.never]
+
+    def files(self, tree: str) -> list[str]:
+        """The files that are read in one of the trees, whatever they say."""
+        part = self._parts[self.trees.index(tree)]
+        return [*part.files, *(name for _, _, names in part.rules for name in names if name not in part.files)]
+
+    def _lack(self, index: int, where: str, reason: Absent) -> Missing:
+        field, name = self._names[index]
+        return Missing(field, reason, f"{where}/{name}" if where else name)
+
+
+class KeptReader(Generic[R]):
+    """A set of one cgroup, read again and again from files that stay open. Owns only the files' descriptors."""
+
+    __slots__ = ("_kept", "_plan")
+
+    def __init__(
+        self,
+        selection: Selection[R],
+        versions: Mapping[str, Version],
+        directories: Mapping[str, Directory | None],
+        descriptors: Descriptors,
+    ) -> None:
+        """Both by controller. Raises CgroupGone, Exhausted; nothing stays open then."""
+        self._plan = Plan(selection, lambda controller: (controller, versions[controller]))
+        self._kept: list[KeptFiles | None] = []
+        try:
+            for controller in self._plan.trees:
+                directory, files = directories[controller], self._plan.files(controller)
+                self._kept.append(KeptFiles(directory, files, descriptors) if directory else None)
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self, controller: str = "") -> R:
+        """One reading; of one controller alone where that is given. Raises CgroupGone, Exhausted."""
+        return self._plan.read(self._kept, controller)
+
+    def close(self) -> None:
+        """Release every descriptor; safe to call twice. What is read from then on is absent."""
+        for kept in self._kept:
+            if kept is not None:
+                kept.close()

@@ -1,0 +1,201 @@
+"""The table of fields and its reader: any set of fields says what the full records say, on every recorded host."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cgroupfs import (
+    FIELDS,
+    MAX,
+    VITALS,
+    Absent,
+    Cgroup,
+    CgroupGone,
+    Descriptors,
+    Directory,
+    Hierarchy,
+    Limit,
+    Mount,
+    Population,
+    Root,
+    Version,
+    Vitals,
+    field_files,
+    select,
+)
+from helpers import FIXTURES, LEGACY, TREES, UNIFIED, cgroup, cgroups, write_files
+
+EVERYWHERE = pytest.mark.parametrize(("host", "reading"), TREES)
+
+
+def made(tmp_path: Path, version: Version, files: dict[str, bytes | str]) -> Cgroup:
+    """A cgroup at /c of one tree that holds every controller."""
+    write_files(str(tmp_path), {f"cg/c/{name}": data for name, data in files.items()})
+    os.makedirs(tmp_path / "cg/c", exist_ok=True)
+    controllers = ("cpu", "cpuacct", "cpuset", "memory", "io", "pids", "freezer")
+    mount = Mount("/cg", "/", version, frozenset(controllers))
+    bound = tuple((name, mount) for name in controllers)
+    return Cgroup(Root(str(tmp_path)), Hierarchy("unified", bound, (mount,)), "/c")
+
+
+def recorded_by(group: Cgroup) -> dict[str, object]:
+    """Every field, as the records say it."""
+    found: dict[str, object] = {}
+    cpu, memory, pids, pressure = group.cpu(), group.memory(), group.pids(), group.pressure()
+    found["cpu.shares"] = group.limits().cpu_shares
+    of = {"cpu": cpu, "memory": memory, "memory.stat": memory.stat, "memory.events": memory.events}
+    for prefix, record in {**of, "pids": pids, "pressure": pressure}.items():
+        found |= {f"{prefix}.{name}": getattr(record, name) for name in record.__dataclass_fields__}
+    return found
+
+
+@EVERYWHERE
+def test_every_field_says_what_the_records_say_alone_and_with_others_and_when_it_is_kept_open(
+    host: str, reading: str
+) -> None:
+    names = [name for name in FIELDS if name not in ("io.devices", "freezer.frozen")]
+    for name, group in cgroups(host, reading):
+        expected, together = recorded_by(group), group.read(select(*names))
+        assert {field: expected[field] for field in names} == together.values, name
+        assert {each.field for each in together.missing} == {f for f in names if expected[f] is None}, name
+        for field in names:
+            assert group.read(select(field)).values == {field: expected[field]}, name
+        for spare in (1000, 3, 0):
+            descriptors = Descriptors(spare)
+            reader = group.reader(select(*names), descriptors)
+            found = reader.read()
+            assert found == reader.read() and found.values == together.values, name
+            assert set(found.missing) == set(together.missing), name
+            reader.close()
+            reader.close()
+            assert descriptors.used == 0
+
+
+@EVERYWHERE
+def test_every_field_that_is_there_has_a_source_that_is_there_and_is_recorded(host: str, reading: str) -> None:
+    for _, group in cgroups(host, reading):
+        for name, value in group.read(select(*FIELDS)).values.items():
+            path = group.source(name)
+            if value is not None:
+                assert path.startswith("/sys/") and os.path.isfile(f"{FIXTURES}/{host}/{reading}{path}"), name
+            assert path.rpartition("/")[2] in field_files()
+
+
+def test_each_file_is_opened_and_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    content = Directory.content
+
+    def noting(self: Directory, name: str) -> bytes | Absent:
+        opened.append(f"{self.path}/{name}")
+        return content(self, name)
+
+    monkeypatch.setattr(Directory, "content", noting)
+    for host in (UNIFIED, LEGACY):
+        opened.clear()
+        cgroup(host, "web").read(select(*FIELDS))
+        assert len(opened) == len(set(opened)) > 15
+
+
+def test_a_name_that_is_no_field_is_refused() -> None:
+    with pytest.raises(KeyError):
+        select("memory.usage")
+
+
+def test_every_field_has_a_place_and_the_name_of_its_record() -> None:
+    for name, field in FIELDS.items():
+        assert field.name == name and (field.v1 or field.v2)
+        assert field.unit in ("bytes", "nanoseconds", "microseconds", "")
+
+
+@EVERYWHERE
+def test_limits_agree_with_the_records(host: str, reading: str) -> None:
+    for _, group in cgroups(host, reading):
+        limits = group.limits()
+        assert limits.memory_max_bytes == group.memory().max_bytes
+        assert limits.pids_max == group.pids().max
+        assert (limits.cpu_quota_usec, limits.cpu_period_usec) == (group.cpu().quota_usec, group.cpu().period_usec)
+
+
+def test_an_oom_kill_is_seen_while_the_file_stays_open(tmp_path: Path) -> None:
+    group = made(tmp_path, Version.V2, {"memory.events": "oom_kill 0\n", "memory.peak": "5\n", "pids.current": "2\n"})
+    reader = group.reader(VITALS, Descriptors(10))
+    assert reader.read() == Vitals(2, 0, 5)
+    (tmp_path / "cg/c/memory.events").write_text("oom_kill 3\n")
+    assert reader.read("memory") == Vitals(None, 3, 5)
+    reader.close()
+
+
+def test_v1_counts_oom_kills_in_oom_control(tmp_path: Path) -> None:
+    files: dict[str, bytes | str] = {"memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n"}
+    group = made(tmp_path, Version.V1, files)
+    assert group.reader(VITALS, Descriptors(0)).read() == Vitals(None, 4, None)
+    assert group.memory().events.oom_kill == 4
+
+
+def test_malformed_files_are_no_values(tmp_path: Path) -> None:
+    files: dict[str, bytes | str] = {name: "\xff nonsense\n" for name in (
+        "cpu.stat", "cpu.max", "cpu.weight", "memory.current", "memory.max", "memory.events", "memory.peak",
+        "memory.stat", "io.stat", "pids.current", "cpu.pressure")}  # fmt: skip
+    group = made(tmp_path, Version.V2, files)
+    found = group.read(select(*FIELDS))
+    assert not any(found.values.values())
+    malformed = {each.path.rpartition("/")[2] for each in found.missing if each.reason is Absent.MALFORMED}
+    assert malformed == {*files}
+    assert group.reader(VITALS, Descriptors(9)).read() == Vitals(None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"), [("max 100000", None), ("50000 100000", 0.5), ("250000 100000", 2.5), ("nonsense", None)]
+)
+def test_the_quota_in_cores(tmp_path: Path, quota: str, cores: float | None) -> None:
+    assert made(tmp_path, Version.V2, {"cpu.max": f"{quota}\n"}).limits().cpu_cores == cores
+
+
+@pytest.mark.parametrize(("weight", "shares"), [("1", 2), ("39", 998), ("100", 2597), ("10000", 262144)])
+def test_a_weight_in_shares(tmp_path: Path, weight: str, shares: int) -> None:
+    group = made(tmp_path, Version.V2, {"cpu.weight": f"{weight}\n"})
+    assert group.limits().cpu_shares == group.read(select("cpu.shares")).values["cpu.shares"] == shares
+
+
+@pytest.mark.parametrize(("text", "limit"), [("max", MAX), ("64", 64)])
+def test_a_memory_limit(tmp_path: Path, text: str, limit: Limit) -> None:
+    group = made(tmp_path, Version.V2, {"memory.max": f"{text}\n"})
+    assert group.limits().memory_max_bytes == group.memory().max_bytes == limit
+
+
+def test_a_cgroup_that_is_gone(tmp_path: Path) -> None:
+    group = made(tmp_path, Version.V2, {"cpu.stat": "usage_usec 1\n"})
+    gone = Cgroup(group._root, group._hierarchy, "/other")
+    for method in (gone.memory, gone.limits, lambda: gone.reader(VITALS, Descriptors(1))):
+        with pytest.raises(CgroupGone):
+            method()
+    with pytest.raises(CgroupGone):
+        gone.population()
+
+
+def test_processes_are_counted_with_those_of_cgroups_below(tmp_path: Path) -> None:
+    group = made(tmp_path, Version.V2, {"cgroup.procs": "", "in/cgroup.procs": "1\n2\n", "in/er/cgroup.procs": "3\n"})
+    found = group.population()
+    assert (found.number, len(found.pids)) == (3, 2)
+    assert found.path == str(tmp_path / "cg/c/in/cgroup.procs")
+
+
+def test_a_cgroup_without_processes_has_none(tmp_path: Path) -> None:
+    assert made(tmp_path, Version.V2, {"cgroup.procs": ""}).population() == Population(0, "", [])
+
+
+def test_a_lean_set_reads_no_file_that_stands_still_without_a_quota(tmp_path: Path) -> None:
+    names = ("cpu.quota_usec", "cpu.period_usec", "cpu.nr_throttled")
+    files: dict[str, bytes | str] = {"cpu.cfs_period_us": "100000\n", "cpu.stat": "nr_throttled 2\n"}
+    quota = tmp_path / "cg/c/cpu.cfs_quota_us"
+    group = made(tmp_path, Version.V1, {**files, "cpu.cfs_quota_us": "-1\n"})
+    assert [*group.read(select(*names)).values.values()] == [MAX, 100000, 2]
+    assert group.read(select(*names, lean=True)) == ({**dict.fromkeys(names), "cpu.quota_usec": MAX}, ())
+    quota.write_text("50000\n")
+    assert [*group.read(select(*names, lean=True)).values.values()] == [50000, 100000, 2]
+    group = made(tmp_path / "v2", Version.V2, {"cpu.max": "max 100000\n", "cpu.stat": "usage_usec 1\nnr_throttled 2\n"})
+    found = group.read(select("cpu.usage_nsec", *names, lean=True))
+    assert [*found.values.values()] == [1000, MAX, 100000, 2], "it is in a file that is read anyway"
