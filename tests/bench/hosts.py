@@ -116,7 +116,8 @@ class Host:
         return new
 
     def _add(self, work: str, ready: int) -> str:
-        each = f"be{next(self._numbers):010x}{os.getpid():052x}"  # its name is the first twelve digits
+        # Its name is the first twelve digits: another bench on this host has other ones.
+        each = f"be{next(self._numbers):05x}{os.getpid() & 0xFFFFF:05x}{0:052x}"
         directories = [f"{parent}/{each}" for parent in self._parents]
         for made in directories:
             os.mkdir(made)
