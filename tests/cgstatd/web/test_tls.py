@@ -11,6 +11,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -20,7 +21,7 @@ from cgstatd.config import Settings
 from cgstatd.exposure import renew_guard
 from cgstatd.web import guard as guard_module
 from cgstatd.web import tls as tls_module
-from cgstatd.web.limits import Limits
+from cgstatd.web.limits import Limits, Streams
 from cgstatd.web.tls import BadCertificate, Certificates, load
 from documented import conforms
 from fakehost import FakeHost
@@ -234,9 +235,26 @@ def put(target: Path, *sources: str) -> None:
     new.replace(target)
 
 
-async def test_what_was_opened_under_an_authority_that_is_gone_ends(
+class Opened(NamedTuple):
+    """What was opened under the authorities that there were, and the file that names them."""
+
+    server: Server
+    streams: Streams
+    stream: Connection
+    head: Answer
+    kept: Connection
+    authorities: Path
+    central: Pair
+    """The client of all this."""
+    other: Pair
+    """A client of another authority."""
+
+
+@pytest.fixture
+async def opened(
     host: FakeHost, folder: Path, ca: Pair, other_ca: Pair, own: Pair, tmp_path: Path
-) -> None:
+) -> AsyncIterator[Opened]:
+    """A `follow` and a connection that has asked before."""
     central, other = issue(folder, "central-10", ca), issue(folder, "central-11", other_ca)
     authorities = tmp_path / "authorities.crt"
     put(authorities, ca.cert)
@@ -245,47 +263,39 @@ async def test_what_was_opened_under_an_authority_that_is_gone_ends(
         serving(host.sampler(), guard=checks, tls=Certificates(own.cert, own.key, str(authorities))) as server,
         connected(server, client(ca, central)) as stream,
         connected(server, client(ca, central)) as kept,
-        asyncio.timeout(20),
-    ):
-        stream.send("/api/containers/stats/follow?interval=0.25")
-        await stream.chunk(await stream.head())
-        kept.send(ALL)
-        assert (await kept.answer()).status == 200
-        put(authorities, other_ca.cert)
-        with pytest.raises((OSError, asyncio.IncompleteReadError)):
-            while True:
-                await stream.chunk(Answer(200, "", {}))
-        kept.send(ALL)
-        answer = await kept.answer()
-        assert (answer.status, answer.json["error"]) == (503, "Authorities have changed")
-        conforms(answer, ALL)
-        assert await kept.closed()
-        await fails(server, client(ca, central))
-        assert (await ask(server, client(ca, other))).status == 200
-
-
-async def test_one_more_authority_or_the_same_again_or_a_broken_file_ends_nothing(
-    host: FakeHost, folder: Path, ca: Pair, other_ca: Pair, own: Pair, tmp_path: Path
-) -> None:
-    central, other = issue(folder, "central-12", ca), issue(folder, "central-13", other_ca)
-    authorities = tmp_path / "authorities.crt"
-    put(authorities, ca.cert)
-    checks = guard(required=True, certificates=True)
-    async with (
-        serving(host.sampler(), guard=checks, tls=Certificates(own.cert, own.key, str(authorities))) as server,
-        connected(server, client(ca, central)) as stream,
-        connected(server, client(ca, central)) as kept,
-        asyncio.timeout(20),
     ):
         stream.send("/api/containers/stats/follow?interval=0.25")
         head = await stream.head()
-        for sources in ((ca.cert,), (own.key,), (other_ca.cert, ca.cert)):
-            put(authorities, *sources)
-            kept.send(ALL)
-            assert (await kept.answer()).status == 200
-            assert checks.streams.ended() == []
-            await stream.chunk(head)
-        assert (await ask(server, client(ca, other))).status == 200
+        await stream.chunk(head)
+        kept.send(ALL)
+        assert (await kept.answer()).status == 200
+        yield Opened(server, checks.streams, stream, head, kept, authorities, central, other)
+
+
+async def test_what_was_opened_under_an_authority_that_is_gone_ends(ca: Pair, other_ca: Pair, opened: Opened) -> None:
+    put(opened.authorities, other_ca.cert)
+    with pytest.raises((OSError, asyncio.IncompleteReadError)):
+        while True:
+            await opened.stream.chunk(opened.head)
+    opened.kept.send(ALL)
+    answer = await opened.kept.answer()
+    assert (answer.status, answer.json["error"]) == (503, "Authorities have changed")
+    conforms(answer, ALL)
+    assert await opened.kept.closed()
+    await fails(opened.server, client(ca, opened.central))
+    assert (await ask(opened.server, client(ca, opened.other))).status == 200
+
+
+async def test_one_more_authority_or_the_same_again_or_a_broken_file_ends_nothing(
+    ca: Pair, other_ca: Pair, own: Pair, opened: Opened
+) -> None:
+    for sources in ((ca.cert,), (own.key,), (other_ca.cert, ca.cert)):
+        put(opened.authorities, *sources)
+        opened.kept.send(ALL)
+        assert (await opened.kept.answer()).status == 200
+        assert opened.streams.ended() == []
+        await opened.stream.chunk(opened.head)
+    assert (await ask(opened.server, client(ca, opened.other))).status == 200
 
 
 async def test_a_certificate_of_another_authority_is_refused(
