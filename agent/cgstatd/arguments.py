@@ -24,7 +24,8 @@ def near(word: str, known: Iterable[str], otherwise: str = "", cutoff: float = 0
 
 
 class Parser(argparse.ArgumentParser):
-    """The parser of the program, and of each of its commands. What is mistyped is said by the command that it is of."""
+    """The parser of the program, and of each of its commands. Each command reports what is mistyped in its own
+    arguments."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("allow_abbrev", False)  # an option that is added later must not change what --tls means
@@ -33,7 +34,7 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """As argparse's, but nothing stays unknown: each command says itself what it does not know."""
+        """As argparse's, but nothing stays unknown: each command reports the arguments that it does not know."""
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(self._unknown(unknown[0]))
@@ -68,6 +69,7 @@ class Parser(argparse.ArgumentParser):
         return " ".join(filter(None, words))
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        """Without argparse's suppression of errors: what cannot be written is said, and is no success."""
+        """Unlike argparse's, this does not suppress errors: output that cannot be written is reported, and is no
+        success."""
         if message:
             (file or sys.stderr).write(message)

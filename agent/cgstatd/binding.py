@@ -1,4 +1,4 @@
-"""Binding what the settings name, and why it cannot be bound: what holds an address, and what to do."""
+"""Binds what the settings name. Where that fails it says what holds the address, and what to do."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ def bind_address(address: Address) -> list[socket.socket]:
 
 
 def _remove_stale(path: str) -> None:
-    """Remove a socket that nobody serves any more. Anything else at the path stays, and binding says that it is in use.
+    """Remove a socket that no process serves any more.
 
-    connect(2) says ECONNREFUSED of a regular file too.
+    Anything else at the path stays: binding then says that it is in use. (connect(2) answers ECONNREFUSED for a regular
+    file too.)
     """
     with contextlib.suppress(FileNotFoundError), socket.socket(socket.AF_UNIX) as probe:
         if stat.S_ISSOCK(os.lstat(path).st_mode):
@@ -89,7 +90,8 @@ def _first_free() -> int:
 
 
 def holder(address: Address) -> str:
-    """What listens on a port, in words: ``cgstatd (pid 4711)``; another user's processes have no name for us."""
+    """What listens on a port, in words: ``cgstatd (pid 4711)``. The names of another user's processes cannot be
+    read."""
     import psutil  # noqa: PLC0415 - only where something is in the way
 
     try:

@@ -1,8 +1,8 @@
-"""The bodies of answers in flight: one for all who wait for the same, their bytes counted in one budget.
+"""The bodies of answers in flight: one for all clients that wait for the same, their bytes counted in one budget.
 
-A client that reads slowly, or not at all, holds a reference to a body and nothing else. What would pile up are bodies
-of many rounds, each held by a client that does not read: they are counted, and beyond the budget the clients that hold
-the oldest ones are cut, or what is asked for is refused.
+A client that reads slowly, or not at all, holds a reference to a body and nothing else. The bodies of many rounds could
+pile up, each held by a client that does not read. So they are counted, and beyond the budget the agent cuts the clients
+that hold the oldest ones, or refuses the request.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Protocol
 BUDGET_BYTES = 32 << 20
 """Three answers of 2,000 containers' metrics; those of 300 are some 1.4 MiB each."""
 HOLD_SECONDS = 10.0
-"""An answer that takes longer than a scraper waits for it may be cut, if its bytes are needed for others."""
+"""A scraper does not wait longer than this for its answer. An answer that takes longer may be cut, if others need its
+bytes."""
 
 
 class Reader(Protocol):
@@ -36,7 +37,7 @@ class Body:
         self.size = sum(map(len, parts))
         self.made = made
         self.readers: set[Reader] = set()
-        """Those that it is being sent to."""
+        """The connections that it is being sent to."""
 
 
 class Bodies:
@@ -65,7 +66,8 @@ class Bodies:
         self._held.pop(number, None)
 
     def admit(self, size: int) -> bool:
-        """Whether there is room for so many bytes more; where there is none, those who hold the oldest are cut."""
+        """Whether there is room for so many bytes more. Where there is none, the clients that hold the oldest bodies
+        are cut."""
         if self._fits(size):
             return True
         for held in list(self._held.values()):

@@ -1,8 +1,8 @@
 """Tells counter readers when their rarely changing files did: a limit that was set, a pause.
 
 inotify on memory.max (memory.limit_in_bytes) and cgroup.events (freezer.state) spares two reads per container and pass.
-What it cannot tell (an ancestor frozen on v1) is found by reading everything again now and then; where a watch cannot
-be had, the files are simply read each time.
+It cannot tell everything (an ancestor frozen on v1), so every file is read again once in a while. Where no watch can be
+had, the files are read each time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Changes:
                 log.debug("inotify: no instance to be had: limits and pauses are read each time")
 
     def follow(self, reader: CounterReader) -> None:
-        """Watch a reader's files, if that can be."""
+        """Watch a reader's files, if a watch can be had."""
         if self._inotify is None:
             return
         paths = reader.rarely_changing()

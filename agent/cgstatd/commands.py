@@ -56,8 +56,8 @@ def serve(settings: Settings, load: Callable[[], Settings]) -> int:
 def _read_baselines(sampler: Sampler) -> None:
     """Read CPU times before the web server is imported, so that the first answer has a window to go by.
 
-    In a thread that is not waited for any longer than _BASELINE_SECONDS: a file that hangs must not keep the agent from
-    starting. (Nor any less: beside an import, the thread would wait for the interpreter's lock after each read.)
+    In a thread, and for _BASELINE_SECONDS at most: a file that hangs must not keep the agent from starting. For no
+    less, either: beside an import, the thread would wait for the interpreter's lock after each read.
     """
 
     def read() -> None:
@@ -129,7 +129,7 @@ def json_lines(lines: Sequence[Line]) -> str:
 
 
 def _collect(sampler: Sampler, arguments: argparse.Namespace) -> tuple[list[Line], list[str]]:
-    """The lines asked for, in order; and a sentence for each name that fits nothing."""
+    """The lines asked for, in order, and a sentence for each name that fits no container."""
     names, stopped = arguments.names, arguments.all
     live = sampler.containers()
     on_disk = list(sampler.names.on_disk()) if stopped or names else []

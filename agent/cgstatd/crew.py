@@ -23,7 +23,7 @@ _CHECK_SECONDS = 0.1
 
 
 class Job:
-    """Items done one after the other; each is a call that must handle its own errors."""
+    """Items done one after the other. Each is a call that handles its own errors."""
 
     __slots__ = ("_lock", "_workers", "cpu_seconds", "done", "failure", "finished", "items")
 
@@ -32,14 +32,14 @@ class Job:
         self._lock = threading.Lock()
         self._workers = 0
         self.cpu_seconds = 0.0
-        """What it took, without what hung for good."""
+        """CPU time that it took, without the items that hung for good."""
         self.finished: Callable[[], None] = lambda: None
         """Called (in a worker thread) when no item is left or under way."""
         self.failure: BaseException | None = None
         self.done = False
 
     def run(self, worker: _Worker) -> None:
-        """Work off the items until none is left, or until this worker was left behind."""
+        """Do the items until none is left, or until this worker was left behind."""
         began = time.thread_time()
         with self._lock:
             self._workers += 1
@@ -51,7 +51,7 @@ class Job:
             worker.since = time.monotonic()
             try:
                 item()
-            except BaseException as error:  # never lost in a thread, and no reason to end it
+            except BaseException as error:  # an error is never lost in a thread, and does not end it
                 if self.failure is None:
                     log.error("an item of the sampling thread failed", exc_info=error)
                 self.failure = error
@@ -62,7 +62,7 @@ class Job:
         self.finish_if_over()
 
     def finish_if_over(self) -> None:
-        """Once no item is left or under way (a job without items: at once), say so; once only."""
+        """Once no item is left or under way (in a job without items: at once), say so, and only once."""
         with self._lock:
             if self.done or self.items or self._workers:
                 return
@@ -132,7 +132,7 @@ class Crew:
             job.run(worker)
             worker.job = None
             if worker.abandoned:
-                if job.items:  # left behind just as its item returned: who took over may know of the job before it
+                if job.items:  # left behind as its item returned: the new thread may know the job before it
                     self._jobs.put(job)
                 return
             job = None

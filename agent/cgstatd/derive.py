@@ -24,20 +24,19 @@ def round_half_up(value: float) -> float:
 
 
 LATE_NS = 1_000_000_000
-"""Of CPU time, for each core, that the kernel may put on an account late: a core without a tick (nohz_full) once a
-second."""
+"""Of CPU time, for each core, that the kernel may account late: a core without a tick (nohz_full) once a second."""
 MOST_CORES = 8192
-"""No kernel has more (NR_CPUS): what is assumed where the host does not say."""
+"""No kernel has more cores (NR_CPUS). It is the assumption where the host does not say."""
 MOST_BYTES_PER_SECOND = 1 << 40
-"""No container moves a TiB a second; a counter that says so is another one than before."""
+"""Bytes a second; no container moves a TiB a second, so a counter that says so is another one than before."""
 
 
 def cpu_percent(before: CpuReading | None, now: CpuReading, cores: int = MOST_CORES) -> float | None:
-    """CPU time over elapsed time, 100 per core; None without an earlier reading, or where the counter fell or jumped.
+    """CPU time over elapsed time, 100 per core. None without an earlier reading, or where the counter fell or jumped.
 
-    The time is that from before the first reading to after the second: a file that is slow to answer makes the figure
-    too small and never too large. ``cores``: of the host; the figure is no more than they can give, and a counter that
-    says more than they could have given is another one than before.
+    The time runs from before the first reading to after the second: a file that is slow to answer makes the figure too
+    small and never too large. ``cores``: of the host. The figure is no more than they can give, and a counter that
+    claims more is another one than before.
     """
     if before is None:
         return None
@@ -51,7 +50,7 @@ def cpu_percent(before: CpuReading | None, now: CpuReading, cores: int = MOST_CO
 
 
 def bytes_per_second(before: int | None, now: int | None, elapsed_ns: int) -> int | None:
-    """The rate of a counter; None where it is not known, fell, or jumped by more than anything can move."""
+    """The rate of a counter; None where it is not known, fell, or jumped by more than any device can move."""
     if now is None or before is None or elapsed_ns <= 0 or now < before:
         return None
     rate = (now - before) * 1_000_000_000 // elapsed_ns
@@ -122,7 +121,8 @@ class CpuWindow:
     """The earlier readings of one cgroup against which the next one is taken.
 
     A window of about a second is preferred, as Docker's: a container under a quota runs in bursts of 100 ms periods,
-    and over one or two of them shows anything. Kept are the readings of the last second and one that is older.
+    and over one or two of them its figure would be anything. The window keeps the readings of the last second and one
+    that is older.
     """
 
     __slots__ = ("_readings",)
@@ -130,7 +130,7 @@ class CpuWindow:
     MINIMUM_NS = 100_000_000
     PREFERRED_NS = 900_000_000
     MAXIMUM_NS = 60_000_000_000
-    """An average over more than a minute is no answer to what is used now (the baseline may be off)."""
+    """An average over more than a minute does not answer what is used now (the baseline may be off)."""
 
     def __init__(self) -> None:
         self._readings: list[CpuReading] = []
@@ -149,7 +149,7 @@ class CpuWindow:
         return best
 
     def clear(self) -> None:
-        """Remember nothing: what comes is another counter."""
+        """Forget all readings: the next one is of another counter."""
         self._readings.clear()
 
     def add(self, reading: CpuReading) -> None:

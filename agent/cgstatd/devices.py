@@ -1,8 +1,8 @@
-"""Block devices by number: their names, and which of them only pass on to others.
+"""Block devices by number: their names, and which of them only pass I/O on to others.
 
 ``/sys/dev/block/<major>:<minor>/uevent`` has ``DEVNAME=sda``; ``slaves/`` lists what a dm or md device is made of. A
-loop device lists none, but is backed by a file on another device. What is done on such a device is counted on the one
-below as well: sums leave it out, or everything would count twice.
+loop device lists none, but a file on another device is behind it. The device below counts the I/O of such a device as
+well, so sums leave it out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is wrong with what the program was told: a sentence for people, and the setting that it is about."""
+"""Errors in what the program was told: a sentence for people, and the setting that it is about."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ class BadConfig(Exception):
 
 
 class BadSetting(BadConfig):
-    """One setting's value cannot be used here. ``sentence`` begins with the value; the place is said before it."""
+    """One setting's value cannot be used here. ``sentence`` begins with the value; the place of the setting stands
+    before it."""
 
     def __init__(self, key: str, sentence: str) -> None:
         super().__init__(f"{key} {sentence}")

@@ -1,4 +1,4 @@
-"""From configuration and listening sockets to who may ask: nothing that the network can reach is open to everybody."""
+"""From configuration and listening sockets to who may ask: all that the network can reach demands credentials."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ def make_guard(settings: Settings, sockets: Sequence[socket.socket]) -> Guard:
 
 
 def renew_guard(guard: Guard, settings: Settings) -> None:
-    """Take over who may ask, and how much. Open streams are cut where others may ask now: each has to ask again."""
+    """Take over who may ask, and how much. Where others may ask now, all open streams are cut, and each client asks
+    again."""
     hosts, origins = Hosts(settings.allowed_hosts), Origins(settings.allowed_origins)
     others = guard.callers.admit(settings.tls_client_names)
     if others or hosts != guard.hosts or origins != guard.origins:
@@ -75,8 +76,11 @@ def renew_guard(guard: Guard, settings: Settings) -> None:
 
 
 def _tokens(path: str, *, named: bool) -> tuple[Token, ...]:
-    """The tokens that there are. A file that cannot be used, or that was named and is not there, is no reason to start
-    without: with a mistyped name the agent would answer everybody on the host. Raises CannotServe, BadSetting."""
+    """The tokens that there are.
+
+    A file that cannot be used, or that was named and is not there, ends the start: with a mistyped name the agent would
+    answer every process of the host. Raises CannotServe, BadSetting.
+    """
     try:
         return store.read(path)[0].tokens
     except FileNotFoundError as error:

@@ -19,10 +19,11 @@ log = logging.getLogger(__name__)
 
 EACH_SECONDS = 30.0
 GROWTH = 1.1
-"""How much more than the least there was is worth the work (some 30 ms)."""
+"""How much more than its least the memory has to be before the work (some 30 ms) is worth it."""
 USED_TO = 1.005
-"""By how much that least counts as more each time that it is done: an agent that needs more (there are more containers)
-is used to twice as much within some 70 minutes. What an attack of a quarter of an hour leaves is not given up."""
+"""The factor by which that least grows each time that the work is done. So an agent that needs more (there are more
+containers) is used to twice as much within some 70 minutes; what an attack of a quarter of an hour leaves is still
+given back."""
 _libc = ctypes.CDLL(None)
 _M_ARENA_MAX = -8
 _PAGE_BYTES = os.sysconf("SC_PAGESIZE")
@@ -38,19 +39,19 @@ def set_up() -> None:
 
 
 def resident() -> int:
-    """The bytes of this very process that are in memory."""
+    """The bytes of this process that are in memory."""
     with open("/proc/self/statm", "rb") as file:
         return int(file.read().split()[1]) * _PAGE_BYTES
 
 
 def trim() -> None:
-    """Give back what is free. Other threads run meanwhile, but for those that allocate."""
+    """Give back what is free. Threads that allocate wait meanwhile."""
     if (malloc_trim := getattr(_libc, "malloc_trim", None)) is not None:
         malloc_trim(ctypes.c_size_t(0))
 
 
 class GiveBack:
-    """Looks at the process's memory now and then. Used in the sampling thread."""
+    """Looks at the process's memory once in a while. Used in the sampling thread."""
 
     def __init__(self, resident: Callable[[], int] = resident, trim: Callable[[], None] = trim) -> None:
         self._resident = resident
@@ -58,10 +59,11 @@ class GiveBack:
         self._least = 0.0
 
     def look(self) -> bool:
-        """Give back what is free where memory is well above the least there was; whether it did.
+        """Give back free memory if the process has well more than its least; whether it did.
 
-        Not above what it was the last time: beside what is still in use then, much cannot be given back that can be
-        later. What is in circles is freed first: the collector comes to old objects only once many more were made.
+        The least is what counts, not the memory after the last time: blocks that were in use then may have kept much
+        from being given back. Circles are freed first, because the collector visits old objects only after very many
+        new ones.
         """
         now = self._resident()
         if self._least and now < self._least * GROWTH:

@@ -1,8 +1,8 @@
-"""What an engine's state says of a container that it is just starting: its cgroup is there, its state is of before.
+"""What an engine's state says of a container that it is just starting: the cgroup is new, the state is old.
 
 An engine makes the cgroup, then sets its limits (runc takes some 0.3 s to get there on a busy host), then writes that
-the container runs. Until it has written that, the state on disk tells how the life before ended: its exit code and its
-start are not those of the cgroup that is there, and a limit that it names will be set in a moment.
+the container runs. Until then the state on disk tells how the life before ended: its exit code and its start belong to
+another cgroup. A limit that it names will be set in a moment.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _RUN = (State.RUNNING, State.PAUSED)
 
 
 def behind(metadata: Metadata | None) -> bool:
-    """Whether the state is older than the cgroup, which lives."""
+    """Whether the state is older than the cgroup, which is alive."""
     return metadata is not None and metadata.state not in (*_RUN, State.UNKNOWN)
 
 
 def living(metadata: Metadata | None) -> Metadata | None:
-    """The metadata of a container that has a cgroup: how an earlier life went is left out."""
+    """The metadata of a container that has a cgroup, without how an earlier life went."""
     if metadata is None:
         return None
     if behind(metadata):
@@ -33,7 +33,7 @@ def living(metadata: Metadata | None) -> Metadata | None:
 
 
 def promised_limit(metadata: Metadata | None, age_ns: int | None) -> int | None:
-    """The limit that the engine is about to set, by its state as it is on disk; None: it has set what it wants.
+    """The limit that the engine is about to set, by its state on disk; None: it has set its limits.
 
     ``age_ns``: how long the container has been known; None: it was there before the agent.
     """

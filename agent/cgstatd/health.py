@@ -1,6 +1,6 @@
-"""Whether the containers can be listed, from what is known. A listing of its own only where nothing recent says so.
+"""Whether the containers can be listed, from what is known; a listing of its own only where no recent one says so.
 
-Probes ask every few seconds, some of them strangers: what they ask must never cost a pass.
+Probes come every few seconds, some from strangers: they must never cost a pass.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from .passes import STOPPING
 from .shared import Shared
 
 FRESH_SECONDS = 0.5
-"""How long what was seen counts as known."""
+"""How long an earlier listing counts as known."""
 PATIENCE_SECONDS = 5.0
-"""A probe is answered after this time, whatever hangs: one that gives up itself never reads the reason."""
+"""A probe is answered after this time, even if a reading hangs: a probe that gives up itself never reads the reason."""
 
 
 class Health:
@@ -39,13 +39,13 @@ class Health:
             return self._hangs()
 
     def _known(self) -> str | None:
-        """What the last pass says; None: nothing that is recent."""
+        """What the last pass says; None: no pass is recent."""
         last = self._feed.last_pass
         if last is None or (last.complete and time.monotonic() - last.began - last.seconds > FRESH_SECONDS):
             return None
         if last.error is not None:
             return last.error
-        # While a reading hangs, the thread it holds may have been the last: only a listing tells.
+        # While a reading hangs, no thread may be left: only a listing tells.
         return "" if last.listed and not self._feed.crew.stuck else None
 
     async def _list(self) -> str:
@@ -53,7 +53,7 @@ class Health:
             await self._feed.run(self._feed.sampler.containers)
         except ListingFailed as error:
             return str(error)
-        except ReadingFailed as error:  # the text for a single container's reading, but for STOPPING
+        except ReadingFailed as error:  # the text is that of a single container's reading, unless it is STOPPING
             return STOPPING if str(error) == STOPPING else self._hangs()
         return ""
 

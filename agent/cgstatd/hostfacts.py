@@ -77,11 +77,11 @@ class HostReader:
         return CpuWindow(busy / ticks, (now - base[0]) / 1e9) if ticks > 0 and 0 <= busy <= ticks else None
 
     def hostname(self) -> str | None:
-        """As the kernel has it."""
+        """The kernel's own; None where it cannot be read."""
         return _text(self._sampler.root, "/proc/sys/kernel/hostname")
 
     def read(self) -> HostFacts:
-        """Everything."""
+        """All facts, now. A file that cannot be read costs its own facts alone."""
         root = self._sampler.root
         cpu = self._get(STAT, parse_host_stat)
         return HostFacts(
@@ -111,7 +111,7 @@ def _kernel(root: Root) -> str | None:
 
 
 class AgentCost(NamedTuple):
-    """What this process has used."""
+    """What this process has used: CPU time, memory, threads, descriptors."""
 
     cpu_seconds: float
     rss_bytes: int
@@ -131,7 +131,7 @@ def _myself() -> Any:
 
 
 def agent_cost() -> AgentCost:
-    """Of this very process, whatever --host-root is. Threads are the kernel's, not Python's alone."""
+    """Of this process, whatever --host-root is. Threads are the kernel's, not Python's alone."""
     process = _myself()
     with process.oneshot():
         return AgentCost(

@@ -31,7 +31,7 @@ RESOURCES = ("cpu", "io", "memory", "irq")
 MAX_DEVICES = 64
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _NO_SUCH = (errno.ENOENT, errno.EOPNOTSUPP)
-"""A kernel without PSI, or with psi=0: that is no trouble to tell of."""
+"""The reasons of a kernel without PSI, or with psi=0: the log says nothing of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class HostMetricsReader:
     """Used in the sampling thread."""
 
     def __init__(self, root: Root, say: Callable[[str], None]) -> None:
-        """``say``: told of what cannot be read."""
+        """``say`` is told which files cannot be read."""
         self._root = root
         self._say = say
 

@@ -1,4 +1,4 @@
-"""What the richer answers ask of the sampling thread: every container's identity, one container's detail, the host."""
+"""The richer answers: every container's identity, one container's detail, the host. The sampling thread reads them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PASS_SECONDS = 1.0
 
 
 class Found(NamedTuple):
-    """A container that was asked for; ``detail``: where it has a cgroup."""
+    """A container that a client asked for; ``detail``: where it has a cgroup."""
 
     known: Known
     detail: Detail | None
@@ -166,7 +166,7 @@ def _gone(identity: Identity, words: FollowExit) -> ContainerDetail:
 
 
 def _last_words(words: LastWords, wanted: str) -> tuple[Identity, FollowExit]:
-    """Of a container that is not even on disk any more; the latest where several fit. Raises NotFound."""
+    """Of a container that is no longer on disk; the latest where several fit. Raises NotFound."""
     kept = list(reversed(words.all()))
     for fits in (
         lambda identity: wanted in (identity.id, identity.name),

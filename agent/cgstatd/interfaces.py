@@ -31,7 +31,7 @@ def read_interfaces(root: Root, population: Population, namespaces: Namespaces) 
     reason = Absent.NO_NETWORK if population.pids else Absent.NO_PROCESS if population.whole else Absent.TOO_MANY
     failed = Interfaces(None, reason, population.path or "cgroup.procs", None)
     for pid in population.pids:
-        with suppress(CgroupGone):  # it has ended, or was another's by then
+        with suppress(CgroupGone):  # it has ended, or its pid was another process's by then
             try:
                 found = _read(root, pid, population.path, namespaces)
             except OSError as error:
@@ -48,7 +48,7 @@ def _read(root: Root, pid: int, procs: str, namespaces: Namespaces) -> Interface
     """Raises CgroupGone where the process is not in its cgroup before and after; Exhausted, OSError."""
     process = Process(root, pid, procs)
     try:
-        fd = process.open_net_dev()  # not kept: it would hold the namespace
+        fd = process.open_net_dev()  # not kept open: it would hold the namespace
         try:
             found = _parsed(root, fd, process.net_dev, namespaces)
         finally:

@@ -35,8 +35,8 @@ def priority(level: int) -> int:
 class OneLine(logging.Formatter):
     """``level=warning container=… what happened``; an exception follows on the same line.
 
-    What a record holds is input (names, paths): white space becomes one space and no control character gets through,
-    so nothing forges a second line or reaches a terminal.
+    A record holds input (names, paths). So white space becomes one space and no control character gets through: no name
+    can forge a second line or reach a terminal.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -49,7 +49,7 @@ class OneLine(logging.Formatter):
 class Json(logging.Formatter):
     """``{"level": "warning", "container": …, "message": "container=… what happened"}``.
 
-    The fields are those that the call itself names (``container=%s``): what a name holds cannot forge one.
+    The fields are those of the call itself (``container=%s``): no name can forge one.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -69,7 +69,7 @@ def _named(record: logging.LogRecord) -> dict[str, Any]:
 
 
 class Prioritised(logging.Formatter):
-    """Another format with the journal's priority before it."""
+    """Another format, after the journal's priority."""
 
     def __init__(self, inner: logging.Formatter) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class Prioritised(logging.Formatter):
 
 
 class Repeats(logging.Filter):
-    """Lets a warning or an error pass once a minute; the next that passes says how many were left out."""
+    """Lets a warning or an error pass once a minute. The next one that passes says how many were left out."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class Repeats(logging.Filter):
 
 
 def under_journal(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether what is written goes to the journal (systemd.exec(5), JOURNAL_STREAM): a redirection does not."""
+    """Whether output goes to the journal (systemd.exec(5), JOURNAL_STREAM); redirected output does not."""
     try:
         found = os.fstat(stream.fileno())
     except (OSError, ValueError):
@@ -116,7 +116,7 @@ def under_journal(stream: TextIO, environment: Mapping[str, str] = os.environ) -
 
 
 def configure(level: str, style: str = "text") -> None:
-    """Set up the root logger, for the whole process; what it was before is forgotten."""
+    """Set up the root logger for the whole process, in place of what it was before."""
     formatter: logging.Formatter = Json() if style == "json" else OneLine()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Prioritised(formatter) if under_journal(sys.stderr) else formatter)

@@ -57,9 +57,10 @@ def on_disk(metadata: Metadata) -> Known:
 
 
 def merge(live: Sequence[Watched], stopped: Iterable[Metadata]) -> list[Known]:
-    """Everything known; a container that has a cgroup is not listed a second time.
+    """Everything known. A container that has a cgroup is not listed a second time.
 
-    Only its owner's: a user's cgroup with the id of a stopped container of the system is another container.
+    Only its owner's counts as the same: a user's cgroup with the id of a stopped container of the system is another
+    container.
     """
     known = [running(watched) for watched in live]
     seen = {(k.owner_uid, k.runtime, k.id) for k in known}
@@ -78,7 +79,7 @@ def resolve(wanted: str, known: Sequence[Known]) -> Known:
 
 
 def candidates(wanted: str, known: Sequence[Known]) -> list[Known]:
-    """The containers of the first rank that has any: one that is not alone in it makes ``wanted`` ambiguous."""
+    """The containers of the first rank that has any. Several of one rank make ``wanted`` ambiguous."""
     for group in ([k for k in known if not k.owner_uid], [k for k in known if k.owner_uid]):
         found = _among(wanted, group)
         if not found and ":" in wanted:
@@ -90,7 +91,7 @@ def candidates(wanted: str, known: Sequence[Known]) -> list[Known]:
 
 
 def doubled(known: Iterable[Known]) -> list[Known]:
-    """Those that share a name with another container of the same owner and runtime: one of them has had it before."""
+    """Those that share a name with another container of the same owner and runtime: one of them no longer has it."""
     names: dict[tuple[int, str, str], list[Known]] = {}
     for each in known:
         names.setdefault((each.owner_uid, each.runtime, each.name), []).append(each)

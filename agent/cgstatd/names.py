@@ -1,8 +1,8 @@
 """Who a container cgroup is: its runtime's metadata joined to it, under the rules of trust.
 
-Metadata of the system's runtimes is given to cgroups that only root can have made; a cgroup below a directory of an
+Only root can have made a cgroup that gets metadata of the system's runtimes. A cgroup below a directory of an
 unprivileged user belongs to that user, gets names only from that user's own files, and never takes the id of a system
-container. What cannot be had is said in the log once, and the container is shown under its short id.
+container. Where no name can be had the log says why, once, and the container is shown under its short id.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LOOK_SECONDS = 1.0
 
 
 class Identity(NamedTuple):
-    """Who a container is, as it is shown."""
+    """Who a container is, as the answers show it."""
 
     id: str
     name: str
@@ -38,12 +38,12 @@ class Identity(NamedTuple):
 
 
 def short(container_id: str) -> str:
-    """The id as people know it: 12 digits of a 64-digit one, others whole."""
+    """The id as people know it: the first 12 of 64 digits; other ids whole."""
     return container_id[:SHORT_ID] if is_hex_id(container_id) else container_id
 
 
 def _mark(path: str) -> tuple[int, int, int] | None:
-    """What changes when something is made in a directory, or a file is written anew; None: not there, or not for us."""
+    """What changes when a file is made in a directory, or written anew; None: it is not there, or cannot be read."""
     try:
         found = os.stat(path)
     except OSError:
@@ -118,7 +118,7 @@ class Names:
         return Identity(printable(shown), printable(short(shown)), ref.match.runtime, ref.owner_uid, None)
 
     def again(self, metadata: Metadata) -> Metadata | None:
-        """What its runtime's state says now of a container that was on disk; None: it is there no more."""
+        """What its runtime's state says now of a container that was on disk; None: it is no longer there."""
         for source in self.sources(metadata.owner_uid):
             if source.runtime == metadata.runtime and isinstance(found := source.get(metadata.id), Metadata):
                 return found
@@ -126,7 +126,7 @@ class Names:
 
     def _metadata(self, ref: CgroupRef, uid: int) -> Metadata | None:
         found = self._look_up(ref, self.sources(uid))
-        # Another runtime's state that may not be read says nothing about an engine that came up meanwhile.
+        # Another runtime's unreadable state says nothing about an engine that came up meanwhile.
         if not isinstance(found, Metadata) and uid == 0 and (more := self._more()):
             self._system.extend(more)
             found = self._look_up(ref, more) or found
@@ -142,7 +142,7 @@ class Names:
             found = source.get(ref.match.id)
             if isinstance(found, Metadata) and _plausible(found, ref):
                 return found
-            # What another runtime's state would say has nothing to do with it, unless the file is this container's own.
+            # Another runtime's unreadable state is no reason, unless the file is this container's own.
             if isinstance(found, Unreadable) and (source.runtime == ref.match.runtime or ref.match.id in found.path):
                 unreadable = unreadable or found
         return unreadable
@@ -157,7 +157,7 @@ class Names:
         return None
 
     def _say_unreadable(self, container_id: str, found: Unreadable) -> None:
-        """A right that is missing is missing for all that are in the same place: one line for all of them."""
+        """A missing right concerns all containers in the same place: one line for all of them."""
         if not found.right:
             self.say_once(container_id, f"{found.reason} ({found.path}): shown by its short id")
             return
@@ -185,7 +185,7 @@ class Names:
         key = hash((subject, what))
         if key in self._said:
             return False
-        if len(self._said) > 10_000:  # ids are input: bounded, at the cost of saying something again
+        if len(self._said) > 10_000:  # ids are input, so this is bounded, even if a line is said again
             self._said.clear()
         self._said.add(key)
         return True
@@ -197,7 +197,7 @@ class Names:
 
 
 def left_behind(identity: Identity) -> bool:
-    """Whether a cgroup without a process is a directory that a dead engine left: one of an id that no state knows."""
+    """Whether a cgroup without a process is a directory that a dead engine left: no state knows its id."""
     return identity.metadata is None and is_hex_id(identity.id) is not None
 
 
@@ -206,7 +206,7 @@ _ADVICE = {
     "podman": "if Podman has a storage root of its own, name it with --podman-root",
 }
 _NAMED = frozenset({"lxc", "systemd-nspawn", "systemd"})
-"""Runtimes whose ids are names: another runtime's container of that name is another container."""
+"""Runtimes whose ids are names: a container of the same name in another runtime is another container."""
 
 
 def _plausible(metadata: Metadata, ref: CgroupRef) -> bool:

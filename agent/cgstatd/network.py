@@ -26,17 +26,18 @@ class Traffic(NamedTuple):
     namespace: int | None
     """Identity of the network namespace: containers with the same one share the figure."""
     read_ns: int = 0
-    """When (monotonic) the figures were read: in an earlier pass where the file is a large one."""
+    """When (monotonic) the figures were read. Of a large file that may have been in an earlier pass."""
 
 
 _PAGE = 4096
 _SHORT = _PAGE - 512
-"""seq_file hands out whole lines until its page is full: less than this is the end of the file, not of the page."""
+"""Bytes. seq_file hands out whole lines until its page is full: a shorter read is the end of the file, not of the
+page."""
 _TRIES = 3
 _CHECK_NS = 5_000_000_000
 _NS_PER_BYTE = 2_000
 """How long the figures of a namespace with many interfaces are kept: 0.5 MB of text a second and namespace, some 2 % of
-a core, however many interfaces somebody makes (an ordinary file has 500 bytes: 1 ms)."""
+a core, however many interfaces there are (an ordinary file has 500 bytes: 1 ms)."""
 _LONGEST_NS = 10_000_000_000
 
 
@@ -45,7 +46,7 @@ def _absent(reason: Absent, namespace: int | None = None) -> Traffic:
 
 
 def host_network(traffic: Traffic) -> Traffic:
-    """The traffic of a container that its runtime gave the host's (or the engine's own) network."""
+    """The traffic of a container whose runtime gave it the host's network, or the engine's own."""
     return _absent(Absent.HOST_NETWORK, traffic.namespace)
 
 
@@ -65,12 +66,12 @@ class Namespaces:
         self.monotonic_ns = root.clock().monotonic_ns
         self._figures: dict[int, Traffic] = {}
         self.listed: dict[int, Listed] = {}
-        """The interfaces themselves, for who reads those."""
+        """The interfaces themselves, for readers of the detail."""
         try:
             self.host: int | None = root.identity("/proc/1/net/dev").inode
         except OSError as error:
             raise_exhausted(error, "/proc/1/net/dev")
-            self.host = None  # hidepid, or a tree without it: no namespace is taken for the host's
+            self.host = None  # hidepid, or a tree without it: no namespace counts as the host's
         self._hosts = engines if self.host is None else engines | {self.host}
 
     def is_host(self, inode: int) -> bool:
@@ -78,9 +79,9 @@ class Namespaces:
         return inode in self._hosts
 
     def read(self, process: Process, namespace: int | None = None) -> Traffic:
-        """The process' traffic; ``namespace``, where it is known already, is not looked at again.
+        """The process' traffic. Raises CgroupGone when it died, OSError, ParseError (with the path).
 
-        Raises CgroupGone when it died, OSError, ParseError (with the path).
+        ``namespace``, where it is known already, is not looked at again.
         """
         fd = process.open_net_dev()
         try:
@@ -102,7 +103,7 @@ class Namespaces:
             release(fd)
 
     def _figure(self, process: Process, inode: int, fd: int) -> Traffic:
-        """Parsed only where the text is another than the last time: most containers' network is silent most seconds."""
+        """Parsed only if the text changed: most containers' network is silent most seconds."""
         data = os.read(fd, _PAGE)
         if len(data) > _SHORT:
             return self._large_figure(inode, fd, data)
@@ -113,7 +114,8 @@ class Namespaces:
         return Traffic(*figures, None, inode, self.monotonic_ns)
 
     def _large_figure(self, inode: int, fd: int, data: bytes) -> Traffic:
-        """Kept for as long as its size asks for: that costs the containers of the namespace freshness, no others."""
+        """Kept for a time that grows with its size: the containers of that namespace pay for it with older figures, no
+        others."""
         size = LIMIT
         try:
             data = read_rest(fd, data, LIMIT)
@@ -126,7 +128,7 @@ class Namespaces:
 
 
 class ProcessFinder:
-    """Holds one live process of a cgroup, and finds another when it is gone or has moved elsewhere."""
+    """Holds one live process of a cgroup, and finds another when that one ended or moved elsewhere."""
 
     __slots__ = (
         "_cgroup",
@@ -149,20 +151,20 @@ class ProcessFinder:
         self._check_ns = 0
         """When to check it again; 0: at once."""
         self._namespace: int | None = None
-        """Its network namespace, once it was seen to stay the same."""
+        """Its network namespace, once two looks saw the same."""
         self._unseen = Absent.NO_PROCESS
         self.seen = False
-        """Whether the cgroup ever had a process: one that had and has none any more is stopping."""
+        """Whether the cgroup ever had a process: if it had one and has none any more it is stopping."""
 
     def traffic(self, namespaces: Namespaces) -> Traffic:
         """The container's traffic; absent with a reason where no process can be asked. Raises Exhausted.
 
-        NO_PROCESS: its cgroup lists none. Whatever else is wrong with its network says nothing of the container's end.
+        NO_PROCESS: its cgroup lists none. No other trouble with its network says anything of the container's end.
         """
         if self._closed:
             raise CgroupGone(self._cgroup.path)
         if namespaces.monotonic_ns < self._check_ns and self._descriptors.used < self._descriptors.limit:
-            with suppress(CgroupGone, ParseError, OSError):  # the usual way; what is wrong is found out below
+            with suppress(CgroupGone, ParseError, OSError):  # the usual way; a failure is looked into below
                 return namespaces.read(self._process, self._namespace)  # type: ignore[arg-type]  # held till _check_ns
         traffic = self._look(namespaces)
         if self._process is not None and self._descriptors.used >= self._descriptors.limit:
@@ -170,7 +172,7 @@ class ProcessFinder:
         return traffic or _absent(self._unseen)
 
     def _look(self, namespaces: Namespaces) -> Traffic | None:
-        """Ask a few processes, each once; None: :attr:`_unseen` says why none has an answer."""
+        """Ask a few processes, each once; None: :attr:`_unseen` says why none of them answers."""
         asked: set[int] = set()
         for _ in range(_TRIES):
             if self._process is None:
@@ -186,10 +188,10 @@ class ProcessFinder:
         return None
 
     def _ask(self, process: Process, namespaces: Namespaces) -> Traffic | None:
-        """None: the process is gone or has moved to another cgroup meanwhile.
+        """None: the process ended or moved to another cgroup meanwhile.
 
-        Whether it lives is known each time; whether it moved, or changed its network namespace, is checked after the
-        first reading and then now and then.
+        Each reading tells whether it lives. Whether it moved, or changed its network namespace, is checked after the
+        first reading and then once in a while.
         """
         try:
             traffic = namespaces.read(process)

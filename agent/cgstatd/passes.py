@@ -1,4 +1,5 @@
-"""A pass: every container that has a cgroup read once, its results handed on as they come; nothing hung is awaited."""
+"""A pass: each container that has a cgroup is read once, results are handed on as they come, and no hung reading is
+awaited."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ _FLUSH_SECONDS = 0.05
 _TOGETHER_SECONDS = 0.01
 """Second readings that are due within this time are one job."""
 _ONLY_HUNG_SECONDS = 1.0
-"""A pass that is older, and has nothing left but hung readings, keeps no new request waiting."""
+"""A pass that is older, and waits for hung readings alone, keeps no new request waiting."""
 
 
 class Pass:
@@ -35,7 +36,8 @@ class Pass:
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._told: list[int] = []
-        """How many were known each time that those who wait were told: all are told the same, and share the bytes."""
+        """How many stats were known each time that the waiting clients were told: all get the same parts, and share the
+        bytes."""
         self._jobs: list[Job] = []
         self._sweep = Sweep(sampler, lambda: self._call(self._listing_over), encode)
         self._deadline: asyncio.TimerHandle | None = None
@@ -44,7 +46,7 @@ class Pass:
         self.began = time.monotonic()
         self.stats = self._sweep.stats
         self.shared: dict[tuple[int, ...], Body] = {}
-        """A cache for whoever makes answers of the stats: those who wait for the same pass share the bytes."""
+        """What answers are made of the stats: clients that wait for the same pass share the bytes."""
         self.listed = False
         self.complete = False
         self.seconds = 0.0
@@ -105,7 +107,7 @@ class Pass:
     def _step(self) -> None:
         """Until everything is read: hand on what is known, take the second readings that are due, look again soon.
 
-        By a timer, not only when a job is over: one that holds a hung reading may never be.
+        By a timer, not only when a job is over: a job that holds a hung reading may never be.
         """
         if self._next_step is not None:
             self._next_step.cancel()
@@ -154,12 +156,12 @@ class Pass:
 
     @property
     def listing_number(self) -> int:
-        """Of which of the listings it is."""
+        """The number of its listing."""
         return self._sweep.listing_number
 
     @property
     def only_hung(self) -> bool:
-        """Whether it is waiting for hung readings alone: a new request need not."""
+        """Whether it waits for hung readings alone. A new request need not."""
         waiting = self._sweep.pending or any(job.items for job in self._jobs)
         return self.listed and not waiting and time.monotonic() - self.began > _ONLY_HUNG_SECONDS
 

@@ -13,7 +13,7 @@ from .procfs.pid_status import ProcessMemory, is_ended, parse_start_ticks, parse
 from .procfs.process import threads
 
 MANY = 512
-"""Processes that are asked; of a container with more, the figure is a part."""
+"""At most so many processes are asked; of a container with more the figure is a part."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -42,7 +42,7 @@ def processes_memory(root: Root, cgroup: Cgroup) -> ProcessesMemory | None:
 
 
 def _status(root: Root, pid: int) -> bytes:
-    """Of a process whose first thread has ended: of another one, which tells the memory of all. Raises OSError."""
+    """Of a process whose first thread has ended: any other thread tells the memory of all. Raises OSError."""
     own = root.read(f"/proc/{pid}/status")
     if is_ended(own):
         for thread in threads(f"{root.join('/proc')}/{pid}"):

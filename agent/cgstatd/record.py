@@ -121,12 +121,12 @@ def _put_in_place(path: str, directory: str, exists: bool) -> None:
     if not exists:
         os.rename(path, directory)
         return
-    for name in (*READINGS, INDEX):  # the index last: without it, nothing takes the directory for a recording
+    for name in (*READINGS, INDEX):  # the index last: no command takes a directory without it for a recording
         os.rename(f"{path}/{name}", f"{directory}/{name}")
 
 
 def _make_readable(path: str) -> None:
-    """For everybody, whatever the umask; nothing in it is secret, and it is made to be passed on."""
+    """Readable by all users, whatever the umask: nothing in it is secret, and recordings are made to be passed on."""
     for base, _, names in os.walk(path):
         os.chmod(base, 0o755)  # noqa: S103
         for name in names:

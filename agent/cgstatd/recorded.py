@@ -60,7 +60,7 @@ class Index(msgspec.Struct, frozen=True):
     host: dict[str, str | int]
     readings: dict[str, Reading]
     left_out: list[str] = []
-    """What could not be recorded, a sentence each, the path first."""
+    """What could not be recorded: a sentence each, the path first."""
 
 
 class _Format(msgspec.Struct, frozen=True):

@@ -1,9 +1,9 @@
-"""Plays a recorded tree of two readings as if it went on: what moved between them keeps moving at the recorded pace.
+"""Plays a recorded tree of two readings as if it went on: figures that moved between them keep moving at that pace.
 
-A copy of the tree is rewritten ten times a second: gauges take the values of t0 and t1 in turn, one recorded interval
-each, high-water marks keep that of t1, and counters (cpu, I/O, network) go on by what they grew between t0 and t1. The
-clock is real, but stands still between two steps like the counters, so that rates are exact over any window. So a
-machine without containers shows live, plausible figures, and every reader sees what it would see on that host.
+A copy of the tree is rewritten ten times a second. Gauges take the values of t0 and t1 in turn, one recorded interval
+each; high-water marks keep that of t1; counters (cpu, I/O, network) go on growing as they did between t0 and t1. The
+clock is real, but like the counters it stands still between two steps, so rates are exact over any window. So a machine
+without containers shows live, plausible figures, and every reader sees what it would see on that host.
 """
 
 from __future__ import annotations

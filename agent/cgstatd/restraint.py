@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import deque
 
 LONGEST_SECONDS = 10.0
-"""Figures are never older than that on account of what they cost."""
+"""However dear passes are, the figures are never older than this."""
 _KEPT = 5
 _ENOUGH = 3
-"""Passes: one that opens every file, or meets a busy machine, is no measure of the next."""
+"""Passes. One that opens every file, or meets a busy machine, says little of the next."""
 
 
 class Restraint:
-    """What the latest passes cost, and how far apart they have to be for that. Not thread-safe."""
+    """What the latest passes cost, and so how far apart they have to be. Not thread-safe."""
 
     def __init__(self, percent: float) -> None:
         """``percent`` of one core; 0: no bound."""

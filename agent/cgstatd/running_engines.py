@@ -2,9 +2,9 @@
 
 ``dockerd --data-root /mnt/docker`` (or ``-g``, ``--graph``), and conmon's bundle path
 (``-b /mnt/containers/overlay-containers/<id>/userdata``), which names Podman's storage root; where no dockerd runs,
-what its containers' shims lead to (:mod:`.shims`). Only processes of root outside every container are believed: anyone
-may call a process of theirs dockerd, a container's root too (and Docker in Docker really is one, with a data root and a
-network of its own).
+its containers' shims lead to the data root (:mod:`.shims`). Only processes of root outside every container are
+believed: every user may call a process dockerd, a container's root too (and Docker in Docker really is one, with a data
+root and a network of its own).
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ ENGINES = (b"dockerd", b"conmon")
 
 
 def engine_processes(root: Root, names: Sequence[bytes] = ENGINES) -> Iterator[tuple[str, list[bytes]]]:
-    """(/proc path, command line) of every process of root outside containers that calls itself by one of the names."""
+    """(/proc path, command line) of every process of root outside containers whose name is one of these."""
     try:
         pids = [name for name in os.listdir(root.join("/proc")) if name.isdigit()]
     except OSError:
@@ -90,7 +90,8 @@ def engine_processes(root: Root, names: Sequence[bytes] = ENGINES) -> Iterator[t
 
 
 def running_roots(root: Root) -> Iterator[tuple[str, str]]:
-    """(engine, data root) of every engine process that was given one, and of those that are kept running without."""
+    """(engine, data root) of every engine process that was given one, and of engines whose containers run without
+    them."""
     shims: list[list[bytes]] = []
     for _, arguments in engine_processes(root, (*ENGINES, shims_of.COMM)):
         if os.path.basename(arguments[0]).startswith(shims_of.COMM):
@@ -127,9 +128,9 @@ class EngineNamespaces:
 
 
 class LateSources:
-    """Metadata sources of engines that came up, or were given a data root, in a way no file tells.
+    """Metadata sources of engines that came up, or were given a data root, in a way that no file tells.
 
-    Called when a container is not known to any source; looks again at most every ten seconds.
+    Called when no source knows a container; looks again at most every ten seconds.
     """
 
     def __init__(self, root: Root, known: Sequence[str] = (), budget: Budget | None = None) -> None:

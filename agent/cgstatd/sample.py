@@ -20,12 +20,11 @@ class CpuReading(NamedTuple):
     monotonic_ns: int
     """Before it was read."""
     until_ns: int = 0
-    """After it was read: the usage is that of an instant in between, which is no instant where a file is slow.
-    0: the same."""
+    """After it was read. The usage is that of an instant in between, which a slow file makes long. 0: the same."""
 
 
 class ContainerStats(NamedTuple):
-    """The figures of one container. None: not known (why is logged once); the encoder decides what that looks like."""
+    """The figures of one container. None: not known (the log says once why); the encoder decides how it shows that."""
 
     identity: Identity
     state: State
@@ -43,10 +42,10 @@ class ContainerStats(NamedTuple):
     """Wall clock at which the counters were read."""
     monotonic_ns: int
     cpu_usage_nsec: int | None = None
-    """The counter itself, for who compares over a window of their own."""
+    """The counter itself, for readers that compare over a window of their own."""
     network_namespace: int | None = None
     """Containers with the same one share their network figures."""
     network_ns: int = 0
-    """When (monotonic) those were read."""
+    """When (monotonic) the network figures were read."""
     cpu_until_ns: int = 0
     """When (monotonic) the CPU time had been read; ``monotonic_ns`` is before."""

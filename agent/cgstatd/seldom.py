@@ -1,4 +1,4 @@
-"""For what may happen a thousand times a second and is worth a line a minute."""
+"""Events that may come a thousand times a second, of which the log has one a minute."""
 
 from __future__ import annotations
 

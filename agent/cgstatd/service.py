@@ -90,7 +90,7 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
             log.info("serving %s env=%d cgroups=%s", where, settings.env_id, sampler.hierarchy.mode)
             notifier = Notifier()
             if notifier.watchdog_seconds:
-                faulthandler.enable()  # what the watchdog aborts says where each thread was
+                faulthandler.enable()  # when the watchdog aborts, the log has where each thread was
             upkeep = Upkeep(feed, notifier, settings, f"serving {where}")
             upkeep.open = lambda: (gate.open, len(guard.streams))
             upkeep.accepted = lambda: gate.admitted
@@ -111,9 +111,9 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
 def _settle() -> None:
     """What start-up made (modules, mostly) lives as long as the process: the collector need not visit it each time.
 
-    Passes make many short-lived tuples that no cycle holds; looking for cycles every 700 of them finds nothing.
-    What is in one and old (asyncio's transport refers to itself) must not wait for half a million new objects either:
-    it holds the memory around it.
+    Passes make many short-lived tuples that no cycle holds; to look for cycles every 700 of them finds nothing. Old
+    objects in a cycle (asyncio's transport refers to itself) must not wait for half a million new ones either: they
+    hold the memory around them.
     """
     gc.collect()
     gc.freeze()
@@ -125,7 +125,7 @@ def _settle() -> None:
 
 
 async def _listen(runner: web.AppRunner, sockets: Sequence[socket.socket], gate: Gate, tls: Certificates | None) -> str:
-    """Accept on each; where that is, in words."""
+    """Accept on each; the addresses, in words."""
     listeners = [Listener(runner, sock, gate, None if sock.family == socket.AF_UNIX else tls) for sock in sockets]
     for listener in listeners:
         await listener.start()

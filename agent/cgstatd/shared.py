@@ -1,4 +1,4 @@
-"""One result for all who ask for it at about the same time."""
+"""One result for all requests that come at about the same time."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 NEWS_SECONDS = 0.1
-"""However much comes and goes, and many ask, nothing is made anew more often than this."""
+"""However much comes and goes, and however many ask, nothing is made anew more often than this."""
 _NEWS_PART = 0.2
-"""Nor does making anew on account of news take more than this part of the time: a user who starts and ends containers
-without pause would otherwise have a large host read without pause."""
+"""News make things be made anew for no more than this part of the time: a user who starts and ends containers without
+pause would otherwise have a large host read without pause."""
 
 
 def news_wait(cost_seconds: float) -> float:
-    """How old something has to be that took so long to make until news make it out of date, in seconds."""
+    """Seconds; how old a thing that took so long to make has to be before news make it out of date."""
     return max(NEWS_SECONDS, cost_seconds / _NEWS_PART)
 
 
 class Shared(Generic[T]):
-    """Used in the event loop. Whoever asks while it is being made, or soon after it was begun, gets the same."""
+    """Used in the event loop. Requests that come while the result is made, or soon after, get the same."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Shared(Generic[T]):
         news: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``news``: whether the result is out of date, however fresh; it is made anew then, after :func:`news_wait`."""
+        """``news``: whether the result is out of date, however fresh; then it is made anew, after :func:`news_wait`."""
         self._make = make
         self._fresh = fresh_seconds
         self._news = news
@@ -39,7 +39,7 @@ class Shared(Generic[T]):
         self._began = self._ended = 0.0
 
     def forget(self) -> None:
-        """What is made next is made anew, by other settings."""
+        """The next result is made anew, by other settings."""
         self._task = None
 
     async def get(self) -> T:
@@ -60,4 +60,4 @@ class Shared(Generic[T]):
     def _over(self, task: asyncio.Future[T]) -> None:
         self._ended = self._clock()
         if not task.cancelled():
-            task.exception()  # the client that asked may have gone away: nothing is to be said of it
+            task.exception()  # the client may have gone away: no log line for it

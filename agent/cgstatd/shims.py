@@ -1,4 +1,4 @@
-"""The data root of a Docker whose daemon does not run: from what it left to those that keep its containers running.
+"""The data root of a Docker whose daemon does not run, by the shims that keep its containers running.
 
 Every running container has a shim, whose command line names containerd's socket, and beside that containerd's state:
 the container's bundle there mounts files of the container's directory in the data root::
@@ -27,7 +27,7 @@ COMM = b"containerd-shim"
 """As /proc/<pid>/comm has it: 15 bytes."""
 _TASKS = "io.containerd.runtime.v2.task/moby"
 _EACH = 3
-"""Shims of one containerd that are looked at: all of one Docker say the same."""
+"""Shims of one containerd that are looked at: all of one Docker's say the same."""
 
 
 class _Mount(msgspec.Struct, frozen=True):
@@ -42,7 +42,7 @@ _parse = parser_of(_Bundle)
 
 
 def shim_options(arguments: list[bytes]) -> tuple[str, str] | None:
-    """(container id, address) of one of Docker's shims; None: it is another's."""
+    """(container id, address) of one of Docker's shims; None: it is not Docker's."""
     given = dict(pairwise(arguments))
     container, address = os.fsdecode(given.get(b"-id", b"")), os.fsdecode(given.get(b"-address", b""))
     if given.get(b"-namespace") != b"moby" or not is_hex_id(container) or not address.startswith("/"):

@@ -16,12 +16,14 @@ from .sampler import Pending, Sampler
 _STOPPED_SECONDS = 2.0
 """How long the list of stopped containers is believed."""
 _NEW_SECONDS = 0.01
-"""The same where a name was not in it: it may have been made since; or where state files were written."""
+"""Seconds. The same where a name was not in the list (it may have been made since), or where state files were
+written."""
 _COSTS = 20.0
-"""How many times as long as making it took the list is believed at least: unknown names cost 5 % of a core at most."""
+"""The list is believed for at least this many times as long as making it took: unknown names cost 5 % of a core at
+most."""
 _TRIES = 3
 _LOOKED_AT = 10
-"""State files of so many that a name or prefix fits are looked at again."""
+"""If a name or prefix fits several, the state files of so many are looked at again."""
 
 
 def not_running(sampler: Sampler, known: Known) -> ContainerStats:
@@ -40,7 +42,7 @@ class Single:
         self._stopped: tuple[float, list[Metadata], int] = (-1e9, [], 0)
         """When, what, and how often state files had been written by then."""
         self._cost = 0.0
-        """What that look took, in seconds."""
+        """What making that list took, in seconds."""
 
     def known(self) -> list[Known]:
         """Every container there is, stopped ones included. Raises ListingFailed."""
@@ -54,8 +56,8 @@ class Single:
     def find(self, wanted: str) -> Known:
         """The container that a client means, by its state files. Raises NotFound, Ambiguous, ListingFailed.
 
-        What a name leads to is looked at again before it is answered from or called ambiguous; where it leads nowhere,
-        everything that may have changed is.
+        Before a name is answered or called ambiguous, the state files of the containers that it fits are looked at
+        again. Where it fits none, everything that may have changed is.
         """
         live = self._sampler.containers()
         found = self._by_whole_id(wanted, live) if is_hex_id(wanted) else None
@@ -82,7 +84,7 @@ class Single:
 
     @staticmethod
     def _by_whole_id(wanted: str, live: Sequence[Watched]) -> Known | None:
-        """The usual question, answered without a look at what is on disk; ids that are names may be ambiguous."""
+        """The usual question, answered without a look at the disk. An id that is a name may be ambiguous."""
         return next((running(w) for w in live if w.identity.id == wanted and not w.identity.owner_uid), None)
 
     def read(self, wanted: str, freshness_seconds: float) -> ContainerStats | Pending:
@@ -107,7 +109,7 @@ class Single:
         return self._sampler.second(first) or self._stopped_now(first.begun.watched.identity.id)
 
     def _stopped_now(self, container_id: str) -> ContainerStats:
-        """It stopped while it was read: what is on disk answers for it, if anything does. Raises NotFound."""
+        """It stopped while it was read: the state on disk answers for it, if there is any. Raises NotFound."""
         return not_running(self._sampler, resolve(container_id, merge([], self._on_disk(0.0))))
 
     def _age_ns(self, last: ContainerStats) -> int:

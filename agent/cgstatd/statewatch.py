@@ -35,7 +35,7 @@ class _Place:
 
     def __init__(self) -> None:
         self.users = 0
-        """How many containers are kept in it."""
+        """How many containers keep their state in it."""
         self.watch: int | None = None
         self.real = ""
         """Its path for this process, without links."""
@@ -62,8 +62,11 @@ class StateWatch:
                 log.debug("inotify: no instance to be had: state directories are looked at by their time")
 
     def follow(self, place: str, trusted: bool) -> bool:
-        """One more container is kept in ``place``; whether it was not followed before, so that what was read of it may
-        be older. ``trusted``: only root can write there."""
+        """One more container keeps its state in ``place``; whether the place is new, so that earlier reads of it may be
+        out of date.
+
+        ``trusted``: only root can write there.
+        """
         if not self._follow:
             return False
         known = self._places.get(place)
@@ -93,7 +96,7 @@ class StateWatch:
         self._unwatched.add(place)
 
     def forget(self, place: str) -> None:
-        """One container less is kept in ``place``."""
+        """One container less keeps its state in ``place``."""
         known = self._places.get(place)
         if known is None:
             return

@@ -19,7 +19,7 @@ closed: set[str] = set()
 
 
 class _Raw(io.FileIO):
-    """A descriptor that is written to, and why that failed."""
+    """A descriptor that is written to. It remembers why a write failed."""
 
     failure: OSError | None = None
 
@@ -42,7 +42,7 @@ class _Stream(io.TextIOWrapper):
 def prepare() -> None:
     """Take over the streams of the process (a test's own stay as they are).
 
-    One that the caller closed (``>&-``) is /dev/null: no other file that is opened may get its descriptor.
+    A stream that the caller closed (``>&-``) becomes /dev/null, so that no other file gets its descriptor.
     """
     for number, name in enumerate(_NAMES):
         stream = getattr(sys, name)
@@ -64,12 +64,12 @@ def prepare() -> None:
 
 
 def failed() -> bool:
-    """Whether something could not be written."""
+    """Whether a write failed."""
     return any(isinstance(each, _Stream) and each.raw_file.failure for each in (sys.stdout, sys.stderr))
 
 
 def end(code: int) -> int:
-    """Write what is left; the exit code of the command that ends with ``code``."""
+    """Write what is left in the buffers; the exit code of the command that ends with ``code``."""
     for stream, name in ((sys.stderr, ""), (sys.stdout, "standard output")):
         error = _unwritten(stream)
         if error is None or isinstance(error, BrokenPipeError):
@@ -83,7 +83,7 @@ def end(code: int) -> int:
 
 
 def _unwritten(stream: TextIO) -> OSError | None:
-    """Why something could not be written; None: all has been. What is left then is given up."""
+    """Why the buffer could not be written; None: it has been. What is left of it then is given up."""
     with suppress(OSError):
         stream.flush()
     if not isinstance(stream, _Stream) or stream.raw_file.failure is None:

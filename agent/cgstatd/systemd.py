@@ -21,7 +21,7 @@ class BadSocket(Exception):
 
 
 class Notifier:
-    """Tells the service manager what the service is up to. A notice that cannot be sent is nobody's failure."""
+    """Tells the service manager what the service is doing. A notice that cannot be sent is lost, and that is all."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self._address = environment.get("NOTIFY_SOCKET", "")
@@ -30,7 +30,7 @@ class Notifier:
 
     @property
     def wanted(self) -> bool:
-        """Whether anybody listens."""
+        """Whether a service manager listens."""
         return self._address[:1] in ("/", "@")
 
     def send(self, *lines: str) -> None:
@@ -51,7 +51,7 @@ class Notifier:
 
 
 def _watchdog_seconds(environment: Mapping[str, str]) -> float:
-    """Its variables may be inherited by a process that they are not meant for."""
+    """A process may inherit these variables though they are meant for another."""
     pid, microseconds = environment.get("WATCHDOG_PID", ""), environment.get("WATCHDOG_USEC", "")
     if (pid and pid != str(os.getpid())) or not is_number(microseconds):
         return 0.0
@@ -59,7 +59,7 @@ def _watchdog_seconds(environment: Mapping[str, str]) -> float:
 
 
 def passed_sockets(environment: Mapping[str, str] = os.environ) -> list[socket.socket]:
-    """The listening sockets of socket activation; none where there are none for this process. Raises BadSocket."""
+    """The listening sockets of socket activation; none if none are for this process. Raises BadSocket."""
     count = environment.get("LISTEN_FDS", "")
     if environment.get("LISTEN_PID") != str(os.getpid()) or not is_number(count, 4):
         return []

@@ -1,8 +1,8 @@
 """Follows the directories of one cgroup hierarchy: walked once, then rescanned where inotify sees a change.
 
-The outermost directory that a runtime's naming matches is a container; nothing inside it is looked at. Everything found
-carries its owner: cgroup names are input, and an unprivileged user can make directories with any name below their own
-slice (design: Trust).
+The outermost directory that a runtime's naming matches is a container; directories inside it are not looked at. Each
+container carries its owner: cgroup names are input, and an unprivileged user can make directories with any name below
+their own slice.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ log = logging.getLogger(__name__)
 
 MAX_DEPTH = 32
 MAX_DIRECTORIES = 50_000
-"""Directories followed in one hierarchy; half of them at most below users' directories, who can make any number."""
+"""Directories followed in one hierarchy. At most half of them are below users' directories: a user can make any
+number."""
 MOST_OF_A_USER = 2_000
-"""Entries of one directory of a user's that are looked at: each change in it makes all of them be listed anew."""
+"""Entries of one directory of a user's that are looked at: each change in it makes the agent list all of them again."""
 USERS_LOOKS = 2_000
-"""Of a user's directories that are looked into in one refresh, or a third of that if they are new: some 30 ms."""
+"""So many of a user's directories are looked into in one refresh, or a third of that if they are new: some 30 ms."""
 USERS_BYTES = 4 << 20
-"""Of all that is known of the directories that one user made: some 5,000 of them, or 1,000 with the longest paths."""
+"""Bytes of all that is known of one user's directories: some 5,000 of them, or 1,000 with the longest paths."""
 _ENTRY_BYTES = 700
-"""Of one directory beside its path."""
+"""Bytes of what is known of one directory, beside its path."""
 _USER_SLICE = re.compile(r"user-([0-9]{1,10})\.slice")
 Matcher = Callable[[str, str], Match | Skip | None]
 
@@ -53,16 +54,16 @@ class Found:
 
 @dataclass(slots=True)
 class _Node:
-    """A directory that is followed: its watch number, children that are followed too, and its owner."""
+    """A directory that is followed: its watch number, its children that are followed too, and its owner."""
 
     inode: int
     above_uid: int
-    """Owner of what it is in."""
+    """Owner of the directory above."""
     owner_uid: int
     watch: int | None
     children: set[str] = field(default_factory=set)
     stale: bool = False
-    """Its watch has ended: what is at the path now is another directory."""
+    """Its watch has ended: another directory is at the path now."""
 
 
 class Tree:
@@ -77,7 +78,7 @@ class Tree:
         self._watches: dict[int, str] = {}
         self._dirty: set[str] = set()
         self._lost = False
-        """Events were lost: nothing that is known can be relied on."""
+        """Events were lost: all that is known may be wrong."""
         self._full = False
         self._taken: dict[int, int] = {}
         """uid -> bytes of what is known of its directories."""
@@ -99,7 +100,7 @@ class Tree:
         path = self._watches.get(watch)
         if path is None:
             return
-        if mask & IN_IGNORED:  # the directory is gone; one made anew at its path needs a watch of its own
+        if mask & IN_IGNORED:  # the directory is gone; a new one at its path needs a watch of its own
             del self._watches[watch]
             node = self._nodes.get(path)
             if node is not None and node.watch == watch:
@@ -110,9 +111,10 @@ class Tree:
             self._dirty.add(path)
 
     def refresh(self) -> None:
-        """Bring ``containers`` up to date. Raises OSError where the hierarchy cannot be read: the next walks anew."""
+        """Bring ``containers`` up to date. Raises OSError where the hierarchy cannot be read; the next call then walks
+        anew."""
         try:
-            for path in self._turns.begin(self._due()):  # parents first: their rescan drops what is gone below
+            for path in self._turns.begin(self._due()):  # parents first: their rescan drops children that are gone
                 if path in self._nodes:
                     self._scan(path)
         except (OSError, Exhausted):
@@ -144,7 +146,7 @@ class Tree:
             return 0
 
     def _follow(self, path: str, inode: int, above: int) -> bool:
-        """Add a directory; watched before it is first scanned, so that nothing made in between is missed."""
+        """Add a directory. The watch comes before the first scan, so that no child made in between is missed."""
         room = MAX_DIRECTORIES // 2 if above else MAX_DIRECTORIES
         if len(self._nodes) >= room or path.count("/") > MAX_DEPTH or not self._has_room(above, path):
             self._say_full(path.rpartition("/")[0])
@@ -156,7 +158,7 @@ class Tree:
                 self._watches[watch] = path
             except FileNotFoundError:
                 return False
-            except PermissionError:  # its owner may shut it, at the cost of their own containers only
+            except PermissionError:  # its owner may close it to us, at the cost of their own containers only
                 self._say_shut(path)
                 return False
             except OSError as error:
@@ -170,7 +172,7 @@ class Tree:
         return True
 
     def _has_room(self, uid: int, path: str) -> bool:
-        """Whether one more directory that a user made may be known; root's are as many as they are."""
+        """Whether one more directory of a user's may be known. Root's always may."""
         return not uid or self._taken.get(uid, 0) + len(path) + _ENTRY_BYTES <= USERS_BYTES
 
     def _take(self, uid: int, path: str, sign: int = 1) -> None:
@@ -223,7 +225,7 @@ class Tree:
         listing = self._list(path, node)
         self._turns.spend(node.owner_uid, 1 + len(listing) // ENTRIES)
         for name in node.children:
-            # What is gone goes first: a directory that was renamed (v1 can) keeps its watch number.
+            # Children that are gone go first: a directory that was renamed (v1 can) keeps its watch number.
             known = self._nodes.get(f"{path}/{name}")
             if name not in listing or (known is not None and (known.stale or known.inode != listing[name])):
                 self._drop(f"{path}/{name}")
@@ -246,7 +248,7 @@ class Tree:
         node.children = seen
 
     def _found(self, path: str, match: Match, inode: int, parent: _Node) -> bool:
-        """Know a container; whether there is room."""
+        """Remember a container; whether there is room."""
         known = self.containers.get(path)
         if known is not None and known.inode == inode:
             return True
@@ -274,7 +276,7 @@ class Tree:
             self._drop(f"{path}/{name}")
 
     def _forget(self) -> None:
-        """Know nothing any more."""
+        """Forget everything."""
         if self._inotify is not None:
             for watch in self._watches:
                 self._inotify.remove(watch)

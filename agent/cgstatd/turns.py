@@ -1,7 +1,7 @@
-"""What users' directories cost a listing: each user may have so much looked at, and the rest has its turn in the next.
+"""What users' directories cost a listing: so much of each user's is looked at, and the rest has its turn in the next.
 
-Making and removing cgroups costs their maker little: a user could have thousands of directories listed anew in every
-pass. What is put off is late for that user alone.
+Cgroups cost their maker little: a user could have thousands of directories listed anew in every pass. What is put off
+is late for that user alone.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 ENTRIES = 16
-"""Entries of a directory that cost as much as to open it."""
+"""So many entries of a directory cost as much as to open it."""
 FOLLOWING = 2
 """What it costs to follow a new directory, beside looking into it."""
 
@@ -26,13 +26,14 @@ class Turns:
         """uid -> looks in this refresh."""
 
     def begin(self, due: Iterable[str]) -> list[str]:
-        """The directories of a new refresh in their order: those that were put off, then parents before children."""
+        """The directories of a new refresh in their order: first those that were put off, then parents before
+        children."""
         first, self._put_off = self._put_off, {}
         self._spent.clear()
         return [*first, *(path for path in sorted(due) if path not in first)]
 
     def has(self, uid: int, looks: int) -> bool:
-        """Whether a user has spent less than so many in this refresh; root always has."""
+        """Whether a user has spent less than so many looks in this refresh; root always has."""
         return not uid or self._spent.get(uid, 0) < looks
 
     def spend(self, uid: int, looks: int) -> None:
@@ -45,5 +46,5 @@ class Turns:
         self._put_off[path] = None
 
     def forget(self) -> None:
-        """Nothing is put off."""
+        """Put nothing off any more."""
         self._put_off.clear()

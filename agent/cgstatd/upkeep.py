@@ -1,4 +1,4 @@
-"""What runs beside the requests: ready, alive, reloaded, and what it all costs, told to systemd and to the log."""
+"""Work beside the requests: tells systemd and the log that the agent is ready, alive, reloaded, and what it costs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _BEATS = 3
 
 
 class _Look(NamedTuple):
-    """What came of a listing; ``alive``: whether the sampling thread works at all."""
+    """The outcome of a listing; ``alive``: whether the sampling thread works at all."""
 
     listed: bool
     alive: bool
@@ -46,9 +46,10 @@ class Upkeep:
         self._status = ""
         self._tasks: list[asyncio.Task[None]] = []
         self.read_again: list[Callable[[], None]] = []
-        """What a reload looks at besides the configuration."""
+        """What a reload reads again besides the configuration."""
         self.take_over: Callable[[Settings], None] = lambda _: None
-        """What else a reload's settings go to: with those that need a restart as they were."""
+        """Takes over a reload's settings besides those that Upkeep itself does; keys that need a restart are as they
+        were."""
         self.open: Callable[[], tuple[int, int]] = lambda: (0, 0)
         """How many connections and streams there are."""
         self.accepted: Callable[[], int] = lambda: 0
@@ -56,14 +57,14 @@ class Upkeep:
         self.give_back = GiveBack()
 
     def start(self) -> None:
-        """Begin; what systemd is to be told only where it asks."""
+        """Begin. Systemd is told only where it asks."""
         work = [self._account(), self._give_back()]
         if self._notifier.wanted:
             work.append(self._live())
         self._tasks = [asyncio.get_running_loop().create_task(each) for each in work]
 
     def stop(self) -> None:
-        """End."""
+        """End, and tell systemd."""
         self._notifier.send("STOPPING=1", "STATUS=stopping")
         for task in self._tasks:
             task.cancel()
@@ -71,7 +72,7 @@ class Upkeep:
     # -- ready and alive
 
     async def _live(self) -> None:
-        """Ready once the containers could be listed; then a sign of life as long as the sampling thread gives one."""
+        """Ready once the containers could be listed, then a sign of life as long as the sampling thread gives one."""
         while not (await self._look()).listed:
             self._notifier.send(f"STATUS={self._status}")
             await asyncio.sleep(_RETRY_SECONDS)
@@ -84,8 +85,10 @@ class Upkeep:
                 self._notifier.send("WATCHDOG=1", f"STATUS={self._status}")
 
     async def _look(self) -> _Look:
-        """A single hung file costs a thread, which is left behind. The listing itself, or all threads, may hang for
-        good: then nothing but a new process helps. An error is no reason for that: it would be there again.
+        """A single hung file costs a thread, which is left behind.
+
+        The listing itself, or all threads, may hang for good: then only a new process helps. An error is no reason for
+        that: it would be there again.
         """
         try:
             count = await self._feed.run(lambda: len(self._feed.sampler.containers()))
@@ -105,7 +108,7 @@ class Upkeep:
     # -- reload
 
     def reload(self, load: Callable[[], Settings]) -> None:
-        """Read everything again that can be changed while it runs; what is wrong with it changes nothing."""
+        """Read again all settings that can change while the agent runs. An error in them changes nothing."""
         if self._ready:
             self._notifier.reloading()
         try:

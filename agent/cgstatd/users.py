@@ -1,4 +1,4 @@
-"""Where the names of unprivileged users' containers come from: each user's sources, for as long as there are any.
+"""The sources of unprivileged users' names: each user's, for as long as the user has containers.
 
 A host may have thousands of users who run a container once (a login host, a build server), and each one's places are
 looked at once a second.
@@ -13,8 +13,8 @@ from typing import NamedTuple
 from .runtimes.base import MetadataSource
 
 IDLE_SECONDS = 600.0
-"""After this time without a question it is looked whether a user has anything on disk. Twice as long as the listing
-waits between two questions for the name of a container that runs."""
+"""If no container of a user was asked for in this time, its sources are asked whether they have any on disk. It is
+twice as long as the listing waits before it asks again for the name of a container that runs."""
 
 
 class _User(NamedTuple):
@@ -35,18 +35,18 @@ class Users:
         self._users: dict[int, _User] = {}
 
     def sources(self, uid: int) -> Sequence[MetadataSource]:
-        """Those of one user, of whom a container was seen."""
+        """The sources of one user, of whom a container was seen."""
         known = self._users.get(uid)
         sources = self._rootless(uid) if known is None else known.sources
         self._users[uid] = _User(sources, self._clock())
         return sources
 
     def all(self) -> list[MetadataSource]:
-        """Those of every user that is known."""
+        """The sources of all users that are known."""
         return [source for user in self._users.values() for source in user.sources]
 
     def forget(self) -> None:
-        """Drop the users whose containers are all gone: none has been asked for lately, and none is on disk."""
+        """Drop the users whose containers are all gone: none of theirs was asked for lately, and none is on disk."""
         now = self._clock()
         for uid, user in list(self._users.items()):
             if now - user.asked_seconds < IDLE_SECONDS:

@@ -146,10 +146,10 @@ def _revoke(path: str, arguments: argparse.Namespace) -> None:
 
 
 def _without_any(path: str, config: str | None) -> str:
-    """What it means that there is no token left, for the agent that the configuration is of."""
+    """What a file without a token means for the agent that this configuration is of."""
     try:
         settings = load(argparse.Namespace(config=config))
-    except BadConfig:  # no reason not to revoke
+    except BadConfig:  # a configuration that cannot be read is no reason not to revoke
         settings = Settings()
     said = "it was the last token: no client is answered any more, not even on loopback.\n"
     anew = "cgstatd token new --name central"
@@ -163,7 +163,7 @@ def _without_any(path: str, config: str | None) -> str:
             f"Before that make a token ({anew}), or set tls_client_ca, or listen on 127.0.0.1 or unix:/PATH alone."
         )
     return (
-        f"{said}For everybody on this host to be answered again: rm {path}, and restart the agent. For tokens again: "
+        f"{said}To answer every user of this host again: rm {path}, and restart the agent. For tokens again: "
         f"{anew}\n"
         "An agent that listens beyond loopback by a flag, a variable or a socket unit, without tls_client_ca, will "
         "refuse to start at its next restart until there is a token."

@@ -1,6 +1,6 @@
 """Addresses that keep failing are told to wait: 15 failures a minute, in a table of bounded size.
 
-A good token is let in whatever its address did: nobody can lock a client out by guessing from behind the same proxy.
+A good token counts whatever its address did: a client behind the same proxy cannot lock another out by guessing.
 Guessing 256 random bits is hopeless at any rate; the bound keeps the log and the answers small.
 """
 

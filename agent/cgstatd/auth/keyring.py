@@ -1,6 +1,6 @@
 """The tokens as the running agent knows them: read again when the file changes, so that revoking needs no restart.
 
-A file that was there and is broken, unreadable or gone lets nobody in (and says so): what was changed in it may well
+While a file that was there is broken, unreadable or gone, the agent accepts no token, and says so: the change may well
 have been a revocation.
 """
 
@@ -74,7 +74,7 @@ class Keyring:
         return self._clock() - self._problem_since if self.problem else 0.0
 
     def revoked_name(self, secret: str) -> str:
-        """Whose token this was; empty where it never was one, as far as this process knows."""
+        """Whose token this was; empty where it never was a token, as far as this process knows."""
         return self._revoked.get(digest(secret[:_MAX_SECRET]), "")
 
     def refresh(self, *, now: bool = False) -> None:

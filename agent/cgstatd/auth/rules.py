@@ -1,4 +1,4 @@
-"""What a route demands of those who ask it. The table of routes (web/routes.py) is made of these, and so is OpenAPI."""
+"""What a route demands of its clients. The table of routes (web/routes.py) is made of these, and so is OpenAPI."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Rule:
     open: bool = False
     """Answered without credentials too."""
     brief: bool = False
-    """Without credentials an open route says its status alone."""
+    """Without credentials an open route answers with its status alone."""
     stream: bool = False
     """Stays open: it is counted, and ends when it would no longer be opened."""
 

@@ -1,7 +1,7 @@
-"""Sessions: what a client that logs in with a token holds instead of it, a cookie of the same rights.
+"""Sessions: a client that logs in with a token gets a cookie of the same rights instead.
 
-A session is a reference to a token and no right of its own: each request looks the token up, so that what is revoked,
-rotated or reduced counts at once. Kept in memory alone: after a restart clients log in again.
+A session is a reference to a token and no right of its own. Each request looks the token up, so that a revocation, a
+rotation or a reduction counts at once. Sessions are in memory alone: after a restart clients log in again.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ SECONDS = 86_400
 """Dockhand's own; its clients log in anew before."""
 MAX_SESSIONS = 1024
 MAX_PER_TOKEN = 32
-"""The oldest gives way: who has one token cannot end the sessions of another."""
+"""The oldest session of the same token gives way: a client with one token cannot end the sessions of another."""
 _VALUE_LENGTH = 43
 
 
 class Session(NamedTuple):
-    """``sha256`` and ``created``: of the token. One that was revoked and made known again is another."""
+    """``sha256`` and ``created``: of the token. If it was revoked and then made known again, it is another token."""
 
     sha256: str
     created: datetime
@@ -66,5 +66,5 @@ class Sessions:
 
 
 def key_of(value: str) -> str:
-    """What a cookie's value is looked up by; empty for what cannot be one."""
+    """The key by which a cookie's value is looked up; empty for a value that cannot be a session's."""
     return digest(value) if len(value) == _VALUE_LENGTH else ""

@@ -1,4 +1,4 @@
-"""Changing the tokens file: one writer at a time, and readers see the old file or the new one, never half of one."""
+"""Changes the tokens file: one writer at a time, and readers see the old file or the new one, never half of one."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ Identity = tuple[int, int, int, int, int, int]
 Env = Sequence[int] | Literal["any"]
 Change = Callable[[TokensFile], TokensFile]
 Show = Callable[[str], None]
-"""Gets a new secret before the change is made: where it cannot be shown, the old one stays good."""
+"""Shows a new secret before the change is made: if it cannot be shown, the old one stays good."""
 
 
 def _unseen(_secret: str) -> None:
-    """The caller shows it."""
+    """Shows nothing: the caller does."""
 
 
 def read(path: str) -> tuple[TokensFile, Identity]:
-    """The tokens, and what tells whether the file has changed since. Raises OSError, BadTokens."""
+    """The tokens, and the identity of the file, which changes whenever the file does. Raises OSError, BadTokens."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         found = os.fstat(fd)
@@ -106,7 +106,7 @@ def revoke(path: str, name: str) -> None:
 
 
 def rotate(path: str, name: str, show: Show = _unseen) -> str:
-    """A new secret with the same rights; the old one is worth nothing from now on. Raises as `add`."""
+    """A new secret with the same rights; the old one is worth nothing from now on. Raises what `add` raises."""
     secret = make_secret()
 
     def change(old: TokensFile) -> TokensFile:
@@ -156,7 +156,7 @@ def _change(path: str, change: Change, show: Callable[[], None] | None = None, *
         if new is old:
             return False
         data = encode(new)
-        decode(path, data)  # what would be refused when it is read is not written
+        decode(path, data)  # a file that no reader would accept is not written
         _replace(path, data, owner, show)
     return True
 

@@ -1,4 +1,4 @@
-"""A token and the file it is kept in. The file holds SHA-256 digests: what is in it lets nobody in.
+"""A token and the file it is kept in. The file holds SHA-256 digests, with which no client gets in.
 
 A token is 256 random bits, so a plain digest is as good as a slow one: there is nothing to guess, and each request
 costs one SHA-256 and one look into a dict.
@@ -59,12 +59,12 @@ class TokensFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def new_secret() -> str:
-    """What the client sends: shown once, never stored."""
+    """The value that the client sends: shown once, never stored."""
     return PREFIX + secrets.token_urlsafe(32)
 
 
 def digest(secret: str) -> str:
-    """What is stored and looked up."""
+    """The digest that is stored and looked up."""
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -93,24 +93,25 @@ def decode(path: str, raw: bytes) -> TokensFile:
 
 
 def encode(tokens: TokensFile) -> bytes:
-    """A file that decode reads."""
+    """The whole file, as decode() reads it."""
     return msgspec.json.format(msgspec.json.encode(tokens), indent=2) + b"\n"
 
 
 def check_name(name: str, where: str = "--name") -> None:
-    """Names go into logs. Raises BadTokens."""
+    """Whether a name is one: names go into logs. Raises BadTokens."""
     if not _NAME.fullmatch(name):
         raise BadTokens(f"{where}: {name[:80]!r}: expected up to 64 letters, digits, '.', '_' and '-', as in central")
 
 
 def check_permissions(allow: Sequence[str], where: str = "--allow") -> None:
-    """Raises BadTokens."""
+    """Whether each of these is a permission. Raises BadTokens."""
     unknown = [each for each in allow if each not in PERMISSIONS]
     if unknown or not allow:
         raise BadTokens(f"{where}: {', '.join(unknown)[:80] or 'nothing'}: expected some of {', '.join(PERMISSIONS)}")
 
 
 def check_sha256(sha256: str, where: str = "--sha256") -> None:
-    """Raises BadTokens. The message does not repeat it: it may be the token itself, by mistake."""
+    """Whether a text is a digest. Raises BadTokens. The message does not repeat it: it may be the token itself, by
+    mistake."""
     if not _SHA256.fullmatch(sha256):
         raise BadTokens(f"{where}: expected 64 hexadecimal digits in lower case")

@@ -21,7 +21,7 @@ _AT_LINE = re.compile(r"(.*) \(at line (\d+), column (\d+)\)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a file says: the values that are good, where each is, and a sentence for each that is not."""
+    """The content of a file: the values that are good, where each stands, and a sentence for each that is not good."""
 
     values: dict[str, Any]
     lines: dict[str, int]
@@ -35,7 +35,7 @@ class _Statement:
     content: dict[str, Any]
 
     def line_of(self, value: object) -> int:
-        """The line of one of its values, where that can be told; else its own."""
+        """The line of one of its values, where that can be told; else the line of the key."""
         if isinstance(value, str):
             return next((n for n, text in enumerate(self.text, self.line) if f'"{value}"' in text), self.line)
         return self.line

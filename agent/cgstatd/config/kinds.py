@@ -1,4 +1,4 @@
-"""What a value may be: a kind takes it from a text (flag, environment) or from TOML, and says what it allows."""
+"""What a value may be. A kind takes it from a text (flag, environment) or from TOML, and says what it allows."""
 
 from __future__ import annotations
 

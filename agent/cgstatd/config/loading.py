@@ -35,7 +35,7 @@ def load(flags: argparse.Namespace | None = None, environment: Mapping[str, str]
 
 
 def from_file(path: str | None) -> dict[str, Any]:
-    """What the file says; nothing where none is named and the usual one is not there. Raises BadConfig."""
+    """The values of the file; none where no file is named and the usual one is not there. Raises BadConfig."""
     try:
         parsed = parse_file(path or DEFAULT_CONFIG)
     except FileNotFoundError:
@@ -50,7 +50,8 @@ def from_file(path: str | None) -> dict[str, Any]:
 
 
 def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    """What the CGSTATD_… variables say; lists have commas between, an empty one says nothing. Raises BadConfig."""
+    """The values of the CGSTATD_… variables. Lists have commas between; an empty variable counts as not set. Raises
+    BadConfig."""
     texts: list[tuple[Option, str, list[str]]] = []
     for option in OPTIONS:
         text = environment.get(option.variable)
@@ -63,7 +64,7 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def from_flags(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What the command line says. Raises BadConfig."""
+    """The values of the command line. Raises BadConfig."""
     texts: list[tuple[Option, str, list[str]]] = []
     switches: dict[str, Any] = {}
     for option in OPTIONS:
@@ -76,7 +77,7 @@ def from_flags(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def place_of(key: str, given: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> str:
-    """Where a setting was made: its flag, its variable, file and line; the key alone where it is the default."""
+    """Where a setting was made: its flag, its variable, file and line; for a default the key alone."""
     option = BY_NAME[key]
     if given.get(key) is not None:
         return option.flag
@@ -108,7 +109,8 @@ def _parsed(texts: Iterable[tuple[Option, str, list[str]]]) -> dict[str, Any]:
 
 
 def _warn_of_misspelt(environment: Mapping[str, str]) -> None:
-    """Only a warning, and only where one is near: orchestrators set variables such as CGSTATD_PORT_80_TCP."""
+    """Warn of a variable that means nothing, if one with a meaning is near: orchestrators set variables such as
+    CGSTATD_PORT_80_TCP."""
     known = [CONFIG_VARIABLE, *(option.variable for option in OPTIONS)]
     for name in environment:
         if name.startswith(_PREFIX) and name not in known:
@@ -118,7 +120,7 @@ def _warn_of_misspelt(environment: Mapping[str, str]) -> None:
 
 
 def contradictions(settings: Settings) -> list[tuple[str, str]]:
-    """What cannot be together: (the key to look at, a sentence)."""
+    """Settings that contradict each other: (the key to look at, a sentence)."""
     found = []
     if settings.tls_cert and not settings.tls_key:
         found.append(("tls_cert", "tls_cert needs tls_key beside it: TLS takes both"))
@@ -134,7 +136,7 @@ def contradictions(settings: Settings) -> list[tuple[str, str]]:
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Every option as a flag, without a default: what is not given does not override."""
+    """Every option as a flag, without a default: a flag that is not given does not override."""
     parser.add_argument("--config", metavar="FILE", help=f"the configuration (default: {DEFAULT_CONFIG} if it exists)")
     for option in OPTIONS:
         help_text = option.help.replace("%", "%%") + _default(option)

@@ -1,4 +1,4 @@
-"""What can be configured: a typed record, and for each field what it may be and what it does.
+"""The settings: a typed record, and for each field what it may be and what it does.
 
 One table for the file, the environment, the flags and the documentation: a key cannot exist in one of them alone.
 """
@@ -61,7 +61,7 @@ class Option:
     kind: Kind
     help: str
     example: str = ""
-    """A value for the documentation, where the default is nothing."""
+    """A value for the documentation, where the default is empty."""
 
     @property
     def variable(self) -> str:
@@ -75,7 +75,7 @@ class Option:
 
     @property
     def default(self) -> Any:
-        """Its value where nothing is said."""
+        """Its value where no source sets it."""
         return DEFAULTS[self.name]
 
 

@@ -1,7 +1,7 @@
 """``cgstatd doctor --compare-docker``: an engine's own figures beside ours.
 
-The only module that knows an engine's socket, imported only where that option was given: whoever may connect to such a
-socket is root on the host, and the agent never does. Podman's socket speaks the same API.
+The only module that knows an engine's socket, imported only where that option was given: a process that may connect to
+such a socket is root on the host, and the agent never does. Podman's socket speaks the same API.
 
 The engine is asked before and after our own reading. Counters only grow, so ours must lie between its two; memory may
 differ by what moved meanwhile.
@@ -29,11 +29,11 @@ _SECONDS = 20.0
 _MOST = 50
 _BYTES = 8 << 20
 _MEMORY_MARGIN = 1 << 20
-"""What a busy container moves in a moment, and what the kernel has not yet put on the account."""
+"""Bytes that a busy container moves in a moment, or that the kernel has not accounted yet."""
 
 
 class _Failed(Exception):
-    """The engine could not be asked; why."""
+    """The engine could not be asked; the text says why."""
 
 
 class _Figures(NamedTuple):

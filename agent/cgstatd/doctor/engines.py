@@ -71,12 +71,12 @@ def _labels(whose: str, several: list[Watched]) -> Iterator[Finding]:
 
 
 def _is_unnamed(watched: Watched) -> bool:
-    """LXC's and nspawn's names are their cgroups'."""
+    """Whether the name is the cgroup's own, as LXC's and nspawn's are."""
     return watched.identity.metadata is None and is_hex_id(watched.ref.match.id) is not None
 
 
 def _why(found: Examination, watched: Watched, uid: int) -> tuple[str, str]:
-    """(reason, what to do)."""
+    """Why a container has no name: (reason, what to do)."""
     denied = False
     for source in found.sampler.names.sources(uid):
         answer = source.get(watched.ref.match.id)

@@ -46,11 +46,11 @@ class Seen(NamedTuple):
 
 
 class Examination(NamedTuple):
-    """Everything that was read."""
+    """All readings of one examination."""
 
     root: Root
     live: bool
-    """False: a recorded tree, in which rights and clocks are those of whoever recorded it."""
+    """False: a recorded tree, whose rights and clocks are those of the user that recorded it."""
     sampler: Sampler
     containers: list[Seen]
     stopped: dict[str, int]
@@ -58,7 +58,7 @@ class Examination(NamedTuple):
     before: Totals
     after: Totals
     cpu_seconds: float
-    """What one reading of all containers took of this process' CPU time."""
+    """CPU time that one reading of all containers took."""
 
 
 def _get(root: Root, path: str, parse: Callable[[bytes], T], otherwise: T) -> T:
@@ -78,7 +78,7 @@ def _tasks(data: bytes) -> int | None:
 
 
 def totals(root: Root) -> Totals:
-    """As of now."""
+    """The host's totals now."""
     return Totals(
         root.clock(),
         _get(root, STAT, parse_host_stat, None),
@@ -136,7 +136,7 @@ def _see_all(sampler: Sampler, live: bool) -> list[Seen]:
 
 
 def _attempt(take: Callable[[], ContainerStats | Pending | None]) -> ContainerStats | Pending | str | None:
-    """What came of a reading, or why it failed; None: gone."""
+    """The outcome of a reading, or why it failed; None: the container is gone."""
     try:
         return take()
     except ReadingFailed as error:

@@ -1,4 +1,4 @@
-"""Which figures of which containers the kernel does not say, and why."""
+"""Which figures of which containers the kernel does not give, and why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the doctor says: findings in sections, each with its weight, its price and the way out."""
+"""The doctor's findings, in sections: each has its weight, its price and the way out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import msgspec
 
 OK, NOTE, COSTS, FAILS = "ok", "note", "costs", "fails"
-"""Good; worth knowing, no figure is missing or wrong; a figure or a name is; nothing works at all."""
+"""``ok``: good; ``note``: worth knowing, no figure is missing or wrong; ``costs``: a figure or a name is; ``fails``:
+nothing works at all."""
 
 
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -29,7 +30,7 @@ class Section(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """Everything; ``exit_code`` as of the command."""
+    """All sections; ``exit_code`` is that of the command."""
 
     version: str
     host: str

@@ -1,4 +1,4 @@
-"""As whom it runs, and what that lets it read."""
+"""The user that the doctor runs as, and what that lets it read."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def _tokens(settings: Settings) -> Finding:
 
 
 def _elsewhere(settings: Settings, tokens: Sequence[Token]) -> Finding | None:
-    """What it costs that no token is for the environment that this host is; None: some are."""
+    """The cost of having no token for the environment that this host is; None: there is one."""
     if any(token.holds(settings.env_id) for token in tokens):
         return None
     held = "; ".join(f"{token.name}: {token.environments}" for token in tokens[:5])
@@ -71,13 +71,13 @@ def _elsewhere(settings: Settings, tokens: Sequence[Token]) -> Finding | None:
 
 
 def _without(settings: Settings, path: str) -> Finding | None:
-    """What it costs that there is no token; None: nothing, as it is configured."""
+    """The cost of having no token; None: nothing, as it is configured."""
     reachable = ", ".join(text for text in settings.listen if not is_private(text))
     if not reachable or settings.tls_client_ca:
         return None
     return Finding(
         COSTS,
-        f"no token in {path}: listening on {reachable}, it would answer everybody on the network",
+        f"no token in {path}: listening on {reachable}, it would answer every client on the network",
         "everything: cgstatd serve refuses to start",
         "cgstatd token new --name central; or set tls_client_ca, or listen on 127.0.0.1 or unix:/PATH",
     )

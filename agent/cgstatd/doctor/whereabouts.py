@@ -1,4 +1,4 @@
-"""Whether what is looked at is a host, or what a container is shown of one."""
+"""Whether this is a host, or the part of one that a container sees."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from cgroupfs import Root
 
 
 def in_container(root: Root) -> bool:
-    """The second process of a host is the kernel's own; of a container it is not there, or anybody."""
+    """The second process of a host is the kernel's own. In a container there is none, or it is any process."""
     try:
         return root.read("/proc/2/comm").strip() != b"kthreadd"
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""One client of the stream: what is waiting for it is bounded, so that a slow one drops rounds."""
+"""One client of the stream. What waits for it is bounded, so that a slow client loses rounds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from ..bodies import Body
 
 CHANGES = 256
-"""Starts, ends and OOM kills that wait for a slow client; beyond, the oldest are dropped."""
+"""Starts, ends and OOM kills that wait for a slow client; beyond this number the oldest are dropped."""
 CHANGES_BYTES = 1 << 20
 """The same in bytes."""
 
@@ -32,7 +32,7 @@ class Subscription:
         """Rounds that were replaced by a later one before they could be sent."""
 
     def change(self, number: int, data: bytes) -> None:
-        """Something that everybody is told."""
+        """An event that every client is told."""
         self._changes.append((number, data))
         self._changes_bytes += len(data)
         while len(self._changes) > CHANGES or (self._changes_bytes > CHANGES_BYTES and len(self._changes) > 1):
@@ -40,13 +40,13 @@ class Subscription:
         self._wake.set()
 
     def round(self, number: int, data: Events) -> None:
-        """The events of a round; one that still waits is dropped."""
+        """The events of a round; a round that still waits is dropped."""
         self.dropped += self._round is not None
         self._round = number, data
         self._wake.set()
 
     def end(self) -> None:
-        """Nothing more will come."""
+        """No more events will come."""
         self._ended = True
         self._wake.set()
 

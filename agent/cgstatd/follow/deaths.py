@@ -36,9 +36,9 @@ class Deaths:
 
 
 class Written:
-    """Notices that a runtime wrote a record that is waited for. Used in the event loop; owns nothing.
+    """Notices that a runtime wrote a record that an end waits for. Used in the event loop; owns no descriptor.
 
-    The sampling thread reads what there is to be read, so after each notice this listens again only when told to.
+    The sampling thread reads the events, so after each notice this listens again only when told to.
     """
 
     def __init__(self, noticed: Callable[[], None]) -> None:

@@ -35,7 +35,7 @@ class Ends:
         return bool(self._dying)
 
     def expect(self, watched: Watched, known: Followed) -> None:
-        """Its first process has died, or its death will not be noticed: its runtime will write how it ended."""
+        """Its first process has died, or its death will not be noticed. Its runtime will write how it ended."""
         if watched not in self._expected:
             self._expected[watched] = known
             self._records.watch(watched, known)
@@ -62,7 +62,7 @@ class Ends:
                 self._records.hear(watched, known)
 
     def bury(self, again: Mapping[str, float], changes: Changes) -> None:
-        """Tell the ends that are known, or that will not be any more.
+        """Report the ends that are known, or that no record will tell any more.
 
         ``again``: the containers that have a cgroup now, and when each was first seen (seconds since the epoch).
         """
@@ -89,7 +89,7 @@ class Ends:
             code = known.kernels_exit_code() if code is None else code
             oom_killed = None if known.vitals.oom_kills is None else known.oom_told
         last = known.last
-        if last is not None:  # a look at an OOM kill may be later than the last round
+        if last is not None:  # the counter may have been read after the last round
             last = last._replace(vitals=known.vitals)
         elif watched.last is not None:
             last = Look(watched, watched.last, known.vitals, known.limits)

@@ -1,4 +1,4 @@
-"""What following remembers of one life of a container."""
+"""What the agent remembers of one life of a container while a client follows."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Followed:
         self._exit: tuple[int, int] | None = None
         """A process that died, and its pidfd."""
         self.oom_kills = oom_kills
-        """How many have been told, or were there before; None: not read yet."""
+        """How many were reported, or were there before; None: not read yet."""
         self.oom_told = False
         """Whether an ``oom`` event was sent in this life."""
         self.last: Look | None = None
@@ -104,7 +104,7 @@ def born_seconds(root: Root, watched: Watched) -> float:
 def open_pidfd(watched: Watched, wanted: int | None) -> tuple[int, int] | None:
     """The container's first process (``wanted`` if that is among them) and a descriptor that tells its death.
 
-    None where that cannot be had (no process, before Linux 5.3, descriptors used up).
+    None where there is none to be had (no process, before Linux 5.3, descriptors used up).
     """
     if watched.descriptors.used >= watched.descriptors.limit:
         return None

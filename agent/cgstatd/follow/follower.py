@@ -1,8 +1,8 @@
-"""Follows the containers while anybody listens: a pass at each due point of the grid, its events encoded once.
+"""Follows the containers while clients listen: a pass at each due point of the grid, its events encoded once.
 
-Between the passes only the OOM counters are looked at: at once when a container's first process dies (its pidfd tells;
-the runtime removes the cgroup a moment later, and the counter and the peak go with it), and each second for the others.
-Where there is no pidfd, at every point of the grid instead. From that death on the runtime's record of the container is
+Between the passes only the OOM counters are read: at once when a container's first process dies (its pidfd tells; the
+runtime removes the cgroup a moment later, and the counter and the peak go with it), and each second for the others.
+Without pidfds they are read at every point of the grid. From that death on, the runtime's record of the container is
 read whenever it is written: with a restart policy the record of an end is overwritten within a third of a second.
 """
 
@@ -37,7 +37,7 @@ LINGER_SECONDS = 15.0
 LOOK_STEPS = 4
 _FRESHNESS_SECONDS = 0.1
 _PASS_SECONDS = 1.0
-"""A round does not wait longer than this for a hung container: it goes without."""
+"""A round does not wait longer than this for a hung container: it goes without it."""
 
 
 class Follower:
@@ -57,11 +57,11 @@ class Follower:
         self._told: Pass | None = None
         """The pass of the last round."""
         self._dead = False
-        """Whether since the last look a container's first process died, or its runtime wrote something about it."""
+        """Whether since the last look a container's first process died, or its runtime wrote a record."""
 
     @property
     def clients(self) -> int:
-        """How many listen."""
+        """How many clients listen."""
         return sum(len(group.clients) for group in self._teller.groups.values())
 
     def subscribe(self, steps: int, last_event_id: str = "") -> Subscription:
@@ -151,7 +151,7 @@ class Follower:
                 await self._wake.wait()
 
     async def _at(self, point: int, until: int) -> None:
-        """What is to be done at the grid's points after ``point`` up to ``until``."""
+        """The work at the grid's points after ``point`` up to ``until``."""
         groups = [g for g in self._teller.groups.values() if g.urgent or due(g.steps, point, until)]
         if not any(group.urgent for group in groups) and self._restrained():
             groups = []
@@ -161,10 +161,10 @@ class Follower:
             if groups:
                 await self._pass(groups)
             else:
-                everybody = due(LOOK_STEPS if self.looks.all_armed else 1, point, until)
-                if everybody or self._dead or self.looks.waiting:
+                every = due(LOOK_STEPS if self.looks.all_armed else 1, point, until)
+                if every or self._dead or self.looks.waiting:
                     self._dead = False
-                    await self._feed.run(partial(self.looks.between, everybody=everybody))
+                    await self._feed.run(partial(self.looks.between, all_containers=every))
                     self._tell()
         except (ListingFailed, ReadingFailed) as error:
             for group in groups:
@@ -176,7 +176,7 @@ class Follower:
                 group.urgent = False
 
     def _restrained(self) -> bool:
-        """Whether there is nothing new, and a new pass would cost too much; a pass made for others is shared."""
+        """Whether there is nothing new and a new pass would cost too much. A pass made for other requests is shared."""
         return self._feed.last_pass is self._told and self._feed.restrained(_FRESHNESS_SECONDS)
 
     async def _pass(self, groups: list[Group]) -> None:

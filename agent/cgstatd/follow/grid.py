@@ -30,7 +30,7 @@ def due(steps: int, after: int, until: int) -> bool:
 
 
 USUAL = frozenset((1, 2, 4, 8, 20, 40, 60, 120, 240))
-"""0.25, 0.5, 1, 2, 5, 10, 15, 30 and 60 s: these are always to be had."""
+"""0.25, 0.5, 1, 2, 5, 10, 15, 30 and 60 s: a client always gets these."""
 MOST_OTHERS = 8
 """Other intervals at a time: each costs the memory of a round."""
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 KEPT_SECONDS = 600.0
 KEPT = 500
 KEPT_BYTES = 2 << 20
-"""Of identities and figures together: one has some 3 kB."""
+"""Bytes of identities and figures together: one has some 3 kB."""
 
 
 class _Kept(NamedTuple):
@@ -30,7 +30,7 @@ class _Kept(NamedTuple):
 
 
 def without_labels(identity: Identity) -> Identity:
-    """The same container, of its labels those alone that name its project."""
+    """The same container with those labels alone that name its project."""
     metadata = identity.metadata
     if metadata is None or not metadata.labels:
         return identity
@@ -67,7 +67,7 @@ class LastWords:
                 del self._bytes[owner]
 
     def all(self) -> list[tuple[Identity, FollowExit]]:
-        """Those that are not too long ago, the oldest first."""
+        """The ends that are not too long ago, the oldest first."""
         oldest = self._clock() - KEPT_SECONDS
         while self._kept and (first := next(iter(self._kept.items())))[1].when < oldest:
             self._drop(first[0])

@@ -2,10 +2,10 @@
 
 A runtime has one record for a container and overwrites it: with a restart policy the record of an end is there for some
 0.3 s (Docker 26.1, Podman 5.4; a start, running, an end: three records a life). The time of the start names a life. All
-runtimes that restart containers write an end before they make the cgroup of the next life, and the start after that,
-so a start that is not before the cgroup's making is this life's or a later one's. What tells a later one's: the cgroup
-that it has was seen, another start was heard before, or more restarts were counted than one life can account for. The
-kernel may date a cgroup too late (when it reads the directory's inode anew); then the first process tells.
+runtimes that restart containers write an end before they make the cgroup of the next life, and the start after that. So
+a start that is not before the cgroup's making is this life's or a later one's. It is a later one's if its own cgroup
+was seen, if another start was heard before, or if more restarts were counted than one life can have. The kernel may
+date a cgroup too late (when it reads the directory's inode anew); then the first process tells.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class Life:
         self.end: Metadata | None = None
         """The record of this life's end."""
         self.overwritten = False
-        """A later life's record was heard: this one's end cannot be known from the runtime any more."""
+        """A later life's record was heard: the runtime cannot tell this life's end any more."""
         self._restarts: int | None = None
         """How many restarts the record of the life before had counted."""
 
     def hear(self, found: Metadata, holds: Callable[[int], bool], before_seconds: float | None = None) -> None:
-        """One record, in the order of their writing; the same one may come again.
+        """Take one record, in the order of their writing; the same one may come again.
 
         ``holds``: whether the cgroup has a process. ``before_seconds``: when the cgroup of a later life was seen first.
         """

@@ -1,4 +1,5 @@
-"""The sampling thread's part of following: who is there, who came and went, and the figures beyond a pass' own."""
+"""The sampling thread's part of following: which containers are there, came or went, and the figures beyond a pass'
+own."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ LIMITS_NS = 15_000_000_000
 
 
 class Looks:
-    """Used in the sampling thread; a second thread (the first hangs) finds it busy and does without."""
+    """Used in the sampling thread. A second thread (the first hangs) finds it busy and does without."""
 
     def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler
@@ -39,7 +40,7 @@ class Looks:
         self._deaths: deque[tuple[Watched, int]] = deque()
         """First processes that died, and their pidfds: from the event loop."""
         self._pidfds: deque[tuple[Watched, int]] = deque()
-        """Of first processes whose death is to be noticed: for the event loop."""
+        """First processes whose death is to be noticed, and their pidfds: for the event loop."""
         self._changes: deque[Changes] = deque()
         """For the event loop."""
         self.all_armed = False
@@ -98,23 +99,26 @@ class Looks:
         finally:
             self._over(changes)
 
-    def between(self, *, everybody: bool) -> None:
-        """Between two rounds: kills and peaks of those whose first process has died (or of all: cheap, and often before
-        the cgroup is removed), and the ends that became known."""
+    def between(self, *, all_containers: bool) -> None:
+        """Between two rounds: the kills and peaks of containers whose first process has died, and the ends that became
+        known.
+
+        ``all_containers``: of all containers; that is cheap, and often comes before the cgroup is removed.
+        """
         if self._closed or not self._busy.acquire(blocking=False):
             return
         changes = Changes()
         try:
             dead = self._dead()
-            self._kills(self._followed.items() if everybody else dead, changes)
-            if everybody:
+            self._kills(self._followed.items() if all_containers else dead, changes)
+            if all_containers:
                 self._arm()
             self._bury(changes)
         finally:
             self._over(changes)
 
     def _dead(self) -> list[tuple[Watched, Followed]]:
-        """Those whose first process has died since the last look; their records are watched from now on."""
+        """The containers whose first process has died since the last look. From now on their records are watched."""
         found = []
         while self._deaths:
             watched, fd = self._deaths.popleft()
@@ -142,7 +146,7 @@ class Looks:
     def _compare(self, listed: list[Watched], changes: Changes) -> None:
         for watched in listed:
             if watched not in self._followed:
-                # One that was made while somebody follows has killed nobody before: its first count is news.
+                # Of a container made while a client follows even the first count is news.
                 known = Followed(born_seconds(self._sampler.root, watched), 0 if self._begun else None)
                 self._followed[watched] = known
                 if self._begun:
@@ -169,7 +173,7 @@ class Looks:
                 known.reader = watched.cgroup.reader(VITALS, watched.descriptors)
             known.vitals = known.reader.read()
             self._refresh_limits(watched, known)
-        except (CgroupGone, OSError):  # gone, or it left a tree: nothing is kept open of what cannot be read
+        except (CgroupGone, OSError):  # gone, or it left a tree: no file of it is kept open
             if known.reader is not None:
                 known.reader.close()
                 known.reader = None
@@ -180,7 +184,8 @@ class Looks:
         round_.looks.append(known.last)
 
     def _arm(self) -> None:
-        """Have the deaths noticed of those whose first process is not watched yet, or who live on without theirs."""
+        """Have the deaths noticed of first processes that are not watched yet; of a container that lives on without its
+        first, another process' death."""
         if not self._live:
             return
         for watched, known in self._followed.items():
@@ -224,7 +229,7 @@ class Looks:
             self.close()
 
     def close(self) -> None:
-        """Release what is kept open, for good; where a hung thread still looks, that thread does."""
+        """Release what is open, for good. If a hung thread still looks, that thread does it."""
         self._closed = True
         if not self._busy.acquire(blocking=False):
             return

@@ -35,11 +35,11 @@ class Records:
 
     @property
     def fd(self) -> int | None:
-        """A descriptor that is readable when a watched record was written; None: there is none."""
+        """A descriptor that is readable when a runtime has written a watched record; None: there is none."""
         return None if self._inotify is None else self._inotify.fd
 
     def hear(self, watched: Watched, known: Followed, before_seconds: float | None = None) -> Metadata | None:
-        """Read its record and remember what it says of this life; None: there is none."""
+        """Read the container's record and remember what it says of this life; None: there is none."""
         if known.recorder is None and not known.silent:
             known.recorder = self._names.recorder(watched.ref)
         if known.recorder is None:
@@ -67,14 +67,14 @@ class Records:
         known.life.hear(record, holds, before_seconds)
 
     def exit_code(self, watched: Watched, known: Followed) -> int | None:
-        """Of a container that its runtime has removed, where that end must be this life's."""
+        """Of a container that its runtime has removed, if that end must be this life's."""
         found = known.recorder.exit_code(watched.ref.match.id) if known.recorder else None
         if found is None or known.life.overwritten or known.life.started_seconds is None:
             return None
         return found.code if found.recorded_seconds >= int(known.seen_seconds) else None
 
     def watch(self, watched: Watched, known: Followed) -> None:
-        """Its end is near: be told when its record is written."""
+        """Its end is near: watch for its record to be written."""
         if known.recorder is None and not known.silent:
             known.recorder = self._names.recorder(watched.ref)
         folder = known.recorder.record_folder(watched.ref.match.id) if known.recorder else None
@@ -106,7 +106,7 @@ class Records:
                     self._inotify.remove(watch)
 
     def written(self) -> set[Watched] | None:
-        """The watched containers that something was written about since the last call; None: that is not known."""
+        """The watched containers whose records may have been written since the last call; None: that is not known."""
         if self._inotify is None:
             return None
         events = self._inotify.events()

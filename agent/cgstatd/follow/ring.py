@@ -1,7 +1,7 @@
-"""What was sent lately, for clients that come back with a Last-Event-ID.
+"""The latest events, for clients that come back with a Last-Event-ID.
 
-An id is ``<run>-<number>``: the run changes whenever following begins anew, so that an id of an earlier one is known to
-be of no use.
+An id is ``<run>-<number>``. The run changes whenever following begins anew, so an id of an earlier run is known to be
+of no use.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections import deque
 from typing import NamedTuple
 
 STATS_BYTES = 2 << 20
-"""Of figures, all intervals together: some 3,000 events."""
+"""Bytes of figures, of all intervals together: some 3,000 events."""
 CHANGES = 1000
 """Starts, ends and OOM kills."""
 CHANGES_BYTES = 2 << 20
-"""Of these: a start has its container's labels."""
+"""Bytes of these: a start has its container's labels."""
 _ID = re.compile(r"([0-9a-f]{1,16})-([0-9]{1,18})")
 
 
@@ -24,7 +24,7 @@ class Sent(NamedTuple):
 
     number: int
     steps: int
-    """The interval it belongs to; 0: everybody's."""
+    """The interval that it belongs to; 0: all intervals."""
     data: bytes
 
 
@@ -63,7 +63,7 @@ class Ring:
             self._stats_bytes -= len(self._stats.popleft().data)
 
     def number_of(self, last_event_id: str) -> int | None:
-        """The number in an id, where everything that changed since is still held; else None."""
+        """The number in an id, if every change since then is still held; else None."""
         found = _ID.fullmatch(last_event_id)
         if found is None or found[1] != self.run:
             return None
@@ -71,7 +71,7 @@ class Ring:
         return number if self._lost <= number <= self.number else None
 
     def since(self, number: int, steps: int) -> list[bytes]:
-        """The events of an interval, and everybody's, after a number, oldest first."""
+        """The events of an interval and the changes after a number, oldest first."""
         missed = [sent for sent in self._changes if sent.number > number]
         missed += [sent for sent in self._stats if sent.number > number and sent.steps == steps]
         return [sent.data for sent in sorted(missed)]

@@ -35,7 +35,7 @@ class Killed(NamedTuple):
 
     identity: Identity
     kills: int | None
-    """How many since the look before; None: only the runtime knows that it was so."""
+    """How many since the look before; None: only the runtime knows of them."""
     total: int | None
     vitals: Vitals
     last: ContainerStats | None
@@ -47,7 +47,7 @@ class Ended(NamedTuple):
     identity: Identity
     last: Look | None
     metadata: Metadata | None
-    """Its runtime's record of this very end; None where that could not be had."""
+    """Its runtime's record of this end; None where there is none to be had."""
     exit_code: int | None
     absent: str | None
     """Why there is no exit code."""
@@ -55,7 +55,7 @@ class Ended(NamedTuple):
     started_seconds: float | None
     """Unix time of the start by which the runtime names this life."""
     killed: Killed | None
-    """To be told before the end: only the runtime knows of it."""
+    """The kill to be told before the end: only the runtime knows of it."""
 
 
 @dataclass(slots=True)
@@ -78,4 +78,4 @@ class Round:
     looks: list[Look] = field(default_factory=list)
     mem_total_bytes: int | None = None
     cores: int = MOST_CORES
-    """The host's."""
+    """The cores of the host."""

@@ -1,4 +1,4 @@
-"""From what was found to what the clients are sent: each event encoded once, held for those who come back."""
+"""From what a look found to the clients: each event is encoded once, and held for clients that come back."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from .ring import Ring
 from .round import Changes, Killed, Round
 
 _LATEST_MORE = 500
-"""Ends that may be told yet."""
+"""Figures of containers that are gone, whose ends may still be told."""
 encode = msgspec.json.Encoder().encode
 LATEST_BYTES = 6 << 20
-"""Of the last rounds of all intervals, kept for clients that come."""
+"""Bytes of the last rounds of all intervals, kept for clients that come."""
 _AT_ONCE = 100
 """Containers whose events are encoded before other work is done: some 2 ms."""
 
@@ -60,7 +60,7 @@ class Teller:
         """The latest ``stat`` event of each container, whatever the interval."""
 
     def forget(self) -> None:
-        """Following has ended: what was sent is of no use to the clients of the next time, who get another ring."""
+        """Following has ended: clients of the next time get another ring, so these events are of no use to them."""
         self.ring = Ring("0")
         self._latest = {}
 
@@ -70,7 +70,7 @@ class Teller:
         self._send(group, self._event(group.steps, b"failed", event))
 
     async def round(self, group: Group, found: Round, seconds: float, effective_interval: float) -> None:
-        """Encode a round and send it; other work is done meanwhile. Where there is no room for it: none."""
+        """Encode a round and send it; other work is done meanwhile. Without room for its bytes there is no round."""
         if not self._bodies.admit(group.size):
             group.overruns += 1
             return
@@ -90,7 +90,7 @@ class Teller:
                 piece, size = [], 0
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
-        if len(self._latest) > 2 * len(found.looks) + _LATEST_MORE:  # ends that nobody followed
+        if len(self._latest) > 2 * len(found.looks) + _LATEST_MORE:  # ends that no client heard of
             here = {look.stats.identity.id for look in found.looks}
             self._latest = {key: event for key, event in self._latest.items() if key in here}
         group.before = {look.stats.identity.id: look.stats for look in found.looks}
@@ -113,7 +113,7 @@ class Teller:
         self._send(group, body)
 
     def _keep_few(self) -> None:
-        """Let go of the oldest rounds that are kept for who comes next, beyond a number of bytes."""
+        """Drop the oldest rounds that are kept for clients to come, beyond a number of bytes."""
         kept = sorted((each for each in self.groups.values() if each.latest), key=lambda g: g.latest[0])  # type: ignore[index]
         total = sum(group.size for group in kept)
         for group in kept[:-1]:
@@ -132,7 +132,7 @@ class Teller:
         return data
 
     def _change(self, name: bytes, what: msgspec.Struct) -> None:
-        """Tell everybody."""
+        """Tell every client."""
         data = self._event(0, name, what)
         for group in self.groups.values():
             for client in group.clients:

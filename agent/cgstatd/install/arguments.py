@@ -6,7 +6,7 @@ import argparse
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Both."""
+    """Add both commands."""
     install = commands.add_parser("install", help="make this cgstatd a systemd service, and start it")
     install.add_argument("--socket", action="store_true", help="let systemd hold the listening socket (cgstatd.socket)")
     uninstall = commands.add_parser("uninstall", help="stop the service and remove what install wrote")

@@ -26,7 +26,7 @@ systemctl restart cgstatd"""
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do it, or say it."""
+    """Install, or with --dry-run say what would be done; the exit code."""
     layout = Layout(os.path.join(os.path.dirname(sys.executable), "cgstatd"), sys.executable)
     try:
         if arguments.command == "install":
@@ -79,7 +79,7 @@ def _be_able_to(layout: Layout, dry_run: bool) -> None:
 
 
 def carry_out(steps: Sequence[Step], dry_run: bool) -> None:
-    """Each step that finds something to do; what one does may be what the next one looks at."""
+    """Do each step that finds something to do. A step may look at what the one before it did."""
     for step in steps:
         what = step.pending()
         if what:

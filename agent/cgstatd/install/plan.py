@@ -24,7 +24,7 @@ _HEAD = "# Written by `cgstatd install`, which replaces it.\n"
 
 
 class CannotInstall(Exception):
-    """Why not, and what to do."""
+    """It cannot be installed; the text says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Layout:
 
     @property
     def link(self) -> str:
-        """The command for everybody's PATH."""
+        """The command in the PATH of all users."""
         return self.at("/usr/local/bin/cgstatd")
 
     @property

@@ -56,7 +56,7 @@ class Written:
         return "" if same or self.keep else f"replace {self.path}"
 
     def do(self) -> None:
-        """Whoever reads it meanwhile has the old one or the new one, never half of one."""
+        """A process that reads it meanwhile gets the old file or the new one, never half of one."""
         fd, temporary = tempfile.mkstemp(prefix=".cgstatd-", dir=os.path.dirname(self.path))
         try:
             with open(fd, "w", encoding="utf-8") as file:
@@ -71,7 +71,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """A link leads to a file; what else is at its place is not ours, and stays."""
+    """A link leads to a file. Any other thing at its place is not ours, and stays."""
 
     path: str
     target: str

@@ -9,7 +9,7 @@ _SECONDS = 120.0
 
 
 class SystemctlFailed(Exception):
-    """systemctl said no; its own words."""
+    """systemctl refused; its own words."""
 
 
 class Systemctl:
@@ -28,7 +28,7 @@ class Systemctl:
             raise SystemctlFailed(f"systemctl {' '.join(arguments)}: {said}")
 
     def ask(self, *arguments: str) -> bool:
-        """Whether it says yes; where there is no systemctl nobody does."""
+        """Whether systemctl answers yes; no where there is no systemctl."""
         try:
             return self._run(*arguments).returncode == 0
         except SystemctlFailed:

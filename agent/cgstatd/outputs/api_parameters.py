@@ -1,4 +1,4 @@
-"""What a request may say, and within which bounds."""
+"""The parameters of a request, and their bounds."""
 
 from __future__ import annotations
 

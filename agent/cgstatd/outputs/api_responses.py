@@ -98,7 +98,7 @@ ERRORS: dict[int, tuple[str, str, str, tuple[str, ...]]] = {
 }
 """Status -> the name of the component, what it means, an example of the error, headers of its own."""
 ANY = (400, 403, 405, 413, 417, 431, 500, 503)
-"""What every path may answer, whoever asks."""
+"""Answers that every path may give, to any client."""
 WITH_CREDENTIALS = (401, 429)
 
 

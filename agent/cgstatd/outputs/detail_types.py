@@ -99,4 +99,4 @@ class ContainerDetail(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     block: BlockDetail | None = None
     limits: dict[str, LimitDetail] = {}
     last_words: FollowExit | None = None
-    """The last figures of its last end, where somebody followed and it was in the last ten minutes."""
+    """The last figures of its last end, if a client followed and it was in the last ten minutes."""

@@ -89,7 +89,7 @@ def _total(columns: Sequence[int], widths: Sequence[int], gap: int, least: int =
 def _shortened(
     columns: Sequence[int], natural: Sequence[int], flexible: dict[int, int], width: int, gap: int
 ) -> list[int] | None:
-    """The widths with which it fits, the widest of what may be shortened first; None: it does not."""
+    """The widths with which it fits, None if it does not. Of columns that may be shortened the widest go first."""
     widths = list(natural)
     over = _total(columns, widths, gap) - width
     while over > 0:

@@ -1,4 +1,4 @@
-"""What the agent exports of itself. Apart from the encoder, which is imported only when somebody scrapes."""
+"""The metrics of the agent itself. Apart from the encoder, which is imported only for a scrape."""
 
 from __future__ import annotations
 

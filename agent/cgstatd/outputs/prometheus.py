@@ -1,8 +1,7 @@
-"""/metrics: cAdvisor's names and labels, so that dashboards made for it work. Imported only when somebody scrapes.
+"""/metrics: cAdvisor's names and labels, so that dashboards made for it work. Imported only for a scrape.
 
 A value that is not known is a series that is not there, never a 0. Where several containers share a network namespace
 only its owner has the network series, and stacked block devices (dm, md, loop) have none: a sum counts nothing twice.
-
 Label values are input (names, images, labels, interfaces): printable, bounded in length and number, escaped by the
 encoder.
 """
@@ -59,10 +58,8 @@ def container_labels(each: Surveyed, chosen: dict[str, str]) -> dict[str, str]:
 
 
 def _of_containers(surveyed: Sequence[Surveyed], chosen: dict[str, str], openmetrics: bool) -> Iterator[bytes]:
-    """The lines of all containers, family by family.
-
-    The library's encoder does each label of each line anew, at six times the price.
-    """
+    """The lines of all containers, family by family. The library's encoder makes each label of each line anew, at six
+    times the price."""
     labelled = []
     for each in surveyed:
         pairs = container_labels(each, chosen).items()

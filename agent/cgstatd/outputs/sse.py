@@ -17,4 +17,4 @@ def event(name: bytes, data: bytes, event_id: bytes = b"") -> bytes:
 
 
 PIECE_BYTES = 1 << 15
-"""A long run of events is made and written in pieces of about this length, none of which splits an event."""
+"""Bytes. A long run of events is made and written in pieces of about this length, each of whole events."""

@@ -1,4 +1,4 @@
-"""From the fields of the library's records to values that say where they come from, or why they are not there."""
+"""From the fields of the library's records to values with their source, or the reason why there is none."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def parse_status(data: bytes) -> ProcessMemory:
 
 
 def is_ended(data: bytes) -> bool:
-    """Whether the thread whose status this is has ended (a zombie): others of its process may run on."""
+    """Whether the thread whose status this is has ended (a zombie). Others of its process may run on."""
     return b"\nState:\tZ" in data
 
 

@@ -1,9 +1,9 @@
 """One process of a container, held so that a reused pid can never be taken for it.
 
-``/proc/<pid>`` is held as an open directory: it answers ESRCH once the process is dead, whoever has its pid then. A
-second file tells whether it is still in its cgroup: the ``cgroup.procs`` that listed it (2 us), or, where that list is
-long, ``/proc/<pid>/cgroup`` (9 us whatever the number of processes). None of them keeps the process' network namespace
-alive, as an open net/dev would.
+``/proc/<pid>`` is held as an open directory: it answers ESRCH once the process is dead, even if another has its pid by
+then. A second file tells whether it is still in its cgroup: the ``cgroup.procs`` that listed it (2 us), or, where that
+list is long, ``/proc/<pid>/cgroup`` (9 us whatever the number of processes). Neither keeps the process' network
+namespace alive, as an open net/dev would.
 
 A process whose first thread has ended lives on while others run (pthread_exit in main). ``/proc/<pid>`` is then that
 zombie: its net/dev is ENOENT, its memory is not told; ``/proc/<pid>/task/<tid>`` of a thread that runs has both.
@@ -61,7 +61,7 @@ class Process:
         self.path = f"/proc/{pid}"
         self._net_dev = _NET_DEV
         self.net_dev_seen = (b"\0", (0, 0))
-        """The last text of its net/dev and what it says, for who reads it; no file is like this."""
+        """The last text of its net/dev and its meaning, for the reader; no file has this text."""
         self.large: Any = None
         """What its namespace's reader keeps of a net/dev that is too large to be read each time."""
         self._fd = -1
@@ -85,7 +85,7 @@ class Process:
     def _listed_by(self, procs: str) -> bool:
         """Keep ``procs`` as the file that tells; False where it is too long for that."""
         file = self._membership_file = KeptFile(procs, os.open(procs, _OPEN))
-        data, _ = read_some(file.fd, b"", FILE_LIMIT)  # whoever named the pid has read no more of the list either
+        data, _ = read_some(file.fd, b"", FILE_LIMIT)  # the reader that found this pid saw no more of the list
         if not self._is_in(data):
             raise CgroupGone(procs)
         if len(data) <= _LONG_LIST:
@@ -94,7 +94,7 @@ class Process:
         return False
 
     def _is_in(self, data: bytes) -> bool:
-        """Whether a cgroup.procs lists the process; or whether /proc/<pid>/cgroup is as it was."""
+        """Whether a cgroup.procs lists the process, or whether /proc/<pid>/cgroup is as it was."""
         own = self._membership
         return data == own or data.startswith(own) or b"\n" + own in data
 

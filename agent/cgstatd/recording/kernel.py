@@ -81,7 +81,7 @@ class KernelRecorder:
             return []
 
     def _process(self, pid: int, procs: str) -> list[Piece] | None:
-        """None: it is gone, or no more in the cgroup.procs given."""
+        """None: it is gone, or no longer in the cgroup.procs given."""
         try:
             process = Process(self._root, pid, procs)
         except (CgroupGone, OSError):
@@ -107,7 +107,7 @@ class KernelRecorder:
     # -- cgroups
 
     def _container(self, watched: Watched) -> tuple[Clock, list[Piece]] | None:
-        """None: it is gone, or was replaced by another at the same path."""
+        """None: it is gone, or another container replaced it at the same path."""
         for _ in range(_TRIES):
             clock = self._root.clock(watched.ref.path)
             try:
@@ -142,7 +142,7 @@ class KernelRecorder:
         return pieces
 
     def _check(self, ref: CgroupRef) -> None:
-        """Raises CgroupGone unless its directories are the ones they were."""
+        """Raises CgroupGone unless its directories are still the same ones."""
         for point, inode in ref.inodes:
             Directory(self._root.join(point) + ref.path, inode).close()
 

@@ -1,7 +1,7 @@
 """The runtimes' state files of a host, each reduced; read through StateFiles, so under the same rules of trust.
 
-A runtime's files are one line in a tuple here: where they are, and the function of ``reduce`` that says what is kept.
-They are written where they were looked for, not where a symbolic link led: the tree has no links.
+A runtime's files are one line in a tuple here: where they are, and the function of ``reduce`` that chooses what is
+kept. They are written at the path that was looked for, not where a symbolic link led: the tree has no links.
 """
 
 from __future__ import annotations

@@ -59,11 +59,11 @@ class TreeWriter:
         self._pieces: dict[str, Piece] = {}
 
     def _real(self, path: str) -> str:
-        """Never above the tree, whatever the path is made of."""
+        """The path below the tree, never above it."""
         return self.path + os.path.normpath("/" + path.lstrip("/"))
 
     def fits(self, pieces: Iterable[Piece]) -> bool:
-        """Whether the paths are not too long below this directory."""
+        """Whether the paths are short enough below this directory."""
         return all(len(os.fsencode(self._real(piece.path))) < _PATH_MAX for piece in pieces)
 
     def add(self, pieces: Iterable[Piece]) -> None:

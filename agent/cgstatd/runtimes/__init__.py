@@ -1,8 +1,8 @@
 """The container runtimes: a runtime is one module and one line in each of these tuples.
 
 ``MATCHERS`` in this order, the first hit counts: LXC first, since below ``lxc/`` every name is a container; Docker
-last, since it takes every bare id that nobody else claims (containerd claims those below kubepods). The rest exclude
-each other.
+last, since it takes every bare id that no other runtime claims (containerd claims those below kubepods). The rest
+exclude each other.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ SOURCES: tuple[Callable[[Root, StateFiles], MetadataSource], ...] = (
 
 
 def match(parent: str, name: str, services: bool = False) -> Match | Skip | None:
-    """What the cgroup directory ``name`` below ``parent`` (a path below the controller's mount) is; None: nobody's."""
+    """What the cgroup directory ``name`` below ``parent`` (a path below the controller's mount) is; None: of no
+    runtime."""
     for each in MATCHERS + OPTIONAL if services else MATCHERS:
         found = each(parent, name)
         if found is not None:

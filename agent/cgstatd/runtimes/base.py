@@ -40,14 +40,15 @@ class Match:
 
 
 class Skip(enum.Enum):
-    """A directory that is known not to be a container and holds none (a conmon scope): do not look inside."""
+    """A directory that is known not to be a container and to hold none (a conmon scope): discovery does not look
+    inside."""
 
     SKIP = "skip"
 
 
 SKIP = Skip.SKIP
 Matcher = Callable[[str, str], Match | Skip | None]
-"""(parent path, directory name) -> what it is; None: nothing of this runtime's."""
+"""(parent path, directory name) -> what it is; None: it is not of this runtime."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class Metadata:
     image_id: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     labels_left_out: bool = False
-    """Whether it has more, or longer ones, than are kept."""
+    """Whether it has more labels, or longer ones, than are kept."""
     created_seconds: float | None = None
     """Unix time."""
     state: State = State.UNKNOWN
@@ -102,7 +103,7 @@ class Unreadable:
     reason: str
     path: str
     right: bool = False
-    """Whether a right is missing: then every container of that place has the same reason."""
+    """Whether a right is missing: then the reason is that of every container in the same place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +126,8 @@ class MetadataSource(Protocol):
     """As in Match.runtime."""
     owner_uid: int
     places: tuple[str, ...]
-    """Directories and files (host paths) of which one changes when a container is made: looked at before asking again
-    for a container that was not known."""
+    """Directories and files (host paths); one of them changes when a container is made. They are looked at before a
+    container that was not known is asked for again."""
 
     def get(self, container_id: str) -> Metadata | Unreadable | None:
         """The metadata of one container; None: this source does not know the id."""
@@ -137,7 +138,7 @@ class MetadataSource(Protocol):
 
 @runtime_checkable
 class RecordsEnds(MetadataSource, Protocol):
-    """What a source offers whose runtime writes each end of a container into its state."""
+    """The source of a runtime that writes each end of a container into its state."""
 
     def record_folder(self, container_id: str) -> str | None:
         """The directory (host path) in which a file comes or goes whenever the record of this container is written."""

@@ -1,8 +1,8 @@
-"""How many bytes are kept of what others wrote, and how many of theirs are read: one budget for all runtimes and users.
+"""How many bytes are kept of users' and runtimes' files, and how many are read: one budget for all owners.
 
-Bytes of the objects that are kept, not of the files they came from. A shelf is what is kept of one owner's files. When
-it is full, files that are gone leave it, then those that were not asked for lately; when users together have too much,
-the one with the most gives way, so that nobody's greed costs another one a name.
+It counts the bytes of the objects that are kept, not of the files they came from. A shelf is what is kept of one
+owner's files. When it is full, files that are gone leave it, then those that no reader asked for lately. When users
+together have too much, the user with the most gives way, so that a greedy user costs no other one a name.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ USERS_BYTES = 12 << 20
 """What is kept of all unprivileged users together."""
 UNLIMITED = Share(1 << 62, 1 << 62, 1 << 62)
 ENTRY_BYTES = 1024
-"""Of a file that is kept beside what was made of it: its paths, its version, its place."""
+"""Bytes for a file that is kept, beside what was made of it: its paths, its version, its place."""
 READ_BYTES = 4096
-"""What opening a file costs beside reading it, as bytes."""
+"""The cost of opening a file, as bytes that are read."""
 _IDLE_NS = 6_000_000_000
 """Containers that run are asked for each four seconds."""
 _SWEEP_NS = 10_000_000_000
 _SHORT_NS = 1_000_000_000
-"""How often files are looked at for being gone: always, and when there is no room."""
+"""The least time between two looks for files that are gone: the usual one, and the one when there is no room."""
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class Kept:
 
 
 class Shelf:
-    """What is kept of one owner's files, those that were not asked for longest first."""
+    """What is kept of one owner's files; first those that no reader asked for longest."""
 
     def __init__(self, budget: Budget, share: Share) -> None:
         self.bytes = 0
@@ -74,7 +74,7 @@ class Shelf:
         self._swept_ns: int | None = None
 
     def get(self, path: str, now_ns: int) -> Kept | None:
-        """A file, which counts as asked for now."""
+        """The file, if it is kept. It counts as asked for now."""
         kept = self._files.get(path)
         if kept is not None:
             kept.asked_ns = now_ns
@@ -87,7 +87,7 @@ class Shelf:
             self.bytes -= kept.size
 
     def put(self, path: str, kept: Kept) -> bool:
-        """Keep it in place of what was there, if there is room. What is gone or long unused makes room (``sweep``)."""
+        """Keep it in place of the version before, if there is room. Files that were not asked for lately make room."""
         self.drop(path)
         if not self._budget.room(self, kept.size, kept.asked_ns):
             return False
@@ -96,7 +96,7 @@ class Shelf:
         return True
 
     def wait_ns(self, size: int, now_ns: int) -> int:
-        """0: so many bytes may be read now, and count; else how long until they may."""
+        """0: so many bytes may be read now, and count as read; else how many nanoseconds until they may."""
         elapsed = max(0, now_ns - self._counted_ns)
         self._allowed = min(self.share.burst, self._allowed + elapsed * self.share.rate / 1e9)
         self._counted_ns = now_ns
@@ -106,7 +106,8 @@ class Shelf:
         return int((min(size, self.share.burst) - self._allowed) * 1e9 / self.share.rate) + _SHORT_NS
 
     def sweep(self, now_ns: int, gone: Callable[[Kept], bool], short: bool = False) -> None:
-        """Drop the files that are gone: each ten seconds those not asked for lately, if ``short`` of room any."""
+        """Drop the files that are gone: each ten seconds of those that no reader asked for lately, if ``short`` of room
+        of all."""
         if self._swept_ns is not None and now_ns - self._swept_ns < (_SHORT_NS if short else _SWEEP_NS):
             return
         first, self._swept_ns = self._swept_ns is None, now_ns
@@ -118,7 +119,7 @@ class Shelf:
                 self.drop(path)
 
     def give_way(self, now_ns: int | None = None) -> bool:
-        """Drop the file that was not asked for longest; with ``now_ns`` only if it was not asked for lately."""
+        """Drop the file that no reader asked for longest; with ``now_ns`` only if it was not asked for lately."""
         if not self._files:
             return False
         path, oldest = next(iter(self._files.items()))
@@ -141,7 +142,7 @@ class Budget:
         """``named``: labels that are kept in any case."""
         self._system, self._user, self._most = system, user, users_bytes
         self._shelves: WeakValueDictionary[int, Shelf] = WeakValueDictionary()
-        """A shelf is there for as long as its owner's files are read."""
+        """A shelf exists for as long as its owner's files are read."""
         self.wanted = Wanted(named)
         self.round = 0
         """Counts up when other labels are wanted: what was parsed before is parsed again."""
@@ -161,7 +162,7 @@ class Budget:
         return found
 
     def room(self, shelf: Shelf, size: int, now_ns: int) -> bool:
-        """Whether a shelf may have so much more, after what is unused has given way."""
+        """Whether a shelf may have so much more, after unused files have given way."""
         while shelf.bytes + size > shelf.share.kept:
             if not shelf.give_way(now_ns):
                 return False
@@ -176,12 +177,12 @@ class Budget:
 
 
 def unlimited() -> Budget:
-    """For a command that reads everything once and ends."""
+    """The budget of a command that reads everything once and ends."""
     return Budget(system=UNLIMITED, user=USER)
 
 
 def weigh(value: object) -> int:
-    """The bytes that a value takes with all that it refers to. What several have in common counts for each."""
+    """The bytes of a value and of all that it refers to. An object that several values share counts for each."""
     if value is None or isinstance(value, bool | enum.Enum | type):
         return 0
     size = sys.getsizeof(value)
@@ -193,5 +194,5 @@ def weigh(value: object) -> int:
         return size + sum(map(weigh, value))
     kind = type(value)
     named: Iterable[str] = getattr(kind, "__struct_fields__", ()) or getattr(kind, "__dataclass_fields__", ())
-    names = named or getattr(kind, "__slots__", ())  # of a subclass its own alone
+    names = named or getattr(kind, "__slots__", ())  # a subclass' __slots__ are its own alone
     return size + sum(weigh(getattr(value, name, None)) for name in names)

@@ -37,7 +37,7 @@ STATE = "/run/containerd"
 _TASKS = "io.containerd.runtime.v2.task"
 _DOCKERS = frozenset({"moby", "plugins.moby"})
 _NAMESPACES = frozenset({"default", "k8s.io", "buildkit"})
-"""The usual ones; a directory of another name with a bare id in it is taken for a --cgroup-parent of Docker's."""
+"""The usual ones; a directory of another name with a bare id in it counts as a --cgroup-parent of Docker's."""
 _WORDS = frozenset({"default"})
 """The namespace whose ids are words: those of nerdctl and the kubelet have 64 hexadecimal digits in any case."""
 _is_word = re.compile(r"(?=.{1,76}$)[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*").fullmatch
@@ -141,7 +141,7 @@ class ContainerdSource:
         self._names = NameStore(self._files, nerdctl)
 
     def get(self, container_id: str) -> Metadata | Unreadable | None:
-        """The metadata of a container by its whole id, in whichever namespace it is."""
+        """The metadata of a container by its whole id, in any namespace."""
         if not is_hex_id(container_id) and not _is_word(container_id):
             return None
         namespaces = self._namespaces()

@@ -38,7 +38,7 @@ def match(parent: str, name: str) -> Match | Skip | None:
     """
     if found := _named(name):
         return Match(RUNTIME, found[1] or found[2])
-    # A pod of Podman's cgroupfs driver is libpod_parent/<pod id>: its containers are below, it is none.
+    # A pod of Podman's cgroupfs driver is libpod_parent/<pod id>: its containers are below, it is not one itself.
     if is_hex_id(name) and parent.rpartition("/")[2] != "libpod_parent":
         return Match(RUNTIME, name)
     return None
@@ -95,7 +95,7 @@ def docker_data_root(root: Root) -> str:
 
 
 def _state_of(state: _State) -> State:
-    if state.running:  # a paused one is running too, and so is one that waits for its restart
+    if state.running:  # Docker also says running of a paused one, and of one that waits for its restart
         if state.paused:
             return State.PAUSED
         return State.RESTARTING if state.restarting else State.RUNNING

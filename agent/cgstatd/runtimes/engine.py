@@ -10,7 +10,7 @@ from .labels import Labels
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineRecord:
-    """Of one version of its file or row; the fields are those of Metadata."""
+    """One version of its file or row. The fields are those of Metadata."""
 
     name: str
     image: str | None
@@ -37,7 +37,7 @@ class EngineRecord:
         pod: str | None = None,
         infra: bool = False,
     ) -> Metadata:
-        """With what the two store each in its own way."""
+        """With the fields that each of the two stores in its own way."""
         return Metadata(
             runtime=runtime,
             id=container_id,

@@ -1,8 +1,8 @@
 """A database that is being written, as it was before: SQLite's rollback journal put back into the file's bytes.
 
 While a transaction is under way ``db.sql-journal`` holds the pages as they were; it is deleted when the transaction is
-over. Pages of the database are written only after the journal that holds them says so, hence what is read of the
-database first and put right by the journal that is read then is the state of the last whole transaction. Format
+over. A page of the database is written only after the journal holds its former content. So the database is read first
+and the journal second: with the journal's pages put back it has the state of the last whole transaction. Format
 (sqlite.org/fileformat2.html, "The Rollback Journal"), big-endian::
 
     header, filling one sector: d9d505f920a163d7, records (-1: as many as fit), nonce, pages of the database before,
@@ -31,7 +31,7 @@ def nonce_of(journal: bytes) -> int | None:
 
 
 def rolled_back(database: bytes, journal: bytes) -> bytes:
-    """The database before the transaction. Raises ValueError for a journal that is none of this database's."""
+    """The database before the transaction. Raises ValueError if the journal is not this database's."""
     page_size = _page_size(database)
     found = bytearray(database)
     at, first = 0, True
@@ -49,7 +49,7 @@ def rolled_back(database: bytes, journal: bytes) -> bytes:
             number = _NUMBER.unpack_from(journal, at)[0]
             page = journal[at + 4 : at + 4 + page_size]
             if _NUMBER.unpack_from(journal, at + 4 + page_size)[0] != _checksum(nonce, page):
-                return bytes(found)  # torn: it had not been synced, nor then had any page behind it been written
+                return bytes(found)  # torn: it had not been synced, so no page behind it had been written either
             at += record
             begin = (number - 1) * page_size
             if 0 <= begin <= len(found) - page_size:

@@ -1,10 +1,10 @@
-"""How a container of a pod is called, whichever runtime holds it.
+"""The name of a pod's container, in any runtime.
 
-``k8s_<container>_<pod>_<namespace>``, the sandbox ``k8s_POD_<pod>_<namespace>``: what docker-shim and cri-dockerd
-call them, and CRI-O in its own storage, less the pod's uid and the attempt, which nobody reads and which change at
-every restart. Preferred to ``<namespace>/<pod>/<container>`` because a name is also a part of a URL and of Docker's
-answers, where a slash is not allowed. No part can contain ``_`` (they are DNS labels), so it can be taken apart
-again; the parts are also labels, under the keys that the kubelet uses.
+``k8s_<container>_<pod>_<namespace>``, and the sandbox ``k8s_POD_<pod>_<namespace>``. docker-shim and cri-dockerd call
+them so, and CRI-O in its own storage; they add the pod's uid and the attempt, which change at every restart and tell a
+reader nothing. ``<namespace>/<pod>/<container>`` would not do: a name is also a part of a URL and of Docker's answers,
+which allow no slash. No part can contain ``_`` (they are DNS labels), so the name can be taken apart again; the parts
+are also labels, under the keys that the kubelet uses.
 """
 
 from __future__ import annotations

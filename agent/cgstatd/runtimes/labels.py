@@ -1,7 +1,7 @@
 """A container's labels, of which a bounded part is kept: cut while they are parsed, so that the rest makes no objects.
 
-Labels are input: an image has as many as its maker likes, a user's config 4 MiB of them. Those that the agent itself
-uses and those of ``metric_labels`` are kept in any case, of the others the first ones.
+Labels are input: an image has as many as its maker likes, a user's config 4 MiB of them. The labels that the agent uses
+and those of ``metric_labels`` are always kept; of the others the first ones are.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ PROJECTS = ("com.docker.compose.project", "io.podman.compose.project", POD_NAMES
 _OWN = (*PROJECTS, "com.docker.compose.service", CONTAINER_NAME, POD_NAME, POD_UID)
 _MOST_WANTED = 32
 WHOLE_BYTES = 64 << 10
-"""JSON that is longer is never decoded whole: of it only the labels that are wanted are kept."""
+"""Bytes. Longer JSON is never decoded whole: only the labels that are wanted are kept of it."""
 MOST_LABELS = 256
 MOST_BYTES = 32 << 10
-"""Of keys and values together, beside those that are wanted."""
+"""Bytes of keys and values together, beside the labels that are wanted."""
 MOST_VALUE = 4096
 MOST_KEY = 256
 
@@ -32,7 +32,7 @@ class Labels(NamedTuple):
 
     kept: dict[str, str]
     left_out: bool = False
-    """Whether there were more, or longer ones."""
+    """Whether there were more labels, or longer ones."""
 
 
 _decode_all = msgspec.json.Decoder(dict[str, str] | None).decode
@@ -44,7 +44,7 @@ def cut(text: str | None, limit: int = 256) -> str | None:
 
 
 class Wanted:
-    """The labels that are kept whatever else there is: the agent's own, and those named."""
+    """The labels that are always kept: the agent's own, and those that the configuration names."""
 
     __slots__ = ("_decode", "keys")
 
@@ -73,7 +73,7 @@ class Wanted:
         return self._cut(found)
 
     def only(self, labels: Labels) -> Labels:
-        """Nothing but what is wanted."""
+        """The labels that are wanted, and no others."""
         kept = {key: labels.kept[key] for key in self.keys if key in labels.kept}
         return Labels(kept, labels.left_out or len(kept) < len(labels.kept))
 

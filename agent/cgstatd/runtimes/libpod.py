@@ -114,15 +114,14 @@ class Database:
     """What is kept of one version of the file."""
 
     containers: dict[str, LibpodContainer | str]
-    """By id; for one that is malformed why."""
+    """By id; of a malformed row the reason."""
     exit_codes: dict[str, ExitCode]
     """Of containers that were removed, by id."""
 
 
 def parse(data: bytes, wanted: Wanted | None = None, most: int = MOST_ROWS) -> Database:
-    """``most`` of the containers. ``wanted``: labels that are kept in any case. Raises ValueError for what is no
-    database of Podman's.
-    """
+    """``most`` of the containers. ``wanted``: labels that are always kept. Raises ValueError if this is no database of
+    Podman's."""
     wanted = wanted or Wanted()
     if not data.startswith(b"SQLite format 3\0"):
         raise ValueError("not an SQLite database")
@@ -135,7 +134,7 @@ def parse(data: bytes, wanted: Wanted | None = None, most: int = MOST_ROWS) -> D
 
 
 def _exit_codes(connection: sqlite3.Connection, most: int) -> dict[str, ExitCode]:
-    """Nothing where there is no such table: the names do not depend on it."""
+    """No rows where there is no such table: the names do not depend on it."""
     import sqlite3  # noqa: PLC0415
 
     try:
@@ -156,7 +155,7 @@ def _is_id(key: object) -> bool:
 
 @contextmanager
 def _opened(data: bytes) -> Iterator[sqlite3.Connection]:
-    """A database in memory, with bounds. Its rows are taken one after the other: together they take as much again."""
+    """A database in memory, with bounds. The rows are taken one after the other: together they take as much again."""
     import sqlite3  # noqa: PLC0415 - 2 MB of library, for hosts with Podman only
 
     calls = count()
@@ -173,7 +172,8 @@ def _opened(data: bytes) -> Iterator[sqlite3.Connection]:
 
 
 def _bounded(rows: Iterable[_Row], most: int) -> Iterator[_Row]:
-    """A table's rows are in its file; a view of a few lines can make gigabytes up. ``most`` allows for joined names."""
+    """A table's rows are in its file, but a view of a few lines can make gigabytes up. ``most`` allows for joined
+    names."""
     for row in rows:
         most -= sum(len(column) for column in row if isinstance(column, str | bytes))
         if most < 0:

@@ -44,7 +44,7 @@ class NameStore:
                 yield f"{names}/{each}"
 
     def name(self, namespace: str, container_id: str, annotated: str) -> str:
-        """What a container is called now, looking first whether it still is what its annotation says."""
+        """The container's name now. First it looks whether the name in the annotation still holds."""
         folders = list(self._folders(namespace))
         if is_file_name(annotated) and any(self._id(f"{folder}/{annotated}") == container_id for folder in folders):
             return annotated

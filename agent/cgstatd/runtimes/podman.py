@@ -87,11 +87,11 @@ class PodmanSource:
         return rows.exit_codes.get(container_id) if isinstance(rows, Database) else None
 
     def _rows(self) -> Database | Unreadable | None:
-        """The database, or while it is being written as it was before.
+        """The database; while it is being written, the database before that.
 
-        Podman writes pages in place between giving the journal its header and deleting it; without one before and
-        after, and with an unchanged version, the bytes read are those of one transaction. A user's journal is not put
-        back: making many costs the user nothing.
+        Podman writes pages in place between giving the journal its header and deleting it. If there is no journal
+        before and after the read, and the version is the same, the bytes are those of one transaction. A user's journal
+        is not put back: to make many costs the user nothing.
         """
         for _ in range(_TRIES):
             nonce = self._nonce()
@@ -115,7 +115,7 @@ class PodmanSource:
         return nonce_of(self._files.once(f"{self._database}-journal", libpod.DATABASE_LIMIT) or b"")
 
     def _rows_before(self, nonce: int) -> Database | None:
-        """The rows before the transaction that is under way; None: it is over, or there is no telling."""
+        """The rows before the transaction that is under way; None: it is over, or the journal does not tell."""
         if self._before is not None and self._before[0] == nonce:
             return self._before[1]
         database = self._files.once(self._database, libpod.DATABASE_LIMIT)

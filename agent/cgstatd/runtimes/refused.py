@@ -21,7 +21,7 @@ class Refused(Exception):
 
 
 class Later(Refused):
-    """Its owner's files have been read for more than is read at once; ``wait_ns``: until when."""
+    """More of this owner's files was read than may be read at once; ``wait_ns``: how long until more may be."""
 
     def __init__(self, words: str, wait_ns: int) -> None:
         super().__init__(words)
@@ -29,6 +29,6 @@ class Later(Refused):
 
 
 def unreadable(error: OSError, path: str) -> Unreadable:
-    """What an error of the kernel's means here."""
+    """The reason that stands for an error of the kernel's."""
     code = error.errno or 0
     return Unreadable(_SENTENCES.get(code, os.strerror(code)), path, code in (errno.EACCES, errno.EPERM))

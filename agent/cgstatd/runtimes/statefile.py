@@ -2,9 +2,9 @@
 
 Such a file is input. A user can plant a link, a FIFO, a huge or a broken file where a rootless runtime keeps its own,
 and the agent may read more than that user may (CAP_DAC_READ_SEARCH). So: no link as the last component, regular files
-only, a size cap, the owner the source expects, not writable by others; and what is kept of all files of an owner, and
-how much of them is read, are bounded (:mod:`.budget`). Nothing raises: what cannot be read, parsed or trusted is an
-Unreadable with a sentence that holds nothing of the file's content (it may be a secret).
+only, a size cap, the owner the source expects, not writable by others. Bounds hold for the bytes that are kept, and
+that are read, of all files of an owner (:mod:`.budget`). No error is raised: a file that cannot be read, parsed or
+trusted is an Unreadable, whose sentence holds none of the file's content (it may be a secret).
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ FILE_LIMIT = 4 << 20
 larger, whatever it is: parsing takes memory beside what is kept."""
 MOST_NAMES = 20_000
 USERS_NAMES = 1_000
-"""Names of one directory that are looked at, the system's and a user's; Docker has a directory for each container."""
+"""Names of one directory that are looked at: the system's and a user's. Docker has a directory for each container."""
 _CROWDED_NS = 10_000_000_000
-"""How long a file that there was no room for is not looked at again."""
+"""How long a file that found no room is not looked at again."""
 _SETTLED_MS = 100
 """A file that had changed less than this before it was read is read once more, this much later: time stamps step by up
-to 10 ms, so a second change in place may not show in them. By the change time, which only the kernel sets."""
+to 10 ms, so they may not show a second change in place. The change time counts, which only the kernel sets."""
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 Int = Annotated[int, msgspec.Meta(ge=-(1 << 62), le=1 << 62)]
-"""A number as those who write these files have it: JSON's may have thousands of digits."""
+"""A number as the runtimes write it; JSON's may have thousands of digits."""
 
 
 def is_file_name(name: str) -> bool:
@@ -56,7 +56,7 @@ def is_file_name(name: str) -> bool:
 
 
 def parser_of(kind: type[T]) -> Callable[[bytes], T]:
-    """A JSON parser that makes the named fields of ``kind`` only: what is not named is skipped, never decoded."""
+    """A JSON parser that makes the named fields of ``kind`` only: other fields are skipped, never decoded."""
     return msgspec.json.Decoder(kind).decode
 
 
@@ -68,7 +68,7 @@ def unix_time(when: datetime | None) -> float | None:
 class StateFiles:
     """The state files of one owner below one root; an unchanged file costs one stat and is not parsed again.
 
-    ``budget``: what all files of all owners share; without one these files have one of their own.
+    ``budget``: the one that all files of all owners share; without it these files have one of their own.
     """
 
     __slots__ = ("_budget", "_said", "_shelf", "owner_uid", "root")
@@ -82,14 +82,14 @@ class StateFiles:
 
     @property
     def wanted(self) -> Wanted:
-        """The labels that are kept in any case: for parsers."""
+        """The labels that are always kept: for parsers."""
         return self._budget.wanted
 
     def read(self, path: str, parse: Callable[[bytes], T], limit: int = FILE_LIMIT) -> T | Unreadable | None:
         """What ``parse`` makes of the file at an absolute host path; None: there is none.
 
-        ``parse`` reports what it does not like with ValueError. One path is always read with the same ``parse``. What
-        it makes is the same object as long as it is equal, so that no two copies live.
+        ``parse`` raises ValueError for content that it does not like. One path is always read with the same ``parse``.
+        As long as the result is equal it stays the same object, so that no two copies live.
         """
         now_ns = self.root.clock().monotonic_ns
         self._shelf.sweep(now_ns, self._is_gone)
@@ -106,7 +106,7 @@ class StateFiles:
         return cast("T | Unreadable", self._put(path, fresh).value)
 
     def _put(self, path: str, fresh: Kept) -> Kept:
-        """Keep it: as it is, without its labels, or as there being no room."""
+        """Keep it whole, else without its labels, else as an Unreadable that there is no room for."""
         if self._shelf.put(path, fresh):
             return fresh
         self._shelf.sweep(fresh.asked_ns, self._is_gone, short=True)
@@ -134,7 +134,7 @@ class StateFiles:
         self._shelf.drop(path)
 
     def names(self, directory: str) -> list[str] | Unreadable:
-        """The sorted names in a directory, of very many only some; empty where there is none."""
+        """The sorted names in a directory; of very many only some; empty if there is no directory."""
         most = USERS_NAMES if self.owner_uid else MOST_NAMES
         try:
             fd, real = open_directory(self.root, directory)
@@ -194,7 +194,7 @@ class StateFiles:
                     value = _shared(before.value, value)
             except Later as later:
                 again_ns = now.monotonic_ns + later.wait_ns
-                # What was known of it stays true for a moment; its owner and mode have just been looked at.
+                # What was known of it stays true for a moment; its owner and mode were checked just now.
                 usable = before is not None and not isinstance(before.value, Unreadable)
                 value = before.value if before is not None and usable else Unreadable(str(later), real)
             after = os.fstat(fd)
@@ -235,7 +235,7 @@ class StateFiles:
         uid = self.root.identity(real, fd).uid
         if uid != self.owner_uid:
             raise Refused(f"owned by uid {uid}, not by {self.owner_uid}")
-        # The modes of a recorded tree are those of whoever copied it (git under umask 002: writable by the group).
+        # The modes of a recorded tree are those of its copy (git under umask 002: writable by the group).
         if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and self.root.live:
             raise Refused("writable by its group or by others")
 
@@ -246,7 +246,7 @@ def _version(found: os.stat_result) -> Version:
 
 
 def _content(fd: int, size: int, limit: int) -> bytes:
-    """All of it, mostly in one piece: joining several takes the memory twice."""
+    """The whole content, mostly in one piece: to join several takes the memory twice."""
     parts, read, wanted = [], 0, min(size, limit) + 1
     while part := os.read(fd, wanted):
         parts.append(part)
@@ -258,7 +258,7 @@ def _content(fd: int, size: int, limit: int) -> bytes:
 
 
 def _shared(before: object, now: object) -> object:
-    """What is equal to what there was is what there was: of a whole file, or of one row of it."""
+    """The earlier object where the new one equals it: of a whole file, or of one row of it."""
     if isinstance(before, dict) and isinstance(now, dict):
         for key, value in now.items():
             if before.get(key) == value:
@@ -268,7 +268,7 @@ def _shared(before: object, now: object) -> object:
 
 
 def _without_labels(value: Any, wanted: Wanted) -> object:
-    """A record, or a dict of them, with those of its labels alone that are wanted."""
+    """A record, or a dict of records, with those of its labels alone that are wanted."""
     if isinstance(value, dict):
         return {key: _without_labels(each, wanted) for key, each in value.items()}
     labels = getattr(value, "labels", None)

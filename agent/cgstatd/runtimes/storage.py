@@ -26,7 +26,7 @@ STORAGE = "/var/lib/containers/storage"
 _LISTS = ("containers.json", "volatile-containers.json")
 _LIST_LIMIT = 16 << 20
 _USERS_LIST_LIMIT = 1 << 20
-"""An entry has some 800 bytes; one that is made up has ten, and becomes an object of ten times that."""
+"""Bytes. A real entry has some 800; a made-up one has ten, and becomes an object of ten times that."""
 _NAMES_LIMIT = 4 << 10
 _MOST_FOLDERS = 8
 """There are that many drivers; a user can make any number of directories."""
@@ -68,7 +68,7 @@ def _tool(text: str | None) -> _Tool:
     try:
         return _parse_tool((text or "{}").encode())
     except (ValueError, RecursionError):
-        return _Tool()  # another tool's own words (Buildah's): nothing of it is needed
+        return _Tool()  # another tool's own words (Buildah's): none of them is needed
 
 
 def _stored(entry: _Entry) -> StoredContainer:

@@ -37,7 +37,7 @@ _RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
 
 
 class _Said(logging.Handler):
-    """What would go to standard error, in the last line instead of across the screen."""
+    """Log lines go into the screen's last line instead of across it."""
 
     def __init__(self, model: Model) -> None:
         super().__init__(logging.WARNING)
@@ -49,7 +49,7 @@ class _Said(logging.Handler):
 
 
 class App:
-    """One run."""
+    """One run of ``cgstatd top``."""
 
     def __init__(self, source: Source, steps: int, sort: str, console: Console) -> None:
         self._source = source
@@ -61,11 +61,11 @@ class App:
         self._detail: ContainerDetail | None = None
         self._dirty = asyncio.Event()
         self._look = asyncio.Event()
-        """Somebody wants another detail."""
+        """The reader has chosen another container's detail."""
         self._quit = asyncio.Event()
 
     async def run(self) -> None:
-        """Until the reader leaves."""
+        """Run until the reader leaves."""
         loop = asyncio.get_running_loop()
         descriptor = sys.stdin.fileno()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -140,7 +140,7 @@ class App:
             await self._dirty.wait()
 
     def lines(self, width: int, height: int) -> list[Text]:
-        """The screen."""
+        """Draw the screen."""
         model, screen = self.model, self.screen
         if screen.help:
             return help_lines(model, help_body(), width, height)
@@ -159,7 +159,7 @@ class App:
         self._dirty.set()
 
     def press(self, key: str) -> None:
-        """One key."""
+        """Act on one key."""
         screen = self.screen
         if screen.typing:
             self._type(key)
@@ -232,13 +232,13 @@ async def _run(make: Callable[[], Source], arguments: argparse.Namespace) -> Non
 
 
 def run_remote(url: str, token: str, arguments: argparse.Namespace) -> int:
-    """Of an agent."""
+    """The source of an agent's figures."""
     asyncio.run(_run(lambda: Remote(url, token), arguments))
     return 0
 
 
 def run_local(arguments: argparse.Namespace) -> int:
-    """Of this host."""
+    """The source of this host's figures."""
     options = HostOptions(arguments.docker_root, arguments.podman_root, arguments.services)
     with replayed(open_roots(arguments.host_root)) as root:
         sampler = open_host(root, options)

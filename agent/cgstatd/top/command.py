@@ -1,4 +1,4 @@
-"""The command line of ``cgstatd top``, and what is checked before the terminal is taken over."""
+"""The command line of ``cgstatd top``, and the checks before the terminal is taken over."""
 
 from __future__ import annotations
 

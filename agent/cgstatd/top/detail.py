@@ -1,4 +1,4 @@
-"""One container's detail as lines: every value that there is, and the reasons for those that there are not."""
+"""One container's detail as lines: every value, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def _identity(detail: ContainerDetail, width: int) -> Iterator[Text]:
 
 
 def body(detail: ContainerDetail, entry: Entry | None, width: int, blocks: str) -> Sequence[Text]:
-    """All of it."""
+    """The whole detail."""
     lines = [*_identity(detail, width)]
     if entry is not None:
         lines += [_title(f"The last {len(entry.cpu)} rounds"), *_lines(entry, width, blocks)]

@@ -1,4 +1,4 @@
-"""What is known of the containers, and what of it is shown: pure, no terminal."""
+"""The containers that are known, and which of them are shown: pure, no terminal."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Entry:
 
 
 def total(one: int | None, other: int | None) -> int | None:
-    """The sum of what is known."""
+    """Sums over the containers."""
     return None if one is None and other is None else (one or 0) + (other or 0)
 
 
@@ -52,7 +52,7 @@ COLUMNS: dict[str, Callable[[FollowStat], float | str | None]] = {
 
 
 class Model:
-    """Told what happens; asked for the rows."""
+    """Takes events; gives rows."""
 
     def __init__(self, sort: str = "cpu") -> None:
         self.entries: dict[Key, Entry] = {}
@@ -93,7 +93,7 @@ class Model:
         return True
 
     def say(self, text: str) -> None:
-        """Something for the last line. It may hold names, which are input."""
+        """A text for the last line. It may hold names, which are input."""
         self.last_event = f"{time.strftime('%H:%M:%S')} {printable(text)}"
 
     def lost(self, why: str) -> None:
@@ -123,12 +123,12 @@ class Model:
         self._round = {}
 
     def sort_by(self, column: str) -> None:
-        """Another column: its usual direction; the same one: the other direction."""
+        """Sort by a column: by a new one in its usual direction, by the same one in the other direction."""
         self.reverse = not self.reverse if column == self.sort else column != "name"
         self.sort = column
 
     def rows(self) -> list[tuple[Key, Entry]]:
-        """What is shown, in order; what is not known comes last in either direction."""
+        """The rows that are shown, in order. Unknown values come last in either direction."""
         words = self.filter.casefold().split()
         found = [(key, entry) for key, entry in self.entries.items() if _fits(entry.stat, words)]
         found.sort(key=lambda pair: (pair[1].stat.name.casefold(), pair[0]))

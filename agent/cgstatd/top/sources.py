@@ -33,11 +33,11 @@ _MAX_BYTES = 64 << 20
 
 
 class Unavailable(Exception):
-    """No figures now, and why."""
+    """There are no figures now; the text says why."""
 
 
 class Source(Protocol):
-    """What the screen needs."""
+    """What the screen asks of a source."""
 
     def stream(self, steps: int, last_id: str) -> AsyncIterator[bytes]:
         """The bytes of ``follow``. Raises Unavailable."""
@@ -49,7 +49,7 @@ class Source(Protocol):
         """One container. Raises Unavailable."""
 
     async def close(self) -> None:
-        """Let go of everything."""
+        """Release all connections and threads."""
 
 
 class Local:
@@ -63,7 +63,7 @@ class Local:
         self._feed.start()
 
     async def stream(self, steps: int, last_id: str) -> AsyncIterator[bytes]:
-        """As an agent would send it."""
+        """The events, encoded as an agent would send them."""
         client = self._follower.subscribe(steps, last_id)
         try:
             async for data in client.batches():

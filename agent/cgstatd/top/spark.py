@@ -11,7 +11,7 @@ PLAIN = " .:-=+*#@"
 
 
 def spark(values: Sequence[float | None], width: int, top: float, blocks: str = BLOCKS) -> str:
-    """The last values, the newest at the right. Unknown is a blank; what is not zero looks like more than zero."""
+    """The last values, the newest at the right. Unknown is a blank; a value above zero never looks like zero."""
     last = list(islice(reversed(values), width))[::-1]
     top = max([top, *(value for value in last if value is not None)])
     found = []

@@ -1,4 +1,4 @@
-"""The screen as text: header, table or detail, footer. Pure: what is known in, the lines of the terminal out."""
+"""The screen as text: header, table or detail, footer. Pure: takes the model, gives the lines of the terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEYS_HELP = "q quit  any other key: back"
 
 @dataclass(slots=True)
 class Screen:
-    """What the reader does."""
+    """What the reader is doing."""
 
     selected: Key | None = None
     top: int = 0

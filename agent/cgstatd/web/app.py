@@ -1,4 +1,4 @@
-"""The application: what is behind the routes, and the answers that are not 200."""
+"""The application: what stands behind the routes, and the answers that are not 200."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """What went wrong, as a status and JSON, for all routes in this one place. No answer ever holds a stack trace."""
+    """Errors become a status and JSON, for all routes in this one place. No answer ever holds a stack trace."""
     try:
         return await handler(request)
     except NotFound:
@@ -61,7 +61,8 @@ async def _common_headers(_request: web.Request, response: web.StreamResponse) -
 
 
 def _not_a_clients_mistake(record: logging.LogRecord) -> bool:
-    """aiohttp logs a request that is no HTTP with its traceback: anyone who can connect could fill the journal."""
+    """aiohttp logs a request that is not HTTP with its traceback: every client that can connect could fill the
+    journal."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 

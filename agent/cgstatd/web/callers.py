@@ -1,6 +1,7 @@
-"""Whose request it is: a token or the cookie of one, a client certificate, both where both are configured, or nobody's.
+"""Whose request it is: of a token or its cookie, of a client certificate, of both where both are configured, or of any
+client.
 
-What was decided for a request is decided again for as long as its stream is open (`still`).
+The decision is made again for as long as the stream that it opened is open (`still`).
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from .peer import UNIX, Peer
 log = logging.getLogger(__name__)
 _REPAIR_SECONDS = 1
 _STREAMS_WAIT_SECONDS = 3.0
-"""For a tokens file that cannot be used just now; then what it may have revoked ends."""
+"""How long streams go on while the tokens file cannot be used; then they end, as their tokens may be revoked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, as the log names them, and what they may."""
+    """A client, as the log names it, and what it may do."""
 
     name: str
     allow: Sequence[str]
@@ -40,7 +41,7 @@ class Caller:
     """The key of the session that stands for the token."""
 
     def lacks(self, permission: str, env: int | None) -> str:
-        """Why they may not do something in an environment (None: one that has no number); empty: they may."""
+        """Why the client may not do something in an environment (None: one that has no number); empty: it may."""
         if not permission:
             return ""
         if permission not in self.allow:
@@ -51,11 +52,11 @@ class Caller:
         return f"{self.name} is for environment {self.token.environments}; this is {wanted}"
 
 
-ANYBODY = Caller("", PERMISSIONS)
+ANY_CLIENT = Caller("", PERMISSIONS)
 
 
 class Callers:
-    """Tells who asks. Each thing that is configured is demanded."""
+    """Tells which client asks. Every kind of credentials that is configured is demanded."""
 
     def __init__(self, keyring: Keyring | None, *, certificates: bool, names: Sequence[str], required: bool) -> None:
         self.keyring = keyring
@@ -73,7 +74,7 @@ class Callers:
 
     @property
     def wants_token(self) -> bool:
-        """Whether a token is."""
+        """Whether a token is demanded."""
         if self.keyring is None:
             return self._required and not self._certificates
         self.keyring.refresh()
@@ -97,7 +98,7 @@ class Callers:
         return self._by_token(request, peer, count) if self.wants_token else caller
 
     def still(self, caller: Caller | None, peer: Peer, permission: str, env: int) -> bool:
-        """Whether who opened a stream (None: without credentials) would be let in now."""
+        """Whether the client of an open stream (None: without credentials) would be let in now."""
         if not self.required:
             return True
         if not peer.admitted() or self._by_certificate(peer) is None:
@@ -112,7 +113,7 @@ class Callers:
         return now is not None and not now.lacks(permission, env)
 
     def exchange(self, secret: str, peer: Peer) -> Token | web.Response:
-        """The token that somebody logs in with, or the answer that refuses."""
+        """The token that a client logs in with, or the answer that refuses."""
         token = self.keyring.find(secret) if self.keyring is not None else None
         if token is not None:
             return token
@@ -123,7 +124,7 @@ class Callers:
     def _by_certificate(self, peer: Peer) -> Caller | None:
         """None: a certificate is demanded, and this is not an admitted one."""
         if not self._certificates or peer.key == UNIX:  # a unix socket has its file's permissions
-            return ANYBODY
+            return ANY_CLIENT
         known = peer.names if not self._names else [name for name in peer.names if name in self._names]
         return Caller(f"certificate {known[0]}", PERMISSIONS) if known else None
 
@@ -179,7 +180,7 @@ class Callers:
 
 
 def _connect_again() -> web.Response:
-    """The certificate may well be that of an authority which is still one: the next handshake tells."""
+    """Its authority may well be one of those that stayed: the next handshake tells."""
     response = failure(503, "Authorities have changed", "connect again", Retry_After=str(_REPAIR_SECONDS))
     response.force_close()
     return response

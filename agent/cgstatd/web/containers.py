@@ -16,7 +16,7 @@ def _json(body: bytes) -> web.Response:
 
 
 def running(stats: ContainerStats) -> bytes:
-    """JSON of one of all containers; empty for one that is paused, which neither stream nor array has."""
+    """JSON of one of all containers; empty for a paused one, which neither stream nor array has."""
     return b"" if stats.state is State.PAUSED else answers.encode_streamed(stats)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 COOKIE = "dockhand_session"
-"""Dockhand's: some of its clients look for this one."""
+"""Dockhand's: some of its clients look for this name."""
 
 
 def cookie_of(request: web.Request) -> str:

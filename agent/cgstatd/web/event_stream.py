@@ -11,7 +11,7 @@ from ..bodies import Body
 from ..outputs import sse
 
 KEEPALIVE_SECONDS = 4.8
-"""A client is promised one every 5 s, the first within 5 s: the rest is for the way to it."""
+"""The contract promises a comment every 5 s, the first within 5 s: the rest is for the way to the client."""
 
 
 class EventStream(EventSourceResponse):
@@ -21,7 +21,7 @@ class EventStream(EventSourceResponse):
         super().__init__(sep="\n", send_timeout=None)  # the listener has set the configured one
 
     async def _opening(self) -> float:
-        """What may have to be sent soon after the beginning; after how many seconds it was."""
+        """Send what may be due soon after the beginning; after how many seconds it was."""
         return 0.0
 
     async def put(self, *events: bytes) -> None:
@@ -34,7 +34,7 @@ class EventStream(EventSourceResponse):
             await self.write(part)
 
     async def send_body(self, body: Body) -> None:
-        """Write what other responses may have too. Raises ConnectionError."""
+        """Write bytes that other responses may have too. Raises ConnectionError."""
         reader = None if self._req is None else self._req.transport
         if reader is None:
             raise ConnectionResetError("the client went away")

@@ -14,7 +14,7 @@ from .limits import RETRY_SECONDS
 
 ENVIRONMENT_NOT_FOUND = "Environment not found"
 COMMON_HEADERS = {"Server": f"cgstatd/{__version__}", "X-Content-Type-Options": "nosniff"}
-"""On every answer: who answers (else aiohttp tells its own and Python's version), and that the type is meant."""
+"""On every answer: the server's name (else aiohttp gives its own and Python's version), and that the type is meant."""
 
 
 def failure(status: int, error: str, message: str = "", **headers: str) -> web.Response:
@@ -34,7 +34,7 @@ async def environment_not_found(_request: web.Request) -> web.StreamResponse:
 
 
 def unread(error: ListingFailed | ReadingFailed) -> web.Response:
-    """What could not be read: 503 where the agent itself has run out of something, and may have it again soon."""
+    """The error of a reading that failed: 503 where the agent has run out of something, and may have it again soon."""
     if isinstance(error, OutOfResources):
         return failure(503, str(error), Retry_After=str(RETRY_SECONDS))
     return failure(500, str(error))

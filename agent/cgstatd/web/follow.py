@@ -52,7 +52,7 @@ async def follow(request: web.Request) -> web.StreamResponse:
         if request.transport is not None:
             request.transport.abort()
     except ConnectionError:
-        pass  # the client went away: there is nobody to tell
+        pass  # the client went away: no answer can reach it
     finally:
         follower.leave(client)
     return response

@@ -1,9 +1,10 @@
 """Which connections there are, and which of them has to go when there is no room for another.
 
-A connection that waits (it has not asked yet, its last answer is over, or it does not read its answer) makes room for a
-newcomer: of the newcomer's own address where that has all that one may have, else of one that has more (places.py).
-Those that never asked go first, then those between two requests, and of them the one that has waited longest. So
-connections that are opened and left alone keep others out for no longer than :data:`MOMENT_SECONDS`.
+A connection that waits makes room for a newcomer: it has not asked yet, its last answer is over, or it does not read
+its answer. It is one of the newcomer's own address if that has all the places that an address may have, else one of an
+address that has more (places.py). Those that never asked go first, then those between two requests; of these the one
+that has waited longest. So connections that are opened and left alone keep others out for no longer than
+:data:`MOMENT_SECONDS`.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class Seat:
         self._stalled = None
 
     def spare(self, now: float) -> tuple[int, float] | None:
-        """What orders those that can be cut: never asked, between two requests, not reading; then by how long.
+        """What orders the connections that can be cut: never asked, between two requests, not reading; then by how
+        long.
 
         None: it is being answered, or has had too little time.
         """
@@ -61,7 +63,7 @@ class Seat:
         return None
 
     def leave(self) -> None:
-        """The connection is over, or never came to be."""
+        """Give the place back: the connection is over, or never came to be."""
         self._gate.forget(self)
 
 
@@ -72,7 +74,7 @@ class Gate:
         self.limits = limits
         self.clock = clock
         self.admitted = 0
-        """How many there have been."""
+        """How many connections there have been."""
         self.refusing = 0
         self._seats: Places[Seat] = Places(self._spare)
 

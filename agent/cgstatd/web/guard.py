@@ -1,6 +1,6 @@
 """What comes before every answer, in this order: the Host, a preflight, 400, 401 or 429, 403, 404 for the environment.
 
-On the way of every request: one look at the Host header, one SHA-256, two looks into dicts.
+The price for each request: one look at the Host header, one SHA-256, two looks into dicts.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from .routes import Handler, Route, route_of
 log = logging.getLogger(__name__)
 
 
-def nobody_asked() -> Callers:
-    """No credentials at all: what is right for a private listener without tokens."""
+def no_credentials() -> Callers:
+    """Asks no client for credentials: right for a private listener without tokens."""
     return Callers(None, certificates=False, names=(), required=False)
 
 
@@ -41,7 +41,7 @@ class Guard:
         origins: Origins | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self.callers = callers or nobody_asked()
+        self.callers = callers or no_credentials()
         self.hosts = hosts or Hosts()
         self.origins = origins or Origins()
         self.streams = Streams(limits or Limits())
@@ -121,7 +121,7 @@ class Guard:
             self.streams.leave(stream)
 
     def _look_again(self) -> None:
-        """A stream ends when it would no longer be opened: each is judged again while it is open."""
+        """A stream ends when it would no longer be opened: it is judged again and again while it is open."""
         self._watch = None
         if not len(self.streams):
             return

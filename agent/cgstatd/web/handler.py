@@ -1,7 +1,7 @@
 """One connection: aiohttp's own handler, and bounds for what it leaves open.
 
-How long a request may take to arrive, how much may be sent ahead of the answers, and how long an answer may wait for a
-client that does not read.
+They are: how long a request may take to arrive, how much a client may send ahead of its answers, and how long an answer
+may wait for a client that does not read.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Handler(web.RequestHandler):
         self._tls = tls
         self._socket = sock
         self._wire: asyncio.Transport | None = None
-        """The transport, also when aiohttp has let go of it but it is not closed yet."""
+        """The transport, also between aiohttp dropping it and its close."""
         self._unanswered = 0
         self._answered = 0
         self._arriving: asyncio.TimerHandle | None = None
@@ -106,7 +106,7 @@ class Handler(web.RequestHandler):
         super().connection_lost(exc)
 
     def count_out(self) -> None:
-        """Whether it was closed or never got as far as being open; safe to call twice."""
+        """Give the seat back, whether the connection was open or never came to be; safe to call twice."""
         self._seat.leave()
 
     # -- arriving
@@ -148,7 +148,8 @@ class Handler(web.RequestHandler):
     # -- answering
 
     async def start(self) -> None:
-        """Requests, one after the other; what cannot be sent at the end is not waited for without end."""
+        """Answer requests, one after the other. At the end, bytes that the client does not take are given up after a
+        time."""
         try:
             await super().start()
         finally:
@@ -171,7 +172,7 @@ class Handler(web.RequestHandler):
                 self._seat.waits()
 
     def write_segments(self) -> None:
-        """From now on each write is a segment of its own, if whoever writes waits for the one before."""
+        """From now on each write is a segment of its own, if its writer waits for the one before."""
         if self._wire is not None and self._socket is not None:
             self._wire.set_write_buffer_limits(high=0)
             self._socket.keep_apart()
@@ -207,10 +208,11 @@ class Handler(web.RequestHandler):
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """As JSON. What is not HTTP, or too long: without the client's own bytes, without a stack trace in the log."""
-        if isinstance(exc, ConnectionError):  # the client went away, whatever was being done for it
+        """Errors as JSON. If the request is not HTTP, or too long: without the client's own bytes, without a stack
+        trace in the log."""
+        if isinstance(exc, ConnectionError):  # the client went away, whatever the agent was doing for it
             log.debug("address=%s gone before its answer", self._seat.key)
-            response = failure(500, "Internal error")  # no one reads it
+            response = failure(500, "Internal error")  # the client does not read it
         elif status >= 500:
             super().handle_error(request, status, exc, message)  # logs it
             response = failure(500, "Internal error")

@@ -25,7 +25,7 @@ def _json(request: web.Request, what: object) -> web.Response:
 
 
 async def listing(request: web.Request) -> web.Response:
-    """Who is there."""
+    """The identities of all containers."""
     found = await request.app[INSPECTOR].listing.get()
     return answer(await request.app[_LISTING].get((found,), lambda: [_encode(found)]), _JSON)
 
@@ -36,11 +36,11 @@ async def host(request: web.Request) -> web.Response:
 
 
 async def detail(request: web.Request) -> web.Response:
-    """Everything of one container."""
+    """The detail of one container."""
     return _json(request, await request.app[INSPECTOR].detail(request.match_info["id"]))
 
 
 def add_inspect(app: web.Application, env_id: int) -> None:
-    """What these ask."""
+    """The source of these answers."""
     app[INSPECTOR] = Inspector(app[CONTEXT].feed, app[FOLLOWER], env_id)
     app[_LISTING] = OneBody(app[CONTEXT].bodies)

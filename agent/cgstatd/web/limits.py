@@ -1,4 +1,5 @@
-"""How much the agent does for how many at a time: who asks too much is refused, and the others are not."""
+"""How much the agent does for how many clients at a time: a client that asks too much is refused, the others are
+not."""
 
 from __future__ import annotations
 
@@ -15,13 +16,13 @@ MAX_HEADER_BYTES = 8190
 """A browser sends the cookies of every program on localhost along."""
 MAX_HEADERS = 64
 MAX_UNANSWERED_BYTES = 64 << 10
-"""What a connection may send ahead of our answers: one head, some pipelined ones. More is a flood."""
+"""Bytes that a connection may send ahead of our answers: one head, some pipelined ones. More is a flood."""
 WRITE_BUFFER_BYTES = 64 << 10
-"""What waits in this process for a client that reads slowly; the answers stop being made beyond it."""
+"""Bytes that wait in this process for a client that reads slowly; beyond it the answer is not made any further."""
 KERNEL_BUFFER_BYTES = 128 << 10
-"""What waits in the kernel. Left alone, it grows to megabytes a connection."""
+"""Bytes that wait in the kernel. Left alone, they grow to megabytes a connection."""
 MAX_REFUSALS = 64
-"""Connections that may take their time to be told 503; beyond it they are told and closed at once."""
+"""Connections that may take their time to be told 503. Beyond this number they are told and closed at once."""
 RETRY_SECONDS = 5
 
 
@@ -39,7 +40,7 @@ class Limits:
 
 
 def limits_of(settings: Settings) -> Limits:
-    """As configured."""
+    """The limits of a configuration."""
     return Limits(
         settings.max_connections,
         settings.max_connections_per_address,
@@ -81,7 +82,7 @@ class Streams:
         return len(self._open)
 
     def ended(self) -> list[Stream]:
-        """Those that would not be opened any more."""
+        """The streams that would not be opened any more."""
         return [stream for stream in self._open if not stream.still()]
 
     def enter(self, client: str, transport: asyncio.BaseTransport | None, still: Callable[[], bool]) -> Stream | None:

@@ -34,7 +34,7 @@ _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Acceptor:
-    """Accepts on one socket until closed; to aiohttp's sites a server, of which they use ``close`` and ``sockets``."""
+    """Accepts on one socket until closed. To aiohttp's sites it is a server: they use ``close`` and ``sockets``."""
 
     def __init__(self, server: web.Server, sock: socket.socket, gate: Gate, tls: Certificates | None) -> None:
         self.sockets = [sock]
@@ -50,7 +50,7 @@ class Acceptor:
         self._loop.add_reader(self._sock.fileno(), self._accept)
 
     def close(self) -> None:
-        """Accept no more; what is open stays open."""
+        """Accept no more. Open connections stay open."""
         if self._sock.fileno() < 0:
             return
         self._loop.remove_reader(self._sock.fileno())
@@ -117,12 +117,12 @@ class Acceptor:
                 log.info("address=%s no connection: %s", key, reason or type(error).__name__)
         finally:
             if not made:
-                protocol.count_out()  # it may never have heard of the connection
+                protocol.count_out()  # the protocol may never have heard of the connection
 
     def _tune(self, sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER_BYTES)
         if sock.family in (socket.AF_INET, socket.AF_INET6):
-            # The kernel gives up on a peer that is gone, or that is there and takes nothing.
+            # The kernel gives up on a peer that is gone, or that is there and takes no bytes.
             milliseconds = int(self._gate.limits.send_seconds * 1000)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 

@@ -1,8 +1,8 @@
 """POST /api/auth/login and /api/auth/logout: for clients of Dockhand that log in instead of sending a token.
 
-The token is given as the password, and exchanged for a cookie of the same rights. A body must say that it is JSON: a
-page of another origin can send that only after a preflight, which is refused, so it cannot log a browser in as somebody
-else. Nothing here can be changed by a request, so that there is nothing else to forge.
+The client sends the token as the password, and gets a cookie of the same rights. A body must say that it is JSON: a
+page of another origin can send that only after a preflight, which the agent refuses. So such a page cannot log a
+browser in with a token of its own. No request changes anything else, so there is nothing else to forge.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _decode = msgspec.json.Decoder(Login).decode
 
 
 async def login(request: web.Request) -> web.StreamResponse:
-    """A token for a cookie. Where nobody has to say who they are, any login succeeds and means nothing."""
+    """A token for a cookie. If the agent demands no credentials, any login succeeds and means nothing."""
     if request.content_type != "application/json":
         return _ended(failure(415, "Unsupported media type", "expected Content-Type: application/json"))
     body = await _body(request)
@@ -68,7 +68,7 @@ def _logged_in(request: web.Request, name: str, value: str) -> web.Response:
 
 
 def _secure(request: web.Request) -> str:
-    """A cookie that came over TLS (here, or at the proxy in front) does not go out without."""
+    """A cookie that came over TLS (here, or at the proxy in front) is never sent without TLS."""
     return "; Secure" if request.secure or request.headers.get("X-Forwarded-Proto") == "https" else ""
 
 
@@ -91,7 +91,7 @@ async def _body(request: web.Request) -> bytes | None:
 
 
 def _ended(response: web.Response) -> web.Response:
-    """What is still to come of the body is not read."""
+    """The rest of the body is not read."""
     response.force_close()
     response.headers["Connection"] = "close"
     return response

@@ -1,4 +1,4 @@
-"""One body for all who are answered from the same round, and the answer when there is no room for another."""
+"""One body for all clients that are answered from the same round, and the answer when there is no room for another."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .limits import WRITE_BUFFER_BYTES
 from .pieces import Pieces
 
 _KEPT_SECONDS = 0.5
-"""A body that is not being sent is kept for who comes a moment later."""
+"""A body that is not being sent is kept for clients that come a moment later."""
 
 
 class NoRoom(Exception):
@@ -22,7 +22,7 @@ class NoRoom(Exception):
 
 
 def answer(body: Body, content_type: str) -> web.Response:
-    """An answer with a body that others may have too."""
+    """An answer with a body that other clients may have too."""
     payload = Pieces(body) if body.size > WRITE_BUFFER_BYTES else b"".join(body.parts)
     return web.Response(body=payload, headers={"Content-Type": content_type})
 
@@ -33,7 +33,7 @@ class OneBody:
     def __init__(self, bodies: Bodies) -> None:
         self._bodies = bodies
         self._source: tuple[object, ...] = ()
-        """What the latest body was made of."""
+        """The round that the latest body was made of."""
         self._latest: weakref.ref[Body] | None = None
         self._kept: Body | None = None
         self._making: asyncio.Future[Body] | None = None

@@ -1,8 +1,8 @@
-"""What a web page in somebody's browser may do with the agent: nothing, unless its origin is allowed.
+"""What a web page in a browser may do with the agent: nothing, unless its origin is allowed.
 
-A page cannot read what another origin answers (no CORS header, no access), but it can make its own host name resolve
-to 127.0.0.1 and be of the same origin (DNS rebinding). The Host header still says that name, so loopback listeners
-answer to names of their own only.
+A page cannot read another origin's answers (no CORS header, no access). But it can make its own host name resolve to
+127.0.0.1, and so be of the same origin (DNS rebinding). The Host header still has that name, so loopback listeners
+answer to their own names only.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Hosts:
         return hash(self._allowed)
 
     def allow(self, host: str | None) -> bool:
-        """Whether a Host header is one of ours. Browsers always send one: without it there is no page behind."""
+        """Whether a Host header is one of ours. Browsers always send one; a client that sends none is no page."""
         if host is None:
             return True
         name = lower(host)
@@ -69,14 +69,14 @@ class Origins:
         return origin in self._allowed
 
     def mark(self, origin: str | None, headers: MutableMapping[str, str]) -> None:
-        """Add the headers that tell a browser (and caches) so."""
+        """Add the headers that tell this to a browser (and to caches)."""
         headers["Vary"] = "Origin"
         if origin is not None and origin in self._allowed:
             headers["Access-Control-Allow-Origin"] = origin
 
     @staticmethod
     def preflight() -> dict[str, str]:
-        """What an allowed page's preflight is told."""
+        """The headers of the answer to an allowed page's preflight."""
         return {
             "Access-Control-Allow-Methods": "GET",
             "Access-Control-Allow-Headers": _SAFELISTED,

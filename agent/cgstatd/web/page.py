@@ -1,7 +1,7 @@
-"""GET /: the live page, one answer with its style and script inside. It asks nothing of anybody but this agent.
+"""GET /: the live page, one answer with its style and script inside. It asks this agent alone.
 
-The files below static/ are put together when the page is first asked for; no build step. What the browser may do with
-them is bounded by their hashes: a name that smuggles markup in finds no script, style, image or connection to use.
+The files below static/ are put together at the first request; there is no build step. The browser runs only what has
+their hashes: a name that smuggles markup in finds no script, style, image or connection to use.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _policy(script: str, style: str) -> str:
 
 @functools.cache
 def page() -> Page:
-    """Put together once."""
+    """Put the page together, once."""
     static = files(__package__) / "static"
     style = (static / "page.css").read_text("utf-8")
     parts = [(static / name).read_text("utf-8") for name in SCRIPTS]

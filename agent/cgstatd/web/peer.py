@@ -1,4 +1,4 @@
-"""Who is at the other end of a connection, worked out once when it is made."""
+"""The client at the other end of a connection, worked out once when the connection is made."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Peer:
     key: str
     """What is counted per address: an IPv4 address, an IPv6 /64 (one site has all of it), or ``unix``."""
     loopback: bool
-    """Whether it came to a listener on loopback, where a web page in somebody's browser can reach us."""
+    """Whether it came to a listener on loopback, which a web page in a browser on this host can reach."""
     names: tuple[str, ...] = ()
     """The names that its certificate vouches for, in lower case."""
     admitted: Callable[[], bool] = lambda: True

@@ -31,7 +31,7 @@ class Pieces(Payload):
         body, transport = self._body, cast(Reader | None, getattr(writer, "transport", None))
         if body is None or transport is None:
             raise ConnectionResetError("the client went away")
-        self._body = self._value = None  # whatever still refers to the answer, the bytes are let go of at the end
+        self._body = self._value = None  # the bytes are released at the end, even if the answer itself is not
         body.readers.add(transport)
         try:
             for part in body.parts:

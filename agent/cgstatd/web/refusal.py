@@ -28,19 +28,19 @@ class Refusal(asyncio.Protocol):
         self._timer = self._loop.call_later(_REFUSAL_SECONDS, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
-        """Whatever it asked."""
+        """Answer 503, whatever it asked."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(TOO_MANY)
             self._transport.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """It is gone."""
+        """The connection is closed."""
         self.count_out()
         if self._timer is not None:
             self._timer.cancel()
 
     def count_out(self) -> None:
-        """Once, as for the others."""
+        """Count it out, once, as for the others."""
         if self._counted:
             self._counted = False
             self._gate.refusing -= 1

@@ -20,11 +20,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route(Rule):
-    """A rule and who answers."""
+    """A rule, and the handlers that answer."""
 
     handler: Handler
     elsewhere: Handler = environment_not_found
-    """Who answers a request that may be asked, for an environment that is not the agent's."""
+    """The handler of a request that may be asked, but for an environment that is not the agent's."""
 
 
 ROUTES = (
@@ -73,7 +73,7 @@ def add_routes(app: web.Application) -> None:
 
 
 def route_of(request: web.Request) -> Route | None:
-    """The route that a request means; None: nothing says who may ask it."""
+    """The route that a request means; None: the table does not say who may ask it."""
     match = request.match_info
     if match.http_exception is not None:
         return NO_SUCH

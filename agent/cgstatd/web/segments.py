@@ -1,7 +1,7 @@
 """A write that arrives as it was made: one segment, neither joined with the next one nor cut at the window's edge.
 
-MSG_EOR keeps the kernel from adding to data that it has not sent yet. What does not fit into the peer's receive window
-would be cut there as soon as the kernel probes it (0.2 s later), so it is not handed over before the peer has room.
+MSG_EOR keeps the kernel from adding to data that it has not sent yet. If a write did not fit into the peer's receive
+window, the kernel would cut it there as soon as it probes (0.2 s later). So it waits until the peer has room.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def segment_bytes(connection: Any) -> int:
 
 
 class Window:
-    """The peer's receive window. Asked when what was known to be free of it is used up: it does not shrink."""
+    """The peer's receive window. It does not shrink, so it is asked for only when its known free part is used up."""
 
     def __init__(self, connection: Any) -> None:
         self._socket = connection
@@ -73,7 +73,7 @@ class Window:
         return self._free
 
     def used(self, size: int) -> None:
-        """So many were written."""
+        """So many bytes were written."""
         self._free -= size
 
     def _ask(self) -> int:

@@ -162,7 +162,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
             if last is not None:  # the client may be slow: from here on it holds these bytes alone, not the pass
                 await response.send_body(last)
         except ConnectionError:
-            pass  # the client went away: there is nobody to tell
+            pass  # the client went away: no answer can reach it
         except Exception:  # too late for another answer: the stream has begun
             log.exception("streaming")
             with contextlib.suppress(ConnectionError):
@@ -171,7 +171,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
 
 async def elsewhere(request: web.Request) -> web.StreamResponse:
-    """The round of an environment that is not the agent's: clients expect a stream that says so."""
+    """The round of an environment that is not the agent's: clients expect a stream with an error in it."""
     response = _Round()
     response.force_close()
     response.headers["Connection"] = "close"

@@ -25,7 +25,7 @@ class BadCertificate(Exception):
 
 
 class Certificates:
-    """Gives each new connection the context of the day. A broken new pair is reported, and the old one stays."""
+    """Gives each new connection the context of that moment. A broken new pair is reported, and the old one stays."""
 
     def __init__(self, cert: str, key: str, client_ca: str = "", clock: Callable[[], float] = time.monotonic) -> None:
         self._cert, self._key, self._client_ca = cert, key, client_ca
@@ -37,7 +37,7 @@ class Certificates:
         self._admitting = WeakSet([self._context])
 
     def context(self) -> ssl.SSLContext:
-        """For a connection that comes now."""
+        """The context of a connection that comes now."""
         if self._clock() - self._checked >= CHECK_SECONDS:
             self.refresh()
         return self._context
@@ -54,7 +54,8 @@ class Certificates:
         if seen == self._seen:
             return
         self._seen = seen
-        authorities = _authorities(self._client_ca)  # before they are loaded: one that is gone since will be missed
+        # Before they are loaded: an authority that goes in between is found to be gone at the next look.
+        authorities = _authorities(self._client_ca)
         try:
             self._context = load(self._cert, self._key, self._client_ca)
         except BadCertificate as error:

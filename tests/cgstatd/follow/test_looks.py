@@ -75,8 +75,8 @@ class Watching:
         assert round_ is not None
         return Found(round_.looks, self.changes())
 
-    def between(self, *, everybody: bool = True) -> Changes:
-        self.looks.between(everybody=everybody)
+    def between(self, *, all_containers: bool = True) -> Changes:
+        self.looks.between(all_containers=all_containers)
         return self.changes()
 
     def changes(self) -> Changes:
@@ -292,7 +292,7 @@ def test_an_end_that_the_runtime_never_writes_has_a_reason(host: FakeHost, monke
     host.remove("web")
     assert watching.look().ended == [] and watching.looks.waiting
     monkeypatch.setattr(module, "DYING_NS", 0)
-    found = watching.between(everybody=False)
+    found = watching.between(all_containers=False)
     assert [(end.exit_code, end.absent) for end in found.ended] == [(None, module.NOT_WRITTEN)]
     assert not watching.looks.waiting
 
@@ -303,7 +303,7 @@ def test_an_end_that_is_held_back_is_told_between_the_rounds(host: FakeHost) -> 
     host.remove("web")
     assert watching.look().ended == []
     ended(host, "web", ExitCode=7)
-    assert [end.exit_code for end in watching.between(everybody=False).ended] == [7]
+    assert [end.exit_code for end in watching.between(all_containers=False).ended] == [7]
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -345,12 +345,12 @@ def test_a_death_makes_the_record_be_read_when_it_is_written(host: FakeHost) -> 
     read, write = os.pipe()  # stands for a pidfd that became readable
     os.close(write)
     watching.looks.died(watched, read)
-    watching.looks.between(everybody=False)
+    watching.looks.between(all_containers=False)
     fd = watching.looks.records_fd
     assert fd is not None and select.select([fd], [], [], 0)[0] == []
     restarting(host, "web", 3)
     assert select.select([fd], [], [], 0)[0] == [fd]
-    watching.looks.between(everybody=False)
+    watching.looks.between(all_containers=False)
     assert select.select([fd], [], [], 0)[0] == []
     restarted(host, "web")
     record(host, "web", Restarting=False, Pid=1, StartedAt=now(), ExitCode=0)
@@ -411,7 +411,7 @@ def test_pidfds_of_a_round_that_nothing_came_of_go_with_the_next_or_are_closed(
     for _, fd in taken:
         os.close(fd)
     add(host, "cache")
-    watching.looks.between(everybody=True)
+    watching.looks.between(all_containers=True)
     watching.look()
     assert len(opened) == 3
     watching.looks.close()
@@ -428,7 +428,7 @@ def test_what_happened_goes_with_no_round_and_is_told_in_its_order(
     add(host, "db")
     watching.looks.take({})  # dropped
     kill(host, "db", 1)
-    watching.looks.between(everybody=True)  # dropped
+    watching.looks.between(all_containers=True)  # dropped
     ended(host, "web", ExitCode=3)
     host.remove("web")
     add(host, "cache")
@@ -458,7 +458,7 @@ def test_deaths_of_those_who_are_not_followed_leave_nothing_open(host: FakeHost)
     (watched,) = watching.sampler.containers()
     fds = [os.pipe() for _ in range(2)]
     watching.looks.died(watched, fds[0][0])
-    watching.looks.between(everybody=False)
+    watching.looks.between(all_containers=False)
     watching.looks.died(watched, fds[1][0])
     watching.looks.close()
     for read, write in fds:
@@ -477,7 +477,7 @@ def test_a_close_that_fails_is_made_once_and_costs_no_other(host: FakeHost, monk
         watching.looks.died(watched, fds[-1])
         if len(fds) == 1:
             watching.looks._followed[watched].pid = 7
-            watching.looks.between(everybody=False)
+            watching.looks.between(all_containers=False)
     with monkeypatch.context() as patch:
         closed = failing_close(patch)
         watching.looks.close()
@@ -506,7 +506,7 @@ def test_without_inotify_ends_are_looked_for(host: FakeHost, monkeypatch: pytest
     (watched,) = watching.sampler.containers()
     watching.looks._ends.expect(watched, watching.looks._followed[watched])
     restarting(host, "web", 3)
-    watching.looks.between(everybody=False)
+    watching.looks.between(all_containers=False)
     record(host, "web", Restarting=False, Pid=1, StartedAt=now(), ExitCode=0)
     host.recreate("web")
     assert [end.exit_code for end in watching.look().ended] == [3]

@@ -1,5 +1,5 @@
-// What is chosen, in the part of the address behind the #: it can be shared, kept and gone back to. It never reaches a
-// server. Whoever makes a link chooses it: every value is checked, or is text that is only ever shown as text.
+// The reader's choices, in the part of the address behind the #: they can be shared, kept and gone back to. That part
+// never reaches a server. A link may come from a stranger: every value is checked, or is only ever shown as text.
 
 const LONGEST = 200;
 const INTERVALS = ["1", "2", "5", "10"];

@@ -1,6 +1,6 @@
 // The table, the token, every control; then it begins.
 
-const HIDDEN_MS = 300000;  // nobody looks: the agent is left alone after this time
+const HIDDEN_MS = 300000;  // a hidden page leaves the agent alone after this time
 
 table = new Table({grid: $("grid"), head: $("head"), scroll: $("scroll"), rows: $("rows")}, {
   sort: (column) => sortBy(column, sort.column === column ? !sort.descending : !COLUMNS.find((each) => each.id === column).text),
