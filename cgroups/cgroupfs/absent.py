@@ -29,6 +29,10 @@ class Absent(enum.Enum):
     HOST_NETWORK = "the container uses the host's network"
 
 
+FAILED = frozenset({Absent.PERMISSION, Absent.READ_FAILED, Absent.MALFORMED, Absent.TOO_LARGE})
+"""Reasons that are a file's that is there: a value that is missing for one of them is wrong, not merely absent."""
+
+
 class Max(enum.Enum):
     """The limit ``max``: set to no limit. Distinct from a number and from absent."""
 
@@ -45,5 +49,11 @@ class Missing:
     """One value that is absent: the record's field, why, and the file that would have said it."""
 
     field: str
+    """Its name in the table (:data:`cgroupfs.FIELDS`)."""
     reason: Absent
     path: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether the file is there and could not be read or understood."""
+        return self.reason in FAILED

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from .absent import Absent, Limit, Missing
+from .absent import FAILED, Absent, Limit, Missing
 from .controllers import FIELDS
 from .controllers.freezer import FREEZING
 from .controllers.io import Counting, sums
@@ -22,8 +22,8 @@ from .pseudofs import KeptFile, read_rest
 
 T = TypeVar("T")
 _CHUNK = 4096
-FAILED = frozenset({Absent.PERMISSION, Absent.READ_FAILED, Absent.MALFORMED, Absent.TOO_LARGE, Absent.KEY_ABSENT})
-"""Reasons that make a reading wrong, not merely incomplete: its keys are there in every kernel that has the files."""
+_WRONG = FAILED | {Absent.KEY_ABSENT}
+"""What makes a reading wrong: the keys of these counters are there in every kernel that has the files."""
 _IO = "io.devices"
 
 
@@ -100,7 +100,7 @@ class CounterReader:
         self._files = opened
         self._io = [(file, parse) for file in opened[-len(names) :]]
         self._io_files = [(file, parse) for file, parse in self._io if not isinstance(file, AbsentFile)]
-        refused = any(isinstance(file, AbsentFile) and file.reason in FAILED for file in opened)
+        refused = any(isinstance(file, AbsentFile) and file.reason in _WRONG for file in opened)
         self._whole = not refused and bool(self._io_files) and not any(isinstance(f, AbsentFile) for f in single)
         self._fds = self._kept() if self._whole else None
         self.followed = False
@@ -126,7 +126,7 @@ class CounterReader:
         data = content(file)
         if isinstance(data, Absent):
             known = self.missing.get(field)
-            if data in FAILED or known is None or known.reason not in FAILED:
+            if data in _WRONG or known is None or known.reason not in _WRONG:
                 self.missing[field] = Missing(field, data, file.path)
             return None
         try:
@@ -244,14 +244,14 @@ class CounterReader:
                 if pair != (0, 0):
                     break
         unread = self.missing.get(_IO)
-        if found is None or (found == (0, 0) and unread is not None and unread.reason in FAILED):
+        if found is None or (found == (0, 0) and unread is not None and unread.reason in _WRONG):
             return None, None
         self.missing.pop(_IO, None)
         return found
 
     def failed(self) -> Missing | None:
         """The first value of the last reading that is wrong rather than absent (unreadable or malformed)."""
-        return next((m for m in self.missing.values() if m.reason in FAILED), None)
+        return next((m for m in self.missing.values() if m.reason in _WRONG), None)
 
 
 def _version(source: Source) -> Version:

@@ -46,6 +46,7 @@ def ours(arguments: argparse.Namespace, containers: Containers, running: Agent, 
     yield subjects.passes(containers, directory, rounds, 1)
     yield subjects.streams(running, rounds)
     yield subjects.follow(running, rounds)
+    yield subjects.metrics(running, rounds)
     if arguments.clients > 1:
         yield subjects.streams(running, rounds, arguments.clients)
 

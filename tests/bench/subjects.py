@@ -152,6 +152,20 @@ def follow(running: Agent, rounds: int) -> Series:
     return series
 
 
+def metrics(running: Agent, rounds: int) -> Series:
+    """One scrape of /metrics a second."""
+    series = Series("agent, /metrics")
+    for n in range(rounds + 2):
+        time.sleep(1)
+        cpu, wall = running.cpu(), time.perf_counter_ns()
+        body = get(running.port, "/metrics")
+        wall = time.perf_counter_ns() - wall
+        time.sleep(SETTLE_SECONDS)
+        if n > 1:
+            series.add(running.cpu() - cpu, wall, body.count(b"\ncontainer_last_seen{"))
+    return series
+
+
 def singles(running: Agent, ids: list[str], concurrent: int, rounds: int) -> tuple[Series, list[Samples]]:
     """Single GETs: one requester and a flood in a closed loop, and requesters who ask once a second each."""
     cost = Series("agent, single GET", unit="request")

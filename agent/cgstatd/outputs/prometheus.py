@@ -21,7 +21,7 @@ from .. import __version__
 from ..ascii import printable
 from ..survey import Surveyed
 from .exposition_text import escaped, family_head
-from .metric_families import FAMILIES
+from .metric_families import FAMILIES, rows
 from .metrics_self import SelfMetrics
 from .negotiation import OPENMETRICS, Format
 from .prometheus_host import host_lines
@@ -60,19 +60,16 @@ def container_labels(each: Surveyed, chosen: dict[str, str]) -> dict[str, str]:
 def _of_containers(surveyed: Sequence[Surveyed], chosen: dict[str, str], openmetrics: bool) -> Iterator[bytes]:
     """The lines of all containers, family by family. The library's encoder makes each label of each line anew, at six
     times the price."""
-    labelled = []
-    for each in surveyed:
-        pairs = container_labels(each, chosen).items()
-        labelled.append((each, ",".join(f'{key}="{escaped(value)}"' for key, value in pairs)))
-    for name, kind, label, values, text in FAMILIES:
+    found = rows((_written(container_labels(each, chosen)), each) for each in surveyed)
+    for name, kind, of, value, text in FAMILIES:
         series, lines = family_head(name, kind, text, openmetrics)
-        for each, labels in labelled:
-            for extra, value in values(each):
-                if value is not None:
-                    more = f',{label}="{escaped(extra)}"' if label else ""
-                    lines.append(f"{series}{{{labels}{more}}} {value}")
+        lines += [f"{series}{{{labels}}} {said}" for labels, row in found[of] if (said := value(row)) is not None]
         if len(lines) > 2:
             yield _together(lines)
+
+
+def _written(labels: dict[str, str]) -> str:
+    return ",".join([f'{key}="{escaped(value)}"' for key, value in labels.items()])
 
 
 def _of_itself(own: SelfMetrics) -> Iterator[Metric]:
@@ -113,7 +110,7 @@ class _Once(Collector):
 
 
 def _together(lines: Iterable[str]) -> bytes:
-    return "".join([f"{line}\n" for line in lines]).encode()
+    return ("\n".join(lines) + "\n").encode()
 
 
 def exposition(surveyed: Sequence[Surveyed], own: SelfMetrics, labels: Sequence[str], form: Format) -> list[bytes]:
