@@ -69,39 +69,24 @@ def find_key(data: bytes, key: bytes) -> int | None:
     return number(data[start:] if end < 0 else data[start:end])
 
 
-def key_finder(key: bytes) -> Callable[[bytes], int | None]:
-    """:func:`find_key` for one key that is looked for again and again."""
-    wanted = b"\n" + key + b" "
-    size = len(wanted)
-
-    def find(data: bytes) -> int | None:
-        start = data.find(wanted)
-        end = data.find(b"\n", start + size)
-        if start < 0 or end < 0:  # not there, in the first line, or in a last one that is not ended
-            return find_key(data, key)
-        return number(data[start + size : end])
-
-    return find
-
-
 def flat_key(key: bytes, times: int = 1, otherwise: bytes = b"") -> Callable[[bytes], int | None]:
     """A parser for one key of a flat keyed file (``key 123\\n`` lines: cpu.stat, memory.stat, memory.events).
 
     It gives ``times`` its value, that of the key ``otherwise`` where there is none, None where neither is there. Raises
     ParseError where its value, or the whole file, is not of the format.
     """
-    find = key_finder(key)
+    first, later = key + b" ", b"\n" + key + b" "
+    size = len(first)
 
     def parse(data: bytes) -> int | None:
-        value = find(data)
-        if value is None:
-            if otherwise:
-                value = find_key(data, otherwise)
-            if value is None:
-                if not _KEYED.search(data):
-                    raise ParseError("no line of the form 'key number'")
-                return None
-        return value * times
+        found = 0 if data.startswith(first) else data.find(later) + 1
+        if found or data.startswith(first):
+            end = data.find(b"\n", found + size)
+            return number(data[found + size :] if end < 0 else data[found + size : end]) * times
+        value = find_key(data, otherwise) if otherwise else None
+        if value is None and not _KEYED.search(data):
+            raise ParseError("no line of the form 'key number'")
+        return None if value is None else value * times
 
     return parse
 

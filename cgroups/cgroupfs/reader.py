@@ -102,7 +102,8 @@ class _Files:
 class _Tree(NamedTuple):
     """What one directory has of a set; fields by their index in it."""
 
-    fields: list[int]
+    off: list[Missing]
+    """All of them, where the tree does not have the cgroup."""
     files: dict[str, list[tuple[int, Parse]]]
     idle: dict[str, int]
     """Files that are read only where another field is a number."""
@@ -125,9 +126,9 @@ class Plan(Generic[R]):
         for index, field in enumerate(selection.fields):
             tree, version = where(field.controller)
             part = parts.setdefault(tree, _Tree([], {}, {}, [], []))
-            part.fields.append(index)
             place = field.place(version)
             name = field.source(version)
+            part.off.append(Missing(field.name, Absent.CONTROLLER_OFF, name))
             self._names.append((field.name, name))
             if place is None:
                 known = name in field_files(version)
@@ -158,7 +159,7 @@ class Plan(Generic[R]):
             if only and tree != only:
                 continue
             if source is None:
-                missing += [self._lack(index, "", Absent.CONTROLLER_OFF) for index in part.fields]
+                missing += part.off
             else:
                 self._read(part, source, values, missing)
         return self._selection.make(values, tuple(missing))
@@ -198,7 +199,7 @@ class Plan(Generic[R]):
 
     def _lack(self, index: int, where: str, reason: Absent) -> Missing:
         field, name = self._names[index]
-        return Missing(field, reason, f"{where}/{name}" if where else name)
+        return Missing(field, reason, f"{where}/{name}")
 
 
 class KeptReader(Generic[R]):
