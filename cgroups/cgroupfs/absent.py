@@ -1,4 +1,4 @@
-"""Why the kernel does not say a value; and the limit that is no limit.
+"""Why the kernel does not give a value; and the limit that is no limit.
 
 ``None`` in a record means that the kernel does not say. The reason stands beside it in the record's ``missing``.
 """
@@ -46,7 +46,7 @@ Limit = int | Max | None
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """One value that is absent: the record's field, why, and the file that would have said it."""
+    """One value that is absent: the record's field, the reason, and the file that would have it."""
 
     field: str
     """Its name in the table (:data:`cgroupfs.FIELDS`)."""

@@ -53,7 +53,7 @@ class Cgroup:
         return (mount.point, mount.version) if mount else ("", NEWEST)
 
     def _directory(self, mount: Mount | None) -> Directory | None:
-        """None: the tree does not have the cgroup. Raises CgroupGone where it has another."""
+        """None: the tree does not have the cgroup. Raises CgroupGone if the tree has another cgroup at the path."""
         if mount is None:
             return None
         inode = self._inodes.get(mount.point)
@@ -65,7 +65,8 @@ class Cgroup:
             return None
 
     def _open(self, mounts: Iterable[Mount | None]) -> list[Directory | None]:
-        """Its directories, to be closed. Raises CgroupGone where no tree has the cgroup; nothing is open then."""
+        """Its directories; the caller closes them. Raises CgroupGone where no tree has the cgroup; nothing is open
+        then."""
         opened: list[Directory | None] = []
         try:
             for mount in mounts:
@@ -108,7 +109,7 @@ class Cgroup:
             _close(opened)
 
     def reader(self, selection: Selection[R], descriptors: Descriptors) -> KeptReader[R]:
-        """As :meth:`read`, again and again: what is open stays open. Raises CgroupGone."""
+        """As :meth:`read`, again and again: the files stay open. Raises CgroupGone."""
         with self._controllers(selection.controllers) as directories:
             return KeptReader(selection, {name: self._where(name)[1] for name in directories}, directories, descriptors)
 
@@ -175,7 +176,7 @@ class Cgroup:
         return f"{mount.point}{self.path}/{name}" if mount else name
 
     def host_path(self, path: str) -> str:
-        """A real path as the host knows it: without the root that its /sys is found below."""
+        """A real path as a path of the host: without the root below which its /sys is found."""
         return path.removeprefix(self._root.path) or "/"
 
     def procs(self, limit: int = 64) -> list[int]:
@@ -186,10 +187,8 @@ class Cgroup:
         return self.members(limit).pids
 
     def population(self) -> Population:
-        """All processes of the cgroup and its descendants, counted; and where some of them are listed.
-
-        Raises CgroupGone, OSError.
-        """
+        """All processes of the cgroup and its descendants, counted; and a file that lists some of them. Raises
+        CgroupGone, OSError."""
         gone: CgroupGone | None = None
         best, walk = Population(0, "", []), Walk()
         for mount in self._hierarchy.trees:

@@ -80,7 +80,7 @@ class CounterReader:
         self._descriptors = descriptors
         self._now = now
         self.cpu_read_ns = 0
-        """When the CPU time had been read last: later than the reading began, where its file is slow."""
+        """When the CPU time had been read last. Where its file is slow, that is later than the reading began."""
         self._counting = counting
         self.missing: dict[str, Missing] = {}
         opened: list[File] = []
@@ -104,7 +104,8 @@ class CounterReader:
         self._whole = not refused and bool(self._io_files) and not any(isinstance(f, AbsentFile) for f in single)
         self._fds = self._kept() if self._whole else None
         self.followed = False
-        """Set by whoever watches :meth:`rarely_changing` and calls :meth:`changed`: read only when they changed."""
+        """Set by a caller that watches :meth:`rarely_changing` and calls :meth:`changed`: these are read only when they
+        changed."""
         self._limit_stale = self._frozen_stale = True
         self._limit_seen: tuple[bytes, Limit] = (b"", None)
         self._frozen_seen = False
@@ -139,7 +140,7 @@ class CounterReader:
         return value
 
     def cpu_usage_nsec(self) -> int | None:
-        """The CPU time alone (the resident baseline reads nothing else). Raises CgroupGone."""
+        """The CPU time alone; the resident baseline reads nothing else. Raises CgroupGone."""
         self.missing.pop(self._cpu[0], None)
         usage: int | None = self._value(*self._cpu)
         self.cpu_read_ns = self._now()
@@ -210,7 +211,7 @@ class CounterReader:
         self._limit_stale = self._frozen_stale = True
 
     def _io_whole(self) -> tuple[int, int]:
-        """As :meth:`_io_bytes`, of files that are all there."""
+        """As :meth:`_io_bytes`, where every file is there."""
         pair = (0, 0)
         if self._counting is not None and not self._counting.anything:
             return pair

@@ -1,4 +1,4 @@
-"""What can go wrong when a kernel file is read, each with the place.
+"""The errors of reading a kernel file, each with its place.
 
 An absent value is not an error: see :mod:`cgroupfs.absent`.
 """
@@ -23,7 +23,7 @@ class ParseError(CgroupError):
         super().__init__(what)
         self.what = what
         self.reason = reason
-        """What the value that the file would have said lacks."""
+        """The reason for the value that the file would have given."""
         self.path = path
         self.line = line
 
@@ -43,7 +43,8 @@ class CgroupGone(CgroupError):
 class Exhausted(CgroupError):
     """The reader itself has no descriptor or memory left (EMFILE, ENFILE, ENOMEM). It says nothing of the cgroup.
 
-    Neither an OSError nor a CgroupGone: what takes those for the matter of one file or cgroup lets this one through.
+    Neither an OSError nor a CgroupGone: code that takes those for the trouble of one file or cgroup lets this one
+    through.
     """
 
     def __init__(self, why: str, path: str = "") -> None:

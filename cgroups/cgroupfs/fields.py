@@ -19,7 +19,7 @@ Parse = Callable[[bytes], Any]
 
 
 class Lacking(Exception):
-    """Why a file does not give a value. A rule may let it through: its field is then absent for that reason."""
+    """A file does not give a value; the reason. A rule may let it through: its field is then absent for that reason."""
 
     def __init__(self, name: str, reason: Absent) -> None:
         super().__init__(name, reason)
@@ -27,13 +27,14 @@ class Lacking(Exception):
 
 
 class Files(Protocol):
-    """The files of one controller's directory, as a rule sees them: each is read once, when it is first asked for."""
+    """The files of one controller's directory, as a rule sees them. Each is read once, when it is first asked for."""
 
     def value(self, name: str, parse: Callable[[bytes], T]) -> T:
         """One file, parsed. Raises Lacking, CgroupGone."""
 
     def note(self, field: str, name: str, reason: Absent) -> None:
-        """A field is absent, or its value is not what it seems; the field that is being read keeps its value."""
+        """Note that a field is absent, or that its value is not what it seems; the field that is being read keeps its
+        value."""
 
 
 Rule = Callable[[Files], Any]
@@ -48,7 +49,7 @@ class Place(NamedTuple):
     parse: Parse | None
     rule: Rule | None = None
     others: tuple[str, ...] = ()
-    """What the rule reads beside it."""
+    """The files that the rule reads beside it."""
 
 
 class Field(NamedTuple):
@@ -59,25 +60,25 @@ class Field(NamedTuple):
     unit: str
     """``bytes``, ``nanoseconds``, ``microseconds``; empty: a number, or a set of numbers."""
     controller: str
-    """Whose tree has it (:data:`cgroupfs.hierarchy.CONTROLLERS`, or :data:`UNIFIED`)."""
+    """The controller whose tree has it (:data:`cgroupfs.hierarchy.CONTROLLERS`, or :data:`UNIFIED`)."""
     v1: Place | None
     """None: this version does not have it."""
     v2: Place | None
     needs: str = ""
-    """The field without a number of which this one stands still (no quota, no throttling)."""
+    """If that field is no number, this one stands still (no quota, no throttling)."""
 
     def place(self, version: Version) -> Place | None:
         """Where this version has it."""
         return self.v1 if version is Version.V1 else self.v2
 
     def source(self, version: Version) -> str:
-        """The file that says it, or that would say it where this version does not have it."""
+        """The file that has it, or that would have it where this version does not."""
         place = self.place(version) or self.v1 or self.v2
         return place.file if place else ""
 
 
 UNIFIED = "unified"
-"""Stands for a controller where a file is in the v2 tree whatever controllers that tree has (pressure)."""
+"""In place of a controller: the file is in the v2 tree, whatever controllers that tree has (pressure)."""
 
 
 def file(name: str, parse: Parse) -> Place:

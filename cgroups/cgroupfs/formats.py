@@ -34,7 +34,7 @@ def is_number(token: bytes) -> bool:
 
 
 def is_kib(token: bytes) -> bool:
-    """Whether it is a number of KiB that is one of bytes too (meminfo, status)."""
+    """Whether it is a number of KiB that is also a number as bytes (meminfo, status)."""
     return is_number(token) and int(token) < _U64 >> 10
 
 

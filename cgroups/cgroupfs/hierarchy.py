@@ -24,14 +24,14 @@ from .pseudofs import Root
 
 
 class Version(enum.Enum):
-    """Which interface a hierarchy speaks."""
+    """The interface of a hierarchy."""
 
     V1 = 1
     V2 = 2
 
 
 NEWEST = Version.V2
-"""Whose files are named where there is no cgroup that has one."""
+"""The version whose files are named where no cgroup has any."""
 CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "io", "pids", "freezer")
 """The controllers that are read, by their v2 names; ``cpuacct`` and ``freezer`` are part of the core on v2."""
 _V1_NAMES = {"blkio": "io"}
@@ -82,7 +82,7 @@ def _unescape(raw: bytes) -> str:
 def parse_mountinfo(data: bytes) -> list[Mount]:
     """The cgroup mounts of a mountinfo file, in its order; other file systems and malformed lines are left out."""
     mounts = []
-    for line in data.split(b"\n"):  # not decoded first: a path may hold what str.split() takes for white space
+    for line in data.split(b"\n"):  # not decoded first: str.split() would cut paths at other white space
         left, _, right = line.partition(b" - ")
         before, after = left.split(b" "), right.split(b" ")
         if len(before) < 6 or len(after) < 3 or after[0] not in (b"cgroup", b"cgroup2"):
@@ -97,7 +97,7 @@ def parse_mountinfo(data: bytes) -> list[Mount]:
 
 
 def _unified_controllers(root: Root, mount: Mount) -> frozenset[str]:
-    """cgroup.controllers of a v2 mount: what is left to it by v1 hierarchies."""
+    """cgroup.controllers of a v2 mount: the controllers that v1 hierarchies leave to it."""
     try:
         names = root.read(f"{mount.point}/cgroup.controllers").decode("ascii", "replace").split()
     except OSError:
@@ -144,7 +144,7 @@ def detect(root: Root) -> Hierarchy:
 
 
 def bind(root: Root, mounts: list[Mount]) -> Hierarchy:
-    """Decide once, per controller, which mount it is read from."""
+    """Decide, once for each controller, which mount it is read from."""
     unified = next((m for m in mounts if m.version is Version.V2), None)
     legacy = [m for m in mounts if m.version is Version.V1]
     bound: dict[str, Mount] = {}

@@ -44,7 +44,7 @@ class Refused(Exception):
 
 
 class ReopenedFile:
-    """Stands in for a KeptFile where no descriptor may be kept: opened for each reading, in the same directory only."""
+    """In place of a KeptFile where no descriptor may be kept: opened for each reading, in the same directory only."""
 
     __slots__ = ("directory", "inode", "name", "path")
 
@@ -87,7 +87,7 @@ def open_file(directory: Directory | None, name: str, descriptors: Descriptors) 
 
 
 def content(file: File) -> bytes | Absent:
-    """What the file says now, or why it does not. Raises CgroupGone, Exhausted."""
+    """The file's content now, or why there is none. Raises CgroupGone, Exhausted."""
     if isinstance(file, AbsentFile):
         return file.reason
     try:
@@ -128,7 +128,8 @@ class KeptFiles:
         return content(self._files[name])
 
     def check(self) -> None:
-        """A file that never was there says nothing of the cgroup; one that has gone raised CgroupGone."""
+        """Nothing to do: a file that never was there says nothing of the cgroup, and one that has gone raised
+        CgroupGone."""
 
     def close(self) -> None:
         """Release every descriptor; safe to call twice."""

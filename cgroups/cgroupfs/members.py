@@ -15,10 +15,10 @@ from .formats import parse_pids
 from .pseudofs import Directory
 
 MOST_CGROUPS = 256
-"""Cgroups that one look goes into, itself included: some 10 ms. An engine inside a container has a few dozen."""
+"""Cgroups that one look goes into, the first included: some 10 ms. An engine inside a container has a few dozen."""
 _DEPTH = 8
 _SOME = 16
-"""Processes to ask for what any of them knows: the first of them may be dying."""
+"""So many processes are asked for what any of them knows: the first of them may be dying."""
 
 
 class Members(NamedTuple):
@@ -33,7 +33,7 @@ class Members(NamedTuple):
 
 
 class Population(NamedTuple):
-    """How many processes there are, some of them, and the file that lists those."""
+    """The number of processes, some of them, and the file that lists those."""
 
     number: int
     path: str

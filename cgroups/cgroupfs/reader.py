@@ -30,7 +30,7 @@ class Reading(NamedTuple):
 
 
 class Selection(Generic[R]):
-    """A set of fields, by name, and what is made of them."""
+    """A set of fields, by name, and how they become a record."""
 
     __slots__ = ("controllers", "fields", "lean", "make")
 
@@ -69,7 +69,7 @@ class Contents(Protocol):
         """One file. Raises CgroupGone, Exhausted."""
 
     def check(self) -> None:
-        """Some file was not there. Raises CgroupGone where that is so because the cgroup is not."""
+        """Called if a file was not there. Raises CgroupGone if that is so because the cgroup is gone."""
 
 
 class _Files:
@@ -100,7 +100,7 @@ class _Files:
 
 
 class _Tree(NamedTuple):
-    """What one directory has of a set; fields by their index in it."""
+    """The part of a set that one directory has; fields by their index in the set."""
 
     off: list[Missing]
     """All of them, where the tree does not have the cgroup."""
@@ -109,7 +109,7 @@ class _Tree(NamedTuple):
     """Files that are read only where another field is a number."""
     rules: list[tuple[int, Rule, tuple[str, ...]]]
     never: list[tuple[int, Absent]]
-    """Fields that this interface version does not have, and what it lacks."""
+    """Fields that this interface version does not have, and the reason of each."""
 
 
 class Plan(Generic[R]):
@@ -193,7 +193,7 @@ class Plan(Generic[R]):
         missing += [self._lack(index, source.path, reason) for index, reason in part.never]
 
     def files(self, tree: str) -> list[str]:
-        """The files that are read in one of the trees, whatever they say."""
+        """The files that are read in one of the trees."""
         part = self._parts[self.trees.index(tree)]
         return [*part.files, *(name for _, _, names in part.rules for name in names if name not in part.files)]
 

@@ -28,7 +28,7 @@ IO = Selection(lambda values, missing: _io(values[0], missing), ["io.devices"])
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """A cgroup's own limits, whatever those of its ancestors are; the root has none. None: see ``missing``."""
+    """A cgroup's own limits, without those of its ancestors. The root has none. None: see ``missing``."""
 
     cpu_quota_usec: Limit
     cpu_period_usec: int | None

@@ -64,8 +64,8 @@ V1_BYTES = (
     "blkio.bfq.io_service_bytes_recursive",
     "blkio.throttle.io_service_bytes_recursive",
 )
-"""In the order in which they are believed: the first with a counter above zero. CFQ (gone with 5.0) and throttle are
-what Docker shows; where it shows 0, bfq or the subtree's throttle counters know better."""
+"""In the order in which they are believed: the first with a counter above zero. Docker shows those of CFQ (gone with
+5.0) and throttle; where these are 0, bfq or the subtree's throttle counters know better."""
 V1_OPERATIONS = {name: name.replace("io_service_bytes", "io_serviced") for name in V1_BYTES}
 _THROTTLE = V1_BYTES[1]
 _V1_KEYS = {b"Read": ("rbytes", "rios"), b"Write": ("wbytes", "wios"), b"Discard": ("dbytes", "dios")}
@@ -151,8 +151,8 @@ def _sums_v2(data: bytes) -> tuple[int, int]:
 
 
 def sums(version: Version) -> tuple[tuple[str, ...], Callable[[bytes], tuple[int, int]]]:
-    """For who wants no devices: the files in the order in which they are believed, and how to get the bytes that were
-    read and written from one of them."""
+    """For readers that want no devices: the files in the order in which they are believed, and how to get the bytes
+    that were read and written from one of them."""
     return (V1_BYTES, _sums_v1) if version is Version.V1 else (("io.stat",), _sums_v2)
 
 
@@ -185,7 +185,7 @@ class Counting:
             self.anything = True
 
     def close(self) -> None:
-        """Release the descriptors; from then on everything counts."""
+        """Release the descriptors. From then on every cgroup counts as one with block I/O."""
         for each in self._files:
             each.close()
         self._files = []

@@ -38,7 +38,7 @@ _hierarchical = flat_key(b"hierarchical_memory_limit")
 
 
 def swap_v1(files: Files) -> int:
-    """The kernel accounts memory and swap together: swap is what they have more than memory has."""
+    """The kernel accounts memory and swap together: swap is that sum less the memory."""
     together = files.value("memory.memsw.usage_in_bytes", parse_value)
     return max(0, together - files.value("memory.usage_in_bytes", parse_value))
 
