@@ -90,19 +90,16 @@ class Cgroup:
         finally:
             _close(opened)
 
-    def _plan(self, selection: Selection[R]) -> tuple[Plan[R], list[Mount | None]]:
-        """How the set is read on this host, and where its trees are: decided once."""
-        known = self._hierarchy.plans.get(selection)
-        if known is None:
-            mounts = {mount.point if mount else "": mount for mount in map(self._mount, selection.controllers)}
-            plan = Plan(selection, self._where)
-            known = self._hierarchy.plans[selection] = plan, [mounts[tree] for tree in plan.trees]
-        return known
-
     def read(self, selection: Selection[R]) -> R:
         """A set of fields, each file opened and read once. Raises CgroupGone."""
-        plan, mounts = self._plan(selection)
-        opened = self._open(mounts)
+        plans = self._hierarchy.plans
+        if selection not in plans:
+            mounts = {mount.point if mount else "": mount for mount in map(self._mount, selection.controllers)}
+            made = Plan(selection, self._where)
+            plans[selection] = made, [mounts[tree] for tree in made.trees]
+        plan: Plan[R]
+        plan, trees = plans[selection]
+        opened = self._open(trees)
         try:
             return plan.read(opened)
         finally:
@@ -110,8 +107,11 @@ class Cgroup:
 
     def reader(self, selection: Selection[R], descriptors: Descriptors) -> KeptReader[R]:
         """As :meth:`read`, again and again: the files stay open. Raises CgroupGone."""
+        plans, key = self._hierarchy.plans, (selection, KeptReader)
+        if key not in plans:
+            plans[key] = Plan(selection, lambda controller: (controller, self._where(controller)[1]))
         with self._controllers(selection.controllers) as directories:
-            return KeptReader(selection, {name: self._where(name)[1] for name in directories}, directories, descriptors)
+            return KeptReader(plans[key], directories, descriptors)
 
     def exists(self) -> bool:
         """Whether any tree has the path."""

@@ -195,7 +195,7 @@ class Plan(Generic[R]):
     def files(self, tree: str) -> list[str]:
         """The files that are read in one of the trees."""
         part = self._parts[self.trees.index(tree)]
-        return [*part.files, *(name for _, _, names in part.rules for name in names if name not in part.files)]
+        return list(dict.fromkeys([*part.files, *(name for _, _, names in part.rules for name in names)]))
 
     def _lack(self, index: int, where: str, reason: Absent) -> Missing:
         field, name = self._names[index]
@@ -207,20 +207,14 @@ class KeptReader(Generic[R]):
 
     __slots__ = ("_kept", "_plan")
 
-    def __init__(
-        self,
-        selection: Selection[R],
-        versions: Mapping[str, Version],
-        directories: Mapping[str, Directory | None],
-        descriptors: Descriptors,
-    ) -> None:
-        """Both by controller. Raises CgroupGone, Exhausted; nothing stays open then."""
-        self._plan = Plan(selection, lambda controller: (controller, versions[controller]))
+    def __init__(self, plan: Plan[R], directories: Mapping[str, Directory | None], descriptors: Descriptors) -> None:
+        """The plan's trees are controllers. Raises CgroupGone, Exhausted; nothing stays open then."""
+        self._plan = plan
         self._kept: list[KeptFiles | None] = []
         try:
-            for controller in self._plan.trees:
-                directory, files = directories[controller], self._plan.files(controller)
-                self._kept.append(KeptFiles(directory, files, descriptors) if directory else None)
+            for controller in plan.trees:
+                directory = directories[controller]
+                self._kept.append(KeptFiles(directory, plan.files(controller), descriptors) if directory else None)
         except BaseException:
             self.close()
             raise
