@@ -111,7 +111,7 @@ class Watched:
         """Whether the latest reading found no process in it: it ends, or it is what a dead engine has left behind."""
         self.descriptors = descriptors
         self._shared = shared
-        self.cgroup = Cgroup(root, hierarchy, ref.path, dict(ref.inodes))
+        self.cgroup = Cgroup(root, hierarchy, ref.path, dict(ref.inodes), descriptors)
         self.busy = threading.Lock()
         self.last: ContainerStats | None = None
         self.closed = False
@@ -133,8 +133,9 @@ class Watched:
             seen = self._finder.seen
             self._close_reader()
             self._finder.close()
+            self.cgroup.close()
             self.ref = ref
-            self.cgroup = Cgroup(self._root, self._hierarchy, ref.path, dict(ref.inodes))
+            self.cgroup = Cgroup(self._root, self._hierarchy, ref.path, dict(ref.inodes), self.descriptors)
             self._finder = ProcessFinder(self._root, self.cgroup, self.descriptors)
             self._finder.seen = seen
         finally:
@@ -230,6 +231,7 @@ class Watched:
             try:
                 self._close_reader()
                 self._finder.close()
+                self.cgroup.close()
             finally:
                 self.busy.release()
         elif later is not None:

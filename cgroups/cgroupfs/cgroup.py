@@ -28,18 +28,35 @@ R = TypeVar("R")
 class Cgroup:
     """A cgroup by its path below the mounts (``/system.slice/docker-….scope``; the same path in every v1 tree).
 
-    Holds nothing open. A controller whose tree does not have the path is absent in the records (v1: a container can be
-    missing from one tree while it starts or dies). ``inodes`` (mount point -> inode), where given, pins the identity: a
-    directory with another inode raises CgroupGone.
+    A controller whose tree does not have the path is absent in the records (v1: a container can be missing from one
+    tree while it starts or dies). ``inodes`` (mount point -> inode), where given, pins the identity: a directory with
+    another inode raises CgroupGone. ``descriptors``, where given: the directories that were read once stay open, while
+    at least half of these are free, until :meth:`close`. Without it nothing stays open.
     """
 
-    __slots__ = ("_hierarchy", "_inodes", "_root", "path")
+    __slots__ = ("_descriptors", "_hierarchy", "_inodes", "_kept", "_root", "path")
 
-    def __init__(self, root: Root, hierarchy: Hierarchy, path: str, inodes: dict[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        root: Root,
+        hierarchy: Hierarchy,
+        path: str,
+        inodes: dict[str, int] | None = None,
+        descriptors: Descriptors | None = None,
+    ) -> None:
         self._root = root
         self._hierarchy = hierarchy
         self._inodes = inodes or {}
+        self._descriptors = descriptors
+        self._kept: dict[str, Directory] = {}
         self.path = path.rstrip("/")
+
+    def close(self) -> None:
+        """Release what was kept; nothing is kept from then on. Safe to call twice."""
+        descriptors, self._descriptors = self._descriptors, None
+        while self._kept and descriptors is not None:
+            self._kept.popitem()[1].close()
+            descriptors.release()
 
     def directory_path(self, mount: Mount) -> str:
         """The real path of this cgroup's directory in one tree."""
@@ -56,6 +73,8 @@ class Cgroup:
         """None: the tree does not have the cgroup. Raises CgroupGone if the tree has another cgroup at the path."""
         if mount is None:
             return None
+        if (kept := self._kept.get(mount.point)) is not None:
+            return kept
         inode = self._inodes.get(mount.point)
         try:
             return Directory(self.directory_path(mount), inode)
@@ -74,9 +93,23 @@ class Cgroup:
             if not any(opened) and not self.exists():
                 raise CgroupGone(self.path)
         except BaseException:
-            _close(opened)
+            self._close(opened)
             raise
         return opened
+
+    def _keep(self, mount: Mount | None, directory: Directory | None) -> None:
+        """A directory that was read is read again: to open it costs as much as three of its files."""
+        descriptors = self._descriptors
+        if mount is None or directory is None or descriptors is None or mount.point in self._kept:
+            return
+        if descriptors.used < descriptors.limit // 2 and descriptors.take():
+            self._kept[mount.point] = directory
+
+    def _close(self, opened: list[Directory | None]) -> None:
+        kept = self._kept.values()
+        for directory in opened:
+            if directory is not None and directory not in kept:
+                directory.close()
 
     @contextmanager
     def _controllers(self, names: Iterable[str]) -> Iterator[dict[str, Directory | None]]:
@@ -88,7 +121,7 @@ class Cgroup:
             found = dict(zip(trees, opened, strict=True))
             yield {name: found[mount.point] if mount else None for name, mount in mounts.items()}
         finally:
-            _close(opened)
+            self._close(opened)
 
     def read(self, selection: Selection[R]) -> R:
         """A set of fields, each file opened and read once. Raises CgroupGone."""
@@ -101,9 +134,12 @@ class Cgroup:
         plan, trees = plans[selection]
         opened = self._open(trees)
         try:
-            return plan.read(opened)
+            found = plan.read(opened)
+            for mount, directory in zip(trees, opened, strict=True):
+                self._keep(mount, directory)
+            return found
         finally:
-            _close(opened)
+            self._close(opened)
 
     def reader(self, selection: Selection[R], descriptors: Descriptors) -> KeptReader[R]:
         """As :meth:`read`, again and again: the files stay open. Raises CgroupGone."""
@@ -232,9 +268,3 @@ def io_counting(root: Root, hierarchy: Hierarchy) -> Counting | None:
             return Counting(directory)
     except (CgroupGone, OSError):
         return None
-
-
-def _close(opened: list[Directory | None]) -> None:
-    for directory in opened:
-        if directory is not None:
-            directory.close()
