@@ -59,7 +59,6 @@ class Watched:
     """A container cgroup. Its readings are taken by one thread at a time (``busy`` is held meanwhile)."""
 
     __slots__ = (
-        "_finder",
         "_hierarchy",
         "_opened_ns",
         "_reader",
@@ -70,6 +69,7 @@ class Watched:
         "closed",
         "descriptors",
         "due_ns",
+        "finder",
         "generation",
         "identity",
         "kept_in",
@@ -118,7 +118,8 @@ class Watched:
         """Closed is closed: it opens nothing any more."""
         self._reader: CounterReader | None = None
         self._opened_ns = 0
-        self._finder = ProcessFinder(root, self.cgroup, descriptors)
+        self.finder = ProcessFinder(root, self.cgroup, descriptors)
+        """Holds one of its processes."""
         self.window = derive.CpuWindow()
 
     def moved(self, ref: CgroupRef) -> bool:
@@ -130,14 +131,14 @@ class Watched:
         if self.closed or not self.busy.acquire(blocking=False):  # what hangs is not waited for
             return False
         try:
-            seen = self._finder.seen
+            seen = self.finder.seen
             self._close_reader()
-            self._finder.close()
+            self.finder.close()
             self.cgroup.close()
             self.ref = ref
             self.cgroup = Cgroup(self._root, self._hierarchy, ref.path, dict(ref.inodes), self.descriptors)
-            self._finder = ProcessFinder(self._root, self.cgroup, self.descriptors)
-            self._finder.seen = seen
+            self.finder = ProcessFinder(self._root, self.cgroup, self.descriptors)
+            self.finder.seen = seen
         finally:
             self.done()
         return True
@@ -195,8 +196,8 @@ class Watched:
 
         What is wrong with its network costs the network, never the container.
         """
-        traffic = self._finder.traffic(namespaces)
-        if traffic.reason is Absent.NO_PROCESS and self._finder.seen:
+        traffic = self.finder.traffic(namespaces)
+        if traffic.reason is Absent.NO_PROCESS and self.finder.seen:
             raise CgroupGone(self.ref.path)
         return traffic
 
@@ -230,7 +231,7 @@ class Watched:
         if self.busy.acquire(blocking=False):
             try:
                 self._close_reader()
-                self._finder.close()
+                self.finder.close()
                 self.cgroup.close()
             finally:
                 self.busy.release()

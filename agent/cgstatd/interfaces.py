@@ -9,7 +9,7 @@ from typing import NamedTuple
 from cgroupfs import Absent, CgroupGone, ParseError, Population, Root
 from cgroupfs.pseudofs import read_rest, release
 
-from .network import Namespaces
+from .network import Namespaces, ProcessFinder
 from .procfs.net_dev import LIMIT, Listed, list_net_dev
 from .procfs.process import Process
 
@@ -26,8 +26,17 @@ class Interfaces(NamedTuple):
     namespace: int | None
 
 
-def read_interfaces(root: Root, population: Population, namespaces: Namespaces) -> Interfaces:
-    """The interfaces in the network namespace of one of a cgroup's processes. Raises Exhausted."""
+def read_interfaces(
+    root: Root, population: Population, namespaces: Namespaces, finder: ProcessFinder | None = None
+) -> Interfaces:
+    """The interfaces in the network namespace of one of a cgroup's processes: first of the one that ``finder`` holds.
+
+    Raises Exhausted.
+    """
+    if finder is not None and population.pids:
+        held = finder.ask(lambda process: _of(root, process, namespaces), namespaces)
+        if held is not None and held.reason in (None, Absent.HOST_NETWORK):
+            return held
     reason = Absent.NO_NETWORK if population.pids else Absent.NO_PROCESS if population.whole else Absent.TOO_MANY
     failed = Interfaces(None, reason, population.path or "cgroup.procs", None)
     for pid in population.pids:
@@ -48,16 +57,21 @@ def _read(root: Root, pid: int, procs: str, namespaces: Namespaces) -> Interface
     """Raises CgroupGone where the process is not in its cgroup before and after; Exhausted, OSError."""
     process = Process(root, pid, procs)
     try:
-        fd = process.open_net_dev()  # not kept open: it would hold the namespace
-        try:
-            found = _parsed(root, fd, process.net_dev, namespaces)
-        finally:
-            release(fd)
+        found = _of(root, process, namespaces)
         if not process.stayed():
             raise CgroupGone(process.path)
         return found
     finally:
         process.close()
+
+
+def _of(root: Root, process: Process, namespaces: Namespaces) -> Interfaces:
+    """Raises CgroupGone, Exhausted, OSError."""
+    fd = process.open_net_dev()  # not kept open: it would hold the namespace
+    try:
+        return _parsed(root, fd, process.net_dev, namespaces)
+    finally:
+        release(fd)
 
 
 def _parsed(root: Root, fd: int, path: str, namespaces: Namespaces) -> Interfaces:

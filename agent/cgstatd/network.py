@@ -7,14 +7,17 @@ namespace and different between namespaces.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from cgroupfs import Absent, Cgroup, CgroupGone, Descriptors, Members, ParseError, Root
 from cgroupfs.pseudofs import raise_exhausted, read_rest, release
 
 from .procfs.net_dev import LIMIT, Listed, parse_traffic
 from .procfs.process import DESCRIPTORS, Process
+
+T = TypeVar("T")
 
 
 class Traffic(NamedTuple):
@@ -170,6 +173,21 @@ class ProcessFinder:
         if self._process is not None and self._descriptors.used >= self._descriptors.limit:
             self._release()
         return traffic or _absent(self._unseen)
+
+    def ask(self, read: Callable[[Process], T], namespaces: Namespaces) -> T | None:
+        """What ``read`` finds of the process that is held; None: none is held, or it is gone or in another cgroup.
+
+        Raises Exhausted.
+        """
+        if self._process is None and not self._closed and self._descriptors.used < self._descriptors.limit:
+            self._find(namespaces, set())
+        if self._process is not None:
+            with suppress(CgroupGone, OSError):
+                found = read(self._process)
+                if self._process.stayed():
+                    return found
+            self._release()
+        return None
 
     def _look(self, namespaces: Namespaces) -> Traffic | None:
         """Ask a few processes, each once; None: :attr:`_unseen` says why none of them answers."""

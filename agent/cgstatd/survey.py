@@ -94,7 +94,7 @@ class Surveyor:
         population = cgroup.population()
         if not population.number and population.whole and (watched.last is not None or left_behind(identity)):
             raise CgroupGone(cgroup.path)  # it had processes: it is stopping; or it never had one
-        network = read_interfaces(root, population, namespaces)
+        network = read_interfaces(root, population, namespaces, watched.finder)
         own = metadata is None or metadata.network_mode != "host"
         if not population.whole:
             self._sampler.names.say_once(watched.identity.id, f"its processes are not counted: {Absent.TOO_MANY.value}")

@@ -485,3 +485,33 @@ def test_a_closed_finder_opens_nothing_any_more(host: MadeUpHost) -> None:
     with pytest.raises(CgroupGone):
         read(host, found)
     assert (descriptors.used, len(open_descriptors())) == (0, before)
+
+
+# -- who else asks the process
+
+
+def test_the_process_that_is_held_is_asked_by_others_too_until_it_is_gone(host: MadeUpHost) -> None:
+    host.container(PATH, pids=[7])
+    found = finder(host)
+    assert read(host, found)[:2] == (1000, 2000)
+    asked: list[Process] = []
+
+    def note(process: Process) -> int:
+        asked.append(process)
+        return process.pid
+
+    def ask() -> int | None:
+        return found.ask(note, Namespaces(host.root))
+
+    assert (ask(), ask()) == (7, 7)
+    assert asked[0] is asked[1], "it is not opened again"
+    host.container(PATH, pids=[8])
+    assert ask() is None, "it has moved to another cgroup"
+    assert ask() == 8
+    found.close()
+    assert ask() is None
+
+
+def test_without_descriptors_to_spare_no_process_is_held_for_others(host: MadeUpHost) -> None:
+    host.container(PATH, pids=[7])
+    assert finder(host, descriptors=Descriptors(0)).ask(lambda process: process.pid, Namespaces(host.root)) is None
