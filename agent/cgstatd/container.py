@@ -59,6 +59,7 @@ class Watched:
     """A container cgroup. Its readings are taken by one thread at a time (``busy`` is held meanwhile)."""
 
     __slots__ = (
+        "_finder",
         "_hierarchy",
         "_opened_ns",
         "_reader",
@@ -69,7 +70,6 @@ class Watched:
         "closed",
         "descriptors",
         "due_ns",
-        "finder",
         "generation",
         "identity",
         "kept_in",
@@ -118,9 +118,13 @@ class Watched:
         """Closed is closed: it opens nothing any more."""
         self._reader: CounterReader | None = None
         self._opened_ns = 0
-        self.finder = ProcessFinder(root, self.cgroup, descriptors)
-        """Holds one of its processes."""
+        self._finder = ProcessFinder(root, self.cgroup, descriptors)
         self.window = derive.CpuWindow()
+
+    @property
+    def finder(self) -> ProcessFinder:
+        """What holds one of its processes, for other questions than its traffic."""
+        return self._finder
 
     def moved(self, ref: CgroupRef) -> bool:
         """Take over another view of the same cgroup (v1: a tree more or less has it); False: it is another cgroup."""
@@ -131,14 +135,14 @@ class Watched:
         if self.closed or not self.busy.acquire(blocking=False):  # what hangs is not waited for
             return False
         try:
-            seen = self.finder.seen
+            seen = self._finder.seen
             self._close_reader()
-            self.finder.close()
+            self._finder.close()
             self.cgroup.close()
             self.ref = ref
             self.cgroup = Cgroup(self._root, self._hierarchy, ref.path, dict(ref.inodes), self.descriptors)
-            self.finder = ProcessFinder(self._root, self.cgroup, self.descriptors)
-            self.finder.seen = seen
+            self._finder = ProcessFinder(self._root, self.cgroup, self.descriptors)
+            self._finder.seen = seen
         finally:
             self.done()
         return True
@@ -196,8 +200,8 @@ class Watched:
 
         What is wrong with its network costs the network, never the container.
         """
-        traffic = self.finder.traffic(namespaces)
-        if traffic.reason is Absent.NO_PROCESS and self.finder.seen:
+        traffic = self._finder.traffic(namespaces)
+        if traffic.reason is Absent.NO_PROCESS and self._finder.seen:
             raise CgroupGone(self.ref.path)
         return traffic
 
@@ -231,7 +235,7 @@ class Watched:
         if self.busy.acquire(blocking=False):
             try:
                 self._close_reader()
-                self.finder.close()
+                self._finder.close()
                 self.cgroup.close()
             finally:
                 self.busy.release()

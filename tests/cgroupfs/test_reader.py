@@ -202,3 +202,29 @@ def test_a_lean_set_reads_no_file_that_stands_still_without_a_quota(tmp_path: Pa
     group = made(tmp_path / "v2", Version.V2, {"cpu.max": "max 100000\n", "cpu.stat": "usage_usec 1\nnr_throttled 2\n"})
     found = group.read(select("cpu.usage_nsec", *names, lean=True))
     assert [*found.values.values()] == [1000, MAX, 100000, 2], "it is in a file that is read anyway"
+
+
+@pytest.mark.parametrize("limit", [100, 3, 0])
+def test_directories_stay_open_while_half_of_the_descriptors_are_free_and_until_it_is_closed(
+    tmp_path: Path, limit: int
+) -> None:
+    made(tmp_path, Version.V2, {"memory.current": "1\n"})
+    mount = Mount("/cg", "/", Version.V2, frozenset({"memory"}))
+    before, budget = len(os.listdir("/proc/self/fd")), Descriptors(limit)
+    hierarchy = Hierarchy("unified", (("memory", mount),), (mount,))
+    group = Cgroup(Root(str(tmp_path)), hierarchy, "/c", descriptors=budget)
+    wanted = select("memory.usage_bytes", "memory.peak_bytes")
+    for value in (1, 2):
+        (tmp_path / "cg/c/memory.current").write_text(f"{value}\n")
+        assert group.read(wanted).values["memory.usage_bytes"] == value
+        assert budget.used == (limit > 1) == len(os.listdir("/proc/self/fd")) - before
+    os.rename(tmp_path / "cg/c", tmp_path / "cg/old")
+    made(tmp_path, Version.V2, {"memory.current": "3\n", "memory.peak": "3\n"})
+    if limit > 1:
+        with pytest.raises(CgroupGone):
+            group.read(wanted)  # what it has kept is another cgroup than the one that is there now
+    group.close()
+    group.close()
+    assert (budget.used, len(os.listdir("/proc/self/fd"))) == (0, before)
+    assert group.read(wanted).values["memory.usage_bytes"] == 3
+    assert budget.used == 0, "closed is closed"
