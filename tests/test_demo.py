@@ -60,7 +60,8 @@ def test_one_is_near_its_limit_and_one_is_throttled(sampler: Sampler, running: d
     near = [row[1] for row in (cells(Line(each, 1)) for each in running.values()) if float(row[4].rstrip("%")) > 90]
     assert near == ["shop-cache-1"]
     [worker] = [each for each in sampler.containers() if each.identity.name == "shop-worker-1"]
-    cpu = worker.cgroup.cpu()
+    with worker.reading() as cgroup:
+        cpu = cgroup.cpu()
     assert cpu.nr_throttled and cpu.nr_periods and cpu.nr_throttled > cpu.nr_periods / 3
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from cgroupfs import CgroupGone, Root
+from cgroupfs.hangs import LeftBehind, awaited_file, leave_behind_if
 
 from . import giveback
 from .config import Settings
@@ -60,15 +61,23 @@ def _read_baselines(sampler: Sampler) -> None:
     less, either: beside an import, the thread would wait for the interpreter's lock after each read.
     """
 
+    late = threading.Event()
+
     def read() -> None:
+        leave_behind_if(late.is_set)
         try:
             sampler.baselines()
+        except LeftBehind:
+            pass
         except Exception as error:
             log.debug("first baseline: %s", error)
 
     reader = threading.Thread(target=read, name="cgstatd-baseline", daemon=True)
     reader.start()
     reader.join(_BASELINE_SECONDS)
+    if reader.is_alive() and (file := awaited_file(reader.native_id or 0)):
+        late.set()
+        log.warning("a reading hangs, and holds a thread: %s", file)
 
 
 def stats(arguments: argparse.Namespace, options: HostOptions) -> int:
@@ -175,8 +184,9 @@ def _lines(sampler: Sampler, targets: Sequence[Watched]) -> Iterator[Line]:
 
 def _tasks(watched: Watched) -> int | None:
     try:
-        return watched.cgroup.pids().current
-    except (CgroupGone, OSError):
+        with watched.reading() as cgroup:
+            return cgroup.pids().current
+    except (CgroupGone, ReadingFailed, OSError):
         return None
 
 

@@ -1,4 +1,8 @@
-"""One container that is being watched: what is kept open and remembered of it between readings."""
+"""One container that is being watched: what is kept open and remembered of it between readings.
+
+It is the only holder of its cgroup, and has one reader at a time: whoever reads anything of it, for whichever route,
+holds ``busy`` meanwhile. So a file of it that hangs costs one thread, and the next reading is refused at once.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from cgroupfs import (
+    VITALS,
     Absent,
     Cgroup,
     CgroupGone,
@@ -17,9 +22,12 @@ from cgroupfs import (
     Counting,
     Descriptors,
     Hierarchy,
+    KeptReader,
     Missing,
     Root,
+    Vitals,
 )
+from cgroupfs.hangs import still_wanted
 
 from . import derive
 from .changes import Changes
@@ -31,10 +39,16 @@ from .sample import ContainerStats, CpuReading
 _REOPEN_NS = 30_000_000_000
 _UNSAID = re.compile(r"^memory\.stat\.|\.usage(?=_)|_(bytes|nsec)$|\.devices$")
 """Of a field's name, what the file that is named beside it says too."""
+HUNG = "hung"
 
 
 class ReadingFailed(Exception):
     """A container's figures could not be had; the text says which file and why."""
+
+    def __init__(self, why: str, field: str = "container") -> None:
+        """``field``: which could not be read; ``hung`` if another reading waits for a file; ``container``: any."""
+        super().__init__(why)
+        self.field = field
 
 
 class Shared(NamedTuple):
@@ -59,14 +73,15 @@ class Watched:
     """A container cgroup. Its readings are taken by one thread at a time (``busy`` is held meanwhile)."""
 
     __slots__ = (
+        "_cgroup",
         "_finder",
         "_hierarchy",
         "_opened_ns",
         "_reader",
         "_root",
         "_shared",
+        "_vitals",
         "busy",
-        "cgroup",
         "closed",
         "descriptors",
         "due_ns",
@@ -75,6 +90,7 @@ class Watched:
         "kept_in",
         "last",
         "lookups",
+        "naming",
         "over",
         "promised_limit",
         "ref",
@@ -111,14 +127,17 @@ class Watched:
         """Whether the latest reading found no process in it: it ends, or it is what a dead engine has left behind."""
         self.descriptors = descriptors
         self._shared = shared
-        self.cgroup = Cgroup(root, hierarchy, ref.path, dict(ref.inodes), descriptors)
+        self._cgroup = Cgroup(root, hierarchy, ref.path, dict(ref.inodes), descriptors)
         self.busy = threading.Lock()
+        self.naming = threading.Lock()
+        """Held while its identity is looked up: its state files may hang, too."""
+        self._vitals: KeptReader[Vitals] | None = None
         self.last: ContainerStats | None = None
         self.closed = False
         """Closed is closed: it opens nothing any more."""
         self._reader: CounterReader | None = None
         self._opened_ns = 0
-        self._finder = ProcessFinder(root, self.cgroup, descriptors)
+        self._finder = ProcessFinder(root, self._cgroup, descriptors)
         self.window = derive.CpuWindow()
 
     @property
@@ -137,11 +156,12 @@ class Watched:
         try:
             seen = self._finder.seen
             self._close_reader()
+            self._close_vitals()
             self._finder.close()
-            self.cgroup.close()
+            self._cgroup.close()
             self.ref = ref
-            self.cgroup = Cgroup(self._root, self._hierarchy, ref.path, dict(ref.inodes), self.descriptors)
-            self._finder = ProcessFinder(self._root, self.cgroup, self.descriptors)
+            self._cgroup = Cgroup(self._root, self._hierarchy, ref.path, dict(ref.inodes), self.descriptors)
+            self._finder = ProcessFinder(self._root, self._cgroup, self.descriptors)
             self._finder.seen = seen
         finally:
             self.done()
@@ -153,17 +173,65 @@ class Watched:
             raise CgroupGone(self.ref.path)
         if self._reader is None:
             counting = self._shared.counting if self._shared else None
-            self._reader = self.cgroup.counters(self.descriptors, self.ref.match.payload, counting)
+            self._reader = self._cgroup.counters(self.descriptors, self.ref.match.payload, counting)
             self._opened_ns = self._root.clock(self.ref.path).monotonic_ns
             if self._shared is not None:
                 self._shared.changes.follow(self._reader)
         return self._reader
+
+    def reading(self) -> Reading:
+        """Its cgroup, for one thread at a time; there is no other way to it.
+
+        Entering it raises ReadingFailed if an earlier reading still hangs, leaving it LeftBehind if this one hung.
+        """
+        return Reading(self)
+
+    def begin(self) -> Cgroup:
+        """As :meth:`reading`; :meth:`done` ends it. Raises ReadingFailed."""
+        if not self.busy.acquire(blocking=False):
+            raise self.still_hangs()
+        return self._cgroup
+
+    def still_hangs(self) -> ReadingFailed:
+        """What a second reader is told."""
+        return ReadingFailed(f"an earlier reading of {self.ref.path} still hangs", HUNG)
 
     def done(self) -> None:
         """A reading is over: let the next one begin; what was closed meanwhile is released now."""
         self.busy.release()
         if self.closed:
             self.close()
+
+    def vitals(self, known: Vitals | None = None) -> Vitals:
+        """Tasks, OOM kills, peak of memory, from files that stay open; ``known``: take the tasks from there.
+
+        Raises ReadingFailed, CgroupGone, OSError; nothing of it stays open then.
+        """
+        with self.reading() as cgroup:
+            try:
+                if self.closed:
+                    raise CgroupGone(self.ref.path)
+                if self._vitals is None:
+                    self._vitals = cgroup.reader(VITALS, self.descriptors)
+                if known is None:
+                    return self._vitals.read()
+                return self._vitals.read("memory")._replace(pids=known.pids)
+            except (CgroupGone, OSError):
+                self._close_vitals()
+                raise
+
+    def forget_vitals(self) -> None:
+        """They are not asked for any more; where a reading hangs, their files stay open until it is closed."""
+        if self.busy.acquire(blocking=False):
+            try:
+                self._close_vitals()
+            finally:
+                self.done()
+
+    def _close_vitals(self) -> None:
+        if self._vitals is not None:
+            self._vitals.close()
+            self._vitals = None
 
     def read_cpu(self) -> CpuReading | None:
         """CPU time alone, remembered as a baseline. Raises CgroupGone, OSError."""
@@ -191,7 +259,7 @@ class Watched:
         failed = reader.failed()
         if failed is not None:
             self._close_reader()  # opened anew next time: without a descriptor to be had, a file counts as unreadable
-            raise ReadingFailed(explain(failed))
+            raise ReadingFailed(explain(failed), failed.field)
         if now_ns - self._opened_ns > _REOPEN_NS:
             self._close_reader()  # a controller may have been enabled meanwhile
 
@@ -235,12 +303,29 @@ class Watched:
         if self.busy.acquire(blocking=False):
             try:
                 self._close_reader()
+                self._close_vitals()
                 self._finder.close()
-                self.cgroup.close()
+                self._cgroup.close()
             finally:
                 self.busy.release()
         elif later is not None:
             later()
+
+
+class Reading:
+    """``with watched.reading() as cgroup:``"""
+
+    __slots__ = ("_watched",)
+
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
+
+    def __enter__(self) -> Cgroup:
+        return self._watched.begin()
+
+    def __exit__(self, *exc: object) -> None:
+        self._watched.done()
+        still_wanted()
 
 
 def explain(missing: Missing) -> str:

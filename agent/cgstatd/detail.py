@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from cgroupfs import Cgroup, CgroupGone, Cpu, Io, Limits, Memory, ParseError, Pids, Pressure
+from cgroupfs import Cgroup, CgroupGone, Cpu, Io, Limits, Memory, Pids, Pressure
 
 from .container import ReadingFailed, Watched
 from .devices import Device, Devices
 from .interfaces import Interfaces, read_interfaces
 from .names import Identity
+from .network import Namespaces
 from .processes import ProcessesMemory, processes_memory, started_seconds
-from .procfs.host_stat import PATH, parse_host_stat
+from .procfs.host_stat import HostCpu
 from .runtimes.base import State
 from .sample import ContainerStats
 from .sampler import Sampler
@@ -53,18 +54,40 @@ class Detail:
     cores: int | None
 
 
-def collect(sampler: Sampler, devices: Devices, watched: Watched, stats: Mapping[str, ContainerStats]) -> Detail:
+class HostPart(NamedTuple):
+    """What a container's detail takes from the host."""
+
+    namespaces: Namespaces
+    stat: HostCpu | None
+    mem_total_bytes: int | None
+    limits: list[tuple[str, Limits]]
+    """Of the cgroups that it is in."""
+
+
+def host_part(sampler: Sampler, watched: Watched) -> HostPart:
+    """Read before the container's lock is taken: a hung file of the host costs no container. Raises OutOfResources."""
+    limits = _ancestors_limits(sampler, watched.ref.path)
+    return HostPart(sampler.namespaces(), sampler.host_stat(), sampler.mem_total(), limits)
+
+
+def collect(
+    sampler: Sampler, devices: Devices, watched: Watched, stats: Mapping[str, ContainerStats], host: HostPart
+) -> Detail:
     """Read everything. Raises ReadingFailed, also where the container ends meanwhile."""
     try:
-        return _collect(sampler, devices, watched, stats)
+        with watched.reading() as cgroup:
+            found = _collect(sampler, cgroup, watched, stats, host)
     except CgroupGone:
         raise ReadingFailed("the container ended while it was read") from None
     except OSError as error:
         raise ReadingFailed(f"cannot read {error.filename or watched.ref.path}: {error.strerror}") from error
+    return replace(found, devices={each.device: devices.get(each.device) for each in found.io.devices or ()})
 
 
-def _collect(sampler: Sampler, devices: Devices, watched: Watched, stats: Mapping[str, ContainerStats]) -> Detail:
-    root, cgroup, identity = sampler.root, watched.cgroup, watched.identity
+def _collect(
+    sampler: Sampler, cgroup: Cgroup, watched: Watched, stats: Mapping[str, ContainerStats], host: HostPart
+) -> Detail:
+    root, identity = sampler.root, watched.identity
     own = stats.get(identity.id)
     state = own.state if own else identity.metadata.state if identity.metadata else State.UNKNOWN
     io, memory = cgroup.io(), cgroup.memory()
@@ -79,24 +102,17 @@ def _collect(sampler: Sampler, devices: Devices, watched: Watched, stats: Mappin
         memory_controller=sampler.hierarchy.mount("memory") is not None,
         own_memory=processes_memory(root, cgroup) if memory.usage_bytes is None else None,
         io=io,
-        devices={each.device: devices.get(each.device) for each in io.devices or ()},
+        devices={},
         pids=cgroup.pids(),
         pressure=cgroup.pressure(),
-        network=read_interfaces(root, cgroup.population(), sampler.namespaces()),
+        network=read_interfaces(root, cgroup.population(), host.namespaces),
         partners=_partners(own, stats) if own else (),
-        limits=tuple(_limits(sampler, watched)),
+        limits=((cgroup.path, cgroup.limits()), *host.limits),
         promised_limit=watched.promised_limit,
-        started_seconds=started_seconds(root, cgroup),
-        mem_total_bytes=sampler.mem_total(),
-        cores=_cores(sampler),
+        started_seconds=started_seconds(root, cgroup, host.stat and host.stat.boot_seconds),
+        mem_total_bytes=host.mem_total_bytes,
+        cores=(host.stat and host.stat.cores) or None,
     )
-
-
-def _cores(sampler: Sampler) -> int | None:
-    try:
-        return parse_host_stat(sampler.root.read(PATH)).cores or None
-    except (OSError, ParseError):
-        return None
 
 
 def _partners(own: ContainerStats, stats: Mapping[str, ContainerStats]) -> tuple[Identity, ...]:
@@ -108,12 +124,17 @@ def _partners(own: ContainerStats, stats: Mapping[str, ContainerStats]) -> tuple
     )
 
 
-def _limits(sampler: Sampler, watched: Watched) -> list[tuple[str, Limits]]:
-    """Its own and its ancestors', the root (which has none) left out."""
-    found = [(watched.ref.path, watched.cgroup.limits())]
-    path = watched.ref.path.rpartition("/")[0]
+def _ancestors_limits(sampler: Sampler, path: str) -> list[tuple[str, Limits]]:
+    """The nearest first; the root (which has none) left out."""
+    found: list[tuple[str, Limits]] = []
+    path = path.rpartition("/")[0]
     while path and len(found) < _ANCESTORS:
-        with contextlib.suppress(CgroupGone, OSError):
-            found.append((path, Cgroup(sampler.root, sampler.hierarchy, path).limits()))
+        try:
+            with sampler.root.readers.of(path):
+                found.append((path, Cgroup(sampler.root, sampler.hierarchy, path).limits()))
+        except CgroupGone:
+            pass
+        except OSError:
+            sampler.read_errors["limits"] += 1
         path = path.rpartition("/")[0]
     return found

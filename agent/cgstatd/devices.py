@@ -61,6 +61,6 @@ class Devices:
                 if key == "DEVNAME" and value:
                     name = printable(value)
         slaves: list[str] = []
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), self._root.readers.of(f"{folder}/slaves"):
             slaves = os.listdir(self._root.join(f"{folder}/slaves"))
         return Device(number, name, bool(slaves) or major == LOOP_MAJOR)

@@ -12,12 +12,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
-from . import passes, sweep
+from . import listing, passes, sweep
 from .container import ReadingFailed
-from .crew import Crew, Job
-from .listing import ListingFailed
+from .crew import Again, Crew, Job
+from .listing import ListingFailed, ListingUnderWay
 from .lookup import Known
 from .passes import STOPPING, Pass
 from .restraint import Restraint
@@ -27,7 +27,10 @@ from .shared import news_wait
 from .single import Single
 
 log = logging.getLogger(__name__)
+S = TypeVar("S")
 T = TypeVar("T")
+_AGAIN_SECONDS = 0.1
+"""After this time a listing that another thread is at is asked for again."""
 _WORTH_SAYING = 1.5
 """How much longer than the freshness window: what is about the same would come and go in the log."""
 
@@ -93,12 +96,14 @@ class Feed:
         if recent or (self._baseline_job is not None and not self._baseline_job.done):
             return
         job = self._baseline_job = Job(deque())
-        job.items.append(partial(self._baseline_list, job))
+        job.items.append(Again(partial(self._baseline_list, job)))
         self._crew.submit(job)
 
     def _baseline_list(self, job: Job) -> None:
         try:
             job.items.extend(partial(self._sampler.baseline, watched) for watched in self._sampler.containers())
+        except ListingUnderWay:
+            pass  # the next one will do
         except ListingFailed as error:
             log.warning("baseline: %s", error)
 
@@ -160,11 +165,11 @@ class Feed:
 
     async def one(self, wanted: str) -> ContainerStats:
         """One container's figures. Raises NotFound, Ambiguous, ListingFailed, ReadingFailed."""
-        first = await self.run(lambda: self._single.read(wanted, self._freshness))
+        first = await self.run(lambda: self._single.find_to_read(wanted, self._freshness), self._single.read)
         if isinstance(first, ContainerStats):
             return first
         await asyncio.sleep(sweep.CPU_WINDOW_SECONDS)
-        return await self.run(lambda: self._single.second(first))
+        return await self.run(lambda: first, self._single.second)
 
     @property
     def last_pass(self) -> Pass | None:
@@ -181,31 +186,54 @@ class Feed:
         """The sampling thread."""
         return self._crew
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Do one thing in the sampling thread. Raises what it raises, ReadingFailed after passes.CONTAINER_SECONDS,
-        OutOfResources (a ListingFailed) where the agent has no descriptor or memory left."""
+    @overload
+    async def run(self, work: Callable[[], T]) -> T: ...
+
+    @overload
+    async def run(self, work: Callable[[], S], one: Callable[[S], T]) -> T: ...
+
+    async def run(self, work: Callable[[], Any], one: Callable[[Any], Any] | None = None) -> Any:
+        """Do something in the sampling thread: what is about many containers or the host, which goes on without a file
+        that hangs; then what ``one`` makes of it, which is about one container and waits for its files.
+
+        Raises what they raise, ReadingFailed after passes.CONTAINER_SECONDS, ListingFailed where an earlier listing
+        hangs, OutOfResources (a ListingFailed) where the agent has no descriptor or memory left.
+        """
+        until = time.monotonic() + listing.LISTING_SECONDS
+        while True:
+            try:
+                return await self._run(work, one)
+            except ListingUnderWay:
+                if time.monotonic() > until:
+                    raise
+                await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _run(self, work: Callable[[], Any], one: Callable[[Any], Any] | None) -> Any:
         if self._stopping:
             raise ReadingFailed(STOPPING)
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
+        future: asyncio.Future[Any] = loop.create_future()
 
-        def settle(result: T | None, error: Exception | None) -> None:
+        def settle(result: Any, error: Exception | None) -> None:
             if future.done():
                 return
             if error is not None:
                 future.set_exception(error)
             else:
-                future.set_result(result)  # type: ignore[arg-type]  # T may itself be optional
+                future.set_result(result)
 
-        def item() -> None:
+        def tell(work: Callable[[], Any], then: Callable[[Any], Any] | None = None) -> None:
             try:
-                outcome: tuple[T | None, Exception | None] = (work(), None)
-            except Exception as error:
-                outcome = (None, self._sampler.out_of_resources(error) or error)
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(settle, *outcome)
+                result, error = work(), None
+            except Exception as failure:
+                result, error = None, self._sampler.out_of_resources(failure) or failure
+            if error is None and then is not None:
+                job.items.append(partial(tell, partial(then, result)))
+            elif not loop.is_closed():
+                loop.call_soon_threadsafe(settle, result, error)
 
-        self._crew.submit(Job(deque([item])))
+        job = Job(deque([Again(partial(tell, work, one))]))
+        self._crew.submit(job)
         self._waiting.add(future)
         try:
             async with asyncio.timeout(passes.CONTAINER_SECONDS):

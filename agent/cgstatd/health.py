@@ -58,4 +58,10 @@ class Health:
         return ""
 
     def _hangs(self) -> str:
-        return f"listing the containers does not come to an end; readings that hang: {self._feed.crew.stuck}"
+        hung = self.hung()
+        files = f" ({', '.join(hung)})" if hung else ""
+        return f"listing the containers does not come to an end; readings that hang: {self._feed.crew.stuck}{files}"
+
+    def hung(self) -> list[str]:
+        """The files that readings wait for now."""
+        return self._feed.crew.hung_files()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from cgroupfs import CgroupGone, io_counting
+from cgroupfs import Cgroup, CgroupGone, Io, Pids
 
 from .ascii import printable
-from .container import Watched
-from .detail import Detail, collect
+from .container import ReadingFailed, Watched
+from .detail import Detail, HostPart, collect, host_part
 from .devices import Devices
 from .feed import Feed
 from .follow.follower import Follower
@@ -30,6 +31,7 @@ from .runtimes.base import State
 from .sample import ContainerStats
 from .shared import Shared
 
+T = TypeVar("T", Io, Pids)
 _PASS_SECONDS = 1.0
 """These answers do not wait longer than this for a hung container's figures."""
 
@@ -50,7 +52,6 @@ class Inspector:
         self._env = env_id
         self._host = HostReader(feed.sampler)
         self._devices = Devices(feed.sampler.root)
-        self._counting = io_counting(feed.sampler.root, feed.sampler.hierarchy)
         self._listed = -1
         self.listing: Shared[list[ContainerIdentity]] = Shared(
             self._make_listing, fresh_seconds, lambda: feed.sampler.listing.changed_since(self._listed)
@@ -63,7 +64,7 @@ class Inspector:
         round_: Pass = self._feed.round()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PASS_SECONDS):
-                await round_.wait()
+                await round_.settled()
         if (failure := round_.failure) is not None:
             raise failure
         return {each.identity.id: each for each in list(round_.stats)}
@@ -82,7 +83,7 @@ class Inspector:
         stats = await self.stats()
         words = self._follower.last_words
         try:
-            found = await self._feed.run(partial(self._find, wanted, stats))
+            found = await self._feed.run(partial(self._find, wanted), partial(self._read, stats))
         except NotFound:
             last = _last_words(words, wanted)
             return _gone(*last)
@@ -99,47 +100,66 @@ class Inspector:
             if isinstance(known.target, Watched):
                 figures = stats.get(known.id)
                 state = figures.state if figures else known.state if known.metadata else State.RUNNING
-                found.append(container_identity(known.target.identity, state, _pids(known.target)))
+                found.append(container_identity(known.target.identity, state, self._pids(known.target)))
             else:
                 stopped = known.state in (State.EXITED, State.CREATED)
                 found.append(container_identity(_identity(known), known.state, 0 if stopped else None))
         return found
 
-    def _find(self, wanted: str, stats: dict[str, ContainerStats]) -> Found:
+    def _find(self, wanted: str) -> tuple[Known, HostPart | None]:
         known = self._feed.find(wanted)
-        if not isinstance(known.target, Watched):
+        return known, host_part(self._feed.sampler, known.target) if isinstance(known.target, Watched) else None
+
+    def _read(self, stats: dict[str, ContainerStats], found: tuple[Known, HostPart | None]) -> Found:
+        known, host = found
+        if not isinstance(known.target, Watched) or host is None:
             return Found(known, None)
-        return Found(known, collect(self._feed.sampler, self._devices, known.target, stats))
+        return Found(known, collect(self._feed.sampler, self._devices, known.target, stats, host))
 
     def _read_host(self, stats: list[ContainerStats]) -> HostAnswer:
         feed, crew = self._feed, self._feed.crew
-        passes = PassFacts(feed.passes, feed.restraint.cost_seconds, feed.stretched(), crew.overruns, crew.stuck)
+        passes = PassFacts(
+            feed.passes,
+            feed.restraint.cost_seconds,
+            feed.stretched(),
+            crew.overruns,
+            crew.stuck,
+            crew.hung_files(),
+        )
         agent = agent_facts(agent_cost(), passes, self._follower.clients)
         return host_answer(self._env, self._host.read(), sums(stats, self._block()), agent, time.time_ns() // 1_000_000)
 
     def _block(self) -> tuple[int, int]:
-        if self._counting is not None:
-            self._counting.refresh()
-            if not self._counting.anything:
+        sampler = self._feed.sampler
+        if sampler.counting is not None:
+            sampler.counting.refresh()
+            if not sampler.counting.anything:
                 return 0, 0
         read = written = 0
-        for watched in self._feed.sampler.containers():
-            try:
-                devices = watched.cgroup.io().devices or ()
-            except (CgroupGone, OSError):
-                continue
-            for each in devices:
+        for watched in sampler.containers():
+            found = self._of_cgroup(watched, Cgroup.io)
+            for each in (found.devices if found else None) or ():
                 if not self._devices.get(each.device).stacked:
                     read += each.rbytes or 0
                     written += each.wbytes or 0
         return read, written
 
+    def _pids(self, watched: Watched) -> int | None:
+        found = self._of_cgroup(watched, Cgroup.pids)
+        return None if found is None else found.current
 
-def _pids(watched: Watched) -> int | None:
-    try:
-        return watched.cgroup.pids().current
-    except (CgroupGone, OSError):
-        return None
+    def _of_cgroup(self, watched: Watched, take: Callable[[Cgroup], T]) -> T | None:
+        """A record of a container; None if it is gone or hangs. Fields of it that failed are counted."""
+        try:
+            with watched.reading() as cgroup:
+                found = take(cgroup)
+        except CgroupGone:
+            return None
+        except (ReadingFailed, OSError) as error:
+            self._feed.sampler.failed(watched, error)
+            return None
+        self._feed.sampler.failures(watched, found.missing)
+        return found
 
 
 def _identity(known: Known) -> Identity:

@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterable, Iterator
 
 from cgroupfs import Descriptors, Exhausted, Hierarchy, Root
+from cgroupfs.hangs import still_wanted
 from cgroupfs.pseudofs import EXHAUSTED
 
-from .container import Shared, Watched
+from .container import ReadingFailed, Shared, Watched
 from .discovery import CgroupRef, Discovery
 from .handover import behind, living, promised_limit
 from .names import Names
@@ -42,8 +43,16 @@ class OutOfResources(ListingFailed):
     """The agent itself has no descriptor or memory left: what it does not see may well be there."""
 
 
+class ListingUnderWay(ListingFailed):
+    """Another thread is listing the containers, and takes long or hangs."""
+
+
 class Listing:
-    """The containers of one host. Used by one thread at a time, which it sees to itself."""
+    """The containers of one host. Used by one thread at a time, which it sees to itself.
+
+    State files are read without its lock, each container's by one thread at a time: a file of an engine that hangs
+    costs that container's name. A thread that it held up ends its work (:class:`cgroupfs.hangs.LeftBehind`).
+    """
 
     def __init__(
         self,
@@ -67,6 +76,10 @@ class Listing:
         self._refs: dict[str, CgroupRef] | None = None
         self._shown: list[Watched] = []
         self._lock = threading.Lock()
+        self._told: set[Watched] = set()
+        """Of whom something was written that has not been read yet: outlives a thread that hangs meanwhile."""
+        self._news = False
+        """Whether what is shown is not what is known."""
         self._generation = 0
         self._vain = 0
         """How many times in a row state files were written and told nothing new."""
@@ -83,26 +96,36 @@ class Listing:
         """
         with self._only():
             refs = self._discovery.refresh()
-            changed = refs is not self._refs
-            if changed:
+            if refs is not self._refs:
                 self._refs = refs
+                self._news = True
                 self._update(refs)
-            self._show(self._name(time.monotonic_ns(), hurry) or changed)
-            return self._shown
+        with self._failures():
+            self._name(time.monotonic_ns(), hurry)
+        return self._show()
 
     def look_again(self, several: Iterable[Watched]) -> bool:
         """Look at the state files of some containers now; whether they say anything else. Raises ListingFailed."""
-        with self._only():
-            now = time.monotonic_ns()
+        now = time.monotonic_ns()
+        with self._failures():
             changed = [self._identify(each, now) for each in several if self._watched.get(each.ref.path) is each]
-            self._show(any(changed))
-            return any(changed)
+        self._show()
+        return any(changed)
 
     @contextlib.contextmanager
     def _only(self) -> Iterator[None]:
-        """One thread at a time. Raises ListingFailed, also for what is raised inside."""
-        if not self._lock.acquire(timeout=LISTING_SECONDS):
-            raise ListingFailed(f"listing the containers takes over {LISTING_SECONDS:.0f} s")
+        """One thread at a time. Raises ListingUnderWay, and ListingFailed for what is raised inside."""
+        if not self._lock.acquire(blocking=False):  # whoever has it hangs: waiting for it would cost another thread
+            raise ListingUnderWay(f"listing the containers takes over {LISTING_SECONDS:.0f} s")
+        try:
+            with self._failures():
+                yield
+        finally:
+            self._lock.release()
+            still_wanted()
+
+    @contextlib.contextmanager
+    def _failures(self) -> Iterator[None]:
         try:
             yield
         except Exhausted as error:
@@ -111,14 +134,17 @@ class Listing:
             if error.errno in EXHAUSTED:
                 raise OutOfResources(f"cannot list the containers: {error.strerror}") from error
             raise ListingFailed(f"cannot list the containers: {error.filename or ''}: {error.strerror}") from error
-        finally:
-            self._lock.release()
 
-    def _show(self, changed: bool) -> None:
-        if changed:
-            self.number += 1
-            self._look_at_doubles()
-            self._shown = self._without_doubles()
+    def _show(self) -> list[Watched]:
+        """What is shown, made anew where anything is known to be different."""
+        if self._news:
+            with self._failures():
+                self._look_at_doubles()
+            with self._only():
+                self._news = False
+                self.number += 1
+                self._shown = self._without_doubles()
+        return self._shown
 
     def changed_since(self, number: int) -> bool:
         """Whether containers have come, gone or changed since :attr:`number` was that; cheap, and from any thread."""
@@ -143,42 +169,54 @@ class Listing:
                 identity = self._names.nameless(ref)
                 known = Watched(self._root, self._hierarchy, ref, identity, self._descriptors, self._shared)
                 watched[path] = known
-                now = time.monotonic_ns()
-                known.since_ns = None if first else now
-                self._identify(known, now)
+                known.since_ns = None if first else time.monotonic_ns()
         retired, self._retired = self._retired, []
         for gone in retired:
             gone.close(lambda gone=gone: self._retired.append(gone))  # type: ignore[misc]
 
     def _retire(self, path: str) -> None:
         gone = self._watched.pop(path)
+        self._told.discard(gone)
         self._keep_in(gone, "")
         self._retired.append(gone)
 
-    def _name(self, now: int, hurry: bool) -> bool:
-        """Look up again the identities that are due; whether any changed."""
+    def _name(self, now: int, hurry: bool) -> None:
+        """Look up again the identities that are due."""
         written = self._states.changed(now, hurry)
         generation = self._names.generation()
         if written or generation != self._generation:
             self._generation = generation
             self.written += 1
+        several = list(self._watched.values())
+        if written:
+            self._told.update(each for each in several if each.kept_in in written)
         changed = False
-        for watched in self._watched.values():
-            told = bool(written) and watched.kept_in in written
+        for watched in several:
+            told = watched in self._told
             known = watched.identity.metadata is not None or watched.lookups >= _VAIN_LOOKUPS
             if now < watched.due_ns and (watched.generation == generation or known) and not told:
                 continue
             changed |= self._identify(watched, now)
             if told:
+                self._told.discard(watched)
                 watched.due_ns = min(watched.due_ns, now + _SETTLED_NS)
         if written:
             self._vain = 0 if changed else self._vain + 1
             quiet = 0.0 if self._vain < _VAIN else min(0.1 * 2.0 ** min(self._vain - _VAIN, 8), _QUIET_SECONDS)
             self._quiet_until = time.monotonic() + quiet
-        return changed
 
     def _identify(self, watched: Watched, now: int) -> bool:
-        """Look up one identity; whether it is another than before."""
+        """Look up one identity; whether it is another than before. What still hangs stays what it was."""
+        if not watched.naming.acquire(blocking=False):
+            return False
+        try:
+            changed = self._look_up(watched, now)
+        finally:
+            watched.naming.release()
+        self._news = self._news or changed
+        return changed
+
+    def _look_up(self, watched: Watched, now: int) -> bool:
         found = self._names.identify(watched.ref)
         kept_in = found.metadata.kept_in if found.metadata else ""
         if self._keep_in(watched, kept_in, trusted=bool(found.metadata and not found.metadata.owner_uid)):
@@ -188,7 +226,7 @@ class Listing:
         watched.promised_limit = promised_limit(on_disk, age)
         watched.generation = self._names.generation()
         watched.due_ns = now + self._wait(watched, found.metadata is not None, behind(on_disk))
-        if watched.lookups == _SAID_AFTER and found.metadata is None and watched.cgroup.procs(1):
+        if watched.lookups == _SAID_AFTER and found.metadata is None and _has_process(watched):
             self._names.say_missing(watched.ref)
         if found == watched.identity:
             return False
@@ -220,7 +258,7 @@ class Listing:
         """One of two containers of a name has had it before: its state files tell which, if they are looked at now."""
         now = time.monotonic_ns()
         names: dict[tuple[int, str, str], list[Watched]] = {}
-        for watched in self._watched.values():
+        for watched in list(self._watched.values()):
             identity = watched.identity
             if identity.metadata is not None:
                 names.setdefault((identity.owner_uid, identity.runtime, identity.name), []).append(watched)
@@ -254,3 +292,12 @@ class Listing:
             watched.close()
         self._discovery.close()
         self._states.close()
+
+
+def _has_process(watched: Watched) -> bool:
+    """False also where it hangs."""
+    try:
+        with watched.reading() as cgroup:
+            return bool(cgroup.procs(1))
+    except ReadingFailed:
+        return False

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from cgroupfs import Root
+from cgroupfs.hangs import OneReader, StillHangs
 
 from .ascii import printable
 from .discovery import CgroupRef
@@ -42,17 +43,26 @@ def short(container_id: str) -> str:
     return container_id[:SHORT_ID] if is_hex_id(container_id) else container_id
 
 
-def _mark(path: str) -> tuple[int, int, int] | None:
-    """What changes when a file is made in a directory, or written anew; None: it is not there, or cannot be read."""
+Mark = tuple[int, int, int] | None
+
+
+def _mark(path: str, readers: OneReader, before: Mark) -> Mark:
+    """What changes when a file is made in a directory, or written anew; None: it is not there, or cannot be read.
+
+    ``before``: what it was, for when an earlier look hangs.
+    """
     try:
-        found = os.stat(path)
+        with readers.of(path):
+            found = os.stat(path)
+    except StillHangs:
+        return before
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 class Names:
-    """Metadata sources of the system and of the users that own containers. Used by the listing alone."""
+    """Metadata sources of the system and of the users that own containers. Used by one thread at a time."""
 
     def __init__(
         self,
@@ -73,7 +83,7 @@ class Names:
         """Hashes: ids and paths are input, and long."""
         self._generation = 0
         self._looked = float("-inf")
-        self._marks: list[tuple[int, int, int] | None] = []
+        self._marks: dict[str, Mark] = {}
 
     def sources(self, uid: int) -> Sequence[MetadataSource]:
         """The sources of the system (0) or of one user."""
@@ -85,7 +95,8 @@ class Names:
         if now - self._looked >= _LOOK_SECONDS:
             self._looked = now
             self._users.forget()
-            marks = [_mark(place) for place in self._places()]
+            before = self._marks
+            marks = {place: _mark(place, self._root.readers, before.get(place)) for place in self._places()}
             if marks != self._marks:
                 self._marks = marks
                 self._generation += 1

@@ -62,8 +62,9 @@ class Namespaces:
 
     __slots__ = ("_figures", "_hosts", "_large", "_root", "host", "listed", "monotonic_ns")
 
-    def __init__(self, root: Root, engines: frozenset[int] = frozenset()) -> None:
-        """``engines``: namespaces in which an engine itself runs, which count as the host's too."""
+    def __init__(self, root: Root, engines: frozenset[int] = frozenset(), before: int | None = None) -> None:
+        """``engines``: namespaces in which an engine itself runs, which count as the host's too; ``before``: the host's
+        as it was known earlier, for when it cannot be looked at."""
         self._root = root
         self._large: dict[int, Kept] = {}
         self.monotonic_ns = root.clock().monotonic_ns
@@ -74,7 +75,7 @@ class Namespaces:
             self.host: int | None = root.identity("/proc/1/net/dev").inode
         except OSError as error:
             raise_exhausted(error, "/proc/1/net/dev")
-            self.host = None  # hidepid, or a tree without it: no namespace counts as the host's
+            self.host = before  # none with hidepid, or in a tree without it: no namespace counts as the host's
         self._hosts = engines if self.host is None else engines | {self.host}
 
     def is_host(self, inode: int) -> bool:

@@ -23,8 +23,9 @@ _FLUSH_SECONDS = 0.05
 """Results of a long pass are handed on at this interval."""
 _TOGETHER_SECONDS = 0.01
 """Second readings that are due within this time are one job."""
-_ONLY_HUNG_SECONDS = 1.0
-"""A pass that is older, and waits for hung readings alone, keeps no new request waiting."""
+_ONLY_HUNG_SECONDS = 0.7
+"""A pass that is older, and waits for hung readings alone, keeps no request waiting but the stream: that has sent the
+figures of the others, and gets those of a slow container if they come in time."""
 
 
 class Pass:
@@ -93,6 +94,9 @@ class Pass:
             self._told.append(known)
         elif not self.complete:
             return
+        self._wake()
+
+    def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -114,6 +118,9 @@ class Pass:
         if self.complete:
             return
         now = time.monotonic()
+        if self._sweep.under_way:
+            self._next_step = self._loop.call_later(_FLUSH_SECONDS, self._list_again)
+            return
         pending, due = self._sweep.pending, deque[Item]()
         while pending and pending[0][0] <= now + _TOGETHER_SECONDS:
             due.append(partial(self._sweep.second, pending.popleft()[1]))
@@ -126,8 +133,15 @@ class Pass:
             self._finish()
             return
         self._notify()
+        if self.only_hung:
+            self._wake()
         wait = min(_FLUSH_SECONDS, pending[0][0] - now) if pending else _FLUSH_SECONDS
         self._next_step = self._loop.call_later(wait, self._step)
+
+    def _list_again(self) -> None:
+        if not self.complete:
+            self._sweep.list_again()
+            self._submit(self._sweep.items)
 
     def _out_of_time(self) -> None:
         if not self.listed:
@@ -162,7 +176,7 @@ class Pass:
     @property
     def only_hung(self) -> bool:
         """Whether it waits for hung readings alone. A new request need not."""
-        waiting = self._sweep.pending or any(job.items for job in self._jobs)
+        waiting = self._sweep.pending or not all(job.only_hangs for job in self._jobs)
         return self.listed and not waiting and time.monotonic() - self.began > _ONLY_HUNG_SECONDS
 
     async def batches(self) -> AsyncIterator[tuple[int, int, bool]]:
@@ -184,6 +198,15 @@ class Pass:
         """All stats, once the pass is over. Raises ListingFailed."""
         async for _ in self.batches():
             pass
+        return self._known()
+
+    async def settled(self) -> list[ContainerStats]:
+        """The same, without what hangs (:attr:`only_hung`). Raises ListingFailed."""
+        while not self.complete and not self.only_hung:
+            await self._changed.wait()
+        return self._known()
+
+    def _known(self) -> list[ContainerStats]:
         if (failure := self.failure) is not None:
             raise failure
         return self.stats

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from cgroupfs import Cgroup, ParseError, Root
 
-from .procfs.host_stat import PATH, parse_host_stat
 from .procfs.pid_status import ProcessMemory, is_ended, parse_start_ticks, parse_status
 from .procfs.process import threads
 
@@ -53,16 +52,17 @@ def _status(root: Root, pid: int) -> bytes:
     return own
 
 
-def started_seconds(root: Root, cgroup: Cgroup) -> float | None:
-    """Unix time at which the oldest of its processes was started; None where that cannot be known."""
+def started_seconds(root: Root, cgroup: Cgroup, boot_seconds: int | None) -> float | None:
+    """Unix time at which the oldest of its processes was started; None where that cannot be known.
+
+    ``boot_seconds``: when the host was, as /proc/stat says: a file of the host, and none of the container's.
+    """
     starts = []
-    try:
-        boot = parse_host_stat(root.read(PATH)).boot_seconds
-    except (OSError, ParseError):
+    if boot_seconds is None:
         return None
     for pid in cgroup.procs():
         try:
             starts.append(parse_start_ticks(root.read(f"/proc/{pid}/stat")))
         except (OSError, ParseError):
             continue
-    return None if boot is None or not starts else boot + min(starts) / _TICKS
+    return boot_seconds + min(starts) / _TICKS if starts else None

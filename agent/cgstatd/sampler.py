@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
-from cgroupfs import Absent, CgroupGone, Exhausted, Hierarchy, ParseError, Root
+from cgroupfs import Absent, CgroupGone, Counting, Exhausted, Hierarchy, Missing, ParseError, Root
 from cgroupfs.formats import parse_cpu_list
+from cgroupfs.hangs import still_wanted
 from cgroupfs.pseudofs import EXHAUSTED, raise_exhausted
 
 from . import derive
-from .container import Begun, ReadingFailed, Shared, Watched
+from .container import Begun, ReadingFailed, Shared, Watched, explain
 from .handover import limit_in_force
 from .listing import Listing, OutOfResources
 from .names import Names, left_behind
 from .network import Namespaces, Traffic, host_network
 from .procfs.host_stat import PATH as STAT
-from .procfs.host_stat import parse_host_stat
+from .procfs.host_stat import HostCpu, parse_host_stat
 from .procfs.meminfo import mem_total_bytes
 from .sample import ContainerStats, CpuReading
 
@@ -61,6 +63,9 @@ class Sampler:
         self._mem_total_at = 0
         self._cores = derive.MOST_CORES
         self._cores_at = 0
+        self._host_namespace: int | None = None
+        self.read_errors: Counter[str] = Counter()
+        """How often what could not be read, by the names of files (:class:`~cgstatd.container.ReadingFailed`)."""
 
     def containers(self, hurry: bool = False) -> list[Watched]:
         """The containers that have a cgroup now, those that belong to the system first. Raises ListingFailed."""
@@ -69,11 +74,14 @@ class Sampler:
     def namespaces(self) -> Namespaces:
         """What one pass shares: the network figures by namespace. Also brings up to date what all readers share.
 
-        Raises OutOfResources.
+        The host's files are read here, before any container's lock is taken: one that hangs costs the host's figures,
+        and what was known of it goes on. Raises OutOfResources.
         """
         try:
-            namespaces = Namespaces(self.root, self._engine_namespaces())
+            namespaces = Namespaces(self.root, self._engine_namespaces(), self._host_namespace)
+            self._host_namespace = namespaces.host
             self.cores()
+            self.mem_total()
         except Exhausted as error:
             raise self.out_of_resources(error) or error from error
         if self._shared is not None:
@@ -81,6 +89,18 @@ class Sampler:
             if self._shared.counting is not None:
                 self._shared.counting.refresh()
         return namespaces
+
+    def failures(self, watched: Watched, missing: Sequence[Missing]) -> None:
+        """The same of fields that are wrong rather than absent."""
+        for each in missing:
+            if each.failed:
+                self.failed(watched, ReadingFailed(explain(each), each.field))
+
+    def failed(self, watched: Watched, error: ReadingFailed | OSError) -> None:
+        """Something of a container could not be read: counted, and said once."""
+        self.read_errors[error.field if isinstance(error, ReadingFailed) else "container"] += 1
+        text = str(error) if isinstance(error, ReadingFailed) else f"cannot read {error.filename}: {error.strerror}"
+        self.names.say_once(watched.identity.id, text)
 
     def out_of_resources(self, error: BaseException) -> OutOfResources | None:
         """What is no container's failure but the agent's own; said once, however many files it is met at."""
@@ -95,8 +115,23 @@ class Sampler:
         self.names.say_once("host", f"cannot be read, and requests fail with 503: {why}")
         return OutOfResources(str(error) or why)
 
+    @property
+    def counting(self) -> Counting | None:
+        """Whether v1 counts block I/O at all; None: it always does."""
+        return None if self._shared is None else self._shared.counting
+
+    def host_stat(self) -> HostCpu | None:
+        """/proc/stat now; None where it cannot be read. Not to be called while a container's lock is held."""
+        try:
+            return parse_host_stat(self.root.read(STAT))
+        except (OSError, ParseError):
+            return None
+
     def mem_total(self) -> int | None:
-        """The host's memory in bytes; None where /proc/meminfo does not say (then unlimited has no figure)."""
+        """The host's memory in bytes; None where /proc/meminfo does not say (then unlimited has no figure).
+
+        Not to be called while a container's lock is held.
+        """
         now = time.monotonic_ns()
         if self._mem_total is None or now - self._mem_total_at > _MEM_TOTAL_NS:
             self._mem_total_at = now
@@ -176,6 +211,7 @@ class Sampler:
         """CPU time alone of every container, one after the other: what a first figure is taken against."""
         for watched in self.containers():
             self.baseline(watched)
+            still_wanted()
 
     def continue_from(self, earlier: Sampler) -> None:
         """Take over the baselines of another sampler: the reading before this one, of a recorded host."""
@@ -191,13 +227,13 @@ class Sampler:
             traffic = host_network(traffic)
         elif traffic.reason is not None and traffic.reason not in _NOTHING_WRONG:
             self.names.say_once(identity.id, f"no network figures: {traffic.reason.value}")
-        stats = watched.last = derive.stats(identity, clock, counters, traffic, percent, self.mem_total(), cpu_read_ns)
+        stats = watched.last = derive.stats(identity, clock, counters, traffic, percent, self._mem_total, cpu_read_ns)
         return stats
 
     def _guarded(self, watched: Watched, take: Callable[..., T], *arguments: Namespaces) -> T | None:
         """Take a reading while no other thread does; None: gone. Raises ReadingFailed, OutOfResources."""
         if not watched.busy.acquire(blocking=False):
-            raise ReadingFailed(f"an earlier reading of {watched.ref.path} still hangs")
+            raise watched.still_hangs()
         try:
             return take(watched, *arguments)
         except CgroupGone:

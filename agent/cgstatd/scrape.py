@@ -61,6 +61,7 @@ class Scraper:
             pass_interval_seconds=feed.stretched() or 0.0,
             overruns=feed.crew.overruns,
             stuck=feed.crew.stuck,
+            read_errors=dict(sampler.read_errors),
             followers=self._follower.clients,
             mem_total_bytes=sampler.mem_total(),
             cores=cores or None,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from . import derive
 from .container import Watched
 from .lookup import Known, candidates, doubled, merge, resolve, running
 from .names import Identity
+from .network import Namespaces
 from .runtimes.base import Metadata, is_hex_id
 from .sample import ContainerStats
 from .sampler import Pending, Sampler
@@ -31,6 +33,13 @@ def not_running(sampler: Sampler, known: Known) -> ContainerStats:
     clock = sampler.root.clock()
     identity = Identity(known.id, known.name, known.runtime, known.owner_uid, known.metadata)
     return derive.stopped(identity, known.state, clock.time_ms, clock.monotonic_ns)
+
+
+class ToRead(NamedTuple):
+    """A running container, and what its reading shares with others."""
+
+    watched: Watched
+    namespaces: Namespaces
 
 
 class Single:
@@ -87,22 +96,25 @@ class Single:
         """The usual question, answered without a look at the disk. An id that is a name may be ambiguous."""
         return next((running(w) for w in live if w.identity.id == wanted and not w.identity.owner_uid), None)
 
-    def read(self, wanted: str, freshness_seconds: float) -> ContainerStats | Pending:
-        """Its figures; a reading that is not older than ``freshness_seconds`` will do.
+    def find_to_read(self, wanted: str, freshness_seconds: float) -> ToRead | ContainerStats:
+        """What is to be read for its figures; a reading that is not older than ``freshness_seconds`` will do.
 
-        Raises NotFound, Ambiguous, ListingFailed, ReadingFailed.
+        Raises NotFound, Ambiguous, ListingFailed.
         """
         found = self.find(wanted)
-        if isinstance(found.target, Watched):
-            last = found.target.last
-            same = last is not None and last.identity is found.target.identity
-            if last is not None and same and self._age_ns(last) < freshness_seconds * 1e9:
-                return last
-            result = self._sampler.read(found.target, self._sampler.namespaces())
-            if result is not None:
-                return result
-            return self._stopped_now(found.id)
-        return not_running(self._sampler, found)
+        if not isinstance(found.target, Watched):
+            return not_running(self._sampler, found)
+        last = found.target.last
+        same = last is not None and last.identity is found.target.identity
+        if last is not None and same and self._age_ns(last) < freshness_seconds * 1e9:
+            return last
+        return ToRead(found.target, self._sampler.namespaces())
+
+    def read(self, found: ToRead | ContainerStats) -> ContainerStats | Pending:
+        """Its figures. Raises NotFound, ReadingFailed."""
+        if isinstance(found, ContainerStats):
+            return found
+        return self._sampler.read(*found) or self._stopped_now(found.watched.identity.id)
 
     def second(self, first: Pending) -> ContainerStats:
         """The figures of a container that needed a second reading. Raises NotFound, ReadingFailed."""

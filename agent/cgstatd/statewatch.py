@@ -12,6 +12,7 @@ import logging
 import os
 
 from cgroupfs import Root
+from cgroupfs.hangs import StillHangs
 from cgroupfs.pseudofs import release
 
 from .inotify import IN_DELETE, IN_IGNORED, IN_MOVED_TO, IN_ONLYDIR, IN_Q_OVERFLOW, Inotify
@@ -79,8 +80,9 @@ class StateWatch:
 
     def _begin(self, place: str, known: _Place, trusted: bool) -> None:
         try:
-            fd, real = open_directory(self._root, place)
-            release(fd)
+            with self._root.readers.of(place):
+                fd, real = open_directory(self._root, place)
+                release(fd)
             known.real = self._root.join(real)
         except (OSError, ValueError):
             known.real = self._root.join(place)
@@ -92,7 +94,7 @@ class StateWatch:
             else:
                 self._by_watch.setdefault(known.watch, set()).add(place)
                 return
-        known.mark = _mark(known.real)
+        known.mark = self._mark(known.real, None)
         self._unwatched.add(place)
 
     def forget(self, place: str) -> None:
@@ -135,13 +137,23 @@ class StateWatch:
 
     def _other_marks(self) -> list[str]:
         found = []
-        for place in self._unwatched:
+        for place in list(self._unwatched):
             known = self._places[place]
-            mark = _mark(known.real)
+            mark = self._mark(known.real, known.mark)
             if mark != known.mark:
                 known.mark = mark
                 found.append(place)
         return found
+
+    def _mark(self, path: str, before: Mark) -> Mark:
+        try:
+            with self._root.readers.of(path):
+                found = os.stat(path)
+        except StillHangs:
+            return before
+        except (OSError, ValueError):
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_ctime_ns
 
     def pending(self) -> bool:
         """Whether anything was written since :meth:`changed`; False where there is no watch."""
@@ -151,11 +163,3 @@ class StateWatch:
         """Release the inotify instance."""
         if self._inotify is not None:
             self._inotify.close()
-
-
-def _mark(path: str) -> Mark:
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_ctime_ns

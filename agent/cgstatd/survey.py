@@ -1,13 +1,16 @@
-"""Every container's exported figures for /metrics, read in the sampling thread a few at a time."""
+"""Every container's exported figures for /metrics, read in the sampling thread a few at a time.
+
+If a file hangs, another thread reads the few again without its container, which is refused while its lock is held.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from cgroupfs import Absent, CgroupGone, DeviceIo, io_counting, select
+from cgroupfs import Absent, Cgroup, CgroupGone, DeviceIo, select
 
-from .container import Watched
+from .container import ReadingFailed, Watched
 from .devices import Device, Devices
 from .handover import limit_in_force
 from .interfaces import read_interfaces
@@ -60,7 +63,7 @@ class Surveyor:
     def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler
         self._devices = Devices(sampler.root)
-        self._counting = io_counting(sampler.root, sampler.hierarchy)
+        self._boot_seconds: int | None = None
         self._started: dict[Watched, float | None] = {}
         self.listing_number = 0
         """Of which of the listings the latest survey is."""
@@ -70,24 +73,36 @@ class Surveyor:
         listed = self._sampler.containers()
         self.listing_number = self._sampler.listing.number
         self._started = {each: self._started[each] for each in listed if each in self._started}
-        if self._counting is not None:
-            self._counting.refresh()
+        if len(self._started) < len(listed):
+            stat = self._sampler.host_stat()
+            self._boot_seconds = None if stat is None else stat.boot_seconds
         return [(each, each.identity) for each in listed], self._sampler.namespaces()
 
     def read(self, several: Sequence[Listed], namespaces: Namespaces) -> list[Surveyed]:
-        """Their figures; those that are gone are left out."""
+        """Their figures; those that are gone, or cannot be read, are left out."""
         found = []
         for watched, identity in several:
             try:
-                found.append(self._one(watched, identity, namespaces))
-            except (CgroupGone, OSError):
+                with watched.reading() as cgroup:
+                    one, devices = self._one(watched, cgroup, identity, namespaces)
+            except CgroupGone:
                 continue
+            except (ReadingFailed, OSError) as error:
+                self._sampler.failed(watched, error)
+                continue
+            for each in one.block:
+                devices[each.device] = self._devices.get(each.device)
+            found.append(one)
         return found
 
-    def _one(self, watched: Watched, identity: Identity, namespaces: Namespaces) -> Surveyed:
-        root, cgroup, metadata = self._sampler.root, watched.cgroup, identity.metadata
-        counted = self._counting is None or self._counting.anything
-        values, missing = cgroup.read(_ALL if counted else _WITHOUT_BLOCK)
+    def _one(
+        self, watched: Watched, cgroup: Cgroup, identity: Identity, namespaces: Namespaces
+    ) -> tuple[Surveyed, dict[str, Device]]:
+        """And its devices, which are files of the host: to be looked up once its lock is released."""
+        root, metadata, counting = self._sampler.root, identity.metadata, self._sampler.counting
+        values, missing = cgroup.read(_ALL if counting is None or counting.anything else _WITHOUT_BLOCK)
+        if missing:
+            self._sampler.failures(watched, missing)
         fields = {**values, _LIMIT: limit_in_force(values[_LIMIT], watched.promised_limit)}
         io = fields.get(_BLOCK) if not any(each.field == _BLOCK for each in missing) else None
         block = io.devices if io else ()
@@ -98,26 +113,28 @@ class Surveyor:
         own = metadata is None or metadata.network_mode != "host"
         if not population.whole:
             self._sampler.names.say_once(watched.identity.id, f"its processes are not counted: {Absent.TOO_MANY.value}")
-        return Surveyed(
+        devices: dict[str, Device] = {}
+        found = Surveyed(
             identity=identity,
             path=watched.ref.path,
             fields=fields,
             block=block,
-            devices={each.device: self._devices.get(each.device) for each in block},
+            devices=devices,
             interfaces=network.listed.interfaces if network.listed and own else (),
             namespace=network.namespace,
             processes=population.number if population.whole else None,
-            started_seconds=self._started_seconds(watched),
+            started_seconds=self._started_seconds(watched, cgroup),
             seen_ms=root.clock(watched.ref.path).time_ms,
         )
+        return found, devices
 
-    def _started_seconds(self, watched: Watched) -> float | None:
+    def _started_seconds(self, watched: Watched, cgroup: Cgroup) -> float | None:
         metadata = watched.identity.metadata
         if metadata is not None and metadata.started_seconds is not None:
             return metadata.started_seconds
         found = self._started.get(watched)
         if found is None:
-            found = self._started[watched] = started_seconds(self._sampler.root, watched.cgroup)
+            found = self._started[watched] = started_seconds(self._sampler.root, cgroup, self._boot_seconds)
         return found
 
 

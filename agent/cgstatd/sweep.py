@@ -14,7 +14,8 @@ from functools import partial
 from itertools import islice
 
 from .container import Begun, ReadingFailed, Watched
-from .listing import ListingFailed
+from .crew import Again
+from .listing import ListingFailed, ListingUnderWay
 from .names import Identity
 from .network import Namespaces, Traffic
 from .sample import ContainerStats
@@ -51,7 +52,7 @@ class Sweep:
         self._containers: Iterator[Watched] = iter(())
         self._namespaces: Namespaces
         self._read: deque[tuple[Begun, Traffic]] = deque()
-        self.items: deque[Item] = deque([self._list])
+        self.items: deque[Item] = deque([Again(self._list)])
         """What is still to be done: the job's items."""
         self.stats: list[ContainerStats] = []
         """What is known, in the order in which it was."""
@@ -63,16 +64,27 @@ class Sweep:
         """What is still to be read, under the names of the listing: none is there twice, whatever is renamed since."""
         self.failure: ListingFailed | None = None
         """Why nothing could be listed, or why what was read is not all there is."""
+        self._listed = False
+        self.under_way = False
+        """Another thread is listing the containers: it is to be asked for again."""
         self.listing_number = 0
         """Of which of the listings it is."""
         self.over = False
         """Set once nobody wants further results."""
+
+    def list_again(self) -> None:
+        """Another thread was listing the containers: ask again. Called while no item is left."""
+        self.under_way = False
+        self.items.append(Again(self._list))
 
     def _list(self) -> None:
         try:
             containers = self._sampler.containers()
             self.listing_number = self._sampler.listing.number
             self._namespaces = self._sampler.namespaces()
+        except ListingUnderWay:
+            self.under_way = True
+            return
         except ListingFailed as error:
             self.failure = error
             return
@@ -80,8 +92,9 @@ class Sweep:
             log.exception("listing the containers")
             self.failure = ListingFailed(f"cannot list the containers: {error!r}")
             return
-        if self.over:  # it took too long
+        if self.over or self._listed:  # it took too long; or its thread was left behind just as it was done
             return
+        self._listed = True
         self.outstanding = {watched: watched.identity for watched in containers}
         self._containers = iter(containers)
         self._next_group()
@@ -167,6 +180,7 @@ class Sweep:
         if (failure := self._sampler.out_of_resources(error)) is not None:
             self.failure = failure  # no container's own: what is left out is not gone
             return
+        self._sampler.read_errors[error.field if isinstance(error, ReadingFailed) else "container"] += 1
         if not isinstance(error, ReadingFailed):
             log.error("container=%s", watched.identity.id, exc_info=error)
         text = str(error) if isinstance(error, ReadingFailed) else repr(error)

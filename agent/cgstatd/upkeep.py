@@ -96,14 +96,20 @@ class Upkeep:
             self._status = str(error)
             return _Look(listed=False, alive=True)
         except ReadingFailed:
-            self._status = "cannot list the containers: a reading hangs"
+            self._status = f"cannot list the containers: a reading hangs{self._hung()}"
+            log.error("%s", self._status)
             return _Look(listed=False, alive=False)
         except Exception as error:
             log.exception("listing the containers")
             self._status = f"cannot list the containers: {error!r}"
             return _Look(listed=False, alive=True)
-        self._status = f"{self._where}, {count} container{'' if count == 1 else 's'}"
+        hung = self._hung()
+        self._status = f"{self._where}, {count} container{'' if count == 1 else 's'}{hung and '; reading hangs' + hung}"
         return _Look(listed=True, alive=True)
+
+    def _hung(self) -> str:
+        files = self._feed.crew.hung_files()
+        return f": {', '.join(files)}" if files else ""
 
     # -- reload
 

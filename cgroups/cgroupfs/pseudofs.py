@@ -25,6 +25,7 @@ from typing import ClassVar, NamedTuple
 
 from .absent import Absent
 from .errors import CgroupGone, Exhausted, ParseError
+from .hangs import OneReader
 
 _GONE = frozenset({errno.ENODEV, errno.ESRCH})
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
@@ -110,15 +111,19 @@ class Root:
 
     A subclass may answer :meth:`identity` and :meth:`clock` from an index: that is how a recorded tree, whose files
     have other inodes, owners and times than they had on their host, is read (``cgstatd.recorded``).
+
+    Each of the host's files has one reader at a time: while one hangs, the next gets StillHangs (an OSError) at once.
     """
 
-    __slots__ = ("path",)
+    __slots__ = ("path", "readers")
     live: ClassVar[bool] = True
     """Whether the files go on changing, have the modes that they had on their host, and name processes of this kernel.
     A subclass whose files are copies says no."""
 
     def __init__(self, path: str = "/") -> None:
         self.path = "" if path == "/" else path.rstrip("/")
+        self.readers = OneReader()
+        """For what reads the host's files by its own means."""
 
     def join(self, path: str) -> str:
         """The real path of an absolute path of the host."""
@@ -126,18 +131,23 @@ class Root:
 
     def read(self, path: str) -> bytes:
         """The whole file (host path, e.g. ``/proc/meminfo``). Raises OSError, EFBIG above HOST_FILE_LIMIT."""
-        fd = os.open(self.join(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            data, whole = read_some(fd, b"", HOST_FILE_LIMIT)
-            if not whole:
-                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), self.join(path))
-            return data
-        finally:
-            release(fd)
+        with self.readers.of(path):
+            fd = os.open(self.join(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                data, whole = read_some(fd, b"", HOST_FILE_LIMIT)
+                if not whole:
+                    raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), self.join(path))
+                return data
+            finally:
+                release(fd)
 
     def identity(self, path: str, fd: int | None = None) -> Identity:
         """Inode and owner of a host path, or of ``fd`` where the path is open already. Raises OSError."""
-        found = os.stat(self.join(path)) if fd is None else os.fstat(fd)
+        if fd is None:
+            with self.readers.of(path):
+                found = os.stat(self.join(path))
+        else:
+            found = os.fstat(fd)
         return Identity(found.st_ino, found.st_uid)
 
     def clock(self, path: str = "") -> Clock:

@@ -37,12 +37,13 @@ def _answer(opcode: int, body: bytes, read: Callable[[], bytes]) -> bytes | int:
     return b"" if opcode in (_RELEASE, _FLUSH) else errno.ENOSYS
 
 
-def _serve(fd: int, read: Callable[[], bytes]) -> None:
+def _serve(fd: int, read: Callable[[], bytes], wait: Callable[[], object]) -> None:
     """Until it is unmounted. Owns the descriptor: if another thread closed it, the next read could be of another file
     that has got its number."""
     try:
         with suppress(OSError):
             while len(data := os.read(fd, 1 << 18)) >= _IN.size:
+                wait()
                 _reply(fd, data, read)
     finally:
         os.close(fd)
@@ -60,8 +61,11 @@ def _reply(fd: int, data: bytes, read: Callable[[], bytes]) -> None:
 
 
 @contextmanager
-def slow(path: Path, read: Callable[[], bytes]) -> Iterator[None]:
-    """From now on the file has what ``read`` gives each time, after as long as that takes. Skips where it cannot."""
+def slow(path: Path, read: Callable[[], bytes], wait: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """From now on the file has what ``read`` gives each time, after as long as that takes. Skips where it cannot.
+
+    ``wait`` is called before any answer: to open the file and to ask for its size waits for it, too.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     try:
         fd = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
@@ -71,7 +75,7 @@ def slow(path: Path, read: Callable[[], bytes]) -> Iterator[None]:
     if libc.mount(b"slow", os.fsencode(path), b"fuse", 0, options.encode()):
         os.close(fd)
         pytest.skip(f"no FUSE file system can be mounted: {os.strerror(ctypes.get_errno())}")
-    threading.Thread(target=_serve, args=(fd, read), daemon=True).start()
+    threading.Thread(target=_serve, args=(fd, read, wait), daemon=True).start()
     try:
         yield
     finally:

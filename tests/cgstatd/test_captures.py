@@ -52,7 +52,8 @@ def take(sampler: Sampler, *, one_pass: bool = False) -> dict[str, Taken]:
             result = sampler.second(result)
         if result is not None:
             figures = msgspec.to_builtins(one_container(result))
-            found[result.identity.id] = Taken(result, figures, watched.cgroup.memory().stat.anon)
+            with watched.reading() as cgroup:
+                found[result.identity.id] = Taken(result, figures, cgroup.memory().stat.anon)
     return found
 
 

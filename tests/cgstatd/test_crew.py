@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from cgroupfs.hangs import still_wanted
 from cgstatd import crew
-from cgstatd.crew import Crew, Job
+from cgstatd.crew import Again, Crew, Job
 from fakehost import no_thread_left, sampling_threads
 
 
@@ -124,6 +125,44 @@ async def test_the_jobs_behind_a_hung_item_go_on(team: Crew, released: threading
     team.submit(later)
     await until(lambda: later.done)
     assert not stuck.done
+
+
+async def test_work_about_many_is_begun_anew_where_it_hangs_and_the_thread_it_held_touches_nothing(
+    team: Crew, released: threading.Event
+) -> None:
+    done: list[int] = []
+    calls: list[int] = []
+
+    def work() -> None:
+        calls.append(len(calls) + 1)
+        number = calls[-1]
+        if number == 1:
+            released.wait(10)  # a file; the second time it is refused
+        still_wanted()
+        done.append(number)
+
+    job, finished = job_of(Again(work), lambda: done.append(0))
+    team.submit(job)
+    await until(lambda: done == [2, 0])
+    assert job.only_hangs and not job.done and team.stuck == 1
+    released.set()
+    await until(lambda: job.done)
+    assert done == [2, 0] and job.failure is None and len(finished) == 1
+    await until(lambda: len(sampling_threads()) == 1)
+
+
+async def test_work_about_many_that_is_busy_for_long_is_not_begun_twice(team: Crew) -> None:
+    calls: list[int] = []
+
+    def work() -> None:
+        calls.append(len(calls) + 1)
+        while team.overruns == 0 and calls == [1]:
+            sum(range(1000))
+
+    job, _ = job_of(Again(work))
+    team.submit(job)
+    await until(lambda: job.done, 10.0)
+    assert calls == [1] and team.overruns == 1 and team.hung_files() == []
 
 
 async def test_slow_items_that_do_not_hang_cost_no_thread(team: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,6 +281,8 @@ async def test_nothing_is_lost_where_the_thread_had_begun_another_job_as_it_was_
 
     class Clock:  # between the look at the clock and the decision, the thread goes on to the next job
         thread_time = staticmethod(time.thread_time)
+        clock_gettime = staticmethod(time.clock_gettime)
+        pthread_getcpuclockid = staticmethod(time.pthread_getcpuclockid)
 
         @staticmethod
         def monotonic() -> float:

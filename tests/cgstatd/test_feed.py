@@ -346,6 +346,20 @@ async def test_a_listing_that_hangs_fails_after_its_time_and_is_waited_for_by_al
         assert await names_of(fed) == ["a", "b", "c"]
 
 
+async def test_requests_beside_a_listing_that_takes_long_wait_for_it_and_hold_no_thread(
+    host: FakeHost, hang: Hang
+) -> None:
+    async with feeding(host, baseline=60) as fed:  # the baseline lists first
+        hang.listing = True
+        await until(lambda: fed._crew.overruns > 0)
+        everyone, one = asyncio.create_task(names_of(fed)), asyncio.create_task(fed.one("a"))
+        await asyncio.sleep(0)
+        await until(lambda: fed.passes == 1)
+        assert len(sampling_threads()) <= 2
+        hang.release()
+        assert await everyone == ["a", "b", "c"] and (await one).identity.name == "a"
+
+
 async def test_a_container_that_fails_is_left_out_and_said_once(
     host: FakeHost, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -60,7 +60,7 @@ class Followed:
 
     def figures(self, wanted: str) -> ContainerStats:
         """What a client is answered."""
-        found = self.single.read(wanted, 0.0)
+        found = self.single.read(self.single.find_to_read(wanted, 0.0))
         return self.single.second(found) if isinstance(found, Pending) else found
 
 
@@ -212,7 +212,7 @@ def test_a_figure_that_waits_for_its_second_reading_keeps_the_promised_limit(fol
     followed.write("a", State=docker_state())
     followed.write("a", "hostconfig.json", Memory=7_000_000)
     followed.host.set("a", "memory.max", "max\n")
-    first = followed.single.read("a", 0.0)
+    first = followed.single.read(followed.single.find_to_read("a", 0.0))
     assert isinstance(first, Pending)
     followed.write("a", State=docker_state(Running=True))
     followed.listing.containers()

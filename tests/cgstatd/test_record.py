@@ -67,8 +67,8 @@ def details(sampler: Sampler) -> dict[str, list[Any]]:
     found = {}
     with closing(sampler):
         for watched in sampler.containers():
-            cgroup = watched.cgroup
-            records = (cgroup.cpu(), cgroup.memory(), cgroup.io(), cgroup.pids(), cgroup.pressure(), cgroup.limits())
+            with watched.reading() as of:
+                records = (of.cpu(), of.memory(), of.io(), of.pids(), of.pressure(), of.limits())
             found[watched.ref.path] = [
                 dataclasses.replace(each, missing=tuple(dataclasses.replace(m, path="") for m in each.missing))
                 for each in records

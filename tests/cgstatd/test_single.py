@@ -50,7 +50,7 @@ def test_unknown_names_cost_a_twentieth_of_a_core_at_most(seconds: float) -> Non
     disk.now += 0.1
     while disk.now < began + 1000 * seconds:
         with pytest.raises(NotFound):
-            single.read("nothing", 0.5)
+            single.find_to_read("nothing", 0.5)
         disk.now += seconds / 2
     assert disk.looks * seconds <= (disk.now - began) / 20 + 2 * seconds
 
@@ -59,10 +59,10 @@ def test_a_name_that_was_made_meanwhile_is_found_soon() -> None:
     disk = Disk(0.001)
     single = disk.single()
     with pytest.raises(NotFound):
-        single.read("new", 0.5)
+        single.find_to_read("new", 0.5)
     disk.stored.append(Metadata("docker", "a" * 64, "new"))
     disk.now += 0.25
-    found = single.read("new", 0.5)
+    found = single.find_to_read("new", 0.5)
     assert isinstance(found, ContainerStats) and found.identity.name == "new"
 
 

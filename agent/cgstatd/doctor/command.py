@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -18,6 +19,7 @@ from ..recorded import NotRecorded, open_roots
 from . import cgroups, clocks, engines, figures, rights, setup, totals
 from .examination import Examination, examine
 from .findings import COSTS, FAILS, NOTE, Finding, Report, Section, exit_code, some
+from .patience import Hung, Patience, hung_files
 from .screen import render
 
 
@@ -34,17 +36,17 @@ def run(arguments: argparse.Namespace, options: HostOptions) -> int:
 
 def diagnose(host_root: str, options: HostOptions, engine: str | None = None) -> Report:
     """The whole report; ``engine``: a socket to compare with, "" for the usual ones, None for no comparison."""
-    roots = open_roots(host_root)
+    roots, patience = open_roots(host_root), Patience()
     try:
-        found = examine(roots, options)
-    except (NoCgroups, ListingFailed, NotRecorded) as error:
+        found = examine(roots, options, patience)
+    except (NoCgroups, ListingFailed, NotRecorded, Hung) as error:
         todo = (
             "on the host itself, where nothing else mounts them: mount -t cgroup2 cgroup2 /sys/fs/cgroup; in a "
             "container: mount the host's /proc and /sys below /host, and pass --host-root /host"
         )
         return _report(roots[-1], [Section("Control groups", [Finding(FAILS, str(error), "everything", todo)])])
     try:
-        sections = list(_sections(found, host_root))
+        sections = [*_sections(found, host_root, patience), *([hung_files(patience)] if patience.hung else [])]
         if engine is not None:
             from .compare_docker import section as compared
 
@@ -54,17 +56,18 @@ def diagnose(host_root: str, options: HostOptions, engine: str | None = None) ->
     return _report(found.root, sections)
 
 
-def _sections(found: Examination, host_root: str) -> Sequence[Section]:
+def _sections(found: Examination, host_root: str, patience: Patience) -> Sequence[Section]:
     own = type(found.root) is Root
-    return [
-        cgroups.section(found.root, found.sampler.hierarchy),
-        engines.section(found),
-        figures.section(found),
-        *([rights.section(found.root)] if own else []),
-        clocks.section(found),
-        totals.section(found),
-        *([setup.section()] if own and host_root == "/" else []),
+    work: list[Callable[[], Section]] = [
+        partial(cgroups.section, found.root, found.sampler.hierarchy),
+        partial(engines.section, found),
+        partial(figures.section, found),
+        *([partial(rights.section, found.root)] if own else []),
+        partial(clocks.section, found),
+        partial(totals.section, found),
+        *([setup.section] if own and host_root == "/" else []),
     ]
+    return [patience(section) for section in work]
 
 
 def _report(root: Root, sections: list[Section]) -> Report:

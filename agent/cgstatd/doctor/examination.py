@@ -20,6 +20,7 @@ from ..procfs.meminfo import parse_meminfo
 from ..sample import ContainerStats
 from ..sampler import Pending, Sampler
 from ..sweep import CPU_WINDOW_SECONDS
+from .patience import Patience
 
 T = TypeVar("T")
 WINDOW_SECONDS = 1.0
@@ -88,22 +89,25 @@ def totals(root: Root) -> Totals:
     )
 
 
-def examine(roots: Sequence[Root], options: HostOptions) -> Examination:
-    """Read the host twice, a second apart; of a recorded tree its two readings. Raises NoCgroups, ListingFailed."""
+def examine(roots: Sequence[Root], options: HostOptions, patience: Patience) -> Examination:
+    """Read the host twice, a second apart; of a recorded tree its two readings.
+
+    Raises NoCgroups, ListingFailed, Hung.
+    """
     live = roots[-1].live
-    before = totals(roots[0])
-    sampler = open_host(roots[-1], options)
-    earlier = sampler if len(roots) == 1 else open_host(roots[0], options)
-    earlier.baselines()
+    before = patience(partial(totals, roots[0]))
+    sampler = patience(partial(open_host, roots[-1], options))
+    earlier = sampler if len(roots) == 1 else patience(partial(open_host, roots[0], options))
+    patience(earlier.baselines)
     if len(roots) > 1:
-        sampler.continue_from(earlier)
+        patience(partial(sampler.continue_from, earlier))
     elif live:
         time.sleep(WINDOW_SECONDS)
-    seen = _see_all(sampler, live)
-    after = totals(sampler.root)
-    return Examination(
-        sampler.root, live, sampler, seen, _stopped(sampler), before, after, _cost(sampler) if live else 0.0
-    )
+    seen = patience(partial(_see_all, sampler, live))
+    after = patience(partial(totals, sampler.root))
+    stopped = patience(partial(_stopped, sampler))
+    cost = patience(partial(_cost, sampler)) if live else 0.0
+    return Examination(sampler.root, live, sampler, seen, stopped, before, after, cost)
 
 
 def _cost(sampler: Sampler) -> float:
@@ -129,8 +133,8 @@ def _see_all(sampler: Sampler, live: bool) -> list[Seen]:
             seen.append(Seen(watched, None, found, None))
         elif isinstance(found, ContainerStats):
             pids = None
-            with suppress(CgroupGone, OSError):
-                pids = watched.cgroup.pids().current
+            with suppress(CgroupGone, ReadingFailed, OSError), watched.reading() as cgroup:
+                pids = cgroup.pids().current
             seen.append(Seen(watched, found, "", pids))
     return seen
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from cgroupfs import Absent, Cgroup, CgroupGone, Missing, select
+from cgroupfs import Absent, CgroupGone, Missing, select
 
+from ..container import ReadingFailed, Watched
 from ..sample import ContainerStats
 from .examination import Examination, Seen
 from .findings import COSTS, NOTE, OK, Finding, Section, listed, some
@@ -72,7 +73,7 @@ def _lacking(figure: _Figure, read: list[Seen]) -> list[Finding]:
     young = [seen for seen in read if seen.stats and figure.field == "cpu.usage_nsec" and _counted_once(seen.stats)]
     for seen in read:
         if seen.stats is not None and not figure.known(seen.stats) and seen not in young:
-            missing = _reason(figure, seen.watched.cgroup)
+            missing = _reason(figure, seen.watched)
             reasons.setdefault((missing.reason if missing else None, _where(missing)), []).append(seen)
     findings = [_finding(figure, read, reason, where, seen) for (reason, where), seen in reasons.items()]
     if young:
@@ -86,10 +87,11 @@ def _counted_once(stats: ContainerStats) -> bool:
     return stats.cpu_percent is None and stats.cpu_usage_nsec is not None
 
 
-def _reason(figure: _Figure, cgroup: Cgroup) -> Missing | None:
+def _reason(figure: _Figure, watched: Watched) -> Missing | None:
     try:
-        return next(iter(cgroup.read(select(figure.field)).missing), None)
-    except (CgroupGone, OSError):
+        with watched.reading() as cgroup:
+            return next(iter(cgroup.read(select(figure.field)).missing), None)
+    except (CgroupGone, ReadingFailed, OSError):
         return None
 
 

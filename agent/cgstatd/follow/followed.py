@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import time
 
-from cgroupfs import CgroupGone, KeptReader, Root, Vitals
+from cgroupfs import CgroupGone, Root, Vitals
 from cgroupfs.pseudofs import release
 
-from ..container import Watched
+from ..container import ReadingFailed, Watched
 from ..pidfd import exit_code
 from ..runtimes.base import RecordsEnds
 from .life import Life
@@ -31,7 +31,6 @@ class Followed:
         "oom_kills",
         "oom_told",
         "pid",
-        "reader",
         "recorder",
         "seen_seconds",
         "silent",
@@ -45,7 +44,6 @@ class Followed:
         """Where its runtime records its end."""
         self.silent = False
         """Its runtime's state does not say how a container ended."""
-        self.reader: KeptReader[Vitals] | None = None
         self.vitals = NOTHING
         """The latest that were read."""
         self.armed = False
@@ -86,8 +84,6 @@ class Followed:
 
     def release(self) -> None:
         """Close what is open."""
-        if self.reader is not None:
-            self.reader.close()
         self._close_exit()
 
 
@@ -95,7 +91,8 @@ def born_seconds(root: Root, watched: Watched) -> float:
     """When the container's cgroup was made, or somewhat later: the change time of its directory."""
     point, inode = watched.ref.inodes[0]
     try:
-        found = os.stat(root.join(point) + watched.ref.path)
+        with root.readers.of(point + watched.ref.path):
+            found = os.stat(root.join(point) + watched.ref.path)
     except OSError:
         return time.time()
     return found.st_ctime if found.st_ino == inode else time.time()
@@ -109,10 +106,11 @@ def open_pidfd(watched: Watched, wanted: int | None) -> tuple[int, int] | None:
     if watched.descriptors.used >= watched.descriptors.limit:
         return None
     try:
-        pids = watched.cgroup.procs()
+        with watched.reading() as cgroup:
+            pids = cgroup.procs()
         if not pids:
             return None
         pid = wanted if wanted in pids else min(pids)
         return pid, os.pidfd_open(pid)
-    except (CgroupGone, OSError):
+    except (CgroupGone, ReadingFailed, OSError):
         return None

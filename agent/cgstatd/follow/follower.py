@@ -184,7 +184,7 @@ class Follower:
         round_ = self._told = self._feed.round(_FRESHNESS_SECONDS)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PASS_SECONDS):
-                await round_.wait()
+                await round_.settled()
         if (failure := round_.failure) is not None:
             raise failure
         stats = {each.identity.id: each for each in list(round_.stats)}

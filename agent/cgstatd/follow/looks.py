@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
-from cgroupfs import VITALS, CgroupGone, Max, Vitals
+from cgroupfs import CgroupGone, Max, Vitals
+from cgroupfs.hangs import left_check
 from cgroupfs.pseudofs import release
 
-from ..container import Watched
+from ..container import ReadingFailed, Watched
 from ..names import Identity
 from ..sample import ContainerStats
 from ..sampler import Sampler
@@ -29,11 +29,17 @@ LIMITS_NS = 15_000_000_000
 
 
 class Looks:
-    """Used in the sampling thread. A second thread (the first hangs) finds it busy and does without."""
+    """Used in the sampling thread. A second thread finds it busy and does without.
+
+    If a file hangs, another thread begins the look anew, and goes on with what is known of the changes.
+    """
 
     def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler
-        self._busy = threading.Lock()
+        self._looking: Callable[[], bool] | None = None
+        """Whether another thread has replaced the thread that looks; None: no thread looks."""
+        self._found = Changes()
+        """What the look under way has found."""
         self._closed = False
         self._followed: dict[Watched, Followed] = {}
         self._begun = False
@@ -80,10 +86,9 @@ class Looks:
 
     def take(self, stats: Mapping[str, ContainerStats]) -> Round | None:
         """The round that goes with a pass' figures (by id); None: an earlier one still hangs. Raises ListingFailed."""
-        if self._closed or not self._busy.acquire(blocking=False):
-            return None
-        changes = Changes()
-        try:
+        with self._turn() as changes:
+            if changes is None:
+                return None
             round_ = Round(mem_total_bytes=self._sampler.mem_total(), cores=self._sampler.cores())
             self._dead()
             listed = self._sampler.containers()
@@ -96,8 +101,6 @@ class Looks:
             self._arm()
             self._bury(changes)
             return round_
-        finally:
-            self._over(changes)
 
     def between(self, *, all_containers: bool) -> None:
         """Between two rounds: the kills and peaks of containers whose first process has died, and the ends that became
@@ -105,17 +108,40 @@ class Looks:
 
         ``all_containers``: of all containers; that is cheap, and often comes before the cgroup is removed.
         """
-        if self._closed or not self._busy.acquire(blocking=False):
-            return
-        changes = Changes()
-        try:
+        with self._turn() as changes:
+            if changes is None:
+                return
             dead = self._dead()
-            self._kills(self._followed.items() if all_containers else dead, changes)
+            self._kills(list(self._followed.items()) if all_containers else dead, changes)
             if all_containers:
                 self._arm()
             self._bury(changes)
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[Changes | None]:
+        """Where the look notes its changes; None: this thread may not look now. What was closed meanwhile is released
+        at the end."""
+        if self._is_busy() or self.is_closed():
+            yield None
+            return
+        mine = self._looking = left_check()
+        try:
+            yield self._found
         finally:
-            self._over(changes)
+            if self._looking is mine:  # else another thread has begun the look anew
+                self._looking = None
+                if self._found:
+                    self._changes.append(self._found)
+                    self._found = Changes()
+                if self.is_closed():
+                    self.close()
+
+    def _is_busy(self) -> bool:
+        return self._looking is not None and not self._looking()
+
+    def is_closed(self) -> bool:
+        """Whether it looks no more."""
+        return self._closed
 
     def _dead(self) -> list[tuple[Watched, Followed]]:
         """The containers whose first process has died since the last look. From now on their records are watched."""
@@ -134,11 +160,14 @@ class Looks:
 
     def _kills(self, those: Iterable[tuple[Watched, Followed]], changes: Changes) -> None:
         for watched, known in those:
-            with contextlib.suppress(CgroupGone, OSError):
-                if known.reader is None:
-                    known.reader = watched.cgroup.reader(VITALS, watched.descriptors)
-                known.vitals = known.reader.read("memory")._replace(pids=known.vitals.pids)
-                self._oom(watched, known, changes)
+            try:
+                known.vitals = watched.vitals(known.vitals)
+            except (CgroupGone, OSError):
+                continue
+            except ReadingFailed as error:
+                self._sampler.failed(watched, error)
+                continue
+            self._oom(watched, known, changes)
 
     def _bury(self, changes: Changes) -> None:
         self._ends.bury({each.identity.id: known.seen_seconds for each, known in self._followed.items()}, changes)
@@ -148,11 +177,11 @@ class Looks:
             if watched not in self._followed:
                 # Of a container made while a client follows even the first count is news.
                 known = Followed(born_seconds(self._sampler.root, watched), 0 if self._begun else None)
-                self._followed[watched] = known
                 if self._begun:
                     changes.started.append(self._started(watched, known))
                 elif watched.identity.metadata is not None:
                     self._records.take(watched, known, watched.identity.metadata)
+                self._followed[watched] = known  # now: if its files hang, another thread begins with it anew
         self._begun = True
         for gone in self._followed.keys() - set(listed):
             self._ends.gone(gone, self._followed.pop(gone))
@@ -169,14 +198,12 @@ class Looks:
     def _look(self, watched: Watched, stats: ContainerStats, round_: Round, changes: Changes) -> None:
         known = self._followed[watched]
         try:
-            if known.reader is None:
-                known.reader = watched.cgroup.reader(VITALS, watched.descriptors)
-            known.vitals = known.reader.read()
+            known.vitals = watched.vitals()
             self._refresh_limits(watched, known)
         except (CgroupGone, OSError):  # gone, or it left a tree: no file of it is kept open
-            if known.reader is not None:
-                known.reader.close()
-                known.reader = None
+            watched.forget_vitals()
+        except ReadingFailed as error:
+            self._sampler.failed(watched, error)
         if known.life.started_seconds is None and not known.silent:
             self._records.hear(watched, known)
         self._oom(watched, known, changes)
@@ -188,7 +215,7 @@ class Looks:
         first, another process' death."""
         if not self._live:
             return
-        for watched, known in self._followed.items():
+        for watched, known in list(self._followed.items()):
             if known.armed:
                 continue
             if (found := open_pidfd(watched, known.life.pid)) is None:
@@ -205,7 +232,8 @@ class Looks:
         now = time.monotonic_ns()
         if known.limits_ns is None or now - known.limits_ns > LIMITS_NS:
             known.limits_ns = now
-            limits = watched.cgroup.limits()
+            with watched.reading() as cgroup:
+                limits = cgroup.limits()
             pids = limits.pids_max
             known.limits = OwnLimits(limits.cpu_cores, None if isinstance(pids, Max) else pids)
 
@@ -220,29 +248,19 @@ class Looks:
             known.oom_told = True
             changes.killed.append(Killed(watched.identity, total - before, total, vitals, watched.last))
 
-    def _over(self, changes: Changes) -> None:
-        """A look is over, or it failed; what was closed meanwhile is released now."""
-        if changes:
-            self._changes.append(changes)
-        self._busy.release()
-        if self._closed:
-            self.close()
-
     def close(self) -> None:
         """Release what is open, for good. If a hung thread still looks, that thread does it."""
         self._closed = True
-        if not self._busy.acquire(blocking=False):
+        if self._is_busy():
             return
-        try:
-            for fd in (fd for each in (self._deaths, self._pidfds) for _, fd in _emptied(each)):
-                release(fd)
-            for known in self._followed.values():
-                known.release()
-            self._followed.clear()
-            self._ends.close()
-            self._records.close()
-        finally:
-            self._busy.release()
+        for fd in (fd for each in (self._deaths, self._pidfds) for _, fd in _emptied(each)):
+            release(fd)
+        for watched, known in self._followed.items():
+            watched.forget_vitals()
+            known.release()
+        self._followed.clear()
+        self._ends.close()
+        self._records.close()
 
 
 def _emptied(those: deque[T]) -> Iterator[T]:

@@ -12,7 +12,7 @@ import logging
 
 from cgroupfs import CgroupGone, Root
 
-from ..container import Watched
+from ..container import ReadingFailed, Watched
 from ..inotify import IN_Q_OVERFLOW, Inotify
 from ..names import Names
 from ..runtimes.base import Metadata, State
@@ -60,8 +60,9 @@ class Records:
 
         def holds(pid: int) -> bool:
             try:
-                return pid in watched.cgroup.procs()
-            except (CgroupGone, OSError):
+                with watched.reading() as cgroup:
+                    return pid in cgroup.procs()
+            except (CgroupGone, ReadingFailed, OSError):
                 return False
 
         known.life.hear(record, holds, before_seconds)

@@ -47,10 +47,12 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str = ""
 
 
-class Health(msgspec.Struct, frozen=True):
+class Health(msgspec.Struct, frozen=True, omit_defaults=True):
     """GET /healthz, where all is well."""
 
     status: str
+    hung: list[str] = []
+    """Files that a reading waits for. They cost their own figures; not there where there is none."""
 
 
 def _figures(stats: ContainerStats) -> dict[str, int | float]:

@@ -62,6 +62,8 @@ class AgentFacts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """How often a reading hung and its thread was left behind."""
     stuck: int
     """Threads held by a hung reading now."""
+    hung: list[str]
+    """The files that these wait for."""
     followers: int
 
 
@@ -125,6 +127,7 @@ class PassFacts(NamedTuple):
     interval_seconds: float | None
     overruns: int
     stuck: int
+    hung: list[str]
 
 
 def agent_facts(cost: AgentCost, passes: PassFacts, followers: int) -> AgentFacts:
@@ -141,6 +144,7 @@ def agent_facts(cost: AgentCost, passes: PassFacts, followers: int) -> AgentFact
         pass_interval_seconds=passes.interval_seconds,
         overruns=passes.overruns,
         stuck=passes.stuck,
+        hung=passes.hung,
         followers=followers,
     )
 

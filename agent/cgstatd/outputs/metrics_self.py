@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from ..hostfacts import AgentCost
@@ -19,6 +20,8 @@ class SelfMetrics(NamedTuple):
     pass_interval_seconds: float
     overruns: int
     stuck: int
+    read_errors: Mapping[str, int]
+    """File -> how often it could not be read."""
     followers: int
     mem_total_bytes: int | None
     cores: int | None

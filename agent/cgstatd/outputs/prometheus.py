@@ -94,6 +94,10 @@ def _of_itself(own: SelfMetrics) -> Iterator[Metric]:
             metric = Metric(name, text, kind)
             metric.add_sample(name + "_total" * (kind == "counter"), {}, value)
             yield metric
+    errors = Metric("cgstatd_read_errors", "What of containers could not be read, by the file.", "counter")
+    for field, count in sorted(own.read_errors.items()):
+        errors.add_sample("cgstatd_read_errors_total", {"field": field}, count)
+    yield errors
     build = Metric("cgstatd_build_info", "The agent's version.", "gauge")
     build.add_sample("cgstatd_build_info", {"version": __version__, "python": python_version()}, 1)
     yield build

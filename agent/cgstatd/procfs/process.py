@@ -22,7 +22,7 @@ from cgroupfs.pseudofs import FILE_LIMIT, raise_exhausted, read_some, release
 
 DESCRIPTORS = 2
 """How many a Process keeps open."""
-_OPEN = os.O_RDONLY | os.O_CLOEXEC
+_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 _GONE = (errno.ESRCH, errno.ENOENT, errno.ENOTDIR, errno.ENODEV)
 _LONG_LIST = 1024
 _NET_DEV = "net/dev"

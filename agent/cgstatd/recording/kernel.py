@@ -112,7 +112,8 @@ class KernelRecorder:
             clock = self._root.clock(watched.ref.path)
             try:
                 pieces = self._cgroups(watched.ref)
-                members = watched.cgroup.members()
+                with watched.reading() as cgroup:
+                    members = cgroup.members()
                 found = [self._process(pid, members.path) for pid in members.pids]
                 processes = [process for process in found if process is not None]
                 self._check(watched.ref)

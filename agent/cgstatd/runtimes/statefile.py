@@ -21,6 +21,7 @@ from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 
+from cgroupfs.hangs import StillHangs
 from cgroupfs.pseudofs import Root, release
 
 from .base import Unreadable
@@ -38,6 +39,9 @@ larger, whatever it is: parsing takes memory beside what is kept."""
 MOST_NAMES = 20_000
 USERS_NAMES = 1_000
 """Names of one directory that are looked at: the system's and a user's. Docker has a directory for each container."""
+MOST_HUNG = 8
+"""If so many files hang at once, no other is tried: half of the threads that there may be. A dead disk below an
+engine's state costs names, never the figures."""
 _CROWDED_NS = 10_000_000_000
 """How long a file that found no room is not looked at again."""
 _SETTLED_MS = 100
@@ -98,6 +102,8 @@ class StateFiles:
             return cast("T | Unreadable", kept.value)
         try:
             fresh = self._load(path, parse, min(limit, FILE_LIMIT) if self.owner_uid else limit, kept)
+        except StillHangs as error:  # what was known of it is as good as before
+            return cast("T | Unreadable", kept.value) if kept is not None else Unreadable(f"{error.strerror}", path)
         except OSError as error:
             self._shelf.drop(path)
             return None if error.errno == errno.ENOENT else unreadable(error, path)
@@ -137,9 +143,11 @@ class StateFiles:
         """The sorted names in a directory; of very many only some; empty if there is no directory."""
         most = USERS_NAMES if self.owner_uid else MOST_NAMES
         try:
-            fd, real = open_directory(self.root, directory)
-            release(fd)
-            with os.scandir(self.root.join(real)) as found:
+            with self.root.readers.of(directory):
+                fd, real = open_directory(self.root, directory)
+                release(fd)
+                found = os.scandir(self.root.join(real))
+            with found:
                 names = [each.name for each in islice(found, most + 1)]
         except OSError as error:
             return [] if error.errno == errno.ENOENT else unreadable(error, directory)
@@ -154,29 +162,44 @@ class StateFiles:
         """The size of a file's companion (a database's journal), 0 where there is none."""
         try:
             if (kept := self._shelf.get(path, self.root.clock().monotonic_ns)) is not None:
-                return os.lstat(self.root.join(kept.real + suffix)).st_size
-            fd, real = open_directory(self.root, os.path.dirname(path))
-            release(fd)
-            return os.lstat(self.root.join(f"{real}/{os.path.basename(path)}{suffix}")).st_size
+                with self.root.readers.of(kept.real + suffix):
+                    return os.lstat(self.root.join(kept.real + suffix)).st_size
+            with self.root.readers.of(path + suffix):
+                fd, real = open_directory(self.root, os.path.dirname(path))
+                release(fd)
+                return os.lstat(self.root.join(f"{real}/{os.path.basename(path)}{suffix}")).st_size
         except (OSError, ValueError):
             return 0
 
     def _is_current(self, kept: Kept, now_ns: int) -> bool:
         try:
-            if _version(os.lstat(self.root.join(kept.real))) != kept.version:
-                return False
+            with self.root.readers.of(kept.real):
+                now = _version(os.lstat(self.root.join(kept.real)))
+        except StillHangs:
+            return True
         except OSError:
+            return False
+        if now != kept.version:
             return False
         return kept.round == self._budget.round and (kept.again_ns == 0 or now_ns < kept.again_ns)
 
     def _is_gone(self, kept: Kept) -> bool:
         try:
-            os.lstat(self.root.join(kept.real))
+            with self.root.readers.of(kept.real):
+                os.lstat(self.root.join(kept.real))
+        except StillHangs:
+            return False
         except OSError:
             return True
         return False
 
     def _load(self, path: str, parse: Callable[[bytes], object], limit: int, before: Kept | None) -> Kept:
+        if self.root.readers.count >= MOST_HUNG:
+            raise StillHangs(path)
+        with self.root.readers.of(path if before is None else before.real):
+            return self._load_now(path, parse, limit, before)
+
+    def _load_now(self, path: str, parse: Callable[[bytes], object], limit: int, before: Kept | None) -> Kept:
         directory, name = os.path.split(path)
         parent, real = open_directory(self.root, directory)
         try:

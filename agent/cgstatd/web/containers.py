@@ -29,13 +29,13 @@ async def all_containers(request: web.Request) -> web.Response:
     """GET /api/containers/stats"""
     context = request.app[CONTEXT]
     round_ = context.feed.round(encode=running)
-    known = len(await round_.wait())
-    body = round_.shared.get(())
+    known = len(await round_.settled())
+    body = round_.shared.get((known,))
     if body is None:
         encoded = round_.encoded(running, 0, known)
         if not context.bodies.admit(sum(map(len, encoded))):
             raise NoRoom
-        body = round_.shared[()] = context.bodies.hold(b"[" + b",".join(filter(None, encoded)) + b"]")
+        body = round_.shared[(known,)] = context.bodies.hold(b"[" + b",".join(filter(None, encoded)) + b"]")
     response = answer(body, "application/json")
     response.headers.update(restraint_headers(context))
     return response

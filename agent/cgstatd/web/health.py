@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import msgspec
 from aiohttp import web
 
 from ..health import Health
+from ..outputs import answers
 from .context import CONTEXT
 from .failure import failure
 from .limits import RETRY_SECONDS
 
 HEALTH: web.AppKey[Health] = web.AppKey("health", Health)
 BODY = b'{"status":"ok"}'
+_encode = msgspec.json.Encoder().encode
 
 
 async def healthz(request: web.Request) -> web.Response:
-    """200 while the containers can be listed, else 503 with the reason."""
-    trouble = await request.app[HEALTH].trouble()
+    """200 while the containers can be listed, else 503 with the reason; either way with the files that hang."""
+    health = request.app[HEALTH]
+    trouble = await health.trouble()
     if trouble:
         return failure(503, trouble, Retry_After=str(RETRY_SECONDS))
-    return web.Response(body=BODY, content_type="application/json")
+    body = _encode(answers.Health("ok", health.hung()))
+    return web.Response(body=body, content_type="application/json")
 
 
 def add_health(app: web.Application) -> None:

@@ -16,6 +16,7 @@ Which one is taken, see :func:`devices_v1`.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -24,6 +25,7 @@ from ..absent import Absent, Missing
 from ..errors import CgroupError
 from ..fields import Field, Files, Lacking, file, rule
 from ..formats import DeviceLine, parse_device_operations, parse_nested_keyed
+from ..hangs import still_wanted
 from ..hierarchy import Version
 from ..pseudofs import Directory, KeptFile
 
@@ -163,11 +165,12 @@ class Counting:
     (v1 counts only under a throttle rule or the bfq scheduler; most hosts have neither.)
     """
 
-    __slots__ = ("_files", "anything")
+    __slots__ = ("_busy", "_files", "anything")
 
     def __init__(self, root: Directory) -> None:
         """``root``: the blkio hierarchy's root directory, not kept."""
         self.anything = True
+        self._busy = threading.Lock()
         self._files: list[KeptFile] = []
         for name in V1_BYTES:
             if name.endswith("_recursive"):
@@ -178,11 +181,17 @@ class Counting:
             self.close()
 
     def refresh(self) -> None:
-        """Look again, once per pass."""
+        """Look again, once per pass. While an earlier look hangs, every cgroup counts. Raises LeftBehind."""
+        if not self._busy.acquire(blocking=False):
+            self.anything = True
+            return
         try:
             self.anything = not self._files or any(counts(parse_device_operations(f.read())) for f in self._files)
         except (CgroupError, OSError):
             self.anything = True
+        finally:
+            self._busy.release()
+            still_wanted()
 
     def close(self) -> None:
         """Release the descriptors. From then on every cgroup counts as one with block I/O."""

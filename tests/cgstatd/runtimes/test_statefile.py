@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import msgspec
@@ -15,7 +15,7 @@ from cgroupfs.pseudofs import Clock, Root
 from cgstatd.runtimes import Unreadable
 from cgstatd.runtimes.beneath import MAX_DEPTH, open_directory
 from cgstatd.runtimes.budget import ENTRY_BYTES, READ_BYTES, SYSTEM, USER, Budget, Share, weigh
-from cgstatd.runtimes.statefile import USERS_NAMES, StateFiles, is_file_name, parser_of
+from cgstatd.runtimes.statefile import MOST_HUNG, USERS_NAMES, StateFiles, is_file_name, parser_of
 
 Write = Callable[..., str]
 PlainUser = Callable[[], AbstractContextManager[None]]
@@ -401,3 +401,32 @@ def test_the_names_of_a_users_directory_are_so_many_at_most(tmp_path: Path, capl
     ]
     names = StateFiles(Root(str(tmp_path))).names("/")
     assert len(names) == USERS_NAMES + 10 if isinstance(names, list) else False
+
+
+def test_a_file_that_another_thread_hangs_at_is_what_it_was_before(write: Write) -> None:
+    write(PATH, "content")
+    files = StateFiles(Root())
+    assert files.read(PATH, bytes) == b"content"
+    write(PATH, "other")
+    with files.root.readers.of(PATH):
+        assert files.read(PATH, bytes) == b"content"
+    assert files.read(PATH, bytes) == b"other"
+
+
+def test_a_file_that_hangs_at_its_first_reading_is_unreadable_with_the_reason(write: Write) -> None:
+    write(PATH, "content")
+    files = StateFiles(Root())
+    with files.root.readers.of(PATH):
+        found = files.read(PATH, bytes)
+    assert isinstance(found, Unreadable) and "still hangs" in found.reason
+    assert files.read(PATH, bytes) == b"content"
+
+
+def test_a_dead_disk_below_an_engines_state_does_not_take_every_thread(write: Write) -> None:
+    write(PATH, "content")
+    files = StateFiles(Root())
+    with ExitStack() as stack:
+        for number in range(MOST_HUNG):
+            stack.enter_context(files.root.readers.of(f"/var/lib/x/{number}"))
+        assert isinstance(files.read(PATH, bytes), Unreadable)
+    assert files.read(PATH, bytes) == b"content"

@@ -1,0 +1,124 @@
+"""The table's quick version: with a file that really blocks, every route answers for the others, and costs one thread.
+
+No time is measured here: what an agent does not answer within 20 s has no status, and fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edges.hangs import HUNG, PLACES, ROUTES, Blocking, Place, Program, make_host, measure, running
+from fakehost import FakeHost, container_id
+from wire import COMMAND, ENVIRONMENT
+
+MEETS = {
+    "memory.current": "array",
+    "net/dev": "follow",
+    "io.stat": "metrics",
+    "memory.peak": "follow",
+    "memory.events": "metrics",
+    "pids.current": "list",
+    "cpu.pressure": "metrics",
+    "cgroup.procs": "metrics",
+    "/proc/stat": "host",
+    "config.v2.json": "list",
+}
+"""Of each file a route that meets it first."""
+
+
+class Stage:
+    """A host, its file that can hang, and the agent."""
+
+    def __init__(self, host: FakeHost, place: Place, blocking: Blocking, program: Program) -> None:
+        self.host, self.place, self.blocking, self.program = host, place, blocking, program
+
+
+@pytest.fixture(params=PLACES)
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+    place, host = PLACES[request.param], make_host(tmp_path / "host")
+    with Blocking(place.path(host)).mounted() as blocking, running(host) as program:
+        try:
+            yield Stage(host, place, blocking, program)
+        finally:
+            blocking.answer()  # while a call hangs, nothing ends a process
+
+
+def test_others_are_answered_one_thread_is_held_and_all_is_well_again(stage: Stage) -> None:
+    row = measure(stage.program, stage.blocking, stage.place, MEETS[stage.place.name], requests=20)
+    assert row.wrong == [] and row.again.status == 200
+    assert row.threads == (1, 1)
+    assert row.recovered
+    file = str(stage.blocking.path)
+    assert sum("a reading hangs" in line and file in line for line in stage.program.log) == 1
+    assert any("answers again" in line and file in line for line in stage.program.log)
+
+
+@pytest.mark.parametrize("stage", ["memory.peak", "/proc/stat", "config.v2.json"], indirect=True)
+def test_every_route_answers_for_the_others_while_the_file_hangs_already(stage: Stage) -> None:
+    meets = ROUTES[MEETS[stage.place.name]]
+    stage.blocking.hang()
+    stage.program.ask(meets.target, meets.enough)
+    for name, route in ROUTES.items():
+        answer = stage.program.ask(route.target, route.enough)
+        assert answer.status == 200, (name, answer)
+        if route.has is not None:
+            found = route.has(answer.body)
+            assert all(found.get(each) for each in route.those), (name, found)
+    health = json.loads(stage.program.ask("/healthz").body)
+    host = json.loads(stage.program.ask("/api/host").body)
+    file = str(stage.blocking.path)
+    assert health == {"status": "ok", "hung": [file]} and host["agent"]["hung"] == [file]
+    if stage.place.of_host:
+        assert (host["cores"], host["cpuPercent"]) == (None, None)
+    else:
+        errors = re.findall(rb'cgstatd_read_errors_total\{field="hung"\} ([0-9.]+)', stage.program.ask("/metrics").body)
+        assert stage.place.name == "config.v2.json" or (errors and float(errors[0]) >= 1)
+
+
+def test_the_doctor_goes_on_without_the_file_and_names_it(tmp_path: Path) -> None:
+    host = make_host(tmp_path / "host")
+    with Blocking(PLACES["memory.current"].path(host)).mounted() as blocking:
+        blocking.hang()
+        doctor = subprocess.Popen(
+            [*COMMAND, "doctor", "--json", "--host-root", str(host.path)],
+            stdout=subprocess.PIPE,
+            env=ENVIRONMENT,
+            encoding="utf-8",
+        )
+        assert doctor.stdout is not None
+        lines = list(iter(doctor.stdout.readline, "}\n"))
+        blocking.answer()  # while a call hangs, nothing ends the process
+        assert doctor.wait() == 1
+        doctor.stdout.close()
+    found = {section["title"]: section["findings"] for section in json.loads("".join(lines) + "}")["sections"]}
+    assert [each["what"] for each in found["Files that hang"]] == [f"reading hangs: {blocking.path}"]
+    assert any("an earlier reading of" in each["what"] for each in found["Figures"])
+
+
+@pytest.mark.parametrize("name", [name for name, place in PLACES.items() if name != "config.v2.json"])
+def test_a_fifo_in_the_place_of_a_file_holds_up_nobody(name: str, tmp_path: Path) -> None:
+    """It needs no right to be made, and no FUSE: opened without O_NONBLOCK it is waited for until it has a writer."""
+    host = make_host(tmp_path / "host")
+    path = PLACES[name].path(host)
+    path.unlink()
+    os.mkfifo(path)
+    with running(host) as program:
+        threads = None
+        for _ in range(2):
+            for of, route in ROUTES.items():
+                answer = program.ask(route.target, route.enough)
+                assert answer.status == 200, (of, answer)
+                found = dict.fromkeys(route.those, True) if route.has is None else route.has(answer.body)
+                assert all(found.get(each) for each in route.those), (of, found)
+            before, threads = threads, program.threads()
+        assert threads == before
+        status = program.ask(f"/api/containers/{container_id(HUNG)}/detail").status
+        assert status == 200
+        assert not any("a reading hangs" in line for line in program.log), program.log
