@@ -163,24 +163,27 @@ class Stall(NamedTuple):
     total_usec: int
 
 
-_SHARE = rb"(\d{1,3}\.\d{1,6})"
-_STALL = re.compile(rb"^(some|full) avg10=%b avg60=%b avg300=%b total=(\d{1,20})$" % (_SHARE, _SHARE, _SHARE), re.M)
+_SHARES = rb" avg10=(%b) avg60=(%b) avg300=(%b) total=(\d{1,20})$" % ((rb"\d{1,3}\.\d{1,6}",) * 3)
+_STALLS = {line: re.compile(rb"^" + line + _SHARES, re.MULTILINE) for line in (b"some", b"full")}
 
 
 def parse_pressure(data: bytes) -> dict[bytes, Stall]:
     """``some avg10=0.00 avg60=0.00 avg300=0.00 total=0\\nfull …`` (psi.rst; ``full`` of cpu since 5.13)."""
-    stalls = {
-        line: Stall(float(avg10), float(avg60), float(avg300), int(total))
-        for line, avg10, avg60, avg300, total in _STALL.findall(data)
-    }
+    stalls = {line: _stall(found) for line, each in _STALLS.items() if (found := each.search(data))}
     if not stalls:
         raise ParseError("no line of the form 'some avg10=… avg60=… avg300=… total=…'")
     return stalls
 
 
+def _stall(found: re.Match[bytes]) -> Stall:
+    avg10, avg60, avg300, total = found.groups()
+    return Stall(float(avg10), float(avg60), float(avg300), int(total))
+
+
 def find_stall(data: bytes, line: bytes) -> Stall | None:
     """One line of a pressure file, ``some`` or ``full``; None: it has only the other. Raises ParseError."""
-    return parse_pressure(data).get(line)
+    found = _STALLS[line].search(data)
+    return _stall(found) if found else parse_pressure(data).get(line)
 
 
 class Quota(NamedTuple):
