@@ -1,6 +1,6 @@
-"""One container that is being watched: what is kept open and remembered of it between readings.
+"""One container: what is kept open and remembered of it between readings.
 
-It is the only holder of its cgroup, and has one reader at a time: whoever reads anything of it, for whichever route,
+It is the only holder of its cgroup, and has one reader at a time: a thread that reads anything of it, for any route,
 holds ``busy`` meanwhile. So a file of it that hangs costs one thread, and the next reading is refused at once.
 """
 
@@ -38,15 +38,16 @@ from .sample import ContainerStats, CpuReading
 
 _REOPEN_NS = 30_000_000_000
 _UNSAID = re.compile(r"^memory\.stat\.|\.usage(?=_)|_(bytes|nsec)$|\.devices$")
-"""Of a field's name, what the file that is named beside it says too."""
+"""The part of a field's name that the file beside it says too."""
 HUNG = "hung"
 
 
 class ReadingFailed(Exception):
-    """A container's figures could not be had; the text says which file and why."""
+    """A container's figures could not be read; the text says which file and why."""
 
     def __init__(self, why: str, field: str = "container") -> None:
-        """``field``: which could not be read; ``hung`` if another reading waits for a file; ``container``: any."""
+        """``field``: the one that could not be read; ``hung`` if another reading waits for a file; ``container``: any
+        field."""
         super().__init__(why)
         self.field = field
 
@@ -114,7 +115,7 @@ class Watched:
         self.due_ns = 0
         """When (monotonic) the identity is to be looked up again."""
         self.generation = 0
-        """What names there were to be had when it was looked up."""
+        """The generation of names (Names.generation) at the last lookup."""
         self.lookups = 0
         """How often it was looked up in vain since it was last known."""
         self.kept_in = ""
@@ -124,7 +125,7 @@ class Watched:
         self.promised_limit: int | None = None
         """The memory limit that its engine is about to set."""
         self.over = False
-        """Whether the latest reading found no process in it: it ends, or it is what a dead engine has left behind."""
+        """Whether the latest reading found no process in it: it ends, or a dead engine left it behind."""
         self.descriptors = descriptors
         self._shared = shared
         self._cgroup = Cgroup(root, hierarchy, ref.path, dict(ref.inodes), descriptors)
@@ -134,7 +135,7 @@ class Watched:
         self._vitals: KeptReader[Vitals] | None = None
         self.last: ContainerStats | None = None
         self.closed = False
-        """Closed is closed: it opens nothing any more."""
+        """Once it is closed it opens nothing any more."""
         self._reader: CounterReader | None = None
         self._opened_ns = 0
         self._finder = ProcessFinder(root, self._cgroup, descriptors)
@@ -142,16 +143,16 @@ class Watched:
 
     @property
     def finder(self) -> ProcessFinder:
-        """What holds one of its processes, for other questions than its traffic."""
+        """The holder of one of its processes, for other questions than its traffic."""
         return self._finder
 
     def moved(self, ref: CgroupRef) -> bool:
         """Take over another view of the same cgroup (v1: a tree more or less has it); False: it is another cgroup."""
         known = dict(self.ref.inodes)
         common = [known[point] == inode for point, inode in ref.inodes if point in known]
-        if not common or not all(common):  # with no tree in common nothing says that it is the same
+        if not common or not all(common):  # without a tree in common no inode tells that it is the same
             return False
-        if self.closed or not self.busy.acquire(blocking=False):  # what hangs is not waited for
+        if self.closed or not self.busy.acquire(blocking=False):  # a hung reading is not waited for
             return False
         try:
             seen = self._finder.seen
@@ -168,7 +169,8 @@ class Watched:
         return True
 
     def _open(self) -> CounterReader:
-        """Raises CgroupGone once it is closed, whoever still holds it: nothing is opened then that is never closed."""
+        """Raises CgroupGone once it is closed, even if a reader still holds it: no file is opened then that is never
+        closed."""
         if self.closed:
             raise CgroupGone(self.ref.path)
         if self._reader is None:
@@ -193,11 +195,11 @@ class Watched:
         return self._cgroup
 
     def still_hangs(self) -> ReadingFailed:
-        """What a second reader is told."""
+        """The error that a second reader gets."""
         return ReadingFailed(f"an earlier reading of {self.ref.path} still hangs", HUNG)
 
     def done(self) -> None:
-        """A reading is over: let the next one begin; what was closed meanwhile is released now."""
+        """A reading is over: let the next one begin. If it was closed meanwhile, release everything now."""
         self.busy.release()
         if self.closed:
             self.close()
@@ -221,7 +223,8 @@ class Watched:
                 raise
 
     def forget_vitals(self) -> None:
-        """They are not asked for any more; where a reading hangs, their files stay open until it is closed."""
+        """Close their files: no client follows the container any more. If a reading hangs, they stay open until it is
+        closed."""
         if self.busy.acquire(blocking=False):
             try:
                 self._close_vitals()
@@ -258,15 +261,15 @@ class Watched:
     def _look_at_missing(self, reader: CounterReader, now_ns: int) -> None:
         failed = reader.failed()
         if failed is not None:
-            self._close_reader()  # opened anew next time: without a descriptor to be had, a file counts as unreadable
+            self._close_reader()  # opened anew next time: where no descriptor is left, a file counts as unreadable
             raise ReadingFailed(explain(failed), failed.field)
         if now_ns - self._opened_ns > _REOPEN_NS:
             self._close_reader()  # a controller may have been enabled meanwhile
 
     def traffic(self, namespaces: Namespaces) -> Traffic:
-        """The second half: net/dev. Raises CgroupGone (its last process has left, too), Exhausted.
+        """The second half: net/dev. Raises CgroupGone (also if its last process has left), Exhausted.
 
-        What is wrong with its network costs the network, never the container.
+        Trouble with its network costs the network figures, never the container.
         """
         traffic = self._finder.traffic(namespaces)
         if traffic.reason is Absent.NO_PROCESS and self._finder.seen:
@@ -298,7 +301,7 @@ class Watched:
             self._reader = None
 
     def close(self, later: Callable[[], None] | None = None) -> None:
-        """Release everything, for good. The thread that is reading it (and may hang) does it where there is one."""
+        """Release everything, for good. If a thread is reading it (and may hang), that thread does it."""
         self.closed = True
         if self.busy.acquire(blocking=False):
             try:

@@ -31,11 +31,11 @@ _CHECK_SECONDS = 0.1
 _IDLE_SECONDS = 0.001
 _PATH = 1024
 _SAY_SECONDS = 600.0
-"""One line for each file that hangs, and again after this time where it still does so now and then."""
+"""A file that hangs has one line in the log, and another one if it still hangs after this time."""
 
 
 class Again:
-    """An item that is begun anew in another thread when its own hangs. It may be called twice at once."""
+    """An item that another thread begins anew if it hangs. Two threads may call it at once."""
 
     __slots__ = ("_work",)
 
@@ -89,7 +89,7 @@ class Job:
 
     @property
     def only_hangs(self) -> bool:
-        """Whether nothing is left of it but what hangs."""
+        """Whether all that is left of it hangs."""
         with self._lock:
             return not self.items and all(worker.abandoned for worker in self._workers)
 
@@ -114,14 +114,14 @@ class _Worker:
         self._cpu = 0.0
         self.abandoned = False
         self.replaced = False
-        """Whether another thread has begun the work anew that it is at."""
+        """Whether another thread has begun its work anew."""
         self.file = ""
-        """What it was left behind with; empty: not known."""
+        """The file that it was left behind with; empty: not known."""
         self.job: Job | None = None
         self.thread: threading.Thread | None = None
 
     def is_replaced(self) -> bool:
-        """For :func:`cgroupfs.hangs.leave_behind_if`."""
+        """Whether its work was taken over, for :func:`cgroupfs.hangs.leave_behind_if`."""
         return self.replaced
 
     def waits(self) -> bool:
@@ -203,7 +203,7 @@ class Crew:
         if since is None or time.monotonic() - since < STUCK_SECONDS or len(self._left) >= MAX_THREADS:
             return
         worker.file = self._file_of(worker) if waits else ""
-        # What is busy for so long goes on with its work, beside the others; two of it would not be done any sooner.
+        # A thread that is busy for so long goes on beside the others: two would not do the work any sooner.
         worker.replaced = waits and worker.item is item and isinstance(item, Again)
         worker.abandoned = True
         self.overruns += 1
@@ -221,7 +221,7 @@ class Crew:
         return file
 
     def hung_files(self) -> list[str]:
-        """The files that threads are held by now, as far as that is known."""
+        """The files that hold threads now, as far as they are known."""
         return sorted({printable(w.file, _PATH) for w in self._left if w.since is not None and w.file})
 
     @property

@@ -61,7 +61,7 @@ class HostPart(NamedTuple):
     stat: HostCpu | None
     mem_total_bytes: int | None
     limits: list[tuple[str, Limits]]
-    """Of the cgroups that it is in."""
+    """(cgroup path, its limits) of the cgroups that it is in."""
 
 
 def host_part(sampler: Sampler, watched: Watched) -> HostPart:
@@ -73,7 +73,7 @@ def host_part(sampler: Sampler, watched: Watched) -> HostPart:
 def collect(
     sampler: Sampler, devices: Devices, watched: Watched, stats: Mapping[str, ContainerStats], host: HostPart
 ) -> Detail:
-    """Read everything. Raises ReadingFailed, also where the container ends meanwhile."""
+    """Read everything. Raises ReadingFailed, also if the container ends meanwhile."""
     try:
         with watched.reading() as cgroup:
             found = _collect(sampler, cgroup, watched, stats, host)
@@ -125,7 +125,7 @@ def _partners(own: ContainerStats, stats: Mapping[str, ContainerStats]) -> tuple
 
 
 def _ancestors_limits(sampler: Sampler, path: str) -> list[tuple[str, Limits]]:
-    """The nearest first; the root (which has none) left out."""
+    """Those of its ancestors, the nearest first; the root has none and is left out."""
     found: list[tuple[str, Limits]] = []
     path = path.rpartition("/")[0]
     while path and len(found) < _ANCESTORS:

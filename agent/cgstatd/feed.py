@@ -1,4 +1,4 @@
-"""Between the sampling thread and the event loop: requests share passes, and nobody waits for a hung file.
+"""Between the sampling thread and the event loop: requests share passes, and no request waits for a hung file.
 
 A pass lists the containers and reads each once. Requests that come while a pass runs, or within the freshness window
 after it began, share its results. Without requests only the CPU baseline runs.
@@ -30,13 +30,13 @@ log = logging.getLogger(__name__)
 S = TypeVar("S")
 T = TypeVar("T")
 _AGAIN_SECONDS = 0.1
-"""After this time a listing that another thread is at is asked for again."""
+"""If another thread is listing the containers, the listing is asked for again after this time."""
 _WORTH_SAYING = 1.5
-"""How much longer than the freshness window: what is about the same would come and go in the log."""
+"""Times the freshness window. A stretch that is about as long as the window would come and go in the log."""
 
 
 class Feed:
-    """What requests ask. Used in the event loop."""
+    """Answers requests. Used in the event loop."""
 
     def __init__(
         self, sampler: Sampler, *, freshness_seconds: float, baseline_seconds: float, max_cpu_percent: float = 0.0
@@ -55,7 +55,7 @@ class Feed:
         self._stopping = False
         self.passes = 0
         self.pass_seconds = 0.0
-        """Of all passes but the last."""
+        """Duration of all passes but the last."""
         self.pass_cpu_seconds = 0.0
         """CPU time of the same."""
         self._said_stretched = False
@@ -74,7 +74,7 @@ class Feed:
         self._tick()
 
     def stop(self) -> None:
-        """Stop the baseline, the pass under way (what it has is all there will be) and, unless it hangs, the thread."""
+        """Stop the baseline, the pass under way (it ends with what it has) and, unless it hangs, the thread."""
         self._stopping = True
         for waiting in self._waiting:
             if not waiting.done():
@@ -144,7 +144,7 @@ class Feed:
             log.info("reading all containers takes %.1f ms of CPU (max_cpu=%g): from now %s", cost * 1e3, bound, apart)
 
     def _fresh(self, last: Pass, window_seconds: float) -> bool:
-        """Whether a pass will still do. Containers that came or went since are news that does not wait for long."""
+        """Whether a pass is recent enough. Containers that came or went since are news that does not wait for long."""
         age = time.monotonic() - last.began
         if age < min(window_seconds, news_wait(last.cpu_seconds)):
             return True
@@ -153,7 +153,7 @@ class Feed:
         return not self._sampler.listing.changed_since(last.listing_number)
 
     def restrained(self, interval_seconds: float) -> bool:
-        """Whether the next pass has to wait for longer than that because of what passes cost."""
+        """Whether passes cost so much that the next one has to wait for longer than that."""
         last = self._pass
         if last is None or self.restraint.stretched(interval_seconds) is None:
             return False
@@ -193,11 +193,12 @@ class Feed:
     async def run(self, work: Callable[[], S], one: Callable[[S], T]) -> T: ...
 
     async def run(self, work: Callable[[], Any], one: Callable[[Any], Any] | None = None) -> Any:
-        """Do something in the sampling thread: what is about many containers or the host, which goes on without a file
-        that hangs; then what ``one`` makes of it, which is about one container and waits for its files.
+        """Do ``work`` in the sampling thread, then ``one`` with its result.
 
-        Raises what they raise, ReadingFailed after passes.CONTAINER_SECONDS, ListingFailed where an earlier listing
-        hangs, OutOfResources (a ListingFailed) where the agent has no descriptor or memory left.
+        ``work`` is about many containers, or the host: it is begun anew without a file that hangs. ``one`` is about one
+        container, and waits for its files. Raises what they raise, ReadingFailed after passes.CONTAINER_SECONDS,
+        ListingFailed where an earlier listing hangs, OutOfResources (a ListingFailed) where the agent has no descriptor
+        or memory left.
         """
         until = time.monotonic() + listing.LISTING_SECONDS
         while True:

@@ -31,7 +31,7 @@ from .statewatch import StateWatch
 
 log = logging.getLogger(__name__)
 _RESERVED_DESCRIPTORS = 256
-"""Left for listeners, files that are open for a moment, and a few connections."""
+"""Descriptors left for listeners, files that are open for a moment, and a few connections."""
 _WANTED_DESCRIPTORS = 65_536
 DEFAULT_STORAGE = "/var/lib/containers/storage"
 
@@ -63,13 +63,14 @@ def descriptor_budget(connections: int = 0) -> Descriptors:
 
 
 def _check_roots(root: Root, options: HostOptions) -> None:
-    """A data root that was named and is not there would cost the names of its containers, and nothing would say so."""
+    """Without this, a data root that was named and is not there would cost the names of its containers without a
+    word."""
     for key, paths in (("docker_root", options.docker_roots), ("podman_root", options.podman_roots)):
         for path in paths:
             try:
                 found = stat.S_ISDIR(os.stat(root.join(os.path.normpath(f"/{path}"))).st_mode)
             except PermissionError:
-                continue  # it may well be there; the containers' names say what they miss
+                continue  # it may well be there; where names are missing the log says why
             except OSError:
                 found = False
             if not found:

@@ -1,4 +1,4 @@
-"""Which containers there are: from discovery's cgroups to what is kept of each, named, and each id shown once."""
+"""The containers that there are: discovery's cgroups, each kept and named, and each id shown once."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ from .statewatch import StateWatch
 
 LISTING_SECONDS = 10.0
 _IDENTITY_NS = 4_000_000_000
-"""What is known of a container is looked up again after this time, whatever is told of its state files."""
+"""A container's identity is looked up again after this time, even if no event tells of its state files."""
 _STARTING_NS = 100_000_000
 """The same, doubled each time, where its engine has not yet written that it runs."""
 _SETTLED_NS = 150_000_000
-"""The same once after a change: a second one within the same step of the clock does not show in a file's times."""
+"""The same once after a change: a second change within the same step of the clock does not show in a file's times."""
 _NAMELESS_NS = tuple(seconds * 1_000_000_000 for seconds in (1, 8, 30, 300))
-"""The same where no name was found and nothing changed where names come from: a runtime that writes its files late."""
+"""The same where no name was found and no place of names changed: the runtime may write its files late."""
 _VAIN_LOOKUPS = 6
-"""After so many the time alone counts: a user can change the places where names come from as often as they like."""
+"""After so many only time counts: a user can change the places where names come from as often as they like."""
 _SAID_AFTER = 2
-"""Lookups in vain before it is said that a container's state is not found."""
+"""After so many lookups in vain the log says that a container's state is not found."""
 _VAIN = 10
-"""After so many changes of state files that told nothing new (health checks), they are news ever more seldom."""
+"""After so many changes of state files that told nothing new (health checks), they count as news less and less
+often."""
 _QUIET_SECONDS = 3.2
 
 
@@ -40,7 +41,7 @@ class ListingFailed(Exception):
 
 
 class OutOfResources(ListingFailed):
-    """The agent itself has no descriptor or memory left: what it does not see may well be there."""
+    """The agent itself has no descriptor or memory left: containers that it does not see may well be there."""
 
 
 class ListingUnderWay(ListingFailed):
@@ -48,10 +49,10 @@ class ListingUnderWay(ListingFailed):
 
 
 class Listing:
-    """The containers of one host. Used by one thread at a time, which it sees to itself.
+    """The containers of one host. It lets one thread in at a time.
 
-    State files are read without its lock, each container's by one thread at a time: a file of an engine that hangs
-    costs that container's name. A thread that it held up ends its work (:class:`cgroupfs.hangs.LeftBehind`).
+    State files are read without its lock, each container's by one thread at a time: an engine's file that hangs costs
+    that container's name. A thread that it held up ends its work (:class:`cgroupfs.hangs.LeftBehind`).
     """
 
     def __init__(
@@ -77,17 +78,18 @@ class Listing:
         self._shown: list[Watched] = []
         self._lock = threading.Lock()
         self._told: set[Watched] = set()
-        """Of whom something was written that has not been read yet: outlives a thread that hangs meanwhile."""
+        """Containers whose state was written and has not been read yet: a thread that hangs meanwhile does not lose
+        them."""
         self._news = False
-        """Whether what is shown is not what is known."""
+        """Whether the containers that are shown are out of date."""
         self._generation = 0
         self._vain = 0
         """How many times in a row state files were written and told nothing new."""
         self._quiet_until = 0.0
         self.number = 0
-        """How often a listing was another than the one before: other containers, or other words about them."""
+        """How many listings were not the same as the one before: other containers, or other words about them."""
         self.written = 0
-        """How often state files were found written: what is on disk only may have changed too."""
+        """How often state files were found written: containers that are on disk only may have changed too."""
 
     def containers(self, hurry: bool = False) -> list[Watched]:
         """The containers that have a cgroup now, those that belong to the system first. Raises ListingFailed.
@@ -114,8 +116,9 @@ class Listing:
 
     @contextlib.contextmanager
     def _only(self) -> Iterator[None]:
-        """One thread at a time. Raises ListingUnderWay, and ListingFailed for what is raised inside."""
-        if not self._lock.acquire(blocking=False):  # whoever has it hangs: waiting for it would cost another thread
+        """Let one thread in at a time. Raises ListingUnderWay, and ListingFailed in place of errors that are raised
+        inside."""
+        if not self._lock.acquire(blocking=False):  # the thread that has it may hang: to wait would cost another thread
             raise ListingUnderWay(f"listing the containers takes over {LISTING_SECONDS:.0f} s")
         try:
             with self._failures():
@@ -136,7 +139,7 @@ class Listing:
             raise ListingFailed(f"cannot list the containers: {error.filename or ''}: {error.strerror}") from error
 
     def _show(self) -> list[Watched]:
-        """What is shown, made anew where anything is known to be different."""
+        """The containers that are shown, made anew if any has changed."""
         if self._news:
             with self._failures():
                 self._look_at_doubles()
@@ -206,7 +209,8 @@ class Listing:
             self._quiet_until = time.monotonic() + quiet
 
     def _identify(self, watched: Watched, now: int) -> bool:
-        """Look up one identity; whether it is another than before. What still hangs stays what it was."""
+        """Look up one identity; whether it is another than before. If a state file hangs, the identity stays what it
+        was."""
         if not watched.naming.acquire(blocking=False):
             return False
         try:
@@ -235,7 +239,7 @@ class Listing:
 
     @staticmethod
     def _wait(watched: Watched, named: bool, starting: bool) -> int:
-        """How long what is known of a container is believed."""
+        """How long a container's identity is believed, in nanoseconds."""
         if named and not starting:
             watched.lookups = 0
             return _IDENTITY_NS
@@ -255,7 +259,7 @@ class Listing:
         return bool(place) and self._states.follow(place, trusted)
 
     def _look_at_doubles(self) -> None:
-        """One of two containers of a name has had it before: its state files tell which, if they are looked at now."""
+        """Of two containers with one name, one no longer has it. A look at their state files tells which."""
         now = time.monotonic_ns()
         names: dict[tuple[int, str, str], list[Watched]] = {}
         for watched in list(self._watched.values()):
@@ -268,9 +272,9 @@ class Listing:
                     self._identify(watched, now)
 
     def _without_doubles(self) -> list[Watched]:
-        """System containers first; a user's cgroup never takes the id of one that is there already.
+        """System containers first: a user's cgroup never takes the id of a container that is there already.
 
-        Of the system's, two runtimes may have a container of the same name (LXC, nspawn).
+        Two runtimes of the system may have a container of the same name (LXC, nspawn).
         """
         shown: list[Watched] = []
         taken: set[str | tuple[str, str]] = set()
@@ -295,7 +299,7 @@ class Listing:
 
 
 def _has_process(watched: Watched) -> bool:
-    """False also where it hangs."""
+    """Whether it has one; False also if its files hang."""
     try:
         with watched.reading() as cgroup:
             return bool(cgroup.procs(1))

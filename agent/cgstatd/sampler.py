@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _NOTHING_WRONG = (Absent.NO_PROCESS, Absent.NO_NETWORK, Absent.HOST_NETWORK)
-"""Nor is there with NO_NETWORK: its processes were all replaced while they were asked."""
+"""NO_NETWORK: all its processes were replaced while they were asked."""
 _MEM_TOTAL_NS = 60_000_000_000
 _CORES_NS = 10_000_000_000
 _ONLINE = "/sys/devices/system/cpu/online"
@@ -65,17 +65,17 @@ class Sampler:
         self._cores_at = 0
         self._host_namespace: int | None = None
         self.read_errors: Counter[str] = Counter()
-        """How often what could not be read, by the names of files (:class:`~cgstatd.container.ReadingFailed`)."""
+        """How many readings failed, by field (:class:`~cgstatd.container.ReadingFailed`)."""
 
     def containers(self, hurry: bool = False) -> list[Watched]:
         """The containers that have a cgroup now, those that belong to the system first. Raises ListingFailed."""
         return self.listing.containers(hurry)
 
     def namespaces(self) -> Namespaces:
-        """What one pass shares: the network figures by namespace. Also brings up to date what all readers share.
+        """The network figures by namespace, which one pass shares. Also brings up to date what all readers share.
 
         The host's files are read here, before any container's lock is taken: one that hangs costs the host's figures,
-        and what was known of it goes on. Raises OutOfResources.
+        and the figures that were known go on. Raises OutOfResources.
         """
         try:
             namespaces = Namespaces(self.root, self._engine_namespaces(), self._host_namespace)
@@ -91,19 +91,20 @@ class Sampler:
         return namespaces
 
     def failures(self, watched: Watched, missing: Sequence[Missing]) -> None:
-        """The same of fields that are wrong rather than absent."""
+        """Count the fields of a container that are wrong rather than absent, and say so once."""
         for each in missing:
             if each.failed:
                 self.failed(watched, ReadingFailed(explain(each), each.field))
 
     def failed(self, watched: Watched, error: ReadingFailed | OSError) -> None:
-        """Something of a container could not be read: counted, and said once."""
+        """Count a failed reading of a container, and say so once."""
         self.read_errors[error.field if isinstance(error, ReadingFailed) else "container"] += 1
         text = str(error) if isinstance(error, ReadingFailed) else f"cannot read {error.filename}: {error.strerror}"
         self.names.say_once(watched.identity.id, text)
 
     def out_of_resources(self, error: BaseException) -> OutOfResources | None:
-        """What is no container's failure but the agent's own; said once, however many files it is met at."""
+        """The agent's own trouble, where an error is that and no container's. The log says it once, however many files
+        meet it."""
         if isinstance(error, Exhausted):
             why = error.why
         elif isinstance(error, MemoryError):
@@ -144,7 +145,7 @@ class Sampler:
         return self._mem_total
 
     def cores(self) -> int:
-        """The cores that are online: what CPU figures are bounded by. MOST_CORES where the host does not say."""
+        """The cores that are online, which bound CPU figures. MOST_CORES where the host does not say."""
         now = time.monotonic_ns()
         if not self._cores_at or now - self._cores_at > _CORES_NS:
             self._cores_at = now
@@ -170,7 +171,7 @@ class Sampler:
 
     def begin(self, watched: Watched) -> Begun | None:
         """The first half of a reading: the cgroup's files; None: it is gone. Raises ReadingFailed."""
-        promised = watched.promised_limit  # as of before the reading: it ends when the kernel has the limit
+        promised = watched.promised_limit  # as before the reading: the promise ends when the kernel has the limit
         begun = self._guarded(watched, Watched.counters)
         if begun is not None and promised is not None:
             limit = limit_in_force(begun.counters.memory_max_bytes, promised)
@@ -186,7 +187,7 @@ class Sampler:
         return found
 
     def finish(self, begun: Begun, traffic: Traffic) -> ContainerStats | Pending:
-        """What the two halves make. Reads nothing."""
+        """Make the figures of the two halves. Reads nothing."""
         usage = begun.counters.cpu_usage_nsec
         if usage is None:
             return self._figures(begun, traffic, None)
@@ -201,14 +202,14 @@ class Sampler:
         return None if found is None else self._figures(begun, traffic, found[0])
 
     def baseline(self, watched: Watched) -> None:
-        """CPU time alone; failures are the next reading's business."""
+        """Read the CPU time alone. The next reading reports failures."""
         try:
             self._guarded(watched, Watched.read_cpu)
         except ReadingFailed as error:
             log.debug("baseline: %s", error)
 
     def baselines(self) -> None:
-        """CPU time alone of every container, one after the other: what a first figure is taken against."""
+        """Read the CPU time alone of every container, one after the other: the base of first figures."""
         for watched in self.containers():
             self.baseline(watched)
             still_wanted()

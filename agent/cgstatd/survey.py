@@ -22,7 +22,7 @@ from .sampler import Sampler
 
 Listed = tuple[Watched, Identity]
 AT_ONCE = 25
-"""Containers in one item of the sampling thread: some 5 ms, so that nobody else waits long for it."""
+"""Containers in one item of the sampling thread: some 5 ms, so that other work does not wait long for it."""
 
 
 _FIELDS = (
@@ -32,7 +32,7 @@ _FIELDS = (
     *"memory.events.oom_kill pids.current pressure.cpu_some pressure.cpu_full pressure.memory_some".split(),
     *"pressure.memory_full pressure.io_some pressure.io_full".split(),
 )
-"""What is exported of a container's cgroup."""
+"""The fields that are exported of a container's cgroup."""
 _BLOCK, _LIMIT = "io.devices", "memory.max_bytes"
 _WITHOUT_BLOCK = select(*_FIELDS, lean=True)
 _ALL = select(*_FIELDS, _BLOCK, lean=True)
@@ -66,10 +66,10 @@ class Surveyor:
         self._boot_seconds: int | None = None
         self._started: dict[Watched, float | None] = {}
         self.listing_number = 0
-        """Of which of the listings the latest survey is."""
+        """The number of the listing of the latest survey."""
 
     def begin(self) -> tuple[list[Listed], Namespaces]:
-        """Who is there, under which names: no name twice, whatever is renamed meanwhile. Raises ListingFailed."""
+        """The containers and their names: no name twice, even if one is renamed meanwhile. Raises ListingFailed."""
         listed = self._sampler.containers()
         self.listing_number = self._sampler.listing.number
         self._started = {each: self._started[each] for each in listed if each in self._started}
@@ -79,7 +79,7 @@ class Surveyor:
         return [(each, each.identity) for each in listed], self._sampler.namespaces()
 
     def read(self, several: Sequence[Listed], namespaces: Namespaces) -> list[Surveyed]:
-        """Their figures; those that are gone, or cannot be read, are left out."""
+        """Their figures; containers that are gone, or cannot be read, are left out."""
         found = []
         for watched, identity in several:
             try:
@@ -98,7 +98,7 @@ class Surveyor:
     def _one(
         self, watched: Watched, cgroup: Cgroup, identity: Identity, namespaces: Namespaces
     ) -> tuple[Surveyed, dict[str, Device]]:
-        """And its devices, which are files of the host: to be looked up once its lock is released."""
+        """One container, and the devices to look up once its lock is released: their names are in files of the host."""
         root, metadata, counting = self._sampler.root, identity.metadata, self._sampler.counting
         values, missing = cgroup.read(_ALL if counting is None or counting.anything else _WITHOUT_BLOCK)
         if missing:
@@ -139,7 +139,7 @@ class Surveyor:
 
 
 def each_network_once(surveyed: Sequence[Surveyed]) -> list[Surveyed]:
-    """Without the interfaces of containers that are in another one's network namespace."""
+    """The same without the interfaces of containers that are in another one's network namespace."""
     owners: dict[int, tuple[tuple[bool, bool, float, str], int]] = {}
     for index, each in enumerate(surveyed):
         if each.namespace is not None:

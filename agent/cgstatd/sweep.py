@@ -32,7 +32,7 @@ Item = Callable[[], None]
 
 
 def _nothing() -> None:
-    """For whoever is told no more."""
+    """In place of callbacks that are called no more."""
 
 
 class Sweep:
@@ -53,24 +53,25 @@ class Sweep:
         self._namespaces: Namespaces
         self._read: deque[tuple[Begun, Traffic]] = deque()
         self.items: deque[Item] = deque([Again(self._list)])
-        """What is still to be done: the job's items."""
+        """The work that is left: the job's items."""
         self.stats: list[ContainerStats] = []
-        """What is known, in the order in which it was."""
+        """The stats, in the order in which they became known."""
         self.encoded: list[bytes] = []
         """The same encoded, one by one, if there is an encoder; then never shorter than ``stats``."""
         self.pending: deque[tuple[float, Pending]] = deque()
-        """What needs a second reading, and when (monotonic)."""
+        """The readings that need a second one, and when (monotonic)."""
         self.outstanding: dict[Watched, Identity] = {}
-        """What is still to be read, under the names of the listing: none is there twice, whatever is renamed since."""
+        """The containers still to be read, under the names of the listing: none is there twice, even if one is renamed
+        since."""
         self.failure: ListingFailed | None = None
-        """Why nothing could be listed, or why what was read is not all there is."""
+        """Why the containers could not be listed, or why not all of them were read."""
         self._listed = False
         self.under_way = False
-        """Another thread is listing the containers: it is to be asked for again."""
+        """Another thread is listing the containers: the listing has to be asked for again."""
         self.listing_number = 0
-        """Of which of the listings it is."""
+        """The number of its listing."""
         self.over = False
-        """Set once nobody wants further results."""
+        """Set once no request wants further results."""
 
     def list_again(self) -> None:
         """Another thread was listing the containers: ask again. Called while no item is left."""
@@ -101,7 +102,7 @@ class Sweep:
         self.listed()
 
     def _next_group(self) -> None:
-        """What the group before makes, the next containers' cgroup files, the group after.
+        """The figures of the group before, the next containers' cgroup files, the group after.
 
         Each container queues its own net/dev when its cgroup files are read, behind all that.
         """
@@ -136,7 +137,7 @@ class Sweep:
             self.items.append(self._make)
 
     def _make(self) -> None:
-        """The figures of what was read."""
+        """Make the figures of a group that was read."""
         due = time.monotonic() + CPU_WINDOW_SECONDS
         while self._read:
             begun, traffic = self._read.popleft()
@@ -151,7 +152,10 @@ class Sweep:
                 self._take(begun.watched, result)
 
     def end(self) -> None:
-        """Nobody wants further results. Also lets go of whoever wanted them: they hold this, in a circle."""
+        """No request wants further results.
+
+        Also drops the callbacks: they refer to objects that refer to this one, in a circle.
+        """
         self.over = True
         self.listed = _nothing
 
@@ -178,7 +182,7 @@ class Sweep:
     def _left_out(self, watched: Watched, error: Exception) -> None:
         self.outstanding.pop(watched, None)
         if (failure := self._sampler.out_of_resources(error)) is not None:
-            self.failure = failure  # no container's own: what is left out is not gone
+            self.failure = failure  # the agent's own trouble: a container that is left out is not gone
             return
         self._sampler.read_errors[error.field if isinstance(error, ReadingFailed) else "container"] += 1
         if not isinstance(error, ReadingFailed):

@@ -1,12 +1,12 @@
 """Reads that do not come back: a file has one reader at a time, and a thread that was given up touches nothing more.
 
-A read of a dying disk, or of a file whose FUSE server is stuck, cannot be ended from outside. Whoever runs readings in
-threads goes on in another one (:func:`leave_behind_if`). Then two things have to be so, and are made so here:
+A read of a dying disk, or of a file whose FUSE server is stuck, cannot be ended from outside. A program that reads in
+threads goes on in another one (:func:`leave_behind_if`). This module holds two rules for that:
 
-* the next who wants the file is refused at once (:class:`OneReader`), so that a hung file costs one thread, however
-  often it is asked for;
-* the thread that was left behind ends its work when the file answers in the end (:func:`still_wanted`): another one has
-  taken that work over, and two must not do it side by side.
+* the next thread that wants the file is refused at once (:class:`OneReader`), so that a hung file costs one thread,
+  however often it is asked for;
+* the thread that was left behind ends its work when the file answers in the end (:func:`still_wanted`): another thread
+  has taken that work over, and two must not do it side by side.
 
 :func:`awaited_file` tells what a thread waits for, from the kernel (proc(5), ``/proc/<pid>/task/<tid>/syscall``)::
 
@@ -35,7 +35,7 @@ class StillHangs(OSError):
 
 
 class LeftBehind(BaseException):
-    """The thread was left behind and another has taken its work over. No Exception: it is no failure of that work."""
+    """The thread was left behind and another has taken its work over. Not an Exception: the work has not failed."""
 
 
 def leave_behind_if(left: Callable[[], bool]) -> None:
@@ -44,12 +44,12 @@ def leave_behind_if(left: Callable[[], bool]) -> None:
 
 
 def left_check() -> Callable[[], bool]:
-    """What :func:`leave_behind_if` was given for the current thread: for who wants to ask it of this thread later."""
+    """The function that :func:`leave_behind_if` was given for the current thread; another thread may ask it later."""
     return getattr(_current, "left", None) or (lambda: False)
 
 
 def still_wanted() -> None:
-    """Called after what may hang, before anything is done with it. Raises LeftBehind."""
+    """Called after a read that may have hung, before its result is used. Raises LeftBehind."""
     left: Callable[[], bool] | None = getattr(_current, "left", None)
     if left is not None and left():
         raise LeftBehind

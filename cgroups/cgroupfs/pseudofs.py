@@ -29,7 +29,7 @@ from .hangs import OneReader
 
 _GONE = frozenset({errno.ENODEV, errno.ESRCH})
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-"""What an OSError's errno says when it is about the reader and not about the file."""
+"""Errnos that are about the reader and not about the file, each in words."""
 _REASONS = {
     errno.ENOENT: Absent.FILE_ABSENT,
     errno.EOPNOTSUPP: Absent.UNSUPPORTED,
@@ -55,7 +55,7 @@ class Clock(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """What makes a file or directory itself, and whose it is."""
+    """The identity of a file or directory, and its owner."""
 
     inode: int
     uid: int
@@ -76,7 +76,7 @@ def raise_exhausted(error: OSError, path: str = "") -> None:
 
 
 def read_some(fd: int, data: bytes, limit: int) -> tuple[bytes, bool]:
-    """What follows ``data`` in an open file, up to ``limit`` bytes in all; and whether that is the whole file."""
+    """The bytes behind ``data`` in an open file, up to ``limit`` bytes in all; and whether that is the whole file."""
     parts, size = [data], len(data)
     while size <= limit:
         more = os.read(fd, 1 << 16)
@@ -96,8 +96,10 @@ def read_rest(fd: int, data: bytes, limit: int = FILE_LIMIT) -> bytes:
 
 
 def release(fd: int) -> None:
-    """Close a descriptor; below 0: none. Linux closes it whatever it answers (a file system that has gone away says so
-    here): closing it again would close whoever has its number by then.
+    """Close a descriptor; below 0: none.
+
+    Linux closes it even where it answers with an error (a file system that has gone away does so here). To close it
+    again would close another file that has its number by then.
     """
     if fd >= 0:
         try:  # noqa: SIM105  contextlib.suppress takes longer than the call, which is made for every file that is read
@@ -155,7 +157,7 @@ class Root:
         return Clock(time.monotonic_ns(), time.time_ns() // 1_000_000)
 
     def monotonic(self, path: str) -> Callable[[], int]:
-        """What tells the monotonic part of ``clock(path)`` at a fraction of its price."""
+        """A function that gives the monotonic part of ``clock(path)`` at a fraction of its price."""
         return time.monotonic_ns if type(self).clock is Root.clock else lambda: self.clock(path).monotonic_ns
 
 
@@ -211,7 +213,7 @@ class Directory:
         return found
 
     def content(self, name: str) -> bytes | Absent:
-        """As :meth:`read`; that a file is not there may mean that the cgroup is not (:meth:`check`)."""
+        """As :meth:`read`. If a file is not there the cgroup may not be, either (:meth:`check`)."""
         fd = -1
         try:
             fd = os.open(name, _OPEN_FILE, dir_fd=self.fd)
@@ -230,7 +232,8 @@ class Directory:
             raise CgroupGone(self.path)
 
     def read_lines(self, name: str, limit: int = FILE_LIMIT) -> tuple[bytes, bool] | Absent:
-        """As :meth:`read`, of a list of any length: its whole lines up to ``limit`` bytes; whether these are all."""
+        """As :meth:`read`, of a list of any length: its whole lines up to ``limit`` bytes; and whether these are
+        all."""
         fd = self.open(name)
         if isinstance(fd, Absent):
             return fd

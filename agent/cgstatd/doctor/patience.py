@@ -1,4 +1,4 @@
-"""Does what may hang, and goes on without the file that does: the doctor says which it was."""
+"""Does work that may hang, and goes on without the file that hangs: the doctor names it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .findings import COSTS, Finding, Section
 
 T = TypeVar("T")
 HANGS_SECONDS = 3.0
-"""More than any pause that is made on purpose."""
+"""Longer than any pause that is made on purpose."""
 _LOOK_SECONDS = 0.05
 MOST_HUNG = 16
 
 
 class Hung(Exception):
-    """More files hang than are gone without; the text names the last."""
+    """More files hang than the doctor goes on without; the text names the last."""
 
 
 class Patience:
@@ -28,10 +28,10 @@ class Patience:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self.hung: list[str] = []
-        """The files."""
+        """The files that work went on without."""
 
     def __call__(self, work: Callable[[], T]) -> T:
-        """What the work makes, or raises. Raises Hung."""
+        """Do the work; its result. Raises what it raises, and Hung."""
         while len(self.hung) < MOST_HUNG:
             attempt = _Attempt[T](work)
             file = self._waits_for(attempt)
@@ -54,11 +54,11 @@ class Patience:
 
 
 class _Attempt(Generic[T]):
-    """One thread at the work."""
+    """One thread that does the work."""
 
     def __init__(self, work: Callable[[], T]) -> None:
         self.left = False
-        """Another one was begun."""
+        """Another attempt was begun."""
         self._results: list[T] = []
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, args=(work,), name="cgstatd-doctor", daemon=True)
@@ -68,12 +68,12 @@ class _Attempt(Generic[T]):
         leave_behind_if(lambda: self.left)
         try:
             self._results.append(work())
-        except BaseException as error:  # the caller's, whatever it is
+        except BaseException as error:  # result() raises it
             self._error = error
 
     @property
     def thread(self) -> int:
-        """The kernel's number of it."""
+        """The kernel's number of the thread."""
         return self._thread.native_id or 0
 
     def over(self, seconds: float) -> bool:
@@ -82,14 +82,14 @@ class _Attempt(Generic[T]):
         return not self._thread.is_alive()
 
     def result(self) -> T:
-        """Of one that is over."""
+        """The result of the work, once the attempt is over."""
         if self._error is not None:
             raise self._error
         return self._results[0]
 
 
 def hung_files(patience: Patience) -> Section:
-    """The files that were gone without."""
+    """A section with the files that hang."""
     todo = "find out what serves it: a FUSE server, a network disk, a dying one; the agent's reading hangs there too"
     what = "what is in it: a container's figures or its name, or figures of the host"
     findings = [Finding(COSTS, f"reading hangs: {file}", what, todo) for file in patience.hung]
