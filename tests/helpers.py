@@ -11,13 +11,17 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from cgroupfs import Absent, Cgroup, Clock, Directory, Hierarchy, Identity, Root, Selection, Version, detect
+from cgroupfs import Absent, Cgroup, Clock, Directory, Hierarchy, Identity, Mount, Root, Selection, Version, detect
 from cgroupfs.pseudofs import absence
 from cgroupfs.reader import Plan
+
+if TYPE_CHECKING:  # not every program that uses this module needs it
+    from pyfakefs.fake_filesystem import FakeFilesystem
 
 R = TypeVar("R")
 PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -70,6 +74,24 @@ def cgroups(host: str, reading: str = "t0") -> list[tuple[str, Cgroup]]:
     names = [entry["name"] for entry in expected(host)["containers"] if entry["cgroup"]]
     found = [(name, cgroup(host, name, reading)) for name in names]
     return [(name, group) for name, group in found if group.exists()]
+
+
+def at_its_real_path(fs: FakeFilesystem, host: str, name: str) -> Cgroup:
+    """A container of a recorded host whose files pyfakefs shows at /sys and /proc."""
+    for each in ("sys", "proc"):
+        fs.add_real_directory(f"{tree(host)}/{each}", target_path=f"/{each}")
+    root = Root("/")
+    return Cgroup(root, detect(root), container(host, name)["cgroup"])
+
+
+def made_cgroup(tmp_path: Path, version: Version, files: dict[str, bytes | str]) -> Cgroup:
+    """A cgroup at /c of one tree that holds every controller."""
+    write_files(str(tmp_path), {f"cg/c/{name}": data for name, data in files.items()})
+    os.makedirs(tmp_path / "cg/c", exist_ok=True)
+    controllers = ("cpu", "cpuacct", "cpuset", "memory", "io", "pids", "freezer")
+    mount = Mount("/cg", "/", version, frozenset(controllers))
+    bound = tuple((name, mount) for name in controllers)
+    return Cgroup(Root(str(tmp_path)), Hierarchy("unified", bound, (mount,)), "/c")
 
 
 class FakeDirectory(Directory):

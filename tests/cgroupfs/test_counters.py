@@ -18,14 +18,11 @@ from cgroupfs import (
     Descriptors,
     Directory,
     Exhausted,
-    Hierarchy,
     Io,
-    Mount,
-    Root,
     Version,
 )
 from cgroupfs.controllers.io import V1_BYTES
-from helpers import TREES, UNIFIED, cgroup, cgroups, recorded, write_files
+from helpers import TREES, UNIFIED, cgroup, cgroups, made_cgroup, recorded, write_files
 
 MANY = 1000
 V2_FILES: dict[str, bytes | str] = {
@@ -49,16 +46,6 @@ GOOD = Counters(5000, 100, 20, MAX, 11, 2, False)
 
 def open_descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
-
-
-def made(tmp_path: Path, version: Version, files: dict[str, bytes | str]) -> Cgroup:
-    """A cgroup at /c of one tree that holds every controller."""
-    write_files(str(tmp_path), {f"cg/c/{name}": data for name, data in files.items()})
-    os.makedirs(tmp_path / "cg/c", exist_ok=True)
-    controllers = ("cpu", "cpuacct", "cpuset", "memory", "io", "pids", "freezer")
-    mount = Mount("/cg", "/", version, frozenset(controllers))
-    bound = tuple((name, mount) for name in controllers)
-    return Cgroup(Root(str(tmp_path)), Hierarchy("unified", bound, (mount,)), "/c")
 
 
 def read_once(group: Cgroup, kept: int = MANY) -> tuple[Counters, dict[str, Absent]]:
@@ -92,7 +79,7 @@ def test_counters_say_what_the_records_say(host: str, reading: str, kept: int) -
 
 @pytest.mark.parametrize(("version", "files"), [(Version.V1, V1_FILES), (Version.V2, V2_FILES)])
 def test_both_versions_give_the_same_counters(tmp_path: Path, version: Version, files: dict[str, bytes | str]) -> None:
-    assert read_once(made(tmp_path, version, files)) == (GOOD, {})
+    assert read_once(made_cgroup(tmp_path, version, files)) == (GOOD, {})
 
 
 @pytest.mark.parametrize(("version", "files"), [(Version.V1, V1_FILES), (Version.V2, V2_FILES)])
@@ -100,7 +87,7 @@ def test_both_versions_give_the_same_counters(tmp_path: Path, version: Version, 
 def test_a_second_reading_is_fresh_with_and_without_kept_descriptors(
     tmp_path: Path, version: Version, files: dict[str, bytes | str], kept: int
 ) -> None:
-    group = made(tmp_path, version, files)
+    group = made_cgroup(tmp_path, version, files)
     reader = group.counters(Descriptors(kept))
     assert reader.read() == GOOD
     name = "memory.current" if version is Version.V2 else "memory.usage_in_bytes"
@@ -129,7 +116,7 @@ def test_descriptors_are_taken_up_to_the_budget_and_given_back() -> None:
 
 
 def test_a_reader_that_cannot_be_made_leaves_nothing_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    group = made(tmp_path, Version.V2, V2_FILES)
+    group = made_cgroup(tmp_path, Version.V2, V2_FILES)
     budget, before, real = Descriptors(MANY), open_descriptors(), Directory.open
 
     def vanish(self: Directory, name: str) -> int | Absent:
@@ -161,7 +148,7 @@ ABSENT = [
 def test_an_absent_file_costs_its_own_counter_and_is_no_failure(
     tmp_path: Path, name: str, field: str, counters: list[str], kept: int
 ) -> None:
-    group = made(tmp_path, Version.V2, {key: data for key, data in V2_FILES.items() if key != name})
+    group = made_cgroup(tmp_path, Version.V2, {key: data for key, data in V2_FILES.items() if key != name})
     reader = group.counters(Descriptors(kept))
     assert reader.read() == GOOD._replace(**dict.fromkeys(counters))
     assert {f: m.reason for f, m in reader.missing.items()} == {field: Absent.FILE_ABSENT}
@@ -175,7 +162,7 @@ def test_an_absent_file_costs_its_own_counter_and_is_no_failure(
 def test_a_malformed_file_costs_its_own_counter_and_is_a_failure_until_it_is_good_again(
     tmp_path: Path, name: str, field: str, counters: list[str], kept: int
 ) -> None:
-    group = made(tmp_path, Version.V2, V2_FILES | {name: b"garbage\xff\n"})
+    group = made_cgroup(tmp_path, Version.V2, V2_FILES | {name: b"garbage\xff\n"})
     reader = group.counters(Descriptors(kept))
     assert reader.read() == GOOD._replace(**dict.fromkeys(counters))
     failed = reader.failed()
@@ -197,7 +184,7 @@ def test_a_malformed_file_costs_its_own_counter_and_is_a_failure_until_it_is_goo
 def test_a_refused_read_has_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, reason: Absent, fails: bool
 ) -> None:
-    reader = made(tmp_path, Version.V2, V2_FILES).counters(Descriptors(MANY))
+    reader = made_cgroup(tmp_path, Version.V2, V2_FILES).counters(Descriptors(MANY))
 
     def refuse(fd: int, size: int) -> bytes:
         raise OSError(number, os.strerror(number))
@@ -213,7 +200,7 @@ def test_a_refused_read_has_its_reason(
 def test_running_out_of_descriptors_is_the_readers_own_trouble_and_no_file_that_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reader, real = made(tmp_path, Version.V2, V2_FILES).counters(Descriptors(0)), os.open
+    reader, real = made_cgroup(tmp_path, Version.V2, V2_FILES).counters(Descriptors(0)), os.open
 
     def exhausted(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
         if path == "memory.current" or (str(path).endswith("/cg/c") and directories_too):
@@ -232,14 +219,14 @@ def test_running_out_of_descriptors_is_the_readers_own_trouble_and_no_file_that_
 
 
 def test_a_controller_switched_off_later_is_gone_for_the_reader_that_knew_it(tmp_path: Path) -> None:
-    reader = made(tmp_path, Version.V2, V2_FILES).counters(Descriptors(0))
+    reader = made_cgroup(tmp_path, Version.V2, V2_FILES).counters(Descriptors(0))
     os.remove(tmp_path / "cg/c/memory.current")
     with pytest.raises(CgroupGone):
         reader.read()
 
 
 def test_cpu_alone_is_read_alone_and_forgets_its_last_failure(tmp_path: Path) -> None:
-    group = made(tmp_path, Version.V2, V2_FILES | {"cpu.stat": "garbage\n"})
+    group = made_cgroup(tmp_path, Version.V2, V2_FILES | {"cpu.stat": "garbage\n"})
     reader = group.counters(Descriptors(MANY))
     assert reader.cpu_usage_nsec() is None
     assert reader.failed() is not None
@@ -258,7 +245,7 @@ def test_without_any_controller_every_counter_is_absent_and_none_fails() -> None
 
 
 def test_no_memory_controller_is_absent_while_cpu_is_there(tmp_path: Path) -> None:
-    group = made(tmp_path, Version.V2, {"cpu.stat": "usage_usec 5\n", "cgroup.events": "frozen 1\n"})
+    group = made_cgroup(tmp_path, Version.V2, {"cpu.stat": "usage_usec 5\n", "cgroup.events": "frozen 1\n"})
     counters, missing = read_once(group)
     assert counters == Counters(5000, None, None, None, None, None, True)
     assert set(missing) == {"memory.usage_bytes", "memory.stat.inactive_file", "memory.max_bytes", "io.devices"}
@@ -282,7 +269,7 @@ def test_v1_block_io_is_the_first_file_that_counts_and_never_a_false_zero(
     tmp_path: Path, files: dict[str, bytes | str], found: tuple[int | None, int | None], reason: Absent | None
 ) -> None:
     base = {name: data for name, data in V1_FILES.items() if name not in V1_BYTES}
-    group = made(tmp_path, Version.V1, base | files)
+    group = made_cgroup(tmp_path, Version.V1, base | files)
     counters, missing = read_once(group)
     assert (counters.io_read_bytes, counters.io_write_bytes) == found
     assert missing.get("io.devices") is reason
@@ -291,7 +278,7 @@ def test_v1_block_io_is_the_first_file_that_counts_and_never_a_false_zero(
 
 
 def test_v1_before_hierarchies_falls_back_to_the_cgroups_own_cache(tmp_path: Path) -> None:
-    counters, _ = read_once(made(tmp_path, Version.V1, V1_FILES | {"memory.stat": "cache 9\ninactive_file 7\n"}))
+    counters, _ = read_once(made_cgroup(tmp_path, Version.V1, V1_FILES | {"memory.stat": "cache 9\ninactive_file 7\n"}))
     assert counters.inactive_file_bytes == 7
 
 
@@ -300,7 +287,7 @@ def test_v1_before_hierarchies_falls_back_to_the_cgroups_own_cache(tmp_path: Pat
 
 @pytest.mark.parametrize("number", [errno.ENODEV, errno.ESRCH])
 def test_a_removed_cgroup_is_gone_and_not_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    reader = made(tmp_path, Version.V2, V2_FILES).counters(Descriptors(MANY))
+    reader = made_cgroup(tmp_path, Version.V2, V2_FILES).counters(Descriptors(MANY))
 
     def gone(fd: int, size: int) -> bytes:
         raise OSError(number, os.strerror(number))
@@ -315,11 +302,11 @@ def test_a_removed_cgroup_is_gone_and_not_zero(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_cgroup_recreated_at_the_same_path_is_gone_for_the_old_reader(tmp_path: Path) -> None:
-    group = made(tmp_path, Version.V2, V2_FILES)
+    group = made_cgroup(tmp_path, Version.V2, V2_FILES)
     reader = group.counters(Descriptors(0))
     assert reader.read() == GOOD
     os.rename(tmp_path / "cg/c", tmp_path / "cg/old")
-    made(tmp_path, Version.V2, V2_FILES)
+    made_cgroup(tmp_path, Version.V2, V2_FILES)
     with pytest.raises(CgroupGone):
         reader.read()
     assert read_once(group) == (GOOD, {}), "a new reader takes the new cgroup"

@@ -7,19 +7,18 @@ import errno
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
-from cgroupfs import MAX, Absent, Cgroup, CgroupGone, Root, Version, detect
+from cgroupfs import MAX, Absent, CgroupGone, Version
 from cgroupfs.records import CPU
 from helpers import (
     HOSTS,
     LEGACY,
     UNIFIED,
     FakeDirectory,
+    at_its_real_path,
     cgroup,
     cgroups,
-    container,
     read_record,
     reasons,
-    tree,
     unexplained,
 )
 
@@ -27,11 +26,7 @@ STAT = b"usage_usec 30\nuser_usec 20\nsystem_usec 10\nnr_periods 4\nnr_throttled
 
 
 def test_a_v2_container_at_its_real_path(fs: FakeFilesystem) -> None:
-    path = container(UNIFIED, "burn")["cgroup"]
-    fs.add_real_directory(f"{tree(UNIFIED)}/sys", target_path="/sys")
-    fs.add_real_directory(f"{tree(UNIFIED)}/proc", target_path="/proc")
-    root = Root("/")
-    cpu = Cgroup(root, detect(root), path).cpu()
+    cpu = at_its_real_path(fs, UNIFIED, "burn").cpu()
     assert (cpu.usage_nsec, cpu.quota_usec, cpu.period_usec) == (53480792000, 50000, 100000)
     assert cpu.nr_throttled is not None and cpu.nr_periods is not None and 0 < cpu.nr_throttled <= cpu.nr_periods
     assert (cpu.cpus, cpu.effective_cpus) == (frozenset(), frozenset({0, 1}))
@@ -39,11 +34,7 @@ def test_a_v2_container_at_its_real_path(fs: FakeFilesystem) -> None:
 
 
 def test_a_v1_container_at_its_real_path(fs: FakeFilesystem) -> None:
-    path = container(LEGACY, "burn")["cgroup"]
-    fs.add_real_directory(f"{tree(LEGACY)}/sys", target_path="/sys")
-    fs.add_real_directory(f"{tree(LEGACY)}/proc", target_path="/proc")
-    root = Root("/")
-    cpu = Cgroup(root, detect(root), path).cpu()
+    cpu = at_its_real_path(fs, LEGACY, "burn").cpu()
     assert ((cpu.usage_nsec or 0) // 1000, cpu.quota_usec, cpu.period_usec) == (57440345, 50000, 100000)
     assert cpu.throttled_nsec is not None and 18_000_000_000 < cpu.throttled_nsec < 19_000_000_000
     assert (cpu.cpus, cpu.effective_cpus) == (frozenset({0, 1}), frozenset({0, 1}))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
-from cgroupfs import Cgroup, Descriptors, Root, detect
-from helpers import HOSTS, LEGACY, UNIFIED, cgroup, cgroups, container, tree
+from cgroupfs import Cgroup, Descriptors
+from helpers import HOSTS, LEGACY, UNIFIED, at_its_real_path, cgroup, cgroups, container
 
 
 def frozen(group: Cgroup, payload: str = "") -> bool | None:
@@ -19,11 +19,7 @@ def frozen(group: Cgroup, payload: str = "") -> bool | None:
 
 @pytest.mark.parametrize("host", [UNIFIED, LEGACY])
 def test_a_paused_container_at_its_real_path_is_frozen(fs: FakeFilesystem, host: str) -> None:
-    path = container(host, "paused")["cgroup"]
-    fs.add_real_directory(f"{tree(host)}/sys", target_path="/sys")
-    fs.add_real_directory(f"{tree(host)}/proc", target_path="/proc")
-    root = Root("/")
-    assert frozen(Cgroup(root, detect(root), path)) is True
+    assert frozen(at_its_real_path(fs, host, "paused")) is True
 
 
 @pytest.mark.parametrize("host", HOSTS)

@@ -7,10 +7,10 @@ import errno
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
-from cgroupfs import Absent, Cgroup, CgroupGone, DeviceIo, Root, Version, detect
+from cgroupfs import Absent, CgroupGone, DeviceIo, Version
 from cgroupfs.controllers.io import V1_BYTES
 from cgroupfs.records import IO
-from helpers import HOSTS, LEGACY, UNIFIED, cgroup, cgroups, container, read_record, reasons, tree
+from helpers import HOSTS, LEGACY, UNIFIED, at_its_real_path, cgroup, cgroups, container, read_record, reasons
 
 CFQ, THROTTLE, BFQ, SUBTREE = V1_BYTES
 ZERO = b"8:0 Read 0\n8:0 Write 0\n8:0 Total 0\nTotal 0\n"
@@ -21,10 +21,7 @@ NOTHING = b"Total 0\n"
 @pytest.mark.parametrize("host", [UNIFIED, LEGACY])
 def test_a_container_at_its_real_path_is_what_the_engine_said(fs: FakeFilesystem, host: str) -> None:
     entry = container(host, "cache")
-    fs.add_real_directory(f"{tree(host)}/sys", target_path="/sys")
-    fs.add_real_directory(f"{tree(host)}/proc", target_path="/proc")
-    root = Root("/")
-    io = Cgroup(root, detect(root), entry["cgroup"]).io()
+    io = at_its_real_path(fs, host, "cache").io()
     assert io.devices is not None
     assert sum(device.rbytes or 0 for device in io.devices) == entry["t0"]["blockRead"]
     assert sum(device.wbytes or 0 for device in io.devices) == entry["t0"]["blockWrite"]

@@ -7,18 +7,18 @@ import errno
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
-from cgroupfs import MAX, Absent, Cgroup, CgroupGone, MemoryStat, Root, Version, detect
+from cgroupfs import MAX, Absent, Cgroup, CgroupGone, MemoryStat, Version
 from cgroupfs.records import MEMORY
 from helpers import (
     HOSTS,
     LEGACY,
     UNIFIED,
+    at_its_real_path,
     cgroup,
     cgroups,
     container,
     read_record,
     reasons,
-    tree,
     unexplained,
 )
 
@@ -28,10 +28,7 @@ V1_NONE = b"9223372036854771712\n"
 @pytest.mark.parametrize("host", [UNIFIED, LEGACY])
 def test_a_container_at_its_real_path_is_what_the_engine_said(fs: FakeFilesystem, host: str) -> None:
     entry = container(host, "cache")
-    fs.add_real_directory(f"{tree(host)}/sys", target_path="/sys")
-    fs.add_real_directory(f"{tree(host)}/proc", target_path="/proc")
-    root = Root("/")
-    memory = Cgroup(root, detect(root), entry["cgroup"]).memory()
+    memory = at_its_real_path(fs, host, "cache").memory()
     assert memory.usage_bytes == entry["t0"]["memoryRaw"]
     assert memory.stat.inactive_file == entry["t0"]["memoryCache"] > 0
     assert memory.max_bytes == entry["t0"]["memoryLimit"] == 64 << 20

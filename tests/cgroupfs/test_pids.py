@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
-from cgroupfs import MAX, Absent, Cgroup, CgroupGone, Hierarchy, Mount, Root, Version, detect
+from cgroupfs import MAX, Absent, Cgroup, CgroupGone, Hierarchy, Mount, Root, Version
 from cgroupfs.records import PIDS
 from helpers import (
     HOSTS,
     LEGACY,
     UNIFIED,
+    at_its_real_path,
     cgroups,
     container,
     read_record,
     reasons,
-    tree,
     unexplained,
     write_files,
 )
@@ -27,10 +27,7 @@ from helpers import (
 @pytest.mark.parametrize("host", [UNIFIED, LEGACY])
 def test_a_container_at_its_real_path_is_what_the_engine_said(fs: FakeFilesystem, host: str) -> None:
     entry = container(host, "nested")
-    fs.add_real_directory(f"{tree(host)}/sys", target_path="/sys")
-    fs.add_real_directory(f"{tree(host)}/proc", target_path="/proc")
-    root = Root("/")
-    pids = Cgroup(root, detect(root), entry["cgroup"]).pids()
+    pids = at_its_real_path(fs, host, "nested").pids()
     assert (pids.current, pids.max) == (entry["t0"]["pids"], 50)
 
 

@@ -7,20 +7,25 @@ import errno
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
-from cgroupfs import Absent, Cgroup, CgroupGone, Root, Stall, Version, detect
+from cgroupfs import Absent, Cgroup, CgroupGone, Stall, Version
 from cgroupfs.records import PRESSURE
-from helpers import LEGACY, UNIFIED, cgroup, cgroups, container, read_record, reasons, tree, unexplained
+from helpers import (
+    LEGACY,
+    UNIFIED,
+    at_its_real_path,
+    cgroup,
+    cgroups,
+    read_record,
+    reasons,
+    unexplained,
+)
 
 SOME = b"some avg10=1.00 avg60=2.00 avg300=3.00 total=4\n"
 BOTH = SOME + b"full avg10=0.00 avg60=0.00 avg300=0.00 total=5\n"
 
 
 def test_a_v2_container_at_its_real_path(fs: FakeFilesystem) -> None:
-    path = container(UNIFIED, "burn")["cgroup"]
-    fs.add_real_directory(f"{tree(UNIFIED)}/sys", target_path="/sys")
-    fs.add_real_directory(f"{tree(UNIFIED)}/proc", target_path="/proc")
-    root = Root("/")
-    pressure = Cgroup(root, detect(root), path).pressure()
+    pressure = at_its_real_path(fs, UNIFIED, "burn").pressure()
     assert pressure.cpu_some is not None and pressure.cpu_some.total_usec > 0
     assert pressure.cpu_full is not None and pressure.io_full is not None
     assert pressure.missing == ()

@@ -26,19 +26,9 @@ from cgroupfs import (
     field_files,
     select,
 )
-from helpers import FIXTURES, LEGACY, TREES, UNIFIED, cgroup, cgroups, write_files
+from helpers import FIXTURES, LEGACY, TREES, UNIFIED, cgroup, cgroups, made_cgroup
 
 EVERYWHERE = pytest.mark.parametrize(("host", "reading"), TREES)
-
-
-def made(tmp_path: Path, version: Version, files: dict[str, bytes | str]) -> Cgroup:
-    """A cgroup at /c of one tree that holds every controller."""
-    write_files(str(tmp_path), {f"cg/c/{name}": data for name, data in files.items()})
-    os.makedirs(tmp_path / "cg/c", exist_ok=True)
-    controllers = ("cpu", "cpuacct", "cpuset", "memory", "io", "pids", "freezer")
-    mount = Mount("/cg", "/", version, frozenset(controllers))
-    bound = tuple((name, mount) for name in controllers)
-    return Cgroup(Root(str(tmp_path)), Hierarchy("unified", bound, (mount,)), "/c")
 
 
 def recorded_by(group: Cgroup) -> dict[str, object]:
@@ -123,7 +113,9 @@ def test_limits_agree_with_the_records(host: str, reading: str) -> None:
 
 
 def test_an_oom_kill_is_seen_while_the_file_stays_open(tmp_path: Path) -> None:
-    group = made(tmp_path, Version.V2, {"memory.events": "oom_kill 0\n", "memory.peak": "5\n", "pids.current": "2\n"})
+    group = made_cgroup(
+        tmp_path, Version.V2, {"memory.events": "oom_kill 0\n", "memory.peak": "5\n", "pids.current": "2\n"}
+    )
     reader = group.reader(VITALS, Descriptors(10))
     assert reader.read() == Vitals(2, 0, 5)
     (tmp_path / "cg/c/memory.events").write_text("oom_kill 3\n")
@@ -133,7 +125,7 @@ def test_an_oom_kill_is_seen_while_the_file_stays_open(tmp_path: Path) -> None:
 
 def test_v1_counts_oom_kills_in_oom_control(tmp_path: Path) -> None:
     files: dict[str, bytes | str] = {"memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n"}
-    group = made(tmp_path, Version.V1, files)
+    group = made_cgroup(tmp_path, Version.V1, files)
     assert group.reader(VITALS, Descriptors(0)).read() == Vitals(None, 4, None)
     assert group.memory().events.oom_kill == 4
 
@@ -142,7 +134,7 @@ def test_malformed_files_are_no_values(tmp_path: Path) -> None:
     files: dict[str, bytes | str] = {name: "\xff nonsense\n" for name in (
         "cpu.stat", "cpu.max", "cpu.weight", "memory.current", "memory.max", "memory.events", "memory.peak",
         "memory.stat", "io.stat", "pids.current", "cpu.pressure")}  # fmt: skip
-    group = made(tmp_path, Version.V2, files)
+    group = made_cgroup(tmp_path, Version.V2, files)
     found = group.read(select(*FIELDS))
     assert not any(found.values.values())
     malformed = {each.path.rpartition("/")[2] for each in found.missing if each.reason is Absent.MALFORMED}
@@ -154,23 +146,23 @@ def test_malformed_files_are_no_values(tmp_path: Path) -> None:
     ("quota", "cores"), [("max 100000", None), ("50000 100000", 0.5), ("250000 100000", 2.5), ("nonsense", None)]
 )
 def test_the_quota_in_cores(tmp_path: Path, quota: str, cores: float | None) -> None:
-    assert made(tmp_path, Version.V2, {"cpu.max": f"{quota}\n"}).limits().cpu_cores == cores
+    assert made_cgroup(tmp_path, Version.V2, {"cpu.max": f"{quota}\n"}).limits().cpu_cores == cores
 
 
 @pytest.mark.parametrize(("weight", "shares"), [("1", 2), ("39", 998), ("100", 2597), ("10000", 262144)])
 def test_a_weight_in_shares(tmp_path: Path, weight: str, shares: int) -> None:
-    group = made(tmp_path, Version.V2, {"cpu.weight": f"{weight}\n"})
+    group = made_cgroup(tmp_path, Version.V2, {"cpu.weight": f"{weight}\n"})
     assert group.limits().cpu_shares == group.read(select("cpu.shares")).values["cpu.shares"] == shares
 
 
 @pytest.mark.parametrize(("text", "limit"), [("max", MAX), ("64", 64)])
 def test_a_memory_limit(tmp_path: Path, text: str, limit: Limit) -> None:
-    group = made(tmp_path, Version.V2, {"memory.max": f"{text}\n"})
+    group = made_cgroup(tmp_path, Version.V2, {"memory.max": f"{text}\n"})
     assert group.limits().memory_max_bytes == group.memory().max_bytes == limit
 
 
 def test_a_cgroup_that_is_gone(tmp_path: Path) -> None:
-    group = made(tmp_path, Version.V2, {"cpu.stat": "usage_usec 1\n"})
+    group = made_cgroup(tmp_path, Version.V2, {"cpu.stat": "usage_usec 1\n"})
     gone = Cgroup(group._root, group._hierarchy, "/other")
     for method in (gone.memory, gone.limits, lambda: gone.reader(VITALS, Descriptors(1))):
         with pytest.raises(CgroupGone):
@@ -180,26 +172,30 @@ def test_a_cgroup_that_is_gone(tmp_path: Path) -> None:
 
 
 def test_processes_are_counted_with_those_of_cgroups_below(tmp_path: Path) -> None:
-    group = made(tmp_path, Version.V2, {"cgroup.procs": "", "in/cgroup.procs": "1\n2\n", "in/er/cgroup.procs": "3\n"})
+    group = made_cgroup(
+        tmp_path, Version.V2, {"cgroup.procs": "", "in/cgroup.procs": "1\n2\n", "in/er/cgroup.procs": "3\n"}
+    )
     found = group.population()
     assert (found.number, len(found.pids)) == (3, 2)
     assert found.path == str(tmp_path / "cg/c/in/cgroup.procs")
 
 
 def test_a_cgroup_without_processes_has_none(tmp_path: Path) -> None:
-    assert made(tmp_path, Version.V2, {"cgroup.procs": ""}).population() == Population(0, "", [])
+    assert made_cgroup(tmp_path, Version.V2, {"cgroup.procs": ""}).population() == Population(0, "", [])
 
 
 def test_a_lean_set_reads_no_file_that_stands_still_without_a_quota(tmp_path: Path) -> None:
     names = ("cpu.quota_usec", "cpu.period_usec", "cpu.nr_throttled")
     files: dict[str, bytes | str] = {"cpu.cfs_period_us": "100000\n", "cpu.stat": "nr_throttled 2\n"}
     quota = tmp_path / "cg/c/cpu.cfs_quota_us"
-    group = made(tmp_path, Version.V1, {**files, "cpu.cfs_quota_us": "-1\n"})
+    group = made_cgroup(tmp_path, Version.V1, {**files, "cpu.cfs_quota_us": "-1\n"})
     assert [*group.read(select(*names)).values.values()] == [MAX, 100000, 2]
     assert group.read(select(*names, lean=True)) == ({**dict.fromkeys(names), "cpu.quota_usec": MAX}, ())
     quota.write_text("50000\n")
     assert [*group.read(select(*names, lean=True)).values.values()] == [50000, 100000, 2]
-    group = made(tmp_path / "v2", Version.V2, {"cpu.max": "max 100000\n", "cpu.stat": "usage_usec 1\nnr_throttled 2\n"})
+    group = made_cgroup(
+        tmp_path / "v2", Version.V2, {"cpu.max": "max 100000\n", "cpu.stat": "usage_usec 1\nnr_throttled 2\n"}
+    )
     found = group.read(select("cpu.usage_nsec", *names, lean=True))
     assert [*found.values.values()] == [1000, MAX, 100000, 2], "it is in a file that is read anyway"
 
@@ -208,7 +204,7 @@ def test_a_lean_set_reads_no_file_that_stands_still_without_a_quota(tmp_path: Pa
 def test_directories_stay_open_while_half_of_the_descriptors_are_free_and_until_it_is_closed(
     tmp_path: Path, limit: int
 ) -> None:
-    made(tmp_path, Version.V2, {"memory.current": "1\n"})
+    made_cgroup(tmp_path, Version.V2, {"memory.current": "1\n"})
     mount = Mount("/cg", "/", Version.V2, frozenset({"memory"}))
     before, budget = len(os.listdir("/proc/self/fd")), Descriptors(limit)
     hierarchy = Hierarchy("unified", (("memory", mount),), (mount,))
@@ -219,7 +215,7 @@ def test_directories_stay_open_while_half_of_the_descriptors_are_free_and_until_
         assert group.read(wanted).values["memory.usage_bytes"] == value
         assert budget.used == (limit > 1) == len(os.listdir("/proc/self/fd")) - before
     os.rename(tmp_path / "cg/c", tmp_path / "cg/old")
-    made(tmp_path, Version.V2, {"memory.current": "3\n", "memory.peak": "3\n"})
+    made_cgroup(tmp_path, Version.V2, {"memory.current": "3\n", "memory.peak": "3\n"})
     if limit > 1:
         with pytest.raises(CgroupGone):
             group.read(wanted)  # what it has kept is another cgroup than the one that is there now
