@@ -30,14 +30,15 @@ run: $(RUNTIME)  ## install into .venv, start the agent in the foreground, show 
 demo: $(RUNTIME)  ## the same on a recorded host that is played on, for a machine without containers
 	@$(BIN)/python tests/tools/run.py $(PORT) --sort cpu --host-root fixtures/demo-hybrid-docker $(ARGS)
 
-test: $(STAMP) lint  ## ruff, strict type checks and every test
+test: $(STAMP) lint  ## lint, then every test
 	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not host" $(ARGS) || [ $$? = 5 ]
 	$(BIN)/python -m pytest -m host $(ARGS) || [ $$? = 5 ]
 
-lint: $(STAMP)  ## ruff and mypy --strict
+lint: $(STAMP)  ## ruff, mypy --strict and the order of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check agent cgroups tests
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build

@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema
 
-from cgstatd.web.openapi import document
+from cgstatd.web.routes.openapi import document
 from wire import Answer
 
 DOCUMENT = document()

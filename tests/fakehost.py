@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from cgroupfs import Clock, Root
-from cgstatd.container import Watched
-from cgstatd.discovery import Discovery
-from cgstatd.host import HostOptions, open_host
-from cgstatd.recorded import Reading, RecordedRoot
-from cgstatd.sample import ContainerStats
-from cgstatd.sampler import Pending, Sampler
+from cgstatd.host.discovery import Discovery
+from cgstatd.recording.recorded_root import Reading, RecordedRoot
+from cgstatd.sampling.container import Container
+from cgstatd.sampling.model import ContainerStats
+from cgstatd.sampling.open_host import HostOptions, open_host
+from cgstatd.sampling.sampler import Pending, Sampler
 from helpers import write_files
 
 MEM_TOTAL = 4 << 30
@@ -195,15 +195,15 @@ class Hang:
         monkeypatch.setattr(Discovery, "refresh", listing)
 
     def _patch(self, monkeypatch: pytest.MonkeyPatch, method: str, calls: list[str]) -> None:
-        original = getattr(Watched, method)
+        original = getattr(Container, method)
 
-        def reading(watched: Watched, *arguments: Any) -> Any:
-            calls.append(watched.identity.name)
-            if watched.identity.name in self.names and method != self.passed:
+        def reading(container: Container, *arguments: Any) -> Any:
+            calls.append(container.identity.name)
+            if container.identity.name in self.names and method != self.passed:
                 self._released.wait(30)
-            return original(watched, *arguments)
+            return original(container, *arguments)
 
-        monkeypatch.setattr(Watched, method, reading)
+        monkeypatch.setattr(Container, method, reading)
 
     def release(self) -> None:
         """Everything that hangs goes on."""
@@ -228,9 +228,9 @@ def no_thread_left() -> Iterator[None]:
         time.sleep(0.005)
 
 
-def readings(sampler: Sampler) -> Iterator[tuple[Watched, ContainerStats | None]]:
+def readings(sampler: Sampler) -> Iterator[tuple[Container, ContainerStats | None]]:
     """A reading of each container, None where it is gone; second readings are taken at once."""
     namespaces = sampler.namespaces()
-    for watched in sampler.containers():
-        stats = sampler.read(watched, namespaces)
-        yield watched, sampler.second(stats) if isinstance(stats, Pending) else stats
+    for container in sampler.containers():
+        stats = sampler.read(container, namespaces)
+        yield container, sampler.second(stats) if isinstance(stats, Pending) else stats

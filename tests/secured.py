@@ -7,10 +7,10 @@ from pathlib import Path
 
 from cgstatd.auth import store
 from cgstatd.auth.keyring import Keyring
-from cgstatd.web.callers import Callers
 from cgstatd.web.guard import Guard
-from cgstatd.web.limits import Limits
-from cgstatd.web.origin import Hosts, Origins
+from cgstatd.web.security.callers import Callers
+from cgstatd.web.security.origin import Hosts, Origins
+from cgstatd.web.server.limits import Limits
 
 VIEW = "containers:view"
 METRICS = "metrics:view"

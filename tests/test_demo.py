@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from cgroupfs import Clock
-from cgstatd.host import HostOptions, open_host
+from cgstatd.host.runtimes.base import Metadata, State
 from cgstatd.outputs.table import Line, cells, ordered, render
-from cgstatd.recorded import RecordedRoot, open_roots
-from cgstatd.replay import Replay
-from cgstatd.runtimes.base import Metadata, State
-from cgstatd.sample import ContainerStats
-from cgstatd.sampler import Sampler
+from cgstatd.recording.recorded_root import RecordedRoot, open_roots
+from cgstatd.recording.replayed_root import Replay
+from cgstatd.sampling.model import ContainerStats
+from cgstatd.sampling.open_host import HostOptions, open_host
+from cgstatd.sampling.sampler import Sampler
 from helpers import DEMO, FIXTURES, PROJECT
 
 OPTIONS = HostOptions(follow=False)

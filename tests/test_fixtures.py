@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from cgstatd.recorded import INDEX, RecordedRoot, load_index, open_roots
+from cgstatd.recording.recorded_root import INDEX, RecordedRoot, load_index, open_roots
 from helpers import DEMO, FIXTURES, HOSTS, PROJECT, READINGS, RECORDED, expected, tree
 
 FIGURES = frozenset(

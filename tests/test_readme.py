@@ -87,7 +87,7 @@ def test_the_python_client(running: Agent) -> None:
 
 
 def test_the_route_table_names_every_route() -> None:
-    from cgstatd.web.routes import ROUTES
+    from cgstatd.web.routes.table import ROUTES
 
     assert [route.path for route in ROUTES if f"`{route.method} {route.path}" not in API] == []
 
@@ -100,7 +100,7 @@ def test_the_settings_that_need_a_restart_are_named() -> None:
 
 
 def test_every_command_is_named() -> None:
-    from cgstatd.cli import _COMMANDS
+    from cgstatd.cli.main import _COMMANDS
 
     assert [name for name in _COMMANDS if f"cgstatd {name}" not in OPERATING] == []
 

@@ -16,14 +16,14 @@ from typing import Any
 
 from aiohttp import web
 
-from cgstatd.feed import Feed
-from cgstatd.sampler import Sampler
+from cgstatd.feed.shared_passes import Feed
+from cgstatd.sampling.sampler import Sampler
 from cgstatd.web.app import make_app
-from cgstatd.web.gate import Gate
 from cgstatd.web.guard import Guard
-from cgstatd.web.limits import Limits
-from cgstatd.web.listener import Listener, bind
-from cgstatd.web.tls import Certificates
+from cgstatd.web.server.gate import Gate
+from cgstatd.web.server.limits import Limits
+from cgstatd.web.server.listener import Listener, bind
+from cgstatd.web.server.tls import Certificates
 from helpers import PROJECT
 
 STREAM = "/api/containers/stats/stream"
@@ -31,7 +31,7 @@ ALL = "/api/containers/stats"
 EVENT = re.compile(rb"event: (stat|error|done)\ndata: (\{[^\r\n]*\})\n\n")
 KEEPALIVE = b": keepalive\n\n"
 PADDING = re.compile(rb": *\n\n")
-"""The comments that fill a slot (outputs/slots.py)."""
+"""The comments that fill a slot (outputs/stream_slots.py)."""
 
 
 @dataclass

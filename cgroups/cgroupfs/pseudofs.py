@@ -112,7 +112,7 @@ class Root:
     """The directory below which /proc and /sys are found: "/" on the host itself, /host in a container.
 
     A subclass may answer :meth:`identity` and :meth:`clock` from an index: that is how a recorded tree, whose files
-    have other inodes, owners and times than they had on their host, is read (``cgstatd.recorded``).
+    have other inodes, owners and times than they had on their host, is read (``cgstatd.recording.recorded_root``).
 
     Each of the host's files has one reader at a time: while one hangs, the next gets StillHangs (an OSError) at once.
     """

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cgstatd.auth import store
-from cgstatd.web.callers import CALLERS
+from cgstatd.web.security.callers import CALLERS
 from fakehost import FakeHost
 from secured import METRICS, VIEW, Tokens, bearer, guard
 from wire import Connection, Server, serving

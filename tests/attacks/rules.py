@@ -63,7 +63,7 @@ def anonymous_stream(a: TreeArena) -> str:
     """stream from before the first token: opened without credentials on a loopback agent, then a token is made"""
     tokens = f"{a.folder}/later/tokens.json"
     usual = f"import sys; from cgstatd.auth import store; store.DEFAULT_TOKENS = {tokens!r}"
-    command = (sys.executable, "-c", f"{usual}; from cgstatd.cli import main; sys.exit(main())")
+    command = (sys.executable, "-c", f"{usual}; from cgstatd.cli.main import main; sys.exit(main())")
     with agent("--host-root", str(a.host.path), "--listen", "127.0.0.1:0", command=command) as other:
         connection = http.client.HTTPConnection("127.0.0.1", other.port, timeout=10)
         with closing(connection):

@@ -31,7 +31,7 @@ from attacks import bounds, encrypted, kernel, play
 from attacks.arena import METRICS, VIEW, Arena, TreeArena, received, running
 from attacks.goodness import Asked, Good
 from cgstatd.auth import store
-from cgstatd.web.routes import ROUTES
+from cgstatd.web.routes.table import ROUTES
 from fakehost import FakeHost
 
 P99_SECONDS = 0.25

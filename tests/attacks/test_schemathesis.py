@@ -20,7 +20,7 @@ import pytest
 
 from attacks.schemathesis_run import Ran, run_schemathesis, with_items
 from cgstatd.auth import store
-from cgstatd.web.routes import ROUTES
+from cgstatd.web.routes.table import ROUTES
 from helpers import FIXTURES, UNIFIED
 from wire import agent
 

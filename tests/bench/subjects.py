@@ -35,10 +35,10 @@ def floor(containers: Containers, programs: str, rounds: int, pause: float) -> S
 _COMMON = """
 import sys, time, json
 from cgroupfs import Cgroup, Root, io_counting
-from cgstatd.changes import Changes
-from cgstatd.host import HostOptions, descriptor_budget, open_host
-from cgstatd.network import Namespaces, ProcessFinder
-from cgstatd.sweep import Sweep
+from cgstatd.host.limit_changes import LimitChanges
+from cgstatd.sampling.open_host import HostOptions, descriptor_budget, open_host
+from cgstatd.sampling.network import Namespaces, ProcessFinder
+from cgstatd.sampling.pass_work import PassWork
 
 root, sampler = Root("/"), open_host(Root("/"), HostOptions())
 ids, rounds, pause = set(json.load(open(sys.argv[1]))), int(sys.argv[2]), float(sys.argv[3])
@@ -55,7 +55,7 @@ def measure(read):
             print(time.process_time_ns() - cpu, time.perf_counter_ns() - wall)
 """
 _LIBRARY = """
-changes, counting, kept = Changes(True), io_counting(root, sampler.hierarchy), descriptor_budget()
+changes, counting, kept = LimitChanges(True), io_counting(root, sampler.hierarchy), descriptor_budget()
 readers, finders = [], []
 for each in containers:
     cgroup = Cgroup(root, sampler.hierarchy, each.ref.path)
@@ -85,7 +85,7 @@ sampler.containers = listed
 
 
 def sweep():
-    made = Sweep(sampler, lambda: None)
+    made = PassWork(sampler, lambda: None)
     while made.items:
         made.items.popleft()()
 

@@ -8,8 +8,8 @@ import pytest
 
 from browser.driver import Open, live, names, until
 from browser.populated import HOSTILE, compose
-from cgstatd.follow.grid import stretched
-from cgstatd.restraint import Restraint
+from cgstatd.feed.cpu_budget import CpuBudget
+from cgstatd.feed.follow.interval_grid import stretched
 from fakehost import FakeHost, container_id
 from wire import Server
 
@@ -130,9 +130,9 @@ async def test_the_real_distance_of_readings_is_shown(
     async with open_page(server.port) as page:
         await live(page)
         assert not await page.locator("#pace").is_visible()
-        monkeypatch.setattr(Restraint, "interval_seconds", 1.2)  # as where readings cost more than max_cpu allows
+        monkeypatch.setattr(CpuBudget, "interval_seconds", 1.2)  # as where readings cost more than max_cpu allows
         seconds = stretched(4, 1.2)
         assert seconds > 1
         await page.get_by_text(f"readings {seconds:g}\N{NARROW NO-BREAK SPACE}s apart").wait_for()
-        monkeypatch.setattr(Restraint, "interval_seconds", 0.0)
+        monkeypatch.setattr(CpuBudget, "interval_seconds", 0.0)
         await page.locator("#pace").wait_for(state="hidden")

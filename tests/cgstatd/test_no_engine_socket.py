@@ -39,7 +39,7 @@ def test_the_code_names_no_engine_socket_but_in_the_one_module_that_compares_whe
 @pytest.mark.parametrize("option", [(), ("--compare-docker", "/no/such/socket")])
 def test_the_module_that_compares_is_imported_only_where_that_was_asked_for(option: tuple[str, ...]) -> None:
     code = (
-        "import sys\nfrom cgstatd.cli import main\n"
+        "import sys\nfrom cgstatd.cli.main import main\n"
         f"main({['doctor', '--json', '--host-root', f'{FIXTURES}/{UNIFIED}', *option]!r})\n"
         "print('cgstatd.doctor.compare_docker' in sys.modules, 'http.client' in sys.modules)"
     )
@@ -68,7 +68,7 @@ def test_the_code_opens_no_connection_of_its_own_and_runs_no_program() -> None:
     found.discard((COMPARES, ".connect("))
     assert all("sqlite3.connect(" in Path(f"{PROJECT}/{path}").read_text() for path, _ in sqlite)
     assert found - sqlite == {
-        ("agent/cgstatd/binding.py", ".connect_ex("),
+        ("agent/cgstatd/service/binding.py", ".connect_ex("),
         ("agent/cgstatd/top/sources.py", "ClientSession"),
         (COMPARES, "HTTPConnection"),
         ("agent/cgstatd/install/systemctl.py", "subprocess"),

@@ -75,14 +75,14 @@ def test_the_wheel_holds_every_module_and_no_test_or_fixture(wheel: zipfile.ZipF
 
 
 def test_the_wheel_holds_the_page_and_the_files_for_prometheus(wheel: zipfile.ZipFile) -> None:
-    for folder in ("web/static", "prometheus"):
+    for folder in ("web/static", "data/prometheus"):
         files = {path.name for path in Path(f"{PROJECT}/agent/cgstatd/{folder}").iterdir() if path.is_file()}
         assert files and {f"cgstatd/{folder}/{name}" for name in files} <= set(wheel.namelist())
 
 
 def test_the_wheel_holds_the_units_that_install_writes(wheel: zipfile.ZipFile) -> None:
     for name in ("cgstatd.service", "cgstatd.socket", "rootless.conf", "credentials.conf"):
-        assert wheel.read(f"cgstatd/units/{name}") == Path(f"{PROJECT}/systemd/{name}").read_bytes()
+        assert wheel.read(f"cgstatd/data/units/{name}") == Path(f"{PROJECT}/systemd/{name}").read_bytes()
 
 
 @pytest.mark.parametrize("package", ["cgstatd", "cgroupfs"])
@@ -93,7 +93,7 @@ def test_both_packages_say_that_they_are_typed(wheel: zipfile.ZipFile, package: 
 def test_the_wheel_is_pure_python_with_its_licence_and_its_command(wheel: zipfile.ZipFile) -> None:
     [info] = {name.split("/")[0] for name in wheel.namelist() if name.endswith("/METADATA")}
     assert "Tag: py3-none-any" in wheel.read(f"{info}/WHEEL").decode()
-    assert wheel.read(f"{info}/entry_points.txt").decode() == "[console_scripts]\ncgstatd = cgstatd.cli:main\n"
+    assert wheel.read(f"{info}/entry_points.txt").decode() == "[console_scripts]\ncgstatd = cgstatd.cli.main:main\n"
     assert f"{info}/licenses/LICENSE" in wheel.namelist()
     metadata = HeaderParser().parsestr(wheel.read(f"{info}/METADATA").decode())
     assert (metadata["Name"], metadata["Requires-Python"]) == ("cgstatd", ">=3.11")
@@ -106,7 +106,8 @@ def test_the_version_is_the_same_everywhere(wheel: zipfile.ZipFile) -> None:
 
 def test_the_wheel_works_from_where_it_is_installed(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
     wheel.extractall(tmp_path)
-    code = f"import sys; sys.path[:0] = {[str(tmp_path)]!r}; from cgstatd.cli import main; sys.exit(main(sys.argv[1:]))"
+    path = f"sys.path[:0] = {[str(tmp_path)]!r}"
+    code = f"import sys; {path}; from cgstatd.cli.main import main; sys.exit(main(sys.argv[1:]))"
     ran = subprocess.run(
         [sys.executable, "-I", "-B", "-c", code, "stats", "--host-root", f"{PROJECT}/fixtures/debian13-v2-systemd"],
         capture_output=True,
@@ -145,13 +146,13 @@ def test_cgroupfs_needs_the_standard_library_alone() -> None:
 
 
 def test_the_command_line_loads_no_web_server_before_it_serves() -> None:
-    loaded = loaded_by("import cgstatd.cli")
+    loaded = loaded_by("import cgstatd.cli.main")
     assert not loaded & {"aiohttp", "aiohttp_sse", "asyncio", "psutil", "sqlite3"}
 
 
 def test_the_table_needs_no_web_server() -> None:
     loaded = loaded_by(
-        "from cgstatd.cli import main\n"
+        "from cgstatd.cli.main import main\n"
         "import contextlib, io\n"
         "with contextlib.redirect_stdout(io.StringIO()):\n"
         f"    assert main(['stats', '--host-root', '{PROJECT}/fixtures/debian13-v2-systemd']) == 0\n"

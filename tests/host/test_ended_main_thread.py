@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from cgroupfs import Hierarchy, NoCgroups, Root, Version, detect
-from cgstatd.host import HostOptions, open_host
+from cgstatd.sampling.open_host import HostOptions, open_host
 from helpers import remove_cgroup
 from wire import ALL, STREAM, serving
 

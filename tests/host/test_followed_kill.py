@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from cgroupfs import Hierarchy, Mount, NoCgroups, Root, Version, detect
-from cgstatd.host import HostOptions, open_host
+from cgstatd.sampling.open_host import HostOptions, open_host
 from helpers import remove_cgroup
 from wire import Server, serving
 

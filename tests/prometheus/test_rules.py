@@ -10,7 +10,7 @@ import pytest
 
 from helpers import PROJECT
 
-RULES = Path(PROJECT, "agent/cgstatd/prometheus")
+RULES = Path(PROJECT, "agent/cgstatd/data/prometheus")
 PROMTOOL = shutil.which("promtool")
 pytestmark = pytest.mark.skipif(PROMTOOL is None, reason="no promtool: apt install prometheus")
 

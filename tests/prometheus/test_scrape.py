@@ -21,7 +21,7 @@ import pytest
 from helpers import FIXTURES, LEGACY, PROJECT, UNIFIED
 from wire import agent
 
-FILES = Path(PROJECT, "agent/cgstatd/prometheus")
+FILES = Path(PROJECT, "agent/cgstatd/data/prometheus")
 PROMETHEUS = shutil.which("prometheus")
 pytestmark = pytest.mark.skipif(PROMETHEUS is None, reason="no prometheus: apt install prometheus")
 

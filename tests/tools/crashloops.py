@@ -44,8 +44,8 @@ KINDS = {
 }
 WITHOUT_PIDFD = """
 import sys
-from cgstatd import cli
-from cgstatd.follow import followed
+from cgstatd.cli import main as cli
+from cgstatd.feed.follow import followed
 followed.exit_code = lambda fd: None
 sys.exit(cli.main())
 """

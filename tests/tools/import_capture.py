@@ -5,7 +5,8 @@ A capture is what was copied off a host that runs containers, read twice: ``{t0,
 ``index.json`` (clocks, CPUs, and per pid the inode of /proc/<pid>/net/dev), ``perms.txt`` (mode and owner of the
 runtimes' files) and ``expected/`` (what the engines themselves answered at t0 and t1, the dump of Podman's database).
 
-A fixture is the recorded tree that ``cgstatd.recorded`` reads, plus ``expected.json``, and is small and harmless:
+A fixture is the recorded tree that ``cgstatd.recording.recorded_root`` reads, plus ``expected.json``, and is small
+and harmless:
 
 * **cgroups**: of containers every file that ``cgroupfs`` reads; of the payload below a container what discovery needs;
   of their ancestors the processes and the limits; a few plain services (docker.service, dbus.service, …) in full
@@ -15,8 +16,9 @@ A fixture is the recorded tree that ``cgstatd.recorded`` reads, plus ``expected.
 * **names**: the runtimes' state files, reduced to whitelisted fields. Environment, command lines, mounts and network
   keys do not survive; a capture whose secret (``SECRET_ENV``) does is refused. Podman's db.sql is built anew from its
   dump with the JSON columns reduced in the same way. /etc/passwd is made up: root, nobody, and rooty (uid 1000).
-* **index.json**: as ``cgstatd.recorded`` documents it. A container's clock is the middle of the time its files took.
-  Only Docker's were timed one by one; the others were read right after the last of them, and have that instant.
+* **index.json**: as ``cgstatd.recording.recorded_root`` documents it. A container's clock is the middle of the
+  time its files took. Only Docker's were timed one by one; the others were read right after the last of them,
+  and have that instant.
 * **expected.json**::
 
       {"source": {"engine": "26.1.5", "kernel": "6.12.…", …},

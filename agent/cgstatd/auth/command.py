@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable
 from typing import Literal
 
-from .. import streams
-from ..address import is_private
-from ..ascii import is_number
+from ..basics import standard_streams
+from ..basics.text import is_number
 from ..config import BadConfig, Settings, load
+from ..config.address import is_private
 from . import store
 from .tokens import ANY, CONTAINERS_VIEW, PERMISSIONS, BadTokens, TokensFile, encode
 
@@ -83,7 +83,7 @@ class _NotShown(Exception):
 
 
 def _show(secret: str) -> None:
-    if "stdout" in streams.closed:
+    if "stdout" in standard_streams.closed:
         raise _NotShown("it is closed")
     try:
         print(secret, flush=True)

@@ -1,4 +1,4 @@
-"""What a route demands of its clients. The table of routes (web/routes.py) is made of these, and so is OpenAPI."""
+"""What a route demands of its clients. The table of routes (web/routes/table.py) is made of these, as is OpenAPI."""
 
 from __future__ import annotations
 

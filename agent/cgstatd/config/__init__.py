@@ -1,6 +1,6 @@
 """The configuration: /etc/cgstatd/config.toml, overridden by the environment, overridden by flags."""
 
-from ..errors import BadConfig, BadSetting
+from ..basics.errors import BadConfig, BadSetting
 from .loading import load, place_of
 from .settings import DEFAULT_CONFIG, Settings
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..address import EXPECTED, BadAddress, parse_address
-from ..ascii import is_number, lower
+from ..basics.text import is_number, lower
+from .address import EXPECTED, BadAddress, parse_address
 
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:[0-9]{1,5})?")
 _HOST = re.compile(r"\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+")

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ..errors import BadConfig
+from ..basics.errors import BadConfig
 from .file import parse_file
 from .settings import BY_NAME, DEFAULT_CONFIG, OPTIONS, Option, Settings
 

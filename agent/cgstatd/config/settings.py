@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from ..address import DEFAULT_LISTEN
-from ..logs import STYLES
+from ..basics.logs import STYLES
 from . import kinds
+from .address import DEFAULT_LISTEN
 from .kinds import Kind
 
 DEFAULT_CONFIG = "/etc/cgstatd/config.toml"

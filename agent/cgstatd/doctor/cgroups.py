@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from cgroupfs import Hierarchy, Root, Version
 
 from .findings import COSTS, NOTE, OK, Finding, Section
-from .whereabouts import in_container
+from .inside_container import in_container
 
 _MODES = {"unified": "v2 alone", "legacy": "v1 alone", "hybrid": "v1, and v2 beside it (hybrid)"}
 _PRICES = {

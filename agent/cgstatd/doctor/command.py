@@ -12,15 +12,15 @@ import msgspec
 from cgroupfs import NoCgroups, Root
 
 from .. import __version__
-from ..ascii import printable
-from ..host import HostOptions
-from ..listing import ListingFailed
-from ..recorded import NotRecorded, open_roots
+from ..basics.text import printable
+from ..recording.recorded_root import NotRecorded, open_roots
+from ..sampling.open_host import HostOptions
+from ..sampling.registry import ListingFailed
 from . import cgroups, clocks, engines, figures, rights, setup, totals
 from .examination import Examination, examine
 from .findings import COSTS, FAILS, NOTE, Finding, Report, Section, exit_code, some
 from .patience import Hung, Patience, hung_files
-from .screen import render
+from .report_text import render
 
 
 def run(arguments: argparse.Namespace, options: HostOptions) -> int:

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ..ascii import printable
-from ..runtimes.base import is_hex_id
-from ..sample import ContainerStats
-from ..sampler import Pending
+from ..basics.text import printable
+from ..host.runtimes.base import is_hex_id
+from ..sampling.model import ContainerStats
+from ..sampling.sampler import Pending
 from .examination import Examination
 from .findings import COSTS, NOTE, OK, Finding, Section, listed, some
 
@@ -111,16 +111,16 @@ def _figures(where: str, container_id: str) -> _Figures:
 
 def _ours(found: Examination, container_id: str) -> ContainerStats | None:
     sampler = found.sampler
-    for watched in sampler.containers():
-        if watched.identity.id == container_id:
-            figures = sampler.read(watched, sampler.namespaces())
+    for container in sampler.containers():
+        if container.identity.id == container_id:
+            figures = sampler.read(container, sampler.namespaces())
             return sampler.second(figures) if isinstance(figures, Pending) else figures
     return None
 
 
 def _compare(found: Examination, where: str) -> Iterator[Finding]:
     theirs = [each for each in _ask(where, "/containers/json") if is_hex_id(str(each.get("Id", "")))]
-    known = {seen.watched.identity.id for seen in found.containers}
+    known = {seen.container.identity.id for seen in found.containers}
     unseen = [str(each["Names"][0]).lstrip("/") for each in theirs if each["Id"] not in known]
     if unseen:
         what = f"{listed(unseen)}: the engine says that it runs, and cgstatd finds no cgroup of it"

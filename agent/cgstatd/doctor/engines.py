@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 from cgroupfs import Root
 
-from ..container import Watched
-from ..names import short
-from ..runtimes.base import State, Unreadable, is_hex_id
-from ..runtimes.docker import DATA_ROOT
-from ..runtimes.storage import STORAGE
+from ..host.identity import short
+from ..host.runtimes.base import State, Unreadable, is_hex_id
+from ..host.runtimes.docker import DATA_ROOT
+from ..host.runtimes.storage import STORAGE
+from ..sampling.container import Container
 from .examination import Examination, Seen
 from .findings import COSTS, NOTE, OK, Finding, Section, listed
-from .whereabouts import in_container
+from .inside_container import in_container
 
 _DENIED = "permission denied"
 _PRICE = "name, image and labels; they are shown by their short ids"
@@ -24,7 +24,7 @@ def section(found: Examination) -> Section:
     """A line for each runtime and owner."""
     groups: dict[tuple[str, int], list[Seen]] = {}
     for seen in found.containers:
-        identity = seen.watched.identity
+        identity = seen.container.identity
         groups.setdefault((identity.runtime, identity.owner_uid), []).append(seen)
     stopped = Counter(found.stopped)
     findings: list[Finding] = []
@@ -43,19 +43,19 @@ def _runtime(found: Examination, runtime: str, uid: int, seen: list[Seen], stopp
     paused = sum(each.stats is not None and each.stats.state is State.PAUSED for each in seen)
     numbers = {"running": len(seen) - paused, "paused": paused, "stopped": stopped}
     counts = f"{whose}: {', '.join(f'{number} {state}' for state, number in numbers.items() if number)}"
-    yield from _labels(whose, [each.watched for each in seen])
-    unnamed = [each.watched for each in seen if _is_unnamed(each.watched)]
+    yield from _labels(whose, [each.container for each in seen])
+    unnamed = [each.container for each in seen if _is_unnamed(each.container)]
     if not unnamed:
         yield Finding(OK, counts)
         return
     reasons: dict[tuple[str, str], list[str]] = {}
-    for watched in unnamed:
-        reasons.setdefault(_why(found, watched, uid), []).append(short(watched.identity.id))
+    for container in unnamed:
+        reasons.setdefault(_why(found, container, uid), []).append(short(container.identity.id))
     for (reason, todo), ids in reasons.items():
         yield Finding(COSTS, f"{counts}; {len(ids)} without a name ({listed(ids, 2)}): {reason}", _PRICE, todo)
 
 
-def _labels(whose: str, several: list[Watched]) -> Iterator[Finding]:
+def _labels(whose: str, several: list[Container]) -> Iterator[Finding]:
     ids = [
         short(each.identity.id)
         for each in several
@@ -70,20 +70,20 @@ def _labels(whose: str, several: list[Watched]) -> Iterator[Finding]:
         )
 
 
-def _is_unnamed(watched: Watched) -> bool:
+def _is_unnamed(container: Container) -> bool:
     """Whether the name is the cgroup's own, as LXC's and nspawn's are."""
-    return watched.identity.metadata is None and is_hex_id(watched.ref.match.id) is not None
+    return container.identity.metadata is None and is_hex_id(container.ref.match.id) is not None
 
 
-def _why(found: Examination, watched: Watched, uid: int) -> tuple[str, str]:
+def _why(found: Examination, container: Container, uid: int) -> tuple[str, str]:
     """Why a container has no name: (reason, what to do)."""
     denied = False
     for source in found.sampler.names.sources(uid):
-        answer = source.get(watched.ref.match.id)
+        answer = source.get(container.ref.match.id)
         if isinstance(answer, Unreadable):
             denied = denied or _DENIED in answer.reason
-            if source.runtime == watched.identity.runtime:
-                directory = answer.path.partition(f"/{watched.ref.match.id}")[0]
+            if source.runtime == container.identity.runtime:
+                directory = answer.path.partition(f"/{container.ref.match.id}")[0]
                 if _DENIED in answer.reason:
                     return f"{directory} belongs to its engine, and may not be read", _ask_for_rights(uid)
                 return f"{directory}: {answer.reason}", "see what is wrong with that file; its engine writes it"
@@ -94,7 +94,7 @@ def _why(found: Examination, watched: Watched, uid: int) -> tuple[str, str]:
             "the service needs the drop-in rootless.conf (docs/operating.md); or a user has made a cgroup that only "
             "looks like a container"
         )
-    return "no engine's state on disk knows it", _look_elsewhere(found, watched.identity.runtime)
+    return "no engine's state on disk knows it", _look_elsewhere(found, container.identity.runtime)
 
 
 def _look_elsewhere(found: Examination, runtime: str) -> str:

@@ -10,16 +10,16 @@ from typing import NamedTuple, TypeVar
 
 from cgroupfs import CgroupGone, Clock, ParseError, Root
 
-from ..container import ReadingFailed, Watched
-from ..host import HostOptions, open_host
-from ..procfs.host_load import LOADAVG
-from ..procfs.host_stat import PATH as STAT
-from ..procfs.host_stat import HostCpu, parse_host_stat
-from ..procfs.meminfo import PATH as MEMINFO
-from ..procfs.meminfo import parse_meminfo
-from ..sample import ContainerStats
-from ..sampler import Pending, Sampler
-from ..sweep import CPU_WINDOW_SECONDS
+from ..host.procfs.host_load import LOADAVG
+from ..host.procfs.host_stat import PATH as STAT
+from ..host.procfs.host_stat import HostCpu, parse_host_stat
+from ..host.procfs.meminfo import PATH as MEMINFO
+from ..host.procfs.meminfo import parse_meminfo
+from ..sampling.container import Container, ReadingFailed
+from ..sampling.model import ContainerStats
+from ..sampling.open_host import HostOptions, open_host
+from ..sampling.pass_work import CPU_WINDOW_SECONDS
+from ..sampling.sampler import Pending, Sampler
 from .patience import Patience
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class Totals(NamedTuple):
 class Seen(NamedTuple):
     """One running container."""
 
-    watched: Watched
+    container: Container
     stats: ContainerStats | None
     """None: it cannot be read (``failure``)."""
     failure: str
@@ -114,28 +114,28 @@ def _cost(sampler: Sampler) -> float:
     """CPU time of a reading such as each request takes: the files are open by now."""
     started = time.process_time()
     namespaces = sampler.namespaces()
-    for watched in sampler.containers():
+    for container in sampler.containers():
         with suppress(ReadingFailed):
-            sampler.read(watched, namespaces)
+            sampler.read(container, namespaces)
     return time.process_time() - started
 
 
 def _see_all(sampler: Sampler, live: bool) -> list[Seen]:
     """Every container but those that have just ended. One that was made meanwhile gets its CPU window, as elsewhere."""
     namespaces = sampler.namespaces()
-    firsts = [(watched, _attempt(partial(sampler.read, watched, namespaces))) for watched in sampler.containers()]
+    firsts = [(container, _attempt(partial(sampler.read, container, namespaces))) for container in sampler.containers()]
     if live and any(isinstance(found, Pending) for _, found in firsts):
         time.sleep(CPU_WINDOW_SECONDS)
     seen = []
-    for watched, first in firsts:
+    for container, first in firsts:
         found = _attempt(partial(sampler.second, first)) if isinstance(first, Pending) else first
         if isinstance(found, str):
-            seen.append(Seen(watched, None, found, None))
+            seen.append(Seen(container, None, found, None))
         elif isinstance(found, ContainerStats):
             pids = None
-            with suppress(CgroupGone, ReadingFailed, OSError), watched.reading() as cgroup:
+            with suppress(CgroupGone, ReadingFailed, OSError), container.reading() as cgroup:
                 pids = cgroup.pids().current
-            seen.append(Seen(watched, found, "", pids))
+            seen.append(Seen(container, found, "", pids))
     return seen
 
 
@@ -150,7 +150,7 @@ def _attempt(take: Callable[[], ContainerStats | Pending | None]) -> ContainerSt
 
 
 def _stopped(sampler: Sampler) -> dict[str, int]:
-    running = {watched.identity.id for watched in sampler.containers()}
+    running = {container.identity.id for container in sampler.containers()}
     found: dict[str, int] = {}
     for metadata in sampler.names.on_disk():
         if (metadata.shown_id or metadata.id) not in running and metadata.id not in running:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from cgroupfs import Absent, CgroupGone, Missing, select
 
-from ..container import ReadingFailed, Watched
-from ..sample import ContainerStats
+from ..sampling.container import Container, ReadingFailed
+from ..sampling.model import ContainerStats
 from .examination import Examination, Seen
 from .findings import COSTS, NOTE, OK, Finding, Section, listed, some
 
@@ -65,7 +65,7 @@ def section(found: Examination) -> Section:
 
 
 def _names(seen: Iterable[Seen]) -> str:
-    return listed((each.watched.identity.name for each in seen), 3)
+    return listed((each.container.identity.name for each in seen), 3)
 
 
 def _lacking(figure: _Figure, read: list[Seen]) -> list[Finding]:
@@ -73,7 +73,7 @@ def _lacking(figure: _Figure, read: list[Seen]) -> list[Finding]:
     young = [seen for seen in read if seen.stats and figure.field == "cpu.usage_nsec" and _counted_once(seen.stats)]
     for seen in read:
         if seen.stats is not None and not figure.known(seen.stats) and seen not in young:
-            missing = _reason(figure, seen.watched)
+            missing = _reason(figure, seen.container)
             reasons.setdefault((missing.reason if missing else None, _where(missing)), []).append(seen)
     findings = [_finding(figure, read, reason, where, seen) for (reason, where), seen in reasons.items()]
     if young:
@@ -87,9 +87,9 @@ def _counted_once(stats: ContainerStats) -> bool:
     return stats.cpu_percent is None and stats.cpu_usage_nsec is not None
 
 
-def _reason(figure: _Figure, watched: Watched) -> Missing | None:
+def _reason(figure: _Figure, container: Container) -> Missing | None:
     try:
-        with watched.reading() as cgroup:
+        with container.reading() as cgroup:
             return next(iter(cgroup.read(select(figure.field)).missing), None)
     except (CgroupGone, ReadingFailed, OSError):
         return None

@@ -8,8 +8,8 @@ import re
 
 from cgroupfs import Root
 
-from ..host import descriptor_budget
-from ..inotify import Inotify
+from ..host.inotify import Inotify
+from ..sampling.open_host import descriptor_budget
 from .findings import NOTE, OK, Finding, Section
 
 DAC_OVERRIDE, DAC_READ_SEARCH, SYS_PTRACE = 1, 2, 19

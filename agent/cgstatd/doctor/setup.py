@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..address import is_private
 from ..auth import store
 from ..auth.tokens import BadTokens, Token
 from ..config import DEFAULT_CONFIG, BadConfig, Settings, load
-from ..web.tls import BadCertificate
-from ..web.tls import load as load_certificate
+from ..config.address import is_private
+from ..web.server.tls import BadCertificate
+from ..web.server.tls import load as load_certificate
 from .findings import COSTS, NOTE, OK, Finding, Section, some
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..derive import memory_limit, percent
 from ..outputs.table import binary_size
-from ..sample import ContainerStats
+from ..sampling.model import ContainerStats
+from ..sampling.rates import memory_limit, percent
 from .examination import Examination
 from .findings import COSTS, NOTE, OK, Finding, Section, listed, some
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from ..address import DEFAULT_LISTEN, parse_address
 from ..config import DEFAULT_CONFIG, BadConfig, Settings, load
+from ..config.address import DEFAULT_LISTEN, parse_address
 from .plan import CannotInstall, Layout, check, check_not_packaged, installing, uninstalling
 from .steps import Step
 from .systemctl import SystemctlFailed

@@ -61,13 +61,13 @@ class Layout:
 def source(name: str) -> str:
     """A unit's text as it was shipped: inside the wheel, or beside the code in a working tree. Raises CannotInstall."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    for directory in (f"{package}/units", f"{package}/../../systemd"):
+    for directory in (f"{package}/data/units", f"{package}/../../systemd"):
         try:
             with open(f"{directory}/{name}", encoding="utf-8") as file:
                 return file.read()
         except FileNotFoundError:
             continue
-    raise CannotInstall(f"{package}/units/{name}: no such file: this cgstatd was not installed from its wheel")
+    raise CannotInstall(f"{package}/data/units/{name}: no such file: this cgstatd was not installed from its wheel")
 
 
 def check_not_packaged(layout: Layout) -> None:

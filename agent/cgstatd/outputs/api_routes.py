@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from . import examples
-from .answers import Failure, Health, OneContainer, StreamedContainer
 from .api_responses import JSON, LOGIN_HEADERS, PAGE_HEADERS, STREAM_HEADERS
 from .detail_types import ContainerDetail
 from .environments import Environment
 from .follow_types import FollowExit, FollowFailed, FollowHello, FollowOom, FollowRound, FollowStat
-from .host import HostAnswer
-from .identity import ContainerIdentity
+from .host_json import HostAnswer
+from .identity_json import ContainerIdentity
 from .login import LoggedIn, LoggedOut, Login
+from .stats_json import Failure, Health, OneContainer, StreamedContainer
 
 SSE = "text/event-stream"
 
@@ -34,7 +34,7 @@ class Answer(NamedTuple):
 
 
 class Words(NamedTuple):
-    """What the document says of a route beside what its rule does (web/routes.py)."""
+    """What the document says of a route beside what its rule does (web/routes/table.py)."""
 
     summary: str
     answer: Answer

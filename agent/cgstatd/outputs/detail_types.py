@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from .follow_types import FollowExit
-from .identity import ContainerIdentity
+from .identity_json import ContainerIdentity
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ..ascii import printable
+from ..basics.text import printable
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from cgroupfs import Stall
 
-from ..ascii import printable
-from ..devices import Device
-from ..survey import Surveyed
-from .exposition_text import escaped
+from ..basics.text import printable
+from ..host.block_devices import Device
+from ..sampling.exported_metrics import ContainerMetrics
+from .metric_lines import escaped
 
 MAX_INTERFACES = 32
 MAX_DEVICES = 64
@@ -30,7 +30,7 @@ class Family(NamedTuple):
     help: str
 
 
-def rows(labelled: Iterable[tuple[str, Surveyed]]) -> dict[str, list[Row]]:
+def rows(labelled: Iterable[tuple[str, ContainerMetrics]]) -> dict[str, list[Row]]:
     """The rows of all containers, by their kind: labels are written once for all families that have them."""
     found: dict[str, list[Row]] = {kind: [] for kind in (CGROUP, TOTAL, OTHER, INTERFACE, DEVICE)}
     for labels, each in labelled:
@@ -42,12 +42,12 @@ def rows(labelled: Iterable[tuple[str, Surveyed]]) -> dict[str, list[Row]]:
     return found
 
 
-def _interfaces(labels: str, each: Surveyed) -> Iterator[Row]:
+def _interfaces(labels: str, each: ContainerMetrics) -> Iterator[Row]:
     for found in each.interfaces[:MAX_INTERFACES]:
         yield f'{labels},interface="{escaped(printable(found.name, 32))}"', found
 
 
-def _devices(labels: str, each: Surveyed) -> Iterator[Row]:
+def _devices(labels: str, each: ContainerMetrics) -> Iterator[Row]:
     for found in each.block[:MAX_DEVICES]:
         device = each.devices[found.device]
         if not device.stacked:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..ascii import lower
+from ..basics.text import lower
 
 
 @dataclass(frozen=True, slots=True)

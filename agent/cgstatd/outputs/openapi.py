@@ -10,9 +10,9 @@ import msgspec
 from .. import __version__
 from ..auth.rules import Rule
 from . import api_responses as responses
-from .answers import Failure
 from .api_parameters import PARAMETERS
 from .api_routes import WORDS, Answer, Words
+from .stats_json import Failure
 
 Schemas = dict[str, dict[str, Any]]
 """By the type's repr(): types themselves need not be hashable."""

@@ -18,13 +18,13 @@ from prometheus_client.openmetrics.exposition import generate_latest as encode_o
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from .. import __version__
-from ..ascii import printable
-from ..survey import Surveyed
-from .exposition_text import escaped, family_head
+from ..basics.text import printable
+from ..sampling.exported_metrics import ContainerMetrics
+from .host_metric_lines import host_lines
 from .metric_families import FAMILIES, rows
-from .metrics_self import SelfMetrics
+from .metric_lines import escaped, family_head
 from .negotiation import OPENMETRICS, Format
-from .prometheus_host import host_lines
+from .own_metrics import OwnMetrics
 
 MAX_LABELS = 16
 MAX_VALUE = 128
@@ -41,7 +41,7 @@ def label_names(keys: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def container_labels(each: Surveyed, chosen: dict[str, str]) -> dict[str, str]:
+def container_labels(each: ContainerMetrics, chosen: dict[str, str]) -> dict[str, str]:
     """The labels of a container's series."""
     identity, metadata = each.identity, each.identity.metadata
     found = {
@@ -57,10 +57,12 @@ def container_labels(each: Surveyed, chosen: dict[str, str]) -> dict[str, str]:
     return found
 
 
-def _of_containers(surveyed: Sequence[Surveyed], chosen: dict[str, str], openmetrics: bool) -> Iterator[bytes]:
+def _of_containers(
+    containers: Sequence[ContainerMetrics], chosen: dict[str, str], openmetrics: bool
+) -> Iterator[bytes]:
     """The lines of all containers, family by family. The library's encoder makes each label of each line anew, at six
     times the price."""
-    found = rows((_written(container_labels(each, chosen)), each) for each in surveyed)
+    found = rows((_written(container_labels(each, chosen)), each) for each in containers)
     for name, kind, of, value, text in FAMILIES:
         series, lines = family_head(name, kind, text, openmetrics)
         lines += [f"{series}{{{labels}}} {said}" for labels, row in found[of] if (said := value(row)) is not None]
@@ -72,7 +74,7 @@ def _written(labels: dict[str, str]) -> str:
     return ",".join([f'{key}="{escaped(value)}"' for key, value in labels.items()])
 
 
-def _of_itself(own: SelfMetrics) -> Iterator[Metric]:
+def _of_itself(own: OwnMetrics) -> Iterator[Metric]:
     cost = own.cost
     rows: tuple[tuple[str, str, float | None, str], ...] = (
         ("machine_memory_bytes", "gauge", own.mem_total_bytes, "The host's memory."),
@@ -117,12 +119,14 @@ def _together(lines: Iterable[str]) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def exposition(surveyed: Sequence[Surveyed], own: SelfMetrics, labels: Sequence[str], form: Format) -> list[bytes]:
+def exposition(
+    containers: Sequence[ContainerMetrics], own: OwnMetrics, labels: Sequence[str], form: Format
+) -> list[bytes]:
     """The body in parts, in one of the two formats. Never all of its lines at once: they are several times its size."""
     encode = encode_openmetrics if form is OPENMETRICS else encode_text
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Once(list(_of_itself(own))))
-    parts = list(_of_containers(surveyed, label_names(labels), form is OPENMETRICS))
+    parts = list(_of_containers(containers, label_names(labels), form is OPENMETRICS))
     if own.host is not None:
         parts.append(_together(host_lines(own.host, form is OPENMETRICS)))
     return [*parts, encode(registry)]

@@ -14,10 +14,10 @@ import msgspec
 
 from cgroupfs import Absent
 
-from ..derive import memory_usage, percent, round_half_up
-from ..names import short
-from ..sample import ContainerStats
-from . import fit
+from ..host.identity import short
+from ..sampling.model import ContainerStats
+from ..sampling.rates import memory_usage, percent, round_half_up
+from . import column_widths
 
 HEADER = ("CONTAINER ID", "NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %", "NET I/O", "BLOCK I/O", "PIDS", "RUNTIME")
 _FLEXIBLE = {0: 12, 1: 12, 8: 6}
@@ -92,7 +92,7 @@ def render(lines: Sequence[Line], width: int | None = None, height: int | None =
     room is named below, as are the rows beyond ``height`` lines. ``whole``: whole ids, and nothing is shortened.
     """
     rows = [HEADER, *(cells(line, whole=whole) for line in lines)]
-    layout = fit.plan(rows, None if whole else width, _FLEXIBLE, _DISPENSABLE)
+    layout = column_widths.plan(rows, None if whole else width, _FLEXIBLE, _DISPENSABLE)
     notes = []
     missing = [name for n, name in enumerate(HEADER) if n not in layout.columns]
     if missing:
@@ -102,13 +102,13 @@ def render(lines: Sequence[Line], width: int | None = None, height: int | None =
         notes = [f"… and {len(rows) - shown} more" + (f"; {notes[0]}" if notes else "")]
         rows = rows[:shown]
     shown_rows = [_row(row, layout) for row in rows]
-    return "\n".join([*shown_rows, *(fit.shorten(note, width or len(note)) for note in notes)])
+    return "\n".join([*shown_rows, *(column_widths.shorten(note, width or len(note)) for note in notes)])
 
 
-def _row(row: Sequence[str], layout: fit.Plan) -> str:
-    texts = [fit.shorten(row[n], width) for n, width in zip(layout.columns, layout.widths, strict=True)]
+def _row(row: Sequence[str], layout: column_widths.Plan) -> str:
+    texts = [column_widths.shorten(row[n], width) for n, width in zip(layout.columns, layout.widths, strict=True)]
     gap = " " * layout.gap
-    return gap.join(fit.pad(text, width) for text, width in zip(texts, layout.widths, strict=True)).rstrip()
+    return gap.join(column_widths.pad(text, width) for text, width in zip(texts, layout.widths, strict=True)).rstrip()
 
 
 SORTS: dict[str, Callable[[Line], float | None]] = {

@@ -1,5 +1,6 @@
-"""What ``cgstatd record`` reads and how it is written: ``recorded`` reads it again.
+"""Recorded hosts: ``record_host`` writes one, ``recorded_root`` reads it, ``replayed_root`` plays it on.
 
-``kernel`` takes the files of /proc and /sys that ``files`` lists, ``host`` what they are found by; ``state`` takes the
-runtimes' files, each reduced by ``reduce`` to the fields that the readers use; ``tree`` writes them.
+``kernel_files`` takes the files of /proc and /sys that ``kernel_file_names`` lists, ``host_files`` what they are found
+by; ``state_files`` takes the runtimes' files, each reduced by ``reduced_state`` to the fields that the readers use;
+``written_tree`` writes them.
 """

@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from ..host import HostOptions, open_host
-from ..logs import OneLine
+from ..basics.logs import OneLine
 from ..outputs.detail_types import ContainerDetail
-from ..recorded import open_roots
-from ..replay import replayed
+from ..recording.recorded_root import open_roots
+from ..recording.replayed_root import replayed
+from ..sampling.open_host import HostOptions, open_host
 from . import keys
-from .detail import body
+from .detail_lines import body
 from .events import Parser
 from .keys_help import help_body
 from .model import COLUMNS, Model

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 from ..config import BadConfig
-from ..follow.grid import GRID_SECONDS, steps_of
+from ..feed.follow.interval_grid import GRID_SECONDS, steps_of
 from ..outputs.follow_types import MAXIMUM_SECONDS, MINIMUM_SECONDS
 
 MISSING = f"cgstatd top needs rich: {sys.prefix}/bin/pip install rich"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from ..outputs.follow_types import FollowExit, FollowFailed, FollowHello, FollowOom, FollowRound, FollowStat
-from ..outputs.identity import ContainerIdentity
+from ..outputs.identity_json import ContainerIdentity
 
 Event = FollowHello | FollowStat | FollowRound | FollowFailed | FollowOom | FollowExit | ContainerIdentity
 _DECODERS: dict[str, msgspec.json.Decoder[Event]] = {

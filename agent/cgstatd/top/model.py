@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from ..ascii import printable
+from ..basics.text import printable
 from ..outputs.follow_types import FollowExit, FollowFailed, FollowHello, FollowOom, FollowRound, FollowStat
-from ..outputs.host import HostAnswer
-from ..outputs.identity import ContainerIdentity
+from ..outputs.host_json import HostAnswer
+from ..outputs.identity_json import ContainerIdentity
 from .events import Event
 
 POINTS = 120

@@ -10,18 +10,18 @@ from urllib.parse import quote
 
 import msgspec
 
-from ..ascii import printable
-from ..container import ReadingFailed
-from ..feed import Feed
-from ..follow.follower import Follower
-from ..follow.grid import GRID_SECONDS
-from ..inspect import Inspector
-from ..listing import ListingFailed
-from ..lookup import Ambiguous, NotFound
-from ..outputs.answers import Failure
+from ..basics.text import printable
+from ..feed.follow.follower import Follower
+from ..feed.follow.interval_grid import GRID_SECONDS
+from ..feed.queries import Queries
+from ..feed.shared_passes import Feed
 from ..outputs.detail_types import ContainerDetail
-from ..outputs.host import HostAnswer
-from ..sampler import Sampler
+from ..outputs.host_json import HostAnswer
+from ..outputs.stats_json import Failure
+from ..sampling.container import ReadingFailed
+from ..sampling.lookup import Ambiguous, NotFound
+from ..sampling.registry import ListingFailed
+from ..sampling.sampler import Sampler
 
 if TYPE_CHECKING:
     import aiohttp
@@ -59,7 +59,7 @@ class Local:
         self._sampler = sampler
         self._feed = Feed(sampler, freshness_seconds=0.1, baseline_seconds=0.0)
         self._follower = Follower(self._feed, 1)
-        self._inspector = Inspector(self._feed, self._follower, 1)
+        self._queries = Queries(self._feed, self._follower, 1)
         self._feed.start()
 
     async def stream(self, steps: int, last_id: str) -> AsyncIterator[bytes]:
@@ -74,14 +74,14 @@ class Local:
     async def host(self) -> HostAnswer:
         """The host."""
         try:
-            return await self._inspector.host.get()
+            return await self._queries.host.get()
         except (ListingFailed, ReadingFailed) as error:
             raise Unavailable(str(error)) from error
 
     async def detail(self, container_id: str) -> ContainerDetail:
         """One container."""
         try:
-            return await self._inspector.detail(container_id)
+            return await self._queries.detail(container_id)
         except NotFound:
             raise Unavailable("the container is gone") from None
         except (Ambiguous, ListingFailed, ReadingFailed) as error:

@@ -9,19 +9,19 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from ..container import ReadingFailed
-from ..feed import Feed
-from ..listing import ListingFailed
-from ..lookup import Ambiguous, NotFound
-from .callers import CALLERS
-from .context import CONTEXT, Context
-from .extensions import add_extensions
-from .failure import COMMON_HEADERS, failure, unread
+from ..feed.shared_passes import Feed
+from ..sampling.container import ReadingFailed
+from ..sampling.lookup import Ambiguous, NotFound
+from ..sampling.registry import ListingFailed
 from .guard import Guard
-from .health import add_health
-from .limits import RETRY_SECONDS
-from .one_body import NoRoom
-from .routes import add_routes
+from .routes.context import CONTEXT, Context
+from .routes.extensions import add_extensions
+from .routes.health import add_health
+from .routes.table import add_routes
+from .security.callers import CALLERS
+from .server.failure import COMMON_HEADERS, failure, unread
+from .server.limits import RETRY_SECONDS
+from .server.one_body import NoRoom
 
 log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

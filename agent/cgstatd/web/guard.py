@@ -12,15 +12,15 @@ from functools import partial
 from aiohttp import HttpVersion10, web
 
 from ..auth.keyring import CHECK_SECONDS
-from ..seldom import Seldom
-from . import health
-from . import peer as peers
-from .callers import Caller, Callers
-from .context import CONTEXT, environment_asked, valid_container_id
-from .failure import failure
-from .limits import RETRY_SECONDS, Limits, Streams
-from .origin import Hosts, Origins
-from .routes import Handler, Route, route_of
+from ..basics.once_in_a_while import OnceInAWhile
+from .routes import health
+from .routes.context import CONTEXT, environment_asked, valid_container_id
+from .routes.table import Handler, Route, route_of
+from .security.callers import Caller, Callers
+from .security.origin import Hosts, Origins
+from .server import peer as peers
+from .server.failure import failure
+from .server.limits import RETRY_SECONDS, Limits, Streams
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Guard:
         self.origins = origins or Origins()
         self.streams = Streams(limits or Limits())
         self._watch: asyncio.TimerHandle | None = None
-        self._seldom = Seldom()
+        self._once_in_a_while = OnceInAWhile()
 
     def install(self, app: web.Application) -> None:
         """The signals that go with the middleware."""
@@ -110,7 +110,7 @@ class Guard:
         still = partial(self.callers.still, caller, peer, route.permission, request.app[CONTEXT].env_id)
         stream = self.streams.enter(client, request.transport, still)
         if stream is None:
-            if self._seldom.due(f"streams {client}"):
+            if self._once_in_a_while.due(f"streams {client}"):
                 log.warning("client=%s too many streams: open=%d", client, len(self.streams))
             return failure(503, "Too many streams", Retry_After=str(RETRY_SECONDS))
         if self._watch is None:
@@ -131,7 +131,7 @@ class Guard:
         self._watch = asyncio.get_running_loop().call_later(CHECK_SECONDS, self._look_again)
 
     def _log_denied(self, caller: Caller, route: Route, asked: int | None) -> None:
-        if self._seldom.due(f"denied {caller.name}"):
+        if self._once_in_a_while.due(f"denied {caller.name}"):
             log.warning(
                 "denied client=%s env=%s wanted=%s", caller.name, "none" if asked is None else asked, route.permission
             )

@@ -14,7 +14,7 @@ import pytest
 
 from cgstatd.doctor.command import diagnose
 from cgstatd.doctor.findings import Section
-from cgstatd.host import HostOptions
+from cgstatd.sampling.open_host import HostOptions
 from fakehost import FakeHost, container_id
 
 MEMORY = {"usage": 3 << 20, "stats": {"inactive_file": 1 << 20}}

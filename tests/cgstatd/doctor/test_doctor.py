@@ -18,8 +18,8 @@ from cgstatd.config import Settings
 from cgstatd.doctor import rights, setup
 from cgstatd.doctor.command import diagnose
 from cgstatd.doctor.findings import Finding, Report, listed, some
-from cgstatd.doctor.screen import render
-from cgstatd.host import HostOptions
+from cgstatd.doctor.report_text import render
+from cgstatd.sampling.open_host import HostOptions
 from fakehost import FakeHost, container_id
 from helpers import FIXTURES, HOSTS, LEGACY_CGROUPFS, UNIFIED, write_files
 from wire import run

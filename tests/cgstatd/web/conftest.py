@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from cgstatd import crew, passes, sweep
 from cgstatd.auth import keyring
-from cgstatd.derive import CpuWindow
-from cgstatd.host import HostOptions, open_host
-from cgstatd.recorded import Reading, RecordedRoot, open_roots
+from cgstatd.feed import reading_pass, sampling_thread
+from cgstatd.recording.recorded_root import Reading, RecordedRoot, open_roots
+from cgstatd.sampling import pass_work
+from cgstatd.sampling.open_host import HostOptions, open_host
+from cgstatd.sampling.rates import CpuWindow
 from cgstatd.web import guard as guard_module
 from fakehost import FakeHost, Hang, LiveRoot, no_thread_left
 from helpers import FIXTURES, UNIFIED
@@ -22,11 +23,11 @@ from wire import Server, serving
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A hung read is noticed at once, a second reading comes soon, and no thread outlives a test."""
-    monkeypatch.setattr(sweep, "CPU_WINDOW_SECONDS", 0.05)
+    monkeypatch.setattr(pass_work, "CPU_WINDOW_SECONDS", 0.05)
     monkeypatch.setattr(CpuWindow, "MINIMUM_NS", 20_000_000)
-    monkeypatch.setattr(passes, "_ONLY_HUNG_SECONDS", 0.4)
-    monkeypatch.setattr(crew, "STUCK_SECONDS", 0.1)
-    monkeypatch.setattr(crew, "_CHECK_SECONDS", 0.02)
+    monkeypatch.setattr(reading_pass, "_ONLY_HUNG_SECONDS", 0.4)
+    monkeypatch.setattr(sampling_thread, "STUCK_SECONDS", 0.1)
+    monkeypatch.setattr(sampling_thread, "_CHECK_SECONDS", 0.02)
     with no_thread_left():
         yield
 

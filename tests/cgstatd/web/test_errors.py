@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from cgstatd import passes
-from cgstatd.container import Watched
-from cgstatd.discovery import Discovery
-from cgstatd.feed import Feed
+from cgstatd.feed import reading_pass
+from cgstatd.feed.shared_passes import Feed
+from cgstatd.host.discovery import Discovery
+from cgstatd.sampling.container import Container
 from fakehost import FakeHost, Hang, container_id
 from wire import ALL, STREAM, Answer, Server
 
@@ -158,7 +158,7 @@ async def test_a_listing_that_fails_is_500_in_words(server: Server, monkeypatch:
 async def test_a_container_that_hangs_is_500_after_its_time(
     server: Server, hang: Hang, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(passes, "CONTAINER_SECONDS", 0.4)
+    monkeypatch.setattr(reading_pass, "CONTAINER_SECONDS", 0.4)
     hang.names.add("a")
     answer = await server.ask(path("a"))
     assert answer.status == 500 and answer.json["error"].startswith("reading the container takes over")
@@ -190,7 +190,7 @@ async def test_a_bug_while_streaming_is_an_error_event_then_done_then_the_end(
     def fail(*_: Any) -> Any:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("cgstatd.web.stream._stats", fail)
+    monkeypatch.setattr("cgstatd.web.routes.stream._stats", fail)
     async with server.connection() as connection:
         connection.send(STREAM)
         answer = await connection.answer()
@@ -205,7 +205,7 @@ async def test_an_unexpected_error_of_one_reading_is_an_internal_error(
     def read(*_: Any) -> Any:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(Watched, "counters", read)
+    monkeypatch.setattr(Container, "counters", read)
     answer = await server.ask(path("a"))
     assert (answer.status, answer.json) == (500, {"error": "Internal error"})
     assert "secret detail" in caplog.text

@@ -92,7 +92,7 @@ def test_the_agent_in_a_container_sees_the_host_through_its_mounts(docker: Docke
             link.type, link.linkname = tarfile.SYMTYPE, target
             tar.addfile(link)
     run("docker", "import", str(archive), "e2e/links:1")
-    watched = docker.create("watched", "--memory", "32m")
+    container = docker.create("watched", "--memory", "32m")
     mounts = ["/proc:/host/proc", "/sys:/host/sys", "/var/lib/docker:/host/var/lib/docker", "/etc:/host/etc",
               "/run:/host/run", "/usr:/usr", "/opt:/opt"]  # fmt: skip
     volumes = [part for mount in mounts for part in ("--volume", f"{mount}:ro")]
@@ -101,8 +101,8 @@ def test_the_agent_in_a_container_sees_the_host_through_its_mounts(docker: Docke
         "/opt/cgstatd/bin/cgstatd", "serve", "--host-root", "/host", "--listen", "unix:/socket/agent")  # fmt: skip
     wait_until((tmp_path / "agent").exists)
     inside = UnixAgent(str(tmp_path / "agent"))
-    assert inside.all()[watched]["name"] == "watched"
-    answer = compare(inside, watched)
+    assert inside.all()[container]["name"] == "watched"
+    answer = compare(inside, container)
     assert answer["memoryLimit"] == 32 << 20
     assert answer["networkRx"] > 0
 

@@ -1,0 +1,63 @@
+"""One result for all requests that come at about the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+NEWS_SECONDS = 0.1
+"""However much comes and goes, and however many ask, nothing is made anew more often than this."""
+_NEWS_PART = 0.2
+"""News make things be made anew for no more than this part of the time: a user who starts and ends containers without
+pause would otherwise have a large host read without pause."""
+
+
+def news_wait(cost_seconds: float) -> float:
+    """Seconds; how old a thing that took so long to make has to be before news make it out of date."""
+    return max(NEWS_SECONDS, cost_seconds / _NEWS_PART)
+
+
+class Coalesced(Generic[T]):
+    """Used in the event loop. Requests that come while the result is made, or soon after, get the same."""
+
+    def __init__(
+        self,
+        make: Callable[[], Awaitable[T]],
+        fresh_seconds: float,
+        news: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``news``: whether the result is out of date, however fresh; then it is made anew, after :func:`news_wait`."""
+        self._make = make
+        self._fresh = fresh_seconds
+        self._news = news
+        self._clock = clock
+        self._task: asyncio.Future[T] | None = None
+        self._began = self._ended = 0.0
+
+    def forget(self) -> None:
+        """The next result is made anew, by other settings."""
+        self._task = None
+
+    async def get(self) -> T:
+        """The result. Raises what making it raised."""
+        task = self._task
+        if task is not None:
+            reusable = not task.cancelled() and (not task.done() or task.exception() is None)
+            age = self._clock() - self._began
+            soon = news_wait(self._ended - self._began)
+            fresh = age < self._fresh and (age < soon or not self._news())
+            if reusable and (not task.done() or fresh):
+                return await asyncio.shield(task)
+        self._began = self._clock()
+        task = self._task = asyncio.ensure_future(self._make())
+        task.add_done_callback(self._over)
+        return await asyncio.shield(task)
+
+    def _over(self, task: asyncio.Future[T]) -> None:
+        self._ended = self._clock()
+        if not task.cancelled():
+            task.exception()  # the client may have gone away: no log line for it

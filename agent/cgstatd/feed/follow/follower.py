@@ -1,0 +1,215 @@
+"""Follows the containers while clients listen: a pass at each due point of the grid, its events encoded once.
+
+Between the passes only the OOM counters are read: at once when a container's first process dies (its pidfd tells; the
+runtime removes the cgroup a moment later, and the counter and the peak go with it), and each second for the others.
+Without pidfds they are read at every point of the grid. From that death on, the runtime's record of the container is
+read whenever it is written: with a restart policy the record of an end is overwritten within a third of a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from functools import partial
+
+from ... import __version__
+from ...outputs import sse
+from ...outputs.follow_types import FollowHello
+from ...sampling.container import Container, ReadingFailed
+from ...sampling.registry import ListingFailed
+from ..answer_bodies import Bodies
+from ..reading_pass import Pass
+from ..shared_passes import Feed
+from .deaths import Deaths, Written
+from .event_sender import EventSender, Group, encode
+from .interval_grid import GRID_SECONDS, due, settled, stretched
+from .last_words import LastWords
+from .round_work import RoundWork
+from .sent_events import Ring
+from .subscription import Subscription
+
+log = logging.getLogger(__name__)
+LINGER_SECONDS = 15.0
+"""An interval's rounds go on for this long after its last client left."""
+LOOK_STEPS = 4
+_FRESHNESS_SECONDS = 0.1
+_PASS_SECONDS = 1.0
+"""A round does not wait longer than this for a hung container: it goes without it."""
+
+
+class Follower:
+    """Used in the event loop."""
+
+    def __init__(self, feed: Feed, env_id: int, bodies: Bodies | None = None) -> None:
+        self._feed = feed
+        self._env = env_id
+        self._task: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self.last_words = LastWords()
+        self._sender = EventSender(self.last_words, bodies or Bodies())
+        self.looks = RoundWork(feed.sampler)
+        self._deaths = Deaths(self._died)
+        self._written = Written(self._wake_now)
+        self._told: Pass | None = None
+        """The pass of the last round."""
+        self._dead = False
+        """Whether since the last look a container's first process died, or its runtime wrote a record."""
+
+    @property
+    def clients(self) -> int:
+        """How many clients listen."""
+        return sum(len(group.clients) for group in self._sender.groups.values())
+
+    def subscribe(self, steps: int, last_event_id: str = "") -> Subscription:
+        """A new client of an interval (in grid steps), or of one near to it where there are too many."""
+        steps = settled(steps, self._sender.groups)
+        if self._task is None and not self._stopping:
+            self._sender.ring = Ring(secrets.token_hex(4))
+            self.looks = RoundWork(self._feed.sampler)
+            self._task = asyncio.get_running_loop().create_task(self._run())
+        group = self._sender.groups.get(steps)
+        if group is None:
+            group = self._sender.groups[steps] = Group(steps)
+        number = self._sender.ring.number_of(last_event_id)
+        hello = FollowHello(
+            env=self._env, interval=steps * GRID_SECONDS, version=__version__, resumed=number is not None
+        )
+        first = [sse.event(b"hello", encode(hello))]
+        if number is not None:
+            first += self._sender.ring.since(number, steps)
+        client = Subscription(steps, first)
+        group.clients.add(client)
+        latest = group.latest
+        if latest is not None and time.monotonic() - latest[0] < steps * GRID_SECONDS:
+            if number is None:
+                client.round(*latest[1:])
+        else:
+            group.urgent = True
+        self._wake.set()
+        if self._stopping:
+            client.end()
+        return client
+
+    def leave(self, client: Subscription) -> None:
+        """A client went away."""
+        group = self._sender.groups.get(client.steps)
+        if group is not None:
+            group.clients.discard(client)
+
+    def stop(self) -> None:
+        """End every stream."""
+        self._stopping = True
+        for group in self._sender.groups.values():
+            for client in group.clients:
+                client.end()
+        if self._task is not None:
+            self._task.cancel()
+        self._deaths.close()
+        self._written.close()
+        self.looks.close()
+
+    async def _run(self) -> None:
+        began = time.monotonic()
+        point = 0
+        try:
+            while True:
+                now = time.monotonic()
+                self._forget_groups(now)
+                if not self._sender.groups:
+                    break
+                until = int((now - began) / GRID_SECONDS)
+                await self._at(point, until)
+                point = max(point, until)
+                await self._sleep(began + (point + 1) * GRID_SECONDS)
+        finally:
+            self._task, self._told = None, None
+            self._sender.forget()
+            self._deaths.close()
+            self._written.close()
+        with contextlib.suppress(ReadingFailed):
+            await self._feed.run(self.looks.close)
+
+    def _forget_groups(self, now: float) -> None:
+        """An interval goes on for some time after its last client left: one that comes back has missed nothing."""
+        for group in list(self._sender.groups.values()):
+            if group.clients:
+                group.heard = now
+            elif now - group.heard > LINGER_SECONDS:
+                del self._sender.groups[group.steps]
+
+    async def _sleep(self, until: float) -> None:
+        """To the grid's next point, or until a client comes that must not wait for it."""
+        self._wake.clear()
+        if self._dead or any(group.urgent and group.clients for group in self._sender.groups.values()):
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, until - time.monotonic())):
+                await self._wake.wait()
+
+    async def _at(self, point: int, until: int) -> None:
+        """The work at the grid's points after ``point`` up to ``until``."""
+        groups = [g for g in self._sender.groups.values() if g.urgent or due(g.steps, point, until)]
+        if not any(group.urgent for group in groups) and self._restrained():
+            groups = []
+        for group in groups:
+            group.overruns += max(0, until // group.steps - point // group.steps - 1)
+        try:
+            if groups:
+                await self._pass(groups)
+            else:
+                every = due(LOOK_STEPS if self.looks.all_armed else 1, point, until)
+                if every or self._dead or self.looks.waiting:
+                    self._dead = False
+                    await self._feed.run(partial(self.looks.between, all_containers=every))
+                    self._tell()
+        except (ListingFailed, ReadingFailed) as error:
+            for group in groups:
+                group.urgent = False
+                self._sender.failed(group, str(error))
+        except Exception:
+            log.exception("following")
+            for group in groups:
+                group.urgent = False
+
+    def _restrained(self) -> bool:
+        """Whether there is nothing new and a new pass would cost too much. A pass made for other requests is shared."""
+        return self._feed.last_pass is self._told and self._feed.restrained(_FRESHNESS_SECONDS)
+
+    async def _pass(self, groups: list[Group]) -> None:
+        began = time.monotonic()
+        round_ = self._told = self._feed.round(_FRESHNESS_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PASS_SECONDS):
+                await round_.settled()
+        if (failure := round_.failure) is not None:
+            raise failure
+        stats = {each.identity.id: each for each in list(round_.stats)}
+        found = await self._feed.run(partial(self.looks.take, stats))
+        if found is None:
+            raise ReadingFailed("an earlier look at the containers still hangs")
+        seconds = round(time.monotonic() - began, 4)
+        self._tell()
+        for group in groups:
+            group.urgent = False
+            await self._sender.round(
+                group, found, seconds, stretched(group.steps, self._feed.cpu_budget.interval_seconds)
+            )
+
+    def _tell(self) -> None:
+        self._deaths.watch(self.looks.pidfds())
+        self._written.listen(self.looks.records_fd)
+        for each in self.looks.changes():
+            self._sender.changes(each)
+
+    def _died(self, container: Container, pidfd: int) -> None:
+        """Look now: the cgroup will be gone soon."""
+        self.looks.died(container, pidfd)
+        self._wake_now()
+
+    def _wake_now(self) -> None:
+        self._dead = True
+        self._wake.set()

@@ -1,0 +1,268 @@
+"""The sampling thread's part of following: which containers are there, came or went, and the figures beyond a pass'
+own."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
+
+from cgroupfs import CgroupGone, Max, Vitals
+from cgroupfs.hangs import left_check
+from cgroupfs.pseudofs import release
+
+from ...host.identity import Identity
+from ...sampling.container import Container, ReadingFailed
+from ...sampling.model import ContainerStats
+from ...sampling.round import Changes, Killed, Look, OwnLimits, Round
+from ...sampling.sampler import Sampler
+from .ends import Ends
+from .followed_container import Followed, born_seconds, open_pidfd
+from .runtime_records import Records
+
+T = TypeVar("T")
+LIMITS_NS = 15_000_000_000
+"""Limits are read again after this time: they are set when a container is made and rarely changed."""
+
+
+class RoundWork:
+    """Used in the sampling thread. A second thread finds it busy and does without.
+
+    If a file hangs, another thread begins the look anew, and goes on with what is known of the changes.
+    """
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
+        self._looking: Callable[[], bool] | None = None
+        """Whether another thread has replaced the thread that looks; None: no thread looks."""
+        self._found = Changes()
+        """What the look under way has found."""
+        self._closed = False
+        self._followed: dict[Container, Followed] = {}
+        self._begun = False
+        self._deaths: deque[tuple[Container, int]] = deque()
+        """First processes that died, and their pidfds: from the event loop."""
+        self._pidfds: deque[tuple[Container, int]] = deque()
+        """First processes whose death is to be noticed, and their pidfds: for the event loop."""
+        self._changes: deque[Changes] = deque()
+        """For the event loop."""
+        self.all_armed = False
+        """Whether every container's death will be noticed at once."""
+        # The processes of a recorded tree are none of this host's.
+        self._live = sampler.root.live
+        self._records = Records(sampler.root, sampler.names, notice=self._live)
+        self._ends = Ends(self._records)
+
+    @property
+    def records_fd(self) -> int | None:
+        """Readable when a runtime has written something about a container that is about to end; None: never."""
+        return self._records.fd
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an end is held back until its runtime has told it."""
+        return self._ends.waiting
+
+    def died(self, container: Container, fd: int) -> None:
+        """The container's first process has died; takes over the pidfd. Called in the event loop."""
+        self._deaths.append((container, fd))
+
+    def pidfds(self) -> list[tuple[Container, int]]:
+        """Descriptors that became necessary since the last call: readable when a container's first process dies.
+
+        The caller owns them. Called in the event loop.
+        """
+        return list(_emptied(self._pidfds))
+
+    def changes(self) -> list[Changes]:
+        """What happened since the last call, in order. Called in the event loop.
+
+        Neither these nor the pidfds go with a round: one that hung comes too late, and is dropped with its figures.
+        """
+        return list(_emptied(self._changes))
+
+    def take(self, stats: Mapping[str, ContainerStats]) -> Round | None:
+        """The round that goes with a pass' figures (by id); None: an earlier one still hangs. Raises ListingFailed."""
+        with self._turn() as changes:
+            if changes is None:
+                return None
+            round_ = Round(mem_total_bytes=self._sampler.mem_total(), cores=self._sampler.cores())
+            self._dead()
+            listed = self._sampler.containers()
+            self._compare(listed, changes)
+            for container in listed:
+                figures = stats.get(container.identity.id)
+                last = container.last  # None: it came back under the same id after the pass
+                if figures is not None and last is not None and figures.monotonic_ns <= last.monotonic_ns:
+                    self._look(container, figures, round_, changes)
+            self._arm()
+            self._bury(changes)
+            return round_
+
+    def between(self, *, all_containers: bool) -> None:
+        """Between two rounds: the kills and peaks of containers whose first process has died, and the ends that became
+        known.
+
+        ``all_containers``: of all containers; that is cheap, and often comes before the cgroup is removed.
+        """
+        with self._turn() as changes:
+            if changes is None:
+                return
+            dead = self._dead()
+            self._kills(list(self._followed.items()) if all_containers else dead, changes)
+            if all_containers:
+                self._arm()
+            self._bury(changes)
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[Changes | None]:
+        """Where the look notes its changes; None: this thread may not look now. What was closed meanwhile is released
+        at the end."""
+        if self._is_busy() or self.is_closed():
+            yield None
+            return
+        mine = self._looking = left_check()
+        try:
+            yield self._found
+        finally:
+            if self._looking is mine:  # else another thread has begun the look anew
+                self._looking = None
+                if self._found:
+                    self._changes.append(self._found)
+                    self._found = Changes()
+                if self.is_closed():
+                    self.close()
+
+    def _is_busy(self) -> bool:
+        return self._looking is not None and not self._looking()
+
+    def is_closed(self) -> bool:
+        """Whether it looks no more."""
+        return self._closed
+
+    def _dead(self) -> list[tuple[Container, Followed]]:
+        """The containers whose first process has died since the last look. From now on their records are watched."""
+        found = []
+        while self._deaths:
+            container, fd = self._deaths.popleft()
+            known = self._followed.get(container)
+            if known is None:
+                release(fd)
+                continue
+            known.died(fd)
+            self._ends.expect(container, known)
+            found.append((container, known))
+        self._ends.hear()
+        return found
+
+    def _kills(self, those: Iterable[tuple[Container, Followed]], changes: Changes) -> None:
+        for container, known in those:
+            try:
+                known.vitals = container.vitals(known.vitals)
+            except (CgroupGone, OSError):
+                continue
+            except ReadingFailed as error:
+                self._sampler.failed(container, error)
+                continue
+            self._oom(container, known, changes)
+
+    def _bury(self, changes: Changes) -> None:
+        self._ends.bury({each.identity.id: known.seen_seconds for each, known in self._followed.items()}, changes)
+
+    def _compare(self, listed: list[Container], changes: Changes) -> None:
+        for container in listed:
+            if container not in self._followed:
+                # Of a container made while a client follows even the first count is news.
+                known = Followed(born_seconds(self._sampler.root, container), 0 if self._begun else None)
+                if self._begun:
+                    changes.started.append(self._started(container, known))
+                elif container.identity.metadata is not None:
+                    self._records.take(container, known, container.identity.metadata)
+                self._followed[container] = known  # now: if its files hang, another thread begins with it anew
+        self._begun = True
+        for gone in self._followed.keys() - set(listed):
+            self._ends.gone(gone, self._followed.pop(gone))
+
+    def _started(self, container: Container, known: Followed) -> Identity:
+        """Its identity without what its runtime's record still says of the life before."""
+        found = self._records.hear(container, known)
+        if found is not None and known.life.started_seconds is None:
+            found = dataclasses.replace(
+                found, started_seconds=None, finished_seconds=None, exit_code=None, oom_killed=None, pid=None
+            )
+        return container.identity if found is None else container.identity._replace(metadata=found)
+
+    def _look(self, container: Container, stats: ContainerStats, round_: Round, changes: Changes) -> None:
+        known = self._followed[container]
+        try:
+            known.vitals = container.vitals()
+            self._refresh_limits(container, known)
+        except (CgroupGone, OSError):  # gone, or it left a tree: no file of it is kept open
+            container.forget_vitals()
+        except ReadingFailed as error:
+            self._sampler.failed(container, error)
+        if known.life.started_seconds is None and not known.silent:
+            self._records.hear(container, known)
+        self._oom(container, known, changes)
+        known.last = Look(container, stats, known.vitals, known.limits)
+        round_.looks.append(known.last)
+
+    def _arm(self) -> None:
+        """Have the deaths noticed of first processes that are not watched yet; of a container that lives on without its
+        first, another process' death."""
+        if not self._live:
+            return
+        for container, known in list(self._followed.items()):
+            if known.armed:
+                continue
+            if (found := open_pidfd(container, known.life.pid)) is None:
+                self._ends.expect(container, known)
+                continue
+            known.armed = True
+            known.pid, fd = found
+            self._pidfds.append((container, fd))
+            self._ends.lives_on(container)
+        self.all_armed = all(known.armed for known in self._followed.values())
+
+    @staticmethod
+    def _refresh_limits(container: Container, known: Followed) -> None:
+        now = time.monotonic_ns()
+        if known.limits_ns is None or now - known.limits_ns > LIMITS_NS:
+            known.limits_ns = now
+            with container.reading() as cgroup:
+                limits = cgroup.limits()
+            pids = limits.pids_max
+            known.limits = OwnLimits(limits.cpu_cores, None if isinstance(pids, Max) else pids)
+
+    @staticmethod
+    def _oom(container: Container, known: Followed, changes: Changes) -> None:
+        vitals: Vitals = known.vitals
+        total, before = vitals.oom_kills, known.oom_kills
+        if total is None:
+            return
+        known.oom_kills = total
+        if before is not None and total > before:
+            known.oom_told = True
+            changes.killed.append(Killed(container.identity, total - before, total, vitals, container.last))
+
+    def close(self) -> None:
+        """Release what is open, for good. If a hung thread still looks, that thread does it."""
+        self._closed = True
+        if self._is_busy():
+            return
+        for fd in (fd for each in (self._deaths, self._pidfds) for _, fd in _emptied(each)):
+            release(fd)
+        for container, known in self._followed.items():
+            container.forget_vitals()
+            known.release()
+        self._followed.clear()
+        self._ends.close()
+        self._records.close()
+
+
+def _emptied(those: deque[T]) -> Iterator[T]:
+    while those:
+        yield those.popleft()

@@ -1,0 +1,198 @@
+"""The richer answers: every container's identity, one container's detail, the host. The sampling thread reads them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+from cgroupfs import Cgroup, CgroupGone, Io, Pids
+
+from ..basics.text import printable
+from ..host.block_devices import Devices
+from ..host.identity import Identity, short
+from ..host.runtimes.base import State
+from ..outputs.detail_json import container_detail
+from ..outputs.detail_types import ContainerDetail
+from ..outputs.follow_types import FollowExit
+from ..outputs.host_json import HostAnswer, PassFacts, agent_facts, host_answer, sums
+from ..outputs.identity_json import ContainerIdentity, container_identity
+from ..sampling.container import Container, ReadingFailed
+from ..sampling.container_detail import Detail, HostPart, collect, host_part
+from ..sampling.host_figures import MINIMUM_WINDOW_NS, HostReader, agent_cost
+from ..sampling.lookup import Known, NotFound
+from ..sampling.model import ContainerStats
+from .coalesced import Coalesced
+from .follow.follower import Follower
+from .follow.last_words import LastWords
+from .reading_pass import Pass
+from .shared_passes import Feed
+
+T = TypeVar("T", Io, Pids)
+_PASS_SECONDS = 1.0
+"""These answers do not wait longer than this for a hung container's figures."""
+
+
+class Found(NamedTuple):
+    """A container that a client asked for; ``detail``: where it has a cgroup."""
+
+    known: Known
+    detail: Detail | None
+
+
+class Queries:
+    """Used in the event loop."""
+
+    def __init__(self, feed: Feed, follower: Follower, env_id: int, fresh_seconds: float = 0.5) -> None:
+        self._feed = feed
+        self._follower = follower
+        self._env = env_id
+        self._host = HostReader(feed.sampler)
+        self._devices = Devices(feed.sampler.root)
+        self._listed = -1
+        self.listing: Coalesced[list[ContainerIdentity]] = Coalesced(
+            self._make_listing, fresh_seconds, lambda: feed.sampler.registry.changed_since(self._listed)
+        )
+        self.host: Coalesced[HostAnswer] = Coalesced(self._make_host, fresh_seconds)
+        self.hostname: Coalesced[str | None] = Coalesced(lambda: feed.run(self._host.hostname), fresh_seconds)
+
+    async def stats(self) -> dict[str, ContainerStats]:
+        """The figures of a pass by id, without those that hang. Raises ListingFailed."""
+        round_: Pass = self._feed.round()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PASS_SECONDS):
+                await round_.settled()
+        if (failure := round_.failure) is not None:
+            raise failure
+        return {each.identity.id: each for each in list(round_.stats)}
+
+    async def _make_listing(self) -> list[ContainerIdentity]:
+        return await self._feed.run(partial(self._list, await self.stats()))
+
+    async def _make_host(self) -> HostAnswer:
+        stats = await self.stats()
+        if not await self._feed.run(self._host.has_window):
+            await asyncio.sleep(MINIMUM_WINDOW_NS / 1e9)
+        return await self._feed.run(partial(self._read_host, list(stats.values())))
+
+    async def detail(self, wanted: str) -> ContainerDetail:
+        """Raises NotFound, Ambiguous, ListingFailed, ReadingFailed."""
+        stats = await self.stats()
+        words = self._follower.last_words
+        try:
+            found = await self._feed.run(partial(self._find, wanted), partial(self._read, stats))
+        except NotFound:
+            last = _last_words(words, wanted)
+            return _gone(*last)
+        if found.detail is not None:
+            return container_detail(found.detail, words.get(found.detail.identity.id))
+        return _stopped(found.known, words.get(found.known.id))
+
+    # -- in the sampling thread
+
+    def _list(self, stats: dict[str, ContainerStats]) -> list[ContainerIdentity]:
+        found = []
+        everything, self._listed = self._feed.known(), self._feed.sampler.registry.number
+        for known in everything:
+            if isinstance(known.target, Container):
+                figures = stats.get(known.id)
+                state = figures.state if figures else known.state if known.metadata else State.RUNNING
+                found.append(container_identity(known.target.identity, state, self._pids(known.target)))
+            else:
+                stopped = known.state in (State.EXITED, State.CREATED)
+                found.append(container_identity(_identity(known), known.state, 0 if stopped else None))
+        return found
+
+    def _find(self, wanted: str) -> tuple[Known, HostPart | None]:
+        known = self._feed.find(wanted)
+        return known, host_part(self._feed.sampler, known.target) if isinstance(known.target, Container) else None
+
+    def _read(self, stats: dict[str, ContainerStats], found: tuple[Known, HostPart | None]) -> Found:
+        known, host = found
+        if not isinstance(known.target, Container) or host is None:
+            return Found(known, None)
+        return Found(known, collect(self._feed.sampler, self._devices, known.target, stats, host))
+
+    def _read_host(self, stats: list[ContainerStats]) -> HostAnswer:
+        feed, sampling_thread = self._feed, self._feed.sampling_thread
+        passes = PassFacts(
+            feed.passes,
+            feed.cpu_budget.cost_seconds,
+            feed.stretched(),
+            sampling_thread.overruns,
+            sampling_thread.stuck,
+            sampling_thread.hung_files(),
+        )
+        agent = agent_facts(agent_cost(), passes, self._follower.clients)
+        return host_answer(self._env, self._host.read(), sums(stats, self._block()), agent, time.time_ns() // 1_000_000)
+
+    def _block(self) -> tuple[int, int]:
+        sampler = self._feed.sampler
+        if sampler.counting is not None:
+            sampler.counting.refresh()
+            if not sampler.counting.anything:
+                return 0, 0
+        read = written = 0
+        for container in sampler.containers():
+            found = self._of_cgroup(container, Cgroup.io)
+            for each in (found.devices if found else None) or ():
+                if not self._devices.get(each.device).stacked:
+                    read += each.rbytes or 0
+                    written += each.wbytes or 0
+        return read, written
+
+    def _pids(self, container: Container) -> int | None:
+        found = self._of_cgroup(container, Cgroup.pids)
+        return None if found is None else found.current
+
+    def _of_cgroup(self, container: Container, take: Callable[[Cgroup], T]) -> T | None:
+        """A record of a container; None if it is gone or hangs. Fields of it that failed are counted."""
+        try:
+            with container.reading() as cgroup:
+                found = take(cgroup)
+        except CgroupGone:
+            return None
+        except (ReadingFailed, OSError) as error:
+            self._feed.sampler.failed(container, error)
+            return None
+        self._feed.sampler.failures(container, found.missing)
+        return found
+
+
+def _identity(known: Known) -> Identity:
+    name = printable(known.name) or short(known.id)
+    return Identity(printable(known.id), name, known.runtime, known.owner_uid, known.metadata)
+
+
+def _stopped(known: Known, words: FollowExit | None) -> ContainerDetail:
+    return ContainerDetail(
+        container=container_identity(_identity(known), known.state, 0),
+        timestamp=time.time_ns() // 1_000_000,
+        cgroup=None,
+        last_words=words,
+    )
+
+
+def _gone(identity: Identity, words: FollowExit) -> ContainerDetail:
+    return ContainerDetail(
+        container=container_identity(identity, State.EXITED, 0),
+        timestamp=time.time_ns() // 1_000_000,
+        cgroup=None,
+        last_words=words,
+    )
+
+
+def _last_words(words: LastWords, wanted: str) -> tuple[Identity, FollowExit]:
+    """Of a container that is no longer on disk; the latest where several fit. Raises NotFound."""
+    kept = list(reversed(words.all()))
+    for fits in (
+        lambda identity: wanted in (identity.id, identity.name),
+        lambda identity: identity.id.startswith(wanted),
+    ):
+        for identity, event in kept:
+            if fits(identity):
+                return identity, event
+    raise NotFound(wanted)

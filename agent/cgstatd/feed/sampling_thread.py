@@ -1,0 +1,226 @@
+"""The sampling thread, and what happens when a read hangs.
+
+All kernel files are read in one thread, one job after the other. A read that does not return (a dying disk under a
+runtime's state, a FUSE file) holds up its own item only: after STUCK_SECONDS the thread is left behind with that item
+and another one goes on with the rest of the job. Threads are daemons, so a hung one does not keep the process alive.
+
+An item is about one container, or it is Again (sampling/work_item.py): work that is about many, and is begun anew in
+the other thread. It finds the hung file taken (:mod:`cgroupfs.hangs`) and does without, so that it costs one thread and
+half a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from cgroupfs.hangs import LeftBehind, awaited_file, leave_behind_if
+
+from ..basics.once_in_a_while import OnceInAWhile
+from ..basics.text import printable
+from ..sampling.work_item import Again
+
+log = logging.getLogger(__name__)
+
+STUCK_SECONDS = 0.5
+MAX_THREADS = 16
+_CHECK_SECONDS = 0.1
+_IDLE_SECONDS = 0.001
+_PATH = 1024
+_SAY_SECONDS = 600.0
+"""A file that hangs has one line in the log, and another one if it still hangs after this time."""
+
+
+class Job:
+    """Items done one after the other. Each is a call that handles its own errors."""
+
+    __slots__ = ("_lock", "_workers", "cpu_seconds", "done", "failure", "finished", "items")
+
+    def __init__(self, items: deque[Callable[[], None]]) -> None:
+        self.items = items
+        self._lock = threading.Lock()
+        self._workers: set[_Worker] = set()
+        self.cpu_seconds = 0.0
+        """CPU time that it took, without the items that hung for good."""
+        self.finished: Callable[[], None] = lambda: None
+        """Called (in a worker thread) when no item is left or under way."""
+        self.failure: BaseException | None = None
+        self.done = False
+
+    def run(self, worker: _Worker) -> None:
+        """Do the items until none is left, or until this worker was left behind."""
+        began = time.thread_time()
+        with self._lock:
+            self._workers.add(worker)
+        while not worker.abandoned:
+            try:
+                item = worker.item = self.items.popleft()
+            except IndexError:
+                break
+            worker.since = time.monotonic()
+            try:
+                item()
+            except LeftBehind:
+                pass
+            except BaseException as error:  # an error is never lost in a thread, and does not end it
+                if self.failure is None:
+                    log.error("an item of the sampling thread failed", exc_info=error)
+                self.failure = error
+        worker.since = worker.item = None
+        with self._lock:
+            self._workers.discard(worker)
+            self.cpu_seconds += time.thread_time() - began
+        self.finish_if_over()
+
+    @property
+    def only_hangs(self) -> bool:
+        """Whether all that is left of it hangs."""
+        with self._lock:
+            return not self.items and all(worker.abandoned for worker in self._workers)
+
+    def finish_if_over(self) -> None:
+        """Once no item is left or under way (in a job without items: at once), say so, and only once."""
+        with self._lock:
+            if self.done or self.items or self._workers:
+                return
+            self.done = True
+        self.finished()
+
+
+class _Worker:
+    """One thread."""
+
+    __slots__ = ("_cpu", "_item", "abandoned", "file", "item", "job", "replaced", "since", "thread")
+
+    def __init__(self) -> None:
+        self.since: float | None = None
+        self.item: Callable[[], None] | None = None
+        self._item: Callable[[], None] | None = None
+        self._cpu = 0.0
+        self.abandoned = False
+        self.replaced = False
+        """Whether another thread has begun its work anew."""
+        self.file = ""
+        """The file that it was left behind with; empty: not known."""
+        self.job: Job | None = None
+        self.thread: threading.Thread | None = None
+
+    def is_replaced(self) -> bool:
+        """Whether its work was taken over, for :func:`cgroupfs.hangs.leave_behind_if`."""
+        return self.replaced
+
+    def waits(self) -> bool:
+        """Whether it has used no CPU time since the last call, at the same item: it waits for a file, or to be run."""
+        if self.thread is None or self.thread.ident is None:
+            return False
+        cpu = time.clock_gettime(time.pthread_getcpuclockid(self.thread.ident))
+        idle = self._item is self.item and cpu - self._cpu < _IDLE_SECONDS
+        self._item, self._cpu = self.item, cpu
+        return idle
+
+
+class SamplingThread:
+    """Runs jobs. Used from the event loop: while a job is under way its timer looks for a hung read."""
+
+    def __init__(self) -> None:
+        self._unfinished: set[Job] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._active = _Worker()
+        self._left: list[_Worker] = []
+        self._once_in_a_while = OnceInAWhile(_SAY_SECONDS)
+        self.overruns = 0
+        """How often a thread was left behind with a hung read."""
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._spawn(self._active, None)
+
+    def submit(self, job: Job) -> None:
+        """Queue a job. A job without items is finished at once."""
+        self._unfinished.add(job)
+        self._jobs.put(job)
+        if self._timer is None:
+            first = max(STUCK_SECONDS - _CHECK_SECONDS, _CHECK_SECONDS)
+            self._timer = asyncio.get_running_loop().call_later(first, self._supervise)
+
+    def _supervise(self) -> None:
+        """Runs only while something is under way: an idle agent must not wake up ten times a second."""
+        self._unfinished = {job for job in self._unfinished if not job.done}
+        self._timer = None
+        if self._unfinished:
+            self.check()
+            self._timer = asyncio.get_running_loop().call_later(_CHECK_SECONDS, self._supervise)
+
+    def _spawn(self, worker: _Worker, first: Job | None) -> None:
+        worker.job = first
+        worker.thread = threading.Thread(target=self._main, args=(worker,), name="cgstatd-sampler", daemon=True)
+        worker.thread.start()
+
+    def _main(self, worker: _Worker) -> None:
+        leave_behind_if(worker.is_replaced)
+        job = worker.job
+        while True:
+            if job is None:
+                job = self._jobs.get()
+            if job is None:
+                if worker.abandoned:  # it was meant for the thread that took over
+                    self._jobs.put(None)
+                return
+            job.finish_if_over()
+            worker.job = job
+            job.run(worker)
+            worker.job = None
+            if worker.abandoned:
+                if worker.file:
+                    log.info("answers again: %s", worker.file)
+                if job.items:  # left behind as its item returned: the new thread may know the job before it
+                    self._jobs.put(job)
+                return
+            job = None
+
+    def check(self) -> None:
+        """Leave the active thread behind if its item hangs, and put another in its place."""
+        worker = self._active
+        job, item, since = worker.job, worker.item, worker.since
+        self._left = [w for w in self._left if w.thread is not None and w.thread.is_alive()]
+        waits = since is not None and worker.waits()
+        if since is None or time.monotonic() - since < STUCK_SECONDS or len(self._left) >= MAX_THREADS:
+            return
+        worker.file = self._file_of(worker) if waits else ""
+        # A thread that is busy for so long goes on beside the others: two would not do the work any sooner.
+        worker.replaced = waits and worker.item is item and isinstance(item, Again)
+        worker.abandoned = True
+        self.overruns += 1
+        self._left.append(worker)
+        if worker.replaced and job is not None and item is not None:
+            job.items.appendleft(item)
+        self._active = _Worker()
+        self._spawn(self._active, job)
+
+    def _file_of(self, worker: _Worker) -> str:
+        thread = None if worker.thread is None else worker.thread.native_id
+        file = "" if thread is None else awaited_file(thread)
+        if self._once_in_a_while.due(file):
+            log.warning("a reading hangs, and holds a thread: %s", file or "which file is not known")
+        return file
+
+    def hung_files(self) -> list[str]:
+        """The files that hold threads now, as far as they are known."""
+        return sorted({printable(w.file, _PATH) for w in self._left if w.since is not None and w.file})
+
+    @property
+    def stuck(self) -> int:
+        """How many threads are held by a hung read now."""
+        return sum(w.since is not None for w in self._left)
+
+    def stop(self) -> None:
+        """Let the idle thread end; a hung one ends with the process."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._jobs.put(None)

@@ -1,0 +1,75 @@
+"""What one scrape is made of: every container's exported figures, and the agent's own. It needs no pass."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from cgroupfs import ParseError
+
+from ..host.procfs.host_stat import PATH, parse_host_stat
+from ..outputs.own_metrics import OwnMetrics
+from ..sampling.exported_metrics import AT_ONCE, ContainerMetrics, MetricsReader, each_network_once
+from ..sampling.host_figures import agent_cost
+from ..sampling.host_metrics import HostMetricsReader
+from .coalesced import Coalesced
+from .follow.follower import Follower
+from .shared_passes import Feed
+
+Scrape = tuple[list[ContainerMetrics], OwnMetrics]
+
+
+class Scraper:
+    """Used in the event loop."""
+
+    def __init__(self, feed: Feed, follower: Follower, fresh_seconds: float = 0.5) -> None:
+        self._feed = feed
+        self._follower = follower
+        self._metrics_reader = MetricsReader(feed.sampler)
+        self._host = HostMetricsReader(feed.sampler.root, partial(feed.sampler.names.say_once, "host"))
+        self._host_metrics = True
+        self._listing = -1
+        self.scrape: Coalesced[Scrape] = Coalesced(
+            self._make, fresh_seconds, lambda: feed.sampler.registry.changed_since(self._listing)
+        )
+
+    def export_host(self, wanted: bool) -> None:
+        """Whether the host's own figures are read and exported, from the next scrape on; a reload may change it."""
+        self._host_metrics = wanted
+        self.scrape.forget()
+
+    async def _make(self) -> Scrape:
+        run, metrics_reader = self._feed.run, self._metrics_reader
+        containers, namespaces = await run(metrics_reader.begin)
+        self._listing = metrics_reader.listing_number
+        found: list[ContainerMetrics] = []
+        for first in range(0, len(containers), AT_ONCE):
+            found += await run(partial(metrics_reader.read, containers[first : first + AT_ONCE], namespaces))
+        return each_network_once(found), await run(partial(self._own, len(found)))
+
+    # -- in the sampling thread
+
+    def _own(self, containers: int) -> OwnMetrics:
+        feed, sampler = self._feed, self._feed.sampler
+        host = self._host.read() if self._host_metrics else None
+        cores = self._cores() if host is None else len(host.cpus)
+        return OwnMetrics(
+            cost=agent_cost(),
+            containers=containers,
+            passes=feed.passes,
+            pass_seconds=feed.pass_seconds,
+            pass_cpu_seconds=feed.pass_cpu_seconds,
+            pass_interval_seconds=feed.stretched() or 0.0,
+            overruns=feed.sampling_thread.overruns,
+            stuck=feed.sampling_thread.stuck,
+            read_errors=dict(sampler.read_errors),
+            followers=self._follower.clients,
+            mem_total_bytes=sampler.mem_total(),
+            cores=cores or None,
+            host=host,
+        )
+
+    def _cores(self) -> int:
+        try:
+            return parse_host_stat(self._feed.sampler.root.read(PATH)).cores
+        except (OSError, ParseError):
+            return 0

@@ -1,0 +1,257 @@
+"""Between the sampling thread and the event loop: requests share passes, and no request waits for a hung file.
+
+A pass lists the containers and reads each once. Requests that come while a pass runs, or within the freshness window
+after it began, share its results. Without requests only the CPU baseline runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar, overload
+
+from ..sampling import pass_work, registry
+from ..sampling.container import ReadingFailed
+from ..sampling.lookup import Known
+from ..sampling.model import ContainerStats
+from ..sampling.one_container import OneContainer
+from ..sampling.registry import ListingFailed, ListingUnderWay
+from ..sampling.sampler import Sampler
+from ..sampling.work_item import Again
+from . import reading_pass
+from .coalesced import news_wait
+from .cpu_budget import CpuBudget
+from .reading_pass import STOPPING, Pass
+from .sampling_thread import Job, SamplingThread
+
+log = logging.getLogger(__name__)
+S = TypeVar("S")
+T = TypeVar("T")
+_AGAIN_SECONDS = 0.1
+"""If another thread is listing the containers, the listing is asked for again after this time."""
+_WORTH_SAYING = 1.5
+"""Times the freshness window. A stretch that is about as long as the window would come and go in the log."""
+
+
+class Feed:
+    """Answers requests. Used in the event loop."""
+
+    def __init__(
+        self, sampler: Sampler, *, freshness_seconds: float, baseline_seconds: float, max_cpu_percent: float = 0.0
+    ) -> None:
+        """``max_cpu_percent``: of one core, that passes may take; 0: no bound."""
+        self._sampler = sampler
+        self._sampling_thread = SamplingThread()
+        self._freshness = freshness_seconds
+        self._baseline = baseline_seconds
+        self._pass: Pass | None = None
+        self._baseline_job: Job | None = None
+        self._baseline_timer: asyncio.TimerHandle | None = None
+        self._one_container = OneContainer(sampler)
+        self.cpu_budget = CpuBudget(max_cpu_percent)
+        self._waiting: set[asyncio.Future[Any]] = set()
+        self._stopping = False
+        self.passes = 0
+        self.pass_seconds = 0.0
+        """Duration of all passes but the last."""
+        self.pass_cpu_seconds = 0.0
+        """CPU time of the same."""
+        self._said_stretched = False
+
+    def start(self) -> None:
+        """Start the sampling thread and the baseline."""
+        self._sampling_thread.start()
+        self._tick()
+
+    def retime(self, *, freshness_seconds: float, baseline_seconds: float, max_cpu_percent: float) -> None:
+        """Take over other times while it runs."""
+        self._freshness, self._baseline = freshness_seconds, baseline_seconds
+        self.cpu_budget.percent = max_cpu_percent
+        if self._baseline_timer is not None:
+            self._baseline_timer.cancel()
+        self._tick()
+
+    def stop(self) -> None:
+        """Stop the baseline, the pass under way (it ends with what it has) and, unless it hangs, the thread."""
+        self._stopping = True
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_exception(ReadingFailed(STOPPING))
+        if self._pass is not None:
+            self._pass.stop()
+        if self._baseline_timer is not None:
+            self._baseline_timer.cancel()
+        self._sampling_thread.stop()
+
+    def _tick(self) -> None:
+        """One baseline; skipped while the one before is under way, and where a full pass has just done the same."""
+        if self._baseline <= 0:
+            return
+        cost = 0.0 if self._baseline_job is None else self._baseline_job.cpu_seconds
+        apart = max(self._baseline, self.cpu_budget.apart(cost))
+        self._baseline_timer = asyncio.get_running_loop().call_later(apart, self._tick)
+        recent = self._pass is not None and time.monotonic() - self._pass.began < self._baseline / 2
+        if recent or (self._baseline_job is not None and not self._baseline_job.done):
+            return
+        job = self._baseline_job = Job(deque())
+        job.items.append(Again(partial(self._baseline_list, job)))
+        self._sampling_thread.submit(job)
+
+    def _baseline_list(self, job: Job) -> None:
+        try:
+            job.items.extend(partial(self._sampler.baseline, container) for container in self._sampler.containers())
+        except ListingUnderWay:
+            pass  # the next one will do
+        except ListingFailed as error:
+            log.warning("baseline: %s", error)
+
+    def round(
+        self,
+        freshness_seconds: float | None = None,
+        encode: Callable[[ContainerStats], bytes] | None = None,
+    ) -> Pass:
+        """The pass that answers a request that comes now; ``freshness_seconds``: another window than the configured;
+        ``encode``: what a new pass applies to its stats as they come (:meth:`Pass.encoded`)."""
+        current = self._pass
+        if current is not None:
+            fresh = self._fresh(current, self._freshness if freshness_seconds is None else freshness_seconds)
+            joinable = not current.complete and not current.only_hung
+            if (fresh and current.error is None) or joinable:
+                return current
+        self.passes += 1
+        if current is not None:
+            self._account(current)
+        current = self._pass = Pass(self._sampler, self._sampling_thread, encode)
+        if self._stopping:
+            current.stop()
+        else:
+            current.start()
+        return current
+
+    def _account(self, ended: Pass) -> None:
+        self.pass_seconds += ended.seconds
+        self.pass_cpu_seconds += ended.cpu_seconds
+        self.cpu_budget.spent(ended.cpu_seconds)
+        stretched = self.stretched()
+        if stretched is not None and not self._said_stretched and stretched < _WORTH_SAYING * self._freshness:
+            return
+        if (stretched is not None) is not self._said_stretched:
+            self._said_stretched = stretched is not None
+            cost, bound = self.cpu_budget.cost_seconds or 0.0, self.cpu_budget.percent
+            apart = "as they are asked for" if stretched is None else f"{stretched:.1f} s apart, where that is more"
+            log.info("reading all containers takes %.1f ms of CPU (max_cpu=%g): from now %s", cost * 1e3, bound, apart)
+
+    def _fresh(self, last: Pass, window_seconds: float) -> bool:
+        """Whether a pass is recent enough. Containers that came or went since are news that does not wait for long."""
+        age = time.monotonic() - last.began
+        if age < min(window_seconds, news_wait(last.cpu_seconds)):
+            return True
+        if age >= max(window_seconds, self.cpu_budget.interval_seconds):
+            return False
+        return not self._sampler.registry.changed_since(last.listing_number)
+
+    def restrained(self, interval_seconds: float) -> bool:
+        """Whether passes cost so much that the next one has to wait for longer than that."""
+        last = self._pass
+        if last is None or self.cpu_budget.stretched(interval_seconds) is None:
+            return False
+        return self._fresh(last, interval_seconds)
+
+    def stretched(self) -> float | None:
+        """How far apart passes are at present, where that is more than the freshness window."""
+        return self.cpu_budget.stretched(self._freshness)
+
+    async def one(self, wanted: str) -> ContainerStats:
+        """One container's figures. Raises NotFound, Ambiguous, ListingFailed, ReadingFailed."""
+        first = await self.run(
+            lambda: self._one_container.find_to_read(wanted, self._freshness), self._one_container.read
+        )
+        if isinstance(first, ContainerStats):
+            return first
+        await asyncio.sleep(pass_work.CPU_WINDOW_SECONDS)
+        return await self.run(lambda: first, self._one_container.second)
+
+    @property
+    def last_pass(self) -> Pass | None:
+        """The pass under way, else the last one."""
+        return self._pass
+
+    @property
+    def sampler(self) -> Sampler:
+        """What the sampling thread reads with; to be used there (:meth:`run`) only."""
+        return self._sampler
+
+    @property
+    def sampling_thread(self) -> SamplingThread:
+        """The sampling thread."""
+        return self._sampling_thread
+
+    @overload
+    async def run(self, work: Callable[[], T]) -> T: ...
+
+    @overload
+    async def run(self, work: Callable[[], S], one: Callable[[S], T]) -> T: ...
+
+    async def run(self, work: Callable[[], Any], one: Callable[[Any], Any] | None = None) -> Any:
+        """Do ``work`` in the sampling thread, then ``one`` with its result.
+
+        ``work`` is about many containers, or the host: it is begun anew without a file that hangs. ``one`` is about one
+        container, and waits for its files. Raises what they raise, ReadingFailed after passes.CONTAINER_SECONDS,
+        ListingFailed where an earlier listing hangs, OutOfResources (a ListingFailed) where the agent has no descriptor
+        or memory left.
+        """
+        until = time.monotonic() + registry.LISTING_SECONDS
+        while True:
+            try:
+                return await self._run(work, one)
+            except ListingUnderWay:
+                if time.monotonic() > until:
+                    raise
+                await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _run(self, work: Callable[[], Any], one: Callable[[Any], Any] | None) -> Any:
+        if self._stopping:
+            raise ReadingFailed(STOPPING)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+
+        def settle(result: Any, error: Exception | None) -> None:
+            if future.done():
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        def tell(work: Callable[[], Any], then: Callable[[Any], Any] | None = None) -> None:
+            try:
+                result, error = work(), None
+            except Exception as failure:
+                result, error = None, self._sampler.out_of_resources(failure) or failure
+            if error is None and then is not None:
+                job.items.append(partial(tell, partial(then, result)))
+            elif not loop.is_closed():
+                loop.call_soon_threadsafe(settle, result, error)
+
+        job = Job(deque([Again(partial(tell, work, one))]))
+        self._sampling_thread.submit(job)
+        self._waiting.add(future)
+        try:
+            async with asyncio.timeout(reading_pass.CONTAINER_SECONDS):
+                return await future
+        except TimeoutError:
+            raise ReadingFailed(f"reading the container takes over {reading_pass.CONTAINER_SECONDS:.0f} s") from None
+        finally:
+            self._waiting.discard(future)
+
+    def known(self) -> list[Known]:
+        """Every container there is, stopped ones included; in the sampling thread only. Raises ListingFailed."""
+        return self._one_container.known()
+
+    def find(self, wanted: str) -> Known:
+        """One of them; in the sampling thread only. Raises NotFound, Ambiguous, ListingFailed."""
+        return self._one_container.find(wanted)

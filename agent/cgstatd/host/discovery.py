@@ -1,0 +1,123 @@
+"""Which containers are on the host: the hierarchies' directories put together, and whom each container belongs to."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cgroupfs import Hierarchy, Root
+
+from .cgroup_tree import Found, Matcher, Tree
+from .inotify import Inotify
+from .runtimes.base import Match
+
+log = logging.getLogger(__name__)
+MAX_PER_USER = 500
+"""Containers of one unprivileged user that are shown: cgroup names cost their maker nothing, a reading costs us."""
+
+
+@dataclass(frozen=True, slots=True)
+class CgroupRef:
+    """A container's cgroup: its path, its directory's inode in every hierarchy that has it, and its owner."""
+
+    path: str
+    match: Match
+    inodes: tuple[tuple[str, int], ...]
+    """(mount point, inode): a container that was restarted at the same path has others."""
+    owner_uid: int
+    parent_owner_uid: int
+
+
+class Discovery:
+    """Lists container cgroups. Used by one thread at a time.
+
+    ``follow`` False walks at every listing instead of following changes by inotify (recorded trees, hosts without
+    inotify instances to spare).
+    """
+
+    def __init__(self, root: Root, hierarchy: Hierarchy, match: Matcher, *, follow: bool = True) -> None:
+        self._inotify = self._open_inotify() if follow else None
+        self._trees = [Tree(root, mount, match, self._inotify) for mount in hierarchy.trees]
+        self._versions: list[int] | None = None
+        self._refs: dict[str, CgroupRef] = {}
+        self._crowded: set[int] = set()
+        self._failed: set[str] = set()
+
+    @staticmethod
+    def _open_inotify() -> Inotify | None:
+        try:
+            return Inotify()
+        except OSError as error:
+            log.warning(
+                "inotify: %s: every listing walks the cgroups instead (see fs.inotify.max_user_instances)", error
+            )
+            return None
+
+    def refresh(self) -> dict[str, CgroupRef]:
+        """Every container cgroup by its path, up to date; the same object until something changes.
+
+        Raises OSError where no hierarchy can be read.
+        """
+        if self._inotify is not None:
+            for event in self._inotify.events():
+                for tree in self._trees:
+                    tree.event(event.watch, event.mask)
+        self._refresh_trees()
+        versions = [tree.version for tree in self._trees]
+        if versions != self._versions:
+            self._versions = versions
+            self._refs = {ref.path: ref for ref in self._fair(self._merged())}
+        return self._refs
+
+    def _refresh_trees(self) -> None:
+        failed: OSError | None = None
+        for tree in self._trees:
+            try:
+                tree.refresh()
+            except OSError as error:
+                failed = error
+                tree.containers = {}
+                tree.version += 1
+                if tree.mount.point not in self._failed:
+                    self._failed.add(tree.mount.point)
+                    log.warning("cannot list %s: %s", tree.mount.point, error.strerror)
+            else:
+                self._failed.discard(tree.mount.point)
+        if failed is not None and not any(tree.containers for tree in self._trees):
+            raise failed
+
+    def _merged(self) -> Iterator[CgroupRef]:
+        """Paths of all hierarchies, in the order of the hierarchies and, in each, of their finding."""
+        founds: dict[str, list[tuple[str, Found]]] = {}
+        for tree in self._trees:
+            for path, found in tree.containers.items():
+                founds.setdefault(path, []).append((tree.mount.point, found))
+        for path, places in founds.items():
+            yield CgroupRef(
+                path,
+                places[0][1].match,
+                tuple((point, found.inode) for point, found in places),
+                next((found.owner_uid for _, found in places if found.owner_uid), 0),
+                next((found.parent_owner_uid for _, found in places if found.parent_owner_uid), 0),
+            )
+
+    def _fair(self, refs: Iterator[CgroupRef]) -> Iterator[CgroupRef]:
+        count: dict[int, int] = {}
+        for ref in refs:
+            uid = ref.parent_owner_uid  # who made it: root's engine may give its containers to another uid
+            count[uid] = count.get(uid, 0) + 1
+            if not uid or count[uid] <= MAX_PER_USER:
+                yield ref
+            elif uid not in self._crowded:
+                self._crowded.add(uid)
+                log.warning("uid=%d has more than %d container cgroups: the others are not shown", uid, MAX_PER_USER)
+
+    def pending(self) -> bool:
+        """Whether cgroups have come or gone since the last listing; False where that is found by walking."""
+        return self._inotify is not None and self._inotify.pending()
+
+    def close(self) -> None:
+        """Release the inotify instance."""
+        if self._inotify is not None:
+            self._inotify.close()

@@ -1,0 +1,225 @@
+"""Who a container cgroup is: its runtime's metadata joined to it, under the rules of trust.
+
+Only root can have made a cgroup that gets metadata of the system's runtimes. A cgroup below a directory of an
+unprivileged user belongs to that user, gets names only from that user's own files, and never takes the id of a system
+container. Where no name can be had the log says why, once, and the container is shown under its short id.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from cgroupfs import Root
+from cgroupfs.hangs import OneReader, StillHangs
+
+from ..basics.text import printable
+from .discovery import CgroupRef
+from .runtimes.base import Metadata, MetadataSource, RecordsEnds, Unreadable, is_hex_id
+from .user_sources import Users
+
+log = logging.getLogger(__name__)
+SHORT_ID = 12
+LABELS_LEFT_OUT = "has more labels than are kept: some are left out (those of metric_labels never are)"
+_LOOK_SECONDS = 1.0
+
+
+class Identity(NamedTuple):
+    """Who a container is, as the answers show it."""
+
+    id: str
+    name: str
+    runtime: str
+    owner_uid: int
+    """0: the system's; else the user that it belongs to."""
+    metadata: Metadata | None
+
+
+def short(container_id: str) -> str:
+    """The id as people know it: the first 12 of 64 digits; other ids whole."""
+    return container_id[:SHORT_ID] if is_hex_id(container_id) else container_id
+
+
+Mark = tuple[int, int, int] | None
+
+
+def _mark(path: str, readers: OneReader, before: Mark) -> Mark:
+    """What changes when a file is made in a directory, or written anew; None: it is not there, or cannot be read.
+
+    ``before``: what it was, for when an earlier look hangs.
+    """
+    try:
+        with readers.of(path):
+            found = os.stat(path)
+    except StillHangs:
+        return before
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+class Names:
+    """Metadata sources of the system and of the users that own containers. Used by one thread at a time."""
+
+    def __init__(
+        self,
+        system: Sequence[MetadataSource],
+        rootless: Callable[[int], Sequence[MetadataSource]],
+        more: Callable[[], Sequence[MetadataSource]] = lambda: (),
+        root: Root | None = None,
+        want: Callable[[Sequence[str]], None] = lambda _: None,
+    ) -> None:
+        """``rootless`` gives the sources of one uid; ``more`` is asked for further system sources (a data root that a
+        running engine was given) when no source knows a container; ``want`` takes the labels that are always kept."""
+        self.want = want
+        self._root = root or Root()
+        self._system = list(system)
+        self._more = more
+        self._users = Users(rootless)
+        self._said: set[int] = set()
+        """Hashes: ids and paths are input, and long."""
+        self._generation = 0
+        self._looked = float("-inf")
+        self._marks: dict[str, Mark] = {}
+
+    def sources(self, uid: int) -> Sequence[MetadataSource]:
+        """The sources of the system (0) or of one user."""
+        return self._users.sources(uid) if uid else self._system
+
+    def generation(self) -> int:
+        """Counts up when a source may know more than before: one of its places changed. Looked at once a second."""
+        now = time.monotonic()
+        if now - self._looked >= _LOOK_SECONDS:
+            self._looked = now
+            self._users.forget()
+            before = self._marks
+            marks = {place: _mark(place, self._root.readers, before.get(place)) for place in self._places()}
+            if marks != self._marks:
+                self._marks = marks
+                self._generation += 1
+        return self._generation
+
+    def _places(self) -> Iterator[str]:
+        for source in [*self._system, *self._users.all()]:
+            for place in source.places:
+                yield self._root.join(place)
+
+    def identify(self, ref: CgroupRef) -> Identity:
+        """The identity to show for a cgroup."""
+        owner = ref.owner_uid
+        found = self._metadata(ref, ref.parent_owner_uid)
+        if found is not None and ref.parent_owner_uid == 0:
+            owner = 0  # a root-owned file says that the runtime itself gave the container its own cgroup (userns)
+        elif found is None and owner != ref.parent_owner_uid:
+            found = self._metadata(ref, owner)
+        if found is None:
+            return self.nameless(ref)
+        shown = found.shown_id or ref.match.id
+        if found.labels_left_out:
+            self.say_once(ref.match.id, LABELS_LEFT_OUT)
+        return Identity(printable(shown), printable(found.name) or short(shown), found.runtime, owner, found)
+
+    @staticmethod
+    def nameless(ref: CgroupRef) -> Identity:
+        """The identity to show where no runtime knows more."""
+        shown = ref.match.id
+        return Identity(printable(shown), printable(short(shown)), ref.match.runtime, ref.owner_uid, None)
+
+    def again(self, metadata: Metadata) -> Metadata | None:
+        """What its runtime's state says now of a container that was on disk; None: it is no longer there."""
+        for source in self.sources(metadata.owner_uid):
+            if source.runtime == metadata.runtime and isinstance(found := source.get(metadata.id), Metadata):
+                return found
+        return None
+
+    def _metadata(self, ref: CgroupRef, uid: int) -> Metadata | None:
+        found = self._look_up(ref, self.sources(uid))
+        # Another runtime's unreadable state says nothing about an engine that came up meanwhile.
+        if not isinstance(found, Metadata) and uid == 0 and (more := self._more()):
+            self._system.extend(more)
+            found = self._look_up(ref, more) or found
+        if isinstance(found, Unreadable):
+            self._say_unreadable(ref.match.id, found)
+            return None
+        return found
+
+    @staticmethod
+    def _look_up(ref: CgroupRef, sources: Sequence[MetadataSource]) -> Metadata | Unreadable | None:
+        unreadable: Unreadable | None = None
+        for source in sorted(sources, key=lambda each: each.runtime != ref.match.runtime):
+            found = source.get(ref.match.id)
+            if isinstance(found, Metadata) and _plausible(found, ref):
+                return found
+            # Another runtime's unreadable state is no reason, unless the file is this container's own.
+            if isinstance(found, Unreadable) and (source.runtime == ref.match.runtime or ref.match.id in found.path):
+                unreadable = unreadable or found
+        return unreadable
+
+    def recorder(self, ref: CgroupRef) -> RecordsEnds | None:
+        """The source that has this container's metadata, where its runtime records each end."""
+        for uid in dict.fromkeys((ref.parent_owner_uid, ref.owner_uid)):
+            for source in sorted(self.sources(uid), key=lambda each: each.runtime != ref.match.runtime):
+                found = source.get(ref.match.id)
+                if isinstance(found, Metadata) and _plausible(found, ref):
+                    return source if isinstance(source, RecordsEnds) else None
+        return None
+
+    def _say_unreadable(self, container_id: str, found: Unreadable) -> None:
+        """A missing right concerns all containers in the same place: one line for all of them."""
+        if not found.right:
+            self.say_once(container_id, f"{found.reason} ({found.path}): shown by its short id")
+            return
+        place = found.path.partition(container_id)[0].rstrip("/")
+        if self._new("", place):
+            log.warning("%s: %s: its containers are shown by their short ids", printable(place), found.reason)
+
+    def say_missing(self, ref: CgroupRef) -> None:
+        """Log, once for each runtime, that no state of a container of the system's is found, and what to do."""
+        if ref.parent_owner_uid or self._look_up(ref, self._system) is not None:
+            return
+        runtime = ref.match.runtime
+        if self._new(runtime, "missing"):
+            advice = _ADVICE.get(runtime, "is it where this agent looks for it?")
+            log.warning(
+                "runtime=%s no state of its containers is found, they are shown by short ids: %s", runtime, advice
+            )
+
+    def say_once(self, container_id: str, what: str) -> None:
+        """Log a container's failure, each once."""
+        if self._new(container_id, what):
+            log.warning("container=%s %s", printable(short(container_id), 80), what)
+
+    def _new(self, subject: str, what: str) -> bool:
+        key = hash((subject, what))
+        if key in self._said:
+            return False
+        if len(self._said) > 10_000:  # ids are input, so this is bounded, even if a line is said again
+            self._said.clear()
+        self._said.add(key)
+        return True
+
+    def on_disk(self) -> Iterator[Metadata]:
+        """Every container that the known sources have on disk, running or not."""
+        for source in [*self._system, *self._users.all()]:
+            yield from source.all()
+
+
+def left_behind(identity: Identity) -> bool:
+    """Whether a cgroup without a process is a directory that a dead engine left: no state knows its id."""
+    return identity.metadata is None and is_hex_id(identity.id) is not None
+
+
+_ADVICE = {
+    "docker": "if Docker has a data root of its own, name it with --docker-root",
+    "podman": "if Podman has a storage root of its own, name it with --podman-root",
+}
+_NAMED = frozenset({"lxc", "systemd-nspawn", "systemd"})
+"""Runtimes whose ids are names: a container of the same name in another runtime is another container."""
+
+
+def _plausible(metadata: Metadata, ref: CgroupRef) -> bool:
+    guess = ref.match.runtime
+    return metadata.runtime == guess or (guess not in _NAMED and metadata.runtime not in _NAMED)

@@ -1,0 +1,147 @@
+"""What every container runtime module offers: recognising its cgroups, and reading names from its on-disk state.
+
+A runtime is one module with a ``match`` function and, where the runtime keeps state on disk, a class with the
+:class:`MetadataSource` methods; it is listed once in the tuples of ``cgstatd.host.runtimes``.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+HEX_ID = r"[0-9a-f]{64}"
+is_hex_id = re.compile(HEX_ID).fullmatch
+
+
+class State(enum.Enum):
+    """A container's state as its runtime's files tell it; the kernel's freezer overrules RUNNING and PAUSED."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    RESTARTING = "restarting"
+    EXITED = "exited"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A cgroup directory recognised as a container by its name and its parent's path."""
+
+    runtime: str
+    """docker, podman, containerd, cri-o, lxc, systemd-nspawn, systemd."""
+    id: str
+    """64 hex digits, or the name for runtimes that have no ids."""
+    payload: str = ""
+    """The child cgroup that holds the processes where the runtime makes one (crun: ``container``), else empty."""
+
+
+class Skip(enum.Enum):
+    """A directory that is known not to be a container and to hold none (a conmon scope): discovery does not look
+    inside."""
+
+    SKIP = "skip"
+
+
+SKIP = Skip.SKIP
+Matcher = Callable[[str, str], Match | Skip | None]
+"""(parent path, directory name) -> what it is; None: it is not of this runtime."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a runtime's on-disk state says of one container. Never holds environment, command or mounts."""
+
+    runtime: str
+    id: str
+    name: str
+    image: str | None = None
+    """The image's name as given when the container was made (``lab/busybox:1``)."""
+    image_id: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    labels_left_out: bool = False
+    """Whether it has more labels, or longer ones, than are kept."""
+    created_seconds: float | None = None
+    """Unix time."""
+    state: State = State.UNKNOWN
+    network_mode: str | None = None
+    """``host``, ``none``, ``container:<id>``, a network's name; None where the runtime does not say."""
+    memory_limit_bytes: int | None = None
+    """The limit that the container was configured with; None: no limit, or not said."""
+    pod: str | None = None
+    """The pod's name (Podman), or ``<namespace>/<pod>`` (Kubernetes, where names repeat across namespaces)."""
+    infra: bool = False
+    """A pod's own container that only holds its namespaces (Podman's infra, Kubernetes' sandbox)."""
+    owner_uid: int = 0
+    """Whose runtime it is: 0, or the user of a rootless one."""
+    started_seconds: float | None = None
+    """Unix time of the last start."""
+    restarts: int | None = None
+    """How often the runtime restarted it by itself."""
+    exit_code: int | None = None
+    """Of the last end; None while it runs, or where the runtime does not say."""
+    oom_killed: bool | None = None
+    """Whether the runtime saw the kernel kill it for want of memory, the last time it ended."""
+    finished_seconds: float | None = None
+    """Unix time of the last end; None where there was none, or where the runtime does not say."""
+    pid: int | None = None
+    """Its first process, in the runtime's own pid namespace; None while there is none, or where it is not said."""
+    kept_in: str = ""
+    """Directory (host path) where the runtime renames or deletes a file at each change of what is said here; empty:
+    none is known."""
+    shown_id: str = ""
+    """Set where the runtime itself shows another id than the cgroup's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Why a container's metadata could not be had: one sentence, and the file or directory it is about."""
+
+    reason: str
+    path: str
+    right: bool = False
+    """Whether a right is missing: then the reason is that of every container in the same place."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExitCode:
+    """How a container ended whose metadata the runtime has removed."""
+
+    code: int
+    recorded_seconds: float
+    """Unix time, in whole seconds."""
+
+
+class MetadataSource(Protocol):
+    """One runtime's state directory (of one owner). Synchronous; called from the sampling thread.
+
+    Both methods notice changes by themselves (a file is parsed again only when its inode, mtime or size changed) and
+    raise nothing: what cannot be read, parsed or trusted comes back as Unreadable.
+    """
+
+    runtime: str
+    """As in Match.runtime."""
+    owner_uid: int
+    places: tuple[str, ...]
+    """Directories and files (host paths); one of them changes when a container is made. They are looked at before a
+    container that was not known is asked for again."""
+
+    def get(self, container_id: str) -> Metadata | Unreadable | None:
+        """The metadata of one container; None: this source does not know the id."""
+
+    def all(self) -> Iterator[Metadata]:
+        """Every container on disk that can be read, stopped ones included."""
+
+
+@runtime_checkable
+class RecordsEnds(MetadataSource, Protocol):
+    """The source of a runtime that writes each end of a container into its state."""
+
+    def record_folder(self, container_id: str) -> str | None:
+        """The directory (host path) in which a file comes or goes whenever the record of this container is written."""
+
+    def exit_code(self, container_id: str) -> ExitCode | None:
+        """The last exit code of a container that the runtime has removed; None: it keeps none."""

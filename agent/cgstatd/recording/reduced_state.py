@@ -1,0 +1,200 @@
+"""Reduces a runtime's state file to what the readers use: whitelists, so that nothing else leaves the host.
+
+Such files hold environment variables, arguments, mounts and keys. Each function takes a file's content and returns what
+is kept of it, empty where the file as a whole is not needed; ValueError: not the format, so nothing of it is kept.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from ..host.runtimes import libpod
+from ..host.runtimes.base import State, is_hex_id
+from ..host.runtimes.libpod import LibpodContainer
+
+Keep = dict[str, Any]
+"""Field -> None: its value, where that is plain; another Keep: these fields of the object (or of each in a list)."""
+
+
+def _fields(names: str) -> Keep:
+    return dict.fromkeys(names.split())
+
+
+_CONFIG_V2: Keep = _fields("ID Name Created Image RestartCount") | {
+    "State": _fields("Running Paused Restarting Pid StartedAt FinishedAt ExitCode OOMKilled"),
+    "Config": _fields("Image Labels"),
+}
+_STORED = _fields("id names image created")
+_STORED_TOOL = _fields("image-name pod-name pod-id")
+_CRIO: Keep = {
+    "annotations": _fields(
+        "io.container.manager io.kubernetes.cri-o.ContainerType io.kubernetes.container.name io.kubernetes.pod.name "
+        "io.kubernetes.pod.namespace io.kubernetes.pod.uid io.kubernetes.cri-o.ImageName io.kubernetes.cri-o.Image "
+        "io.kubernetes.cri-o.ImageRef io.kubernetes.cri-o.SandboxID io.kubernetes.cri-o.Labels "
+        "io.kubernetes.cri-o.Created io.kubernetes.cri-o.HostNetwork"
+    )
+}
+_CONTAINERD: Keep = {
+    "annotations": _fields(
+        "io.kubernetes.cri.container-type io.kubernetes.cri.container-name io.kubernetes.cri.sandbox-name "
+        "io.kubernetes.cri.sandbox-namespace io.kubernetes.cri.sandbox-uid io.kubernetes.cri.sandbox-id "
+        "io.kubernetes.cri.image-name io.kubernetes.cri.podsandbox.image-name nerdctl/name nerdctl/networks "
+        "com.docker.compose.project com.docker.compose.service"
+    ),
+    "linux": {"namespaces": _fields("type"), "resources": {"memory": _fields("limit")}},
+}
+_LXC = frozenset(
+    b"lxc.net.0.type lxc.network.type lxc.net.0.link lxc.network.link lxc.cgroup2.memory.max "
+    b"lxc.cgroup.memory.limit_in_bytes".split()
+)
+_MACHINE = frozenset({b"NAME", b"CLASS", b"REALTIME"})
+_SCALARS = (str, int, float, type(None))
+
+
+def _plain(value: Any) -> Any:
+    """A scalar, or the scalars of a list or an object."""
+    if isinstance(value, list):
+        return [item for item in value if isinstance(item, _SCALARS)]
+    if isinstance(value, dict):
+        return {key: item for key, item in value.items() if isinstance(item, _SCALARS)}
+    return value
+
+
+def _kept(value: Any, keep: Keep | None) -> Any:
+    if keep is None:
+        return _plain(value)
+    if isinstance(value, list):
+        return [_kept(item, keep) for item in value if isinstance(item, dict)]
+    if isinstance(value, dict):
+        return {key: _kept(value[key], inner) for key, inner in keep.items() if key in value}
+    return None
+
+
+def _object(keep: Keep) -> Callable[[bytes], bytes]:
+    def reduce(data: bytes) -> bytes:
+        value = msgspec.json.decode(data)
+        if not isinstance(value, dict):
+            raise ValueError("not an object")
+        return msgspec.json.encode(_kept(value, keep))
+
+    return reduce
+
+
+docker_config = _object(_CONFIG_V2)
+docker_hostconfig = _object(_fields("NetworkMode Memory"))
+docker_daemon = _object(_fields("data-root graph"))
+containerd_config = _object(_CONTAINERD)
+crio_state = _object(_fields("status"))
+_crio_config = _object(_CRIO)
+
+
+def crio_config(data: bytes) -> bytes:
+    """Podman's containers in the same place are in its database."""
+    kept = _crio_config(data)
+    manager = (msgspec.json.decode(kept).get("annotations") or {}).get("io.container.manager")
+    return kept if manager == "cri-o" else b""
+
+
+def storage_list(data: bytes) -> bytes:
+    """containers.json; ``metadata`` is JSON in a string."""
+    entries = msgspec.json.decode(data, type=list[dict[str, Any]])
+    return msgspec.json.encode([_kept(entry, _STORED) | _tool(entry.get("metadata")) for entry in entries])
+
+
+def _tool(text: Any) -> dict[str, str]:
+    try:
+        value = msgspec.json.decode(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        return {}  # another tool's own words
+    return {"metadata": msgspec.json.encode(_kept(value, _STORED_TOOL)).decode()} if isinstance(value, dict) else {}
+
+
+def _lines(names: frozenset[bytes]) -> Callable[[bytes], bytes]:
+    def reduce(data: bytes) -> bytes:
+        kept = [line for line in data.splitlines() if line.partition(b"=")[0].strip() in names]
+        return b"".join(line + b"\n" for line in kept) or b"\n"
+
+    return reduce
+
+
+lxc_config = _lines(_LXC)
+machine = _lines(_MACHINE)
+
+
+def nerdctl_name(data: bytes) -> bytes:
+    """The container's id."""
+    if not is_hex_id(data.decode().strip()):
+        raise ValueError("not a container's id")
+    return data.strip()
+
+
+def passwd(data: bytes, uids: frozenset[int]) -> bytes:
+    """Name and home of the users that own containers."""
+    kept = b""
+    for line in data.splitlines():
+        fields = line.split(b":")
+        if len(fields) == 7 and fields[2].isdigit() and int(fields[2]) in uids:
+            kept += b":".join((fields[0], b"x", fields[2], fields[2], b"", fields[5], b"")) + b"\n"
+    return kept
+
+
+# -- Podman's database -------------------------------------------------------------------------------------------------
+
+_STATES = {State.CREATED: 2, State.RUNNING: 3, State.EXITED: 4, State.PAUSED: 5}
+_TABLES = """
+    PRAGMA page_size = 1024;
+    CREATE TABLE ContainerConfig (ID TEXT PRIMARY KEY, Name TEXT, PodID TEXT, JSON TEXT);
+    CREATE TABLE ContainerState (ID TEXT PRIMARY KEY, JSON TEXT);
+    CREATE TABLE PodConfig (ID TEXT PRIMARY KEY, Name TEXT);
+"""
+
+
+def podman_database(data: bytes) -> bytes:
+    """A database made anew from what the reader understood of this one: nothing else of it can get in."""
+    rows = {key: row for key, row in libpod.parse(data).containers.items() if isinstance(row, LibpodContainer)}
+    pods = sorted({row.pod for row in rows.values() if row.pod is not None})
+    with closing(sqlite3.connect(":memory:")) as made:
+        made.executescript(_TABLES)
+        made.executemany("INSERT INTO PodConfig VALUES (?, ?)", zip(pods, pods, strict=True))
+        for key, row in rows.items():
+            config, now = (msgspec.json.encode(value).decode() for value in (_libpod_config(row), _libpod_state(row)))
+            made.execute("INSERT INTO ContainerConfig VALUES (?, ?, ?, ?)", (key, row.name, row.pod, config))
+            made.execute("INSERT INTO ContainerState VALUES (?, ?)", (key, now))
+        made.commit()
+        return made.serialize()
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _libpod_config(row: LibpodContainer) -> dict[str, Any]:
+    return {
+        "labels": row.labels.kept,
+        "rootfsImageName": row.image,
+        "rootfsImageID": row.image_id,
+        "createdTime": _time(row.created_seconds),
+        "createNetNS": row.network_mode is not None,
+        "networkMode": row.network_mode,
+        "pause": row.infra,
+        "spec": {"linux": {"resources": {"memory": {"limit": row.memory_limit_bytes}}}},
+    }
+
+
+def _libpod_state(row: LibpodContainer) -> dict[str, Any]:
+    return {
+        "state": _STATES.get(row.state, 0),
+        "pid": row.pid or 0,
+        "startedTime": _time(row.started_seconds),
+        "finishedTime": _time(row.finished_seconds),
+        "exited": row.exit_code is not None,
+        "exitCode": row.exit_code or 0,
+        "oomKilled": bool(row.oom_killed),
+        "restartCount": row.restarts,
+    }

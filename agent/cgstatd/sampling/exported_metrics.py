@@ -1,0 +1,164 @@
+"""Every container's exported figures for /metrics, read in the sampling thread a few at a time.
+
+If a file hangs, another thread reads the few again without its container, which is refused while its lock is held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from cgroupfs import Absent, Cgroup, CgroupGone, DeviceIo, select
+
+from ..host.block_devices import Device, Devices
+from ..host.identity import Identity, left_behind
+from ..host.procfs.net_dev import Interface
+from ..host.starting import limit_in_force
+from .container import Container, ReadingFailed
+from .network import Namespaces
+from .network_interfaces import read_interfaces
+from .processes import started_seconds
+from .sampler import Sampler
+
+Listed = tuple[Container, Identity]
+AT_ONCE = 25
+"""Containers in one item of the sampling thread: some 5 ms, so that other work does not wait long for it."""
+
+
+_FIELDS = (
+    *"cpu.usage_nsec cpu.user_nsec cpu.system_nsec cpu.quota_usec cpu.period_usec cpu.shares".split(),
+    *"cpu.nr_periods cpu.nr_throttled cpu.throttled_nsec memory.usage_bytes memory.stat.file memory.stat.anon".split(),
+    *"memory.stat.inactive_file memory.swap_bytes memory.peak_bytes memory.max_bytes memory.failcnt".split(),
+    *"memory.events.oom_kill pids.current pressure.cpu_some pressure.cpu_full pressure.memory_some".split(),
+    *"pressure.memory_full pressure.io_some pressure.io_full".split(),
+)
+"""The fields that are exported of a container's cgroup."""
+_BLOCK, _LIMIT = "io.devices", "memory.max_bytes"
+_WITHOUT_BLOCK = select(*_FIELDS, lean=True)
+_ALL = select(*_FIELDS, _BLOCK, lean=True)
+
+
+class ContainerMetrics(NamedTuple):
+    """One container."""
+
+    identity: Identity
+    path: str
+    """Its cgroup below the mounts."""
+    fields: Mapping[str, Any]
+    """Of its cgroup, by name. None: the kernel does not say."""
+    block: Sequence[DeviceIo]
+    """Empty too where the kernel counts nothing."""
+    devices: Mapping[str, Device]
+    interfaces: Sequence[Interface]
+    namespace: int | None
+    processes: int | None
+    """None: more than are counted (:data:`cgroupfs.members.MOST_CGROUPS`)."""
+    started_seconds: float | None
+    seen_ms: int
+
+
+class MetricsReader:
+    """Remembers when containers were started. Used in the sampling thread."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
+        self._devices = Devices(sampler.root)
+        self._boot_seconds: int | None = None
+        self._started: dict[Container, float | None] = {}
+        self.listing_number = 0
+        """The number of the listing of the latest survey."""
+
+    def begin(self) -> tuple[list[Listed], Namespaces]:
+        """The containers and their names: no name twice, even if one is renamed meanwhile. Raises ListingFailed."""
+        listed = self._sampler.containers()
+        self.listing_number = self._sampler.registry.number
+        self._started = {each: self._started[each] for each in listed if each in self._started}
+        if len(self._started) < len(listed):
+            stat = self._sampler.host_stat()
+            self._boot_seconds = None if stat is None else stat.boot_seconds
+        return [(each, each.identity) for each in listed], self._sampler.namespaces()
+
+    def read(self, several: Sequence[Listed], namespaces: Namespaces) -> list[ContainerMetrics]:
+        """Their figures; containers that are gone, or cannot be read, are left out."""
+        found = []
+        for container, identity in several:
+            try:
+                with container.reading() as cgroup:
+                    one, devices = self._one(container, cgroup, identity, namespaces)
+            except CgroupGone:
+                continue
+            except (ReadingFailed, OSError) as error:
+                self._sampler.failed(container, error)
+                continue
+            for each in one.block:
+                devices[each.device] = self._devices.get(each.device)
+            found.append(one)
+        return found
+
+    def _one(
+        self, container: Container, cgroup: Cgroup, identity: Identity, namespaces: Namespaces
+    ) -> tuple[ContainerMetrics, dict[str, Device]]:
+        """One container, and the devices to look up once its lock is released: their names are in files of the host."""
+        root, metadata, counting = self._sampler.root, identity.metadata, self._sampler.counting
+        values, missing = cgroup.read(_ALL if counting is None or counting.anything else _WITHOUT_BLOCK)
+        if missing:
+            self._sampler.failures(container, missing)
+        fields = {**values, _LIMIT: limit_in_force(values[_LIMIT], container.promised_limit)}
+        io = fields.get(_BLOCK) if not any(each.field == _BLOCK for each in missing) else None
+        block = io.devices if io else ()
+        population = cgroup.population()
+        if not population.number and population.whole and (container.last is not None or left_behind(identity)):
+            raise CgroupGone(cgroup.path)  # it had processes: it is stopping; or it never had one
+        network = read_interfaces(root, population, namespaces, container.finder)
+        own = metadata is None or metadata.network_mode != "host"
+        if not population.whole:
+            self._sampler.names.say_once(
+                container.identity.id, f"its processes are not counted: {Absent.TOO_MANY.value}"
+            )
+        devices: dict[str, Device] = {}
+        found = ContainerMetrics(
+            identity=identity,
+            path=container.ref.path,
+            fields=fields,
+            block=block,
+            devices=devices,
+            interfaces=network.listed.interfaces if network.listed and own else (),
+            namespace=network.namespace,
+            processes=population.number if population.whole else None,
+            started_seconds=self._started_seconds(container, cgroup),
+            seen_ms=root.clock(container.ref.path).time_ms,
+        )
+        return found, devices
+
+    def _started_seconds(self, container: Container, cgroup: Cgroup) -> float | None:
+        metadata = container.identity.metadata
+        if metadata is not None and metadata.started_seconds is not None:
+            return metadata.started_seconds
+        found = self._started.get(container)
+        if found is None:
+            found = self._started[container] = started_seconds(self._sampler.root, cgroup, self._boot_seconds)
+        return found
+
+
+def each_network_once(containers: Sequence[ContainerMetrics]) -> list[ContainerMetrics]:
+    """The same without the interfaces of containers that are in another one's network namespace."""
+    owners: dict[int, tuple[tuple[bool, bool, float, str], int]] = {}
+    for index, each in enumerate(containers):
+        if each.namespace is not None:
+            rank = _rank(each.identity)
+            before = owners.get(each.namespace)
+            if before is None or rank < before[0]:
+                owners[each.namespace] = rank, index
+    own = {index for _, index in owners.values()}
+    return [each if index in own else each._replace(interfaces=()) for index, each in enumerate(containers)]
+
+
+def _rank(identity: Identity) -> tuple[bool, bool, float, str]:
+    """A pod's own container owns its network, else the one that does not say ``container:…``, else the oldest."""
+    found = identity.metadata
+    return (
+        not (found and found.infra),
+        bool(found and (found.network_mode or "").startswith("container:")),
+        (found.created_seconds if found else None) or 0.0,
+        identity.id,
+    )

@@ -1,0 +1,81 @@
+"""What one look over all containers finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from cgroupfs import Vitals
+
+from ..host.identity import Identity
+from ..host.runtimes.base import Metadata
+from .container import Container
+from .model import ContainerStats
+from .rates import MOST_CORES
+
+
+class OwnLimits(NamedTuple):
+    """A container's own limits; None: none, or not known."""
+
+    cpu_cores: float | None
+    pids: int | None
+
+
+class Look(NamedTuple):
+    """One container in one round."""
+
+    container: Container
+    stats: ContainerStats
+    vitals: Vitals
+    limits: OwnLimits
+
+
+class Killed(NamedTuple):
+    """Processes of a container were killed for want of memory."""
+
+    identity: Identity
+    kills: int | None
+    """How many since the look before; None: only the runtime knows of them."""
+    total: int | None
+    vitals: Vitals
+    last: ContainerStats | None
+
+
+class Ended(NamedTuple):
+    """A container whose cgroup is gone."""
+
+    identity: Identity
+    last: Look | None
+    metadata: Metadata | None
+    """Its runtime's record of this end; None where there is none to be had."""
+    exit_code: int | None
+    absent: str | None
+    """Why there is no exit code."""
+    oom_killed: bool | None
+    started_seconds: float | None
+    """Unix time of the start by which the runtime names this life."""
+    killed: Killed | None
+    """The kill to be told before the end: only the runtime knows of it."""
+
+
+@dataclass(slots=True)
+class Changes:
+    """What happened between two looks."""
+
+    ended: list[Ended] = field(default_factory=list)
+    started: list[Identity] = field(default_factory=list)
+    killed: list[Killed] = field(default_factory=list)
+    """Of containers that have a cgroup: told after the ends (of the lives before) and the starts."""
+
+    def __bool__(self) -> bool:
+        return bool(self.ended or self.started or self.killed)
+
+
+@dataclass(slots=True)
+class Round:
+    """The figures of one look over all containers."""
+
+    looks: list[Look] = field(default_factory=list)
+    mem_total_bytes: int | None = None
+    cores: int = MOST_CORES
+    """The cores of the host."""

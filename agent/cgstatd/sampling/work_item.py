@@ -1,0 +1,20 @@
+"""What the sampling thread is given to do: calls, each about one container, or begun anew where it hangs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Item = Callable[[], None]
+"""It handles its own errors."""
+
+
+class Again:
+    """An item that another thread begins anew if it hangs. Two threads may call it at once."""
+
+    __slots__ = ("_work",)
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = work
+
+    def __call__(self) -> None:
+        self._work()

@@ -1,0 +1,1 @@
+"""The composition: start, listen, reload, watchdog, own cost, end."""

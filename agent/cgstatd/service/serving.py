@@ -1,0 +1,156 @@
+"""The life of the service: listen, say so, serve until a signal, stop cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import faulthandler
+import gc
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from aiohttp import web
+
+from ..config import Settings
+from ..config.address import parse_address
+from ..feed.scrape import Scraper
+from ..feed.shared_passes import Feed
+from ..sampling.sampler import Sampler
+from ..web.app import make_app
+from ..web.guard import Guard
+from ..web.routes.metrics import METRIC_LABELS, SCRAPER, MetricLabels
+from ..web.server.gate import Gate
+from ..web.server.limits import limits_of
+from ..web.server.listener import Listener
+from ..web.server.tls import Certificates
+from .background import Background
+from .binding import bind_address
+from .systemd import BadSocket, Notifier, passed_sockets
+from .who_may_ask import CannotServe, certificates, make_guard, renew_guard
+
+log = logging.getLogger(__name__)
+_SHUTDOWN_SECONDS = 3.0
+_SWITCH_SECONDS = 0.0005
+
+
+def _sockets(settings: Settings, opened: contextlib.ExitStack) -> list[socket.socket]:
+    """Those that systemd passed, else those that the settings name. Raises CannotServe, BadSetting."""
+    try:
+        passed = [opened.enter_context(sock) for sock in passed_sockets()]
+    except BadSocket as error:
+        raise CannotServe(str(error)) from error
+    if passed:
+        if settings.listen != Settings().listen:
+            log.warning("listening where systemd's socket unit says; not used: listen=%s", ",".join(settings.listen))
+        return passed
+    return [opened.enter_context(sock) for text in settings.listen for sock in bind_address(parse_address(text))]
+
+
+async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Settings]) -> None:
+    """Serve until SIGTERM or SIGINT; SIGHUP reads the configuration again, by ``load``. Raises CannotServe,
+    BadSetting."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # before it can be reloaded there is nothing to reload
+    with contextlib.ExitStack() as opened:
+        opened.callback(sampler.close)
+        tls = certificates(settings)
+        sockets = _sockets(settings, opened)
+        guard = make_guard(settings, sockets)
+        feed = Feed(
+            sampler,
+            freshness_seconds=settings.freshness,
+            baseline_seconds=settings.baseline,
+            max_cpu_percent=settings.max_cpu,
+        )
+        app = make_app(feed, settings.env_id, guard)
+        labels = app[METRIC_LABELS]
+        labels.names = settings.metric_labels
+        scraper = app[SCRAPER]
+        scraper.export_host(settings.host_metrics)
+        sampler.names.want(settings.metric_labels)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            shutdown_timeout=_SHUTDOWN_SECONDS,
+            handler_cancellation=True,  # else a stream without news keeps its place after its client has gone
+        )
+        gate = Gate(limits_of(settings))
+        feed.start()
+        background: Background | None = None
+        try:
+            await runner.setup()
+            where = await _listen(runner, sockets, gate, tls)
+            log.info("serving %s env=%d cgroups=%s", where, settings.env_id, sampler.hierarchy.mode)
+            notifier = Notifier()
+            if notifier.watchdog_seconds:
+                faulthandler.enable()  # when the watchdog aborts, the log has where each thread was
+            background = Background(feed, notifier, settings, f"serving {where}")
+            background.open = lambda: (gate.open, len(guard.streams))
+            background.accepted = lambda: gate.admitted
+            background.read_again = _read_again(guard, tls)
+            background.take_over = partial(_take_over, guard, gate, labels, scraper, sampler.names.want)
+            loop.add_signal_handler(signal.SIGHUP, background.reload, load)
+            background.start()
+            _settle()
+            await stop.wait()
+            log.info("stopping")
+        finally:
+            if background is not None:
+                background.stop()
+            await runner.cleanup()
+            feed.stop()
+
+
+def _settle() -> None:
+    """What start-up made (modules, mostly) lives as long as the process: the collector need not visit it each time.
+
+    Passes make many short-lived tuples that no cycle holds; to look for cycles every 700 of them finds nothing. Old
+    objects in a cycle (asyncio's transport refers to itself) must not wait for half a million new ones either: they
+    hold the memory around them.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5_000, 5, 2)
+    gc.enable()
+    # Each of the event loop's system calls lets go of the interpreter's lock. While the sampling thread computes, it
+    # comes back only after this time: with the usual 5 ms an answer of twenty calls would take a tenth of a second.
+    sys.setswitchinterval(_SWITCH_SECONDS)
+
+
+async def _listen(runner: web.AppRunner, sockets: Sequence[socket.socket], gate: Gate, tls: Certificates | None) -> str:
+    """Accept on each; the addresses, in words."""
+    listeners = [Listener(runner, sock, gate, None if sock.family == socket.AF_UNIX else tls) for sock in sockets]
+    for listener in listeners:
+        await listener.start()
+    return " ".join(listener.name for listener in listeners)
+
+
+def _take_over(
+    guard: Guard,
+    gate: Gate,
+    labels: MetricLabels,
+    scraper: Scraper,
+    want: Callable[[Sequence[str]], None],
+    settings: Settings,
+) -> None:
+    """What a reload changes beside the feed and the log."""
+    labels.names = settings.metric_labels
+    want(settings.metric_labels)
+    scraper.export_host(settings.host_metrics)
+    gate.limits = limits_of(settings)
+    renew_guard(guard, settings)
+
+
+def _read_again(guard: Guard, tls: Certificates | None) -> list[Callable[[], None]]:
+    keyring = guard.callers.keyring
+    return [
+        *([partial(keyring.refresh, now=True)] if keyring is not None else []),
+        *([tls.refresh] if tls is not None else []),
+    ]

@@ -1,0 +1,44 @@
+"""What every handler needs, and the checks that come before each answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from ...basics.text import is_number
+from ...feed.answer_bodies import Bodies
+from ...feed.shared_passes import Feed
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The feed, and the environment that this agent is."""
+
+    feed: Feed
+    env_id: int
+    bodies: Bodies = field(default_factory=Bodies)
+
+
+CONTEXT: web.AppKey[Context] = web.AppKey("context", Context)
+
+_FORBIDDEN = ("..", "/", "\\", "\0", "%")
+
+
+def valid_container_id(text: str) -> bool:
+    """Whether an id (after URL decoding) may be looked up at all."""
+    return bool(text) and not any(part in text for part in _FORBIDDEN)
+
+
+def environment_asked(request: web.Request, own: int) -> int | None:
+    """The environment that a request is about; without ``env`` (or with an empty one) the agent's. None: no number."""
+    env = request.match_info.get("env") or request.query.get("env")
+    if not env:
+        return own
+    return int(env) if is_number(env) else None
+
+
+def cpu_budget_headers(context: Context) -> dict[str, str]:
+    """``Cgstatd-Interval``: the seconds between readings, where they cost too much to be made for each request."""
+    seconds = context.feed.stretched()
+    return {} if seconds is None else {"Cgstatd-Interval": f"{seconds:g}"}

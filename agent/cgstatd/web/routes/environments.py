@@ -1,0 +1,27 @@
+"""GET /api/environments and /api/environments/{env}: clients of Dockhand ask which there are before anything else."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+
+from ...outputs.environments import Environment
+from ...outputs.environments import environment as environment_of
+from .context import CONTEXT
+from .queries import QUERIES
+
+_encode = msgspec.json.Encoder().encode
+
+
+async def _own(request: web.Request) -> Environment:
+    return environment_of(request.app[CONTEXT].env_id, await request.app[QUERIES].hostname.get())
+
+
+async def environments(request: web.Request) -> web.Response:
+    """All of them: one."""
+    return web.Response(body=_encode([await _own(request)]), content_type="application/json")
+
+
+async def environment(request: web.Request) -> web.Response:
+    """The one that was asked for: the guard has seen that it is the agent's."""
+    return web.Response(body=_encode(await _own(request)), content_type="application/json")

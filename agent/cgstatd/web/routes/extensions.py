@@ -1,0 +1,14 @@
+"""What is behind the routes that are ours: everything beyond the documented stats endpoints."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from . import follow, metrics, queries
+
+
+def add_extensions(app: web.Application, env_id: int) -> None:
+    """Add them to an application that has its context."""
+    follow.add_follow(app, env_id)
+    queries.add_queries(app, env_id)
+    metrics.add_metrics(app)

@@ -1,0 +1,51 @@
+"""GET /metrics: Prometheus' text format or OpenMetrics, as the scraper asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from aiohttp import web
+
+from ...config.settings import DEFAULT_LABELS
+from ...feed.scrape import Scraper
+from ...outputs.negotiation import OPENMETRICS, TEXT, Format, negotiate
+from ..server.one_body import OneBody, answer
+from .context import CONTEXT
+from .follow import FOLLOWER
+
+SCRAPER: web.AppKey[Scraper] = web.AppKey("scraper", Scraper)
+
+
+@dataclass(slots=True)
+class MetricLabels:
+    """Container labels that become metric labels; a reload may choose others."""
+
+    names: Sequence[str] = DEFAULT_LABELS
+
+
+METRIC_LABELS: web.AppKey[MetricLabels] = web.AppKey("metric_labels", MetricLabels)
+
+
+_BODIES: web.AppKey[dict[Format, OneBody]] = web.AppKey("metric_bodies", dict)
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """Every container, and the agent itself."""
+    from ...outputs.prometheus import exposition  # noqa: PLC0415 - 2 MB for who scrapes only
+
+    scrape = await request.app[SCRAPER].scrape.get()
+    form = negotiate(request.headers.get("Accept", ""))
+    labels = request.app[METRIC_LABELS].names
+    # In a thread: text for hundreds of containers takes longer than other requests should wait.
+    make = partial(exposition, *scrape, labels, form)
+    body = await request.app[_BODIES][form].get((scrape, labels), make, threaded=True)
+    return answer(body, form.content_type)
+
+
+def add_metrics(app: web.Application) -> None:
+    """The scraper behind the route."""
+    app[SCRAPER] = Scraper(app[CONTEXT].feed, app[FOLLOWER])
+    app[METRIC_LABELS] = MetricLabels()
+    app[_BODIES] = {form: OneBody(app[CONTEXT].bodies) for form in (TEXT, OPENMETRICS)}

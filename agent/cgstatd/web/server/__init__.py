@@ -1,0 +1,1 @@
+"""Connections and their bounds: sockets, TLS, the bytes on the way. Knows no route."""

@@ -1,0 +1,76 @@
+"""One body for all clients that are answered from the same round, and the answer when there is no room for another."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Callable, Sequence
+from operator import is_
+
+from aiohttp import web
+
+from ...feed.answer_bodies import HOLD_SECONDS, Bodies, Body
+from .limits import WRITE_BUFFER_BYTES
+from .pieces import Pieces
+
+_KEPT_SECONDS = 0.5
+"""A body that is not being sent is kept for clients that come a moment later."""
+
+
+class NoRoom(Exception):
+    """Too many bytes of answers are in flight."""
+
+
+def answer(body: Body, content_type: str) -> web.Response:
+    """An answer with a body that other clients may have too."""
+    payload = Pieces(body) if body.size > WRITE_BUFFER_BYTES else b"".join(body.parts)
+    return web.Response(body=payload, headers={"Content-Type": content_type})
+
+
+class OneBody:
+    """The bodies of one answer (a route, in one format). Used in the event loop."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies = bodies
+        self._source: tuple[object, ...] = ()
+        """The round that the latest body was made of."""
+        self._latest: weakref.ref[Body] | None = None
+        self._kept: Body | None = None
+        self._making: asyncio.Future[Body] | None = None
+        self._size = 0
+
+    async def get(
+        self, source: tuple[object, ...], make: Callable[[], Sequence[bytes]], *, threaded: bool = False
+    ) -> Body:
+        """The body made of ``source``; where there is no room for it the latest one, if it is not too old.
+
+        Raises NoRoom, and what ``make`` raises.
+        """
+        latest = None if self._latest is None else self._latest()
+        if len(source) == len(self._source) and all(map(is_, source, self._source)):
+            if self._making is not None:
+                return await asyncio.shield(self._making)
+            if latest is not None:
+                return latest
+        if not self._bodies.admit(self._size):
+            if latest is not None and self._bodies.clock() - latest.made < HOLD_SECONDS:
+                return latest
+            raise NoRoom
+        self._source = source
+        self._making = asyncio.ensure_future(self._make(source, make, threaded))
+        self._making.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(self._making)
+
+    async def _make(self, source: tuple[object, ...], make: Callable[[], Sequence[bytes]], threaded: bool) -> Body:
+        try:
+            body = self._bodies.hold(*(await asyncio.to_thread(make) if threaded else make()))
+        finally:
+            if self._source is source:
+                self._making = None
+        self._latest, self._kept, self._size = weakref.ref(body), body, body.size
+        asyncio.get_running_loop().call_later(_KEPT_SECONDS, self._forget, weakref.ref(body))
+        return body
+
+    def _forget(self, body: weakref.ref[Body]) -> None:
+        if self._kept is body():
+            self._kept = None

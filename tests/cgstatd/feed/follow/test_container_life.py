@@ -1,0 +1,98 @@
+"""Which record speaks of which life: sequences that Docker 26.1 and Podman 5.4 wrote in crash loops."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cgstatd.feed.follow.container_life import Life
+from cgstatd.host.runtimes.base import Metadata, State
+
+BEFORE = Metadata(
+    runtime="docker",
+    id="a" * 64,
+    name="web",
+    state=State.RESTARTING,
+    started_seconds=29.736,
+    finished_seconds=29.820,
+    exit_code=3,
+    restarts=1,
+)
+"""The record of the life before, which is there when the cgroup of this one is made (at 29.97)."""
+RUNNING = replace(BEFORE, state=State.RUNNING, started_seconds=30.105, exit_code=None, pid=13201)
+ENDED = replace(RUNNING, state=State.RESTARTING, exit_code=4, finished_seconds=30.179, restarts=2, pid=None)
+NEXT = replace(RUNNING, started_seconds=30.527, restarts=2, pid=13273)
+NEXT_ENDED = replace(NEXT, state=State.RESTARTING, exit_code=5, finished_seconds=30.621, restarts=3, pid=None)
+BORN = 29.97
+
+
+def hears(*records: Metadata, born: float = BORN, pids: tuple[int, ...] = (), before: float | None = None) -> Life:
+    life = Life(born)
+    for record in records:
+        life.hear(record, pids.__contains__, before)
+    return life
+
+
+def test_the_record_of_the_life_before_is_not_of_this_one() -> None:
+    life = hears(BEFORE, BEFORE)
+    assert (life.end, life.overwritten, life.started_seconds) == (None, False, None)
+
+
+def test_each_record_in_turn() -> None:
+    life = hears(BEFORE, RUNNING)
+    assert (life.started_seconds, life.pid, life.end) == (30.105, 13201, None)
+    life.hear(ENDED, ().__contains__)
+    assert life.end == ENDED
+
+
+@pytest.mark.parametrize("records", [(ENDED,), (BEFORE, ENDED), (RUNNING, ENDED), (RUNNING, ENDED, NEXT, NEXT_ENDED)])
+def test_the_end_is_known_whatever_was_missed_before_it(records: tuple[Metadata, ...]) -> None:
+    assert hears(*records).end == ENDED
+
+
+@pytest.mark.parametrize("records", [(RUNNING, NEXT), (RUNNING, NEXT_ENDED), (BEFORE, NEXT), (BEFORE, NEXT_ENDED)])
+def test_a_later_life_is_never_taken_for_this_one(records: tuple[Metadata, ...]) -> None:
+    life = hears(*records)
+    assert (life.end, life.overwritten) == (None, True)
+
+
+@pytest.mark.parametrize("record", [NEXT, NEXT_ENDED])
+def test_a_start_after_the_next_cgroup_was_seen_is_not_this_lifes(record: Metadata) -> None:
+    life = hears(record, before=30.4)
+    assert (life.end, life.overwritten) == (None, True)
+    assert hears(ENDED, before=30.4).end == ENDED
+
+
+def test_a_stale_record_after_a_later_one_changes_nothing() -> None:
+    """Podman's database is not read while it is being written: what was read before counts meanwhile."""
+    assert hears(RUNNING, BEFORE, RUNNING, ENDED).end == ENDED
+    assert hears(replace(RUNNING, started_seconds=28.0), BEFORE).started_seconds is None
+
+
+def test_a_cgroup_that_is_dated_too_late_is_known_by_its_first_process() -> None:
+    assert hears(RUNNING, ENDED, born=99.0, pids=(13201, 13300)).end == ENDED
+    assert hears(RUNNING, ENDED, born=99.0, pids=(13300,)).end is None
+    assert hears(ENDED, born=99.0, pids=(13201,)).end is None
+
+
+def test_podman_dates_the_end_before_the_start_of_a_short_life() -> None:
+    """finishedTime is the time of conmon's exit file, startedTime is taken after the process was started."""
+    ended = replace(ENDED, state=State.EXITED, started_seconds=33.6121, finished_seconds=33.6078)
+    assert hears(ended, born=33.4).end == ended
+
+
+def test_podmans_configured_state_has_the_start_of_the_life_before() -> None:
+    configured = replace(BEFORE, state=State.CREATED, exit_code=None, pid=13201)
+    life = hears(configured, RUNNING, ENDED)
+    assert life.end == ENDED
+
+
+def test_a_manual_start_counts_restarts_anew() -> None:
+    record = replace(ENDED, state=State.EXITED, restarts=0)
+    assert hears(replace(BEFORE, restarts=7), record).end == record
+
+
+def test_a_record_without_a_start_says_nothing() -> None:
+    life = hears(replace(BEFORE, started_seconds=None, state=State.CREATED))
+    assert (life.end, life.started_seconds) == (None, None)

@@ -1,0 +1,532 @@
+"""Who came, went and was killed, between two looks."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import select
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from cgroupfs import CgroupGone, KeptReader, Vitals
+from cgstatd.feed.follow import ends as module
+from cgstatd.feed.follow import followed_container, runtime_records
+from cgstatd.feed.follow import round_work as looks_module
+from cgstatd.feed.follow.ends import Ends
+from cgstatd.feed.follow.round_work import RoundWork
+from cgstatd.feed.follow.runtime_records import Records
+from cgstatd.host.inotify import Inotify
+from cgstatd.sampling.round import Changes, Look
+from cgstatd.sampling.sampler import Sampler
+from fakehost import FakeHost, container_id, readings
+from helpers import failing_close, open_descriptors
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> FakeHost:
+    """One container that counts its OOM kills."""
+    host = FakeHost(tmp_path)
+    add(host, "web")
+    return host
+
+
+def add(host: FakeHost, name: str, kills: int = 0) -> None:
+    host.add(name)
+    kill(host, name, kills)
+
+
+def kill(host: FakeHost, name: str, kills: int, peak: int = 99) -> None:
+    (host.scope(name) / "memory.events").write_text(f"oom 1\noom_kill {kills}\n")
+    (host.scope(name) / "memory.peak").write_text(f"{peak}\n")
+
+
+def ended(host: FakeHost, name: str, **state: object) -> None:
+    """The container's end as Docker writes it."""
+    path = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
+    config = json.loads(path.read_text())
+    config["State"] |= {"Running": False} | state
+    path.unlink()
+    path.write_text(json.dumps(config))
+    path.chmod(0o600)
+
+
+class Found:
+    """What one look found: the figures, and what happened."""
+
+    def __init__(self, looks: list[Look], changes: Changes) -> None:
+        self.looks = looks
+        self.ended, self.started, self.killed = changes.ended, changes.started, changes.killed
+
+
+class Watching:
+    """Looks over a host, each with a pass before it."""
+
+    def __init__(self, host: FakeHost) -> None:
+        self.sampler: Sampler = host.sampler()
+        self.looks = RoundWork(self.sampler)
+
+    def look(self) -> Found:
+        stats = {each.identity.id: each for _, each in readings(self.sampler) if each is not None}
+        round_ = self.looks.take(stats)
+        assert round_ is not None
+        return Found(round_.looks, self.changes())
+
+    def between(self, *, all_containers: bool = True) -> Changes:
+        self.looks.between(all_containers=all_containers)
+        return self.changes()
+
+    def changes(self) -> Changes:
+        return next(iter(self.looks.changes()), Changes())
+
+
+def test_those_who_are_there_at_first_did_not_start(host: FakeHost) -> None:
+    found = Watching(host).look()
+    assert [look.stats.identity.name for look in found.looks] == ["web"]
+    assert found.looks[0].vitals == Vitals(1, 0, 99)
+    assert not found.started and not found.ended and not found.killed
+
+
+def test_a_container_that_comes_starts(host: FakeHost) -> None:
+    watching = Watching(host)
+    watching.look()
+    add(host, "db")
+    assert [identity.name for identity in watching.look().started] == ["db"]
+    assert watching.look().started == []
+
+
+def test_a_container_that_goes_ends_with_its_last_figures_and_how_it_was(host: FakeHost) -> None:
+    watching = Watching(host)
+    watching.look()
+    ended(host, "web", ExitCode=3, OOMKilled=False)
+    host.remove("web")
+    (end,) = watching.look().ended
+    assert end.identity.name == "web"
+    assert end.last is not None and end.last.stats.memory_usage_bytes == 3 << 20
+    assert end.metadata is not None and (end.metadata.exit_code, end.metadata.oom_killed) == (3, False)
+
+
+def test_an_end_waits_for_its_runtime_but_not_for_ever(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    watching = Watching(host)
+    watching.look()
+    host.remove("web")  # the engine's file still says that it runs
+    assert watching.look().ended == []
+    monkeypatch.setattr(module, "DYING_NS", 0)
+    assert [end.identity.name for end in watching.look().ended] == ["web"]
+    assert watching.look().ended == []
+
+
+def test_a_restart_is_an_end_and_a_start(host: FakeHost) -> None:
+    watching = Watching(host)
+    watching.look()
+    host.recreate("web")
+    found = watching.look()
+    assert [end.identity.name for end in found.ended] == ["web"]
+    assert [identity.name for identity in found.started] == ["web"]
+
+
+def test_a_kill_is_told_once_with_how_many(host: FakeHost) -> None:
+    watching = Watching(host)
+    watching.look()
+    kill(host, "web", 2, peak=64 << 20)
+    (killed,) = watching.look().killed
+    assert (killed.identity.name, killed.kills, killed.total) == ("web", 2, 2)
+    assert killed.vitals.peak_bytes == 64 << 20
+    assert watching.look().killed == []
+
+
+def test_a_kill_is_seen_between_the_passes_and_the_peak_is_kept_for_the_end(host: FakeHost) -> None:
+    watching = Watching(host)
+    watching.look()
+    assert watching.between().killed == []
+    kill(host, "web", 1, peak=77)
+    assert [k.total for k in watching.between().killed] == [1]
+    assert watching.between().killed == []
+    ended(host, "web", ExitCode=137, OOMKilled=True)
+    host.remove("web")
+    found = watching.look()
+    assert found.killed == []  # it was told
+    assert found.ended[0].last is not None and found.ended[0].last.vitals.peak_bytes == 77
+
+
+def test_kills_before_somebody_follows_are_no_news_but_those_of_a_new_container_are(host: FakeHost) -> None:
+    kill(host, "web", 5)
+    watching = Watching(host)
+    assert watching.look().killed == []
+    add(host, "db", kills=1)
+    assert [(k.identity.name, k.kills) for k in watching.look().killed] == [("db", 1)]
+
+
+def test_closing_releases_every_descriptor(host: FakeHost) -> None:
+    watching = Watching(host)
+    watching.look()
+    (container,) = watching.sampler.containers()
+    used = container.descriptors.used
+    watching.looks.close()
+    assert container.descriptors.used == used - 3
+    watching.looks.close()
+
+
+def test_of_a_cgroup_that_is_gone_nothing_is_kept_open_and_a_new_reader_is_made_when_it_is_there(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watching = Watching(host)
+    watching.look()
+    (container,) = watching.sampler.containers()
+    used, before = container.descriptors.used, len(open_descriptors())
+
+    def gone(reader: KeptReader) -> Vitals:
+        raise CgroupGone("/c")  # it left one of its trees
+
+    with monkeypatch.context() as patch:
+        patch.setattr(KeptReader, "read", gone)
+        for _ in range(2):
+            assert [look.vitals for look in watching.look().looks] == [Vitals(1, 0, 99)]  # the last that were read
+            assert (container.descriptors.used, len(open_descriptors())) == (used - 3, before - 3)
+    kill(host, "web", 1, peak=100)
+    assert watching.look().looks[0].vitals == Vitals(1, 1, 100)
+    assert (container.descriptors.used, len(open_descriptors())) == (used, before)
+    watching.looks.close()
+    watching.sampler.close()
+
+
+def test_a_second_thread_does_without(host: FakeHost) -> None:
+    watching = Watching(host)
+    with watching.looks._turn():
+        assert watching.looks.take({}) is None
+        assert watching.between().killed == []
+        watching.looks.close()
+
+
+def record(host: FakeHost, name: str, **state: object) -> None:
+    """The engine writes the container's state: a new file is renamed over the old one."""
+    path = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
+    config = json.loads(path.read_text())
+    config["RestartCount"] = state.pop("RestartCount", config.get("RestartCount", 0))
+    config["State"] |= state
+    new = path.with_name("new.json")
+    new.write_text(json.dumps(config))
+    new.chmod(0o600)
+    new.rename(path)
+
+
+def now(seconds: float = 0.0) -> str:
+    return datetime.fromtimestamp(time.time() + seconds, UTC).isoformat()
+
+
+def restarting(host: FakeHost, name: str, code: int, *, oom: bool = False, count: int = 1) -> None:
+    """Its life ended, and the engine waits before it starts the next one."""
+    record(
+        host,
+        name,
+        Running=True,
+        Restarting=True,
+        Pid=0,
+        ExitCode=code,
+        OOMKilled=oom,
+        FinishedAt=now(),
+        RestartCount=count,
+    )
+
+
+def restarted(host: FakeHost, name: str) -> None:
+    """The next life's cgroup is there; the record is still that of the end before."""
+    path = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
+    kept = path.read_bytes()
+    host.recreate(name)
+    kill(host, name, 0)
+    path.write_bytes(kept)
+
+
+def test_an_end_keeps_its_code_when_the_container_came_back_before_it_was_looked_at(host: FakeHost) -> None:
+    watching = Watching(host)
+    watching.look()
+    restarting(host, "web", 3)
+    restarted(host, "web")
+    found = watching.look()
+    assert [(end.exit_code, end.absent) for end in found.ended] == [(3, None)]
+    (start,) = found.started
+    assert start.metadata is not None
+    assert (start.metadata.exit_code, start.metadata.started_seconds) == (None, None)  # those of the life before
+
+
+def test_the_code_of_the_life_before_is_not_that_of_the_next(host: FakeHost) -> None:
+    watching = Watching(host)
+    watching.look()
+    restarting(host, "web", 3)
+    restarted(host, "web")
+    watching.look()
+    host.remove("web")  # the next life is over, and the record is still the one of the life before
+    assert watching.look().ended == []
+    record(host, "web", Restarting=False, Pid=999, StartedAt=now(), ExitCode=0)
+    assert watching.look().ended == []
+    restarting(host, "web", 4, count=2)
+    found = watching.look()
+    assert [(end.exit_code, end.metadata and end.metadata.restarts) for end in found.ended] == [(4, 2)]
+
+
+def test_an_end_whose_record_was_overwritten_has_a_reason_instead_of_a_code(host: FakeHost) -> None:
+    watching = Watching(host)
+    watching.look()
+    host.recreate("web")
+    record(host, "web", StartedAt=now(), RestartCount=1)
+    found = watching.look()
+    assert [(end.exit_code, end.absent) for end in found.ended] == [(None, module.OVERWRITTEN)]
+    (start,) = found.started
+    assert start.metadata is not None and start.metadata.started_seconds is not None
+
+
+def test_an_end_that_is_removed_from_disk_has_a_reason(host: FakeHost) -> None:
+    watching = Watching(host)
+    watching.look()
+    host.remove("web", from_disk=True)
+    assert [(end.exit_code, end.absent) for end in watching.look().ended] == [(None, module.UNKNOWN)]
+
+
+def test_an_end_that_the_runtime_never_writes_has_a_reason(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    watching = Watching(host)
+    watching.look()
+    host.remove("web")
+    assert watching.look().ended == [] and watching.looks.waiting
+    monkeypatch.setattr(module, "DYING_NS", 0)
+    found = watching.between(all_containers=False)
+    assert [(end.exit_code, end.absent) for end in found.ended] == [(None, module.NOT_WRITTEN)]
+    assert not watching.looks.waiting
+
+
+def test_an_end_that_is_held_back_is_told_between_the_rounds(host: FakeHost) -> None:
+    watching = Watching(host)
+    watching.look()
+    host.remove("web")
+    assert watching.look().ended == []
+    ended(host, "web", ExitCode=7)
+    assert [end.exit_code for end in watching.between(all_containers=False).ended] == [7]
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_every_end_by_the_oom_killer_is_told_as_one_first(host: FakeHost, again: bool) -> None:
+    watching = Watching(host)
+    watching.look()
+    restarting(host, "web", 137, oom=True)
+    if again:
+        restarted(host, "web")
+    else:
+        host.remove("web")
+    found = watching.look()
+    assert [(end.oom_killed, end.killed and (end.killed.kills, end.killed.total)) for end in found.ended] == [
+        (True, (None, None))
+    ]
+    assert found.killed == []
+
+
+def test_a_kill_that_was_counted_is_not_told_again_at_the_end(host: FakeHost) -> None:
+    watching = Watching(host)
+    watching.look()
+    kill(host, "web", 1)
+    assert len(watching.between().killed) == 1
+    restarting(host, "web", 137, oom=True)
+    restarted(host, "web")
+    found = watching.look()
+    assert found.killed == [] and [(end.oom_killed, end.killed) for end in found.ended] == [(True, None)]
+    kill(host, "web", 1)  # the next life's own
+    assert [k.total for k in watching.look().killed] == [1]
+
+
+def test_a_death_makes_the_record_be_read_when_it_is_written(host: FakeHost) -> None:
+    """The end's record is there for a moment only, and gone again at the next round."""
+    watching = Watching(host)
+    watching.looks._records = Records(watching.sampler.root, watching.sampler.names)
+    watching.looks._ends = Ends(watching.looks._records)
+    watching.look()
+    (container,) = watching.sampler.containers()
+    read, write = os.pipe()  # stands for a pidfd that became readable
+    os.close(write)
+    watching.looks.died(container, read)
+    watching.looks.between(all_containers=False)
+    fd = watching.looks.records_fd
+    assert fd is not None and select.select([fd], [], [], 0)[0] == []
+    restarting(host, "web", 3)
+    assert select.select([fd], [], [], 0)[0] == [fd]
+    watching.looks.between(all_containers=False)
+    assert select.select([fd], [], [], 0)[0] == []
+    restarted(host, "web")
+    record(host, "web", Restarting=False, Pid=1, StartedAt=now(), ExitCode=0)
+    assert [end.exit_code for end in watching.look().ended] == [3]
+    watching.looks.close()
+
+
+def test_the_kernel_tells_the_code_where_the_runtime_cannot(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container that is removed as soon as it ends (``--rm``): its record was there for 8 ms."""
+    monkeypatch.setattr(followed_container, "exit_code", lambda fd: 5)
+    watching = Watching(host)
+    watching.look()
+    (container,) = watching.sampler.containers()
+    known = watching.looks._followed[container]
+    known.pid = known.life.pid
+    read, write = os.pipe()
+    os.close(write)
+    watching.looks.died(container, read)
+    host.remove("web", from_disk=True)
+    assert [(end.exit_code, end.absent) for end in watching.look().ended] == [(5, None)]
+    with pytest.raises(OSError, match="Bad file"):
+        os.fstat(read)
+
+
+def test_the_code_of_another_process_is_not_the_containers(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(followed_container, "exit_code", lambda fd: 5)
+    watching = Watching(host)
+    watching.look()
+    (container,) = watching.sampler.containers()
+    watching.looks._followed[container].pid = 4711
+    read, write = os.pipe()
+    os.close(write)
+    watching.looks.died(container, read)
+    host.remove("web", from_disk=True)
+    assert [(end.exit_code, end.absent) for end in watching.look().ended] == [(None, module.UNKNOWN)]
+
+
+def test_pidfds_of_a_round_that_nothing_came_of_go_with_the_next_or_are_closed(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round that hung for longer than it was waited for is dropped when it is there."""
+    before = len(open_descriptors())
+    opened: list[int] = []
+
+    def open_pidfd(container: object, wanted: object) -> tuple[int, int]:
+        opened.append(os.open("/dev/null", os.O_RDONLY))
+        return 7, opened[-1]
+
+    monkeypatch.setattr(looks_module, "open_pidfd", open_pidfd)
+    watching = Watching(host)
+    watching.looks._live = True
+    watching.look()  # dropped
+    add(host, "db")
+    watching.look()
+    taken = watching.looks.pidfds()
+    assert [(container.identity.name, fd) for container, fd in taken] == [("web", opened[0]), ("db", opened[1])]
+    assert watching.looks.pidfds() == []
+    for _, fd in taken:
+        os.close(fd)
+    add(host, "cache")
+    watching.looks.between(all_containers=True)
+    watching.look()
+    assert len(opened) == 3
+    watching.looks.close()
+    watching.sampler.close()
+    assert len(open_descriptors()) == before
+
+
+def test_what_happened_goes_with_no_round_and_is_told_in_its_order(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round that hung, or that failed on its way, is dropped."""
+    watching = Watching(host)
+    watching.look()
+    add(host, "db")
+    watching.looks.take({})  # dropped
+    kill(host, "db", 1)
+    watching.looks.between(all_containers=True)  # dropped
+    ended(host, "web", ExitCode=3)
+    host.remove("web")
+    add(host, "cache")
+
+    def fails(_looks: RoundWork) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RoundWork, "_arm", fails)
+        with pytest.raises(MemoryError):
+            watching.looks.take({})
+    watching.looks.take({})
+    told = [
+        [
+            *(end.identity.name for end in each.ended),
+            *(f"+{start.name}" for start in each.started),
+            *(f"oom {kill.identity.name}" for kill in each.killed),
+        ]
+        for each in watching.looks.changes()
+    ]
+    assert told == [["+db"], ["oom db"], ["+cache"], ["web"]]
+    assert watching.looks.changes() == []
+
+
+def test_deaths_of_those_who_are_not_followed_leave_nothing_open(host: FakeHost) -> None:
+    watching = Watching(host)
+    (container,) = watching.sampler.containers()
+    fds = [os.pipe() for _ in range(2)]
+    watching.looks.died(container, fds[0][0])
+    watching.looks.between(all_containers=False)
+    watching.looks.died(container, fds[1][0])
+    watching.looks.close()
+    for read, write in fds:
+        os.close(write)
+        with pytest.raises(OSError, match="Bad file"):
+            os.fstat(read)
+
+
+def test_a_close_that_fails_is_made_once_and_costs_no_other(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    watching = Watching(host)
+    watching.look()
+    (container,) = watching.sampler.containers()
+    fds = []
+    for _ in range(2):  # one is the container's that is kept for its exit code, one is still to be looked at
+        fds.append(os.open("/dev/null", os.O_RDONLY))
+        watching.looks.died(container, fds[-1])
+        if len(fds) == 1:
+            watching.looks._followed[container].pid = 7
+            watching.looks.between(all_containers=False)
+    with monkeypatch.context() as patch:
+        closed = failing_close(patch)
+        watching.looks.close()
+        watching.looks.close()
+    assert sorted(fd for fd in closed if fd in fds) == fds and len(closed) == len(set(closed))
+    watching.sampler.close()
+
+
+def test_nothing_is_opened_before_an_end_is_near(host: FakeHost) -> None:
+    """One is made with the agent, and another one whenever somebody begins to follow."""
+    sampler = host.sampler()
+    before = open_descriptors()
+    RoundWork(sampler)
+    assert open_descriptors() == before
+
+
+def test_without_inotify_ends_are_looked_for(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> Inotify:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(runtime_records, "Inotify", refused)
+    watching = Watching(host)
+    watching.looks._records = Records(watching.sampler.root, watching.sampler.names)
+    watching.looks._ends = Ends(watching.looks._records)
+    watching.look()
+    (container,) = watching.sampler.containers()
+    watching.looks._ends.expect(container, watching.looks._followed[container])
+    restarting(host, "web", 3)
+    watching.looks.between(all_containers=False)
+    record(host, "web", Restarting=False, Pid=1, StartedAt=now(), ExitCode=0)
+    host.recreate("web")
+    assert [end.exit_code for end in watching.look().ended] == [3]
+
+
+def test_looks_that_are_closed_while_a_thread_looks_are_released_by_that_thread(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = len(open_descriptors())
+    watching = Watching(host)
+    watching.look()
+    original = RoundWork._compare
+
+    def closing(looks: RoundWork, *given: object) -> None:
+        original(looks, *given)  # type: ignore[arg-type]
+        looks.close()  # the event loop's thread, while this one hangs
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RoundWork, "_compare", closing)
+        watching.look()
+    watching.sampler.close()
+    assert watching.looks.take({}) is None
+    assert len(open_descriptors()) == before

@@ -1,0 +1,101 @@
+"""Bodies of answers in flight: counted while they are referred to, and shared."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from cgstatd.feed.answer_bodies import HOLD_SECONDS, Bodies
+from cgstatd.web.server.one_body import NoRoom, OneBody
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Connection:
+    """A client that does not read."""
+
+    cut = 0
+
+    def abort(self) -> None:
+        self.cut += 1
+
+
+def test_a_body_counts_until_nothing_refers_to_it() -> None:
+    bodies = Bodies(100)
+    one, two = bodies.hold(b"x" * 30, b"y" * 20), bodies.hold(b"z" * 10)
+    assert bodies.used == 60
+    del one
+    assert bodies.used == 10
+    del two
+    assert bodies.used == 0
+
+
+def test_there_is_always_room_for_one_and_not_for_more_than_the_budget() -> None:
+    bodies = Bodies(100)
+    assert bodies.admit(1000)
+    held = bodies.hold(b"x" * 60)
+    assert bodies.admit(40) and not bodies.admit(41)
+    del held
+    assert bodies.admit(1000)
+
+
+def test_who_has_held_the_oldest_for_long_is_cut_where_there_is_no_room() -> None:
+    clock, slow, newer = Clock(), Connection(), Connection()
+    bodies = Bodies(100, clock)
+    old = bodies.hold(b"x" * 60)
+    old.readers.add(slow)
+    clock.now += HOLD_SECONDS - 1
+    new = bodies.hold(b"x" * 30)
+    new.readers.add(newer)
+    assert not bodies.admit(50) and not slow.cut, "nobody has had too much time yet"
+    clock.now += 2
+    assert bodies.admit(10) and not slow.cut, "nor where there is room"
+    assert not bodies.admit(50) and slow.cut == 1
+    del old  # as the connection's end does
+    assert bodies.admit(50) and not newer.cut
+
+
+async def test_who_asks_for_the_same_gets_the_same_body_made_once() -> None:
+    bodies, made = Bodies(), []
+    one, source = OneBody(bodies), (object(), "labels")
+
+    def make() -> list[bytes]:
+        made.append(1)
+        return [b"body"]
+
+    found = await asyncio.gather(*(one.get(source, make, threaded=True) for _ in range(20)))
+    assert len(made) == 1 and len(set(map(id, found))) == 1
+    assert await one.get(source, make) is found[0]
+    assert await one.get((object(), "labels"), make) is not found[0]
+
+
+async def test_where_there_is_no_room_the_latest_will_do_for_some_time_then_it_is_refused() -> None:
+    clock = Clock()
+    bodies = Bodies(100, clock)
+    one = OneBody(bodies)
+    first = await one.get((object(),), lambda: [b"x" * 60])
+    clock.now += HOLD_SECONDS - 1
+    assert await one.get((object(),), lambda: [b"y" * 60]) is first
+    clock.now += 2
+    with pytest.raises(NoRoom):
+        await one.get((object(),), lambda: [b"y" * 60])
+    assert bodies.used == 60
+
+
+async def test_what_fails_is_tried_again() -> None:
+    one, source = OneBody(Bodies()), (object(),)
+
+    def fail() -> list[bytes]:
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        await one.get(source, fail)
+    assert (await one.get(source, lambda: [b"now"])).parts == (b"now",)

@@ -1,0 +1,208 @@
+"""Passes that cost more than their share of a core are made less often, and the answers say so."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cgroupfs import Root
+from cgstatd.feed.cpu_budget import LONGEST_SECONDS, CpuBudget
+from cgstatd.feed.follow.follower import Follower
+from cgstatd.feed.follow.interval_grid import stretched
+from cgstatd.feed.shared_passes import Feed
+from cgstatd.outputs.follow_types import FollowRound
+from cgstatd.sampling.open_host import HostOptions, open_host
+from cgstatd.top.events import Parser
+from fakehost import FakeHost
+from wire import ALL, STREAM, serving
+
+
+@pytest.fixture
+def host(tmp_path: object) -> FakeHost:
+    made = FakeHost(tmp_path)  # type: ignore[arg-type]
+    made.add("a")
+    made.add("b")
+    return made
+
+
+def costing(seconds: float, percent: float = 1.0) -> CpuBudget:
+    cpu_budget = CpuBudget(percent)
+    for _ in range(5):
+        cpu_budget.spent(seconds)
+    return cpu_budget
+
+
+@asynccontextmanager
+async def feeding(host: FakeHost, cpu_budget: CpuBudget) -> AsyncIterator[Feed]:
+    sampler = open_host(Root(str(host.path)), HostOptions())  # followed by inotify, as a real one is
+    feed = Feed(sampler, freshness_seconds=0.0, baseline_seconds=0.0)
+    feed.cpu_budget = cpu_budget
+    feed.start()
+    try:
+        yield feed
+    finally:
+        feed.stop()
+        sampler.close()
+
+
+class Constant(CpuBudget):
+    """Passes cost what they cost at first."""
+
+    def spent(self, cpu_seconds: float) -> None:
+        pass
+
+
+def always(cost_seconds: float) -> Constant:
+    cpu_budget = Constant(1.0)
+    for _ in range(5):
+        CpuBudget.spent(cpu_budget, cost_seconds)
+    return cpu_budget
+
+
+def test_the_interval_is_the_cost_over_the_share() -> None:
+    assert costing(0.05).interval_seconds == pytest.approx(5.0)
+    assert costing(0.05, percent=10).interval_seconds == pytest.approx(0.5)
+
+
+def test_without_a_bound_nothing_is_stretched() -> None:
+    assert costing(5.0, percent=0).interval_seconds == 0.0
+
+
+def test_one_dear_pass_among_cheap_ones_stretches_nothing() -> None:
+    cpu_budget = costing(0.001)
+    cpu_budget.spent(3.0)
+    assert cpu_budget.interval_seconds == pytest.approx(0.1)
+
+
+def test_the_first_passes_which_open_every_file_are_no_measure() -> None:
+    cpu_budget = CpuBudget(1.0)
+    cpu_budget.spent(1.0)
+    cpu_budget.spent(1.0)
+    assert cpu_budget.interval_seconds == 0.0 and cpu_budget.cost_seconds is None
+
+
+@given(st.lists(st.floats(0, 1e6), max_size=9), st.floats(0, 100), st.floats(0, 100))
+def test_figures_are_never_older_than_the_longest_interval(costs: list[float], percent: float, interval: float) -> None:
+    cpu_budget = CpuBudget(percent)
+    for cost in costs:
+        cpu_budget.spent(cost)
+    assert 0 <= cpu_budget.interval_seconds <= LONGEST_SECONDS
+    found = cpu_budget.stretched(interval)
+    assert found is None or found >= interval - 0.001
+
+
+@pytest.mark.parametrize(("steps", "least", "expected"), [(4, 0.0, 1.0), (4, 1.0, 1.0), (4, 1.1, 2.0), (1, 1.1, 1.25)])
+def test_an_interval_is_stretched_to_a_multiple_of_itself(steps: int, least: float, expected: float) -> None:
+    assert stretched(steps, least) == pytest.approx(expected)
+
+
+async def test_a_pass_that_costs_too_much_is_shared_for_longer(host: FakeHost) -> None:
+    async with feeding(host, costing(0.005)) as feed:  # half a second apart
+        await feed.round().wait()
+        await asyncio.sleep(0.1)
+        assert feed.restrained(0.0)
+        await feed.round().wait()
+        assert feed.passes == 1
+        await asyncio.sleep(0.5)
+        await feed.round().wait()
+        assert feed.passes == 2
+
+
+async def test_a_pass_knows_what_cpu_time_it_took(host: FakeHost) -> None:
+    async with feeding(host, CpuBudget(0.0)) as feed:
+        for _ in range(4):
+            round_ = feed.round()
+            await round_.wait()
+        assert 0 < round_.cpu_seconds < round_.seconds + 0.05
+        assert feed.pass_cpu_seconds > 0 and feed.cpu_budget.cost_seconds is not None
+
+
+async def test_a_container_that_came_does_not_wait(host: FakeHost) -> None:
+    async with feeding(host, costing(1.0)) as feed:
+        assert len(await feed.round().wait()) == 2
+        host.add("new")
+        await asyncio.sleep(0.05)
+        assert len(await feed.round().wait()) == 3
+
+
+async def test_a_container_that_went_does_not_wait_either(host: FakeHost) -> None:
+    async with feeding(host, costing(1.0)) as feed:
+        assert len(await feed.round().wait()) == 2
+        host.remove("a")
+        await feed.run(feed.sampler.containers)  # somebody else's listing has seen it already
+        assert len(await feed.round().wait()) == 1
+
+
+async def test_within_the_freshness_window_news_waits_for_a_tenth_of_a_second(host: FakeHost) -> None:
+    async with feeding(host, CpuBudget(0.0)) as feed:
+        feed._freshness = 30.0
+        assert len(await feed.round().wait()) == 2
+        host.add("new")
+        began = asyncio.get_running_loop().time()
+        while len(await feed.round().wait()) == 2:
+            await asyncio.sleep(0.01)
+        assert asyncio.get_running_loop().time() - began < 1.0  # a second reading of the new one's CPU time included
+        assert feed.passes == 2
+        await asyncio.sleep(0.15)
+        assert len(await feed.round().wait()) == 3 and feed.passes == 2
+
+
+async def test_news_of_a_host_that_is_dear_to_read_waits_for_five_times_its_cost(host: FakeHost) -> None:
+    async with feeding(host, CpuBudget(0.0)) as feed:
+        feed._freshness = 30.0
+        first = feed.round()
+        await first.wait()
+        first.cpu_seconds = 60.0
+        host.add("new")
+        await asyncio.sleep(0.15)
+        assert len(await feed.round().wait()) == 2
+        first.cpu_seconds = 0.001
+        assert len(await feed.round().wait()) == 3
+
+
+async def test_stream_and_array_say_how_far_apart_readings_are(host: FakeHost) -> None:
+    async with serving(host.sampler(), freshness=0.5) as server:
+        for path in (ALL, STREAM):
+            assert "cgstatd-interval" not in (await server.ask(path)).headers
+        server.feed.cpu_budget = costing(0.025)
+        for path in (ALL, STREAM):
+            assert (await server.ask(path)).headers["cgstatd-interval"] == "2.5"
+
+
+async def test_rounds_of_follow_come_less_often_and_say_so(host: FakeHost) -> None:
+    async with feeding(host, always(0.006)) as feed:  # 0.6 s apart: every third point of the grid
+        follower, parser = Follower(feed, 1), Parser()
+        client = follower.subscribe(1)
+        times: list[float] = []
+        rounds: list[FollowRound] = []
+        async with asyncio.timeout(5):
+            async for data in client.batches():
+                for event in parser.feed(data if isinstance(data, bytes) else b"".join(data.parts)):
+                    if isinstance(event, FollowRound):
+                        rounds.append(event)
+                        times.append(asyncio.get_running_loop().time())
+                if len(rounds) == 4:
+                    break
+        follower.stop()
+    assert all(later - earlier > 0.55 for earlier, later in itertools.pairwise(times[1:]))  # the first takes longer
+    assert {(r.interval, r.effective_interval) for r in rounds} == {(0.25, 0.75)}
+    assert all(r.overruns == 0 for r in rounds)
+
+
+async def test_the_log_says_it_once(host: FakeHost, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        async with feeding(host, costing(0.0)) as feed:
+            feed.cpu_budget.percent = 1e-6  # whatever a pass costs here is too much
+            for name in "cdefghi":
+                host.add(name)  # news, which does not wait
+                await asyncio.sleep(0.02)
+                await feed.round().wait()
+    said = [record.getMessage() for record in caplog.records if "max_cpu" in record.getMessage()]
+    assert len(said) == 1 and "from now 10.0 s apart" in said[0]

@@ -1,0 +1,333 @@
+"""A hung read costs its own item; the rest goes on, with a bounded number of threads."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from cgroupfs.hangs import still_wanted
+from cgstatd.feed import sampling_thread
+from cgstatd.feed.sampling_thread import Job, SamplingThread
+from cgstatd.sampling.work_item import Again
+from fakehost import no_thread_left, sampling_threads
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(sampling_thread, "STUCK_SECONDS", 0.05)
+    monkeypatch.setattr(sampling_thread, "_CHECK_SECONDS", 0.01)
+    with no_thread_left():
+        yield
+
+
+@pytest.fixture
+def released() -> Iterator[threading.Event]:
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.fixture
+async def team() -> Any:
+    team = SamplingThread()
+    team.start()
+    yield team
+    team.stop()
+
+
+async def until(condition: Callable[[], bool], seconds: float = 3.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def hanging(released: threading.Event) -> Callable[[], None]:
+    """An item that hangs until it is released."""
+
+    def item() -> None:
+        released.wait(10)
+
+    return item
+
+
+def job_of(*items: Callable[[], None]) -> tuple[Job, list[float]]:
+    """A job, and when it was finished (once, it is hoped)."""
+    job, finished = Job(deque(items)), []
+    job.finished = lambda: finished.append(time.monotonic())
+    return job, finished
+
+
+async def test_items_are_done_in_order_and_the_job_is_finished_once(team: SamplingThread) -> None:
+    done: list[int] = []
+    job, finished = job_of(*(lambda n=n: done.append(n) for n in range(50)))  # type: ignore[misc]
+    team.submit(job)
+    await until(lambda: job.done)
+    assert done == list(range(50))
+    assert len(finished) == 1
+
+
+async def test_jobs_are_done_one_after_the_other(team: SamplingThread) -> None:
+    done: list[str] = []
+    jobs = [job_of(lambda name=name: done.append(name))[0] for name in "abc"]  # type: ignore[misc]
+    for job in jobs:
+        team.submit(job)
+    await until(lambda: all(job.done for job in jobs))
+    assert done == ["a", "b", "c"]
+
+
+async def test_a_job_without_items_is_finished_at_once(team: SamplingThread) -> None:
+    job, finished = job_of()
+    team.submit(job)
+    await until(lambda: job.done)
+    assert len(finished) == 1
+
+
+async def test_items_that_an_item_adds_are_part_of_the_job(team: SamplingThread) -> None:
+    done: list[str] = []
+    job, finished = job_of()
+    job.items.append(lambda: job.items.extend([lambda: done.append("a"), lambda: done.append("b")]))
+    team.submit(job)
+    await until(lambda: job.done)
+    assert (done, len(finished)) == (["a", "b"], 1)
+
+
+async def test_a_hung_item_costs_only_itself(team: SamplingThread, released: threading.Event) -> None:
+    done: list[str] = []
+
+    def hang() -> None:
+        released.wait(10)
+        done.append("hung")
+
+    began = time.monotonic()
+    job, finished = job_of(lambda: done.append("a"), hang, lambda: done.append("b"), lambda: done.append("c"))
+    team.submit(job)
+    await until(lambda: done == ["a", "b", "c"])
+    assert time.monotonic() - began < 1
+    assert team.overruns == 1 and team.stuck == 1
+    assert finished == []  # one is still under way
+    released.set()
+    await until(lambda: job.done)
+    assert done == ["a", "b", "c", "hung"]
+    await until(lambda: team.stuck == 0)
+    assert len(finished) == 1
+
+
+async def test_the_jobs_behind_a_hung_item_go_on(team: SamplingThread, released: threading.Event) -> None:
+    stuck, _ = job_of(hanging(released))
+    later, _ = job_of(lambda: None)
+    team.submit(stuck)
+    team.submit(later)
+    await until(lambda: later.done)
+    assert not stuck.done
+
+
+async def test_work_about_many_is_begun_anew_where_it_hangs_and_the_thread_it_held_touches_nothing(
+    team: SamplingThread, released: threading.Event
+) -> None:
+    done: list[int] = []
+    calls: list[int] = []
+
+    def work() -> None:
+        calls.append(len(calls) + 1)
+        number = calls[-1]
+        if number == 1:
+            released.wait(10)  # a file; the second time it is refused
+        still_wanted()
+        done.append(number)
+
+    job, finished = job_of(Again(work), lambda: done.append(0))
+    team.submit(job)
+    await until(lambda: done == [2, 0])
+    assert job.only_hangs and not job.done and team.stuck == 1
+    released.set()
+    await until(lambda: job.done)
+    assert done == [2, 0] and job.failure is None and len(finished) == 1
+    await until(lambda: len(sampling_threads()) == 1)
+
+
+async def test_work_about_many_that_is_busy_for_long_is_not_begun_twice(team: SamplingThread) -> None:
+    calls: list[int] = []
+
+    def work() -> None:
+        calls.append(len(calls) + 1)
+        while team.overruns == 0 and calls == [1]:
+            sum(range(1000))
+
+    job, _ = job_of(Again(work))
+    team.submit(job)
+    await until(lambda: job.done, 10.0)
+    assert calls == [1] and team.overruns == 1 and team.hung_files() == []
+
+
+async def test_slow_items_that_do_not_hang_cost_no_thread(
+    team: SamplingThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling_thread, "STUCK_SECONDS", 0.4)
+    job, _ = job_of(*[lambda: time.sleep(0.03)] * 20)
+    team.submit(job)
+    await until(lambda: job.done)
+    assert team.overruns == 0 and len(sampling_threads()) == 1
+
+
+async def test_the_number_of_threads_is_bounded_and_all_end_afterwards(
+    team: SamplingThread, released: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling_thread, "MAX_THREADS", 3)
+    most = 0
+    job, finished = job_of(*[hanging(released)] * 12)
+    team.submit(job)
+    until_ = time.monotonic() + 0.6
+    while time.monotonic() < until_:
+        most = max(most, len(sampling_threads()))
+        await asyncio.sleep(0.01)
+    assert most == 3 + 1
+    assert team.stuck == 3
+    released.set()
+    await until(lambda: job.done)
+    assert len(finished) == 1
+    await until(lambda: len(sampling_threads()) == 1)
+
+
+async def test_work_goes_on_once_the_hung_threads_are_free_again(
+    team: SamplingThread, released: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling_thread, "MAX_THREADS", 1)
+    stuck, _ = job_of(*[hanging(released)] * 3)
+    later, _ = job_of(lambda: None)
+    team.submit(stuck)
+    team.submit(later)
+    await asyncio.sleep(0.2)
+    assert not later.done
+    released.set()
+    await until(lambda: stuck.done and later.done)
+
+
+async def test_an_item_that_raises_is_told_and_the_others_go_on(
+    team: SamplingThread, caplog: pytest.LogCaptureFixture
+) -> None:
+    done: list[str] = []
+
+    def fail() -> None:
+        raise ValueError("no such luck")
+
+    with caplog.at_level(logging.ERROR, "cgstatd"):
+        job, finished = job_of(fail, lambda: done.append("b"))
+        team.submit(job)
+        await until(lambda: job.done)
+    assert done == ["b"] and len(finished) == 1
+    assert isinstance(job.failure, ValueError)
+    assert [r.exc_info[1] for r in caplog.records if r.exc_info] == [job.failure]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, MemoryError])
+async def test_no_exception_ends_the_thread(team: SamplingThread, error: type[BaseException]) -> None:
+    def fail() -> None:
+        raise error
+
+    first, _ = job_of(fail)
+    second, _ = job_of(lambda: None)
+    team.submit(first)
+    team.submit(second)
+    await until(lambda: second.done)
+    assert isinstance(first.failure, error)
+
+
+async def test_a_hung_item_that_raises_in_the_end_is_told_too(team: SamplingThread, released: threading.Event) -> None:
+    def fail() -> None:
+        released.wait(10)
+        raise OSError("gone")
+
+    job, finished = job_of(fail, lambda: None)
+    team.submit(job)
+    await until(lambda: team.stuck == 1)
+    released.set()
+    await until(lambda: job.done)
+    assert isinstance(job.failure, OSError) and len(finished) == 1
+
+
+async def test_nothing_is_lost_where_the_hung_item_returns_as_its_thread_is_left_behind(
+    team: SamplingThread, released: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    [thread] = sampling_threads()
+    worker = sampling_thread._Worker
+
+    def replacement() -> Any:
+        released.set()
+        thread.join(2)
+        return worker()
+
+    monkeypatch.setattr(sampling_thread, "_Worker", replacement)
+    job, _ = job_of(hanging(released), lambda: done.append("b"))
+    team.submit(job)
+    await until(lambda: job.done)
+    assert done == ["b"] and not thread.is_alive()
+
+
+async def test_nothing_is_lost_where_the_thread_had_begun_another_job_as_it_was_left_behind(
+    team: SamplingThread, released: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monotonic, busy = time.monotonic, threading.Event()
+    first, _ = job_of(hanging(released))
+
+    def slow() -> None:
+        busy.set()
+        time.sleep(0.1)
+
+    second, _ = job_of(slow, lambda: done.append("b"))
+
+    class Clock:  # between the look at the clock and the decision, the thread goes on to the next job
+        thread_time = staticmethod(time.thread_time)
+        clock_gettime = staticmethod(time.clock_gettime)
+        pthread_getcpuclockid = staticmethod(time.pthread_getcpuclockid)
+
+        @staticmethod
+        def monotonic() -> float:
+            now = monotonic()
+            if threading.current_thread() is threading.main_thread() and not released.is_set() and first_hangs():
+                released.set()
+                assert busy.wait(2)
+            return now
+
+    def first_hangs() -> bool:
+        since = team._active.since
+        return since is not None and monotonic() - since > sampling_thread.STUCK_SECONDS
+
+    team.submit(first)
+    team.submit(second)
+    monkeypatch.setattr(sampling_thread, "time", Clock)
+    await until(lambda: second.done)
+    assert done == ["b"] and first.done
+
+
+async def test_an_idle_crew_does_not_wake_up(team: SamplingThread) -> None:
+    job, _ = job_of(lambda: None)
+    team.submit(job)
+    await until(lambda: job.done)
+    await until(lambda: team._timer is None)
+    again, _ = job_of(lambda: None)
+    team.submit(again)
+    assert team._timer is not None
+    await until(lambda: again.done)
+
+
+async def test_stop_ends_the_idle_thread_and_lets_a_hung_one_end_by_itself(released: threading.Event) -> None:
+    team = SamplingThread()
+    team.start()
+    job, _ = job_of(hanging(released))
+    team.submit(job)
+    await until(lambda: team.stuck == 1)
+    assert len(sampling_threads()) == 2
+    assert all(thread.daemon for thread in sampling_threads())
+    team.stop()
+    await until(lambda: len(sampling_threads()) == 1)
+    released.set()
+    await until(lambda: not sampling_threads())

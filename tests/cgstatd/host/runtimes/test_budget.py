@@ -1,0 +1,99 @@
+"""What the users have together, and what a value weighs."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from cgstatd.host.identity import Identity
+from cgstatd.host.runtimes.base import Metadata, State
+from cgstatd.host.runtimes.budget import USER, Budget, Kept, Share, weigh
+from cgstatd.host.runtimes.labels import Labels
+from cgstatd.host.runtimes.libpod import LibpodContainer
+
+MIB = 1 << 20
+
+
+def kept(size: int, now_ns: int = 0) -> Kept:
+    return Kept("/real", (0, 0, 0, 0, 0), None, 0, 0, size, now_ns)
+
+
+def test_a_greedy_user_gives_way_to_one_who_has_less() -> None:
+    budget = Budget(user=USER._replace(kept=4 * MIB), users_bytes=6 * MIB)
+    greedy, other, modest = (budget.shelf(uid) for uid in (1000, 1001, 1002))
+    for shelf in (greedy, other):
+        for number in range(3):
+            assert shelf.put(f"/{number}", kept(MIB))
+    assert modest.put("/1", kept(MIB)) and modest.put("/2", kept(MIB))
+    assert [shelf.bytes for shelf in (greedy, other, modest)] == [2 * MIB] * 3
+    assert not modest.put("/3", kept(MIB))  # no user has more than this one would
+    assert not greedy.put("/9", kept(MIB))
+
+
+def test_what_was_kept_of_a_user_who_is_forgotten_is_room_for_others() -> None:
+    budget = Budget(user=USER._replace(kept=4 * MIB), users_bytes=4 * MIB)
+    gone, other = budget.shelf(1000), budget.shelf(1001)
+    for number in range(2):
+        assert gone.put(f"/{number}", kept(MIB)) and other.put(f"/{number}", kept(MIB))
+    del gone
+    for number in range(2, 4):
+        assert other.put(f"/{number}", kept(MIB))
+    assert other.bytes == 4 * MIB and budget.shelf(1000).bytes == 0
+
+
+def test_the_systems_files_do_not_count_for_the_users() -> None:
+    budget = Budget(system=Share(8 * MIB, 1, 1), users_bytes=MIB)
+    system, user = budget.shelf(0), budget.shelf(1000)
+    assert system.put("/a", kept(8 * MIB))
+    assert user.put("/b", kept(MIB))
+    assert not system.put("/c", kept(1))
+
+
+def test_a_shelf_that_is_put_back_is_empty() -> None:
+    budget = Budget(users_bytes=MIB)
+    for uid in range(1000, 1100):
+        shelf = budget.shelf(uid)
+        assert shelf.put("/a", kept(MIB - 1))
+        shelf.drop("/a")
+        assert shelf.bytes == 0
+
+
+def test_other_labels_are_another_round_the_same_ones_are_not() -> None:
+    budget = Budget(["a"])
+    budget.want(["a"])
+    assert budget.round == 0
+    budget.want(["a", "b"])
+    assert budget.round == 1 and {"a", "b"} < set(budget.wanted.keys)
+
+
+@pytest.mark.parametrize("count", [1, 100, 10_000])
+def test_a_record_weighs_what_its_strings_do(count: int) -> None:
+    labels = {f"{number:06}": "x" * 50 for number in range(count)}
+    strings = sum(sys.getsizeof(key) + sys.getsizeof(value) for key, value in labels.items())
+    metadata = Metadata("docker", "a" * 64, "web", labels=labels, state=State.RUNNING)
+    weight = weigh(Identity("a" * 64, "web", "docker", 0, metadata))
+    assert strings + sys.getsizeof(labels) < weight < strings + sys.getsizeof(labels) + 2_000
+    assert weigh(Labels(labels)) > strings
+
+
+def test_what_a_record_has_from_the_one_it_is_made_from_weighs_too() -> None:
+    container = LibpodContainer(
+        name="x" * 100_000,
+        image="y" * 100_000,
+        image_id=None,
+        labels=Labels({}),
+        created_seconds=None,
+        state=State.RUNNING,
+        started_seconds=None,
+        restarts=None,
+        exit_code=None,
+        oom_killed=None,
+        finished_seconds=None,
+        pid=None,
+        pod="z" * 100_000,
+        network_mode=None,
+        memory_limit_bytes=None,
+        infra=False,
+    )
+    assert 300_000 < weigh(container) < 302_000

@@ -1,0 +1,241 @@
+"""containerd (the kubelet's and nerdctl's) and CRI-O: annotations of the OCI config."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pyfakefs.fake_filesystem import FakeFilesystem
+
+from cgroupfs.pseudofs import Root
+from cgstatd.host.runtimes import Metadata, State, Unreadable, system_sources
+from cgstatd.host.runtimes.containerd import ContainerdSource
+from cgstatd.host.runtimes.crio import CrioSource
+
+Write = Callable[..., str]
+ID = "0c0fc8a4fe039fe47949bc2f69ee9aa553bf1e0fd3a9d33bb34656e1fc3302ca"
+SANDBOX = "5b75dc179ad68c94d420b8374caa109c019248b741f08bbcb77aee2fc43ec1c7"
+TASKS = "/run/containerd/io.containerd.runtime.v2.task"
+STORAGE = "/var/lib/containers/storage/overlay-containers"
+NAMES = "/var/lib/nerdctl/1935db59/names/default"
+LABELS = {
+    "io.kubernetes.container.name": "web",
+    "io.kubernetes.pod.name": "shop-0",
+    "io.kubernetes.pod.namespace": "prod",
+    "io.kubernetes.pod.uid": "1f2a",
+}
+
+
+def oci(annotations: dict[str, Any] | None, network: bool = True) -> str:
+    namespaces = [{"type": "pid"}] + ([{"type": "network", "path": "/proc/1/ns/net"}] if network else [])
+    return json.dumps(
+        {
+            "ociVersion": "1.2.0",
+            "process": {"args": ["web"], "env": ["SECRET_ENV=s3cr3t"]},
+            "annotations": annotations,
+            "linux": {"namespaces": namespaces, "resources": {"memory": {"limit": 1048576}}},
+        }
+    )
+
+
+def cri(kind: str = "container", **more: str) -> dict[str, Any]:
+    prefix = "io.kubernetes.cri"
+    found = {
+        f"{prefix}.container-type": kind,
+        f"{prefix}.sandbox-id": SANDBOX,
+        f"{prefix}.sandbox-name": "shop-0",
+        f"{prefix}.sandbox-namespace": "prod",
+        f"{prefix}.sandbox-uid": "1f2a",
+        f"{prefix}.pod-annotations": "token=s3cr3t",
+    }
+    if kind == "container":
+        found |= {f"{prefix}.container-name": "web", f"{prefix}.image-name": "registry.example/web:1"}
+    return found | more
+
+
+def task(write: Write, content: str | bytes, namespace: str = "k8s.io", container_id: str = ID, **more: Any) -> str:
+    return write(f"{TASKS}/{namespace}/{container_id}/config.json", content, **more)
+
+
+def test_a_pods_container_at_containerd(write: Write) -> None:
+    task(write, oci(cri()))
+    assert ContainerdSource(Root()).get(ID) == Metadata(
+        runtime="containerd",
+        id=ID,
+        name="k8s_web_shop-0_prod",
+        image="registry.example/web:1",
+        labels=LABELS,
+        state=State.UNKNOWN,
+        network_mode=f"container:{SANDBOX}",
+        memory_limit_bytes=1048576,
+        pod="prod/shop-0",
+    )
+
+
+def test_a_pods_sandbox_at_containerd(write: Write) -> None:
+    task(write, oci(cri("sandbox"), network=False), container_id=SANDBOX)
+    found = ContainerdSource(Root()).get(SANDBOX)
+    assert isinstance(found, Metadata)
+    assert (found.name, found.infra, found.network_mode) == ("k8s_POD_shop-0_prod", True, "host")
+
+
+def nerdctl(name: str = "web") -> dict[str, Any]:
+    return {"nerdctl/name": name, "nerdctl/networks": '["bridge"]', "com.docker.compose.project": "shop"}
+
+
+def test_nerdctls_container_and_its_new_name(write: Write) -> None:
+    task(write, oci(nerdctl()), "default")
+    write(f"{NAMES}/web", ID, mode=0o600)
+    source = ContainerdSource(Root())
+    found = source.get(ID)
+    assert isinstance(found, Metadata)
+    assert (found.name, found.network_mode) == ("web", "bridge")
+    assert found.labels == {"com.docker.compose.project": "shop"}
+    os.rename(f"{NAMES}/web", f"{NAMES}/renamed")
+    write(f"{NAMES}/web", SANDBOX)
+    assert {each.id: each.name for each in source.all()} == {ID: "renamed", SANDBOX: "web"}
+
+
+def test_nerdctls_stopped_container_has_its_name_alone(write: Write) -> None:
+    write(f"{NAMES}/stopped", ID)
+    write(f"{NAMES}/broken", "x")
+    expected = Metadata(runtime="containerd", id=ID, name="stopped")
+    assert list(ContainerdSource(Root()).all()) == [expected]
+    assert ContainerdSource(Root()).get(ID) == expected
+    assert ContainerdSource(Root()).get(SANDBOX) is None
+
+
+def test_a_container_of_neither_has_its_short_id(write: Write) -> None:
+    task(write, oci(None), "default")
+    assert [(each.name, each.labels) for each in ContainerdSource(Root()).all()] == [(ID[:12], {})]
+
+
+def test_a_container_of_ctr_has_the_id_that_was_chosen_for_a_name(write: Write) -> None:
+    task(write, oci(None), "default", "web")
+    (found,) = ContainerdSource(Root()).all()
+    assert (found.id, found.name, found.memory_limit_bytes) == ("web", "web", 1 << 20)
+    assert ContainerdSource(Root()).get("web") == found
+
+
+def test_a_word_is_no_id_in_other_namespaces(write: Write) -> None:
+    task(write, oci(None), "k8s.io", "web")
+    assert ContainerdSource(Root()).get("web") is None
+    assert list(ContainerdSource(Root()).all()) == []
+
+
+def test_dockers_tasks_are_not_containerds(write: Write) -> None:
+    task(write, oci(cri()), "moby")
+    assert ContainerdSource(Root()).get(ID) is None
+    assert list(ContainerdSource(Root()).all()) == []
+
+
+def test_crio(write: Write) -> None:
+    crio_container(write)
+    assert CrioSource(Root()).get(ID) == Metadata(
+        runtime="cri-o",
+        id=ID,
+        name="k8s_web_shop-0_prod",
+        image="registry.example/web:1",
+        image_id="17f8",
+        labels={"app": "web"} | LABELS,
+        created_seconds=1795604262.5,
+        state=State.RUNNING,
+        network_mode=f"container:{SANDBOX}",
+        pod="prod/shop-0",
+    )
+
+
+def crio_container(write: Write, **more: Any) -> str:
+    prefix = "io.kubernetes.cri-o"
+    annotations = LABELS | {
+        "io.container.manager": "cri-o",
+        f"{prefix}.ContainerType": "container",
+        f"{prefix}.ImageName": "registry.example/web:1",
+        f"{prefix}.ImageRef": "17f8",
+        f"{prefix}.SandboxID": SANDBOX,
+        f"{prefix}.Labels": '{"app": "web"}',
+        f"{prefix}.Annotations": '{"token": "s3cr3t"}',
+        f"{prefix}.Created": "2026-11-25T10:57:42.5Z",
+    }
+    lists = [{"id": ID, "names": ["x"], "metadata": '{"pod-name": "shop-0", "pod-id": "5b75"}'}]
+    write(f"{STORAGE}/containers.json", json.dumps(lists))
+    write(f"{STORAGE}/{ID}/userdata/state.json", '{"status": "running", "pid": 5}')
+    return write(f"{STORAGE}/{ID}/userdata/config.json", oci(annotations | more))
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [("stopped", State.EXITED), ("paused", State.PAUSED), ("created", State.CREATED), ("odd", State.UNKNOWN)],
+)
+def test_crios_states_and_stopped_ones_in_all(write: Write, status: str, expected: State) -> None:
+    crio_container(write)
+    write(f"{STORAGE}/{ID}/userdata/state.json", json.dumps({"status": status}))
+    assert [each.state for each in CrioSource(Root()).all()] == [expected]
+
+
+def test_crios_sandbox(write: Write) -> None:
+    more = {"io.kubernetes.cri-o.ContainerType": "sandbox", "io.kubernetes.cri-o.HostNetwork": "true"}
+    crio_container(write, **more)
+    found = CrioSource(Root()).get(ID)
+    assert isinstance(found, Metadata)
+    assert (found.name, found.infra, found.network_mode) == ("k8s_POD_shop-0_prod", True, "host")
+
+
+def test_podmans_containers_are_not_crios(write: Write) -> None:
+    crio_container(write, **{"io.container.manager": "libpod"})
+    assert CrioSource(Root()).get(ID) is None
+
+
+def test_the_environment_is_in_no_result(write: Write) -> None:
+    crio_container(write)
+    task(write, oci(cri()))
+    for source in (CrioSource(Root()), ContainerdSource(Root())):
+        assert "s3cr3t" not in repr([source.get(ID), list(source.all()), vars(source)])
+        kept = [each.value for each in source._files._shelf._files.values()]
+        assert kept
+        assert "s3cr3t" not in repr(kept)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{", "[]", b'{"annotations": {"io.kubernetes.cri-o.Image": "\xff", "io.kubernetes.cri.image-name": "\xff"}}'],
+)
+def test_a_malformed_config_is_named(write: Write, content: str | bytes) -> None:
+    paths = [crio_container(write), task(write, oci(cri()))]
+    for path, source in zip(paths, (CrioSource(Root()), ContainerdSource(Root())), strict=True):
+        write(path, content)
+        found = source.get(ID)
+        assert isinstance(found, Unreadable)
+        assert found.path == path
+        assert list(source.all()) == []
+
+
+def test_malformed_labels_are_named(write: Write) -> None:
+    path = crio_container(write, **{"io.kubernetes.cri-o.Labels": '{"app": 5}'})
+    assert CrioSource(Root()).get(ID) == Unreadable("malformed: Expected `str`, got `int` - at `$[...]`", path)
+
+
+def test_other_owners_and_links_are_refused(write: Write) -> None:
+    path = task(write, oci(cri()), uid=1000)
+    assert ContainerdSource(Root()).get(ID) == Unreadable("owned by uid 1000, not by 0", path)
+    os.rename(path, "/elsewhere")
+    os.symlink("/elsewhere", path)
+    assert ContainerdSource(Root()).get(ID) == Unreadable("is a symbolic link", path)
+
+
+@pytest.mark.parametrize("bad", ["", "..", f"{ID}/..", f"{ID}\n", "web"])
+def test_an_id_that_is_none(write: Write, bad: str) -> None:
+    crio_container(write)
+    task(write, oci(cri()))
+    assert CrioSource(Root()).get(bad) is None
+    assert ContainerdSource(Root()).get(bad) is None
+
+
+def test_nothing_there_at_all(host: FakeFilesystem) -> None:
+    for source in system_sources(Root()):
+        assert list(source.all()) == []
+        assert source.get(ID) is None
+        assert source.owner_uid == 0

@@ -1,0 +1,65 @@
+"""What is kept of a container's labels."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cgstatd.host.runtimes.labels import MOST_BYTES, MOST_LABELS, MOST_VALUE, WHOLE_BYTES, Labels, Wanted, cut
+
+PROJECT = "com.docker.compose.project"
+
+
+def parse(labels: object, *named: str) -> Labels:
+    return Wanted(named).parse(json.dumps(labels).encode())
+
+
+def test_a_containers_labels() -> None:
+    assert parse({"a": "b", PROJECT: "shop"}) == Labels({"a": "b", PROJECT: "shop"})
+    assert parse(None) == parse({}) == Labels({})
+
+
+@pytest.mark.parametrize("count", [MOST_LABELS, MOST_LABELS + 1])
+def test_labels_are_so_many_at_most(count: int) -> None:
+    found = parse({f"{number}": "" for number in range(count)})
+    assert len(found.kept) == MOST_LABELS and found.left_out is (count > MOST_LABELS)
+
+
+@pytest.mark.parametrize("count", [300, 8_000, 300_000])
+def test_labels_that_are_wanted_are_kept_whatever_else_there_is(count: int) -> None:
+    labels = {f"{number}": "x" for number in range(count)} | {PROJECT: "shop", "team": "blue"}
+    assert (len(json.dumps(labels)) > WHOLE_BYTES) is (count > 300)
+    found = parse(labels, "team")
+    assert found.kept[PROJECT] == "shop" and found.kept["team"] == "blue" and found.left_out
+    assert len(found.kept) <= MOST_LABELS
+
+
+def test_labels_have_so_many_bytes_at_most() -> None:
+    found = parse({f"{number:03}": "x" * 1000 for number in range(60)})
+    assert 0.9 * MOST_BYTES < sum(len(k) + len(v) for k, v in found.kept.items()) <= MOST_BYTES and found.left_out
+
+
+def test_a_long_value_is_left_out_or_cut_where_it_is_wanted() -> None:
+    labels = {"a": "x" * 40_000, PROJECT: "y" * 20_000}
+    assert parse(labels) == Labels({PROJECT: "y" * MOST_VALUE}, left_out=True)
+
+
+def test_only_those_that_are_wanted() -> None:
+    wanted = Wanted(["team"])
+    assert wanted.only(Labels({"team": "blue", "a": "b"})) == Labels({"team": "blue"}, left_out=True)
+    assert wanted.only(Labels({"team": "blue"})) == Labels({"team": "blue"})
+
+
+@pytest.mark.parametrize("raw", [b"[]", b'{"a": 1}', b"5", b'"a"', b'{"com.docker.compose.project": 1}'])
+@pytest.mark.parametrize("large", [False, True])
+def test_labels_that_are_none_are_an_error(raw: bytes, large: bool) -> None:
+    if large and raw == b'{"a": 1}':
+        return  # of many labels those that nobody wants are not looked at
+    with pytest.raises(ValueError, match=r"at `\$\.labels|got"):
+        Wanted().parse(raw + b" " * (WHOLE_BYTES if large else 0), "$.labels")
+
+
+def test_a_text_is_cut_where_it_is_not_shown_any_more() -> None:
+    assert cut(None) is None
+    assert cut("a" * 256) == "a" * 256 and cut("a" * 257) == "a" * 256

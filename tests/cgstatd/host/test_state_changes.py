@@ -1,0 +1,128 @@
+"""Directories of state files: which were written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cgroupfs import Root
+from cgstatd.host import state_changes
+from cgstatd.host.state_changes import StateWatch
+
+SECOND = 1_000_000_000
+
+
+def replace(path: Path, text: str) -> None:
+    """As Docker writes: a new file renamed over the old one."""
+    (path / ".new").write_text(text)
+    (path / ".new").rename(path / "config.v2.json")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    found = tmp_path / "containers/a"
+    found.mkdir(parents=True)
+    replace(found, "1")
+    return found
+
+
+def no_inotify(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OSError(24, "too many")
+
+    monkeypatch.setattr(state_changes, "Inotify", refuse)
+
+
+@pytest.mark.parametrize(("trusted", "inotify"), [(True, True), (False, True), (True, False)])
+def test_a_file_that_is_replaced_or_removed_is_told_once(
+    place: Path, monkeypatch: pytest.MonkeyPatch, trusted: bool, inotify: bool
+) -> None:
+    if not inotify:
+        no_inotify(monkeypatch)
+    watch, now = StateWatch(Root(""), follow=True), SECOND
+    assert watch.follow(str(place), trusted)
+    assert watch.changed(now) == set()
+    for change in (lambda: replace(place, "2"), (place / "config.v2.json").unlink):
+        change()
+        os.utime(place, ns=(now, now))  # two changes within one step of the clock have the same time
+        assert watch.pending() is (trusted and inotify)
+        now += 3 * SECOND
+        assert watch.changed(now) == {str(place)}
+        assert watch.changed(now + SECOND) == set()
+    watch.close()
+
+
+def test_a_directory_that_goes_and_comes_again_is_told_both_times(place: Path) -> None:
+    watch = StateWatch(Root(""), follow=True)
+    watch.follow(str(place), trusted=True)
+    (place / "config.v2.json").unlink()
+    place.rmdir()
+    assert str(place) in watch.changed(SECOND)
+    watch.changed(2 * SECOND)
+    place.mkdir()
+    assert watch.changed(3 * SECOND) == {str(place)}
+    watch.close()
+
+
+def test_a_directory_of_a_user_has_no_watch_whose_events_would_be_for_all(place: Path) -> None:
+    watch = StateWatch(Root(""), follow=True)
+    watch.follow(str(place), trusted=False)
+    for _ in range(3):
+        replace(place, "x")
+    assert not watch.pending()
+    assert watch.changed(SECOND) == {str(place)}
+    assert watch.changed(SECOND + 1) == set()
+    replace(place, "y")
+    assert watch.changed(SECOND + 100_000_000) == set()
+    assert watch.changed(SECOND + 100_000_000, hurry=True) == {str(place)}
+    watch.close()
+
+
+def test_one_directory_by_two_paths_has_one_watch_that_is_kept_as_long_as_either(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "containers")
+    other = str(tmp_path / "link/a")
+    watch = StateWatch(Root(""), follow=True)
+    assert watch.follow(str(place), trusted=True)
+    assert watch.follow(other, trusted=True)
+    assert not watch.follow(other, trusted=True)
+    replace(place, "2")
+    assert watch.changed(SECOND) == {str(place), other}
+    watch.forget(str(place))
+    watch.forget(other)
+    replace(place, "3")
+    assert watch.changed(2 * SECOND) == {other}
+    watch.forget(other)
+    replace(place, "4")
+    assert watch.changed(3 * SECOND) == set()
+    watch.close()
+
+
+def test_a_link_out_of_the_root_is_followed_inside_it(tmp_path: Path) -> None:
+    inside = tmp_path / "host/mnt/docker/containers/a"
+    inside.mkdir(parents=True)
+    (tmp_path / "host/var").mkdir()
+    os.symlink("/mnt/docker", tmp_path / "host/var/docker")
+    watch = StateWatch(Root(str(tmp_path / "host")), follow=True)
+    watch.follow("/var/docker/containers/a", trusted=True)
+    replace(inside, "1")
+    assert watch.changed(SECOND) == {"/var/docker/containers/a"}
+    watch.close()
+
+
+def test_watches_are_bounded_and_the_others_are_looked_at(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state_changes, "MOST_WATCHES", 0)
+    watch = StateWatch(Root(""), follow=True)
+    watch.follow(str(place), trusted=True)
+    replace(place, "2")
+    assert not watch.pending()
+    assert watch.changed(SECOND) == {str(place)}
+    watch.close()
+
+
+def test_of_a_recorded_tree_nothing_is_watched(place: Path) -> None:
+    watch = StateWatch(Root(""), follow=False)
+    assert not watch.follow(str(place), trusted=True)
+    replace(place, "2")
+    assert watch.changed(SECOND) == set()

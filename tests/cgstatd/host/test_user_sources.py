@@ -1,0 +1,101 @@
+"""Users are known for as long as they have containers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from cgstatd.host import user_sources as module
+from cgstatd.host.identity import Names
+from cgstatd.host.runtimes.base import Metadata, MetadataSource
+from cgstatd.host.user_sources import IDLE_SECONDS, Users
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Source:
+    """What a user has on disk."""
+
+    runtime = "podman"
+    places = ("/home",)
+
+    def __init__(self, owner_uid: int) -> None:
+        self.owner_uid = owner_uid
+        self.stored: list[Metadata] = []
+        self.looked = 0
+
+    def get(self, container_id: str) -> None:
+        return None
+
+    def all(self) -> Iterator[Metadata]:
+        self.looked += 1
+        yield from self.stored
+
+
+class Made:
+    """The sources that were made, in their order."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.sources: list[Source] = []
+        self.users = Users(self._make, self.clock)
+
+    def _make(self, uid: int) -> list[MetadataSource]:
+        self.sources.append(Source(uid))
+        return [self.sources[-1]]
+
+    def after(self, seconds: float) -> list[int]:
+        """Whose sources there are still."""
+        self.clock.now += seconds
+        self.users.forget()
+        return [source.owner_uid for source in self.users.all()]
+
+
+def test_a_user_whose_containers_are_all_gone_is_forgotten() -> None:
+    made = Made()
+    made.users.sources(1000)
+    made.users.sources(1001)
+    assert made.after(IDLE_SECONDS / 2) == [1000, 1001]
+    made.users.sources(1001)  # one of this user's has a cgroup
+    assert made.after(IDLE_SECONDS / 2) == [1001]
+    assert made.after(IDLE_SECONDS / 2) == []
+
+
+def test_a_user_who_comes_back_is_known_again() -> None:
+    made = Made()
+    made.users.sources(1000)
+    assert made.after(IDLE_SECONDS) == []
+    assert made.users.sources(1000) == [made.sources[1]] == made.users.all()
+
+
+def test_a_user_with_a_stopped_container_is_not_and_is_looked_at_once_in_a_while() -> None:
+    made = Made()
+    made.users.sources(1000)
+    (source,) = made.sources
+    source.stored = [Metadata("podman", "a" * 64, "mine", owner_uid=1000)]
+    assert made.after(IDLE_SECONDS) == [1000]
+    assert made.after(1) == made.after(1) == [1000] and source.looked == 1
+    source.stored = []
+    assert made.after(IDLE_SECONDS) == [] and source.looked == 2
+
+
+def test_they_are_forgotten_as_it_is_looked_whether_a_source_knows_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "IDLE_SECONDS", 0.0)
+    made: list[int] = []
+
+    def rootless(uid: int) -> list[MetadataSource]:
+        made.append(uid)
+        return [Source(uid)]
+
+    known = Names([], rootless)
+    known.sources(1000)
+    known.generation()
+    known.sources(1000)
+    assert made == [1000, 1000]

@@ -1,0 +1,339 @@
+"""GET /api/containers/stats/follow, byte by byte."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import os
+import re
+import weakref
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from cgstatd import __version__
+from cgstatd.feed.follow import follower as module
+from cgstatd.host.discovery import Discovery
+from cgstatd.sampling.container import ReadingFailed
+from cgstatd.sampling.round import Round
+from cgstatd.web.routes.follow import FOLLOWER
+from cgstatd.web.server import event_stream
+from fakehost import FakeHost, Hang, container_id
+from wire import ALL, Connection, Server, serving
+
+FOLLOW = "/api/containers/stats/follow"
+EVENT = re.compile(rb"event: ([a-z]+)\n(?:id: ([0-9a-f]+-\d+)\n)?data: (\{[^\r\n]*\})\n\n")
+
+
+class Follower:
+    """A client that parses what it gets, chunk by chunk: whole events only."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.events: list[tuple[str, str, Any]] = []
+        """(event, id, data)"""
+        self.keepalives = 0
+
+    async def begin(self, query: str = "", *headers: str) -> None:
+        self.connection.send(f"{FOLLOW}{query}", *headers)
+        self.answer = await self.connection.head()
+
+    async def chunk(self) -> bytes:
+        chunk = await self.connection.chunk(self.answer)
+        rest = chunk.replace(b": keepalive\n\n", b"")
+        self.keepalives += len(rest) != len(chunk)
+        found = list(EVENT.finditer(rest))
+        assert b"".join(match[0] for match in found) == rest, chunk
+        self.events += [(m[1].decode(), (m[2] or b"").decode(), json.loads(m[3])) for m in found]
+        return chunk
+
+    async def until(self, name: str, times: int = 1, seconds: float = 5.0) -> Any:
+        """Receive until an event of that name was there that often; the last one's data."""
+        async with asyncio.timeout(seconds):
+            while len(found := self.of(name)) < times:
+                assert await self.chunk()
+        return found[-1]
+
+    def of(self, name: str) -> list[Any]:
+        return [data for event, _, data in self.events if event == name]
+
+
+@asynccontextmanager
+async def following(server: Server, query: str = "?interval=0.25", *headers: str) -> AsyncIterator[Follower]:
+    async with server.connection() as connection:
+        client = Follower(connection)
+        await client.begin(query, *headers)
+        yield client
+
+
+async def test_the_headers_are_those_of_a_stream(server: Server) -> None:
+    async with following(server) as client:
+        headers = client.answer.headers
+        assert client.answer.status == 200
+        assert headers["content-type"] == "text/event-stream"
+        assert headers["cache-control"] == "no-cache"
+        assert headers["x-accel-buffering"] == "no"
+
+
+async def test_hello_comes_first_then_a_round_at_once_with_every_container_that_has_a_cgroup(server: Server) -> None:
+    async with following(server, "?interval=60") as client:
+        round_ = await client.until("round")
+        assert [name for name, _, _ in client.events] == ["hello", "stat", "stat", "stat", "stat", "round"]
+        assert client.of("hello") == [{"env": 1, "interval": 60.0, "version": __version__, "resumed": False}]
+        assert (round_["round"], round_["containers"], round_["interval"]) == (1, 4, 60.0)
+        stats = {data["name"]: data for data in client.of("stat")}
+        assert set(stats) == {"a", "b", "c", "paused"}
+        assert (stats["a"]["state"], stats["paused"]["state"]) == ("running", "paused")
+        assert stats["a"]["id"] == container_id("a") and stats["a"]["runtime"] == "docker"
+        assert stats["a"]["pids"] == 1 and stats["a"]["memoryLimited"] is False
+        assert stats["a"]["networkRxRate"] is None  # nothing to compare with yet
+
+
+async def test_containers_that_share_a_network_say_so_by_its_number(server: Server, host: FakeHost) -> None:
+    nets = [host.path / f"proc/{(host.scope(n) / 'cgroup.procs').read_text().strip()}/net/dev" for n in "ab"]
+    nets[0].unlink()
+    os.link(nets[1], nets[0])
+    async with following(server, "?interval=60") as client:
+        await client.until("round")
+        found = {data["name"]: data["networkNamespace"] for data in client.of("stat")}
+        assert found["a"] == found["b"] == nets[1].stat().st_ino
+        assert found["c"] not in (None, found["a"])
+
+
+async def test_every_event_but_hello_has_an_id_that_counts_up(server: Server) -> None:
+    async with following(server) as client:
+        await client.until("round", 3)
+        assert client.events[0][1] == ""
+        ids = [event_id for _, event_id, _ in client.events[1:]]
+        runs = {event_id.partition("-")[0] for event_id in ids}
+        numbers = [int(event_id.partition("-")[2]) for event_id in ids]
+        assert len(runs) == 1 and numbers == sorted(set(numbers))
+
+
+async def test_rounds_go_on_and_have_rates_over_the_interval(server: Server, host: FakeHost) -> None:
+    async with following(server) as client:
+        await client.until("round")
+        pid = (host.scope("a") / "cgroup.procs").read_text().strip()
+        net = host.path / f"proc/{pid}/net/dev"
+        net.write_text(net.read_text().replace("   1000 ", " 101000 "))
+        host.burn("a", 1_100_000)
+        round_ = await client.until("round", 2)
+        stat = [data for data in client.of("stat") if data["name"] == "a"][-1]
+        assert round_["round"] == 2
+        assert 100_000 < stat["networkRxRate"] <= 100_000 / 0.2
+        assert stat["networkTxRate"] == 0 and stat["blockReadRate"] == 0
+        assert 10 < stat["cpuPercent"] <= 50
+
+
+@pytest.mark.parametrize(
+    "interval", ["0.2", "61", "0", "-1", "nan", "inf", "soon", "", "1_0", "+1", "%201", "%D9%A1", "1e9", "1e999", "0x1"]
+)
+async def test_an_interval_out_of_bounds_is_refused_in_words(server: Server, interval: str) -> None:
+    answer = await server.ask(f"{FOLLOW}?interval={interval}")
+    assert answer.status == 400
+    assert answer.json == {"error": "interval: expected 0.25 to 60 seconds, as in 1"}
+
+
+async def test_another_environment_is_not_found(server: Server) -> None:
+    answer = await server.ask(f"{FOLLOW}?env=2")
+    assert (answer.status, answer.json) == (404, {"error": "Environment not found"})
+
+
+async def test_head_is_refused(server: Server) -> None:
+    assert (await server.ask(FOLLOW, method="HEAD")).status == 405
+
+
+async def test_starts_and_ends_are_told(server: Server, host: FakeHost) -> None:
+    async with following(server) as client:
+        await client.until("round")
+        host.add("new")
+        start = await client.until("start")
+        assert (start["name"], start["image"], start["state"]) == ("new", "lab/busybox:1", "running")
+        await client.until("round", len(client.of("round")) + 1)
+        host.remove("new", from_disk=True)
+        end = await client.until("exit")
+        assert end["name"] == "new" and end["last"]["name"] == "new"
+        assert end["last"]["memoryRaw"] == 3 << 20
+
+
+async def test_a_kill_is_told_between_the_rounds_too(server: Server, host: FakeHost) -> None:
+    (host.scope("a") / "memory.events").write_text("oom_kill 0\n")
+    async with following(server, "?interval=30") as client:
+        await client.until("round")
+        (host.scope("a") / "memory.events").write_text("oom_kill 1\n")
+        kill = await client.until("oom", seconds=3)
+        assert (kill["name"], kill["kills"], kill["total"]) == ("a", 1, 1)
+        assert len(client.of("round")) == 1
+
+
+async def test_one_pass_for_all_clients_whatever_their_interval(server: Server) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        clients = [
+            await stack.enter_async_context(following(server, f"?interval={interval}"))
+            for interval in (0.5, 0.5, 0.5, 1, 1, 1.5)
+        ]
+        for client in clients:
+            await client.until("round")
+        before = server.feed.passes
+        rounds = len(clients[0].of("round"))
+        await clients[0].until("round", rounds + 4)
+        assert server.feed.passes - before <= 5  # one each 0.5 s: the others' points are among them
+        await clients[1].until("round", rounds + 3)
+        bodies = [[e for e in c.events if e[0] != "hello"] for c in clients[:2]]
+        common = {e[1] for e in bodies[0]} & {e[1] for e in bodies[1]}
+        assert len(common) > 10
+        assert [e for e in bodies[0] if e[1] in common] == [e for e in bodies[1] if e[1] in common]
+
+
+async def test_a_client_that_comes_back_gets_what_it_missed(server: Server, host: FakeHost) -> None:
+    async with following(server) as client:
+        await client.until("round", 2)
+        last = client.events[-1][1]
+    host.add("new")
+    await asyncio.sleep(0.6)
+    async with following(server, "?interval=0.25", f"Last-Event-ID: {last}") as client:
+        start = await client.until("start")
+        assert client.of("hello")[0]["resumed"] is True
+        assert start["name"] == "new"
+        await client.until("round")
+        number = int(last.partition("-")[2])
+        assert [int(e[1].partition("-")[2]) for e in client.events[1:3]] == [number + 1, number + 2]
+
+
+async def test_an_id_of_another_run_starts_anew(server: Server) -> None:
+    async with following(server, "?interval=0.25", "Last-Event-ID: 0123abcd-7") as client:
+        await client.until("round")
+        assert client.of("hello")[0]["resumed"] is False
+
+
+async def test_following_ends_some_time_after_the_last_client_left(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LINGER_SECONDS", 0.3)
+    async with following(server) as client:
+        await client.until("round")
+    await asyncio.sleep(1.0)
+    passes = server.feed.passes
+    await asyncio.sleep(0.6)
+    assert server.feed.passes == passes
+    async with following(server) as client:
+        await client.until("round")
+
+
+async def test_what_was_sent_is_let_go_of_as_following_ends(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LINGER_SECONDS", 0.0)
+    follower = server.runner.app[FOLLOWER]
+    async with following(server, "?interval=0.25") as client:
+        await client.until("round", 2)
+        ring, task = weakref.ref(follower._sender.ring), follower._task
+        assert ring() is not None and task is not None
+    await asyncio.wait_for(task, 20)
+    gc.collect()
+    assert ring() is None
+
+
+async def test_an_interval_that_nobody_follows_any_more_costs_nothing(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LINGER_SECONDS", 0.3)
+    async with following(server, "?interval=60") as slow:
+        await slow.until("round")
+        async with following(server, "?interval=0.25") as quick:
+            await quick.until("round", 3)
+        await asyncio.sleep(0.8)
+        passes = server.feed.passes
+        await asyncio.sleep(0.8)
+        assert server.feed.passes == passes
+
+
+async def test_keepalives_come_between_distant_rounds(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_stream, "KEEPALIVE_SECONDS", 0.1)
+    async with following(server, "?interval=60") as client:
+        await client.until("round")
+        async with asyncio.timeout(2):
+            while client.keepalives < 3:
+                await client.chunk()
+
+
+async def test_a_client_that_does_not_read_drops_rounds_and_nobody_waits_for_it(server: Server, host: FakeHost) -> None:
+    for number in range(150):
+        host.add(f"more{number}")
+    async with following(server) as slow, following(server) as quick:
+        await slow.until("round")
+        await quick.until("round", 3)
+        reader = slow.connection.reader
+        reader._transport.pause_reading()  # type: ignore[attr-defined]
+        await quick.until("round", 23, seconds=20)
+        reader._transport.resume_reading()  # type: ignore[attr-defined]
+        await slow.until("round", 5, seconds=20)
+        rounds = [data["round"] for data in slow.of("round")]
+        assert rounds == sorted(set(rounds))
+
+
+async def test_a_stop_ends_every_stream_with_the_end_of_the_body(host: FakeHost, quick: None) -> None:
+    async with serving(host.sampler()) as server, following(server, "?interval=30") as client:
+        await client.until("round")
+        cleanup = asyncio.create_task(server.runner.cleanup())
+        async with asyncio.timeout(2):
+            while await client.chunk():
+                pass
+        await cleanup
+
+
+async def test_a_hung_container_costs_only_itself(server: Server, hang: Hang) -> None:
+    async with following(server, "?interval=0.5") as client:
+        await client.until("round")
+        hang.names.add("b")
+        await client.until("round", 5, seconds=10)
+        last = [data["name"] for data in client.of("stat")[-3:]]
+        assert "b" not in last and "a" in last
+        hang.release()
+
+
+async def test_what_a_round_found_that_is_there_too_late_is_told_by_the_next(
+    server: Server, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = server.feed.run
+    late: list[Round] = []
+
+    async def too_late(work: Callable[[], Any]) -> Any:
+        found = await run(work)
+        if isinstance(found, Round) and not any(len(each.looks) == 5 for each in late):
+            late.append(found)
+            raise ReadingFailed("reading the container takes over 8 s")
+        return found
+
+    async with following(server) as client:
+        await client.until("round")
+        monkeypatch.setattr(server.feed, "run", too_late)
+        host.add("new")
+        start = await client.until("start")
+        assert start["name"] == "new" and len(late[-1].looks) == 5
+        assert client.of("failed")
+
+
+async def test_a_listing_that_fails_is_told_and_tried_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    refresh = Discovery.refresh
+    async with following(server) as client:
+        await client.until("round")
+
+        def broken(_discovery: Discovery) -> Any:
+            raise OSError(5, "Input/output error", "/sys/fs/cgroup")
+
+        monkeypatch.setattr(Discovery, "refresh", broken)
+        failed = await client.until("failed")
+        assert failed["error"] == "cannot list the containers: /sys/fs/cgroup: Input/output error"
+        monkeypatch.setattr(Discovery, "refresh", refresh)
+        await client.until("round", len(client.of("round")) + 2)
+
+
+async def test_the_other_endpoints_use_its_passes(server: Server) -> None:
+    async with following(server) as client:
+        await client.until("round", 2)
+        passes = server.feed.passes
+        await server.ask(ALL)
+        assert server.feed.passes <= passes + 1

@@ -1,0 +1,272 @@
+"""GET /api/containers, /api/host and /api/containers/{id}/detail."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cgstatd import __version__
+from cgstatd.recording.recorded_root import Reading, RecordedRoot, open_roots
+from cgstatd.sampling.open_host import HostOptions, open_host
+from fakehost import MEM_TOTAL, FakeHost, Hang, LiveRoot, container_id
+from helpers import FIXTURES, HOSTS, expected
+from wire import Server, serving
+
+LIST = "/api/containers"
+HOST = "/api/host"
+STAT = "cpu  1000 0 1000 7000 500 0 0 500 0 0\ncpu0 1 0 0 0\ncpu1 1 0 0 0\nbtime 1795606461\n"
+
+
+def detail(name: str) -> str:
+    return f"/api/containers/{name}/detail"
+
+
+def values(found: Any) -> list[dict[str, Any]]:
+    """Every value in an answer."""
+    if isinstance(found, dict):
+        if "source" in found:
+            return [found]
+        return [value for each in found.values() for value in values(each)]
+    return [value for each in found for value in values(each)] if isinstance(found, list) else []
+
+
+@pytest.fixture(params=HOSTS)
+async def any_host(request: pytest.FixtureRequest, quick: None) -> Any:
+    """A server over each recorded host, and the host's name."""
+    root = open_roots(f"{FIXTURES}/{request.param}")[1]
+    assert isinstance(root, RecordedRoot)
+    live = LiveRoot(root.path, Reading(monotonic_ns=0, time_ms=0, files=root.reading.files))
+    async with serving(open_host(live, HostOptions())) as server:
+        yield server, request.param
+
+
+# -- the list
+
+
+async def test_the_list_has_everybody_stopped_ones_included(server: Server) -> None:
+    found = {each["name"]: each for each in (await server.ask(LIST)).json}
+    assert {name: each["state"] for name, each in found.items()} == {
+        "a": "running", "b": "running", "c": "running", "paused": "paused", "stopped": "exited"
+    }  # fmt: skip
+    assert found["a"]["id"] == container_id("a") and found["a"]["image"] == "lab/busybox:1"
+    assert (found["a"]["pids"], found["stopped"]["pids"]) == (1, 0)
+
+
+async def test_clients_that_ask_together_share_the_list(server: Server) -> None:
+    answers = await asyncio.gather(*(server.ask(LIST) for _ in range(20)))
+    assert len({answer.body for answer in answers}) == 1
+    assert server.feed.passes == 1
+
+
+async def test_the_recorded_containers_are_in_the_list(any_host: tuple[Server, str]) -> None:
+    server, host = any_host
+    found = {each["id"]: each for each in (await server.ask(LIST)).json}
+    for entry in expected(host)["containers"]:
+        if entry["cgroup"] and entry["runtime"] == "docker" and entry["state"] == "running":
+            assert found[entry["id"]]["name"] == entry["name"]
+
+
+# -- the host
+
+
+async def test_the_host(server: Server, host: FakeHost) -> None:
+    for name, text in {"stat": STAT, "uptime": "138.51 18.18\n", "loadavg": "4.96 1.95 0.72 4/286 2936\n",
+                       "version": "Linux version 6.12.1 (x)\n"}.items():  # fmt: skip
+        (host.path / "proc" / name).write_text(text)
+    found = (await server.ask(HOST)).json
+    assert (found["cores"], found["uptimeSeconds"], found["bootTime"]) == (2, 138.51, 1795606461000)
+    assert (found["kernel"], found["load"], found["memoryTotal"]) == ("6.12.1", [4.96, 1.95, 0.72], MEM_TOTAL)
+    assert found["memoryAvailable"] is None and found["swapUsed"] is None  # this /proc/meminfo does not say
+    assert found["cpuPercent"] is None  # /proc/stat stands still
+    assert found["cgroups"]["mode"] == "unified"
+    assert {"name": "memory", "version": 2, "mount": "/sys/fs/cgroup"} in found["cgroups"]["controllers"]
+    assert found["containers"] == {"running": 3, "paused": 1, "cpuPercent": 0.0, "memoryUsage": 4 * (2 << 20),
+                                   "networkRx": 4000, "networkTx": 2000, "blockRead": 4 * 4096,
+                                   "blockWrite": 4 * 8192}  # fmt: skip
+    assert found["agent"]["version"] == __version__ and found["agent"]["rss"] > 10 << 20
+
+
+async def test_the_hosts_cpu_is_over_a_window_without_what_a_hypervisor_took(server: Server, host: FakeHost) -> None:
+    (host.path / "proc/stat").write_text(STAT)
+    await server.ask(HOST)
+    await asyncio.sleep(0.55)
+    (host.path / "proc/stat").write_text("cpu  1010 0 1000 7020 500 0 0 510 0 0\ncpu0 1 0 0 0\ncpu1 1 0 0 0\n")
+    found = (await server.ask(HOST)).json
+    assert (found["cpuPercent"], found["cpuPercentOfHost"]) == (50.0, 25.0)
+    assert 0.5 <= found["cpuWindowSeconds"] < 5
+
+
+async def test_a_network_that_is_shared_counts_once(server: Server, host: FakeHost) -> None:
+    pids = [(host.scope(name) / "cgroup.procs").read_text().strip() for name in "ab"]
+    nets = [host.path / f"proc/{pid}/net/dev" for pid in pids]
+    nets[1].unlink()
+    os.link(nets[0], nets[1])  # the same inode: the same namespace
+    assert (await server.ask(HOST)).json["containers"]["networkRx"] == 3000
+    found = (await server.ask(detail("a"))).json
+    assert found["network"]["sharedWith"] == [{"id": container_id("b"), "name": "b"}]
+
+
+async def test_stacked_devices_are_marked_and_left_out_of_sums(server: Server, host: FakeHost) -> None:
+    host.set("a", "io.stat", "8:0 rbytes=10 wbytes=1 rios=1 wios=1\n254:0 rbytes=10 wbytes=1\n7:3 rbytes=10 wbytes=1\n")
+    for device, name in (("8:0", "sda"), ("254:0", "dm-0"), ("7:3", "loop3")):
+        folder = host.path / "sys/dev/block" / device
+        (folder / "slaves").mkdir(parents=True)
+        (folder / "uevent").write_text(f"MAJOR=8\nDEVNAME={name}\nDEVTYPE=disk\n")
+    (host.path / "sys/dev/block/254:0/slaves/sda").mkdir()
+    block = (await server.ask(detail("a"))).json["block"]
+    assert [(d["name"], d["stacked"]) for d in block["devices"]] == [("sda", False), ("dm-0", True), ("loop3", True)]
+    assert (block["readBytes"]["value"], block["writeBytes"]["value"]) == (10, 1)
+    assert (await server.ask(HOST)).json["containers"]["blockRead"] == 10 + 3 * 4096
+
+
+# -- the detail
+
+
+async def test_every_value_is_there_or_says_why_not_and_always_from_where(any_host: tuple[Server, str]) -> None:
+    server, host = any_host
+    names = [e["name"] for e in expected(host)["containers"] if e["cgroup"] and e["state"] == "running"]
+    seen = 0
+    for name in names:
+        answer = await server.ask(detail(name))
+        if answer.status != 200:
+            assert answer.json["error"].startswith("Ambiguous"), answer.json
+            continue
+        for value in values(answer.json):
+            assert ("value" in value) != ("absent" in value), value
+            assert value["source"]
+            assert value.get("absent") != ""
+            seen += 1
+    assert seen > 500
+
+
+async def test_the_detail_of_a_recorded_container(recorded_server: Server) -> None:
+    found = (await recorded_server.ask(detail("web"))).json
+    assert found["container"]["name"] == "web"
+    assert found["cpu"]["usageUsec"]["value"] > 0
+    assert found["cpu"]["usageUsec"]["source"].endswith(".scope/cpu.stat")
+    memory, stat = found["memory"], found["memoryStat"]
+    assert memory["workingSetBytes"]["value"] == memory["usageBytes"]["value"] - stat["inactiveFile"]["value"]
+    assert memory["rssBytes"] == stat["anon"]
+    assert found["pressure"]["cpuSomeTotalUsec"]["unit"] == "microseconds"
+    assert found["network"]["interfaces"][0]["name"] == "eth0"
+    assert found["network"]["rxBytes"]["value"] == sum(i["rxBytes"] for i in found["network"]["interfaces"])
+    assert found["started"]["value"] > 1_700_000_000_000
+
+
+async def test_the_tightest_limit_is_an_ancestors_and_says_which(server: Server, host: FakeHost) -> None:
+    parent = host.path / "sys/fs/cgroup/system.slice"
+    (parent / "memory.max").write_text("50000000\n")
+    (parent / "pids.max").write_text("max\n")
+    host.set("a", "memory.max", "60000000\n")
+    limit = (await server.ask(detail("a"))).json["limits"]["memory"]
+    assert limit["own"]["value"] == 60000000
+    assert (limit["tightest"]["value"], limit["tightestCgroup"]) == (50000000, "/system.slice")
+    host.set("a", "memory.max", "40000000\n")
+    limit = (await server.ask(detail("a"))).json["limits"]["memory"]
+    assert limit["tightest"]["value"] == 40000000
+    assert limit["tightestCgroup"].endswith(f"docker-{container_id('a')}.scope")
+
+
+async def test_shares_of_the_quota_and_of_the_host(server: Server, host: FakeHost) -> None:
+    (host.path / "proc/stat").write_text(STAT)
+    (host.scope("a") / "cpu.max").write_text("50000 100000\n")
+    host.set("a", "cpu.stat", "usage_usec 1000000\nuser_usec 0\nsystem_usec 0\nnr_periods 10\nnr_throttled 4\n"
+                              "throttled_usec 7\n")  # fmt: skip
+    await server.ask(LIST)
+    await asyncio.sleep(0.6)
+    host.set("a", "cpu.stat", "usage_usec 1100000\nuser_usec 0\nsystem_usec 0\nnr_periods 10\nnr_throttled 4\n"
+                              "throttled_usec 7\n")  # fmt: skip
+    cpu = (await server.ask(detail("a"))).json["cpu"]
+    percent = cpu["percent"]["value"]
+    assert 5 < percent < 20
+    assert cpu["percentOfQuota"]["value"] == pytest.approx(percent * 2, abs=0.02)
+    assert cpu["percentOfHost"]["value"] == pytest.approx(percent / 2, abs=0.02)
+    assert (cpu["throttledPercent"]["value"], cpu["throttledUsec"]["value"]) == (40.0, 7)
+
+
+async def test_without_the_memory_controller_the_fix_and_the_processes_own_memory(tmp_path: Path, quick: None) -> None:
+    host = FakeHost(tmp_path)
+    host.add("pi")
+    (tmp_path / "sys/fs/cgroup/cgroup.controllers").write_text("cpuset cpu io pids\n")
+    pid = (host.scope("pi") / "cgroup.procs").read_text().strip()
+    for file in ("memory.current", "memory.stat", "memory.max"):
+        (host.scope("pi") / file).unlink()
+    status = "Name:\tsleep\nVmSwap:\t0 kB\nRssAnon:\t100 kB\nRssFile:\t50 kB\nRssShmem:\t20 kB\n"
+    (tmp_path / f"proc/{pid}/status").write_text(status)
+    async with serving(host.sampler()) as server:
+        memory = (await server.ask(detail("pi"))).json["memory"]
+    reason = "memory controller disabled: add cgroup_enable=memory to the kernel command line"
+    assert memory["usageBytes"]["absent"] == memory["workingSetBytes"]["absent"] == reason
+    assert memory["processesBytes"]["value"] == 120 * 1024
+    assert "not the cgroup's" in memory["processesBytes"]["source"]
+
+
+async def test_a_cgroup_without_the_controller_that_the_host_has(server: Server, host: FakeHost) -> None:
+    for file in ("memory.current", "memory.stat", "memory.max"):
+        (host.scope("a") / file).unlink()
+    memory = (await server.ask(detail("a"))).json["memory"]
+    assert memory["usageBytes"]["absent"] == "the memory controller is not enabled for this cgroup"
+
+
+async def test_host_network_is_absent_and_not_the_hosts(recorded_server: Server) -> None:
+    network = (await recorded_server.ask(detail("hostnet"))).json["network"]
+    assert network["rxBytes"]["absent"] == "the container uses the host's network"
+    assert network["interfaces"] == []
+
+
+async def test_a_stopped_container_has_an_identity_alone(server: Server) -> None:
+    found = (await server.ask(detail("stopped"))).json
+    assert (found["container"]["state"], found["cgroup"], found["cpu"]) == ("exited", None, {})
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "error"),
+    [
+        (detail("nobody"), 404, "Container not found"),
+        (detail("a") + "?env=7", 404, "Environment not found"),
+        (detail(".."), 400, "Invalid container ID"),
+        (detail("%2e%2e%2fx"), 400, "Invalid container ID"),
+        (f"{LIST}?env=7", 404, "Environment not found"),
+        (f"{HOST}?env=7", 404, "Environment not found"),
+    ],
+)
+async def test_what_is_refused(server: Server, target: str, status: int, error: str) -> None:
+    answer = await server.ask(target)
+    assert (answer.status, answer.json) == (status, {"error": error})
+
+
+async def test_last_words_can_be_read_after_the_end(server: Server, host: FakeHost) -> None:
+    host.add("worker")
+    async with server.connection() as connection:
+        connection.send("/api/containers/stats/follow?interval=0.25")
+        answer = await connection.head()
+        while b"event: round" not in await connection.chunk(answer):
+            pass
+        host.remove("worker", from_disk=True)
+        while b"event: exit" not in await connection.chunk(answer):
+            pass
+    for wanted in ("worker", container_id("worker"), container_id("worker")[:10]):
+        found = (await server.ask(detail(wanted))).json
+        assert found["container"]["state"] == "exited"
+        assert found["lastWords"]["last"]["memoryRaw"] == 3 << 20
+
+
+async def test_a_hung_container_does_not_hold_up_the_others(server: Server, hang: Hang) -> None:
+    hang.names.add("b")
+    found = (await server.ask(LIST)).json
+    assert {each["name"] for each in found} >= {"a", "b", "c"}
+    assert (await server.ask(detail("a"))).status == 200
+    hang.release()
+
+
+async def test_a_listing_that_fails_is_a_500_in_words(server: Server, host: FakeHost) -> None:
+    shutil.rmtree(host.path / "sys/fs/cgroup")
+    for target in (LIST, HOST, detail("a"), "/metrics"):
+        answer = await server.ask(target)
+        assert answer.status == 500, target
+        assert answer.json["error"].startswith("cannot list the containers")

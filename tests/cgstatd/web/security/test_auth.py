@@ -1,0 +1,390 @@
+"""Who may ask what: 400, 401, 403 and 404 in that order, and 429 for those who keep guessing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import shutil
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cgstatd.auth import keyring as keyring_module
+from cgstatd.auth.keyring import Keyring
+from cgstatd.feed.shared_passes import Feed
+from cgstatd.web.app import make_app
+from cgstatd.web.routes.table import ROUTES, TABLE
+from documented import conforms
+from fakehost import FakeHost
+from secured import METRICS, VIEW, Tokens, bearer, guard
+from wire import ALL, STREAM, Connection, Server, agent, run, serving
+
+pytestmark = pytest.mark.usefixtures("credentials_at_once")
+ONE = "/api/containers/a/stats"
+FOLLOW = "/api/containers/stats/follow"
+UNAUTHORIZED = {"error": "Unauthorized", "message": "this agent wants a token: Authorization: Bearer …"}
+DENIED = {"error": "Permission denied"}
+
+
+# -- every route
+
+
+def test_every_route_is_in_the_table(host: FakeHost) -> None:
+    sampler = host.sampler()
+    app = make_app(Feed(sampler, freshness_seconds=1, baseline_seconds=0), 1)
+    sampler.close()
+    served = {(route.method, route.resource.canonical) for route in app.router.routes() if route.resource}
+    heads = {("HEAD", route.path) for route in ROUTES if route.head}
+    assert served == set(TABLE) | heads, "decide in web/routes/table.py who may ask these"
+
+
+async def test_a_route_that_is_not_in_the_table_is_refused_even_with_a_token(
+    secured: Server, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(TABLE, ("GET", ALL))
+    answer = await secured.ask(ALL, bearer(tokens.new(allow=[VIEW, METRICS])))
+    assert (answer.status, answer.json) == (403, DENIED)
+
+
+async def test_every_route_but_the_open_ones_wants_a_token(secured: Server) -> None:
+    for route in ROUTES:
+        answer = await secured.ask(route.path.replace("{id}", "a").replace("{env}", "1"), method=route.method)
+        assert answer.status == (401 if not route.open else 415 if route.path.endswith("/login") else 200), route.path
+    assert (await secured.ask("/nothing/of/the/kind")).status == 401
+
+
+async def test_any_valid_token_sees_what_does_not_exist(secured: Server, tokens: Tokens) -> None:
+    secret = tokens.new()
+    assert (await secured.ask("/nothing", bearer(secret))).status == 404
+    assert (await secured.ask(ALL, bearer(secret), method="POST")).status == 405
+
+
+# -- 401
+
+
+async def test_with_its_token_a_client_gets_what_it_asks_for(secured: Server, tokens: Tokens) -> None:
+    secret = tokens.new()
+    for target in (ALL, ONE, STREAM):
+        answer = await secured.ask(target, bearer(secret))
+        assert answer.status == 200
+        assert len(answer.body) > 200
+
+
+async def test_no_token_is_401_before_the_stream_starts(secured: Server) -> None:
+    for target in (ALL, ONE, STREAM, "/api/containers/nobody/stats", ALL + "?env=9"):
+        answer = await secured.ask(target)
+        assert (answer.status, answer.json) == (401, UNAUTHORIZED)
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Authorization: Bearer cgs_wrong", "Authorization: Bearer", "Authorization: Bearer ", "Authorization: ",
+     "Authorization: Basic {}", "Authorization: {}", "Authorization: Token {}", "X-Api-Key: {}", "Cookie: token={}",
+     "Authorization: Bearer {} x", "Authorization: Bearer {},{}", "Authorization: Bearer\t{}",
+     "Proxy-Authorization: Bearer {}", "Authorization: Bearer \xff\xfe"],
+)  # fmt: skip
+async def test_anything_but_the_token_as_bearer_is_401(secured: Server, tokens: Tokens, header: str) -> None:
+    answer = await secured.ask(ALL, header.replace("{}", tokens.new()))
+    assert answer.status == 401
+    assert answer.json["error"] == "Unauthorized"
+
+
+async def test_a_token_in_the_url_is_none(secured: Server, tokens: Tokens) -> None:
+    assert (await secured.ask(f"{ALL}?token={tokens.new()}")).status == 401
+
+
+async def test_the_scheme_is_written_in_any_case(secured: Server, tokens: Tokens) -> None:
+    assert (await secured.ask(ALL, f"authorization: bEARER  {tokens.new()} ")).status == 200
+
+
+async def test_a_revoked_token_is_401_without_a_restart(secured: Server, tokens: Tokens) -> None:
+    secret, other = tokens.new(), tokens.new("other")
+    assert (await secured.ask(ALL, bearer(secret))).status == 200
+    tokens.revoke()
+    assert (await secured.ask(ALL, bearer(secret))).status == 401
+    assert (await secured.ask(ALL, bearer(other))).status == 200
+
+
+async def test_a_replay_after_rotation_is_401(secured: Server, tokens: Tokens) -> None:
+    old = tokens.new()
+    assert (await secured.ask(ALL, bearer(old))).status == 200
+    new = tokens.rotate()
+    assert (await secured.ask(ALL, bearer(old))).status == 401
+    assert (await secured.ask(ALL, bearer(new))).status == 200
+
+
+async def test_a_stream_that_stays_open_ends_with_its_token(secured: Server, tokens: Tokens) -> None:
+    secret, other = tokens.new(), tokens.new("other")
+    async with secured.connection() as revoked, secured.connection() as goes_on:
+        for connection, token in ((revoked, secret), (goes_on, other)):
+            connection.send(FOLLOW, bearer(token))
+            assert (await connection.head()).status == 200
+        tokens.revoke()
+        await ended(revoked)
+        assert await goes_on.reader.read(10)
+    assert (await secured.ask(FOLLOW, bearer(secret))).status == 401
+
+
+async def ended(connection: Connection) -> float:
+    """Seconds until the stream is cut."""
+    began = time.monotonic()
+    async with asyncio.timeout(10):
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            while True:
+                await connection.reader.readuntil(b"\r\n")
+    return time.monotonic() - began
+
+
+async def test_a_stream_without_credentials_ends_when_the_first_token_is_made(
+    host: FakeHost, tokens: Tokens, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(host.sampler(), guard=guard(tokens)) as server, server.connection() as anonymous:
+        anonymous.send(FOLLOW)
+        assert (await anonymous.head()).status == 200
+        with caplog.at_level(logging.INFO):
+            tokens.new()
+            await ended(anonymous)
+        assert "client=127.0.0.1 stream cut: it would not be let in any more" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"env": [2]}, {"allow": [METRICS]}, {"sha256": "0" * 64}],
+    ids=["another environment", "another permission", "another value"],
+)
+async def test_a_stream_ends_when_its_token_is_reduced(secured: Server, tokens: Tokens, change: dict[str, Any]) -> None:
+    secret = tokens.new()
+    async with secured.connection() as connection:
+        connection.send(FOLLOW, bearer(secret))
+        assert (await connection.head()).status == 200
+        edit(tokens, change)
+        await ended(connection)
+
+
+async def test_a_stream_goes_on_when_its_token_gets_more(secured: Server, tokens: Tokens) -> None:
+    secret = tokens.new()
+    async with secured.connection() as connection:
+        connection.send(f"{FOLLOW}?interval=0.25", bearer(secret))
+        answer = await connection.head()
+        edit(tokens, {"allow": [VIEW, METRICS], "env": "any"})
+        assert (await secured.ask("/metrics", bearer(secret))).status == 200
+        for _ in range(8):
+            assert await connection.chunk(answer)
+
+
+def edit(tokens: Tokens, change: dict[str, Any]) -> None:
+    content = json.loads(Path(tokens.path).read_text())
+    content["tokens"][0] |= change
+    Path(tokens.path).write_text(json.dumps(content))
+
+
+# -- a tokens file that is being written
+
+
+@pytest.mark.parametrize("part", [0, 1, 40, -3])
+async def test_a_file_that_is_half_written_is_held_against_nobody(secured: Server, tokens: Tokens, part: int) -> None:
+    secret = tokens.new()
+    assert (await secured.ask(ALL, bearer(secret))).status == 200
+    good = Path(tokens.path).read_bytes()
+    Path(tokens.path).write_bytes(good[:part])
+    for _ in range(40):
+        answer = await secured.ask(ALL, bearer(secret))
+        assert (answer.status, answer.json["error"]) == (503, "Tokens cannot be checked")
+        assert answer.headers["retry-after"] == "1"
+    conforms(answer, ALL)
+    assert (await secured.ask(ALL, bearer("cgs_wrong"))).status == 503
+    assert (await secured.ask(ALL)).status == 401
+    Path(tokens.path).write_bytes(good)
+    assert (await secured.ask(ALL, bearer(secret))).status == 200
+    assert (await secured.ask(ALL, bearer("cgs_wrong"))).status == 401  # and not 429
+
+
+async def test_a_stream_outlives_a_moment_without_a_usable_file_but_not_more(host: FakeHost, tokens: Tokens) -> None:
+    secret, clock = tokens.new(), Clock()
+    checks = guard(tokens, required=True)
+    checks.callers.keyring = Keyring(tokens.path, clock)
+    async with serving(host.sampler(), guard=checks) as server, server.connection() as connection:
+        connection.send(f"{FOLLOW}?interval=0.25", bearer(secret))
+        answer = await connection.head()
+        Path(tokens.path).write_bytes(b"{")
+        clock.now += 1
+        assert (await server.ask(ALL, bearer(secret))).status == 503
+        clock.now += 2.9
+        for _ in range(8):
+            assert await connection.chunk(answer)
+        clock.now += 0.2
+        await ended(connection)
+
+
+class Clock:
+    """Goes on when told."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+# -- 403 and the order
+
+
+async def test_a_token_of_another_environment_is_403(secured: Server, tokens: Tokens) -> None:
+    secret = tokens.new(env=[2, 3])
+    for target in (ALL, ONE, STREAM, ALL + "?env=1", "/api/containers/nobody/stats", ALL + "?env=9", ALL + "?env=x"):
+        answer = await secured.ask(target, bearer(secret))
+        assert (answer.status, answer.json["error"]) == (403, "Permission denied"), target
+    assert (await secured.ask(ALL, bearer(secret))).json[
+        "message"
+    ] == "central is for environment 2,3; this is environment 1"
+    assert (await secured.ask(ALL + "?env=2", bearer(secret))).json == {"error": "Environment not found"}
+
+
+async def test_a_token_for_metrics_is_403_for_containers_and_the_other_way_round(
+    secured: Server, tokens: Tokens
+) -> None:
+    view, metrics = tokens.new(), tokens.new("prometheus", allow=[METRICS])
+    assert (await secured.ask(ALL, bearer(metrics))).status == 403
+    assert (await secured.ask(ALL, bearer(view))).status == 200
+    if any(resource.canonical == "/metrics" for resource in secured.runner.app.router.resources()):
+        assert (await secured.ask("/metrics", bearer(view))).status == 403
+        assert (await secured.ask("/metrics", bearer(metrics))).status == 200
+
+
+async def test_400_comes_before_401_before_403_before_404(secured: Server, tokens: Tokens) -> None:
+    stranger, good = tokens.new("stranger", env=[5]), tokens.new()
+    assert (await secured.ask("/api/containers/a%2fb/stats")).json == {"error": "Invalid container ID"}
+    assert (await secured.ask("/api/containers/nobody/stats")).status == 401
+    assert (await secured.ask("/api/containers/nobody/stats", bearer(stranger))).status == 403
+    assert (await secured.ask("/api/containers/nobody/stats", bearer(good))).status == 404
+    assert (await secured.ask("/api/containers//stats", bearer(good))).status == 400
+
+
+# -- 429
+
+
+async def test_fifteen_failures_a_minute_then_429_with_retry_after(secured: Server, tokens: Tokens) -> None:
+    good = tokens.new()
+    answers = [await secured.ask(ALL, bearer(f"cgs_{n}")) for n in range(17)]
+    assert [answer.status for answer in answers] == [401] * 15 + [429] * 2
+    assert 50 <= int(answers[-1].headers["retry-after"]) <= 60
+    assert answers[-1].json["error"] == "Too many failures"
+    # Whoever has a token is not locked out by others behind the same proxy.
+    assert (await secured.ask(ALL, bearer(good))).status == 200
+
+
+async def test_the_log_names_the_token_and_never_its_value(
+    secured: Server, tokens: Tokens, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret, other = tokens.new(), tokens.new("elsewhere", env=[2])
+    with caplog.at_level(logging.DEBUG):
+        await secured.ask(ALL, bearer(secret))
+        tokens.revoke()
+        await secured.ask(ALL, bearer(secret))
+        await secured.ask(ALL, bearer(other))
+        for _ in range(100):
+            await secured.ask(ALL, bearer("cgs_guess"))
+    lines = [r.getMessage() for r in caplog.records if r.name.startswith("cgstatd") and r.levelno >= logging.WARNING]
+    assert lines[0] == "refused address=127.0.0.1 reason=token=central revoked"
+    assert lines[1] == "denied client=elsewhere env=1 wanted=containers:view"
+    assert lines[2].startswith("refused address=127.0.0.1 15 times: answering 429 for ")
+    assert len(lines) == 3
+    assert secret not in caplog.text and other not in caplog.text and "cgs_guess" not in caplog.text
+
+
+# -- what is open
+
+
+async def test_healthz_without_a_token_says_its_status_alone(secured: Server, tokens: Tokens, host: FakeHost) -> None:
+    assert (await secured.ask("/healthz")).json == {"status": "ok"}
+    shutil.rmtree(host.path / "sys")
+    await asyncio.sleep(0.6)  # the reading before is fresh for half a second
+    stranger, known = await secured.ask("/healthz"), await secured.ask("/healthz", bearer(tokens.new()))
+    assert (stranger.status, stranger.json) == (503, {"error": "Unavailable"})
+    assert stranger.headers["retry-after"] == known.headers["retry-after"] == "5"
+    assert known.status == 503 and known.json != stranger.json
+
+
+async def test_asking_healthz_is_no_failure(secured: Server) -> None:
+    for _ in range(40):
+        assert (await secured.ask("/healthz")).status == 200
+    assert (await secured.ask(ALL)).status == 401
+
+
+async def test_without_tokens_a_private_agent_asks_for_none_until_there_are_some(
+    host: FakeHost, tokens: Tokens
+) -> None:
+    async with serving(host.sampler(), guard=guard(tokens)) as server:
+        assert (await server.ask(ALL)).status == 200
+        assert (await server.ask(ALL, bearer("anything"))).status == 200
+        secret = tokens.new()
+        assert (await server.ask(ALL)).status == 401
+        assert (await server.ask(ALL, bearer(secret))).status == 200
+        tokens.revoke()
+        assert (await server.ask(ALL)).status == 401
+
+
+# -- refusing to start
+
+
+def refusal(*arguments: str) -> str:
+    ran = run("serve", *arguments)
+    assert ran.returncode == 2
+    return ran.stderr
+
+
+def test_a_tokens_file_that_was_named_and_is_not_there_is_no_reason_to_start_without(
+    host: FakeHost, tokens: Tokens
+) -> None:
+    for address in ("0.0.0.0:0", "127.0.0.1:0"):
+        said = refusal("--host-root", str(host.path), "--tokens", tokens.path, "--listen", address)
+        assert said.startswith(
+            f"cgstatd: --tokens {tokens.path}: no such file; `cgstatd token --tokens {tokens.path} new"
+        )
+
+
+def test_it_refuses_the_network_without_tokens_and_says_how(host: FakeHost, tokens: Tokens) -> None:
+    tokens.new()
+    tokens.revoke()
+    for address in ("0.0.0.0:0", "[::]:0"):
+        said = refusal(
+            "--host-root", str(host.path), "--tokens", tokens.path, "--listen", "127.0.0.1:0", "--listen", address
+        )
+        assert "refusing to listen on " in said and "cgstatd token new --name central" in said
+        assert tokens.path in said and "127.0.0.1 or unix:/PATH" in said
+
+
+def test_it_refuses_a_broken_tokens_file(host: FakeHost, tokens: Tokens) -> None:
+    Path(tokens.path).write_text("{")
+    said = refusal("--host-root", str(host.path), "--tokens", tokens.path, "--listen", "127.0.0.1:0")
+    assert said.startswith(f"cgstatd: {tokens.path}: ")
+
+
+def test_with_a_token_it_serves_the_network_and_warns_that_there_is_no_tls(host: FakeHost, tokens: Tokens) -> None:
+    secret = tokens.new()
+    with agent("--host-root", str(host.path), "--tokens", tokens.path, "--listen", "0.0.0.0:0") as started:
+        assert "http://0.0.0.0:" in started.serving
+        ask = urllib.request.Request(f"http://127.0.0.1:{started.port}{ALL}")
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(ask)
+        ask.add_header("Authorization", f"Bearer {secret}")
+        ask.add_header("Host", "host.example.org")  # the host's own name may well be of its loopback address
+        with urllib.request.urlopen(ask) as answer:
+            assert len(json.loads(answer.read())) == 3
+
+
+# -- what it costs
+
+
+def test_a_token_is_checked_in_microseconds(tokens: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keyring_module, "CHECK_SECONDS", 1.0)
+    secret, keyring = tokens.new(), Keyring(tokens.path)
+    began = time.perf_counter()
+    for _ in range(10_000):
+        assert keyring.find(secret)
+    assert time.perf_counter() - began < 0.5

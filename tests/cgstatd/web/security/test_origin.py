@@ -1,0 +1,115 @@
+"""A web page can neither read a loopback agent nor rebind its way to it, unless its origin is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from cgstatd.web.security.origin import Hosts
+from fakehost import FakeHost
+from secured import Tokens, bearer, guard
+from wire import ALL, STREAM, Answer, Server, serving
+
+DASH = "https://dash.example.org"
+PREFLIGHT = ("Access-Control-Request-Method: GET", "Access-Control-Request-Headers: authorization")
+
+
+async def with_host(server: Server, *lines: str) -> Answer:
+    async with server.connection() as connection:
+        connection.raw("\r\n".join([f"GET {ALL} HTTP/1.1", *lines, "Connection: close", "", ""]).encode())
+        return await connection.answer()
+
+
+@pytest.fixture
+async def dashed(host: FakeHost, quick: None) -> AsyncIterator[Server]:
+    async with serving(host.sampler(), guard=guard(origins=[DASH], hosts=["Stats.example.org"])) as server:
+        yield server
+
+
+# -- DNS rebinding
+
+
+@pytest.mark.parametrize(
+    "name", ["localhost", "LocalHost", "localhost:9713", "127.0.0.1", "127.0.0.1:80", "127.8.8.8:1", "[::1]", "[::1]:1"]
+)
+async def test_a_loopback_agent_answers_to_names_of_its_own(server: Server, name: str) -> None:
+    assert (await with_host(server, f"Host: {name}")).status == 200
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["evil.example", "evil.example:9713", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1", "[::2]:1",
+     "localhost:x", "", ":80", "[::1", "[::1]x", "localhost.", "127.1", "2130706433", "0.0.0.0"],
+)  # fmt: skip
+async def test_and_to_no_other(server: Server, name: str) -> None:
+    answer = await with_host(server, f"Host: {name}")
+    assert (answer.status, answer.json["error"]) == (403, "Host not allowed")
+    assert "allowed_hosts" in answer.json["message"]
+    assert "evil" not in answer.body.decode()
+
+
+async def test_a_client_that_is_no_browser_may_leave_the_host_out(server: Server) -> None:
+    async with server.connection() as connection:
+        connection.raw(f"GET {ALL} HTTP/1.0\r\n\r\n".encode())
+        assert (await connection.answer()).status == 200
+
+
+async def test_a_second_host_does_not_get_past(server: Server) -> None:
+    assert (await with_host(server, "Host: evil.example", "Host: localhost")).status in (400, 403)
+
+
+async def test_a_configured_name_is_answered_to(dashed: Server) -> None:
+    assert (await with_host(dashed, "Host: stats.example.ORG:443")).status == 200
+    assert (await with_host(dashed, "Host: x.stats.example.org")).status == 403
+
+
+def test_a_configured_address_may_be_ipv6() -> None:
+    assert Hosts(["[2001:db8::1]"]).allow("[2001:db8::1]:80")
+
+
+# -- CORS
+
+
+@pytest.mark.parametrize("target", [ALL, STREAM, "/api/containers/nobody/stats", "/nothing"])
+async def test_by_default_no_page_may_read_anything(server: Server, target: str) -> None:
+    answer = await server.ask(target, f"Origin: {DASH}")
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+async def test_by_default_a_preflight_is_refused(server: Server) -> None:
+    answer = await server.ask(ALL, f"Origin: {DASH}", *PREFLIGHT, method="OPTIONS")
+    assert (answer.status, answer.json["error"]) == (403, "Origin not allowed")
+
+
+@pytest.mark.parametrize("target", [ALL, STREAM, "/api/containers/nobody/stats", "/nothing"])
+async def test_an_allowed_page_may_read_answers_errors_and_streams(dashed: Server, target: str) -> None:
+    answer = await dashed.ask(target, f"Origin: {DASH}")
+    assert answer.headers["access-control-allow-origin"] == DASH
+    assert answer.headers["vary"] == "Origin"
+    assert "access-control-allow-credentials" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://dash.example.org", f"{DASH}:8443", f"{DASH}.evil.example", f"{DASH}/", "null", "", "*"]
+)
+async def test_an_origin_is_compared_exactly(dashed: Server, origin: str) -> None:
+    answer = await dashed.ask(ALL, f"Origin: {origin}")
+    assert "access-control-allow-origin" not in answer.headers
+    assert answer.headers["vary"] == "Origin"
+    assert (await dashed.ask(ALL, f"Origin: {origin}", *PREFLIGHT, method="OPTIONS")).status == 403
+
+
+async def test_an_allowed_preflight_needs_no_token_and_gives_nothing_away(host: FakeHost, tmp_path_factory) -> None:  # type: ignore[no-untyped-def]
+    tokens = Tokens(tmp_path_factory.mktemp("tokens"))
+    secret = tokens.new()
+    async with serving(host.sampler(), guard=guard(tokens, origins=[DASH])) as server:
+        answer = await server.ask(ALL, f"Origin: {DASH}", *PREFLIGHT, "Connection: close", method="OPTIONS")
+        assert (answer.status, answer.body) == (204, b"")
+        assert answer.headers["access-control-allow-origin"] == DASH
+        assert answer.headers["access-control-allow-methods"] == "GET"
+        assert "Authorization" in answer.headers["access-control-allow-headers"]
+        refused = await server.ask(ALL, f"Origin: {DASH}")
+        assert refused.status == 401
+        assert refused.headers["access-control-allow-origin"] == DASH  # the page may know why
+        assert (await server.ask(ALL, f"Origin: {DASH}", bearer(secret))).status == 200
