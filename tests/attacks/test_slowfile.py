@@ -14,6 +14,6 @@ def test_it_ends_where_no_whole_request_comes(left: bytes) -> None:
     requests, kernel = os.pipe()
     os.write(kernel, left)
     os.close(kernel)
-    slowfile._serve(requests, bytes)
+    slowfile._serve(requests, bytes, lambda: None)
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(requests)
