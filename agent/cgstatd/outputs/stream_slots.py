@@ -87,7 +87,7 @@ class Layout:
                     self._end = slot_end(self._end, self._step)
             self._together.append(piece)
             self.position += size
-            if self.position == self._end or size > self._step:
+            if self.position == self._end or size > self._step - self._least:  # it may have taken two
                 self._close()
 
     def _fits(self, size: int, room: int) -> bool:

@@ -65,6 +65,14 @@ def test_no_piece_lies_across_the_end_of_a_slot_unless_it_is_longer(
     assert all(len(data) <= longest or max(map(len, pieces)) > step - 8 * chunked for data in writes[1:])
 
 
+def test_nothing_follows_in_the_slots_of_a_piece_that_no_comment_fits_behind() -> None:
+    layout = Layout(4096, 0, 512, 512, chunked=True)
+    layout.add([b"A" * 505, b"B" * 8])
+    layout.fill()
+    assert [len(data) for data in layout.writes] == [1024, 512]
+    assert layout.writes[1].startswith(b"B" * 8)
+
+
 def test_a_segment_of_any_size_has_slots_that_divide_what_clients_read() -> None:
     assert [step_of(size) for size in (65483, 8948, 4096, 1460, 1428, 1400, 1208, 1000, 536, 88)] == [
         4096, 4096, 4096, 1428, 1428, 1200, 1200, 512, 512, 512,
