@@ -95,13 +95,14 @@ class Job:
 class _Worker:
     """One thread."""
 
-    __slots__ = ("_cpu", "_item", "abandoned", "file", "item", "job", "replaced", "since", "thread")
+    __slots__ = ("_cpu", "_cpu_before", "_item", "abandoned", "file", "item", "job", "replaced", "since", "thread")
 
     def __init__(self) -> None:
         self.since: float | None = None
         self.item: Callable[[], None] | None = None
         self._item: Callable[[], None] | None = None
-        self._cpu = 0.0
+        self._cpu = self._cpu_before = 0.0
+        """CPU time when it was last looked at, and when it was first seen at this item."""
         self.abandoned = False
         self.replaced = False
         """Whether another thread has begun its work anew."""
@@ -119,9 +120,26 @@ class _Worker:
         if self.thread is None or self.thread.ident is None:
             return False
         cpu = time.clock_gettime(time.pthread_getcpuclockid(self.thread.ident))
-        idle = self._item is self.item and cpu - self._cpu < _IDLE_SECONDS
+        same = self._item is self.item
+        idle = same and cpu - self._cpu < _IDLE_SECONDS
+        if not same:
+            self._cpu_before = cpu
         self._item, self._cpu = self.item, cpu
         return idle
+
+    def starves(self) -> bool:
+        """Whether it could run and gets no processor: nothing hangs, the host is busy. To be asked after ``waits``."""
+        thread = None if self.thread is None else self.thread.native_id
+        return thread is not None and self._cpu - self._cpu_before < STUCK_SECONDS and thread_state(thread) == "R"
+
+
+def thread_state(thread: int) -> str:
+    """The state of a thread of this process, by its kernel id: ``R``, ``S``, ``D``, … (proc(5)); empty: not known."""
+    try:
+        with open(f"/proc/self/task/{thread}/stat", "rb") as file:
+            return file.read().rpartition(b") ")[2][:1].decode("ascii", "replace")
+    except OSError:
+        return ""
 
 
 class SamplingThread:
@@ -133,6 +151,8 @@ class SamplingThread:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._active = _Worker()
         self._left: list[_Worker] = []
+        self._late: tuple[Callable[[], None] | None, float] = (None, 0.0)
+        """An item, and how long the event loop did not run meanwhile."""
         self._once_in_a_while = OnceInAWhile(_SAY_SECONDS)
         self.overruns = 0
         """How often a thread was left behind with a hung read."""
@@ -147,15 +167,26 @@ class SamplingThread:
         self._jobs.put(job)
         if self._timer is None:
             first = max(STUCK_SECONDS - _CHECK_SECONDS, _CHECK_SECONDS)
-            self._timer = asyncio.get_running_loop().call_later(first, self._supervise)
+            self._supervise_in(first)
 
-    def _supervise(self) -> None:
-        """Runs only while something is under way: an idle agent must not wake up ten times a second."""
+    def _supervise(self, due: float) -> None:
+        """Runs only while something is under way: an idle agent must not wake up ten times a second.
+
+        ``due``: when it should run. Where that was long ago the host is so busy that the sampling thread, too, may not
+        have run since: that time does not count as its item's.
+        """
+        late, item = time.monotonic() - due, self._active.item
+        if late > _CHECK_SECONDS:
+            self._late = item, late + (self._late[1] if self._late[0] is item else 0.0)
         self._unfinished = {job for job in self._unfinished if not job.done}
         self._timer = None
         if self._unfinished:
             self.check()
-            self._timer = asyncio.get_running_loop().call_later(_CHECK_SECONDS, self._supervise)
+            self._supervise_in(_CHECK_SECONDS)
+
+    def _supervise_in(self, seconds: float) -> None:
+        due = time.monotonic() + seconds
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._supervise, due)
 
     def _spawn(self, worker: _Worker, first: Job | None) -> None:
         worker.job = first
@@ -190,7 +221,10 @@ class SamplingThread:
         job, item, since = worker.job, worker.item, worker.since
         self._left = [w for w in self._left if w.thread is not None and w.thread.is_alive()]
         waits = since is not None and worker.waits()
-        if since is None or time.monotonic() - since < STUCK_SECONDS or len(self._left) >= MAX_THREADS:
+        late = self._late[1] if self._late[0] is item else 0.0
+        if since is None or time.monotonic() - since - late < STUCK_SECONDS or len(self._left) >= MAX_THREADS:
+            return
+        if worker.starves():
             return
         worker.file = self._file_of(worker) if waits else ""
         # A thread that is busy for so long goes on beside the others: two would not do the work any sooner.

@@ -119,6 +119,31 @@ async def test_a_hung_item_costs_only_itself(team: SamplingThread, released: thr
     assert len(finished) == 1
 
 
+async def test_a_thread_that_gets_no_processor_is_not_taken_for_a_hung_one(
+    team: SamplingThread, released: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    monkeypatch.setattr(sampling_thread, "thread_state", lambda thread: looks.append(thread) or "R")
+    job, _ = job_of(hanging(released))
+    team.submit(job)
+    await until(lambda: len(looks) > 5)
+    assert team.overruns == 0
+    monkeypatch.setattr(sampling_thread, "thread_state", lambda _: "S")
+    await until(lambda: team.overruns == 1)
+
+
+async def test_time_in_which_the_event_loop_did_not_run_is_not_the_items(
+    team: SamplingThread, released: threading.Event
+) -> None:
+    job, _ = job_of(hanging(released))
+    team.submit(job)
+    time.sleep(0.2)  # as on a host that gives this process no processor
+    await asyncio.sleep(0)
+    team._supervise(time.monotonic() - 0.2)
+    assert team.overruns == 0
+    await until(lambda: team.overruns == 1)
+
+
 async def test_the_jobs_behind_a_hung_item_go_on(team: SamplingThread, released: threading.Event) -> None:
     stuck, _ = job_of(hanging(released))
     later, _ = job_of(lambda: None)
