@@ -222,11 +222,11 @@ class Cgroup:
         """
         return self.members(limit).pids
 
-    def population(self) -> Population:
-        """All processes of the cgroup and its descendants, counted; and a file that lists some of them. Raises
-        CgroupGone, OSError."""
+    def population(self, most: int = 0) -> Population:
+        """All processes of the cgroup and its descendants, counted, and up to ``most`` of them listed; and a file that
+        lists some of them. Raises CgroupGone, OSError."""
         gone: CgroupGone | None = None
-        best, walk = Population(0, "", []), Walk()
+        best, walk = Population(0, "", []), Walk(most)
         for mount in self._hierarchy.trees:
             try:
                 found = population(self.directory_path(mount), walk)

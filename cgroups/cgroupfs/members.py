@@ -40,15 +40,21 @@ class Population(NamedTuple):
     pids: list[int]
     whole: bool = True
     """False: there are more, in cgroups that were not looked into, or further down a list that is too long."""
+    listed: tuple[int, ...] = ()
+    """The processes of all these cgroups, as many as were asked for."""
 
 
 class Walk:
     """How many more cgroups one look may go into, over all trees; the container's own in each tree is free."""
 
-    __slots__ = ("left", "whole")
+    __slots__ = ("left", "listed", "most", "whole")
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 0) -> None:
+        """``most``: so many processes are listed."""
         self.left = MOST_CGROUPS
+        self.most = most
+        self.listed: list[int] = []
+        """The processes of the cgroups of one tree that were looked into."""
         self.whole = True
         """Whether nothing was left out in the tree that is looked at."""
 
@@ -106,9 +112,9 @@ def _members(path: str, limit: int, depth: int, walk: Walk) -> Members | None:
 
 def population(path: str, walk: Walk) -> Population:
     """All processes of the directory at ``path`` and below it, counted. Raises CgroupGone, Exhausted, OSError."""
-    walk.whole = True
+    walk.whole, walk.listed = True, []
     found = _population(path, 0, walk)
-    return found._replace(whole=walk.whole)
+    return found._replace(whole=walk.whole, listed=tuple(walk.listed))
 
 
 def _population(path: str, depth: int, walk: Walk) -> Population:
@@ -118,6 +124,7 @@ def _population(path: str, depth: int, walk: Walk) -> Population:
         walk.whole = walk.whole and whole
         pids = parse_pids(listed)
         names = walk.below(directory, depth)
+    walk.listed += pids[: walk.most - len(walk.listed)]
     number, where, some = len(pids), f"{path}/cgroup.procs" if pids else "", pids[:_SOME]
     for name in names:
         if not walk.enter():

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..config.settings import MAX_ENV
+from ..sampling.process_list import MOST
 from .follow_types import MAXIMUM_SECONDS, MINIMUM_SECONDS
+from .processes_json import DEFAULT_LIMIT, SORTS
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "id": {
@@ -54,6 +56,19 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "in": "query",
         "description": "Seconds between rounds; rounded up to a quarter of a second.",
         "schema": {"type": "number", "minimum": MINIMUM_SECONDS, "maximum": MAXIMUM_SECONDS, "default": 1},
+    },
+    "limit": {
+        "name": "limit",
+        "in": "query",
+        "description": "So many processes, the largest first.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT_LIMIT},
+        "example": 10,
+    },
+    "sort": {
+        "name": "sort",
+        "in": "query",
+        "description": "What makes a process large.",
+        "schema": {"type": "string", "enum": list(SORTS), "default": SORTS[0]},
     },
     "Last-Event-ID": {
         "name": "Last-Event-ID",

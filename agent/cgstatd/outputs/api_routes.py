@@ -14,6 +14,7 @@ from .follow_types import FollowExit, FollowFailed, FollowHello, FollowOom, Foll
 from .host_json import HostAnswer
 from .identity_json import ContainerIdentity
 from .login import LoggedIn, LoggedOut, Login
+from .processes_json import ContainerProcesses
 from .stats_json import Failure, Health, OneContainer, StreamedContainer
 
 SSE = "text/event-stream"
@@ -95,6 +96,12 @@ WORDS = {
     "GET /api/containers/{id}/detail": Words(
         "Everything that is known of one container",
         Answer("Each value with its source or the reason why there is none.", type=ContainerDetail),
+        errors=_NOT_FOUND,
+    ),
+    "GET /api/containers/{id}/processes": Words(
+        "The largest processes of one container",
+        Answer("How many there are, and the first of them.", type=ContainerProcesses, example=examples.PROCESSES),
+        ("limit", "sort"),
         errors=_NOT_FOUND,
     ),
     "GET /api/host": Words(

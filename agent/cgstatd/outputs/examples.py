@@ -52,3 +52,28 @@ ENVIRONMENT = {
     "hasTlsKey": False,
     "hasHawserToken": False,
 }
+PROCESSES: dict[str, Any] = {
+    "id": ID,
+    "name": "burn",
+    "timestamp": 1795614872695,
+    "count": 2,
+    "tasks": 2,
+    "looked": 2,
+    "incomplete": None,
+    "zombies": 0,
+    "uninterruptible": 0,
+    "windowSeconds": 1.002,
+    "sort": "cpu",
+    "processes": [
+        {
+            "pid": 4711,
+            "pidInside": 7,
+            "name": "burn",
+            "state": "running",
+            "cpuPercent": 49.9,
+            "memory": 401408,
+            "threads": 1,
+            "ageSeconds": 83.41,
+        }
+    ],
+}

@@ -28,10 +28,15 @@ _LOOKED_AT = 10
 """If a name or prefix fits several, the state files of so many are looked at again."""
 
 
+def identity_of(known: Known) -> Identity:
+    """Of a container that has no cgroup."""
+    return Identity(known.id, known.name, known.runtime, known.owner_uid, known.metadata)
+
+
 def not_running(sampler: Sampler, known: Known) -> ContainerStats:
     """The figures of a container that has no cgroup, as of now."""
     clock = sampler.root.clock()
-    identity = Identity(known.id, known.name, known.runtime, known.owner_uid, known.metadata)
+    identity = identity_of(known)
     return rates.stopped(identity, known.state, clock.time_ms, clock.monotonic_ns)
 
 

@@ -13,7 +13,7 @@ from ..host.procfs.process import threads
 
 MANY = 512
 """At most so many processes are asked; of a container with more the figure is a part."""
-_TICKS = os.sysconf("SC_CLK_TCK")
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class ProcessesMemory(NamedTuple):
@@ -31,7 +31,7 @@ def processes_memory(root: Root, cgroup: Cgroup) -> ProcessesMemory | None:
     found = []
     for pid in pids:
         try:
-            found.append(parse_status(_status(root, pid)))
+            found.append(parse_status(process_status(root, pid)))
         except (OSError, ParseError):
             continue
     if not found:
@@ -40,7 +40,7 @@ def processes_memory(root: Root, cgroup: Cgroup) -> ProcessesMemory | None:
     return ProcessesMemory(sums, len(found), len(found) == len(pids) < MANY)
 
 
-def _status(root: Root, pid: int) -> bytes:
+def process_status(root: Root, pid: int) -> bytes:
     """Of a process whose first thread has ended: any other thread tells the memory of all. Raises OSError."""
     own = root.read(f"/proc/{pid}/status")
     if is_ended(own):
@@ -65,4 +65,4 @@ def started_seconds(root: Root, cgroup: Cgroup, boot_seconds: int | None) -> flo
             starts.append(parse_start_ticks(root.read(f"/proc/{pid}/stat")))
         except (OSError, ParseError):
             continue
-    return boot_seconds + min(starts) / _TICKS if starts else None
+    return boot_seconds + min(starts) / TICKS if starts else None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from . import follow, metrics, queries
+from . import follow, metrics, processes, queries
 
 
 def add_extensions(app: web.Application, env_id: int) -> None:
     """Add them to an application that has its context."""
     follow.add_follow(app, env_id)
     queries.add_queries(app, env_id)
+    processes.add_processes(app)
     metrics.add_metrics(app)

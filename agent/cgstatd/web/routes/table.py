@@ -13,7 +13,7 @@ from aiohttp import web
 from ...auth.rules import Rule
 from ...auth.tokens import CONTAINERS_VIEW, METRICS_VIEW
 from ..server.failure import environment_not_found
-from . import environments, follow, health, login, metrics, openapi, page, queries, stats, stream
+from . import environments, follow, health, login, metrics, openapi, page, processes, queries, stats, stream
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -41,6 +41,7 @@ ROUTES = (
     Route(path="/api/containers/{id}/stats", handler=stats.one_container, permission=CONTAINERS_VIEW),
     Route(path="/api/containers", handler=queries.listing, permission=CONTAINERS_VIEW),
     Route(path="/api/containers/{id}/detail", handler=queries.detail, permission=CONTAINERS_VIEW),
+    Route(path="/api/containers/{id}/processes", handler=processes.processes, permission=CONTAINERS_VIEW),
     Route(path="/api/host", handler=queries.host, permission=CONTAINERS_VIEW),
     Route(path="/api/environments", handler=environments.environments, permission=CONTAINERS_VIEW),
     Route(path="/api/environments/{env}", handler=environments.environment, permission=CONTAINERS_VIEW),

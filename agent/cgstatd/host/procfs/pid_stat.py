@@ -1,0 +1,98 @@
+"""/proc/<pid>/stat and the lines of /proc/<pid>/status that name a process: what a list of processes shows.
+
+Samples (Documentation/filesystems/proc.rst, 1.1; NSpid since 4.1, the outermost namespace first)::
+
+    670 (name, may hold anything) S 650 670 … 14th field: utime, 15th: stime, 20th: threads, 22nd: start, in ticks
+
+    Name:	sleep
+    State:	S (sleeping)
+    NSpid:	670	1
+    VmRSS:	     616 kB
+    Threads:	1
+
+The name is the kernel's (``comm``, 15 bytes), which a process may set. Neither file has an argument or a variable.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from cgroupfs import ParseError
+from cgroupfs.formats import is_kib, is_number
+
+STATES = {
+    "R": "running",
+    "S": "sleeping",
+    "D": "disk sleep",
+    "T": "stopped",
+    "t": "tracing stop",
+    "Z": "zombie",
+    "X": "dead",
+    "I": "idle",
+    "P": "parked",
+}
+"""The kernel's words (fs/proc/array.c)."""
+_ESCAPED = {"\\n": "\n", "\\\\": "\\"}
+
+
+class PidStat(NamedTuple):
+    """What /proc/<pid>/stat says of a whole process."""
+
+    state: str
+    """A letter."""
+    cpu_ticks: int
+    """utime + stime of all its threads, in USER_HZ."""
+    threads: int
+    start_ticks: int
+    """When it started, in USER_HZ since boot: with its pid, which process it is."""
+
+
+class PidNames(NamedTuple):
+    """What /proc/<pid>/status says of it."""
+
+    name: str
+    pid_inside: int | None
+    """Its pid in its own namespace; None before Linux 4.1."""
+    rss_bytes: int
+    """0: a zombie, or a kernel thread."""
+
+
+def parse_stat(data: bytes) -> PidStat:
+    """Raises ParseError."""
+    fields = data.rpartition(b")")[2].split()
+    if len(fields) < 20 or not all(is_number(fields[at]) for at in (11, 12, 17, 19)):
+        raise ParseError("not a stat file: no 22 fields")
+    state = fields[0].decode("ascii", "replace")
+    return PidStat(state, int(fields[11]) + int(fields[12]), int(fields[17]), int(fields[19]))
+
+
+def parse_names(data: bytes) -> PidNames:
+    """Raises ParseError."""
+    if not data.startswith(b"Name:\t"):
+        raise ParseError("not a status file: no line 'Name:'")
+    name, _, rest = data[6:].partition(b"\n")
+    inside, rss = None, 0
+    for line in rest.splitlines():
+        match line.split():
+            case [b"NSpid:", *_, last] if is_number(last):
+                inside = int(last)
+            case [b"VmRSS:", value, b"kB"] if is_kib(value):
+                rss = int(value) * 1024
+    return PidNames(_unescaped(name.decode("utf-8", "replace")), inside, rss)
+
+
+def _unescaped(name: str) -> str:
+    """The kernel writes a newline and a backslash of the name as two characters."""
+    if "\\" not in name:
+        return name
+    parts, at = [], 0
+    while at < len(name):
+        found = _ESCAPED.get(name[at : at + 2])
+        parts.append(found or name[at])
+        at += 2 if found else 1
+    return "".join(parts)
+
+
+def parse_children(data: bytes) -> list[int]:
+    """/proc/<pid>/task/<tid>/children: pids of those that the thread made, or adopted, zombies included."""
+    return [int(each) for each in data.split() if is_number(each)]
