@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ STAT = b"670 (a) b) R) S 1 1 1 0 -1 4194304 1 0 0 0 150 50 0 0 20 0 4 0 777 1 1\
 
 @pytest.fixture
 def sleeper() -> Iterator[int]:
-    """A process with a name of 15 bytes and an argument that is secret."""
+    """A stopped process with a name of 15 bytes and an argument that is secret."""
     child = subprocess.Popen(
         [sys.executable, "-c", "open('/proc/self/comm','w').write('x'*15);print(flush=True);input()", SECRET],
         stdin=subprocess.PIPE,
@@ -30,7 +31,10 @@ def sleeper() -> Iterator[int]:
     )
     assert child.stdout is not None and child.stdin is not None
     child.stdout.readline()
+    child.send_signal(signal.SIGSTOP)  # one that runs is asleep or not, as it happens
+    os.waitid(os.P_PID, child.pid, os.WSTOPPED)
     yield child.pid
+    child.send_signal(signal.SIGCONT)
     child.communicate(b"\n")
 
 
@@ -52,7 +56,7 @@ def test_psutil_and_the_parsers_say_the_same_of_a_process_and_open_no_arguments(
     finally:
         _watching = False
     assert found[0]._replace(rss_bytes=0) == found[1]._replace(rss_bytes=0)
-    assert found[0].name == "x" * 15 and found[0].state == "sleeping" and found[0].threads == 1
+    assert found[0].name == "x" * 15 and found[0].state == "stopped" and found[0].threads == 1
     assert abs(found[0].rss_bytes - found[1].rss_bytes) < 1 << 20  # counted per CPU until it is worth adding up
     assert f"/proc/{sleeper}/stat" in _opened
     assert {path.rpartition("/")[2] for path in _opened if "/proc/" in path} <= {"stat", "statm", "status"}
