@@ -77,8 +77,17 @@ def test_only_as_many_names_are_listed_as_are_looked_into(host: MadeUpHost, monk
 
 def test_an_empty_cgroup_was_looked_into_whole(host: MadeUpHost) -> None:
     host.container(PATH)
-    assert cgroup(host).population() == (0, "", [], True)
+    assert cgroup(host).population() == (0, "", [], True, ())
     assert cgroup(host).members().whole
+
+
+def test_as_many_processes_are_listed_as_are_asked_for_those_of_cgroups_below_too(host: MadeUpHost) -> None:
+    host.container(PATH, pids=[7, 8])
+    host.container(f"{PATH}/inner", pids=[9, 10])
+    found = cgroup(host)
+    assert sorted(found.population(10).listed) == [7, 8, 9, 10]
+    assert [len(found.population(most).listed) for most in (0, 1, 3)] == [0, 1, 3]
+    assert found.population(3).number == 4
 
 
 def test_a_list_of_processes_that_is_too_long_counts_those_that_were_read(
