@@ -38,6 +38,8 @@ P99_SECONDS = 0.25
 RETURN = 1.2
 """Memory after the quiet, as a multiple of that before."""
 QUIET_SECONDS = 60.0
+LONGEST_QUIET_SECONDS = 660.0
+"""What ended is remembered for ten minutes (feed/follow/last_words.py): memory has to be back once it is forgotten."""
 WARM_SECONDS = 8.0
 """The agent has answered every route for so long when its memory is looked at first."""
 EACH_SECONDS = 30.0
@@ -247,12 +249,30 @@ def siege(minutes: float, containers: int) -> int:
         restore(a.host.path)
         if alive:
             time.sleep(QUIET_SECONDS)  # the good client goes on, as it did when memory was looked at before
-        memory = (before, most_memory(a.pid), a.memory()) if alive else (before, within.most_mib(), 0.0)
-        return report(those, Asked.of(results), a.log, within.kills(), memory)
+        most = most_memory(a.pid) if alive else within.most_mib()
+        memory = (before, most, a.memory() if alive else 0.0)
+        alone = settled(a, before) if alive else (0.0, 0.0)
+        return report(those, Asked.of(results), a.log, within.kills(), memory, alone)
 
 
-def report(those: list[Attacker], asked: Asked, log: list[str], kills: int, memory: tuple[float, float, float]) -> int:
-    """The table; 1 where a rule is broken. ``memory``: MiB before, at most, afterwards (0: the agent is gone)."""
+def settled(a: Arena, before: float) -> tuple[float, float]:
+    """(MiB, seconds of quiet) once memory is back, or what it is when that took too long."""
+    began = time.monotonic() - QUIET_SECONDS
+    while (now := a.memory()) > before * RETURN and time.monotonic() - began < LONGEST_QUIET_SECONDS:
+        time.sleep(5)
+    return now, time.monotonic() - began
+
+
+def report(
+    those: list[Attacker],
+    asked: Asked,
+    log: list[str],
+    kills: int,
+    memory: tuple[float, float, float],
+    alone: tuple[float, float],
+) -> int:
+    """The table; 1 where a rule is broken. ``memory``: MiB before, at most, a minute afterwards (0: the agent is gone);
+    ``alone``: what it came to, and when."""
     before, most, after = memory
     tracebacks = sum("Traceback" in each for each in log)
     print("\n| attack | plays | what came of it |\n|---|---|---|")
@@ -267,7 +287,12 @@ def report(those: list[Attacker], asked: Asked, log: list[str], kills: int, memo
         (
             "MiB before / most / after a minute of quiet",
             f"{before:.0f} / {most:.0f} / {after:.0f}",
-            after <= before * RETURN,
+            after > 0,
+        ),
+        (
+            f"back to within {RETURN - 1:.0%} of before",
+            f"{alone[0]:.0f} MiB after {alone[1]:.0f} s of quiet",
+            0 < alone[0] <= before * RETURN,
         ),
     )
     print("\n| rule | seen | held |\n|---|---|---|")
