@@ -18,7 +18,7 @@ from cgroupfs.hangs import OneReader, StillHangs
 
 from ..basics.text import printable
 from .discovery import CgroupRef
-from .runtimes.base import Metadata, MetadataSource, RecordsEnds, Unreadable, is_hex_id
+from .runtimes.base import KeepsLogs, LogSize, Metadata, MetadataSource, RecordsEnds, Unreadable, is_hex_id
 from .user_sources import Users
 
 log = logging.getLogger(__name__)
@@ -165,6 +165,15 @@ class Names:
                 found = source.get(ref.match.id)
                 if isinstance(found, Metadata) and _plausible(found, ref):
                     return source if isinstance(source, RecordsEnds) else None
+        return None
+
+    def log_size(self, metadata: Metadata) -> LogSize | Unreadable | None:
+        """Of a container's log; None: its runtime keeps none in a file of its own. No content is read."""
+        for source in self.sources(metadata.owner_uid):
+            if source.runtime == metadata.runtime and isinstance(source, KeepsLogs):
+                found = source.log_size(metadata.id)
+                if found is not None:
+                    return found
         return None
 
     def _say_unreadable(self, container_id: str, found: Unreadable) -> None:

@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from cgroupfs import Absent, Limit, Limits, Max, Stall
 
+from ..basics.text import printable
 from ..sampling.container_detail import Detail
 from ..sampling.rates import round_half_up
 from .detail_types import (
@@ -24,6 +25,8 @@ from .detail_types import (
 from .detail_values import Records, absent, camel, ratio
 from .follow_types import FollowExit
 from .identity_json import container_identity, milliseconds
+
+_PATH = 1024
 
 
 def _cpu(detail: Detail) -> dict[str, Value]:
@@ -165,6 +168,17 @@ def _limits(detail: Detail) -> dict[str, LimitDetail]:
     }
 
 
+def _log(detail: Detail) -> dict[str, Value]:
+    size, why, path = detail.log
+    if size is None:
+        return {"bytes": absent(why, printable(path, _PATH) or "the engine's state", "bytes")}
+    source = f"{printable(size.path, _PATH)}, as of the last minute"
+    return {
+        "bytes": Value(value=size.size_bytes, unit="bytes", source=source),
+        "files": Value(value=size.files, source=source),
+    }
+
+
 def _started(detail: Detail) -> Value:
     rule = "/proc/<pid>/stat of its oldest process, and btime of /proc/stat"
     if detail.started_seconds is None:
@@ -190,5 +204,6 @@ def container_detail(detail: Detail, last_words: FollowExit | None) -> Container
         network=_network(detail),
         block=_block(detail),
         limits=_limits(detail),
+        log=_log(detail),
         last_words=last_words,
     )

@@ -98,5 +98,7 @@ class ContainerDetail(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     network: NetworkDetail | None = None
     block: BlockDetail | None = None
     limits: dict[str, LimitDetail] = {}
+    log: dict[str, Value] = {}
+    """The file that its output is logged to, and those that it was rotated into: their size, not their content."""
     last_words: FollowExit | None = None
     """The last figures of its last end, if a client followed and it was in the last ten minutes."""

@@ -161,6 +161,8 @@ FAMILIES: tuple[Family, ...] = (
     Family("container_processes", G, OTHER, lambda c: c.processes, "Processes."),
     Family("container_threads", G, CGROUP, itemgetter("pids.current"), "Processes and threads."),
     Family("container_start_time_seconds", G, OTHER, lambda c: c.started_seconds, "Unix time of the last start."),
+    Family("container_log_filesystem_used_bytes", G, OTHER, lambda c: c.log_bytes,
+           "Size of the container's log and of what it was rotated into, as of the last minute."),
     Family("container_last_seen", G, OTHER, lambda c: c.seen_ms / 1000, "Unix time at which it was read."),
 )
 # fmt: on

@@ -33,7 +33,7 @@ from ..host.discovery import CgroupRef
 from ..host.identity import Identity
 from ..host.limit_changes import LimitChanges
 from . import rates
-from .model import ContainerStats, CpuReading
+from .model import ContainerStats, CpuReading, Log
 from .network import Namespaces, ProcessFinder, Traffic
 
 _REOPEN_NS = 30_000_000_000
@@ -90,6 +90,7 @@ class Container:
         "identity",
         "kept_in",
         "last",
+        "log",
         "lookups",
         "naming",
         "over",
@@ -132,6 +133,8 @@ class Container:
         self.busy = threading.Lock()
         self.naming = threading.Lock()
         """Held while its identity is looked up: its state files may hang, too."""
+        self.log: tuple[int, Log] | None = None
+        """When (monotonic, ns) its log was looked at, and what was found; written while ``naming`` is held."""
         self._vitals: KeptReader[Vitals] | None = None
         self.last: ContainerStats | None = None
         self.closed = False

@@ -13,7 +13,8 @@ from ..host.identity import Identity
 from ..host.procfs.host_stat import HostCpu
 from ..host.runtimes.base import State
 from .container import Container, ReadingFailed
-from .model import ContainerStats
+from .log_sizes import log_of
+from .model import ContainerStats, Log
 from .network import Namespaces
 from .network_interfaces import Interfaces, read_interfaces
 from .processes import ProcessesMemory, processes_memory, started_seconds
@@ -52,6 +53,7 @@ class Detail:
     started_seconds: float | None
     mem_total_bytes: int | None
     cores: int | None
+    log: Log
 
 
 class HostPart(NamedTuple):
@@ -62,12 +64,15 @@ class HostPart(NamedTuple):
     mem_total_bytes: int | None
     limits: list[tuple[str, Limits]]
     """(cgroup path, its limits) of the cgroups that it is in."""
+    log: Log
+    """Its engine's file, and none of the container's own."""
 
 
 def host_part(sampler: Sampler, container: Container) -> HostPart:
     """Read before the container's lock is taken: a hung file of the host costs no container. Raises OutOfResources."""
     limits = _ancestors_limits(sampler, container.ref.path)
-    return HostPart(sampler.namespaces(), sampler.host_stat(), sampler.mem_total(), limits)
+    log = log_of(sampler.names, container, sampler.root.clock().monotonic_ns)
+    return HostPart(sampler.namespaces(), sampler.host_stat(), sampler.mem_total(), limits, log)
 
 
 def collect(
@@ -112,6 +117,7 @@ def _collect(
         started_seconds=started_seconds(root, cgroup, host.stat and host.stat.boot_seconds),
         mem_total_bytes=host.mem_total_bytes,
         cores=(host.stat and host.stat.cores) or None,
+        log=host.log,
     )
 
 

@@ -15,6 +15,7 @@ from ..host.identity import Identity, left_behind
 from ..host.procfs.net_dev import Interface
 from ..host.starting import limit_in_force
 from .container import Container, ReadingFailed
+from .log_sizes import log_of
 from .network import Namespaces
 from .network_interfaces import read_interfaces
 from .processes import started_seconds
@@ -56,6 +57,7 @@ class ContainerMetrics(NamedTuple):
     """None: more than are counted (:data:`cgroupfs.members.MOST_CGROUPS`)."""
     started_seconds: float | None
     seen_ms: int
+    log_bytes: int | None
 
 
 class MetricsReader:
@@ -82,7 +84,9 @@ class MetricsReader:
     def read(self, several: Sequence[Listed], namespaces: Namespaces) -> list[ContainerMetrics]:
         """Their figures; containers that are gone, or cannot be read, are left out."""
         found = []
+        now_ns = self._sampler.root.clock().monotonic_ns
         for container, identity in several:
+            log = log_of(self._sampler.names, container, now_ns).size
             try:
                 with container.reading() as cgroup:
                     one, devices = self._one(container, cgroup, identity, namespaces)
@@ -93,7 +97,7 @@ class MetricsReader:
                 continue
             for each in one.block:
                 devices[each.device] = self._devices.get(each.device)
-            found.append(one)
+            found.append(one if log is None else one._replace(log_bytes=log.size_bytes))
         return found
 
     def _one(
@@ -128,6 +132,7 @@ class MetricsReader:
             processes=population.number if population.whole else None,
             started_seconds=self._started_seconds(container, cgroup),
             seen_ms=root.clock(container.ref.path).time_ms,
+            log_bytes=None,
         )
         return found, devices
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from cgroupfs import Absent
 
 from ..host.identity import Identity
-from ..host.runtimes.base import State
+from ..host.runtimes.base import LogSize, State
 
 MEMORY_OFF = "memory controller disabled: add cgroup_enable=memory to the kernel command line"
 """Why a host without that controller has no memory figures, in the log and in the detail."""
@@ -49,3 +49,13 @@ class ContainerStats(NamedTuple):
     """When (monotonic) the network figures were read."""
     cpu_until_ns: int = 0
     """When (monotonic) the CPU time had been read; ``monotonic_ns`` is before."""
+
+
+class Log(NamedTuple):
+    """What is known of the log."""
+
+    size: LogSize | None
+    why: str
+    """Why there is no size."""
+    path: str
+    """What that is about."""

@@ -179,4 +179,5 @@ def body(detail: ContainerDetail, entry: Entry | None, width: int, blocks: str) 
     lines += _values("Processes", detail.pids, width)
     lines += _values("Pressure", detail.pressure, width)
     lines += [*_network(detail, width), *_block(detail, width)]
+    lines += _values("Log", detail.log, width)
     return lines

@@ -115,6 +115,16 @@ class ExitCode:
     """Unix time, in whole seconds."""
 
 
+@dataclass(frozen=True, slots=True)
+class LogSize:
+    """The size of the file that a runtime logs a container's output to, and of those that it was rotated into."""
+
+    path: str
+    """Of the one that is written now (host path)."""
+    size_bytes: int
+    files: int
+
+
 class MetadataSource(Protocol):
     """One runtime's state directory (of one owner). Synchronous; called from the sampling thread.
 
@@ -145,3 +155,11 @@ class RecordsEnds(MetadataSource, Protocol):
 
     def exit_code(self, container_id: str) -> ExitCode | None:
         """The last exit code of a container that the runtime has removed; None: it keeps none."""
+
+
+@runtime_checkable
+class KeepsLogs(MetadataSource, Protocol):
+    """The source of a runtime that logs to a file beside its state."""
+
+    def log_size(self, container_id: str) -> LogSize | Unreadable | None:
+        """None: it has no log of this container in the place where its own log driver keeps it."""

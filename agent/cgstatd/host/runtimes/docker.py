@@ -20,10 +20,11 @@ import msgspec
 
 from cgroupfs.pseudofs import Root
 
-from .base import HEX_ID, ExitCode, Match, Metadata, Skip, State, Unreadable, is_hex_id
+from .base import HEX_ID, ExitCode, LogSize, Match, Metadata, Skip, State, Unreadable, is_hex_id
 from .engine import EngineRecord
 from .folder import FolderSource
 from .labels import NULL, Wanted, cut
+from .logs import log_size
 from .statefile import Int, StateFiles, parser_of, unix_time
 
 RUNTIME = "docker"
@@ -179,3 +180,7 @@ class DockerSource(FolderSource):
     def exit_code(self, container_id: str) -> ExitCode | None:
         """Nothing is kept of a container that was removed."""
         return None
+
+    def log_size(self, container_id: str) -> LogSize | Unreadable | None:
+        """Of the driver json-file: ``<id>-json.log``, rotated into ``.1``, ``.2.gz``, … (max-file, compress)."""
+        return log_size(self._files, f"{self._folder}/{container_id}", f"{container_id}-json.log")

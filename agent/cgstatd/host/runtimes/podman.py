@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from cgroupfs.pseudofs import Root
 
 from . import libpod
-from .base import HEX_ID, SKIP, ExitCode, Match, Metadata, Skip, Unreadable, is_hex_id
+from .base import HEX_ID, SKIP, ExitCode, LogSize, Match, Metadata, Skip, Unreadable, is_hex_id
 from .journal import nonce_of, rolled_back
 from .libpod import Database, LibpodContainer
+from .logs import log_size
 from .statefile import USERS_NAMES, StateFiles
 from .storage import STORAGE, ContainersStorage, StoredContainer
 
@@ -85,6 +86,15 @@ class PodmanSource:
         """Kept for five minutes."""
         rows = self._rows()
         return rows.exit_codes.get(container_id) if isinstance(rows, Database) else None
+
+    def log_size(self, container_id: str) -> LogSize | Unreadable | None:
+        """Of the driver k8s-file, in its own place. A user's word for another path (``--log-opt path``) is not
+        followed."""
+        if not is_hex_id(container_id):
+            return None
+        several = (f"{folder}/{container_id}/userdata" for folder in self._storage.folders())
+        found = (log_size(self._files, each, "ctr.log") for each in several)
+        return next((each for each in found if each is not None), None)
 
     def _rows(self) -> Database | Unreadable | None:
         """The database; while it is being written, the database before that.

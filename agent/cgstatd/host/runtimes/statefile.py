@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import is_dataclass, replace
 from datetime import datetime
 from itertools import islice
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
 import msgspec
 
@@ -47,11 +47,20 @@ _CROWDED_NS = 10_000_000_000
 _SETTLED_MS = 100
 """A file that had changed less than this before it was read is read once more, this much later: time stamps step by up
 to 10 ms, so they may not show a second change in place. The change time counts, which only the kernel sets."""
+_MOST_SIZES = 64
+"""Files whose sizes are added up: a log is rotated into a few."""
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 Int = Annotated[int, msgspec.Meta(ge=-(1 << 62), le=1 << 62)]
 """A number as the runtimes write it; JSON's may have thousands of digits."""
+
+
+class Sizes(NamedTuple):
+    """Of several files together."""
+
+    size_bytes: int
+    files: int
 
 
 def is_file_name(name: str) -> bool:
@@ -157,6 +166,45 @@ class StateFiles:
             self._said.add(directory)
             log.warning("uid=%d more than %d names in %s: the others are left out", self.owner_uid, most, directory)
         return sorted(names[:most])
+
+    def sizes(self, directory: str, wanted: Callable[[str], object]) -> Sizes | Unreadable | None:
+        """Of the files in a directory whose names are ``wanted``, under the same rules; None: there is none. They are
+        opened by O_PATH, which can read nothing."""
+        names = self.names(directory)
+        if isinstance(names, Unreadable):
+            return names
+        names = [name for name in names if wanted(name)][:_MOST_SIZES]
+        if not names:
+            return None
+        path = f"{directory}/{names[0]}"
+        try:
+            if self.root.readers.count >= MOST_HUNG:
+                raise StillHangs(path)
+            with self.root.readers.of(path):
+                parent, real = open_directory(self.root, directory)
+                try:
+                    found = [self._size(parent, real, name) for name in names]
+                finally:
+                    release(parent)
+        except Refused as error:
+            return Unreadable(str(error), directory)
+        except OSError as error:
+            return unreadable(error, path)
+        there = [size for size in found if size is not None]
+        return Sizes(sum(there), len(there)) if there else None
+
+    def _size(self, parent: int, directory: str, name: str) -> int | None:
+        """Bytes; None: it is gone. Raises Refused, OSError."""
+        try:
+            fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        except FileNotFoundError:
+            return None
+        try:
+            found = os.fstat(fd)
+            self._check(fd, found, f"{directory.rstrip('/')}/{name}", found.st_size)
+            return found.st_size
+        finally:
+            release(fd)
 
     def size_beside(self, path: str, suffix: str) -> int:
         """The size of a file's companion (a database's journal), 0 where there is none."""

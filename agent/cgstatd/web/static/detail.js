@@ -20,20 +20,20 @@ class Detail {
     this.last = new Facts("Last words", "facts");
     this.last.element.classList.add("last");
     this.facts = new Facts("", "facts");
-    this.groups = {cpu: new Facts("CPU time"), memory: new Facts("Memory"), memoryEvents: new Facts("Memory events since it started"), pids: new Facts("Processes")};
+    this.groups = {cpu: new Facts("CPU time"), memory: new Facts("Memory"), memoryEvents: new Facts("Memory events since it started"), pids: new Facts("Processes"), log: new Facts("Log")};
     this.pressure = new Cells("Pressure: time stalled", ["", "10 s", "1 min", "5 min", "total"]);
     this.network = new Cells("Network, since it was made", ["", "in", "packets", "errors, drops", "out", "packets", "errors, drops"]);
     this.block = new Cells("Disk, since it started", ["", "read", "reads", "written", "writes"]);
     this.stat = new Facts("");
     this.labels = new Facts("", "facts");
-    const {cpu, memory, memoryEvents, pids} = this.groups;
+    const {cpu, memory, memoryEvents, pids, log} = this.groups;
     const fold = (title, facts) => make("details", "", make("summary", "", title), facts.element);
     this.statFold = fold("memory.stat", this.stat);
     this.labelsFold = fold("Labels", this.labels);
     element.append(
       make("div", "top", make("div", "", this.name, this.subtitle), sources, close), this.error, this.last.element, this.charts.element,
       this.limits.element, make("h3", "", "Identity"), this.facts.element, cpu.element, memory.element, memoryEvents.element,
-      this.pressure.element, pids.element, this.network.element, this.block.element, this.statFold, this.labelsFold,
+      this.pressure.element, pids.element, this.network.element, this.block.element, log.element, this.statFold, this.labelsFold,
     );
   }
 
@@ -42,7 +42,7 @@ class Detail {
     put(this.name, name);
     put(this.subtitle, id);
     this.fail("");
-    this.show({container: {id, name}, cpu: {}, memory: {}, memoryStat: {}, memoryEvents: {}, pids: {}, pressure: {}, limits: {}});
+    this.show({container: {id, name}, cpu: {}, memory: {}, memoryStat: {}, memoryEvents: {}, pids: {}, log: {}, pressure: {}, limits: {}});
     this.element.hidden = false;
     this.element.scrollTop = 0;
   }

@@ -1,0 +1,16 @@
+"""The size of a container's log. What is in it is never read."""
+
+from __future__ import annotations
+
+import re
+
+from .base import LogSize, Unreadable
+from .statefile import Sizes, StateFiles
+
+_ROTATED = r"(?:\.[0-9]{1,6}(?:\.gz)?)?"
+
+
+def log_size(files: StateFiles, directory: str, name: str) -> LogSize | Unreadable | None:
+    """Of the log ``name`` with what it was rotated into (``name.1``, ``name.2.gz``); None: there is none."""
+    found = files.sizes(directory, re.compile(re.escape(name) + _ROTATED).fullmatch)
+    return LogSize(f"{directory}/{name}", found.size_bytes, found.files) if isinstance(found, Sizes) else found
