@@ -44,7 +44,20 @@ class Scraper:
         found: list[ContainerMetrics] = []
         for first in range(0, len(containers), AT_ONCE):
             found += await run(partial(metrics_reader.read, containers[first : first + AT_ONCE], namespaces))
+        found = self._with_exit_codes(found)
         return each_network_once(found), await run(partial(self._own, len(found)))
+
+    def _with_exit_codes(self, found: list[ContainerMetrics]) -> list[ContainerMetrics]:
+        """An engine's state forgets the code of the life before: the follower may have seen it."""
+        codes = {(each.owner_uid, each.id): event.exit_code for each, event in self._follower.last_words.all()}
+        if not codes:
+            return found
+        return [
+            each._replace(exit_code=codes.get((each.identity.owner_uid, each.identity.id)))
+            if each.exit_code is None
+            else each
+            for each in found
+        ]
 
     # -- in the sampling thread
 

@@ -22,6 +22,7 @@ STREAMED = FIGURES | {"id": ID, "name": "burn"}
 IDENTITY: dict[str, Any] = {
     "id": ID,
     "name": "burn",
+    "workload": "docker:burn",
     "runtime": "docker",
     "state": "running",
     "image": "lab/busybox:1",

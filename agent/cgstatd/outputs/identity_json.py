@@ -9,6 +9,7 @@ from ..basics.text import printable
 from ..host.identity import Identity
 from ..host.runtimes.base import Metadata, State
 from ..host.runtimes.labels import MOST_LABELS, MOST_VALUE, PROJECTS
+from ..host.workload import workload
 
 
 class ContainerIdentity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -16,6 +17,8 @@ class ContainerIdentity(msgspec.Struct, frozen=True, kw_only=True, rename="camel
 
     id: str
     name: str
+    workload: str | None
+    """What stays the same when it is made anew: ``compose:shop/web/1``, ``pod:…``, ``unit:…``, ``docker:web``."""
     runtime: str
     state: str
     image: str | None
@@ -69,6 +72,7 @@ def container_identity(identity: Identity, state: State, pids: int | None) -> Co
     return ContainerIdentity(
         id=identity.id,
         name=identity.name,
+        workload=workload(identity),
         runtime=identity.runtime,
         state=state.value,
         image=printable(found.image) if found and found.image else None,

@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from .. import __version__
 from ..basics.text import printable
+from ..host.workload import workload
 from ..sampling.exported_metrics import ContainerMetrics
 from .host_metric_lines import host_lines
 from .metric_families import FAMILIES, rows
@@ -67,6 +68,29 @@ def _of_containers(
         series, lines = family_head(name, kind, text, openmetrics)
         lines += [f"{series}{{{labels}}} {said}" for labels, row in found[of] if (said := value(row)) is not None]
         if len(lines) > 2:
+            yield _together(lines)
+
+
+def _of_workloads(containers: Sequence[ContainerMetrics], openmetrics: bool) -> Iterator[bytes]:
+    """Series that a container keeps when it is made anew: they have its workload and no id."""
+    restarts: dict[str, int] = {}
+    codes: dict[str, int] = {}
+    for each in containers:
+        metadata, of = each.identity.metadata, workload(each.identity)
+        if of is None:
+            continue
+        labels = _written({"name": each.identity.name, "workload": of})
+        if metadata is not None and metadata.restarts is not None:  # two of one name and workload: made anew just now
+            restarts[labels] = restarts.get(labels, 0) + metadata.restarts
+        if each.exit_code is not None:
+            codes[labels] = each.exit_code
+    for name, kind, values, text in (
+        ("container_restarts", "counter", restarts, "Restarts by the engine, as it counts them."),
+        ("container_last_terminated_exitcode", "gauge", codes, "Exit code of the last end, where it is known."),
+    ):
+        series, lines = family_head(name, kind, text, openmetrics)
+        lines += [f"{series}{{{labels}}} {value}" for labels, value in values.items()]
+        if values:
             yield _together(lines)
 
 
@@ -127,6 +151,7 @@ def exposition(
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Once(list(_of_itself(own))))
     parts = list(_of_containers(containers, label_names(labels), form is OPENMETRICS))
+    parts += _of_workloads(containers, form is OPENMETRICS)
     if own.host is not None:
         parts.append(_together(host_lines(own.host, form is OPENMETRICS)))
     return [*parts, encode(registry)]

@@ -90,6 +90,7 @@ class Container:
         "identity",
         "kept_in",
         "last",
+        "last_exit_code",
         "log",
         "lookups",
         "naming",
@@ -125,6 +126,8 @@ class Container:
         """When (monotonic) it was first seen; None: it was there before the agent."""
         self.promised_limit: int | None = None
         """The memory limit that its engine is about to set."""
+        self.last_exit_code: int | None = None
+        """Of the life before this one, where the engine's state still had it."""
         self.over = False
         """Whether the latest reading found no process in it: it ends, or a dead engine left it behind."""
         self.descriptors = descriptors

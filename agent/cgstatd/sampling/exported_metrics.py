@@ -58,6 +58,8 @@ class ContainerMetrics(NamedTuple):
     started_seconds: float | None
     seen_ms: int
     log_bytes: int | None
+    exit_code: int | None
+    """Of the life before this one, where that is known."""
 
 
 class MetricsReader:
@@ -133,6 +135,7 @@ class MetricsReader:
             started_seconds=self._started_seconds(container, cgroup),
             seen_ms=root.clock(container.ref.path).time_ms,
             log_bytes=None,
+            exit_code=container.last_exit_code,
         )
         return found, devices
 

@@ -226,6 +226,8 @@ class Registry:
         if self._keep_in(container, kept_in, trusted=bool(found.metadata and not found.metadata.owner_uid)):
             found = self._names.identify(container.ref)  # it may have been written between the look and the watch
         on_disk, found = found.metadata, found._replace(metadata=living(found.metadata))
+        if on_disk is not None and on_disk.exit_code is not None:  # its engine has not yet written that it runs again
+            container.last_exit_code = on_disk.exit_code
         age = None if container.since_ns is None else now - container.since_ns
         container.promised_limit = promised_limit(on_disk, age)
         container.generation = self._names.generation()

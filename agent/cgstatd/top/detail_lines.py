@@ -152,6 +152,7 @@ def _identity(detail: ContainerDetail, width: int) -> Iterator[Text]:
         ("id", container.id),
         ("runtime", f"{container.runtime}, {container.state}"),
         ("image", container.image),
+        ("workload", container.workload),
         ("project", container.project),
         ("network", container.network_mode),
         ("owner", f"uid {container.owner_uid}" if container.owner_uid else None),

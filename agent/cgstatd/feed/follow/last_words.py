@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...host.identity import Identity
 from ...host.runtimes.budget import weigh
-from ...host.runtimes.labels import PROJECTS
+from ...host.runtimes.labels import WORKLOAD
 
 if TYPE_CHECKING:
     from ...outputs.follow_types import FollowExit
@@ -30,11 +30,11 @@ class _Kept(NamedTuple):
 
 
 def without_labels(identity: Identity) -> Identity:
-    """The same container with those labels alone that name its project."""
+    """The same container with those labels alone that name its project and its workload."""
     metadata = identity.metadata
     if metadata is None or not metadata.labels:
         return identity
-    labels = {key: metadata.labels[key] for key in PROJECTS if key in metadata.labels}
+    labels = {key: metadata.labels[key] for key in WORKLOAD if key in metadata.labels}
     return identity._replace(metadata=replace(metadata, labels=labels, labels_left_out=labels != metadata.labels))
 
 

@@ -14,9 +14,17 @@ import msgspec
 from .kubernetes import CONTAINER_NAME, POD_NAME, POD_NAMESPACE, POD_UID
 
 NULL = msgspec.Raw(b"null")
-PROJECTS = ("com.docker.compose.project", "io.podman.compose.project", POD_NAMESPACE)
+COMPOSE_PROJECTS = ("com.docker.compose.project", "io.podman.compose.project")
+COMPOSE_SERVICE = "com.docker.compose.service"
+COMPOSE_NUMBER = "com.docker.compose.container-number"
+"""Of several containers of one service; podman-compose sets both, too."""
+UNIT = "PODMAN_SYSTEMD_UNIT"
+"""The unit that runs the container, as Quadlet and ``podman generate systemd`` label it."""
+PROJECTS = (*COMPOSE_PROJECTS, POD_NAMESPACE)
 """Compose project or Kubernetes namespace, the first that is there."""
-_OWN = (*PROJECTS, "com.docker.compose.service", CONTAINER_NAME, POD_NAME, POD_UID)
+WORKLOAD = (*PROJECTS, COMPOSE_SERVICE, COMPOSE_NUMBER, UNIT, CONTAINER_NAME, POD_NAME)
+"""What a container's workload is found in."""
+_OWN = (*WORKLOAD, POD_UID)
 _MOST_WANTED = 32
 WHOLE_BYTES = 64 << 10
 """Bytes. Longer JSON is never decoded whole: only the labels that are wanted are kept of it."""

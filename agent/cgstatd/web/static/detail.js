@@ -76,6 +76,7 @@ class Detail {
     const set = (term, value, text = String(value)) => value != null && value !== "" && facts.set(term, text);
     set("id", container.id);
     set("image id", container.imageId);
+    set("workload", container.workload);
     set("project", container.project);
     set("pod", container.pod);
     set("owner", container.ownerUid || null, `uid ${container.ownerUid}`);

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +20,11 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from prometheus_client.registry import Collector
 
 from cgstatd.config.settings import DEFAULT_LABELS
+from cgstatd.host.identity import Identity
+from cgstatd.outputs.follow_types import FollowExit
 from cgstatd.outputs.prometheus import MAX_LABELS, label_names
+from cgstatd.web.routes.follow import FOLLOWER
+from cgstatd.web.routes.metrics import SCRAPER
 from fakehost import MEM_TOTAL, FakeHost, Hang, container_id
 from helpers import FIXTURES, UNIFIED
 from wire import Answer, Server, agent, serving
@@ -254,3 +259,61 @@ def promtool(answer: Answer) -> None:
     said = [line for line in (found.stdout + found.stderr).splitlines() if not line.startswith(b"node_memory_")]
     assert said == []  # node_memory_MemTotal_bytes is in camel case where it comes from
     assert found.returncode in (0, 3)  # 3: of what it said, all was of those
+
+
+def recorded(host: FakeHost, name: str, restarts: int, labels: dict[str, str], shown: str, **state: Any) -> None:
+    """What the engine says of a container: its restarts, labels and name."""
+    path = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
+    content = json.loads(path.read_text())
+    content["RestartCount"], content["Name"] = restarts, f"/{shown}"
+    content["Config"]["Labels"] = labels
+    content["State"] |= state
+    path.unlink()
+    path.write_text(json.dumps(content))
+    path.chmod(0o600)
+
+
+SHOP = {
+    "com.docker.compose.project": "shop",
+    "com.docker.compose.service": "web",
+    "com.docker.compose.container-number": "1",
+}
+
+
+@pytest.mark.parametrize("accept", [(), (OPENMETRICS,)])
+async def test_restarts_have_the_workload_and_no_id(tmp_path: Path, quick: None, accept: tuple[str, ...]) -> None:
+    host = FakeHost(tmp_path)
+    for name in ("a", "b", "c"):
+        host.add(name)
+    recorded(host, "a", 3, SHOP, "shop-web-1")
+    recorded(host, "b", 2, SHOP, "shop-web-1")  # made anew while the one before is still there
+    recorded(host, "c", 7, {}, "c", Running=True, Restarting=True, ExitCode=3)
+    async with serving(host.sampler()) as server:
+        found = series(await server.ask("/metrics", *accept))
+        listed = {each["id"]: each for each in (await server.ask("/api/containers")).json}
+    assert sorted(found["container_restarts_total"], key=lambda each: each[1]) == [
+        ({"name": "shop-web-1", "workload": "compose:shop/web/1"}, 5),
+        ({"name": "c", "workload": "docker:c"}, 7),
+    ]
+    assert found["container_last_terminated_exitcode"] == [({"name": "c", "workload": "docker:c"}, 3)]
+    assert {listed[container_id(name)]["workload"] for name in "ab"} == {"compose:shop/web/1"}
+
+
+def the_end(identity: Identity, code: int) -> tuple[FollowExit, Any]:
+    event = FollowExit(
+        id=identity.id, name=identity.name, runtime="docker", exit_code=code, oom_killed=None, last=None, timestamp=0
+    )
+    return event, SimpleNamespace(identity=identity)
+
+
+async def test_the_exit_code_of_the_life_before_is_kept_by_the_follower(server: Server, host: FakeHost) -> None:
+    assert "container_last_terminated_exitcode" not in series(await server.ask("/metrics"))
+    assert server.runner.app is not None
+    words = server.runner.app[FOLLOWER].last_words
+    identity = next(each.identity for each in server.feed.sampler.containers() if each.identity.name == "a")
+    words.add(*the_end(identity, 137))
+    server.runner.app[SCRAPER].scrape.forget()
+    assert of(series(await server.ask("/metrics")), "container_last_terminated_exitcode", "a") == [137]
+    words.add(*the_end(identity._replace(owner_uid=1000), 5))
+    server.runner.app[SCRAPER].scrape.forget()
+    assert not of(series(await server.ask("/metrics")), "container_last_terminated_exitcode", "a")  # a user's, same id
