@@ -107,6 +107,21 @@ async def test_filters(server: Server, host: FakeHost, open_page: Open) -> None:
         await until(page, "document.querySelectorAll('.row').length === 5")
 
 
+async def test_the_detail_has_the_largest_processes(server: Server, open_page: Open, host: FakeHost) -> None:
+    pid = (host.scope("web-1") / "cgroup.procs").read_text().strip()
+    folder = host.path / f"proc/{pid}"
+    (folder / "stat").write_text(f"{pid} (x) D 1 1 1 0 -1 0 0 0 0 0 9 1 0 0 20 0 3 0 500 0 0\n")
+    (folder / "status").write_text(f"Name:\t<b>busy</b>\nNSpid:\t{pid}\t7\nVmRSS:\t2048 kB\n")
+    async with open_page(server.port) as page:
+        await live(page)
+        await page.locator(".row", has_text="web-1").click()
+        detail = page.get_by_role("complementary", name="Container detail")
+        row = detail.get_by_role("row", name="<b>busy</b>")
+        await row.wait_for()
+        assert re.search(rf"2\sMiB\s+{pid}\s+7\s+3\s+disk sleep", await row.inner_text())
+        await detail.get_by_text("1 in disk sleep").wait_for()
+
+
 async def test_the_detail_has_limits_and_the_reasons_for_what_is_absent(server: Server, open_page: Open) -> None:
     async with open_page(server.port) as page:
         await live(page)

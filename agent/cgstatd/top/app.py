@@ -18,6 +18,7 @@ from rich.text import Text
 
 from ..basics.logs import OneLine
 from ..outputs.detail_types import ContainerDetail
+from ..outputs.processes_json import ContainerProcesses
 from ..recording.recorded_root import open_roots
 from ..recording.replayed_root import replayed
 from ..sampling.open_host import HostOptions, open_host
@@ -59,6 +60,7 @@ class App:
         self.screen = Screen(blocks=BLOCKS if utf else PLAIN)
         self._console = console
         self._detail: ContainerDetail | None = None
+        self._processes: ContainerProcesses | None = None
         self._dirty = asyncio.Event()
         self._look = asyncio.Event()
         """The reader has chosen another container's detail."""
@@ -124,6 +126,11 @@ class App:
                     found = await self._source.detail(wanted[2])
                     if self.screen.detail == wanted:
                         self._detail = found
+                        self._dirty.set()
+                    with contextlib.suppress(Unavailable):  # an older agent has no such route
+                        processes = await self._source.processes(wanted[2])
+                        if self.screen.detail == wanted:
+                            self._processes = processes
                 except Unavailable as error:
                     self.model.say(str(error))
                 self._dirty.set()
@@ -149,7 +156,9 @@ class App:
         entry = model.entries.get(screen.detail)
         if self._detail is None:
             return detail_lines(model, screen, [Text("reading …", "dim", end="")], width, height)
-        return detail_lines(model, screen, body(self._detail, entry, width, screen.blocks), width, height)
+        return detail_lines(
+            model, screen, body(self._detail, entry, width, screen.blocks, self._processes), width, height
+        )
 
     # -- keys
 
@@ -190,7 +199,7 @@ class App:
         if key in moves:
             screen.scroll += moves[key]
         elif key in ("escape", "left", "enter", "backspace", "h"):
-            screen.detail = self._detail = None
+            screen.detail = self._detail = self._processes = None
 
     def _press_table(self, key: str) -> None:
         model, screen = self.model, self.screen
@@ -202,7 +211,8 @@ class App:
         if key in moves and found:
             screen.selected = found[max(0, min(last, moves[key]))]
         elif key in ("enter", "right", "l") and screen.selected in found:
-            screen.detail, screen.scroll, self._detail = screen.selected, 0, None
+            screen.detail, screen.scroll = screen.selected, 0
+            self._detail = self._processes = None
             self._look.set()
         elif key == "/":
             screen.typing = True

@@ -9,6 +9,7 @@ from msgspec import UNSET
 from rich.text import Text
 
 from ..outputs.detail_types import ContainerDetail, LimitDetail, Value
+from ..outputs.processes_json import ContainerProcesses
 from ..outputs.table import UNKNOWN, binary_size, decimal_size
 from .model import Entry
 from .spark import spark
@@ -168,7 +169,32 @@ def _identity(detail: ContainerDetail, width: int) -> Iterator[Text]:
         yield _line("last end", f"exit code {last.exit_code}, memory at most {peak}", width)
 
 
-def body(detail: ContainerDetail, entry: Entry | None, width: int, blocks: str) -> Sequence[Text]:
+def _processes(found: ContainerProcesses | None, width: int) -> Iterator[Text]:
+    if found is None or not (found.processes or found.count):
+        return
+    yield _title(f"The largest of {found.count} processes by CPU")
+    for each in found.processes:
+        percent = UNKNOWN if each.cpu_percent is None else f"{each.cpu_percent:.2f} %"
+        inside = UNKNOWN if each.pid_inside is None else str(each.pid_inside)
+        text = (
+            f"{percent:>9}  {binary_size(each.memory):>10}  pid {each.pid}, inside {inside}  "
+            f"{each.threads} threads  {each.state}"
+        )
+        yield _line(each.name, text, width)
+    words = [found.incomplete] if found.incomplete else []
+    words += [f"{found.zombies} zombies"] if found.zombies else []
+    words += [f"{found.uninterruptible} in disk sleep"] if found.uninterruptible else []
+    if words:
+        yield from _wrapped("; ".join(words), width)
+
+
+def body(
+    detail: ContainerDetail,
+    entry: Entry | None,
+    width: int,
+    blocks: str,
+    processes: ContainerProcesses | None = None,
+) -> Sequence[Text]:
     """The whole detail."""
     lines = [*_identity(detail, width)]
     if entry is not None:
@@ -178,6 +204,7 @@ def body(detail: ContainerDetail, entry: Entry | None, width: int, blocks: str) 
     lines += _values("Memory", detail.memory, width)
     lines += _values("Memory events", detail.memory_events, width)
     lines += _values("Processes", detail.pids, width)
+    lines += _processes(processes, width)
     lines += _values("Pressure", detail.pressure, width)
     lines += [*_network(detail, width), *_block(detail, width)]
     lines += _values("Log", detail.log, width)

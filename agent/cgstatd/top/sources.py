@@ -13,10 +13,13 @@ import msgspec
 from ..basics.text import printable
 from ..feed.follow.follower import Follower
 from ..feed.follow.interval_grid import GRID_SECONDS
+from ..feed.process_lists import ProcessLists
 from ..feed.queries import Queries
 from ..feed.shared_passes import Feed
+from ..host.identity import Identity
 from ..outputs.detail_types import ContainerDetail
 from ..outputs.host_json import HostAnswer
+from ..outputs.processes_json import SORTS, ContainerProcesses, container_processes, no_processes
 from ..outputs.stats_json import Failure
 from ..sampling.container import ReadingFailed
 from ..sampling.lookup import Ambiguous, NotFound
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     import aiohttp
 
 T = TypeVar("T")
+SHOWN_PROCESSES = 10
 _SILENCE_SECONDS = 12.0
 """The agent says something every 5 s."""
 _MAX_BYTES = 64 << 20
@@ -48,6 +52,9 @@ class Source(Protocol):
     async def detail(self, container_id: str) -> ContainerDetail:
         """One container. Raises Unavailable."""
 
+    async def processes(self, container_id: str) -> ContainerProcesses:
+        """The largest processes of one container. Raises Unavailable."""
+
     async def close(self) -> None:
         """Release all connections and threads."""
 
@@ -60,6 +67,7 @@ class Local:
         self._feed = Feed(sampler, freshness_seconds=0.1, baseline_seconds=0.0)
         self._follower = Follower(self._feed, 1)
         self._queries = Queries(self._feed, self._follower, 1)
+        self._lists = ProcessLists(self._feed)
         self._feed.start()
 
     async def stream(self, steps: int, last_id: str) -> AsyncIterator[bytes]:
@@ -86,6 +94,18 @@ class Local:
             raise Unavailable("the container is gone") from None
         except (Ambiguous, ListingFailed, ReadingFailed) as error:
             raise Unavailable(str(error)) from error
+
+    async def processes(self, container_id: str) -> ContainerProcesses:
+        """Of one container."""
+        try:
+            found = await self._lists.get(container_id)
+        except NotFound:
+            raise Unavailable("the container is gone") from None
+        except (Ambiguous, ListingFailed, ReadingFailed) as error:
+            raise Unavailable(str(error)) from error
+        if isinstance(found, Identity):
+            return no_processes(found, 0, SORTS[0])
+        return container_processes(found, SORTS[0], SHOWN_PROCESSES)
 
     async def close(self) -> None:
         """Stop reading."""
@@ -133,6 +153,11 @@ class Remote:
     async def detail(self, container_id: str) -> ContainerDetail:
         """GET /api/containers/{id}/detail"""
         return await self._get(f"/api/containers/{quote(container_id, safe='')}/detail", ContainerDetail)
+
+    async def processes(self, container_id: str) -> ContainerProcesses:
+        """GET /api/containers/{id}/processes"""
+        path = f"/api/containers/{quote(container_id, safe='')}/processes?limit={SHOWN_PROCESSES}"
+        return await self._get(path, ContainerProcesses)
 
     async def close(self) -> None:
         """Close the connections."""

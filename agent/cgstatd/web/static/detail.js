@@ -22,6 +22,7 @@ class Detail {
     this.facts = new Facts("", "facts");
     this.groups = {cpu: new Facts("CPU time"), memory: new Facts("Memory"), memoryEvents: new Facts("Memory events since it started"), pids: new Facts("Processes"), log: new Facts("Log")};
     this.pressure = new Cells("Pressure: time stalled", ["", "10 s", "1 min", "5 min", "total"]);
+    this.processes = new Cells("Processes, the largest by CPU", ["", "CPU", "memory", "pid", "inside", "threads", "state", "age"]);
     this.network = new Cells("Network, since it was made", ["", "in", "packets", "errors, drops", "out", "packets", "errors, drops"]);
     this.block = new Cells("Disk, since it started", ["", "read", "reads", "written", "writes"]);
     this.stat = new Facts("");
@@ -33,7 +34,7 @@ class Detail {
     element.append(
       make("div", "top", make("div", "", this.name, this.subtitle), sources, close), this.error, this.last.element, this.charts.element,
       this.limits.element, make("h3", "", "Identity"), this.facts.element, cpu.element, memory.element, memoryEvents.element,
-      this.pressure.element, pids.element, this.network.element, this.block.element, log.element, this.statFold, this.labelsFold,
+      this.pressure.element, pids.element, this.processes.element, this.network.element, this.block.element, log.element, this.statFold, this.labelsFold,
     );
   }
 
@@ -43,6 +44,7 @@ class Detail {
     put(this.subtitle, id);
     this.fail("");
     this.show({container: {id, name}, cpu: {}, memory: {}, memoryStat: {}, memoryEvents: {}, pids: {}, log: {}, pressure: {}, limits: {}});
+    this.processesOf(null);
     this.element.hidden = false;
     this.element.scrollTop = 0;
   }
@@ -105,6 +107,18 @@ class Detail {
       }
     }
     this.pressure.set(rows, [...absent].map(([reason, names]) => `${names.join("; ")}: ${reason}`).join("\n"));
+  }
+
+  processesOf(found) {
+    const rows = (found?.processes ?? []).map((each) => [
+      each.name, each.cpuPercent == null ? UNKNOWN : percent(each.cpuPercent), binary(each.memory), String(each.pid),
+      count(each.pidInside), count(each.threads), each.state, each.ageSeconds == null ? UNKNOWN : duration(each.ageSeconds),
+    ]);
+    const notes = found ? [
+      rows.length < found.count && `${found.count} processes in all`, found.incomplete,
+      found.zombies && `${found.zombies} zombies`, found.uninterruptible && `${found.uninterruptible} in disk sleep`,
+    ] : [];
+    this.processes.set(rows, rows.length ? notes.filter(Boolean).join("; ") : "");
   }
 
   networkOf(network) {

@@ -2,6 +2,7 @@
 
 const DETAIL_MS = 2000;
 const MAX_EVENTS = 100;
+const PROCESSES = 10;
 
 const detail = new Detail($("detail"), {close: () => shutByHand()});
 
@@ -48,10 +49,14 @@ async function refreshDetail() {
   if (!wanted) return;
   const abort = refreshDetail.abort = new AbortController();
   try {
-    const found = await ask(`api/containers/${encodeURIComponent(wanted.id)}/detail`, token, abort.signal);
+    const path = `api/containers/${encodeURIComponent(wanted.id)}`;
+    const found = await ask(`${path}/detail`, token, abort.signal);
     if (opened !== wanted) return;
     detail.fail("");
     detail.show(found);
+    const processes = found.cgroup && await ask(`${path}/processes?limit=${PROCESSES}`, token, abort.signal);
+    if (opened !== wanted) return;
+    detail.processesOf(processes);
   } catch (error) {
     if (opened !== wanted || error.name === "AbortError") return;
     detail.fail(error instanceof Refused ? error.message : "The agent does not answer.");
