@@ -52,6 +52,33 @@ Matcher = Callable[[str, str], Match | Skip | None]
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A container's place in one network. Empty: its runtime does not say."""
+
+    network: str
+    network_id: str = ""
+    id: str = ""
+    address: str = ""
+    prefix: int = 0
+    gateway: str = ""
+    address6: str = ""
+    prefix6: int = 0
+    gateway6: str = ""
+    mac: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port that a container listens on or publishes."""
+
+    number: int
+    protocol: str
+    host_number: int = 0
+    """0: it is not published."""
+    host_address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Metadata:
     """What a runtime's on-disk state says of one container. Never holds environment, command or mounts."""
 
@@ -94,6 +121,10 @@ class Metadata:
     none is known."""
     shown_id: str = ""
     """Set where the runtime itself shows another id than the cgroup's."""
+    program: str | None = None
+    """The path of its first program, without arguments."""
+    endpoints: tuple[Endpoint, ...] = ()
+    ports: tuple[Port, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

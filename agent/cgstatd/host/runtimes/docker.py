@@ -21,6 +21,7 @@ import msgspec
 from cgroupfs.pseudofs import Root
 
 from .base import HEX_ID, ExitCode, LogSize, Match, Metadata, Skip, State, Unreadable, is_hex_id
+from .endpoints import docker_network
 from .engine import EngineRecord
 from .folder import FolderSource
 from .labels import NULL, Wanted, cut
@@ -68,6 +69,8 @@ class _Container(msgspec.Struct, rename="pascal", frozen=True):
     created: datetime | None = None
     image: str | None = None
     restart_count: Int | None = None
+    path: str | None = None
+    network_settings: msgspec.Raw = NULL
     state: _State = _State()
     config: _Config = _Config()
 
@@ -114,6 +117,7 @@ class _Known(EngineRecord):
 def _parse_container(data: bytes, wanted: Wanted) -> _Known:
     found = _decode_container(data)
     state = _state_of(found.state)
+    endpoints, ports = docker_network(found.network_settings)
     return _Known(
         name=found.name.removeprefix("/")[:256],
         image=cut(found.config.image),
@@ -127,6 +131,9 @@ def _parse_container(data: bytes, wanted: Wanted) -> _Known:
         oom_killed=found.state.oom_killed,
         finished_seconds=unix_time(found.state.finished_at),
         pid=found.state.pid or None,
+        program=cut(found.path),
+        endpoints=endpoints,
+        ports=ports,
         going=found.state.dead or found.state.removal_in_progress,
     )
 

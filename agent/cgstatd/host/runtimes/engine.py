@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .base import Metadata, State
+from .base import Endpoint, Metadata, Port, State
 from .labels import Labels
 
 
@@ -24,6 +24,9 @@ class EngineRecord:
     oom_killed: bool | None
     finished_seconds: float | None
     pid: int | None
+    program: str | None = None
+    endpoints: tuple[Endpoint, ...] = ()
+    ports: tuple[Port, ...] = ()
 
     def metadata(
         self,
@@ -60,4 +63,7 @@ class EngineRecord:
             finished_seconds=self.finished_seconds,
             pid=self.pid,
             kept_in=kept_in,
+            program=self.program,
+            endpoints=self.endpoints,
+            ports=self.ports,
         )

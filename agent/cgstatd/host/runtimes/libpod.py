@@ -30,6 +30,7 @@ import msgspec
 
 from . import oci
 from .base import ExitCode, State, is_hex_id
+from .endpoints import podman_endpoints, podman_ports
 from .engine import EngineRecord
 from .labels import NULL, Wanted, cut
 from .oci import Linux
@@ -81,6 +82,7 @@ class _Config(msgspec.Struct, rename="camel", frozen=True):
     net_ns_ctr: str | None = None
     create_net_ns: bool = msgspec.field(name="createNetNS", default=False)
     pause: bool = False
+    new_port_mappings: msgspec.Raw = NULL
     spec: _Spec | None = None
 
 
@@ -93,6 +95,7 @@ class _Now(msgspec.Struct, rename="camel", frozen=True):
     exited: bool = False
     oom_killed: bool = msgspec.field(name="oomKilled", default=False)
     restart_count: Int = 0
+    network_status: msgspec.Raw = NULL
 
 
 _parse_config = parser_of(_Config)
@@ -212,6 +215,8 @@ def _row(name: object, pod: object, config: object, now: object, wanted: Wanted)
         exit_code=state.exit_code if state.exited else None,
         oom_killed=state.oom_killed if state.exited else None,
         restarts=state.restart_count,
+        endpoints=podman_endpoints(state.network_status),
+        ports=podman_ports(found.new_port_mappings),
     )
 
 

@@ -93,6 +93,7 @@ def test_a_running_container(shop: str) -> None:
         oom_killed=False,
         pid=1374,
         kept_in=folder(),
+        program="sh",
     )
 
 
