@@ -22,7 +22,7 @@ from .cgroup import Cgroup, io_counting
 from .controllers import FIELDS, field_files
 from .controllers.cpu import Cpu
 from .controllers.io import Counting, DeviceIo, Io
-from .controllers.memory import Memory, MemoryEvents, MemoryStat
+from .controllers.memory import Memory, MemoryEvents, MemoryStat, stat_keys
 from .controllers.pids import Pids
 from .controllers.psi import Pressure
 from .counters import CounterReader, Counters
@@ -83,4 +83,5 @@ __all__ = [
     "field_files",
     "io_counting",
     "select",
+    "stat_keys",
 ]

@@ -18,7 +18,7 @@ from helpers import FIXTURES, PROJECT, UNIFIED
 from wire import ALL, COMMAND, ENVIRONMENT, STREAM, Agent, agent, run
 
 SOCKET = re.compile(
-    r"docker\.sock|podman\.sock|containerd\.sock|crio\.sock|dockershim\.sock|DOCKER_HOST|CONTAINER_HOST|/var/run/docker"
+    r"(?<!/run/cgstatd/)docker\.sock|podman\.sock|containerd\.sock|crio\.sock|dockershim\.sock|DOCKER_HOST|CONTAINER_HOST|/var/run/docker"
 )
 
 

@@ -38,6 +38,20 @@ def path(metavar: str = "FILE", *, many: bool = False) -> Kind:
     return _strings("a path", metavar, lambda text: bool(text) and "\0" not in text, many)
 
 
+_MODE = re.compile(r"0?[0-7]{3}")
+_GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}")
+
+
+def mode() -> Kind:
+    """A file's permissions."""
+    return _strings("three octal digits, as in 0660", "MODE", lambda text: _MODE.fullmatch(text) is not None, False)
+
+
+def group() -> Kind:
+    """A group's name or number."""
+    return _strings("a group's name or number", "GROUP", lambda text: _GROUP.fullmatch(text) is not None, False)
+
+
 def choice(*values: str) -> Kind:
     """One of a few words."""
     return _strings(f"one of {', '.join(values)}", "|".join(values), lambda text: text in values, False)

@@ -25,6 +25,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Everything that ``cgstatd serve`` can be told, with the defaults."""
 
     listen: tuple[str, ...] = (DEFAULT_LISTEN,)
+    docker_socket: str = ""
+    docker_socket_mode: str = "0660"
+    docker_socket_group: str = ""
     env_id: int = 1
     baseline: float = 10.0
     freshness: float = 0.5
@@ -84,6 +87,12 @@ DEFAULTS: dict[str, Any] = msgspec.structs.asdict(Settings())
 OPTIONS = (
     Option("listen", kinds.addresses(), "where to listen; beyond loopback and unix sockets only with tokens or client "
            "certificates"),
+    Option("docker_socket", kinds.path(), "a unix socket for monitors that want Docker's: the Engine API, read-only, "
+           "and nothing else, for every process that its mode and group let connect; no token is asked there",
+           "/run/cgstatd/docker.sock"),
+    Option("docker_socket_mode", kinds.mode(), "the permissions of that socket"),
+    Option("docker_socket_group", kinds.group(), "the group of that socket; the agent has to be root or in it",
+           "monitor"),
     Option("env_id", kinds.whole(0, MAX_ENV), "the environment this host is"),
     Option("baseline", kinds.seconds(), "how often CPU time is read while there are no clients, so that the first "
            "answer is immediate; 0: never"),

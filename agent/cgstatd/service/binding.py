@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import grp
 import os
 import socket
 import stat
 
 from ..basics.errors import BadSetting
-from ..basics.text import printable
+from ..basics.text import is_number, printable
 from ..config.address import Address
 from ..web.server.listener import bind, bind_unix
 
@@ -28,6 +29,35 @@ def bind_address(address: Address) -> list[socket.socket]:
     except UnicodeError as error:
         shown = printable(address.host, 80)
         raise BadSetting("listen", f"{address}: cannot listen there: {shown!r} is no host name") from error
+
+
+def bind_docker_socket(path: str, mode: str, group: str) -> socket.socket:
+    """The socket that has the Engine API alone. Raises BadSetting."""
+    try:
+        _remove_stale(path)
+        before = os.umask(0o177)  # no other user can connect before it has its group and its mode
+        try:
+            sock = bind_unix(path)
+        finally:
+            os.umask(before)
+    except OSError as error:
+        raise BadSetting("docker_socket", f"{path}: cannot listen there: {_why_unix(path, error)}") from error
+    try:
+        if group:
+            os.chown(path, -1, _gid(group))
+        os.chmod(path, int(mode, 8))
+    except (OSError, KeyError) as error:
+        sock.close()
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        why = "there is no such group" if isinstance(error, KeyError) else error.strerror
+        raise BadSetting("docker_socket_group", f"{group}: {why}: the agent has to be root or in that group") from error
+    return sock
+
+
+def _gid(group: str) -> int:
+    """Raises KeyError."""
+    return int(group) if is_number(group, 9) else grp.getgrnam(group).gr_gid
 
 
 def _remove_stale(path: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import faulthandler
 import gc
 import logging
@@ -20,7 +21,7 @@ from ..config.address import parse_address
 from ..feed.scrape import Scraper
 from ..feed.shared_passes import Feed
 from ..sampling.sampler import Sampler
-from ..web.app import make_app
+from ..web.app import make_app, make_engine_app
 from ..web.guard import Guard
 from ..web.routes.metrics import METRIC_LABELS, SCRAPER, MetricLabels
 from ..web.server.gate import Gate
@@ -28,7 +29,7 @@ from ..web.server.limits import limits_of
 from ..web.server.listener import Listener
 from ..web.server.tls import Certificates
 from .background import Background
-from .binding import bind_address
+from .binding import bind_address, bind_docker_socket
 from .systemd import BadSocket, Notifier, passed_sockets
 from .who_may_ask import CannotServe, certificates, make_guard, renew_guard
 
@@ -37,7 +38,7 @@ _SHUTDOWN_SECONDS = 3.0
 _SWITCH_SECONDS = 0.0005
 
 
-def _sockets(settings: Settings, opened: contextlib.ExitStack) -> list[socket.socket]:
+def _sockets(settings: Settings, opened: contextlib.AsyncExitStack) -> list[socket.socket]:
     """Those that systemd passed, else those that the settings name. Raises CannotServe, BadSetting."""
     try:
         passed = [opened.enter_context(sock) for sock in passed_sockets()]
@@ -58,7 +59,7 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, lambda: None)  # before it can be reloaded there is nothing to reload
-    with contextlib.ExitStack() as opened:
+    async with contextlib.AsyncExitStack() as opened:
         opened.callback(sampler.close)
         tls = certificates(settings)
         sockets = _sockets(settings, opened)
@@ -86,7 +87,11 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
         background: Background | None = None
         try:
             await runner.setup()
+            engine = await _engine_listener(app, settings, opened)
             where = await _listen(runner, sockets, gate, tls)
+            if engine is not None:
+                await engine.start()
+                where += f" {engine.name} (Engine API)"
             log.info("serving %s env=%d cgroups=%s", where, settings.env_id, sampler.hierarchy.mode)
             notifier = Notifier()
             if notifier.watchdog_seconds:
@@ -122,6 +127,31 @@ def _settle() -> None:
     # Each of the event loop's system calls lets go of the interpreter's lock. While the sampling thread computes, it
     # comes back only after this time: with the usual 5 ms an answer of twenty calls would take a tenth of a second.
     sys.setswitchinterval(_SWITCH_SECONDS)
+
+
+async def _engine_listener(
+    app: web.Application, settings: Settings, opened: contextlib.AsyncExitStack
+) -> Listener | None:
+    """The Engine API on a socket of its own, whose mode and group say who may ask. Raises BadSetting."""
+    path = settings.docker_socket
+    if not path:
+        return None
+    sock = opened.enter_context(bind_docker_socket(path, settings.docker_socket_mode, settings.docker_socket_group))
+    limits = limits_of(settings)
+    # All its clients have one address; each container of a `docker stats` is a connection and a stream.
+    limits = dataclasses.replace(
+        limits,
+        connections_per_address=limits.connections,
+        streams=limits.connections,
+        streams_per_client=limits.connections,
+    )
+    guard = Guard(limits=limits)
+    runner = web.AppRunner(
+        make_engine_app(app, guard), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, handler_cancellation=True
+    )
+    opened.push_async_callback(runner.cleanup)
+    await runner.setup()
+    return Listener(runner, sock, Gate(limits))
 
 
 async def _listen(runner: web.AppRunner, sockets: Sequence[socket.socket], gate: Gate, tls: Certificates | None) -> str:

@@ -15,9 +15,10 @@ from ..sampling.lookup import Ambiguous, NotFound
 from ..sampling.registry import ListingFailed
 from .guard import Guard
 from .routes.context import CONTEXT, Context
+from .routes.engine import ENGINE, in_engine_words
 from .routes.extensions import add_extensions
 from .routes.health import add_health
-from .routes.table import add_routes
+from .routes.table import add_engine_routes, add_routes, route_of
 from .security.callers import CALLERS
 from .server.failure import COMMON_HEADERS, failure, unread
 from .server.limits import RETRY_SECONDS
@@ -31,7 +32,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Errors become a status and JSON, for all routes in this one place. No answer ever holds a stack trace."""
     try:
-        return await handler(request)
+        response = await handler(request)
+        return response if response.status < 400 else _in_its_words(request, response)
     except NotFound:
         return failure(404, "Container not found")
     except Ambiguous as error:
@@ -54,6 +56,11 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except Exception:
         log.exception("path=%s", request.path[:200].encode("ascii", "backslashreplace").decode())
         return failure(500, "Internal error")
+
+
+def _in_its_words(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    route = route_of(request)
+    return in_engine_words(response) if route is not None and route.engine else response
 
 
 async def _common_headers(_request: web.Request, response: web.StreamResponse) -> None:
@@ -84,3 +91,13 @@ def make_app(feed: Feed, env_id: int, guard: Guard | None = None) -> web.Applica
 
     app.on_shutdown.append(stopping)
     return app
+
+
+def make_engine_app(app: web.Application, guard: Guard) -> web.Application:
+    """The Engine API alone, for a socket of its own: it asks what is behind ``app``."""
+    own = web.Application(middlewares=[errors_as_json, guard.middleware])
+    guard.install(own)
+    own[CONTEXT], own[ENGINE], own[CALLERS] = app[CONTEXT], app[ENGINE], guard.callers
+    add_engine_routes(own)
+    own.on_response_prepare.append(_common_headers)
+    return own

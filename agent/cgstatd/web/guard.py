@@ -104,7 +104,7 @@ class Guard:
     async def _answer(
         self, request: web.Request, handler: Handler, route: Route, caller: Caller | None, peer: peers.Peer
     ) -> web.StreamResponse:
-        if not route.stream:
+        if not route.stream or (route.streamed is not None and not route.streamed(request)):
             return await handler(request)
         client = peer.key if caller is None else caller.name
         still = partial(self.callers.still, caller, peer, route.permission, request.app[CONTEXT].env_id)

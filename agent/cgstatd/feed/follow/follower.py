@@ -13,6 +13,7 @@ import contextlib
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from functools import partial
 
 from ... import __version__
@@ -20,6 +21,7 @@ from ...outputs import sse
 from ...outputs.follow_types import FollowHello
 from ...sampling.container import Container, ReadingFailed
 from ...sampling.registry import ListingFailed
+from ...sampling.round import Changes
 from ..answer_bodies import Bodies
 from ..reading_pass import Pass
 from ..shared_passes import Feed
@@ -56,6 +58,7 @@ class Follower:
         self._written = Written(self._wake_now)
         self._told: Pass | None = None
         """The pass of the last round."""
+        self._listeners: list[Callable[[Changes], None]] = []
         self._dead = False
         """Whether since the last look a container's first process died, or its runtime wrote a record."""
 
@@ -67,10 +70,7 @@ class Follower:
     def subscribe(self, steps: int, last_event_id: str = "") -> Subscription:
         """A new client of an interval (in grid steps), or of one near to it where there are too many."""
         steps = settled(steps, self._sender.groups)
-        if self._task is None and not self._stopping:
-            self._sender.ring = Ring(secrets.token_hex(4))
-            self.looks = RoundWork(self._feed.sampler)
-            self._task = asyncio.get_running_loop().create_task(self._run())
+        self._begin()
         group = self._sender.groups.get(steps)
         if group is None:
             group = self._sender.groups[steps] = Group(steps)
@@ -93,6 +93,25 @@ class Follower:
         if self._stopping:
             client.end()
         return client
+
+    def _begin(self) -> None:
+        if self._task is None and not self._stopping:
+            self._sender.ring = Ring(secrets.token_hex(4))
+            self.looks = RoundWork(self._feed.sampler)
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def listen(self, listener: Callable[[Changes], None]) -> None:
+        """Tell of the starts, ends and kills from now on, which needs no pass. Raises ListingFailed, ReadingFailed."""
+        if listener not in self._listeners:
+            self._listeners.append(listener)
+        self._begin()
+        await self._feed.run(partial(self.looks.take, {}))
+        self._tell()
+
+    def unlisten(self, listener: Callable[[Changes], None]) -> None:
+        """No more; nothing where it did not listen."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
 
     def leave(self, client: Subscription) -> None:
         """A client went away."""
@@ -119,7 +138,7 @@ class Follower:
             while True:
                 now = time.monotonic()
                 self._forget_groups(now)
-                if not self._sender.groups:
+                if not self._sender.groups and not self._listeners:
                     break
                 until = int((now - began) / GRID_SECONDS)
                 await self._at(point, until)
@@ -165,6 +184,8 @@ class Follower:
                 if every or self._dead or self.looks.waiting:
                     self._dead = False
                     await self._feed.run(partial(self.looks.between, all_containers=every))
+                    if self._listeners and due(LOOK_STEPS, point, until):
+                        await self._feed.run(partial(self.looks.take, {}))
                     self._tell()
         except (ListingFailed, ReadingFailed) as error:
             for group in groups:
@@ -204,6 +225,8 @@ class Follower:
         self._written.listen(self.looks.records_fd)
         for each in self.looks.changes():
             self._sender.changes(each)
+            for listener in self._listeners:
+                listener(each)
 
     def _died(self, container: Container, pidfd: int) -> None:
         """Look now: the cgroup will be gone soon."""

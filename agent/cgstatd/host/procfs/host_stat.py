@@ -29,6 +29,8 @@ class HostCpu(NamedTuple):
     """Those that are online."""
     boot_seconds: int | None
     """Unix time."""
+    steal: int = 0
+    """Of the total: what a hypervisor gave to others."""
 
 
 def parse_host_stat(data: bytes) -> HostCpu:
@@ -42,7 +44,7 @@ def parse_host_stat(data: bytes) -> HostCpu:
     busy = user + nice + system + irq + softirq
     cores = sum(line[0].startswith(b"cpu") and line[0] != b"cpu" for line in lines if line)
     boot = next((int(line[1]) for line in lines if len(line) == 2 and line[0] == b"btime" and is_number(line[1])), None)
-    return HostCpu(busy, busy + idle + iowait + steal, cores, boot)
+    return HostCpu(busy, busy + idle + iowait + steal, cores, boot, steal)
 
 
 MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")

@@ -47,6 +47,15 @@ class PidStat(NamedTuple):
     """When it started, in USER_HZ since boot: with its pid, which process it is."""
 
 
+def parse_parent(data: bytes) -> tuple[str, int]:
+    """The name in /proc/<pid>/stat, and the parent's pid. Raises ParseError."""
+    before, _, rest = data.rpartition(b")")
+    fields = rest.split()
+    if len(fields) < 2 or not is_number(fields[1]):
+        raise ParseError("not a stat file: no 4th field")
+    return before.partition(b"(")[2].decode("utf-8", "replace"), int(fields[1])
+
+
 class PidNames(NamedTuple):
     """What /proc/<pid>/status says of it."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from . import follow, metrics, processes, queries
+from . import engine_streams, follow, metrics, processes, queries
 
 
 def add_extensions(app: web.Application, env_id: int) -> None:
@@ -13,3 +13,4 @@ def add_extensions(app: web.Application, env_id: int) -> None:
     queries.add_queries(app, env_id)
     processes.add_processes(app)
     metrics.add_metrics(app)
+    engine_streams.add_engine(app)

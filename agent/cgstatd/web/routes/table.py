@@ -5,7 +5,7 @@ A route that is not in it cannot be asked: the guard refuses what it does not fi
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -13,7 +13,21 @@ from aiohttp import web
 from ...auth.rules import Rule
 from ...auth.tokens import CONTAINERS_VIEW, METRICS_VIEW
 from ..server.failure import environment_not_found
-from . import environments, follow, health, login, metrics, openapi, page, processes, queries, stats, stream
+from . import (
+    engine,
+    engine_streams,
+    environments,
+    follow,
+    health,
+    login,
+    metrics,
+    openapi,
+    page,
+    processes,
+    queries,
+    stats,
+    stream,
+)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -25,6 +39,10 @@ class Route(Rule):
     handler: Handler
     elsewhere: Handler = environment_not_found
     """The handler of a request that may be asked, but for an environment that is not the agent's."""
+    streamed: Callable[[web.Request], bool] | None = None
+    """Which requests of a stream's route stay open; None: all."""
+    engine: bool = False
+    """Of the Engine API: errors are in its words."""
 
 
 ROUTES = (
@@ -52,7 +70,56 @@ ROUTES = (
     # The page itself holds nothing of the host; what it asks for needs a token.
     Route(path="/", handler=page.live_page, open=True),
 )
-TABLE = {(route.method, route.path): route for route in ROUTES}
+
+
+def _engine(path: str, handler: Handler, *, stream: bool = False, method: str = "GET") -> tuple[Route, ...]:
+    """A route of the Engine API, with and without the version in front."""
+    answered = engine.engine_route(handler)
+    which = engine_streams.streamed if stream else None
+    return tuple(
+        Route(
+            path=prefix + path,
+            method=method,
+            handler=answered,
+            permission=CONTAINERS_VIEW,
+            stream=stream,
+            streamed=which,
+            engine=True,
+        )
+        for prefix in ("", "/{version}")
+    )
+
+
+ENGINE_ROUTES = (
+    *_engine("/_ping", engine.ping),
+    *_engine("/version", engine.version),
+    *_engine("/info", engine.info),
+    *_engine("/containers/json", engine.listing),
+    *_engine("/containers/{container}/json", engine.inspect),
+    *_engine("/containers/{container}/stats", engine_streams.container_stats, stream=True),
+    *_engine("/containers/{container}/top", engine.top),
+    *_engine("/events", engine_streams.happenings, stream=True),
+    *_engine("/images/json", engine.images),
+    *_engine("/images/{name}/json", engine.image),
+    *_engine("/networks", engine.networks),
+    *_engine("/networks/{name}", engine.network),
+    *_engine("/volumes", engine.volumes),
+    *_engine("/system/df", engine.disk_usage),
+)
+_REFUSED = (
+    "_ping auth build commit configs containers distribution events exec grpc images info networks nodes plugins "
+    "secrets services session swarm system tasks version volumes"
+).split()
+"""The first words of the Engine API's paths: what is below them and not in the table is refused."""
+REFUSALS = (
+    *(route for word in _REFUSED for route in _engine(f"/{word}", engine.refuse, method="*")[:1]),
+    *(route for word in _REFUSED for route in _engine(f"/{word}/{{rest}}", engine.refuse, method="*")[:1]),
+    _engine("/{rest}", engine.refuse, method="*")[1],
+)
+EVERYTHING_ELSE = _engine("/{rest}", engine.refuse, method="*")[:1]
+"""On a socket that has the Engine API alone."""
+TABLE = {(route.method, route.path): route for route in (*ROUTES, *ENGINE_ROUTES, *REFUSALS)}
+_OF_THE_SOCKET = {(route.method, route.path): route for route in EVERYTHING_ELSE}
 
 
 async def _nothing(_request: web.Request) -> web.StreamResponse:
@@ -65,8 +132,27 @@ NO_SUCH = Route(path="", handler=_nothing)
 
 def add_routes(app: web.Application) -> None:
     """Every route of the table."""
-    for route in ROUTES:
-        path = route.path.replace("{id}", "{id:[^/]*}")  # an empty one is an invalid id, not another path
+    _add(app, (*ROUTES, *ENGINE_ROUTES, *REFUSALS))
+
+
+def add_engine_routes(app: web.Application) -> None:
+    """Those of the Engine API alone; everything else is refused."""
+    _add(app, (*ENGINE_ROUTES, *EVERYTHING_ELSE))
+
+
+_PATTERNS = {
+    "{id}": "{id:[^/]*}",  # an empty one is an invalid id, not another path
+    "{version}": "{version:v1\\.[0-9]{1,3}}",
+    "{rest}": "{rest:.*}",
+    "/images/{name}/": "/images/{name:.+}/",
+}
+
+
+def _add(app: web.Application, routes: Iterable[Route]) -> None:
+    for route in routes:
+        path = route.path
+        for part, pattern in _PATTERNS.items():
+            path = path.replace(part, pattern)
         if route.method == "GET":
             app.router.add_get(path, route.handler, allow_head=route.head)
         else:
@@ -80,4 +166,7 @@ def route_of(request: web.Request) -> Route | None:
         return NO_SUCH
     resource = match.route.resource
     method = "GET" if request.method == "HEAD" else request.method
-    return None if resource is None else TABLE.get((method, resource.canonical))
+    if resource is None:
+        return None
+    path = resource.canonical
+    return TABLE.get((method, path)) or TABLE.get(("*", path)) or _OF_THE_SOCKET.get(("*", path))

@@ -21,7 +21,7 @@ from helpers import TREES, tree, write_files
 
 def test_the_hosts_cpu() -> None:
     data = b"cpu  10 1 20 300 40 2 3 4 99 99\ncpu0 1 0\ncpu1 1 0\nintr 5\nbtime 1700000000\n"
-    assert parse_host_stat(data) == HostCpu(busy=36, total=380, cores=2, boot_seconds=1700000000)
+    assert parse_host_stat(data) == HostCpu(busy=36, total=380, cores=2, boot_seconds=1700000000, steal=4)
     assert parse_host_stat(b"cpu  1 1 1 1\n") == HostCpu(3, 4, 0, None)  # before 2.6
 
 

@@ -1,0 +1,133 @@
+"""What the Engine API's routes ask: who is there, figures, processes, the host, and what happened."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from functools import partial
+
+from cgroupfs import CgroupGone, ParseError, Root, Version, select
+
+from ..basics.text import printable
+from ..host.identity import Identity, short
+from ..host.procfs.uname import Uname, read_uname
+from ..host.runtimes.base import State
+from ..outputs.engine.containers import Listed
+from ..outputs.engine.system import HostWords
+from ..sampling.container import Container, ReadingFailed
+from ..sampling.lookup import Known
+from ..sampling.program_list import ProcessRow, program_list
+from ..sampling.rates import MOST_CORES
+from .coalesced import Coalesced
+from .engine_events import EngineEvents
+from .engine_readings import EngineReadings, find
+from .follow.followed_container import born_seconds
+from .follow.follower import Follower
+from .shared_passes import Feed
+
+_FROZEN = "freezer.frozen"
+_SELECTION = select(_FROZEN)
+_OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
+_OS_RELEASE_BYTES = 8192
+
+
+class NotRunning(Exception):
+    """The container has no processes: it does not run."""
+
+
+class Engine:
+    """Used in the event loop."""
+
+    def __init__(self, feed: Feed, follower: Follower, fresh_seconds: float = 0.5) -> None:
+        self._feed = feed
+        self._number = -1
+        self.readings = EngineReadings(feed)
+        self.listed: Coalesced[list[Listed]] = Coalesced(
+            self._make_list, fresh_seconds, lambda: feed.sampler.registry.changed_since(self._number)
+        )
+        self.host: Coalesced[HostWords] = Coalesced(lambda: feed.run(self._read_host), fresh_seconds)
+        self.events = EngineEvents(feed, follower, partial(self._list, freezer=False))
+
+    async def _make_list(self) -> list[Listed]:
+        return await self._feed.run(self._list)
+
+    async def one(self, wanted: str) -> Listed:
+        """One container. Raises NotFound, Ambiguous, ListingFailed, ReadingFailed."""
+        return await self._feed.run(partial(find, self._feed, wanted), partial(_listed, self._feed.sampler.root))
+
+    async def processes(self, wanted: str) -> list[ProcessRow]:
+        """Raises NotFound, NotRunning, Ambiguous, ListingFailed, ReadingFailed."""
+        return await self._feed.run(partial(find, self._feed, wanted), self._processes)
+
+    # -- in the sampling thread
+
+    def _list(self, freezer: bool = True) -> list[Listed]:
+        """``freezer``: ask the kernel also which of those are paused whose runtime says it itself."""
+        everything, self._number = self._feed.known(), self._feed.sampler.registry.number
+        return [_listed(self._feed.sampler.root, known, freezer) for known in everything]
+
+    def _processes(self, known: Known) -> list[ProcessRow]:
+        rows = None
+        if isinstance(known.target, Container):
+            rows = program_list(self._feed.sampler, known.target)
+        if rows is None:
+            raise NotRunning(known.name)
+        return rows
+
+    def _read_host(self) -> HostWords:
+        sampler = self._feed.sampler
+        memory = sampler.hierarchy.mount("memory")
+        cores = sampler.cores()
+        uname = self._uname()
+        return HostWords(
+            name=printable(uname.nodename),
+            kernel=printable(uname.release),
+            machine=printable(uname.machine),
+            system=printable(self._system()),
+            cores=None if cores == MOST_CORES else cores,
+            memory_bytes=sampler.mem_total(),
+            cgroup_version="1" if memory is not None and memory.version is Version.V1 else "2",
+            time_ns=time.time_ns(),
+        )
+
+    def _uname(self) -> Uname:
+        try:
+            return read_uname(self._feed.sampler.root)
+        except (OSError, ParseError):
+            return Uname("Linux", "", "", "", "", "")
+
+    def _system(self) -> str:
+        for path in _OS_RELEASE:
+            try:
+                data = self._feed.sampler.root.read(path)[:_OS_RELEASE_BYTES]
+            except (OSError, ParseError):
+                continue
+            for line in data.decode("utf-8", "replace").splitlines():
+                key, _, value = line.partition("=")
+                if key == "PRETTY_NAME":
+                    return value.strip("\"'")
+        return ""
+
+
+def _listed(root: Root, known: Known, freezer: bool = True) -> Listed:
+    target = known.target
+    if not isinstance(target, Container):
+        name = printable(known.name) or short(known.id)
+        identity = Identity(printable(known.id), name, known.runtime, known.owner_uid, known.metadata)
+        return Listed(identity, known.state, running=False)
+    state, metadata = _state(target, known.state, freezer), target.identity.metadata
+    said = metadata is not None and metadata.started_seconds is not None
+    return Listed(target.identity, state, True, None if said else born_seconds(root, target))
+
+
+def _state(container: Container, said: State, freezer: bool) -> State:
+    """The kernel's freezer overrules the runtime's word; where a child is frozen instead the word counts (crun)."""
+    if said is State.RESTARTING:
+        return said
+    frozen = None
+    if not container.ref.match.payload and (freezer or said is State.UNKNOWN):
+        with contextlib.suppress(CgroupGone, OSError, ReadingFailed), container.reading() as cgroup:
+            frozen = cgroup.read(_SELECTION).values[_FROZEN]
+    if frozen is None:
+        return State.PAUSED if said is State.PAUSED else State.RUNNING
+    return State.PAUSED if frozen else State.RUNNING

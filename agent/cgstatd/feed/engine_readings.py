@@ -1,0 +1,181 @@
+"""Readings for the Engine API: what is asked at about the same time is one job of the sampling thread.
+
+A hundred requests that come together, or all streams of a second, cost one listing, one look at the host and one
+reading of each container that is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from ..outputs.engine.names import engine_id
+from ..sampling.container import Container, ReadingFailed
+from ..sampling.engine_figures import EngineFigures, EngineReader
+from ..sampling.lookup import Ambiguous, Known, NotFound, candidates
+from ..sampling.registry import ListingUnderWay
+from ..sampling.work_item import Again
+from . import reading_pass
+from .sampling_thread import Job
+from .shared_passes import Feed
+
+Answer = EngineFigures | Known
+"""Figures, or a container that does not run."""
+FRESH_SECONDS = 0.3
+_SHORTEST_PREFIX = 4
+_AGAIN_SECONDS = 0.05
+
+
+class Outcome(NamedTuple):
+    """Of one container that was asked for."""
+
+    wanted: str
+    answer: Answer | None
+    error: Exception | None
+
+
+class EngineReadings:
+    """Used in the event loop."""
+
+    def __init__(self, feed: Feed, clock: Callable[[], float] = time.monotonic) -> None:
+        self._feed = feed
+        self._clock = clock
+        self._reader = EngineReader(feed.sampler)
+        self._asked: dict[str, asyncio.Future[Answer]] = {}
+        self._kept: tuple[float, dict[str, Answer]] = (0.0, {})
+        self._under_way = False
+        self._until: float | None = None
+        """Until when a listing that hangs is waited for."""
+
+    async def get(self, wanted: str, fresh_seconds: float = FRESH_SECONDS) -> Answer:
+        """One container by id, name or prefix. Raises NotFound, Ambiguous, ListingFailed, ReadingFailed."""
+        at, kept = self._kept
+        if wanted in kept and self._clock() - at < fresh_seconds:
+            return kept[wanted]
+        loop = asyncio.get_running_loop()
+        future = self._asked.get(wanted)
+        if future is None:
+            future = self._asked[wanted] = loop.create_future()
+            future.add_done_callback(lambda done: done.cancelled() or done.exception())
+            if not self._under_way:
+                self._under_way = True
+                loop.call_soon(self._begin)  # requests of this moment come along
+        try:
+            async with asyncio.timeout(reading_pass.CONTAINER_SECONDS):
+                return await asyncio.shield(future)
+        except TimeoutError:
+            raise ReadingFailed(f"reading the container takes over {reading_pass.CONTAINER_SECONDS:.0f} s") from None
+
+    def _begin(self) -> None:
+        asked, self._asked = self._asked, {}
+        job = Job(deque())
+        job.items.append(Again(partial(self._list, job, tuple(asked), asyncio.get_running_loop(), asked)))
+        self._feed.sampling_thread.submit(job)
+
+    def _over(self, asked: dict[str, asyncio.Future[Answer]], outcomes: tuple[Outcome, ...]) -> None:
+        kept: dict[str, Answer] = {}
+        if not any(isinstance(each.error, ListingUnderWay) for each in outcomes):
+            self._until = None
+        loop = asyncio.get_running_loop()
+        for wanted, answer, error in outcomes:
+            future = asked[wanted]
+            if answer is not None:
+                kept[wanted] = answer
+            if future.done():
+                continue
+            if isinstance(error, ListingUnderWay) and self._waits(loop):
+                self._asked.setdefault(wanted, future)
+                continue
+            if answer is not None:
+                future.set_result(answer)
+            else:
+                future.set_exception(error or NotFound(wanted))
+        self._kept = self._clock(), kept
+        loop.call_later(1.0, self._forget, kept)
+        self._under_way = bool(self._asked)
+        if self._asked:
+            loop.call_later(0.0 if self._until is None else _AGAIN_SECONDS, self._begin)
+
+    def _waits(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether a listing that is under way (its files hang) is waited for still."""
+        now = loop.time()
+        self._until = self._until or now + reading_pass.CONTAINER_SECONDS
+        return now < self._until
+
+    def _forget(self, kept: dict[str, Answer]) -> None:
+        if self._kept[1] is kept:
+            self._kept = (0.0, {})
+
+    # -- in the sampling thread
+
+    def _list(
+        self,
+        job: Job,
+        several: tuple[str, ...],
+        loop: asyncio.AbstractEventLoop,
+        asked: dict[str, asyncio.Future[Answer]],
+    ) -> None:
+        outcomes: list[Outcome] = []
+        try:
+            self._reader.begin()
+            known = self._feed.known()
+        except Exception as error:
+            failure = self._feed.sampler.out_of_resources(error) or error
+            outcomes += [Outcome(wanted, None, failure) for wanted in several]
+        else:
+            job.items.extend(partial(self._read, wanted, known, outcomes) for wanted in several)
+        job.items.append(partial(self._deliver, loop, asked, outcomes))
+
+    def _deliver(
+        self, loop: asyncio.AbstractEventLoop, asked: dict[str, asyncio.Future[Answer]], outcomes: list[Outcome]
+    ) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(self._over, asked, tuple(outcomes))
+
+    def _read(self, wanted: str, known: list[Known], outcomes: list[Outcome]) -> None:
+        try:
+            outcomes.append(Outcome(wanted, self._one(wanted, known), None))
+        except Exception as error:
+            outcomes.append(Outcome(wanted, None, self._feed.sampler.out_of_resources(error) or error))
+
+    def _one(self, wanted: str, several: list[Known]) -> Answer:
+        known = self._among(wanted.removeprefix("/"), several) or find(self._feed, wanted)
+        if not isinstance(known.target, Container):
+            return known
+        found = self._reader.read(known.target)
+        if found is not None:
+            return found
+        known = find(self._feed, wanted)
+        if isinstance(known.target, Container):
+            raise NotFound(wanted)
+        return known
+
+    def _among(self, wanted: str, several: list[Known]) -> Known | None:
+        """The running container that is meant, where the list tells; None: it has to be looked for."""
+        fits = candidates(wanted, several)
+        if len(fits) != 1 or not isinstance(fits[0].target, Container):
+            return None
+        by_id = fits[0].id.startswith(wanted)  # an id stays; a name may be another's by now
+        return fits[0] if by_id or not self._feed.sampler.registry.look_again([fits[0].target]) else None
+
+
+def find(feed: Feed, wanted: str) -> Known:
+    """A container by what a client of the Engine API writes; in the sampling thread only.
+
+    Raises NotFound, Ambiguous, ListingFailed.
+    """
+    try:
+        return feed.find(wanted.removeprefix("/"))
+    except NotFound:
+        if len(wanted) < _SHORTEST_PREFIX or not set(wanted) <= set("0123456789abcdef"):
+            raise
+        found = [each for each in feed.known() if engine_id(each.runtime, each.owner_uid, each.id).startswith(wanted)]
+        if len(found) > 1:
+            raise Ambiguous(wanted) from None
+        if not found:
+            raise
+        return found[0]

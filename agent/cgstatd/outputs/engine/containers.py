@@ -1,0 +1,284 @@
+"""GET /containers/json and /containers/{id}/json: never the environment, never an argument, never a mount.
+
+Nor health: Docker keeps it in memory, and what its file has is that of the last start.
+
+``Command`` and ``Path`` are the first program's path alone, where its runtime's state has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ...basics.text import is_number, printable
+from ...host.identity import Identity
+from ...host.runtimes.base import Endpoint, Metadata, Port, State
+from .filters import BadFilter, Filters, any_of, labels_fit
+from .names import duration, id_of, image_id_of, labels, rfc3339, status_of
+
+FILTERS = frozenset(
+    "ancestor before exited expose health id isolation is-task label name network publish since status volume".split()
+)
+_UNHELD = ("volume", "isolation", "is-task")
+"""What the agent does not know of any container; to ask for it finds none."""
+_STATES = frozenset("created running paused restarting removing exited dead".split())
+
+
+class Listed(NamedTuple):
+    """A container and its state; ``running``: it has a cgroup."""
+
+    identity: Identity
+    state: State
+    running: bool
+    born_seconds: float | None = None
+    """When its cgroup was made, where its runtime does not say when it started."""
+
+    @property
+    def status(self) -> str:
+        """The state in the Engine's words."""
+        return status_of(self.state, running=self.running)
+
+
+def metadata_of(identity: Identity) -> Metadata:
+    """What its runtime says of it; nothing but its name where that keeps no state."""
+    return identity.metadata or Metadata(identity.runtime, identity.id, identity.name)
+
+
+def _started(each: Listed) -> float | None:
+    found = metadata_of(each.identity).started_seconds
+    return each.born_seconds if found is None else found
+
+
+def _created(each: Listed) -> float | None:
+    found = metadata_of(each.identity).created_seconds
+    return each.born_seconds if found is None else found
+
+
+def status_text(each: Listed, now: float) -> str:
+    """As ``docker ps`` shows it: ``Up 2 hours``, ``Exited (3) 5 seconds ago``."""
+    found, status = metadata_of(each.identity), each.status
+    if each.running and status in ("running", "paused"):
+        started = _started(each)
+        up = "Up" if started is None else f"Up {duration(now - started)}"
+        return f"{up} (Paused)" if status == "paused" else up
+    if status == "created":
+        return "Created"
+    word = "Restarting" if status == "restarting" else "Exited"
+    code = "" if found.exit_code is None else f" ({found.exit_code})"
+    ago = "" if found.finished_seconds is None else f" {duration(now - found.finished_seconds)} ago"
+    return f"{word}{code}{ago}"
+
+
+def _endpoint(each: Endpoint) -> dict[str, Any]:
+    return {
+        "IPAMConfig": None,
+        "Links": None,
+        "Aliases": None,
+        "MacAddress": printable(each.mac),
+        "NetworkID": printable(each.network_id),
+        "EndpointID": printable(each.id),
+        "Gateway": each.gateway,
+        "IPAddress": each.address,
+        "IPPrefixLen": each.prefix,
+        "IPv6Gateway": each.gateway6,
+        "GlobalIPv6Address": each.address6,
+        "GlobalIPv6PrefixLen": each.prefix6,
+        "DriverOpts": None,
+        "DNSNames": None,
+    }
+
+
+def _networks(found: Metadata) -> dict[str, Any]:
+    return {printable(each.network): _endpoint(each) for each in found.endpoints}
+
+
+def _port(each: Port) -> dict[str, Any]:
+    published = {"IP": each.host_address or "0.0.0.0", "PublicPort": each.host_number} if each.host_number else {}  # noqa: S104
+    return {"PrivatePort": each.number, "Type": each.protocol, **published}
+
+
+def _image(found: Metadata) -> str:
+    return printable(found.image or found.image_id or "")
+
+
+def _mode(found: Metadata) -> str:
+    return printable(found.network_mode or "")
+
+
+def summary(each: Listed, now: float) -> dict[str, Any]:
+    """One element of the list."""
+    identity, found = each.identity, metadata_of(each.identity)
+    return {
+        "Id": id_of(identity),
+        "Names": [f"/{identity.name}"],
+        "Image": _image(found),
+        "ImageID": image_id_of(found),
+        "Command": printable(found.program or ""),
+        "Created": int(_created(each) or 0),
+        "Ports": [_port(port) for port in found.ports],
+        "Labels": labels(identity),
+        "State": each.status,
+        "Status": status_text(each, now),
+        "HostConfig": {"NetworkMode": _mode(found)},
+        "NetworkSettings": {"Networks": _networks(found)},
+        "Mounts": [],
+    }
+
+
+def inspected(each: Listed) -> dict[str, Any]:
+    """One container."""
+    identity, found, status = each.identity, metadata_of(each.identity), each.status
+    bridge = next((endpoint for endpoint in found.endpoints if endpoint.network == "bridge"), Endpoint(""))
+    default = {key: value for key, value in _endpoint(bridge).items() if key in _OF_BRIDGE}
+    return {
+        "Id": id_of(identity),
+        "Created": rfc3339(_created(each)),
+        "Path": printable(found.program or ""),
+        "Args": [],
+        "State": {
+            "Status": status,
+            "Running": status in ("running", "paused", "restarting"),
+            "Paused": status == "paused",
+            "Restarting": status == "restarting",
+            "OOMKilled": bool(found.oom_killed),
+            "Dead": False,
+            "Pid": found.pid or 0,
+            "ExitCode": found.exit_code or 0,
+            "Error": "",
+            "StartedAt": rfc3339(_started(each)),
+            "FinishedAt": rfc3339(found.finished_seconds),
+        },
+        "Image": image_id_of(found),
+        "Name": f"/{identity.name}",
+        "RestartCount": found.restarts or 0,
+        "Driver": "",
+        "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": None,
+        "HostConfig": {
+            "NetworkMode": _mode(found),
+            "Memory": found.memory_limit_bytes or 0,
+            "RestartPolicy": {"Name": "", "MaximumRetryCount": 0},
+            "PortBindings": _bindings(found.ports, published=True),
+            "LogConfig": {"Type": "none", "Config": {}},
+        },
+        "Mounts": [],
+        "Config": {
+            "Hostname": "",
+            "Image": _image(found),
+            "Labels": labels(identity),
+            "Env": [],
+            "Cmd": [printable(found.program or "")],  # Glances takes an empty list for an error
+            "Entrypoint": None,
+            "Tty": False,
+            "ExposedPorts": {key: {} for key in _bindings(found.ports, published=False)},
+        },
+        "NetworkSettings": {"Ports": _bindings(found.ports, published=False), **default, "Networks": _networks(found)},
+    }
+
+
+_OF_BRIDGE = frozenset(
+    "EndpointID Gateway GlobalIPv6Address GlobalIPv6PrefixLen IPAddress IPPrefixLen IPv6Gateway MacAddress".split()
+)
+"""What Docker repeats of the network ``bridge``, and of no other."""
+
+
+def _bindings(ports: Iterable[Port], *, published: bool) -> dict[str, list[dict[str, str]] | None]:
+    """``published``: those alone that the host publishes."""
+    found: dict[str, list[dict[str, str]] | None] = {}
+    for each in ports:
+        key = f"{each.number}/{each.protocol}"
+        if each.host_number:
+            bound = {"HostIp": each.host_address, "HostPort": str(each.host_number)}
+            found[key] = [*(found.get(key) or ()), bound]
+        elif not published:
+            found.setdefault(key, None)
+    return found
+
+
+# -- the list's parameters
+
+
+def chosen(several: Sequence[Listed], filters: Filters, *, everything: bool, limit: int) -> list[Listed]:
+    """The containers that a request asks for, the latest first. Raises BadFilter."""
+    _check(filters)
+    ordered = sorted(several, key=lambda each: -(_created(each) or 0.0))
+    everything = everything or limit > 0 or "status" in filters or "exited" in filters
+    if not everything:
+        ordered = [each for each in ordered if each.status in ("running", "paused", "restarting")]
+    borders = {key: _border(filters, key, ordered) for key in ("before", "since") if filters.get(key)}
+    found = [each for each in ordered if _fits(each, filters) and _between(each, borders)]
+    return found[:limit] if limit > 0 else found
+
+
+def _check(filters: Filters) -> None:
+    for name, known in (("status", _STATES), ("health", frozenset({"starting", "healthy", "unhealthy", "none"}))):
+        for value in filters.get(name, ()):
+            if value not in known:
+                raise BadFilter(f"invalid filter '{name}={printable(value, 40)}'")
+    for value in filters.get("exited", ()):
+        if not is_number(value, 3):
+            raise BadFilter(f"invalid filter 'exited={printable(value, 40)}'")
+
+
+def _border(filters: Filters, key: str, several: Sequence[Listed]) -> float:
+    wanted = filters[key][0]
+    for each in several:
+        if _is(each, wanted):
+            return _created(each) or 0.0
+    raise BadFilter(f"No such container: {printable(wanted, 80)}")
+
+
+def _is(each: Listed, wanted: str) -> bool:
+    return each.identity.name == wanted.removeprefix("/") or (bool(wanted) and id_of(each.identity).startswith(wanted))
+
+
+def _between(each: Listed, borders: Mapping[str, float]) -> bool:
+    created = _created(each) or 0.0
+    return created < borders.get("before", float("inf")) and created > borders.get("since", float("-inf"))
+
+
+def _fits(each: Listed, filters: Filters) -> bool:
+    if not filters:
+        return True
+    identity, found = each.identity, metadata_of(each.identity)
+    tests = {
+        "id": lambda value: id_of(identity).startswith(value),
+        "name": lambda value: _is_name(identity.name, value),
+        "status": lambda value: value == each.status,
+        "health": lambda value: value == "none",
+        "exited": lambda value: not each.running and found.exit_code == int(value),
+        "ancestor": lambda value: _is_image(found, value),
+        "network": lambda value: (
+            any(value in (e.network, e.network_id) for e in found.endpoints) or value == _mode(found)
+        ),
+        "publish": lambda value: any(_is_port(port.host_number, port.protocol, value) for port in found.ports),
+        "expose": lambda value: any(_is_port(port.number, port.protocol, value) for port in found.ports),
+    }
+    if any(filters.get(name) for name in _UNHELD):
+        return False
+    return labels_fit(filters, labels(identity)) and all(any_of(filters, name, fits) for name, fits in tests.items())
+
+
+def _is_name(name: str, wanted: str) -> bool:
+    """A part of the name; ``^`` and ``$`` are its ends. No other expression: a client's would be run on every name."""
+    part = wanted.removeprefix("^").removeprefix("/").removesuffix("$")
+    at_start, at_end = wanted.startswith("^"), wanted.endswith("$")
+    if at_start and at_end:
+        return name == part
+    return name.startswith(part) if at_start else name.endswith(part) if at_end else part in name
+
+
+def _is_image(found: Metadata, wanted: str) -> bool:
+    own = (found.image or "").removesuffix(":latest")
+    image_id = image_id_of(found)
+    return wanted.removesuffix(":latest") == own or (
+        len(wanted) > 3 and image_id.removeprefix("sha256:").startswith(wanted.removeprefix("sha256:"))
+    )
+
+
+def _is_port(number: int, protocol: str, wanted: str) -> bool:
+    port, _, kind = wanted.partition("/")
+    return bool(number) and port == str(number) and kind in ("", protocol)

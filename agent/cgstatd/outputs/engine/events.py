@@ -1,0 +1,118 @@
+"""GET /events: one JSON object a line, of containers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from ...basics.text import is_number, printable
+from ...host.identity import Identity
+from .containers import Listed
+from .filters import BadFilter, Filters, any_of, labels_fit
+from .names import id_of, labels
+
+FILTERS = frozenset(
+    "config container daemon event image label network node plugin scope secret service type volume".split()
+)
+_SHORTEST_PREFIX = 4
+_OTHERS = frozenset("config daemon network node plugin secret service volume".split())
+
+
+class Event(NamedTuple):
+    """Something that happened to a container."""
+
+    time_ns: int
+    """Wall clock."""
+    action: str
+    id: str
+    name: str
+    image: str
+    labels: Mapping[str, str]
+    more: Mapping[str, str]
+    """Attributes of this action: ``exitCode``."""
+    line: bytes
+    """As it is sent."""
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def event(action: str, identity: Identity, time_ns: int, **more: str) -> Event:
+    """One event; ``more``: further attributes."""
+    found = identity.metadata
+    image = printable((found.image or found.image_id or "") if found else "")
+    key, own = id_of(identity), labels(identity)
+    attributes = {**own, **more, "image": image, "name": identity.name}
+    line = {
+        "status": action,
+        "id": key,
+        "from": image,
+        "Type": "container",
+        "Action": action,
+        "Actor": {"ID": key, "Attributes": attributes},
+        "scope": "local",
+        "time": time_ns // 1_000_000_000,
+        "timeNano": time_ns,
+    }
+    return Event(time_ns, action, key, identity.name, image, own, more, _encode(line) + b"\n")
+
+
+def ended(identity: Identity, exit_code: int | None, started: float | None, time_ns: int) -> Event:
+    """A ``die``; without exitCode where that is not known."""
+    more = {} if exit_code is None else {"exitCode": str(exit_code)}
+    if started is not None:
+        more["execDuration"] = str(max(0, int(time_ns / 1e9 - started)))
+    return event("die", identity, time_ns, **more)
+
+
+def recorded(several: Iterable[Listed]) -> Iterator[Event]:
+    """What the runtimes' state says of the past: when each container was made, and its last start and end."""
+    for each in several:
+        found = each.identity.metadata
+        if found is None:
+            continue
+        if found.created_seconds is not None:
+            yield event("create", each.identity, _ns(found.created_seconds))
+        if found.started_seconds is not None:
+            yield event("start", each.identity, _ns(found.started_seconds))
+        if found.finished_seconds is not None and not each.running:
+            finished = max(
+                found.finished_seconds, found.started_seconds or 0.0
+            )  # of the shortest lives Docker says less
+            yield ended(each.identity, found.exit_code, found.started_seconds, _ns(finished))
+
+
+def _ns(seconds: float) -> int:
+    return int(seconds * 1_000_000) * 1000
+
+
+def parse_time(text: str | None) -> int | None:
+    """``since`` and ``until`` as clients send them: seconds since the epoch, with a fraction. Raises BadFilter."""
+    if not text:
+        return None
+    whole, _, rest = text.partition(".")
+    if not is_number(whole, 12) or (rest and not is_number(rest, 9)):
+        raise BadFilter(f"invalid time {printable(text, 40)!r}: expected seconds since the epoch")
+    return int(whole) * 1_000_000_000 + int(rest.ljust(9, "0") or 0)
+
+
+def fits(each: Event, filters: Filters) -> bool:
+    """Whether a client wants to be told of it."""
+    if not filters:
+        return True
+    if any(filters.get(name) for name in _OTHERS):
+        return False
+    return (
+        any_of(filters, "type", lambda value: value == "container")
+        and any_of(filters, "scope", lambda value: value == "local")
+        and any_of(filters, "event", lambda value: value == each.action)
+        and any_of(filters, "container", lambda value: _names(each, value))
+        and any_of(filters, "image", lambda value: value == each.image or value == each.image.partition(":")[0])
+        and labels_fit(filters, each.labels)
+    )
+
+
+def _names(each: Event, wanted: str) -> bool:
+    return wanted.removeprefix("/") == each.name or (len(wanted) >= _SHORTEST_PREFIX and each.id.startswith(wanted))

@@ -1,0 +1,61 @@
+"""A container's processes for ``top``: who, whose child, since when, how much CPU; the program's name alone.
+
+Source: /proc/<pid>/stat (comm, ppid, utime, stime, starttime); its owner is that of /proc/<pid>.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from cgroupfs import CgroupGone, ParseError
+
+from ..basics.text import printable
+from ..host.procfs.pid_stat import PidStat, parse_parent, parse_stat
+from .container import Container, ReadingFailed
+from .processes import TICKS
+from .sampler import Sampler
+
+MOST = 512
+
+
+class ProcessRow(NamedTuple):
+    """One process."""
+
+    uid: int
+    pid: int
+    parent: int
+    cpu_seconds: float
+    started_seconds: float | None
+    """Unix time."""
+    program: str
+
+
+def program_list(sampler: Sampler, container: Container) -> list[ProcessRow] | None:
+    """The first :data:`MOST` of them; None: the container is gone. Raises ReadingFailed."""
+    root = sampler.root
+    stat = sampler.host_stat()
+    boot = None if stat is None else stat.boot_seconds
+    try:
+        with container.reading() as cgroup:
+            rows: list[ProcessRow] = []
+            for pid in cgroup.procs(MOST):
+                try:
+                    data = root.read(f"/proc/{pid}/stat")
+                    uid = os.stat(root.join(f"/proc/{pid}")).st_uid
+                    rows.append(_row(pid, uid, data, boot))
+                except (OSError, ParseError):
+                    continue  # it has ended
+    except CgroupGone:
+        return None
+    except OSError as error:
+        raise ReadingFailed(f"cannot read {error.filename or container.ref.path}: {error.strerror}") from error
+    return rows
+
+
+def _row(pid: int, uid: int, data: bytes, boot: int | None) -> ProcessRow:
+    """Raises ParseError."""
+    found: PidStat = parse_stat(data)
+    name, parent = parse_parent(data)
+    started = None if boot is None else boot + found.start_ticks / TICKS
+    return ProcessRow(uid, pid, parent, found.cpu_ticks / TICKS, started, printable(name, 64))

@@ -1,0 +1,200 @@
+"""The Engine API, read-only: what monitors ask Docker, answered without an engine.
+
+Each path is there with a version prefix (``/v1.45``) and without. What is not in the table is refused with 403.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from ...basics.text import is_number, printable
+from ...feed.engine import Engine, NotRunning
+from ...outputs.engine import containers, processes, system
+from ...outputs.engine.filters import BadFilter, parse_filters
+from ...sampling.container import ReadingFailed
+from ...sampling.lookup import Ambiguous, NotFound
+from ...sampling.registry import ListingFailed, OutOfResources
+from ..server.limits import RETRY_SECONDS
+from ..server.one_body import NoRoom, answer
+from .context import CONTEXT, valid_container_id
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ENGINE: web.AppKey[Engine] = web.AppKey("engine", Engine)
+_VERSION = re.compile(r"v1\.([0-9]{1,3})")
+_NEWEST, _OLDEST = (int(text.partition(".")[2]) for text in (system.API_VERSION, system.MIN_API_VERSION))
+_encode = msgspec.json.Encoder().encode
+_JSON = "application/json"
+
+
+def refusal(status: int, message: str, **headers: str) -> web.Response:
+    """An error as clients of the Engine API read it."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return web.Response(
+        status=status, body=_encode({"message": message}), content_type=_JSON, headers=system.HEADERS | named
+    )
+
+
+def in_engine_words(response: web.StreamResponse) -> web.StreamResponse:
+    """An error of the guard's with the message that clients of the Engine API look for."""
+    body = getattr(response, "body", None)
+    if isinstance(response, web.Response) and isinstance(body, bytes) and response.content_type == _JSON:
+        found = msgspec.json.decode(body)
+        if isinstance(found, dict) and "message" not in found and "error" in found:
+            response.body = _encode({"message": found["error"]})
+    return response
+
+
+def engine_route(handler: Handler) -> Handler:
+    """The version that the path names, the errors, the headers."""
+
+    @functools.wraps(handler)
+    async def answered(request: web.Request) -> web.StreamResponse:
+        wrong = _wrong_version(request.match_info.get("version"))
+        if wrong is not None:
+            return wrong
+        try:
+            response = await handler(request)
+        except NotFound:
+            return refusal(404, f"No such container: {printable(request.match_info.get('container', ''), 80)}")
+        except Ambiguous:
+            return refusal(400, f"multiple IDs found with provided prefix: {wanted_container(request)}")
+        except NotRunning as error:
+            return refusal(409, f"container {error} is not running")
+        except BadFilter as error:
+            return refusal(400, str(error))
+        except OutOfResources as error:
+            return refusal(503, str(error), Retry_After=str(RETRY_SECONDS))
+        except (ListingFailed, ReadingFailed) as error:
+            return refusal(500, str(error))
+        except NoRoom:
+            return refusal(503, "too many answers in flight", Retry_After=str(RETRY_SECONDS))
+        if not response.prepared:
+            response.headers.update(system.HEADERS)
+        return response
+
+    return answered
+
+
+def _wrong_version(text: str | None) -> web.Response | None:
+    found = None if text is None else _VERSION.fullmatch(text)
+    if found is None:
+        return None
+    if int(found[1]) > _NEWEST:
+        return refusal(
+            400, f"client version {found[0][1:]} is too new. Maximum supported API version is {system.API_VERSION}"
+        )
+    if int(found[1]) < _OLDEST:
+        return refusal(
+            400,
+            f"client version {found[0][1:]} is too old. Minimum supported API version is {system.MIN_API_VERSION}, "
+            "please upgrade your client to a newer version",
+        )
+    return None
+
+
+def wanted_container(request: web.Request) -> str:
+    """The container that the path names. Raises NotFound."""
+    wanted = request.match_info["container"]
+    if not valid_container_id(wanted) or len(wanted) > 512:
+        raise NotFound(wanted)
+    return wanted
+
+
+def _answer(request: web.Request, what: Any) -> web.Response:
+    bodies = request.app[CONTEXT].bodies
+    if not bodies.admit(0):
+        raise NoRoom
+    return answer(bodies.hold(_encode(what) + b"\n"), _JSON)
+
+
+def is_on(text: str | None, default: bool = False) -> bool:
+    """A switch as Docker takes it: everything but these words is on."""
+    if text is None:
+        return default
+    return text.strip().lower() not in ("", "0", "no", "false", "none")
+
+
+async def ping(_request: web.Request) -> web.StreamResponse:
+    """GET /_ping"""
+    return web.Response(text="OK")
+
+
+async def version(request: web.Request) -> web.StreamResponse:
+    """GET /version"""
+    return _answer(request, system.version(await request.app[ENGINE].host.get()))
+
+
+async def info(request: web.Request) -> web.StreamResponse:
+    """GET /info"""
+    engine = request.app[ENGINE]
+    return _answer(request, system.info(await engine.host.get(), await engine.listed.get()))
+
+
+async def listing(request: web.Request) -> web.StreamResponse:
+    """GET /containers/json"""
+    query = request.query
+    filters = parse_filters(query.get("filters"), containers.FILTERS)
+    limit = query.get("limit") or "0"
+    if limit != "-1" and not is_number(limit, 9):
+        raise BadFilter(f"invalid limit {printable(limit, 40)!r}")
+    chosen = containers.chosen(
+        await request.app[ENGINE].listed.get(), filters, everything=is_on(query.get("all")), limit=int(limit)
+    )
+    now = time.time()
+    return _answer(request, [containers.summary(each, now) for each in chosen])
+
+
+async def inspect(request: web.Request) -> web.StreamResponse:
+    """GET /containers/{container}/json"""
+    return _answer(request, containers.inspected(await request.app[ENGINE].one(wanted_container(request))))
+
+
+async def top(request: web.Request) -> web.StreamResponse:
+    """GET /containers/{container}/top"""
+    return _answer(request, processes.top(await request.app[ENGINE].processes(wanted_container(request)), time.time()))
+
+
+async def images(request: web.Request) -> web.StreamResponse:
+    """GET /images/json"""
+    return _answer(request, system.images(await request.app[ENGINE].listed.get()))
+
+
+async def networks(request: web.Request) -> web.StreamResponse:
+    """GET /networks"""
+    return _answer(request, system.networks(await request.app[ENGINE].listed.get()))
+
+
+async def image(request: web.Request) -> web.StreamResponse:
+    """GET /images/{name}/json"""
+    wanted = request.match_info["name"]
+    found = system.image(await request.app[ENGINE].listed.get(), wanted)
+    return _answer(request, found) if found else refusal(404, f"No such image: {printable(wanted, 80)}")
+
+
+async def network(request: web.Request) -> web.StreamResponse:
+    """GET /networks/{name}"""
+    wanted = request.match_info["name"]
+    found = system.network(await request.app[ENGINE].listed.get(), wanted)
+    return _answer(request, found) if found else refusal(404, f"network {printable(wanted, 80)} not found")
+
+
+async def volumes(request: web.Request) -> web.StreamResponse:
+    """GET /volumes"""
+    return _answer(request, system.volumes())
+
+
+async def disk_usage(request: web.Request) -> web.StreamResponse:
+    """GET /system/df"""
+    return _answer(request, system.disk_usage(await request.app[ENGINE].listed.get(), time.time()))
+
+
+async def refuse(_request: web.Request) -> web.StreamResponse:
+    """Everything else."""
+    return refusal(403, system.READ_ONLY)

@@ -1,0 +1,154 @@
+"""GET /containers/{container}/stats and GET /events: one JSON object a line, for as long as the client listens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+
+from aiohttp import web
+
+from ...feed.engine import Engine
+from ...feed.engine_events import Listener
+from ...feed.engine_readings import Answer
+from ...outputs.engine import events, stats, system
+from ...outputs.engine.filters import Filters, parse_filters
+from ...outputs.engine.names import engine_id, id_of
+from ...sampling import pass_work
+from ...sampling.container import ReadingFailed
+from ...sampling.engine_figures import EngineCpu, EngineFigures
+from ...sampling.lookup import Ambiguous, Known, NotFound
+from ...sampling.registry import ListingFailed
+from .context import CONTEXT
+from .engine import ENGINE, is_on, wanted_container
+from .follow import FOLLOWER
+
+_LEAST_SECONDS = 0.5
+"""Between the first two objects of a stream: the later ones are sent at the full second of the agent's clock, so that
+all streams share a reading."""
+STALLED_SECONDS = 60.0
+
+
+def streamed(request: web.Request) -> bool:
+    """Whether the answer stays open."""
+    return request.path.endswith("/events") or is_on(request.query.get("stream"), default=True)
+
+
+async def container_stats(request: web.Request) -> web.StreamResponse:
+    """GET /containers/{container}/stats: a stream; ``stream=0``: one object; with ``one-shot=1`` one without an earlier
+    reading."""
+    engine, wanted = request.app[ENGINE], wanted_container(request)
+    if not streamed(request):
+        return web.Response(
+            body=await _once(engine, wanted, one_shot=is_on(request.query.get("one-shot"))),
+            content_type="application/json",
+        )
+    first = await _compared(engine, wanted)
+    response = await _begin(request)
+    with contextlib.suppress(ConnectionError, TimeoutError):  # the client went away, or reads nothing
+        await _stream(engine, _id_of(first[0]), first, response)  # its name may become another's
+    return response
+
+
+async def _begin(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "application/json", **system.HEADERS})
+    await response.prepare(request)
+    return response
+
+
+async def _once(engine: Engine, wanted: str, *, one_shot: bool) -> bytes:
+    if one_shot:
+        return _encoded(await engine.readings.get(wanted), None)
+    found, before = await _compared(engine, wanted)
+    return _encoded(found, before)
+
+
+async def _compared(engine: Engine, wanted: str) -> tuple[Answer, EngineCpu | None]:
+    """A reading, and the earlier one; of a container without a baseline a second reading is taken."""
+    found = await engine.readings.get(wanted)
+    if not isinstance(found, EngineFigures) or found.cpu is None or found.before is not None:
+        return found, found.before if isinstance(found, EngineFigures) else None
+    await asyncio.sleep(pass_work.CPU_WINDOW_SECONDS)
+    again = await engine.readings.get(wanted, 0.0)
+    if not isinstance(again, EngineFigures):
+        return again, None
+    return again, again.before or found.cpu
+
+
+def _id_of(found: Answer) -> str:
+    if isinstance(found, Known):
+        return engine_id(found.runtime, found.owner_uid, found.id)
+    return id_of(found.identity)
+
+
+def _encoded(found: Answer, before: EngineCpu | None) -> bytes:
+    if isinstance(found, Known):
+        return stats.stopped(found.name, _id_of(found))
+    return stats.encode(found, before)
+
+
+async def _stream(
+    engine: Engine, wanted: str, first: tuple[Answer, EngineCpu | None], response: web.StreamResponse
+) -> None:
+    """Until the container is removed. Raises ConnectionError, TimeoutError."""
+    loop = asyncio.get_running_loop()
+    found, before = first
+    while True:
+        async with asyncio.timeout(STALLED_SECONDS):
+            await response.write(_encoded(found, before))
+        before = found.cpu if isinstance(found, EngineFigures) else None
+        now = loop.time()
+        await asyncio.sleep(int(now + 1.0 + _LEAST_SECONDS) - now)
+        while True:
+            try:
+                found = await engine.readings.get(wanted)
+                break
+            except (NotFound, Ambiguous):
+                return
+            except (ReadingFailed, ListingFailed):  # this second is left out
+                await asyncio.sleep(1.0)
+
+
+async def happenings(request: web.Request) -> web.StreamResponse:
+    """GET /events"""
+    query = request.query
+    filters = parse_filters(query.get("filters"), events.FILTERS)
+    since, until = events.parse_time(query.get("since")), events.parse_time(query.get("until"))
+    source = request.app[ENGINE].events
+    listener, past = await source.subscribe(past=since is not None)
+    try:
+        wanted = [each for each in past if _within(each, since, until) and events.fits(each, filters)]
+        response = await _begin(request)
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            await _send(response, wanted)
+            async with asyncio.timeout(None if until is None else max(0.0, until / 1e9 - time.time())):
+                await _follow(response, listener, filters, until)
+        return response
+    finally:
+        source.leave(listener)
+
+
+def _within(each: events.Event, since: int | None, until: int | None) -> bool:
+    return (since is None or each.time_ns >= since) and (until is None or each.time_ns <= until)
+
+
+async def _send(response: web.StreamResponse, several: list[events.Event]) -> None:
+    if several:
+        async with asyncio.timeout(STALLED_SECONDS):
+            await response.write(b"".join(each.line for each in several))
+
+
+async def _follow(response: web.StreamResponse, listener: Listener, filters: Filters, until: int | None) -> None:
+    async for several in listener.batches():
+        await _send(response, [e for e in several if _within(e, None, until) and events.fits(e, filters)])
+
+
+def add_engine(app: web.Application) -> None:
+    """What these routes ask."""
+    context = app[CONTEXT]
+    app[ENGINE] = Engine(context.feed, app[FOLLOWER])
+
+    async def stopping(_app: web.Application) -> None:
+        app[ENGINE].events.stop()
+
+    app.on_shutdown.append(stopping)

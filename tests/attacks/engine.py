@@ -1,0 +1,148 @@
+"""The Engine API: every operation that Docker publishes, secrets where engines keep them, streams that are not read."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+
+from attacks.arena import Arena, TreeArena, tally
+from attacks.planted import CANARY, container, own, until_listed
+
+# moby's api/swagger.yaml, version 1.56: all 108 operations.
+OPERATIONS = {
+    "GET": """
+/containers/json /containers/{id}/json /containers/{id}/top /containers/{id}/logs /containers/{id}/changes
+/containers/{id}/export /containers/{id}/stats /containers/{id}/attach/ws /containers/{id}/archive /images/json
+/images/{name}/json /images/{name}/attestations /images/{name}/history /images/search /info /version /_ping /events
+/system/df /images/{name}/get /images/get /exec/{id}/json /volumes /volumes/{name} /networks /networks/{id} /plugins
+/plugins/privileges /plugins/{name}/json /nodes /nodes/{id} /swarm /swarm/unlockkey /services /services/{id}
+/services/{id}/logs /tasks /tasks/{id} /tasks/{id}/logs /secrets /secrets/{id} /configs /configs/{id}
+/distribution/{name}/json""",
+    "POST": """
+/containers/create /containers/{id}/resize /containers/{id}/start /containers/{id}/stop /containers/{id}/restart
+/containers/{id}/kill /containers/{id}/update /containers/{id}/rename /containers/{id}/pause /containers/{id}/unpause
+/containers/{id}/attach /containers/{id}/wait /containers/prune /build /build/prune /images/create /images/{name}/push
+/images/{name}/tag /images/prune /auth /commit /images/load /containers/{id}/exec /exec/{id}/start /exec/{id}/resize
+/volumes/create /volumes/prune /networks/create /networks/{id}/connect /networks/{id}/disconnect /networks/prune
+/plugins/pull /plugins/{name}/enable /plugins/{name}/disable /plugins/{name}/upgrade /plugins/create
+/plugins/{name}/push /plugins/{name}/set /nodes/{id}/update /swarm/init /swarm/join /swarm/leave /swarm/update
+/swarm/unlock /services/create /services/{id}/update /secrets/create /secrets/{id}/update /configs/create
+/configs/{id}/update /session""",
+    "DELETE": """
+/containers/{id} /images/{name} /volumes/{name} /networks/{id} /plugins/{name} /nodes/{id} /services/{id}
+/secrets/{id} /configs/{id}""",
+    "HEAD": "/containers/{id}/archive /_ping",
+    "PUT": "/containers/{id}/archive /volumes/{name}",
+}
+SERVED = frozenset(
+    """/containers/json /containers/{id}/json /containers/{id}/top /containers/{id}/stats /images/json
+/images/{name}/json /info /version /_ping /events /system/df /volumes /networks /networks/{id}""".split()
+)
+METHODS = ("POST", "PUT", "DELETE", "PATCH", "PROPFIND")
+ONCE = "?stream=0&since=0&until=1795660000"
+
+
+def _target(path: str, name: str, prefix: str) -> str:
+    return prefix + path.replace("{id}", name).replace("{name}", name) + ONCE
+
+
+def operations(a: Arena) -> str:
+    """every operation of the Engine API: the 108 that Docker publishes, with two versions and without; and five methods
+    more on each path, with a good token
+    """
+    found: Counter[int] = Counter()
+    known = [(method, path) for method, paths in OPERATIONS.items() for path in paths.split()]
+    assert len(known) == 108
+    paths = dict.fromkeys(path for _, path in known)
+    every = [*known, *((method, path) for path in paths for method in METHODS)]
+    for method, path in every:
+        for prefix in ("", "/v1.24", "/v1.51"):
+            status, _, body = a.ask(_target(path, a.good, prefix), method=method)
+            found[status] += 1
+            served = path in SERVED and method in ("GET", "HEAD")
+            assert (status in (200, 404)) if served else status == 403, (method, prefix + path, status)
+            assert b"Traceback" not in body
+    return f"{len(every)} operations, three times: {tally(found)}; 200 and 404 for GET and HEAD of what is served alone"
+
+
+def without_credentials(a: Arena) -> str:
+    """the Engine API without a token: every path that is served, and ten that are not"""
+    found: Counter[int] = Counter()
+    for path in (*SERVED, *OPERATIONS["POST"].split()[:10]):
+        status, _, body = a.ask(_target(path, a.good, "/v1.45"), secret=None, address="127.0.4.1")
+        found[status] += 1
+        assert status in (401, 429) and a.good.encode() not in body
+    return tally(found)
+
+
+def filters(a: Arena) -> str:
+    """filters of the Engine API: 16 KiB of JSON, nested, of wrong types, expressions that take exponential time"""
+    found: Counter[int] = Counter()
+    evil = "(a+)+" * 20 + "$"
+    for text in ("[" * 4000, '{"a":' * 1000, '{"name":3}', '{"name":[3]}', '{"x":["y"]}', json.dumps({"name": [evil]}),
+                 json.dumps({"label": ["a" * 3000]}), json.dumps({"id": [f"{n:x}" for n in range(1500)]})):  # fmt: skip
+        for path in ("/containers/json", "/events"):
+            began = time.monotonic()
+            status, _, _ = a.ask(f"{path}{ONCE}&all=1&filters={text.replace('+', '%2B').replace(' ', '')}")
+            found[status] += 1
+            assert status in (200, 400, 431) and time.monotonic() - began < 1.0, (text[:40], status)
+    return tally(found)
+
+
+def sleeping_streams(a: Arena) -> str:
+    """200 streams of the Engine API with one token: stats and events, none of them read"""
+    found: Counter[int] = Counter()
+    sockets = []
+    for number in range(200):
+        path = "/v1.45/events" if number % 2 else f"/v1.45/containers/{a.good}/stats"
+        sock = a.connect(f"127.0.5.{number // 100 + 1}", receive=4096)
+        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {a.secret}\r\n\r\n".encode())
+        sockets.append(sock)
+    for sock in sockets:
+        found[int(sock.recv(15).split()[1])] += 1
+    assert found == {200: 128, 503: 72}
+    seconds = a.good_client()
+    for sock in sockets:
+        sock.close()
+    return f"{tally(found)}; its other requests answered in {seconds * 1000:.0f} ms"
+
+
+def secrets(a: TreeArena) -> str:
+    """secrets where engines keep them: environment, arguments, health checks and their output, mounts, aliases, errors,
+    of a running and a stopped container of the system and of the user
+    """
+    wanted = []
+    for users in (False, True):
+        for running in (False, True):
+            folder = container(a, f"secret {users} {running}", users=users)
+            folder.mkdir(parents=True)
+            config = {
+                "Name": f"/kept{int(users)}{int(running)}", "Path": "/bin/sh", "Args": ["-c", CANARY],
+                "LogPath": CANARY,
+                "State": {"Running": running, "Error": CANARY, "ExitCode": 3, "StartedAt": "2026-11-25T10:56:40Z",
+                          "Health": {"Status": "healthy", "Log": [{"Output": CANARY}]}},
+                "Config": {"Image": "web", "Env": [f"PASSWORD={CANARY}"], "Cmd": [CANARY], "Entrypoint": [CANARY],
+                           "Healthcheck": {"Test": ["CMD", CANARY]}, "Hostname": CANARY},
+                "MountPoints": {CANARY: {"Source": CANARY, "Destination": CANARY}},
+                "NetworkSettings": {"Networks": {"shop": {"Aliases": [CANARY], "Links": [CANARY]}}},
+            }  # fmt: skip
+            for file, content in (("config.v2.json", config), ("hostconfig.json", {"Binds": [CANARY]})):
+                (folder / file).write_text(json.dumps(content))
+                (folder / file).chmod(0o600)
+            if users:
+                own(a.host.path / "home/ann")
+            wanted.append(folder.name)
+    until_listed(a, wanted)
+    said, asked = b"", 0
+    for path in sorted(SERVED):
+        for name in wanted if "{" in path else wanted[:1]:
+            status, _, body = a.ask(_target(path, name, "/v1.45") + "&all=1")
+            asked += 1
+            assert status in (200, 404, 409), (path, status)
+            said += body
+    for query in ("label", "volume", "name", "nope"):
+        said += a.ask(f'/containers/json?all=1&filters={{"{query}":["x"]}}')[2]
+    assert b"/bin/sh" in said and b"kept01" in said
+    assert CANARY.encode() not in said + "".join(a.log).encode()
+    return f"{asked + 4} answers of the Engine API, none with a secret; nor the log"

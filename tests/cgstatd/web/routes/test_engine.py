@@ -1,0 +1,513 @@
+"""The Engine API over a made-up host: shapes, figures, refusals, and that no secret is in any answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cgstatd.outputs.engine.names import engine_id
+from cgstatd.outputs.engine.system import API_VERSION, READ_ONLY
+from cgstatd.sampling import pass_work
+from cgstatd.sampling.engine_figures import EngineReader
+from cgstatd.web.routes.table import ENGINE_ROUTES
+from fakehost import MEM_TOTAL, FakeHost, container_id
+from helpers import write_files
+from secured import Tokens, bearer
+from wire import Answer, Server, serving
+
+STAT = "cpu  1000 0 1000 7000 500 0 0 500 0 0\ncpu0 1 0 0 0\ncpu1 1 0 0 0\nbtime 1795606461\n"
+CANARY = "canary-9c1f"
+PREFIXES = ("", "/v1.24", "/v1.45", f"/v{API_VERSION}")
+
+
+@pytest.fixture(autouse=True)
+def host_files(host: FakeHost) -> None:
+    """What the Engine's routes read of the host."""
+    write_files(
+        str(host.path),
+        {
+            "proc/stat": STAT,
+            "sys/devices/system/cpu/online": "0-1\n",
+            "proc/sys/kernel/hostname": "web1\n",
+            "proc/sys/kernel/ostype": "Linux\n",
+            "proc/sys/kernel/osrelease": "6.12.0\n",
+            "proc/sys/kernel/version": "#1\n",
+            "proc/sys/kernel/domainname": "(none)\n",
+            "proc/sys/kernel/arch": "x86_64\n",
+            "usr/lib/os-release": 'ID=debian\nPRETTY_NAME="Debian GNU/Linux 13 (trixie)"\n',
+        },
+    )
+
+
+def state(host: FakeHost, name: str, **more: Any) -> None:
+    """Replace parts of a container's config.v2.json, as Docker does: a new file in its place."""
+    path = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
+    config = json.loads(path.read_text())
+    for key, value in more.items():
+        config[key] = {**config.get(key, {}), **value} if isinstance(value, dict) else value
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(config))
+    new.chmod(0o600)
+    os.replace(new, path)
+
+
+async def get(server: Server, target: str, **more: Any) -> Answer:
+    return await server.ask(target, **more)
+
+
+async def object_of(server: Server, target: str) -> Any:
+    answer = await server.ask(target)
+    assert answer.status == 200, answer.body
+    return json.loads(answer.body)
+
+
+def cpu_percent(stats: dict[str, Any]) -> float:
+    """docker/cli, calculateCPUPercentUnix."""
+    now, before = stats["cpu_stats"], stats["precpu_stats"]
+    used = now["cpu_usage"]["total_usage"] - before["cpu_usage"]["total_usage"]
+    system = now["system_cpu_usage"] - before["system_cpu_usage"]
+    return used / system * now["online_cpus"] * 100
+
+
+# -- ping, version, info
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_ping(server: Server, prefix: str, method: str) -> None:
+    answer = await server.ask(f"{prefix}/_ping", method=method)
+    assert answer.status == 200 and answer.body == (b"OK" if method == "GET" else b"")
+    assert answer.headers["api-version"] == API_VERSION and answer.headers["ostype"] == "linux"
+
+
+async def test_version_and_info(server: Server) -> None:
+    version = await object_of(server, "/version")
+    assert (version["ApiVersion"], version["MinAPIVersion"], version["Os"]) == (API_VERSION, "1.24", "linux")
+    assert (version["Arch"], version["KernelVersion"]) == ("amd64", "6.12.0")
+    info = await object_of(server, "/v1.45/info")
+    counts = [info[f"Containers{which}"] for which in ("", "Running", "Paused", "Stopped")]
+    assert counts == [5, 3, 1, 1]
+    assert (info["NCPU"], info["MemTotal"], info["Name"]) == (2, MEM_TOTAL, "web1")
+    assert (info["OperatingSystem"], info["CgroupVersion"]) == ("Debian GNU/Linux 13 (trixie)", "2")
+    assert info["Warnings"] == [READ_ONLY]
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ("v1.99", f"client version 1.99 is too new. Maximum supported API version is {API_VERSION}"),
+        ("v1.23", "client version 1.23 is too old. Minimum supported API version is 1.24, please upgrade"),
+    ],
+)
+async def test_a_version_that_is_not_served(server: Server, version: str, words: str) -> None:
+    answer = await get(server, f"/{version}/info")
+    assert answer.status == 400 and answer.json["message"].startswith(words)
+
+
+# -- the list
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+async def test_the_list(server: Server, prefix: str) -> None:
+    running = await object_of(server, f"{prefix}/containers/json")
+    assert {(each["Names"][0], each["State"]) for each in running} == {
+        ("/a", "running"), ("/b", "running"), ("/c", "running"), ("/paused", "paused")
+    }  # fmt: skip
+    everything = await object_of(server, f"{prefix}/containers/json?all=1&size=1")
+    assert {each["Names"][0] for each in everything} == {"/a", "/b", "/c", "/paused", "/stopped"}
+    assert not any("SizeRw" in each for each in everything)
+    only = await object_of(server, prefix + '/containers/json?all=true&filters={"name":{"stopped":true}}')
+    assert [each["State"] for each in only] == ["exited"]
+    assert len(await object_of(server, f"{prefix}/containers/json?limit=2")) == 2
+    assert len(await object_of(server, f"{prefix}/containers/json?limit=-1")) == 4
+
+
+@pytest.mark.parametrize("query", ["filters=nope", 'filters={"x":["y"]}', "limit=x", "limit=1_0"])
+async def test_a_list_that_is_asked_for_badly(server: Server, query: str) -> None:
+    answer = await get(server, f"/containers/json?all=1&{query}")
+    assert answer.status == 400 and answer.json["message"].startswith("invalid ")
+
+
+async def test_ports_and_addresses(server: Server, host: FakeHost) -> None:
+    state(
+        host,
+        "a",
+        State={"Health": {"Status": "unhealthy", "Log": [{"Output": CANARY}]}},
+        Path="/bin/web",
+        NetworkSettings={
+            "Networks": {"bridge": {"IPAddress": "172.18.0.3", "IPPrefixLen": 16, "EndpointID": "e"}},
+            "Ports": {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]},
+        },
+    )  # fmt: skip
+    (found,) = await object_of(server, '/containers/json?filters={"name":["^a$"]}')
+    assert found["Command"] == "/bin/web"
+    assert "health" not in found["Status"]  # Docker's file has what it was at the start
+    assert found["Ports"] == [{"IP": "0.0.0.0", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"}]
+    assert found["NetworkSettings"]["Networks"]["bridge"]["IPAddress"] == "172.18.0.3"
+    one = await object_of(server, "/containers/a/json")
+    assert "Health" not in one["State"] and one["NetworkSettings"]["IPAddress"] == "172.18.0.3"
+    (network,) = await object_of(server, "/networks")
+    assert network["Containers"][container_id("a")]["IPv4Address"] == "172.18.0.3/16"
+
+
+# -- one
+
+
+@pytest.mark.parametrize("wanted", ["a", "docker:a", container_id("a"), container_id("a")[:12]])
+async def test_inspect(server: Server, wanted: str) -> None:
+    found = await object_of(server, f"/v1.45/containers/{wanted}/json")
+    assert (found["Id"], found["Name"], found["State"]["Status"]) == (container_id("a"), "/a", "running")
+    assert found["State"]["StartedAt"].startswith("2026-11-25T10:56:40.7191")
+    assert (found["Args"], found["Mounts"], found["Config"]["Env"], found["Config"]["Cmd"]) == ([], [], [], [""])
+
+
+@pytest.mark.parametrize("what", ["json", "stats", "stats?stream=0", "top"])
+@pytest.mark.parametrize("wanted", ["nope", "..", "%2e%2e", "a%2fb", "%00", "a%5cb", "x" * 600])
+async def test_no_such_container(server: Server, wanted: str, what: str) -> None:
+    answer = await get(server, f"/v1.45/containers/{wanted}/{what}")
+    assert answer.status == 404 and answer.json["message"].startswith("No such container: ")
+
+
+async def test_a_prefix_that_fits_several(server: Server, host: FakeHost) -> None:
+    first = container_id("a")[:2]
+    number = next(n for n in range(10_000) if container_id(f"x{n}").startswith(first))
+    host.on_disk(f"x{number}")
+    answer = await get(server, f"/containers/{first}/json")
+    assert answer.status == 400 and "multiple IDs" in answer.json["message"]
+
+
+async def test_a_container_without_a_hexadecimal_id_has_one_here(server: Server, host: FakeHost) -> None:
+    write_files(
+        str(host.path),
+        {
+            "sys/fs/cgroup/lxc.payload.box/cgroup.procs": "900\n",
+            "sys/fs/cgroup/lxc.payload.box/cpu.stat": "usage_usec 1000000\nuser_usec 0\nsystem_usec 0\n",
+            "sys/fs/cgroup/lxc.payload.box/memory.current": "4096\n",
+            "sys/fs/cgroup/lxc.payload.box/memory.stat": "inactive_file 0\n",
+            "sys/fs/cgroup/lxc.payload.box/memory.max": "max\n",
+            "sys/fs/cgroup/lxc.payload.box/io.stat": "",
+            "sys/fs/cgroup/lxc.payload.box/cgroup.events": "populated 1\nfrozen 1\n",
+            "sys/fs/cgroup/lxc.payload.box/pids.current": "1\n",
+            "proc/900/cgroup": "0::/lxc.payload.box\n",
+            "var/lib/lxc/box/config": "lxc.net.0.type = veth\nlxc.environment = SECRET=" + CANARY + "\n",
+        },
+    )
+    whole = engine_id("lxc", 0, "box")
+    listed = {each["Id"]: each for each in await object_of(server, "/containers/json")}
+    assert listed[whole]["Names"] == ["/box"] and listed[whole]["State"] == "paused"
+    assert listed[whole]["Labels"] == {"cgstatd.runtime": "lxc", "cgstatd.owner": "0"}
+    assert listed[whole]["Status"].startswith("Up ") and listed[whole]["Created"] > 0
+    image = listed[whole]["ImageID"]
+    assert (await object_of(server, f"/images/{image.removeprefix('sha256:')}/json"))["RepoTags"] == []
+    for wanted in (whole, whole[:12], "box", "lxc:box"):
+        assert (await object_of(server, f"/containers/{wanted}/json"))["Id"] == whole
+        assert (await object_of(server, f"/containers/{wanted}/stats?stream=0"))["id"] == whole
+
+
+# -- figures
+
+
+async def test_figures_end_at_our_own_by_the_command_lines_formula(host: FakeHost) -> None:
+    async with serving(host.sampler(), freshness=0.0) as server:
+        await get(server, "/api/containers/a/stats")
+        await asyncio.sleep(0.1)
+        host.burn("a", 1_050_000)
+        found = await object_of(server, "/v1.45/containers/a/stats?stream=0")
+        ours = (await get(server, "/api/containers/a/stats")).json
+    assert cpu_percent(found) == pytest.approx(ours["cpuPercent"], rel=0.3)
+    assert cpu_percent(found) > 0
+    memory = found["memory_stats"]
+    assert memory["usage"] - memory["stats"]["inactive_file"] == ours["memoryUsage"]
+    assert memory["limit"] == ours["memoryLimit"] == MEM_TOTAL and "max_usage" not in memory
+    assert found["pids_stats"] == {"current": 1} and found["networks"]["eth0"]["rx_bytes"] == ours["networkRx"]
+    assert "lo" not in found["networks"]
+    assert found["blkio_stats"]["io_service_bytes_recursive"] == [
+        {"major": 8, "minor": 0, "op": "read", "value": 4096}, {"major": 8, "minor": 0, "op": "write", "value": 8192}
+    ]  # fmt: skip
+    assert found["cpu_stats"]["system_cpu_usage"] == (1000 + 1000 + 7000 + 500) * 10_000_000
+    assert found["name"] == "/a" and found["id"] == container_id("a")
+    assert found["preread"] < found["read"]
+
+
+async def test_an_answer_is_compared_with_the_baseline(server: Server, host: FakeHost, hurry: None) -> None:
+    """No second reading is waited for."""
+    await server.feed.run(server.sampler.baselines)
+    await asyncio.sleep(0.05)
+    host.burn("a", 1_040_000)
+    found = await object_of(server, "/containers/a/stats?stream=false")
+    assert found["precpu_stats"]["cpu_usage"]["total_usage"] == 1_000_000_000
+    assert found["cpu_stats"]["cpu_usage"]["total_usage"] == 1_040_000_000
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second reading would take an hour."""
+    monkeypatch.setattr(pass_work, "CPU_WINDOW_SECONDS", 3600.0)
+
+
+async def test_one_shot_has_no_earlier_reading(server: Server, hurry: None) -> None:
+    found = await object_of(server, "/containers/a/stats?stream=0&one-shot=1")
+    assert found["precpu_stats"]["cpu_usage"]["total_usage"] == 0 and found["preread"].startswith("0001-")
+    assert found["cpu_stats"]["cpu_usage"]["total_usage"] == 1_000_000_000
+
+
+async def test_a_stopped_container_has_zeros(server: Server) -> None:
+    for query in ("?stream=0", "?stream=0&one-shot=1"):
+        found = await object_of(server, f"/containers/stopped/stats{query}")
+        assert found["read"] == "0001-01-01T00:00:00Z" and found["memory_stats"] == {}
+        assert found["cpu_stats"]["cpu_usage"]["total_usage"] == 0 and found["name"] == "/stopped"
+
+
+async def test_a_stream_is_an_object_a_second_each_compared_with_the_one_before(server: Server, host: FakeHost) -> None:
+    async with server.connection() as connection, asyncio.timeout(10):
+        connection.send("/v1.45/containers/a/stats?stream=1")
+        answer = await connection.head()
+        assert answer.status == 200 and answer.headers["content-type"] == "application/json"
+        first = json.loads(await connection.chunk(answer))
+        host.burn("a", 2_000_000)
+        second = json.loads(await connection.chunk(answer))
+    assert second["precpu_stats"]["cpu_usage"]["total_usage"] == first["cpu_stats"]["cpu_usage"]["total_usage"]
+    assert second["cpu_stats"]["cpu_usage"]["total_usage"] == 2_000_000_000
+    assert second["preread"] == first["read"]
+
+
+async def test_a_stream_goes_on_while_its_container_is_stopped_and_ends_with_it(server: Server, host: FakeHost) -> None:
+    async with server.connection() as connection, asyncio.timeout(15):
+        connection.send("/containers/a/stats")
+        answer = await connection.head()
+        await connection.chunk(answer)
+        state(host, "a", State={"Running": False, "Pid": 0})
+        host.remove("a")
+        while json.loads(await connection.chunk(answer))["read"] != "0001-01-01T00:00:00Z":
+            pass
+        shutil.rmtree(host.path / "var/lib/docker/containers" / container_id("a"))
+        while await connection.chunk(answer):
+            pass
+
+
+async def test_requests_that_come_together_are_one_reading(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, reads = [], []
+    begin, read = EngineReader.begin, EngineReader.read
+    monkeypatch.setattr(EngineReader, "begin", lambda self: begun.append(1) or begin(self))
+    monkeypatch.setattr(EngineReader, "read", lambda self, one: reads.append(one.identity.name) or read(self, one))
+    await asyncio.gather(*(object_of(server, f"/containers/{n}/stats?stream=0&one-shot=1") for n in "abc" * 10))
+    assert len(begun) < 15 and len(reads) < 20
+
+
+async def test_an_unreadable_file_costs_its_container_alone(server: Server, host: FakeHost) -> None:
+    host.make_unreadable("a", "cpu.stat")
+    answer = await get(server, "/containers/a/stats?stream=0")
+    assert answer.status == 500 and "cpu.stat" in answer.json["message"]
+    assert (await get(server, "/containers/b/stats?stream=0")).status == 200
+
+
+# -- top
+
+
+async def test_top_has_programs_and_no_arguments(server: Server, host: FakeHost) -> None:
+    pid = next(int(p) for p in (host.scope("a") / "cgroup.procs").read_text().split())
+    fields = f"{pid} (sh (x) {CANARY[:3]}) S 7 1 1 0 -1 0 0 0 0 0 250 50 0 0 20 0 1 0 500 0"
+    write_files(str(host.path), {f"proc/{pid}/stat": fields, f"proc/{pid}/cmdline": f"sh\0-c\0{CANARY}\0"})
+    found = await object_of(server, "/v1.45/containers/a/top?ps_args=aux")
+    (row,) = found["Processes"]
+    process = dict(zip(found["Titles"], row, strict=True))
+    assert (process["PID"], process["PPID"], process["TIME"], process["CMD"]) == (
+        str(pid), "7", "00:00:03", f"sh (x) {CANARY[:3]}"
+    )  # fmt: skip
+
+
+async def test_top_of_a_stopped_container(server: Server) -> None:
+    answer = await get(server, "/containers/stopped/top")
+    assert answer.status == 409 and answer.json["message"] == "container stopped is not running"
+
+
+# -- events
+
+
+async def lines(server: Server, target: str, number: int) -> list[dict[str, Any]]:
+    async with server.connection() as connection, asyncio.timeout(15):
+        connection.send(target)
+        answer = await connection.head()
+        assert answer.status == 200
+        found: list[dict[str, Any]] = []
+        while len(found) < number:
+            found += [json.loads(line) for line in (await connection.chunk(answer)).splitlines()]
+        return found
+
+
+async def test_events_of_the_past_are_those_that_the_state_on_disk_says(server: Server) -> None:
+    found = await server.ask(f'/v1.45/events?since=0&until={time.time():.3f}&filters={{"container":["a"]}}')
+    happened = [json.loads(line) for line in found.body.splitlines()]
+    assert [(each["Action"], each["Actor"]["Attributes"]["name"]) for each in happened] == [("start", "a")]
+
+
+async def test_events_as_they_happen(server: Server, host: FakeHost) -> None:
+    async with server.connection() as connection, asyncio.timeout(30):
+        connection.send("/events")
+        answer = await connection.head()
+        assert answer.status == 200
+
+        async def until(action: str) -> dict[str, Any]:
+            while True:
+                for line in (await connection.chunk(answer)).splitlines():
+                    found: dict[str, Any] = json.loads(line)
+                    if found["Action"] == action:
+                        return found
+
+        host.add("new")
+        assert (await until("start"))["Actor"]["Attributes"]["name"] == "new"
+        state(host, "new", Name="/newer")
+        assert (await until("rename"))["Actor"]["Attributes"] == {
+            "name": "newer", "oldName": "/new", "image": "lab/busybox:1",
+            "cgstatd.runtime": "docker", "cgstatd.owner": "0",
+        }  # fmt: skip
+        state(host, "new", State={"Paused": True})
+        await until("pause")
+        state(host, "new", State={"Paused": False})
+        await until("unpause")
+        when = "2026-11-25T10:57:40.5Z"
+        state(host, "new", State={"Running": False, "Pid": 0, "ExitCode": 137, "FinishedAt": when})
+        host.remove("new")
+        died = await until("die")
+        assert died["Actor"]["Attributes"]["exitCode"] == "137"
+        shutil.rmtree(host.path / "var/lib/docker/containers" / container_id("new"))
+        assert (await until("destroy"))["id"] == container_id("new")
+
+
+@pytest.mark.parametrize("query", ["since=yesterday", "until=x", "filters=3", 'filters={"nope":["x"]}'])
+async def test_events_that_are_asked_for_badly(server: Server, query: str) -> None:
+    assert (await get(server, f"/events?{query}")).status == 400
+
+
+# -- images and networks
+
+
+async def test_an_image_that_a_container_names(server: Server) -> None:
+    (found,) = await object_of(server, "/images/json")
+    assert (found["RepoTags"], found["Containers"]) == (["lab/busybox:1"], 5)
+    assert (await object_of(server, "/v1.45/images/lab/busybox:1/json"))["RepoTags"] == ["lab/busybox:1"]
+    for wanted in ("nope", "lab/busybox:2", "lab", "%00"):
+        answer = await get(server, f"/images/{wanted}/json")
+        assert answer.status == 404 and answer.json["message"].startswith("No such image: ")
+    assert (await get(server, "/networks/nope")).json == {"message": "network nope not found"}
+    assert (await object_of(server, "/volumes"))["Volumes"] == []
+    df = await object_of(server, "/system/df")
+    assert len(df["Containers"]) == 5 and len(df["Images"]) == 1
+
+
+# -- who may ask
+
+
+@pytest.mark.usefixtures("credentials_at_once")
+async def test_a_token_is_asked_for_as_everywhere(secured: Server, tokens: Tokens) -> None:
+    secret = tokens.new()
+    other = tokens.new("other", env=(2,))
+    only = tokens.new("scraper", allow=("metrics:view",))
+    refused = await secured.ask("/v1.45/containers/json")
+    assert refused.json["message"] == "this agent wants a token: Authorization: Bearer …"
+    targets = [
+        r.path.replace("{version}", "v1.45").replace("{container}", "a").replace("{name}", "a")
+        for r in ENGINE_ROUTES
+        if not r.stream
+    ]
+    for target in targets:
+        assert (await secured.ask(target)).status in (401, 429), target  # so many failures are slowed down
+        assert (await secured.ask(target, bearer(other))).status == 403, target
+        assert (await secured.ask(target, bearer(only))).status == 403, target
+    assert (await secured.ask("/v1.45/containers/json", bearer(secret))).status == 200
+
+
+async def test_errors_before_the_route_are_in_the_engines_words(server: Server) -> None:
+    answer = await server.ask("/containers/json", "Content-Length: 1")
+    assert answer.status == 413 and answer.json == {"message": "Request body not allowed"}
+    answer = await server.ask("/v1.45/containers/json?env=7")
+    assert answer.status == 404 and answer.json == {"message": "Environment not found"}
+
+
+# -- secrets
+
+
+@pytest.fixture
+async def planted(host: FakeHost, quick: None) -> AsyncIterator[Server]:
+    """A server over a host with secrets wherever an engine keeps some."""
+    for name in ("a", "stopped"):
+        state(
+            host,
+            name,
+            Path="/bin/sh",
+            Args=["-c", CANARY],
+            State={"Error": CANARY, "Health": {"Status": "healthy", "Log": [{"Output": CANARY}]}},
+            Config={
+                "Env": [f"PASSWORD={CANARY}"], "Cmd": [CANARY], "Entrypoint": [CANARY], "Hostname": CANARY,
+                "Healthcheck": {"Test": ["CMD-SHELL", CANARY]}, "User": CANARY, "WorkingDir": CANARY,
+            },
+            MountPoints={CANARY: {"Source": CANARY, "Destination": CANARY, "Name": CANARY}},
+            NetworkSettings={"Networks": {"shop": {"Aliases": [CANARY], "DriverOpts": {CANARY: CANARY}}}},
+            LogPath=CANARY,
+        )  # fmt: skip
+    async with serving(host.sampler()) as server:
+        yield server
+
+
+async def test_no_secret_is_in_any_answer(planted: Server) -> None:
+    said = b""
+    for route in ENGINE_ROUTES:
+        for container in ("a", "stopped", "nope"):
+            target = route.path.replace("{version}", "v1.45").replace("{container}", container).replace("{name}", "a")
+            query = f"?stream=0&since=0&until={time.time():.0f}&all=1" + '&filters={"type":["container"]}' * (
+                "events" in target
+            )
+            said += (await planted.ask(target + query)).body
+    for filters in ('{"label":["x"]}', '{"volume":["x"]}', '{"nope":["x"]}', '{"health":["healthy"]}'):
+        said += (await planted.ask(f"/containers/json?all=1&filters={filters}")).body
+    assert b"shop" in said and b"/bin/sh" in said and CANARY.encode() not in said
+
+
+# -- everything else
+
+
+OTHERS = (
+    "/containers/create /containers/a/start /containers/a/stop /containers/a/exec /containers/a/logs "
+    "/containers/a/attach /containers/a/archive /containers/a/export /containers/a/changes /containers/a/attach/ws "
+    "/containers/a /images/create /images/x /images/x/history /images/search /build /build/prune /commit /auth "
+    "/exec/1/json /exec/1/start /networks/x/connect /networks/x/y /volumes/x /volumes/create /swarm /swarm/unlockkey "
+    "/nodes /services /tasks /secrets /configs /plugins /session /grpc /distribution/x/json /system/df/x /info/ "
+    "/_ping/x /version/1 /events/x"
+).split()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"])
+async def test_everything_else_is_refused_with_one_sentence(server: Server, method: str) -> None:
+    for prefix in ("", "/v1.45"):
+        for target in OTHERS:
+            answer = await server.ask(prefix + target, method=method)
+            assert answer.status == 403, (method, prefix + target, answer.status)
+            if method != "HEAD":
+                assert answer.json == {"message": READ_ONLY}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"])
+async def test_every_method_but_get_and_head_is_refused(server: Server, method: str) -> None:
+    for route in ENGINE_ROUTES:
+        target = route.path.replace("{version}", "v1.45").replace("{container}", "a").replace("{name}", "a")
+        assert (await server.ask(target, method=method)).status == 403, (method, target)
+
+
+async def test_paths_of_our_own_stay_as_they_are(server: Server) -> None:
+    assert (await server.ask("/nope")).status == 404
+    assert (await server.ask("/v2/containers/json")).status == 404
+    assert (await server.ask("/api/containers", method="POST")).status == 405
+
+
+def test_every_path_is_documented(request: pytest.FixtureRequest) -> None:
+    words = (Path(request.config.rootpath) / "docs/http-api.md").read_text("utf-8")
+    paths = [route.path.replace("{container}", "{id}") for route in ENGINE_ROUTES if "{version}" not in route.path]
+    assert [path for path in paths if f"`{path}`" not in words] == []
