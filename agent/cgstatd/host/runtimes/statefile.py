@@ -47,6 +47,7 @@ _CROWDED_NS = 10_000_000_000
 _SETTLED_MS = 100
 """A file that had changed less than this before it was read is read once more, this much later: time stamps step by up
 to 10 ms, so they may not show a second change in place. The change time counts, which only the kernel sets."""
+_HANGS = "an earlier reading still hangs"
 _MOST_SIZES = 64
 """Files whose sizes are added up: a log is rotated into a few."""
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -170,6 +171,8 @@ class StateFiles:
     def sizes(self, directory: str, wanted: Callable[[str], object]) -> Sizes | Unreadable | None:
         """Of the files in a directory whose names are ``wanted``, under the same rules; None: there is none. They are
         opened by O_PATH, which can read nothing."""
+        if self.root.readers.count >= MOST_HUNG:
+            return Unreadable(_HANGS, directory)
         names = self.names(directory)
         if isinstance(names, Unreadable):
             return names
@@ -178,8 +181,6 @@ class StateFiles:
             return None
         path = f"{directory}/{names[0]}"
         try:
-            if self.root.readers.count >= MOST_HUNG:
-                raise StillHangs(path)
             with self.root.readers.of(path):
                 parent, real = open_directory(self.root, directory)
                 try:
@@ -188,6 +189,8 @@ class StateFiles:
                     release(parent)
         except Refused as error:
             return Unreadable(str(error), directory)
+        except StillHangs:
+            return Unreadable(_HANGS, path)
         except OSError as error:
             return unreadable(error, path)
         there = [size for size in found if size is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from cgstatd.host.runtimes import Unreadable
 from cgstatd.host.runtimes.base import LogSize
 from cgstatd.host.runtimes.docker import DockerSource
 from cgstatd.host.runtimes.podman import PodmanSource
-from cgstatd.host.runtimes.statefile import StateFiles
+from cgstatd.host.runtimes.statefile import MOST_HUNG, StateFiles
 
 ID = "39c6868eaab7c432616f52e116935862a33dc8459daa8c179a390eb43e36b5d5"
 FOLDER = f"/var/lib/docker/containers/{ID}"
@@ -102,3 +103,18 @@ def test_one_that_is_rotated_away_meanwhile_is_left_out(tmp_path: Path, monkeypa
     write(tmp_path, f"{FOLDER}/{LOG}", 100)
     monkeypatch.setattr(StateFiles, "names", lambda *_: [LOG, f"{LOG}.1"])
     assert docker(tmp_path).log_size(ID) == LogSize(f"{FOLDER}/{LOG}", 100, 1)
+
+
+def test_where_many_files_hang_no_further_directory_is_looked_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, f"{FOLDER}/{LOG}", 100)
+    live, me, looked = Root(str(tmp_path)), os.getuid(), list[str]()
+    source = DockerSource(live, owner_uid=me, files=StateFiles(live, me))
+    monkeypatch.setattr(StateFiles, "names", lambda _, directory: looked.append(directory) or [LOG])
+    with ExitStack() as hanging:
+        for number in range(MOST_HUNG):
+            hanging.enter_context(live.readers.of(f"/dead/{number}"))
+        found = source.log_size(ID)
+    assert isinstance(found, Unreadable) and "hangs" in found.reason and not looked
+    assert isinstance(source.log_size(ID), LogSize)
