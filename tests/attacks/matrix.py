@@ -32,6 +32,7 @@ NEEDS = {
     "GET /api/containers/stats/follow": VIEW,
     "GET /api/containers/{id}/stats": VIEW,
     "GET /api/containers/{id}/detail": VIEW,
+    "GET /api/containers/{id}/processes": VIEW,
     "GET /api/host": VIEW,
     "GET /api/environments": VIEW,
     "GET /api/environments/{env}": VIEW,

@@ -32,6 +32,7 @@ def other_metrics(a: Arena) -> str:
         "/api/environments",
         f"{ALL}/follow",
         "/api/containers/c1/detail",
+        "/api/containers/c1/processes",
     )
     found: Counter[int] = Counter()
     for route in routes:
