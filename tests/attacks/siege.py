@@ -4,7 +4,8 @@
 a cgroup of its own with the MemoryMax and the CPUWeight of the unit; the attackers are niced. Each attack on the
 network is played again and again; those that plant files in the made-up host take turns, and clean up. Prints how it
 goes each half a minute and a table at the end; exit code 1 where the agent was killed or wrote a traceback, a good
-request was not answered or answered wrongly, the 99th percentile took 250 ms or more, or its memory did not come back.
+request was not answered or answered wrongly, the 99th percentile took 250 ms or more, or its memory did not come back
+within eleven minutes (what ended is remembered for ten).
 """
 
 from __future__ import annotations
