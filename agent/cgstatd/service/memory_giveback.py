@@ -53,9 +53,15 @@ def trim() -> None:
 class GiveBack:
     """Looks at the process's memory once in a while. Used in the sampling thread."""
 
-    def __init__(self, resident: Callable[[], int] = resident, trim: Callable[[], None] = trim) -> None:
+    def __init__(
+        self,
+        resident: Callable[[], int] = resident,
+        trim: Callable[[], None] = trim,
+        collect: Callable[[], object] = gc.collect,
+    ) -> None:
         self._resident = resident
         self._trim = trim
+        self._collect = collect
         self._least = 0.0
 
     def look(self) -> bool:
@@ -69,7 +75,7 @@ class GiveBack:
         if self._least and now < self._least * GROWTH:
             self._least = min(self._least, now)
             return False
-        gc.collect()
+        self._collect()
         self._trim()
         after = self._resident()
         self._least = min(after, self._least * USED_TO) if self._least else after

@@ -99,7 +99,7 @@ class Process:
 
 def test_it_is_given_back_where_it_is_above_the_least_there_was_and_not_while_it_stays() -> None:
     process = Process()
-    look = GiveBack(process.resident, process.trim).look
+    look = GiveBack(process.resident, process.trim, lambda: None).look
     process.free = 5
     assert look() and process.memory == 55  # what the start left
     process.memory, process.free = 60, 5
@@ -115,7 +115,7 @@ def test_it_is_given_back_where_it_is_above_the_least_there_was_and_not_while_it
 
 def test_what_was_in_use_beside_is_given_back_later() -> None:
     process = Process()
-    look = GiveBack(process.resident, process.trim).look
+    look = GiveBack(process.resident, process.trim, lambda: None).look
     assert look()
     process.memory = 90
     assert [look() for _ in range(30)] == [True] * 30  # a quarter of an hour
@@ -125,7 +125,7 @@ def test_what_was_in_use_beside_is_given_back_later() -> None:
 
 def test_more_is_what_it_is_used_to_in_the_end() -> None:
     process = Process()
-    look = GiveBack(process.resident, process.trim).look
+    look = GiveBack(process.resident, process.trim, lambda: None).look
     assert look()
     process.memory = 120
     assert [look() for _ in range(141)][-1] is False
