@@ -176,10 +176,12 @@ async def serving(
     guard: Guard | None = None,
     limits: Limits | None = None,
     tls: Certificates | None = None,
+    history: float = 0.0,
 ) -> AsyncIterator[Server]:
     """The agent's application on a loopback port."""
     feed = Feed(sampler, freshness_seconds=freshness, baseline_seconds=baseline)
-    runner = web.AppRunner(make_app(feed, env, guard), access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
+    app = make_app(feed, env, guard, history=history)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
     feed.start()
     try:
         await runner.setup()

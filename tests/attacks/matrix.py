@@ -34,6 +34,10 @@ NEEDS = {
     "GET /api/containers/{id}/detail": VIEW,
     "GET /api/containers/{id}/processes": VIEW,
     "GET /api/host": VIEW,
+    "GET /api/containers/{id}/processes": VIEW,
+    "GET /api/containers/{id}/history": VIEW,
+    "GET /api/host/history": VIEW,
+    "GET /api/history": VIEW,
     "GET /api/environments": VIEW,
     "GET /api/environments/{env}": VIEW,
     "GET /metrics": METRICS,
@@ -203,7 +207,7 @@ async def play() -> list[Cell]:
             host.add(name)
         (Path(folder) / "etc").mkdir()
         tokens = Tokens(Path(folder) / "etc")
-        async with serving(host.sampler(), env=OWN, guard=guard(tokens, required=True)) as server:
+        async with serving(host.sampler(), env=OWN, guard=guard(tokens, required=True), history=3600.0) as server:
             return await matrix(server, tokens)
 
 

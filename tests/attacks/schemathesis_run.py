@@ -39,6 +39,11 @@ expected-statuses = [400, 401, 403, 405, 429]
 include-path = "{stream}"
 # An unknown environment is an `error` event of a 200 there: what Dockhand's clients expect.
 checks.negative_data_rejection.enabled = false
+
+[[operations]]
+include-path-regex = "/(host|[{{]id[}}])/history$"
+# A schema cannot say that `since` is not after `until`.
+checks.positive_data_acceptance.expected-statuses = [200, 204, 400, 401, 403, 404, 429, 503]
 """
 
 

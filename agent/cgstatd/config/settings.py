@@ -32,6 +32,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     baseline: float = 10.0
     freshness: float = 0.5
     max_cpu: float = 1.0
+    history: float = 3600.0
+    history_interval: float = 10.0
     log_level: str = "info"
     log_format: str = "text"
     host_root: str = "/"
@@ -99,6 +101,10 @@ OPTIONS = (
     Option("freshness", kinds.seconds(), "requests within this time share one reading"),
     Option("max_cpu", kinds.percent(), "percent of one core that readings of all containers may take: where they cost "
            "more they are made less often, 10 s apart at most, and answers say so; 0: no bound"),
+    Option("history", kinds.seconds(), "how much of the past is kept in memory: the counters of each container and of "
+           "the host, one round each history_interval; 0: nothing"),
+    Option("history_interval", kinds.seconds(1, 600), "how far apart these rounds are; a round that no client has "
+           "asked for costs a reading of all containers"),
     Option("log_level", kinds.choice("debug", "info", "warning", "error"), "what is logged on standard error"),
     Option("log_format", kinds.choice(*STYLES), "one line a record: key=value words, or a JSON object"),
     Option("host_root", kinds.path("DIR"), "where the host's /proc, /sys and runtime state are found: / on the host "

@@ -7,6 +7,7 @@ from typing import Any
 from ..config.settings import MAX_ENV
 from ..sampling.process_list import MOST
 from .follow_types import MAXIMUM_SECONDS, MINIMUM_SECONDS
+from .history_types import MOST_ROUNDS, MOST_STEP, MOST_TIME
 from .processes_json import DEFAULT_LIMIT, SORTS
 
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -69,6 +70,39 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "in": "query",
         "description": "What makes a process large.",
         "schema": {"type": "string", "enum": list(SORTS), "default": SORTS[0]},
+    },
+    "since": {
+        "name": "since",
+        "in": "query",
+        "description": "Milliseconds since the epoch, not after `until`; without it the oldest round.",
+        "schema": {"type": "integer", "minimum": 0, "maximum": MOST_TIME},
+    },
+    "until": {
+        "name": "until",
+        "in": "query",
+        "description": "The same; without it the latest round.",
+        "schema": {"type": "integer", "minimum": 0, "maximum": MOST_TIME},
+    },
+    "step": {
+        "name": "step",
+        "in": "query",
+        "description": "Seconds of a step; rounded up to a multiple of `history_interval`, and longer where there "
+        "would be more than 2,000.",
+        "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": MOST_STEP},
+        "example": 60,
+    },
+    "cursor": {
+        "name": "cursor",
+        "in": "query",
+        "description": "Of the last line that the client has; without it the oldest round comes first.",
+        "schema": {"type": "string", "pattern": "^([0-9a-f]{1,16}-[0-9]{1,12})?$"},
+        "allowEmptyValue": True,
+    },
+    "rounds": {
+        "name": "limit",
+        "in": "query",
+        "description": "Rounds of a page. A page of 1 MiB ends too: a client goes on until it has the `latest`.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": MOST_ROUNDS, "default": 60},
     },
     "Last-Event-ID": {
         "name": "Last-Event-ID",

@@ -11,6 +11,7 @@ from .api_responses import JSON, LOGIN_HEADERS, PAGE_HEADERS, STREAM_HEADERS
 from .detail_types import ContainerDetail
 from .environments import Environment
 from .follow_types import FollowExit, FollowFailed, FollowHello, FollowOom, FollowRound, FollowStat
+from .history_types import ContainerHistory, HistoryHead, HistoryRound, HostHistory
 from .host_json import HostAnswer
 from .identity_json import ContainerIdentity
 from .login import LoggedIn, LoggedOut, Login
@@ -64,6 +65,7 @@ FOLLOW_EVENTS = {
     "exit": FollowExit,
     "oom": FollowOom,
 }
+HISTORY_LINES = {"head": HistoryHead, "round": HistoryRound}
 WORDS = {
     "GET /api/containers/{id}/stats": Words(
         "One container's figures",
@@ -107,6 +109,24 @@ WORDS = {
     "GET /api/host": Words(
         "The host, the sums over its containers, and the agent's own cost",
         Answer("The host.", type=HostAnswer),
+        errors=_NOT_FOUND,
+    ),
+    "GET /api/containers/{id}/history": Words(
+        "One container's last hour in steps",
+        Answer("Mean and largest of each figure; steps without figures have a reason.", type=ContainerHistory),
+        ("since", "until", "step"),
+        errors=_NOT_FOUND,
+    ),
+    "GET /api/host/history": Words(
+        "The host's last hour in steps",
+        Answer("The same of the host.", type=HostHistory),
+        ("since", "until", "step"),
+        errors=_NOT_FOUND,
+    ),
+    "GET /api/history": Words(
+        "Every round behind a cursor, for a server that was away: a JSON object a line",
+        Answer("A head, then the rounds in order, each once.", "application/x-ndjson", events=HISTORY_LINES),
+        ("cursor", "rounds"),
         errors=_NOT_FOUND,
     ),
     "GET /metrics": Words(

@@ -70,7 +70,13 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
             baseline_seconds=settings.baseline,
             max_cpu_percent=settings.max_cpu,
         )
-        app = make_app(feed, settings.env_id, guard)
+        app = make_app(
+            feed,
+            settings.env_id,
+            guard,
+            history=settings.history,
+            history_interval=settings.history_interval,
+        )
         labels = app[METRIC_LABELS]
         labels.names = settings.metric_labels
         scraper = app[SCRAPER]

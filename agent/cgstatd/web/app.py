@@ -18,6 +18,7 @@ from .routes.context import CONTEXT, Context
 from .routes.engine import ENGINE, in_engine_words
 from .routes.extensions import add_extensions
 from .routes.health import add_health
+from .routes.history import add_history
 from .routes.table import add_engine_routes, add_routes, route_of
 from .security.callers import CALLERS
 from .server.failure import COMMON_HEADERS, failure, unread
@@ -73,8 +74,10 @@ def _not_a_clients_mistake(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
-def make_app(feed: Feed, env_id: int, guard: Guard | None = None) -> web.Application:
-    """The application that answers for one environment from one feed."""
+def make_app(
+    feed: Feed, env_id: int, guard: Guard | None = None, *, history: float = 0.0, history_interval: float = 10.0
+) -> web.Application:
+    """The application that answers for one environment from one feed; ``history``: seconds of rounds that it keeps."""
     logging.getLogger("aiohttp.server").addFilter(_not_a_clients_mistake)
     guard = guard or Guard()
     app = web.Application(middlewares=[errors_as_json, guard.middleware])
@@ -83,6 +86,7 @@ def make_app(feed: Feed, env_id: int, guard: Guard | None = None) -> web.Applica
     app[CALLERS] = guard.callers
     add_health(app)
     add_extensions(app, env_id)
+    add_history(app, history, history_interval)
     add_routes(app)
     app.on_response_prepare.append(_common_headers)
 

@@ -612,6 +612,21 @@ async def test_a_baseline_is_skipped_where_a_pass_has_just_done_the_same(host: F
         assert len(hang.baselines) == 3
 
 
+@pytest.mark.parametrize(("regular", "baselines"), [(0.0, 3), (1000.0, 0), (1001.0, 3)])
+async def test_passes_that_are_made_anyway_are_the_baseline(
+    host: FakeHost, hang: Hang, regular: float, baselines: int
+) -> None:
+    async with feeding(host, baseline=1000.0) as fed:
+        await until(lambda: len(hang.baselines) == 3)
+        await names_of(fed)
+        fed.regular_seconds = regular
+        assert fed.last_pass is not None
+        fed.last_pass.began -= 700.0  # more than half of the baseline, less than one and a half
+        fed._tick()
+        await fed.run(lambda: None)
+        assert len(hang.baselines) == 3 + baselines
+
+
 async def test_an_unexpected_error_in_the_baseline_is_not_lost(
     host: FakeHost, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -59,6 +59,20 @@ async def server(host: FakeHost, quick: None) -> AsyncIterator[Server]:
 
 
 @pytest.fixture
+async def remembering(host: FakeHost, quick: None) -> AsyncIterator[Server]:
+    """A server over the made-up host that keeps an hour."""
+    async with serving(host.sampler(), history=3600.0) as server:
+        yield server
+
+
+@pytest.fixture
+async def secured_remembering(host: FakeHost, tokens: Tokens, quick: None) -> AsyncIterator[Server]:
+    """The same that wants a token."""
+    async with serving(host.sampler(), guard=guard(tokens, required=True), history=3600.0) as server:
+        yield server
+
+
+@pytest.fixture
 def credentials_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tokens file is looked at at every request, and open streams soon after."""
     monkeypatch.setattr(keyring, "CHECK_SECONDS", 0.0)

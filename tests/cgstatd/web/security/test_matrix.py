@@ -23,8 +23,8 @@ def test_every_documented_route_is_in_the_matrix() -> None:
 
 
 @pytest.mark.usefixtures("credentials_at_once")
-async def test_each_cell_is_as_expected(secured: Server, tokens: Tokens) -> None:
-    cells = await matrix(secured, tokens)
+async def test_each_cell_is_as_expected(secured_remembering: Server, tokens: Tokens) -> None:
+    cells = await matrix(secured_remembering, tokens)
     print("\n" + table(cells))
     assert [cell for cell in cells if not cell.right] == []
     known = len(HELD) * len(PERMISSIONS)

@@ -104,11 +104,11 @@ async def test_what_every_path_refuses(server: Server, path: str, more: bytes, s
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE", "HEAD", "OPTIONS"])
-async def test_the_methods_of_a_path_are_those_that_it_allows(server: Server, path: str, method: str) -> None:
+async def test_the_methods_of_a_path_are_those_that_it_allows(remembering: Server, path: str, method: str) -> None:
     route = route_of(path)
     if method == route.method:
         pytest.skip("what it is there for")
-    answer = await server.ask(target(path), method=method)
+    answer = await remembering.ask(target(path), method=method)
     if method == "HEAD" and route.head:
         assert answer.status == 200
         conforms(answer, path, "head")

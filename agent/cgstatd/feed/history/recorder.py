@@ -1,0 +1,113 @@
+"""Takes the rounds of the history, each at its point of a fixed grid.
+
+A round takes over a pass that was just made for a client, else it has one made, as often as the CPU budget allows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+
+from ...sampling.container import ReadingFailed
+from ...sampling.history_work import Clocks, HistoryWork, clocks
+from ...sampling.registry import ListingFailed
+from ..reading_pass import Pass
+from ..shared_passes import Feed
+from .gaps import Gap
+from .ring import Ring
+
+log = logging.getLogger(__name__)
+_PASS_SECONDS = 1.0
+"""A round does not wait longer than this for a hung container: it goes without it."""
+_SHARED_PART = 0.2
+"""Of the interval. A pass that is not older is taken over."""
+_SHARED_SECONDS = 2.0
+"""The same at most."""
+_ASLEEP_NS = 1_000_000_000
+
+
+class Recorder:
+    """Used in the event loop."""
+
+    def __init__(self, feed: Feed, ring: Ring, now: Callable[[], Clocks] = clocks) -> None:
+        self._feed = feed
+        self.ring = ring
+        self._now = now
+        self._work = HistoryWork(feed.sampler, now)
+        self._task: asyncio.Task[None] | None = None
+        self._told: Pass | None = None
+        """The pass of the last round."""
+        self._gap = Gap.NONE
+        """Why the points since the last round had none."""
+        self._before: Clocks | None = None
+        """Of the last round."""
+
+    @property
+    def _interval_ns(self) -> int:
+        return int(self.ring.interval_seconds * 1e9)
+
+    def start(self) -> None:
+        """Begin with the first round now."""
+        self._feed.regular_seconds = self.ring.interval_seconds
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def stop(self) -> None:
+        """No more rounds."""
+        self._feed.regular_seconds = 0.0
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        while True:
+            await self.point()
+            began, interval = self.ring.began_ns or 0, self._interval_ns
+            passed = self._now().monotonic_ns - began
+            await asyncio.sleep((interval - passed % interval) / 1e9)
+
+    async def point(self) -> None:
+        """The round of the grid's point that it is now, unless it has one."""
+        now = self._now()
+        if self.ring.began_ns is None:
+            self.ring.began_ns = now.monotonic_ns
+        number = (now.monotonic_ns - self.ring.began_ns) // self._interval_ns
+        if number <= self.ring.last:
+            return
+        try:
+            await self._round(number)
+        except (ListingFailed, ReadingFailed) as error:
+            self._gap = Gap.FAILED
+            log.debug("no round of the history: %s", error)
+        except Exception:
+            self._gap = Gap.FAILED
+            log.exception("the history")
+
+    async def _round(self, number: int) -> None:
+        fresh = min(_SHARED_PART * self.ring.interval_seconds, _SHARED_SECONDS)
+        if self._feed.last_pass is self._told and self._told is not None and self._feed.restrained(fresh):
+            self._gap = Gap.RESTRAINED
+            return
+        round_ = self._feed.round(fresh)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PASS_SECONDS):
+                await round_.settled()
+        if (failure := round_.failure) is not None:
+            raise failure
+        self._told = round_
+        taken = await self._feed.run(self._work.take)
+        now = Clocks(taken.time_ms, taken.monotonic_ns, taken.boottime_ns)
+        self.ring.add(number, taken, self._why(now))
+        self._before, self._gap = now, Gap.NONE
+
+    def _why(self, now: Clocks) -> Gap:
+        """Why there was no round since the one before, where there is a gap."""
+        before = self._before
+        if before is None:
+            return Gap.NONE
+        awake = now.monotonic_ns - before.monotonic_ns
+        if now.boottime_ns - before.boottime_ns - awake > _ASLEEP_NS:
+            return Gap.ASLEEP
+        if self._gap is Gap.NONE and awake > 1.5 * self._interval_ns:
+            return Gap.BUSY
+        return self._gap

@@ -1,0 +1,173 @@
+"""Rounds to steps: which step a round is in, and what the rounds of a step come to. Pure: any thread may use it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from ...outputs.history_types import HistoryGap, Steps
+from ...sampling.history_model import ContainerSample, HostSample
+from ...sampling.history_work import Clocks
+from ...sampling.model import CpuReading
+from ...sampling.rates import MOST_CORES, bytes_per_second, cpu_percent, memory_usage, round_half_up
+from .series import Row
+
+MOST_STEPS = 2000
+"""Of one answer. Where there would be more, the steps are longer."""
+_MILLION = 1_000_000
+
+
+class HostRow(NamedTuple):
+    """A round, without what the host was like."""
+
+    number: int
+    time_ms: int
+    monotonic_ns: int
+    boottime_ns: int
+    gap: int
+
+
+def host_row(row: Row) -> tuple[HostRow, Row]:
+    """A row of the host's series: the round, the values of its HostSample."""
+    return HostRow(*row[:5]), row[5:]  # type: ignore[arg-type]
+
+
+class Grid(NamedTuple):
+    """The steps of an answer. Each holds the rounds of the points of the history's grid behind the step before."""
+
+    first_ms: int
+    """The last point of the first step."""
+    step_ms: int
+    many: int
+    """How many steps."""
+    half_ms: int
+    """Half of the history's interval: a round is somewhat earlier or later than its point."""
+
+    @property
+    def timestamps(self) -> list[int]:
+        """The last point of each step."""
+        return [self.first_ms + self.step_ms * number for number in range(self.many)]
+
+    def step_of(self, time_ms: int) -> int:
+        """The number of the step that has a round of this time; below 0, or ``many`` and more: none has."""
+        return -((self.first_ms + self.half_ms - time_ms) // self.step_ms)
+
+
+def shown_ms(boottime_ns: int, now: Clocks) -> int:
+    """The time of a round as the clock is set now: one that was set meanwhile moves nothing against the rest."""
+    return now.time_ms - (now.boottime_ns - boottime_ns) // _MILLION
+
+
+def grid(interval_ms: int, point_ms: int, since_ms: int, until_ms: int, step_seconds: float) -> Grid:
+    """The steps that cover a time; ``point_ms``: of any point of the history's grid."""
+    each = max(1, math.ceil(step_seconds * 1000 / interval_ms - 1e-9))
+    points = (until_ms - since_ms) // interval_ms + 1
+    each = max(each, math.ceil(points / MOST_STEPS))
+    step = each * interval_ms
+    # Steps end at multiples of the step where the grid allows, so that those of two answers are the same.
+    phase = point_ms % interval_ms
+    first = (since_ms - phase - 1) // step * step + step + phase
+    return Grid(first, step, max(1, -((first - until_ms) // step) + 1), interval_ms // 2)
+
+
+class _Rate:
+    def __init__(self, count: int) -> None:
+        self._amount = [0.0] * count
+        self._time = [0.0] * count
+        self._max: list[float | None] = [None] * count
+
+    def add(self, step: int, rate: float | None, elapsed: float) -> None:
+        if rate is not None and elapsed > 0:
+            self._amount[step] += rate * elapsed
+            self._time[step] += elapsed
+            largest = self._max[step]
+            self._max[step] = rate if largest is None else max(largest, rate)
+
+    def steps(self) -> Steps:
+        mean = [_two(a / t) if t else None for a, t in zip(self._amount, self._time, strict=True)]
+        return Steps(mean=mean, max=[None if each is None else _two(each) for each in self._max])
+
+
+def _two(value: float) -> float:
+    return round_half_up(value)
+
+
+CONTAINER_RATES = ("cpuPercent", "networkRxRate", "networkTxRate", "blockReadRate", "blockWriteRate")
+CONTAINER_GAUGES = ("memoryUsage", "memoryRaw", "memoryLimit", "pids")
+HOST_RATES = ("cpuPercent",)
+HOST_GAUGES = ("memoryUsed", "swapUsed", "load1", "containers")
+
+
+class Figures:
+    """Gathers the figures of some steps, by name."""
+
+    def __init__(self, names: Sequence[str], count: int) -> None:
+        self._of = {name: _Rate(count) for name in names}
+
+    def add(self, name: str, step: int, value: float | None, weight: float = 1.0) -> None:
+        """A rate over ``weight`` nanoseconds, or a gauge."""
+        self._of[name].add(step, value, weight)
+
+    def steps(self) -> dict[str, Steps]:
+        """The result."""
+        return {name: each.steps() for name, each in self._of.items()}
+
+
+def _cpu(before: ContainerSample, now: ContainerSample) -> float | None:
+    if before.cpu_usage_nsec is None or now.cpu_usage_nsec is None:
+        return None
+    earlier = CpuReading(before.cpu_usage_nsec, before.monotonic_ns)
+    return cpu_percent(earlier, CpuReading(now.cpu_usage_nsec, now.monotonic_ns), MOST_CORES)
+
+
+def _grown(before: int | None, now: int | None, elapsed_ns: int) -> float | None:
+    if bytes_per_second(before, now, elapsed_ns) is None or now is None or before is None:
+        return None
+    return (now - before) * 1e9 / elapsed_ns
+
+
+def add_container(found: Figures, before: ContainerSample | None, now: ContainerSample, step: int) -> None:
+    """One round of a container; ``before``: the round before of the same life."""
+    if before is not None and (elapsed := now.monotonic_ns - before.monotonic_ns) > 0:
+        found.add("cpuPercent", step, _cpu(before, now), elapsed)
+        pairs = (
+            (before.network_rx_bytes, now.network_rx_bytes),
+            (before.network_tx_bytes, now.network_tx_bytes),
+            (before.block_read_bytes, now.block_read_bytes),
+            (before.block_write_bytes, now.block_write_bytes),
+        )
+        for name, (earlier, later) in zip(CONTAINER_RATES[1:], pairs, strict=True):
+            found.add(name, step, _grown(earlier, later, elapsed), elapsed)
+    found.add("memoryUsage", step, memory_usage(now.memory_usage_bytes, now.inactive_file_bytes))
+    found.add("memoryRaw", step, now.memory_usage_bytes)
+    found.add("memoryLimit", step, now.memory_limit_bytes)
+    found.add("pids", step, now.pids)
+
+
+def _without(whole: int | None, part: int | None) -> int | None:
+    return None if whole is None or part is None else max(0, whole - part)
+
+
+def add_host(found: Figures, before: HostSample | None, now: HostSample, step: int) -> None:
+    """One round of the host."""
+    if before is not None and None not in (before.cpu_total_ticks, now.cpu_total_ticks, now.cores):
+        ticks = (now.cpu_total_ticks or 0) - (before.cpu_total_ticks or 0)
+        busy = (now.cpu_busy_ticks or 0) - (before.cpu_busy_ticks or 0)
+        if ticks > 0 and 0 <= busy <= ticks:
+            found.add("cpuPercent", step, busy / ticks * 100 * (now.cores or 0), ticks)
+    found.add("memoryUsed", step, _without(now.memory_total_bytes, now.memory_available_bytes))
+    found.add("swapUsed", step, _without(now.swap_total_bytes, now.swap_free_bytes))
+    found.add("load1", step, None if now.load1_hundredths is None else now.load1_hundredths / 100)
+    found.add("containers", step, now.containers)
+
+
+def gaps(timestamps: Sequence[int], reasons: Sequence[str | None]) -> list[HistoryGap]:
+    """The steps that have a reason, those side by side with the same one together."""
+    found = []
+    for reason, group in groupby(zip(timestamps, reasons, strict=True), lambda pair: pair[1]):
+        times = [time for time, _ in group]
+        if reason is not None:
+            found.append(HistoryGap(since=times[0], until=times[-1], reason=reason))
+    return found

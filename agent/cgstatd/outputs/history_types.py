@@ -1,0 +1,159 @@
+"""The answers of the history. Times are milliseconds since the epoch; null means: not known."""
+
+from __future__ import annotations
+
+import msgspec
+
+from .follow_types import MAXIMUM_SECONDS
+
+MOST_ROUNDS = 1000
+"""Of one page of /api/history."""
+MOST_TIME = 253_402_300_799_999
+"""Milliseconds since the epoch: the end of the year 9999."""
+MOST_STEP = 86_400.0
+MINIMUM_INTERVAL = 1.0
+MAXIMUM_INTERVAL = 10 * MAXIMUM_SECONDS
+
+
+class Steps(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure in each step, as ``timestamps`` has them. null: see ``gaps``, or the kernel does not say."""
+
+    mean: list[float | None]
+    """Of a rate: the counter's growth over the time in which it grew. Of a gauge: of the rounds of the step."""
+    max: list[float | None]
+    """The largest of a round; of a rate, between two rounds."""
+
+
+class HistoryGap(msgspec.Struct, frozen=True, kw_only=True):
+    """Steps without figures, and why."""
+
+    since: int
+    """The first such step, as in ``timestamps``."""
+    until: int
+    """The last one."""
+    reason: str
+
+
+class HistoryMark(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """Something that happened to a container."""
+
+    event: str
+    """start, exit or oom."""
+    id: str
+    name: str
+    timestamp: int
+    """As its runtime recorded it, else when a round noticed it."""
+    kills: int | None = None
+    """Of an oom: how many processes were killed since the round before."""
+    exit_code: int | None = None
+    oom_killed: bool | None = None
+
+
+class ContainerCounters(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One container in one round: raw counters and gauges."""
+
+    id: str
+    name: str
+    runtime: str
+    owner_uid: int
+    image: str | None
+    project: str | None
+    life: str
+    """Counters of the same container compare where this is the same: after a restart they begin anew."""
+    state: str
+    """running or paused."""
+    monotonic_nsec: int | None
+    """When its CPU time was read, on the host's monotonic clock: what to divide by for a rate."""
+    cpu_usage_nsec: int | None
+    memory_usage: int | None
+    memory_raw: int | None
+    memory_cache: int | None
+    memory_limit: int | None
+    network_rx: int | None
+    network_tx: int | None
+    network_namespace: int | None
+    block_read: int | None
+    block_write: int | None
+    pids: int | None
+    oom_kills: int | None
+    memory_peak: int | None
+
+
+class HostCounters(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The host in one round."""
+
+    cpu_busy_ticks: int | None
+    cpu_total_ticks: int | None
+    """Of all cores; busy / total is the share in use."""
+    cores: int | None
+    memory_total: int | None
+    memory_available: int | None
+    swap_total: int | None
+    swap_free: int | None
+    load1: float | None
+    containers: int | None
+
+
+class HistoryHead(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The first line of a page."""
+
+    interval: float
+    """Seconds between two points of the grid."""
+    truncated: bool
+    """Whether rounds after the cursor are no longer there, or the agent was started anew since."""
+    oldest: str | None
+    """Cursor of the oldest round that is there."""
+    latest: str | None
+    """Cursor of the latest; the last line of a page with this one has caught up."""
+
+
+class HistoryRound(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A line of a page: one round."""
+
+    cursor: str
+    """To go on behind this round."""
+    round: int
+    """Its point of the grid. A number that is left out: there was no round, and ``gap`` of the next says why."""
+    timestamp: int
+    """As the host's clock was set then."""
+    monotonic_nsec: int | None
+    boottime_nsec: int | None
+    gap: str | None
+    complete: bool
+    """false: figures of some containers were dropped to save memory."""
+    host: HostCounters
+    containers: list[ContainerCounters]
+    marks: list[HistoryMark]
+
+
+class ContainerHistory(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A container's last hour, or a part of it, in steps."""
+
+    id: str
+    name: str
+    runtime: str
+    owner_uid: int
+    interval: float
+    step: float
+    since: int
+    until: int
+    timestamps: list[int]
+    """Of each step: the point of the grid at which it ends."""
+    figures: dict[str, Steps]
+    gaps: list[HistoryGap]
+    marks: list[HistoryMark]
+    first: ContainerCounters | None
+    """The counters of the first round within these steps. The growth from there to ``last`` is exact."""
+    last: ContainerCounters | None
+
+
+class HostHistory(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The same of the host."""
+
+    interval: float
+    step: float
+    since: int
+    until: int
+    timestamps: list[int]
+    figures: dict[str, Steps]
+    gaps: list[HistoryGap]

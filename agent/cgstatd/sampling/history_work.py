@@ -1,0 +1,152 @@
+"""The sampling thread's part of the history: after a pass, the counters that it left behind, the OOM kills, the host.
+
+It reads what a pass does not: the tasks, OOM kills and peak of each container, from files that stay open, and three
+files of the host.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+from cgroupfs import CgroupGone, ParseError, Vitals
+
+from ..basics.text import printable
+from ..host.identity import Identity
+from ..host.procfs.host_load import LOADAVG, parse_loadavg
+from ..host.procfs.meminfo import PATH as MEMINFO
+from ..host.procfs.meminfo import parse_meminfo
+from ..host.runtimes.base import Metadata, State
+from ..host.runtimes.labels import PROJECTS
+from .container import Container, ReadingFailed
+from .history_model import ContainerSample, Ended, HostSample, Life, Subject, Taken
+from .model import ContainerStats
+from .sampler import Sampler
+
+T = TypeVar("T")
+_NOTHING = Vitals(None, None, None)
+
+
+class Clocks(NamedTuple):
+    """One instant on three clocks."""
+
+    time_ms: int
+    monotonic_ns: int
+    boottime_ns: int
+
+
+def clocks() -> Clocks:
+    """Now."""
+    return Clocks(time.time_ns() // 1_000_000, time.monotonic_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+
+
+class _Seen(NamedTuple):
+    """What the round before had of a life."""
+
+    monotonic_ns: int
+    """Of its latest reading: what is not newer is no sample."""
+    metadata: Metadata | None
+
+
+class HistoryWork:
+    """Used in the sampling thread."""
+
+    def __init__(self, sampler: Sampler, now: Callable[[], Clocks] = clocks) -> None:
+        self._sampler = sampler
+        self._now = now
+        self._seen: dict[Life, _Seen] = {}
+
+    def take(self) -> Taken:
+        """One round of what the latest pass has read. Raises ListingFailed."""
+        sampler, before = self._sampler, self._seen
+        containers = sampler.containers()
+        now = self._now()
+        seen, listed, samples = dict[Life, _Seen](), dict[Life, tuple[Subject, int | None]](), {}
+        for container in containers:
+            identity, last = container.identity, container.last
+            life = Life(identity.owner_uid, identity.runtime, identity.id, container.ref.inodes[0][1])
+            known = before.get(life)
+            read_ns = -1 if known is None else known.monotonic_ns
+            if last is not None and last.monotonic_ns > read_ns:
+                samples[life] = _sample(last, self._vitals(container))
+                read_ns = last.monotonic_ns
+            seen[life] = _Seen(read_ns, identity.metadata)
+            listed[life] = _subject(identity), _milliseconds(identity)
+        ended = [self._end(life, before[life].metadata) for life in before.keys() - seen.keys()]
+        self._seen = seen
+        return Taken(*now, self._host(len(containers)), listed, samples, ended)
+
+    def _vitals(self, container: Container) -> Vitals:
+        try:
+            return container.vitals()
+        except (CgroupGone, OSError):
+            return _NOTHING
+        except ReadingFailed as error:
+            self._sampler.failed(container, error)
+            return _NOTHING
+
+    def _end(self, life: Life, metadata: Metadata | None) -> Ended:
+        """What the runtime's record says of an end, where it is of this life."""
+        found = None if metadata is None else self._sampler.names.again(metadata)
+        if found is None or metadata is None or found.started_seconds != metadata.started_seconds:
+            return Ended(life, None, None, None)
+        if found.finished_seconds is None or found.state not in (State.EXITED, State.RESTARTING):
+            return Ended(life, None, None, None)
+        return Ended(life, found.exit_code, found.oom_killed, int(found.finished_seconds * 1000))
+
+    def _get(self, path: str, parse: Callable[[bytes], T]) -> T | None:
+        try:
+            return parse(self._sampler.root.read(path))
+        except (OSError, ParseError) as error:
+            self._sampler.names.say_once("host", f"cannot read {path}: {error}")
+            return None
+
+    def _host(self, containers: int) -> HostSample:
+        cpu = self._sampler.host_stat()
+        memory = self._get(MEMINFO, parse_meminfo) or {}
+        load = self._get(LOADAVG, parse_loadavg)
+        return HostSample(
+            cpu_busy_ticks=cpu.busy if cpu else None,
+            cpu_total_ticks=cpu.total if cpu else None,
+            cores=cpu.cores if cpu else None,
+            memory_total_bytes=memory.get("MemTotal"),
+            memory_available_bytes=memory.get("MemAvailable"),
+            swap_total_bytes=memory.get("SwapTotal"),
+            swap_free_bytes=memory.get("SwapFree"),
+            load1_hundredths=round(load[0] * 100) if load and 0 <= load[0] < 1e9 else None,
+            containers=containers,
+        )
+
+
+def _sample(stats: ContainerStats, vitals: Vitals) -> ContainerSample:
+    return ContainerSample(
+        stats.monotonic_ns,
+        int(stats.state is State.PAUSED),
+        stats.cpu_usage_nsec,
+        stats.memory_usage_bytes,
+        stats.inactive_file_bytes,
+        stats.memory_limit_bytes,
+        stats.network_rx_bytes,
+        stats.network_tx_bytes,
+        stats.network_namespace,
+        stats.block_read_bytes,
+        stats.block_write_bytes,
+        vitals.pids,
+        vitals.oom_kills,
+        vitals.peak_bytes,
+    )
+
+
+def _subject(identity: Identity) -> Subject:
+    metadata = identity.metadata
+    if metadata is None:
+        return Subject(identity.name, None, None)
+    project = next((metadata.labels[key] for key in PROJECTS if metadata.labels.get(key)), None)
+    image = printable(metadata.image) if metadata.image else None
+    return Subject(identity.name, image, None if project is None else printable(project))
+
+
+def _milliseconds(identity: Identity) -> int | None:
+    started = identity.metadata.started_seconds if identity.metadata else None
+    return None if started is None else int(started * 1000)

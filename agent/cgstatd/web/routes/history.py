@@ -1,0 +1,128 @@
+"""GET /api/containers/{id}/history, /api/host/history and /api/history: the rounds of the last hour."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import msgspec
+from aiohttp import web
+
+from ...basics.text import is_number
+from ...feed.history.reading import Asked, History
+from ...feed.history.recorder import Recorder
+from ...feed.history.ring import Ring
+from ...outputs.history_types import MOST_ROUNDS, MOST_STEP, MOST_TIME
+from ..server.failure import failure
+from ..server.one_body import NoRoom, answer
+from .context import CONTEXT
+
+NDJSON = "application/x-ndjson"
+DEFAULT_ROUNDS = 60
+_JSON = "application/json"
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_encode = msgspec.json.Encoder().encode
+_OFF = "history = 0 in the configuration"
+
+
+@dataclass(slots=True)
+class Holder:
+    """The history, where it is on."""
+
+    history: History | None = None
+    recorder: Recorder | None = field(default=None)
+
+
+HISTORY: web.AppKey[Holder] = web.AppKey("history", Holder)
+
+
+class BadParameter(ValueError):
+    """The text says which, and what is allowed."""
+
+
+def _whole(request: web.Request, name: str, most: int, least: int = 0) -> int | None:
+    text = request.query.get(name)
+    if text is None:
+        return None
+    if not is_number(text) or not least <= int(text) <= most:
+        raise BadParameter(f"{name}: expected a whole number from {least} to {most}")
+    return int(text)
+
+
+def _asked(request: web.Request, interval: float) -> Asked:
+    since, until = _whole(request, "since", MOST_TIME), _whole(request, "until", MOST_TIME)
+    if since is not None and until is not None and since > until:
+        raise BadParameter("since: expected a time that is not after until")
+    text = request.query.get("step")
+    if text is None:
+        return Asked(since, until, interval)
+    if len(text) > 40 or not _NUMBER.fullmatch(text) or not 0 < float(text) <= MOST_STEP:
+        raise BadParameter(f"step: expected seconds, more than 0 and at most {MOST_STEP:g}, as in 60")
+    return Asked(since, until, float(text))
+
+
+def _body(request: web.Request, parts: list[bytes], content_type: str) -> web.Response:
+    bodies = request.app[CONTEXT].bodies
+    if not bodies.admit(sum(map(len, parts))):
+        raise NoRoom
+    return answer(bodies.hold(*parts), content_type)
+
+
+async def container(request: web.Request) -> web.Response:
+    """One container in steps."""
+    history = request.app[HISTORY].history
+    if history is None:
+        return failure(404, "History is off", _OFF)
+    try:
+        asked = _asked(request, history.ring.interval_seconds)
+    except BadParameter as error:
+        return failure(400, str(error))
+    return _body(request, [_encode(await history.container(request.match_info["id"], asked))], _JSON)
+
+
+async def host(request: web.Request) -> web.Response:
+    """The host in steps."""
+    history = request.app[HISTORY].history
+    if history is None:
+        return failure(404, "History is off", _OFF)
+    try:
+        asked = _asked(request, history.ring.interval_seconds)
+    except BadParameter as error:
+        return failure(400, str(error))
+    return _body(request, [_encode(await history.host(asked))], _JSON)
+
+
+async def rounds(request: web.Request) -> web.Response:
+    """Every round behind a cursor, a line each."""
+    history = request.app[HISTORY].history
+    if history is None:
+        return failure(404, "History is off", _OFF)
+    try:
+        limit = _whole(request, "limit", MOST_ROUNDS, 1) or DEFAULT_ROUNDS
+    except BadParameter as error:
+        return failure(400, str(error))
+    place = history.after(request.query.get("cursor", ""))
+    if place is None:
+        return failure(400, "cursor: expected one that a line of this answer had")
+    return _body(request, await history.page(*place, limit), NDJSON)
+
+
+def add_history(app: web.Application, seconds: float, interval_seconds: float) -> None:
+    """Keep ``seconds`` of rounds; 0: none, and the answers say so."""
+    holder = app[HISTORY] = Holder()
+    if not seconds:
+        return
+    feed = app[CONTEXT].feed
+    ring = Ring(max(2, round(seconds / interval_seconds)), interval_seconds)
+    holder.history, holder.recorder = History(feed, ring), Recorder(feed, ring)
+
+    async def running(_app: web.Application) -> None:
+        if holder.recorder is not None:
+            holder.recorder.start()
+
+    async def stopping(_app: web.Application) -> None:
+        if holder.recorder is not None:
+            holder.recorder.stop()
+
+    app.on_startup.append(running)
+    app.on_shutdown.append(stopping)
