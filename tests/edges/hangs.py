@@ -49,6 +49,10 @@ _MORE = {
     "memory.pressure": _PRESSURE,
     "io.pressure": _PRESSURE,
 }
+_PROCESS = {
+    "stat": "7 (x) S 1 1 1 0 -1 0 0 0 0 0 9 1 0 0 20 0 1 0 500 0 0\n",
+    "status": "Name:\tx\nState:\tS (sleeping)\nVmRSS:\t8 kB\n",
+}
 _HOST = {
     "proc/stat": "cpu  10 0 10 1000 0 0 0 0 0 0\ncpu0 10 0 10 1000 0 0 0 0 0 0\nbtime 1700000000\n",
     "proc/uptime": "1000.0 900.0\n",
@@ -73,16 +77,23 @@ def _in_cgroup(name: str) -> Place:
     return Place(name, lambda host: host.scope(HUNG) / name)
 
 
-def _net_dev(host: FakeHost) -> Path:
-    pid = (host.scope(HUNG) / "cgroup.procs").read_text().split()[0]
-    return host.path / f"proc/{pid}/net/dev"
+def _process(host: FakeHost, name: str = HUNG) -> Path:
+    """Its directory in /proc."""
+    return host.path / "proc" / (host.scope(name) / "cgroup.procs").read_text().split()[0]
+
+
+def log_file(host: FakeHost) -> Path:
+    """The hung container's log."""
+    found = container_id(HUNG)
+    return host.path / f"var/lib/docker/containers/{found}/{found}-json.log"
 
 
 PLACES = {
     place.name: place
     for place in (
         _in_cgroup("memory.current"),
-        Place("net/dev", _net_dev),
+        Place("net/dev", lambda host: _process(host) / "net/dev"),
+        Place("/proc/<pid>/status", lambda host: _process(host) / "status", fresh_seconds=1.1),
         _in_cgroup("io.stat"),
         _in_cgroup("memory.peak"),
         _in_cgroup("memory.events"),
@@ -105,6 +116,9 @@ def make_host(folder: Path) -> FakeHost:
     for name in (HUNG, *OTHERS):
         host.add(name, memory=MEMORY)
         write_files(str(host.scope(name)), dict(_MORE))
+        write_files(str(_process(host, name)), dict(_PROCESS))
+    log_file(host).write_bytes(b"x")
+    log_file(host).chmod(0o640)
     write_files(str(host.path), dict(_HOST))
     return host
 
@@ -248,6 +262,11 @@ def _detail(body: bytes) -> dict[str, bool]:
     return {found["container"]["name"]: right}
 
 
+def _processes(body: bytes) -> dict[str, bool]:
+    found = json.loads(body)
+    return {found["name"]: [each["name"] for each in found["processes"]] == ["x"]}
+
+
 def _metrics(body: bytes) -> dict[str, bool]:
     found = re.findall(rb'container_memory_max_usage_bytes\{[^}]*name="([^"]*)"[^}]*\} (\d+)', body)
     return {name.decode(): int(value) == 4 << 20 for name, value in found}
@@ -276,13 +295,20 @@ ROUTES = {
     "detail": Route(
         f"/api/containers/{OTHERS[0]}/detail", _detail, None, OTHERS[:1], f"/api/containers/{container_id(HUNG)}/detail"
     ),
+    "processes": Route(
+        f"/api/containers/{OTHERS[0]}/processes",
+        _processes,
+        None,
+        OTHERS[:1],
+        f"/api/containers/{container_id(HUNG)}/processes",
+    ),
     "host": Route("/api/host"),
     "metrics": Route("/metrics", _metrics),
     "healthz": Route("/healthz"),
     "environment": Route("/api/environments/1"),
     "page": Route("/"),
 }
-"""The page asks follow, list, detail and host; what it asks first is itself and the environment."""
+"""The page asks follow, list, detail, processes and host; what it asks first is itself and the environment."""
 
 
 class Row(NamedTuple):

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from edges.hangs import HUNG, PLACES, ROUTES, Blocking, Place, Program, make_host, measure, running
+from edges.hangs import HUNG, PLACES, ROUTES, Blocking, Place, Program, log_file, make_host, measure, running
 from fakehost import FakeHost, container_id
 from wire import COMMAND, ENVIRONMENT
 
 MEETS = {
     "memory.current": "array",
     "net/dev": "follow",
+    "/proc/<pid>/status": "processes",
     "io.stat": "metrics",
     "memory.peak": "follow",
     "memory.events": "metrics",
@@ -80,6 +81,27 @@ def test_every_route_answers_for_the_others_while_the_file_hangs_already(stage: 
     else:
         errors = re.findall(rb'cgstatd_read_errors_total\{field="hung"\} ([0-9.]+)', stage.program.ask("/metrics").body)
         assert stage.place.name == "config.v2.json" or (errors and float(errors[0]) >= 1)
+
+
+def test_a_log_whose_disk_hangs_costs_its_size_and_one_thread(tmp_path: Path) -> None:
+    """It is looked at once a minute, so it hangs from the first look on."""
+    host = make_host(tmp_path / "host")
+    with Blocking(log_file(host)).mounted() as blocking, running(host) as program:
+        try:
+            program.ask("/api/containers")
+            before = program.threads()
+            blocking.hang()
+            for _ in range(3):
+                for name, route in ROUTES.items():
+                    answer = program.ask(route.target, route.enough)
+                    found = {} if route.has is None else route.has(answer.body)
+                    assert answer.status == 200 and all(found.get(each) for each in found), (name, found)
+                    assert not found or set(route.those) <= found.keys(), (name, found)
+            assert HUNG.encode() in program.ask("/metrics").body  # its own figures are there, too
+            assert program.threads() - before <= 2  # and the thread that makes the text of a scrape
+            assert json.loads(program.ask("/healthz").body)["hung"] == [str(blocking.path)]
+        finally:
+            blocking.answer()
 
 
 def test_the_doctor_goes_on_without_the_file_and_names_it(tmp_path: Path) -> None:
