@@ -199,6 +199,7 @@ class StateFiles:
     def _size(self, parent: int, directory: str, name: str) -> int | None:
         """Bytes; None: it is gone. Raises Refused, OSError."""
         try:
+            os.stat(name, dir_fd=parent, follow_symlinks=False)  # where a file hangs, a call that has its name tells it
             fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
         except FileNotFoundError:
             return None
