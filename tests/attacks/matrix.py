@@ -34,7 +34,6 @@ NEEDS = {
     "GET /api/containers/{id}/detail": VIEW,
     "GET /api/containers/{id}/processes": VIEW,
     "GET /api/host": VIEW,
-    "GET /api/containers/{id}/processes": VIEW,
     "GET /api/containers/{id}/history": VIEW,
     "GET /api/host/history": VIEW,
     "GET /api/history": VIEW,
