@@ -152,6 +152,8 @@ MISTAKES = [
     (SERVE + " --max-cpu 200", "--max-cpu 200: expected a percentage between 0 and 100"),
     (SERVE + " --log-level loud", "--log-level loud: expected one of debug, info, warning, error"),
     (SERVE + " --baseline -1", "--baseline -1: expected seconds"),
+    (SERVE + " --history 2d", "--history 2d: expected seconds between 0 and 86400"),
+    (SERVE + " --history-interval 0.1", "--history-interval 0.1: expected seconds between 1 and 600"),
     (SERVE + " --docker-root /nope", "cgstatd: --docker-root /nope: no such directory below --host-root"),
     (SERVE + " --podman-root {d}/words", "cgstatd: --podman-root {d}/words: no such directory"),
     (SERVE + " --tokens {d}/typo.json", "cgstatd: --tokens {d}/typo.json: no such file; `cgstatd token --tokens {d}/typo.json new"),

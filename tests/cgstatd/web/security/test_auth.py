@@ -18,7 +18,7 @@ from cgstatd.auth import keyring as keyring_module
 from cgstatd.auth.keyring import Keyring
 from cgstatd.feed.shared_passes import Feed
 from cgstatd.web.app import make_app
-from cgstatd.web.routes.table import ENGINE_ROUTES, ROUTES, TABLE
+from cgstatd.web.routes.table import ENGINE_ROUTES, ROUTES, TABLE, Route
 from documented import conforms
 from fakehost import FakeHost
 from secured import METRICS, VIEW, Tokens, bearer, guard
@@ -51,10 +51,13 @@ async def test_a_route_that_is_not_in_the_table_is_refused_even_with_a_token(
     assert (answer.status, answer.json) == (403, DENIED)
 
 
-async def test_every_route_but_the_open_ones_wants_a_token(secured: Server) -> None:
-    for route in ROUTES:
-        answer = await secured.ask(route.path.replace("{id}", "a").replace("{env}", "1"), method=route.method)
-        assert answer.status == (401 if not route.open else 415 if route.path.endswith("/login") else 200), route.path
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+async def test_every_route_but_the_open_ones_wants_a_token(secured: Server, route: Route) -> None:
+    answer = await secured.ask(route.path.replace("{id}", "a").replace("{env}", "1"), method=route.method)
+    assert answer.status == (401 if not route.open else 415 if route.path.endswith("/login") else 200)
+
+
+async def test_what_does_not_exist_wants_a_token_too(secured: Server) -> None:
     assert (await secured.ask("/nothing/of/the/kind")).status == 401
 
 
