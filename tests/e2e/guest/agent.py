@@ -43,7 +43,9 @@ class Agent:
         drop_in = UNIT.with_name(f"{self.unit}.d") / "options.conf"
         drop_in.parent.mkdir(exist_ok=True)
         command = f"/usr/bin/cgstatd serve --listen 127.0.0.1:{port} {options}"
-        drop_in.write_text(f"[Service]\nExecStart=\nExecStart={command}\n")
+        # The unit's socket for monitors can be one agent's only.
+        no_socket = "" if name == "cgstatd" else "Environment=CGSTATD_DOCKER_SOCKET=\n"
+        drop_in.write_text(f"[Service]\nExecStart=\nExecStart={command}\n{no_socket}")
         if shipped:
             (drop_in.parent / shipped).write_text((SHIPPED / shipped).read_text())
         subprocess.run(["systemctl", "daemon-reload"], check=True)
