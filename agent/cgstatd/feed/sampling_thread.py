@@ -127,10 +127,16 @@ class _Worker:
         self._item, self._cpu = self.item, cpu
         return idle
 
-    def starves(self) -> bool:
-        """Whether it could run and gets no processor: nothing hangs, the host is busy. To be asked after ``waits``."""
+    @property
+    def busy(self) -> bool:
+        """Whether it has computed for so long at this item as another may hang. To be asked after ``waits``."""
+        return self._cpu - self._cpu_before >= STUCK_SECONDS
+
+    @property
+    def runnable(self) -> bool:
+        """Whether it could run and gets no processor: nothing hangs then, the host is busy."""
         thread = None if self.thread is None else self.thread.native_id
-        return thread is not None and self._cpu - self._cpu_before < STUCK_SECONDS and thread_state(thread) == "R"
+        return thread is not None and thread_state(thread) == "R"
 
 
 def thread_state(thread: int) -> str:
@@ -222,10 +228,11 @@ class SamplingThread:
         self._left = [w for w in self._left if w.thread is not None and w.thread.is_alive()]
         waits = since is not None and worker.waits()
         late = self._late[1] if self._late[0] is item else 0.0
-        if since is None or time.monotonic() - since - late < STUCK_SECONDS or len(self._left) >= MAX_THREADS:
+        seconds = 0.0 if since is None else time.monotonic() - since - late
+        if seconds < STUCK_SECONDS or len(self._left) >= MAX_THREADS:
             return
-        if worker.starves():
-            return
+        if not worker.busy and (worker.runnable or (not waits and seconds < 2 * STUCK_SECONDS)):
+            return  # it was seen at this item for the first time, or has run a little: the next look tells
         worker.file = self._file_of(worker) if waits else ""
         # A thread that is busy for so long goes on beside the others: two would not do the work any sooner.
         worker.replaced = waits and worker.item is item and isinstance(item, Again)
