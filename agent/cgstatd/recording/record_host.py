@@ -98,15 +98,15 @@ def _write_index(path: str, index: Index) -> None:
 def _destination(directory: str) -> Iterator[str]:
     """A directory to write to, which takes the place of ``directory`` at the end, or disappears."""
     directory = os.path.realpath(directory)
-    try:
-        exists = os.path.lexists(directory)
-        if exists and os.listdir(directory):
-            raise CannotRecord(f"{printable(directory)}: is not empty: {_ADVICE[errno.ENOTEMPTY]}")
-        where = directory if exists else os.path.dirname(directory)  # inside: it may be a mount point
-        path = tempfile.mkdtemp(prefix=".cgstatd-record-", dir=where)
-    except OSError as error:
-        raise _cannot(directory, error) from error
-    with _termination():
+    with _termination():  # before there is anything to clean up
+        try:
+            exists = os.path.lexists(directory)
+            if exists and os.listdir(directory):
+                raise CannotRecord(f"{printable(directory)}: is not empty: {_ADVICE[errno.ENOTEMPTY]}")
+            where = directory if exists else os.path.dirname(directory)  # inside: it may be a mount point
+            path = tempfile.mkdtemp(prefix=".cgstatd-record-", dir=where)
+        except OSError as error:
+            raise _cannot(directory, error) from error
         try:
             yield path
             _make_readable(path)
