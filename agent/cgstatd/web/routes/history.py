@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import wraps
 
 import msgspec
 from aiohttp import web
@@ -22,6 +24,7 @@ DEFAULT_ROUNDS = 60
 _JSON = "application/json"
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _encode = msgspec.json.Encoder().encode
+Handler = Callable[[web.Request], Awaitable[web.Response]]
 _OFF = "history = 0 in the configuration"
 
 
@@ -68,42 +71,43 @@ def _body(request: web.Request, parts: list[bytes], content_type: str) -> web.Re
     return answer(bodies.hold(*parts), content_type)
 
 
-async def container(request: web.Request) -> web.Response:
+def _of_history(answer_of: Callable[[web.Request, History], Awaitable[web.Response]]) -> Handler:
+    """A handler that is given the history: 404 where it is off, 400 where a parameter is none."""
+
+    @wraps(answer_of)
+    async def handler(request: web.Request) -> web.Response:
+        history = request.app[HISTORY].history
+        if history is None:
+            return failure(404, "History is off", _OFF)
+        try:
+            return await answer_of(request, history)
+        except BadParameter as error:
+            return failure(400, str(error))
+
+    return handler
+
+
+@_of_history
+async def container(request: web.Request, history: History) -> web.Response:
     """One container in steps."""
-    history = request.app[HISTORY].history
-    if history is None:
-        return failure(404, "History is off", _OFF)
-    try:
-        asked = _asked(request, history.ring.interval_seconds)
-    except BadParameter as error:
-        return failure(400, str(error))
+    asked = _asked(request, history.ring.interval_seconds)
     return _body(request, [_encode(await history.container(request.match_info["id"], asked))], _JSON)
 
 
-async def host(request: web.Request) -> web.Response:
+@_of_history
+async def host(request: web.Request, history: History) -> web.Response:
     """The host in steps."""
-    history = request.app[HISTORY].history
-    if history is None:
-        return failure(404, "History is off", _OFF)
-    try:
-        asked = _asked(request, history.ring.interval_seconds)
-    except BadParameter as error:
-        return failure(400, str(error))
+    asked = _asked(request, history.ring.interval_seconds)
     return _body(request, [_encode(await history.host(asked))], _JSON)
 
 
-async def rounds(request: web.Request) -> web.Response:
+@_of_history
+async def rounds(request: web.Request, history: History) -> web.Response:
     """Every round behind a cursor, a line each."""
-    history = request.app[HISTORY].history
-    if history is None:
-        return failure(404, "History is off", _OFF)
-    try:
-        limit = _whole(request, "limit", MOST_ROUNDS, 1) or DEFAULT_ROUNDS
-    except BadParameter as error:
-        return failure(400, str(error))
+    limit = _whole(request, "limit", MOST_ROUNDS, 1) or DEFAULT_ROUNDS
     place = history.after(request.query.get("cursor", ""))
     if place is None:
-        return failure(400, "cursor: expected one that a line of this answer had")
+        raise BadParameter("cursor: expected one that a line of this answer had")
     return _body(request, await history.page(*place, limit), NDJSON)
 
 
