@@ -8,6 +8,7 @@ from collections import Counter
 
 from attacks.arena import Arena, TreeArena, tally
 from attacks.planted import CANARY, container, own, until_listed
+from attacks.sleepers import streams_of_one_token
 
 # moby's api/swagger.yaml, version 1.56: all 108 operations.
 OPERATIONS = {
@@ -92,20 +93,8 @@ def filters(a: Arena) -> str:
 
 def sleeping_streams(a: Arena) -> str:
     """200 streams of the Engine API with one token: stats and events, none of them read"""
-    found: Counter[int] = Counter()
-    sockets = []
-    for number in range(200):
-        path = "/v1.45/events" if number % 2 else f"/v1.45/containers/{a.good}/stats"
-        sock = a.connect(f"127.0.5.{number // 100 + 1}", receive=4096)
-        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {a.secret}\r\n\r\n".encode())
-        sockets.append(sock)
-    for sock in sockets:
-        found[int(sock.recv(15).split()[1])] += 1
-    assert found == {200: 128, 503: 72}
-    seconds = a.good_client()
-    for sock in sockets:
-        sock.close()
-    return f"{tally(found)}; its other requests answered in {seconds * 1000:.0f} ms"
+    paths = (f"/v1.45/containers/{a.good}/stats", "/v1.45/events")
+    return streams_of_one_token(a, "127.0.5", lambda number: paths[number % 2], receive=4096)
 
 
 def secrets(a: TreeArena) -> str:

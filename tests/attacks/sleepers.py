@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from attacks.arena import VIEW, Arena, require_root, tally
 from attacks.credentials import FOLLOW
@@ -44,13 +45,13 @@ def sleeping_array_readers(a: Arena) -> str:
     return _sleepers(a, ALL)
 
 
-def too_many_streams(a: Arena) -> str:
-    """200 streams with one token: `follow`, which stays open"""
+def streams_of_one_token(a: Arena, network: str, target: Callable[[int], str], receive: int = 0) -> str:
+    """200 of them, by their number, from two addresses of a network: some are refused, and other requests answered."""
     found: Counter[int] = Counter()
     sockets = []
     for number in range(200):
-        sock = a.connect(f"127.0.3.{number // 100 + 1}")
-        sock.sendall(b"GET " + FOLLOW.encode() + b" HTTP/1.1\r\nHost: localhost\r\n")
+        sock = a.connect(f"{network}.{number // 100 + 1}", receive=receive)
+        sock.sendall(f"GET {target(number)} HTTP/1.1\r\nHost: localhost\r\n".encode())
         sock.sendall(f"Authorization: Bearer {a.secret}\r\n\r\n".encode())
         sockets.append(sock)
     for sock in sockets:
@@ -60,3 +61,8 @@ def too_many_streams(a: Arena) -> str:
     for sock in sockets:
         sock.close()
     return f"{tally(found)}; its other requests answered in {seconds * 1000:.0f} ms"
+
+
+def too_many_streams(a: Arena) -> str:
+    """200 streams with one token: `follow`, which stays open"""
+    return streams_of_one_token(a, "127.0.3", lambda _: FOLLOW)
