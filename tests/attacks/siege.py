@@ -213,7 +213,7 @@ def line(a: Arena, good: Good, within: bounds.Bounds, began: float) -> str:
     descriptors = len(os.listdir(f"/proc/{a.pid}/fd"))
     return (
         f"{time.monotonic() - began:5.0f} s  memory {a.memory():.0f} MiB (most {most_memory(a.pid):.0f})  "
-        f"good requests {asked.line()}  descriptors {descriptors}  threads {threads}"
+        f"good requests {asked.line()} ({asked.each()})  descriptors {descriptors}  threads {threads}"
     )
 
 

@@ -45,8 +45,8 @@ KINDS = {
 WITHOUT_PIDFD = """
 import sys
 from cgstatd.cli import main as cli
-from cgstatd.feed.follow import followed
-followed.exit_code = lambda fd: None
+from cgstatd.feed.follow import followed_container
+followed_container.exit_code = lambda fd: None
 sys.exit(cli.main())
 """
 RESTARTS = 5
@@ -77,7 +77,6 @@ class Engine:
     name: str
     command: list[str]
     lives: dict[str, list[Life]] = field(default_factory=lambda: defaultdict(list))
-    ooms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def run(self, *arguments: str) -> str:
         done = subprocess.run([*self.command, *arguments], capture_output=True, text=True, check=False)
@@ -101,9 +100,9 @@ class Engine:
                 what, key = event.get("Status"), event.get("ID")
                 when, code = event.get("timeNano", event.get("time", 0) * 10**9) / 1e9, event.get("ContainerExitCode")
             if what in ("die", "died"):
+                if any(life.ended == when for life in self.lives[key]):
+                    continue  # Podman tells its events again when the file that it keeps them in is rotated
                 self.lives[key].append(Life(None if code is None else int(code), ended=when))
-            elif what == "oom":
-                self.ooms[key].append(when)
 
     def pid(self, key: str) -> int:
         found = self.run("inspect", "--format", "{{.State.Pid}}", key)

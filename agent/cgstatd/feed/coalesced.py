@@ -29,12 +29,16 @@ class Coalesced(Generic[T]):
         fresh_seconds: float,
         news: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        busy_part: float = 1.0,
     ) -> None:
-        """``news``: whether the result is out of date, however fresh; then it is made anew, after :func:`news_wait`."""
+        """``news``: whether the result is out of date, however fresh; then it is made anew, after :func:`news_wait`.
+        ``busy_part``: the part of the time for which it is made at most."""
         self._make = make
         self._fresh = fresh_seconds
         self._news = news
         self._clock = clock
+        self._busy_part = busy_part
         self._task: asyncio.Future[T] | None = None
         self._began = self._ended = 0.0
 
@@ -48,8 +52,9 @@ class Coalesced(Generic[T]):
         if task is not None:
             reusable = not task.cancelled() and (not task.done() or task.exception() is None)
             age = self._clock() - self._began
-            soon = news_wait(self._ended - self._began)
-            fresh = age < self._fresh and (age < soon or not self._news())
+            took = self._ended - self._began
+            soon = news_wait(took)
+            fresh = age < max(self._fresh, took / self._busy_part) and (age < soon or not self._news())
             if reusable and (not task.done() or fresh):
                 return await asyncio.shield(task)
         self._began = self._clock()

@@ -72,7 +72,7 @@ class EngineReadings:
 
     def _begin(self) -> None:
         asked, self._asked = self._asked, {}
-        job = Job(deque())
+        job = Job(deque(), long=True)
         job.items.append(Again(partial(self._list, job, tuple(asked), asyncio.get_running_loop(), asked)))
         self._feed.sampling_thread.submit(job)
 

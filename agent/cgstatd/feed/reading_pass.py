@@ -82,7 +82,7 @@ class Pass:
         self._submit(self._work.items)
 
     def _submit(self, items: deque[Item]) -> None:
-        job = Job(items)
+        job = Job(items, long=True)
         self._jobs.append(job)
         job.finished = lambda: self._call(self._step)
         self._sampling_thread.submit(job)

@@ -1,19 +1,21 @@
 """The sampling thread, and what happens when a read hangs.
 
 All kernel files are read in one thread, one job after the other. A read that does not return (a dying disk under a
-runtime's state, a FUSE file) holds up its own item only: after STUCK_SECONDS the thread is left behind with that item
-and another one goes on with the rest of the job. Threads are daemons, so a hung one does not keep the process alive.
+runtime's state, a FUSE file) holds up its own item only: the thread is left behind with that item and another one goes
+on with the rest of the job. Threads are daemons, so a hung one does not keep the process alive.
 
-An item is about one container, or it is Again (sampling/work_item.py): work that is about many, and is begun anew in
-the other thread. It finds the hung file taken (:mod:`cgroupfs.hangs`) and does without, so that it costs one thread and
-half a second.
+An item is about one container: it is left behind after a fifth of a second, and its result comes when it comes. Or it
+is Again (sampling/work_item.py): work that is begun anew in the other thread. That finds the hung file taken
+(:mod:`cgroupfs.hangs`) and does without, so that it costs one thread and half a second.
+
+What hangs is told from what is slow by looks, ten a second, at the thread: it uses no CPU time, does not wait for a
+processor, and is at the same item each time. A look that comes late does not count: the host is busy.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import queue
 import threading
 import time
 from collections import deque
@@ -24,10 +26,13 @@ from cgroupfs.hangs import LeftBehind, awaited_file, leave_behind_if
 from ..basics.once_in_a_while import OnceInAWhile
 from ..basics.text import printable
 from ..sampling.work_item import Again
+from .job_line import JobLine
 
 log = logging.getLogger(__name__)
 
 STUCK_SECONDS = 0.5
+_ONE_PART = 0.4
+"""An item about one container is left behind after this part of it: nothing is lost by that."""
 MAX_THREADS = 16
 _CHECK_SECONDS = 0.1
 _IDLE_SECONDS = 0.001
@@ -39,10 +44,12 @@ _SAY_SECONDS = 600.0
 class Job:
     """Items done one after the other. Each is a call that handles its own errors."""
 
-    __slots__ = ("_lock", "_workers", "cpu_seconds", "done", "failure", "finished", "items")
+    __slots__ = ("_lock", "_workers", "cpu_seconds", "done", "failure", "finished", "items", "long")
 
-    def __init__(self, items: deque[Callable[[], None]]) -> None:
+    def __init__(self, items: deque[Callable[[], None]], *, long: bool = False) -> None:
+        """``long``: of so many items that jobs which are not go first (:class:`.job_line.JobLine`)."""
         self.items = items
+        self.long = long
         self._lock = threading.Lock()
         self._workers: set[_Worker] = set()
         self.cpu_seconds = 0.0
@@ -52,12 +59,12 @@ class Job:
         self.failure: BaseException | None = None
         self.done = False
 
-    def run(self, worker: _Worker) -> None:
-        """Do the items until none is left, or until this worker was left behind."""
+    def run(self, worker: _Worker, gives_way: Callable[[], bool] = lambda: False) -> None:
+        """Do the items until none is left, until this worker was left behind, or until another job goes first."""
         began = time.thread_time()
         with self._lock:
             self._workers.add(worker)
-        while not worker.abandoned:
+        while not worker.abandoned and not (self.long and gives_way()):
             try:
                 item = worker.item = self.items.popleft()
             except IndexError:
@@ -95,14 +102,30 @@ class Job:
 class _Worker:
     """One thread."""
 
-    __slots__ = ("_cpu", "_cpu_before", "_item", "abandoned", "file", "item", "job", "replaced", "since", "thread")
+    __slots__ = (
+        "_cpu",
+        "_cpu_before",
+        "_looked_at",
+        "_looks",
+        "_still",
+        "abandoned",
+        "file",
+        "item",
+        "job",
+        "replaced",
+        "since",
+        "thread",
+    )
 
     def __init__(self) -> None:
         self.since: float | None = None
         self.item: Callable[[], None] | None = None
-        self._item: Callable[[], None] | None = None
+        self._looked_at: tuple[Callable[[], None] | None, float | None] = None, None
+        """The item of the last look, and since when."""
         self._cpu = self._cpu_before = 0.0
-        """CPU time when it was last looked at, and when it was first seen at this item."""
+        """CPU time at the last look, and when it was first seen at this item."""
+        self._looks = self._still = 0
+        """How often it was seen at this item since; how often in a row it had stood still."""
         self.abandoned = False
         self.replaced = False
         """Whether another thread has begun its work anew."""
@@ -115,28 +138,34 @@ class _Worker:
         """Whether its work was taken over, for :func:`cgroupfs.hangs.leave_behind_if`."""
         return self.replaced
 
-    def waits(self) -> bool:
-        """Whether it has used no CPU time since the last call, at the same item: it waits for a file, or to be run."""
+    def look(self, *, late: bool) -> None:
+        """See what it does; a look that comes ``late`` tells nothing of the time before."""
         if self.thread is None or self.thread.ident is None:
-            return False
-        cpu = time.clock_gettime(time.pthread_getcpuclockid(self.thread.ident))
-        same = self._item is self.item
-        idle = same and cpu - self._cpu < _IDLE_SECONDS
-        if not same:
-            self._cpu_before = cpu
-        self._item, self._cpu = self.item, cpu
-        return idle
+            return
+        at, cpu = (self.item, self.since), time.clock_gettime(time.pthread_getcpuclockid(self.thread.ident))
+        if None in at or at != self._looked_at:
+            self._looked_at, self._cpu_before, self._looks, self._still = at, cpu, 0, 0
+        elif not late and not self._is_runnable():
+            self._looks += 1
+            self._still = self._still + 1 if cpu - self._cpu < _IDLE_SECONDS else 0
+        self._cpu = cpu
 
-    @property
-    def busy(self) -> bool:
-        """Whether it has computed for so long at this item as another may hang. To be asked after ``waits``."""
-        return self._cpu - self._cpu_before >= STUCK_SECONDS
-
-    @property
-    def runnable(self) -> bool:
+    def _is_runnable(self) -> bool:
         """Whether it could run and gets no processor: nothing hangs then, the host is busy."""
         thread = None if self.thread is None else self.thread.native_id
         return thread is not None and thread_state(thread) == "R"
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it waits for a file."""
+        seconds = STUCK_SECONDS * (1 if isinstance(self._looked_at[0], Again) else _ONE_PART)
+        return self._still * _CHECK_SECONDS >= seconds
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it computes for as long as another may hang; or does neither, for twice as long."""
+        computes = self._cpu - self._cpu_before >= STUCK_SECONDS
+        return computes or self._looks * _CHECK_SECONDS >= 2 * STUCK_SECONDS
 
 
 def thread_state(thread: int) -> str:
@@ -154,11 +183,9 @@ class SamplingThread:
     def __init__(self) -> None:
         self._unfinished: set[Job] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._jobs: JobLine[Job] = JobLine(lambda job: job.long)
         self._active = _Worker()
         self._left: list[_Worker] = []
-        self._late: tuple[Callable[[], None] | None, float] = (None, 0.0)
-        """An item, and how long the event loop did not run meanwhile."""
         self._once_in_a_while = OnceInAWhile(_SAY_SECONDS)
         self.overruns = 0
         """How often a thread was left behind with a hung read."""
@@ -172,22 +199,17 @@ class SamplingThread:
         self._unfinished.add(job)
         self._jobs.put(job)
         if self._timer is None:
-            first = max(STUCK_SECONDS - _CHECK_SECONDS, _CHECK_SECONDS)
-            self._supervise_in(first)
+            self._supervise_in(_CHECK_SECONDS)
 
     def _supervise(self, due: float) -> None:
         """Runs only while something is under way: an idle agent must not wake up ten times a second.
 
-        ``due``: when it should run. Where that was long ago the host is so busy that the sampling thread, too, may not
-        have run since: that time does not count as its item's.
+        ``due``: when it should run. Where that was long ago the sampling thread, too, may not have run since.
         """
-        late, item = time.monotonic() - due, self._active.item
-        if late > _CHECK_SECONDS:
-            self._late = item, late + (self._late[1] if self._late[0] is item else 0.0)
         self._unfinished = {job for job in self._unfinished if not job.done}
         self._timer = None
         if self._unfinished:
-            self.check()
+            self.check(late=time.monotonic() - due > _CHECK_SECONDS)
             self._supervise_in(_CHECK_SECONDS)
 
     def _supervise_in(self, seconds: float) -> None:
@@ -211,7 +233,7 @@ class SamplingThread:
                 return
             job.finish_if_over()
             worker.job = job
-            job.run(worker)
+            job.run(worker, self._jobs.gives_way)
             worker.job = None
             if worker.abandoned:
                 if worker.file:
@@ -219,23 +241,21 @@ class SamplingThread:
                 if job.items:  # left behind as its item returned: the new thread may know the job before it
                     self._jobs.put(job)
                 return
+            if job.items:
+                self._jobs.put_back(job)
             job = None
 
-    def check(self) -> None:
+    def check(self, *, late: bool = False) -> None:
         """Leave the active thread behind if its item hangs, and put another in its place."""
         worker = self._active
-        job, item, since = worker.job, worker.item, worker.since
+        job, item = worker.job, worker.item
         self._left = [w for w in self._left if w.thread is not None and w.thread.is_alive()]
-        waits = since is not None and worker.waits()
-        late = self._late[1] if self._late[0] is item else 0.0
-        seconds = 0.0 if since is None else time.monotonic() - since - late
-        if seconds < STUCK_SECONDS or len(self._left) >= MAX_THREADS:
+        worker.look(late=late)
+        if not (worker.hangs or worker.is_slow) or len(self._left) >= MAX_THREADS:
             return
-        if not worker.busy and (worker.runnable or (not waits and seconds < 2 * STUCK_SECONDS)):
-            return  # it was seen at this item for the first time, or has run a little: the next look tells
-        worker.file = self._file_of(worker) if waits else ""
-        # A thread that is busy for so long goes on beside the others: two would not do the work any sooner.
-        worker.replaced = waits and worker.item is item and isinstance(item, Again)
+        worker.file = self._file_of(worker) if worker.hangs else ""
+        # A thread that computes for so long goes on beside the others: two would not do the work any sooner.
+        worker.replaced = worker.hangs and worker.item is item and isinstance(item, Again)
         worker.abandoned = True
         self.overruns += 1
         self._left.append(worker)

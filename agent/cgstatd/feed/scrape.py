@@ -8,13 +8,15 @@ from cgroupfs import ParseError
 
 from ..host.procfs.host_stat import PATH, parse_host_stat
 from ..outputs.own_metrics import OwnMetrics
-from ..sampling.exported_metrics import AT_ONCE, ContainerMetrics, MetricsReader, each_network_once
+from ..sampling.exported_metrics import ContainerMetrics, MetricsReader, each_network_once
 from ..sampling.host_figures import agent_cost
 from ..sampling.host_metrics import HostMetricsReader
 from .coalesced import Coalesced
 from .follow.follower import Follower
 from .shared_passes import Feed
 
+_BUSY_PART = 0.25
+"""However many ask, and however little time the host has for the agent, scrapes are made for this part of the time."""
 Scrape = tuple[list[ContainerMetrics], OwnMetrics]
 
 
@@ -29,7 +31,7 @@ class Scraper:
         self._host_metrics = True
         self._listing = -1
         self.scrape: Coalesced[Scrape] = Coalesced(
-            self._make, fresh_seconds, lambda: feed.sampler.registry.changed_since(self._listing)
+            self._make, fresh_seconds, lambda: feed.sampler.registry.changed_since(self._listing), busy_part=_BUSY_PART
         )
 
     def export_host(self, wanted: bool) -> None:
@@ -41,9 +43,7 @@ class Scraper:
         run, metrics_reader = self._feed.run, self._metrics_reader
         containers, namespaces = await run(metrics_reader.begin)
         self._listing = metrics_reader.listing_number
-        found: list[ContainerMetrics] = []
-        for first in range(0, len(containers), AT_ONCE):
-            found += await run(partial(metrics_reader.read, containers[first : first + AT_ONCE], namespaces))
+        found = await self._feed.each(partial(metrics_reader.read, namespaces), containers)
         found = self._with_exit_codes(found)
         return each_network_once(found), await run(partial(self._own, len(found)))
 

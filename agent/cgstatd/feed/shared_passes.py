@@ -10,7 +10,8 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar, overload
 
@@ -21,7 +22,7 @@ from ..sampling.model import ContainerStats
 from ..sampling.one_container import OneContainer
 from ..sampling.registry import ListingFailed, ListingUnderWay
 from ..sampling.sampler import Sampler
-from ..sampling.work_item import Again
+from ..sampling.work_item import Again, Item
 from . import reading_pass
 from .coalesced import news_wait
 from .cpu_budget import CpuBudget
@@ -101,7 +102,7 @@ class Feed:
         recent = self._pass is not None and time.monotonic() - self._pass.began < enough
         if recent or (self._baseline_job is not None and not self._baseline_job.done):
             return
-        job = self._baseline_job = Job(deque())
+        job = self._baseline_job = Job(deque(), long=True)
         job.items.append(Again(partial(self._baseline_list, job)))
         self._sampling_thread.submit(job)
 
@@ -218,6 +219,25 @@ class Feed:
                 await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _run(self, work: Callable[[], Any], one: Callable[[Any], Any] | None) -> Any:
+        with self._awaited() as (future, settle):
+
+            def tell(work: Callable[[], Any], then: Callable[[Any], Any] | None = None) -> None:
+                try:
+                    result, error = work(), None
+                except Exception as failure:
+                    result, error = None, self._sampler.out_of_resources(failure) or failure
+                if error is None and then is not None:
+                    job.items.append(partial(tell, partial(then, result)))
+                else:
+                    settle(result, error)
+
+            job = Job(deque([Again(partial(tell, work, one))]))
+            self._sampling_thread.submit(job)
+            return await self._in_time(future)
+
+    @contextmanager
+    def _awaited(self) -> Iterator[tuple[asyncio.Future[Any], Callable[[Any, Exception | None], None]]]:
+        """A future, and what settles it from the sampling thread; the first time counts. Raises ReadingFailed."""
         if self._stopping:
             raise ReadingFailed(STOPPING)
         loop = asyncio.get_running_loop()
@@ -231,26 +251,49 @@ class Feed:
             else:
                 future.set_result(result)
 
-        def tell(work: Callable[[], Any], then: Callable[[Any], Any] | None = None) -> None:
-            try:
-                result, error = work(), None
-            except Exception as failure:
-                result, error = None, self._sampler.out_of_resources(failure) or failure
-            if error is None and then is not None:
-                job.items.append(partial(tell, partial(then, result)))
-            elif not loop.is_closed():
+        def from_the_thread(result: Any, error: Exception | None) -> None:
+            if not loop.is_closed():
                 loop.call_soon_threadsafe(settle, result, error)
 
-        job = Job(deque([Again(partial(tell, work, one))]))
-        self._sampling_thread.submit(job)
         self._waiting.add(future)
+        try:
+            yield future, from_the_thread
+        finally:
+            self._waiting.discard(future)
+
+    @staticmethod
+    async def _in_time(future: asyncio.Future[T]) -> T:
         try:
             async with asyncio.timeout(reading_pass.CONTAINER_SECONDS):
                 return await future
         except TimeoutError:
             raise ReadingFailed(f"reading the container takes over {reading_pass.CONTAINER_SECONDS:.0f} s") from None
-        finally:
-            self._waiting.discard(future)
+
+    async def each(self, work: Callable[[S], T | None], those: Sequence[S]) -> list[T]:
+        """``work`` of each of those containers in the sampling thread, and what was not None, in their order.
+
+        One container is one item: if a file of its hangs, that one is begun anew without the file, and the others go
+        on. Raises what ``work`` raised first, and as :meth:`run`.
+        """
+        if not those:
+            return []
+        found: list[T | None] = [None] * len(those)
+        left = set(range(len(those)))
+        with self._awaited() as (future, settle):
+
+            def one(index: int) -> None:
+                try:
+                    found[index] = work(those[index])
+                except Exception as failure:
+                    settle(None, self._sampler.out_of_resources(failure) or failure)
+                left.discard(index)
+                if not left:
+                    settle(None, None)
+
+            items = deque[Item](Again(partial(one, index)) for index in range(len(those)))
+            self._sampling_thread.submit(Job(items, long=True))
+            await self._in_time(future)
+        return [each for each in found if each is not None]
 
     def known(self) -> list[Known]:
         """Every container there is, stopped ones included; in the sampling thread only. Raises ListingFailed."""

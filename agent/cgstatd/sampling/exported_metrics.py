@@ -22,10 +22,6 @@ from .processes import started_seconds
 from .sampler import Sampler
 
 Listed = tuple[Container, Identity]
-AT_ONCE = 100
-"""Containers in one item of the sampling thread: some 20 ms, so that other work does not wait long for it. Where the
-processor is short each hand-over from thread to thread costs as much as it: fewer would not answer sooner."""
-
 
 _FIELDS = (
     *"cpu.usage_nsec cpu.user_nsec cpu.system_nsec cpu.quota_usec cpu.period_usec cpu.shares".split(),
@@ -83,24 +79,21 @@ class MetricsReader:
             self._boot_seconds = None if stat is None else stat.boot_seconds
         return [(each, each.identity) for each in listed], self._sampler.namespaces()
 
-    def read(self, several: Sequence[Listed], namespaces: Namespaces) -> list[ContainerMetrics]:
-        """Their figures; containers that are gone, or cannot be read, are left out."""
-        found = []
-        now_ns = self._sampler.root.clock().monotonic_ns
-        for container, identity in several:
-            log = log_of(self._sampler.names, container, now_ns).size
-            try:
-                with container.reading() as cgroup:
-                    one, devices = self._one(container, cgroup, identity, namespaces)
-            except CgroupGone:
-                continue
-            except (ReadingFailed, OSError) as error:
-                self._sampler.failed(container, error)
-                continue
-            for each in one.block:
-                devices[each.device] = self._devices.get(each.device)
-            found.append(one if log is None else one._replace(log_bytes=log.size_bytes))
-        return found
+    def read(self, namespaces: Namespaces, listed: Listed) -> ContainerMetrics | None:
+        """One container's figures; None: it is gone, or cannot be read."""
+        container, identity = listed
+        log = log_of(self._sampler.names, container, self._sampler.root.clock().monotonic_ns).size
+        try:
+            with container.reading() as cgroup:
+                found, devices = self._one(container, cgroup, identity, namespaces)
+        except CgroupGone:
+            return None
+        except (ReadingFailed, OSError) as error:
+            self._sampler.failed(container, error)
+            return None
+        for each in found.block:
+            devices[each.device] = self._devices.get(each.device)
+        return found if log is None else found._replace(log_bytes=log.size_bytes)
 
     def _one(
         self, container: Container, cgroup: Cgroup, identity: Identity, namespaces: Namespaces

@@ -20,6 +20,7 @@ from .security.callers import Caller, Callers
 from .security.origin import Hosts, Origins
 from .server import peer as peers
 from .server.failure import failure
+from .server.handler import Handler as Connection
 from .server.limits import RETRY_SECONDS, Limits, Streams
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,8 @@ class Guard:
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """The checks, then the route."""
         peer = peers.of_request(request)
+        if isinstance(request.protocol, Connection):
+            await request.protocol.its_turn()
         refusal = self._not_a_request_of_ours(request, peer)
         if refusal is not None:
             return refusal

@@ -300,35 +300,23 @@ async def test_nothing_is_lost_where_the_thread_had_begun_another_job_as_it_was_
     team: SamplingThread, released: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
-    monotonic, busy = time.monotonic, threading.Event()
+    busy, look = threading.Event(), sampling_thread._Worker.look
     first, _ = job_of(hanging(released))
 
     def slow() -> None:
         busy.set()
         time.sleep(0.1)
 
+    def and_goes_on(worker: Any, *, late: bool) -> None:  # between the look and the decision, to the next job
+        look(worker, late=late)
+        if worker.hangs and not released.is_set():
+            released.set()
+            assert busy.wait(2)
+
     second, _ = job_of(slow, lambda: done.append("b"))
-
-    class Clock:  # between the look at the clock and the decision, the thread goes on to the next job
-        thread_time = staticmethod(time.thread_time)
-        clock_gettime = staticmethod(time.clock_gettime)
-        pthread_getcpuclockid = staticmethod(time.pthread_getcpuclockid)
-
-        @staticmethod
-        def monotonic() -> float:
-            now = monotonic()
-            if threading.current_thread() is threading.main_thread() and not released.is_set() and first_hangs():
-                released.set()
-                assert busy.wait(2)
-            return now
-
-    def first_hangs() -> bool:
-        since = team._active.since
-        return since is not None and monotonic() - since > sampling_thread.STUCK_SECONDS
-
+    monkeypatch.setattr(sampling_thread._Worker, "look", and_goes_on)
     team.submit(first)
     team.submit(second)
-    monkeypatch.setattr(sampling_thread, "time", Clock)
     await until(lambda: second.done)
     assert done == ["b"] and first.done
 

@@ -121,9 +121,16 @@ async def test_a_hung_thread_that_is_left_behind_is_no_reason_for_a_restart(monk
     host, notices = Host(), Notices()
     async with running(host, notices) as background:
         await until(notices, "WATCHDOG=1")
-        hung = threading.Event()
-        task = asyncio.create_task(background._feed.run(lambda: hung.wait(20)))
-        await asyncio.sleep(0.3)
+        hung, begun = threading.Event(), []
+
+        def hangs_at_first() -> None:  # begun anew, it finds the file taken
+            begun.append(1)
+            if len(begun) == 1:
+                hung.wait(20)
+
+        task = asyncio.create_task(background._feed.run(hangs_at_first))
+        while len(begun) < 2:
+            await asyncio.sleep(0.01)
         before = notices.count("WATCHDOG=1")
         await until(notices, "WATCHDOG=1", before + 2)
         hung.set()

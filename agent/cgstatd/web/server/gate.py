@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 
 from .limits import Limits
 from .places import Places
+from .turns import Turns
 
 MOMENT_SECONDS = 0.5
 """A connection has this long to ask before it can be cut for another: clients connect first and ask then."""
@@ -76,6 +77,7 @@ class Gate:
         self.admitted = 0
         """How many connections there have been."""
         self.refusing = 0
+        self.turns = Turns()
         self._seats: Places[Seat] = Places(self._spare)
 
     @property

@@ -21,6 +21,7 @@ from .peer import Peer
 from .pieces import in_pieces
 from .segments import SegmentSocket
 from .tls import Certificates
+from .turns import Turns
 
 log = logging.getLogger(__name__)
 _LINGER_SECONDS = 1.0
@@ -40,6 +41,7 @@ class Handler(web.RequestHandler):
         "_sending",
         "_socket",
         "_tls",
+        "_turns",
         "_unanswered",
         "_wire",
         "peer",
@@ -51,6 +53,7 @@ class Handler(web.RequestHandler):
         loop: asyncio.AbstractEventLoop,
         limits: Limits,
         seat: Seat,
+        turns: Turns,
         loopback: bool,
         sock: SegmentSocket | None = None,
         tls: Certificates | None = None,
@@ -67,7 +70,7 @@ class Handler(web.RequestHandler):
             auto_decompress=False,
         )
         self.peer: Peer | None = None
-        self._limits, self._seat = limits, seat
+        self._limits, self._seat, self._turns = limits, seat, turns
         self._loopback = loopback
         self._tls = tls
         self._socket = sock
@@ -139,6 +142,15 @@ class Handler(web.RequestHandler):
             wire.abort()
 
     # -- answering
+
+    async def its_turn(self) -> None:
+        """Wait where its address asks so much that others would wait (turns.py). Meanwhile another may have its
+        place."""
+        seconds = self._turns.wait_seconds(self._seat.key)
+        if seconds:
+            self._seat.waits()
+            await asyncio.sleep(seconds)
+            self._seat.asks()
 
     async def start(self) -> None:
         """Answer requests, one after the other. At the end, bytes that the client does not take are given up after a

@@ -25,7 +25,7 @@ from .segments import SegmentSocket
 from .tls import Certificates
 
 log = logging.getLogger(__name__)
-BACKLOG = 512
+BACKLOG = 4096
 _ACCEPTS = 64
 """At one go: the event loop has other things to do."""
 _SHUTDOWN_SECONDS = 5.0
@@ -83,7 +83,7 @@ class Acceptor:
         protocol: Handler | Refusal
         seat = gate.admit(key)
         if seat is not None:
-            protocol = Handler(self._server, loop, gate.limits, seat, self._loopback, sock, self._tls)
+            protocol = Handler(self._server, loop, gate.limits, seat, gate.turns, self._loopback, sock, self._tls)
         else:
             if self._once_in_a_while.due(key):
                 log.warning("address=%s too many connections: open=%d", key, gate.open)
