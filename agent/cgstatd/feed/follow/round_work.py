@@ -26,6 +26,9 @@ from .runtime_records import Records
 T = TypeVar("T")
 LIMITS_NS = 15_000_000_000
 """Limits are read again after this time: they are set when a container is made and rarely changed."""
+_LIMITS_AT_LEAST = 8
+"""Of so many in each round, and of as many more as are due twice over since the round before: not of all at once, which
+would keep other work waiting."""
 
 
 class RoundWork:
@@ -41,6 +44,10 @@ class RoundWork:
         self._found = Changes()
         """What the look under way has found."""
         self._closed = False
+        self._limits_left = 0
+        """Of how many containers the limits may be read again in this round."""
+        self._took_ns = 0
+        """When the latest round was taken."""
         self._followed: dict[Container, Followed] = {}
         self._begun = False
         self._deaths: deque[tuple[Container, int]] = deque()
@@ -92,6 +99,8 @@ class RoundWork:
             round_ = Round(mem_total_bytes=self._sampler.mem_total(), cores=self._sampler.cores())
             self._dead()
             listed = self._sampler.containers()
+            before, self._took_ns = self._took_ns, time.monotonic_ns()
+            self._limits_left = _LIMITS_AT_LEAST + 2 * len(listed) * (self._took_ns - before) // LIMITS_NS
             self._compare(listed, changes)
             for container in listed:
                 figures = stats.get(container.identity.id)
@@ -215,22 +224,25 @@ class RoundWork:
         first, another process' death."""
         if not self._live:
             return
+        now = time.monotonic_ns()
         for container, known in list(self._followed.items()):
-            if known.armed:
+            if known.armed or now < known.arm_again_ns:
                 continue
             if (found := open_pidfd(container, known.life.pid)) is None:
                 self._ends.expect(container, known)
+                known.arm_later(now)
                 continue
-            known.armed = True
-            known.pid, fd = found
+            known.is_armed(found[0])
+            fd = found[1]
             self._pidfds.append((container, fd))
             self._ends.lives_on(container)
         self.all_armed = all(known.armed for known in self._followed.values())
 
-    @staticmethod
-    def _refresh_limits(container: Container, known: Followed) -> None:
+    def _refresh_limits(self, container: Container, known: Followed) -> None:
         now = time.monotonic_ns()
-        if known.limits_ns is None or now - known.limits_ns > LIMITS_NS:
+        old = known.limits_ns is not None and now - known.limits_ns > LIMITS_NS
+        if known.limits_ns is None or (old and self._limits_left > 0):
+            self._limits_left -= old
             known.limits_ns = now
             with container.reading() as cgroup:
                 limits = cgroup.limits()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cgroupfs import CgroupGone, KeptReader, Vitals
+from cgroupfs import Cgroup, CgroupGone, KeptReader, Vitals
 from cgstatd.feed.follow import ends as module
 from cgstatd.feed.follow import followed_container, runtime_records
 from cgstatd.feed.follow import round_work as looks_module
@@ -530,3 +530,71 @@ def test_looks_that_are_closed_while_a_thread_looks_are_released_by_that_thread(
     watching.sampler.close()
     assert watching.looks.take({}) is None
     assert len(open_descriptors()) == before
+
+
+def test_where_a_death_cannot_be_had_noticed_that_is_tried_less_and_less_often(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent that cannot see the host's processes would read each container's list of them in every look."""
+    now, tried = 10**15, list[int]()
+
+    class Clock:
+        monotonic_ns = staticmethod(lambda: now)
+        time = staticmethod(time.time)
+
+    def open_pidfd(container: object, wanted: object) -> tuple[int, int] | None:
+        tried.append(now)
+        return (7, os.open("/dev/null", os.O_RDONLY)) if len(tried) > 9 else None
+
+    monkeypatch.setattr(looks_module, "time", Clock)
+    monkeypatch.setattr(looks_module, "open_pidfd", open_pidfd)
+    watching = Watching(host)
+    watching.looks._live = True
+    for _ in range(400):
+        watching.between(all_containers=True) if tried else watching.look()
+        now += 100_000_000
+    waits = [(after - before) / 1e9 for before, after in zip(tried, tried[1:], strict=False)]
+    assert waits == [0.3, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0][: len(waits)] and len(waits) >= 7
+    watching.looks.close()
+    watching.sampler.close()
+
+
+def test_limits_are_read_again_of_a_part_of_the_containers_in_one_round(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(39):
+        host.add(f"c{number}")
+    now = 10**15
+
+    class Clock:
+        monotonic_ns = staticmethod(lambda: now)
+        time = staticmethod(time.time)
+
+    monkeypatch.setattr(looks_module, "time", Clock)
+    read = list[str]()
+    refreshed = Cgroup.limits
+
+    def limits(self: Cgroup) -> object:
+        read.append(self.path)
+        return refreshed(self)
+
+    monkeypatch.setattr(Cgroup, "limits", limits)
+    watching = Watching(host)
+    watching.look()
+    assert len(set(read)) == 40
+    several = []
+    for seconds in (16, 1, 1, 1, 1, 1, 30):
+        now += seconds * 10**9
+        read.clear()
+        watching.look()
+        several.append(len(read))
+    assert several == [40, 0, 0, 0, 0, 0, 40], "all were read in one round, and are due in one"
+    for container in watching.looks._followed:
+        watching.looks._followed[container].limits_ns = 1  # due
+    several = []
+    for _ in range(4):
+        now += 10**9
+        read.clear()
+        watching.look()
+        several.append(len(read))
+    assert several == [8 + 2 * 40 // 15] * 3 + [1]
