@@ -10,30 +10,23 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar, overload
 
-from ..sampling import pass_work, registry
-from ..sampling.container import ReadingFailed
+from ..sampling import pass_work
 from ..sampling.lookup import Known
 from ..sampling.model import ContainerStats
 from ..sampling.one_container import OneContainer
 from ..sampling.registry import ListingFailed, ListingUnderWay
 from ..sampling.sampler import Sampler
-from ..sampling.work_item import Again, Item
-from . import reading_pass
+from ..sampling.work_item import Again
 from .coalesced import news_wait
 from .cpu_budget import CpuBudget
-from .reading_pass import STOPPING, Pass
+from .reading_pass import Pass
 from .sampling_thread import Job, SamplingThread
+from .thread_calls import ThreadCalls
 
 log = logging.getLogger(__name__)
-S = TypeVar("S")
-T = TypeVar("T")
-_AGAIN_SECONDS = 0.1
-"""If another thread is listing the containers, the listing is asked for again after this time."""
 _WORTH_SAYING = 1.5
 """Times the freshness window. A stretch that is about as long as the window would come and go in the log."""
 
@@ -54,7 +47,8 @@ class Feed:
         self._baseline_timer: asyncio.TimerHandle | None = None
         self._one_container = OneContainer(sampler)
         self.cpu_budget = CpuBudget(max_cpu_percent)
-        self._waiting: set[asyncio.Future[Any]] = set()
+        self._calls = ThreadCalls(sampler, self._sampling_thread)
+        self.run, self.each = self._calls.run, self._calls.each
         self._stopping = False
         self.passes = 0
         self.pass_seconds = 0.0
@@ -81,9 +75,7 @@ class Feed:
     def stop(self) -> None:
         """Stop the baseline, the pass under way (it ends with what it has) and, unless it hangs, the thread."""
         self._stopping = True
-        for waiting in self._waiting:
-            if not waiting.done():
-                waiting.set_exception(ReadingFailed(STOPPING))
+        self._calls.stop()
         if self._pass is not None:
             self._pass.stop()
         if self._baseline_timer is not None:
@@ -194,106 +186,6 @@ class Feed:
     def sampling_thread(self) -> SamplingThread:
         """The sampling thread."""
         return self._sampling_thread
-
-    @overload
-    async def run(self, work: Callable[[], T]) -> T: ...
-
-    @overload
-    async def run(self, work: Callable[[], S], one: Callable[[S], T]) -> T: ...
-
-    async def run(self, work: Callable[[], Any], one: Callable[[Any], Any] | None = None) -> Any:
-        """Do ``work`` in the sampling thread, then ``one`` with its result.
-
-        ``work`` is about many containers, or the host: it is begun anew without a file that hangs. ``one`` is about one
-        container, and waits for its files. Raises what they raise, ReadingFailed after passes.CONTAINER_SECONDS,
-        ListingFailed where an earlier listing hangs, OutOfResources (a ListingFailed) where the agent has no descriptor
-        or memory left.
-        """
-        until = time.monotonic() + registry.LISTING_SECONDS
-        while True:
-            try:
-                return await self._run(work, one)
-            except ListingUnderWay:
-                if time.monotonic() > until:
-                    raise
-                await asyncio.sleep(_AGAIN_SECONDS)
-
-    async def _run(self, work: Callable[[], Any], one: Callable[[Any], Any] | None) -> Any:
-        with self._awaited() as (future, settle):
-
-            def tell(work: Callable[[], Any], then: Callable[[Any], Any] | None = None) -> None:
-                try:
-                    result, error = work(), None
-                except Exception as failure:
-                    result, error = None, self._sampler.out_of_resources(failure) or failure
-                if error is None and then is not None:
-                    job.items.append(partial(tell, partial(then, result)))
-                else:
-                    settle(result, error)
-
-            job = Job(deque([Again(partial(tell, work, one))]))
-            self._sampling_thread.submit(job)
-            return await self._in_time(future)
-
-    @contextmanager
-    def _awaited(self) -> Iterator[tuple[asyncio.Future[Any], Callable[[Any, Exception | None], None]]]:
-        """A future, and what settles it from the sampling thread; the first time counts. Raises ReadingFailed."""
-        if self._stopping:
-            raise ReadingFailed(STOPPING)
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
-
-        def settle(result: Any, error: Exception | None) -> None:
-            if future.done():
-                return
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-
-        def from_the_thread(result: Any, error: Exception | None) -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(settle, result, error)
-
-        self._waiting.add(future)
-        try:
-            yield future, from_the_thread
-        finally:
-            self._waiting.discard(future)
-
-    @staticmethod
-    async def _in_time(future: asyncio.Future[T]) -> T:
-        try:
-            async with asyncio.timeout(reading_pass.CONTAINER_SECONDS):
-                return await future
-        except TimeoutError:
-            raise ReadingFailed(f"reading the container takes over {reading_pass.CONTAINER_SECONDS:.0f} s") from None
-
-    async def each(self, work: Callable[[S], T | None], those: Sequence[S]) -> list[T]:
-        """``work`` of each of those containers in the sampling thread, and what was not None, in their order.
-
-        One container is one item: if a file of its hangs, that one is begun anew without the file, and the others go
-        on. Raises what ``work`` raised first, and as :meth:`run`.
-        """
-        if not those:
-            return []
-        found: list[T | None] = [None] * len(those)
-        left = set(range(len(those)))
-        with self._awaited() as (future, settle):
-
-            def one(index: int) -> None:
-                try:
-                    found[index] = work(those[index])
-                except Exception as failure:
-                    settle(None, self._sampler.out_of_resources(failure) or failure)
-                left.discard(index)
-                if not left:
-                    settle(None, None)
-
-            items = deque[Item](Again(partial(one, index)) for index in range(len(those)))
-            self._sampling_thread.submit(Job(items, long=True))
-            await self._in_time(future)
-        return [each for each in found if each is not None]
 
     def known(self) -> list[Known]:
         """Every container there is, stopped ones included; in the sampling thread only. Raises ListingFailed."""
