@@ -14,6 +14,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 LONG = (
     "attacks/test_schemathesis.py",
+    "attacks/test_attacks_by_hoards.py",
+    "attacks/test_schemathesis_with_tokens.py",
     "attacks/test_attacks_by_files.py",
     "attacks/test_attacks.py",
     "attacks/test_memory_limit.py",

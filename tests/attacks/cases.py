@@ -12,10 +12,14 @@ from attacks.kernel import kernel_arena
 from attacks.play import STAGES
 
 NETWORK = STAGES[:1]
-FILES = tuple(
-    stage for stage in STAGES[1:] if stage.attacks[0].__module__.split(".")[-1] in ("bulk", "planted", "hoards")
-)
-REST = tuple(stage for stage in STAGES[1:] if stage not in FILES)
+
+
+def _of(*modules: str) -> tuple[Stage, ...]:
+    return tuple(stage for stage in STAGES[1:] if stage.attacks[0].__module__.split(".")[-1] in modules)
+
+
+FILES, HOARDS = _of("bulk", "planted"), _of("hoards")
+REST = tuple(stage for stage in STAGES[1:] if stage not in (*FILES, *HOARDS))
 
 
 def cases(*stages: Stage) -> pytest.MarkDecorator:

@@ -1,6 +1,7 @@
 """Each attack over the network, on an agent that has to survive them all. `attacks.play` prints what came of each.
 
-Those through files are in test_attacks_by_files.py, the others in test_attacks_on_rules.py.
+Those through files are in test_attacks_by_files.py and test_attacks_by_hoards.py, the others in
+test_attacks_on_rules.py.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from attacks.arena import Arena, Attack, Stage
-from attacks.cases import FILES, NETWORK, REST, cases
+from attacks.cases import FILES, HOARDS, NETWORK, REST, cases
 from attacks.play import README, STAGES, play, words
 
 
@@ -19,7 +20,7 @@ def test_the_agent_survives(arena_of: Callable[[Stage], Arena], stage: Stage, at
 
 
 def test_every_stage_is_played() -> None:
-    assert sorted(map(id, (*NETWORK, *FILES, *REST))) == sorted(map(id, STAGES))
+    assert sorted(map(id, (*NETWORK, *FILES, *HOARDS, *REST))) == sorted(map(id, STAGES))
 
 
 def test_the_table_that_is_kept_has_every_attack_with_its_outcome() -> None:

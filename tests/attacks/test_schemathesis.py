@@ -2,54 +2,24 @@
 
 Each operation gets its documented examples, every boundary that its parameters have, and generated requests: valid
 ones and broken ones. ``CGSTATD_SCHEMATHESIS=500`` generates up to that many of the last kind for each operation, from
-another seed each time, and prints what was answered.
+another seed each time, and prints what was answered. With tokens: test_schemathesis_with_tokens.py.
 """
 
 from __future__ import annotations
 
 import copy
-import json
-import os
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from attacks.schemathesis_run import Ran, run_schemathesis, with_items
-from cgstatd.auth import store
+from attacks.documented import FEW, TIMEOUT, run, started
+from attacks.schemathesis_run import run_schemathesis
 from cgstatd.web.routes.table import ROUTES
-from helpers import FIXTURES, UNIFIED
-from wire import agent
 
-MANY = int(os.environ.get("CGSTATD_SCHEMATHESIS", "0"))
-FEW = 10
 DASH = "https://dash.example.org"
-pytestmark = pytest.mark.timeout(3600 if MANY else 180)
-
-
-@contextmanager
-def started(*arguments: str, secret: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """An agent over a recorded host: where it is, and its document. No request makes it die or complain."""
-    with agent("--listen", "127.0.0.1:0", "--host-root", f"{FIXTURES}/{UNIFIED}", *arguments) as running:
-        base = f"http://127.0.0.1:{running.port}"
-        request = urllib.request.Request(f"{base}/api/openapi.json", headers={"Authorization": f"Bearer {secret}"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            yield base, with_items(json.load(answer))
-        running.process.terminate()
-        code, log = running.end()
-        assert code == 0 and "Traceback" not in log, log
-
-
-def run(base: str, document: dict[str, Any], folder: Path, *headers: str, **how: Any) -> Ran:
-    ran = run_schemathesis(document, base, folder, *headers, examples=MANY or FEW, deterministic=not MANY, **how)
-    if MANY:
-        print(f"\n{ran.cases} requests")
-        for label, statuses in sorted(ran.statuses.items()):
-            print(f"  {label}: {', '.join(f'{count} x {status}' for status, count in sorted(statuses.items()))}")
-    return ran
+pytestmark = TIMEOUT
 
 
 def test_without_tokens(tmp_path: Path) -> None:
@@ -62,34 +32,6 @@ def test_without_tokens(tmp_path: Path) -> None:
         if "{id}" in route.path:
             assert ran.statuses[f"GET {route.path}"][400], route.path
     assert ran.statuses["GET /api/containers/stats/follow"][400]
-
-
-def test_with_tokens_a_good_one_is_let_in_and_no_other(tmp_path: Path) -> None:
-    tokens = f"{tmp_path}/tokens.json"
-    secret = store.add(tokens, "central", [1], ["containers:view", "metrics:view"])
-    with started("--tokens", tokens, secret=secret) as (base, document):
-        document["security"] = [{"token": []}]  # what this agent demands: now ignored_auth has something to check
-        ran = run(base, document, tmp_path, f"Authorization: Bearer {secret}", each_from_elsewhere=True)
-    assert not ran.failed, ran.failed
-    for route in ROUTES:
-        password = route.path == "/api/auth/login"  # which no generated request has right
-        assert ran.statuses[f"{route.method} {route.path}"][401 if password else 200], route.path
-
-
-def test_who_shows_no_token_is_told_what_is_documented(tmp_path: Path) -> None:
-    tokens = f"{tmp_path}/tokens.json"
-    secret = store.add(tokens, "central", [1], ["containers:view"])
-    with started("--tokens", tokens, secret=secret) as (base, document):
-        ran = run(base, document, tmp_path)
-    assert not ran.failed, ran.failed
-    for route in ROUTES:
-        if route.path == "/api/auth/login":
-            continue
-        statuses = set(ran.statuses[f"{route.method} {route.path}"])
-        assert (200 in statuses) is route.open, route.path
-        assert route.open or statuses <= {400, 401, 429}, route.path
-    login = set(ran.statuses["POST /api/auth/login"])
-    assert {400, 415} <= login | {400, 415} and login <= {400, 401, 413, 415, 429}
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import os
 import select
 import time
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -553,7 +554,7 @@ def test_where_a_death_cannot_be_had_noticed_that_is_tried_less_and_less_often(
     for _ in range(400):
         watching.between(all_containers=True) if tried else watching.look()
         now += 100_000_000
-    waits = [(after - before) / 1e9 for before, after in zip(tried, tried[1:], strict=False)]
+    waits = [(after - before) / 1e9 for before, after in pairwise(tried)]
     assert waits == [0.3, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0][: len(waits)] and len(waits) >= 7
     watching.looks.close()
     watching.sampler.close()
