@@ -111,6 +111,13 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "begins anew (`resumed` of the first event says which).",
         "schema": {"type": "string"},
     },
+    "Accept-Encoding": {
+        "name": "Accept-Encoding",
+        "in": "header",
+        "description": "Whether the answer may be compressed: gzip or nothing, by their weights (RFC 9110, 12.5.3).",
+        "schema": {"type": "string"},
+        "example": "gzip",
+    },
     "If-None-Match": {
         "name": "If-None-Match",
         "in": "header",

@@ -18,7 +18,11 @@ def _text(description: str, *values: str, required: bool = True) -> dict[str, An
 HEADERS: dict[str, dict[str, Any]] = {
     "Server": _text("cgstatd and its version."),
     "X-Content-Type-Options": _text("The media type is what it says.", "nosniff"),
-    "Vary": _text("Where `allowed_origins` is set.", "Origin", required=False),
+    "Vary": _text(
+        "Accept-Encoding where the answer may be compressed, Accept of the metrics; Origin where `allowed_origins` is "
+        "set.",
+        required=False,
+    ),
     "Access-Control-Allow-Origin": _text("The Origin, where `allowed_origins` has it.", required=False),
     "Access-Control-Allow-Methods": _text("What a page may do.", "GET"),
     "Access-Control-Allow-Headers": _text("What a page may send along."),
@@ -30,6 +34,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     "Allow": _text("The path's methods."),
     "Cache-Control": _text("Ask again each time, or keep nothing of it.", "no-cache", "no-store"),
     "Connection": _text("The connection ends with this answer.", "close"),
+    "Content-Encoding": _text("Where Accept-Encoding asks for it; not below 1 KiB.", "gzip", required=False),
     "Content-Security-Policy": _text("What the page may do in a browser: nothing but run its own script."),
     "Cross-Origin-Opener-Policy": _text("No other origin's window gets hold of the page.", "same-origin"),
     "Cross-Origin-Resource-Policy": _text("No other origin's page may embed it.", "same-origin"),

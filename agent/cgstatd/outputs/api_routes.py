@@ -50,6 +50,8 @@ class Words(NamedTuple):
     """Of the 200, beside those of every answer."""
     cached: bool = False
     """Whether there is a 304."""
+    compressed: bool = False
+    """Whether a client may have it compressed (web/routes/negotiated.py)."""
     body: Any = None
     """The type of the request's body."""
 
@@ -71,12 +73,14 @@ WORDS = {
         "One container's figures",
         Answer("The eleven figures.", type=OneContainer, example=examples.ONE),
         errors=_NOT_FOUND,
+        compressed=True,
     ),
     "GET /api/containers/stats": Words(
         "Figures of all running containers",
         Answer("One object each.", type=list[StreamedContainer], example=[examples.STREAMED]),
         errors=_NOT_FOUND,
         headers=("Cgstatd-Interval",),
+        compressed=True,
     ),
     "GET /api/containers/stats/stream": Words(
         "The same once, as Server-Sent Events",
@@ -94,46 +98,54 @@ WORDS = {
         "Who is there, stopped containers included",
         Answer("One object each.", type=list[ContainerIdentity], example=[examples.IDENTITY]),
         errors=_NOT_FOUND,
+        compressed=True,
     ),
     "GET /api/containers/{id}/detail": Words(
         "Everything that is known of one container",
         Answer("Each value with its source or the reason why there is none.", type=ContainerDetail),
         errors=_NOT_FOUND,
+        compressed=True,
     ),
     "GET /api/containers/{id}/processes": Words(
         "The largest processes of one container",
         Answer("How many there are, and the first of them.", type=ContainerProcesses, example=examples.PROCESSES),
         ("limit", "sort"),
         errors=_NOT_FOUND,
+        compressed=True,
     ),
     "GET /api/host": Words(
         "The host, the sums over its containers, and the agent's own cost",
         Answer("The host.", type=HostAnswer),
         errors=_NOT_FOUND,
+        compressed=True,
     ),
     "GET /api/containers/{id}/history": Words(
         "One container's last hour in steps",
         Answer("Mean and largest of each figure; steps without figures have a reason.", type=ContainerHistory),
         ("since", "until", "step"),
         errors=_NOT_FOUND,
+        compressed=True,
     ),
     "GET /api/host/history": Words(
         "The host's last hour in steps",
         Answer("The same of the host.", type=HostHistory),
         ("since", "until", "step"),
         errors=_NOT_FOUND,
+        compressed=True,
     ),
     "GET /api/history": Words(
         "Every round behind a cursor, for a server that was away: a JSON object a line",
         Answer("A head, then the rounds in order, each once.", "application/x-ndjson", events=HISTORY_LINES),
         ("cursor", "rounds"),
         errors=_NOT_FOUND,
+        compressed=True,
     ),
     "GET /metrics": Words(
         "Prometheus metrics with cAdvisor's names and labels, the host's with node_exporter's",
         Answer("The text format.", "text/plain"),
         also=(Answer("OpenMetrics, where Accept asks for it.", "application/openmetrics-text"),),
         errors=_NOT_FOUND,
+        compressed=True,
     ),
     "GET /healthz": Words(
         "Whether the containers can be listed; who shows no credentials where they are demanded is not told why not",
@@ -146,7 +158,7 @@ WORDS = {
         headers=PAGE_HEADERS,
         cached=True,
     ),
-    "GET /api/openapi.json": Words("This document", Answer("OpenAPI 3.1.", type=dict[str, Any])),
+    "GET /api/openapi.json": Words("This document", Answer("OpenAPI 3.1.", type=dict[str, Any]), compressed=True),
     "GET /api/environments": Words(
         "The environments that there are: the agent's own",
         Answer("One object.", type=list[Environment], example=[examples.ENVIRONMENT]),

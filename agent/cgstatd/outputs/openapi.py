@@ -59,9 +59,8 @@ def _operation(rule: Rule, words: Words, schemas: Schemas, *, head: bool = False
     content = _content(words.answer, schemas)
     for other in words.also:
         content |= _content(other, schemas)
-    own: dict[str, Any] = {
-        "200": {"description": words.answer.description, "headers": responses.headers(words.headers)}
-    }
+    named = (*words.headers, "Content-Encoding") if words.compressed else words.headers
+    own: dict[str, Any] = {"200": {"description": words.answer.description, "headers": responses.headers(named)}}
     if not head:
         own["200"]["content"] = content
     if words.cached:
@@ -69,7 +68,7 @@ def _operation(rule: Rule, words: Words, schemas: Schemas, *, head: bool = False
     operation: dict[str, Any] = {
         "summary": f"Only the headers of GET {rule.path}" if head else words.summary,
         "responses": own | responses.failures(sorted(_statuses(rule, words))),
-        **_parameters((*_of_rule(rule), *words.parameters)),
+        **_parameters((*_of_rule(rule), *words.parameters, *(("Accept-Encoding",) if words.compressed else ()))),
     }
     if words.body is not None:
         operation["requestBody"] = {

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import threading
+from collections.abc import Sequence
 
 import pytest
 
+from cgstatd.feed import answer_bodies
 from cgstatd.feed.answer_bodies import HOLD_SECONDS, Bodies
 from cgstatd.web.server.one_body import NoRoom, OneBody
 
@@ -99,3 +103,86 @@ async def test_what_fails_is_tried_again() -> None:
     with pytest.raises(ValueError):
         await one.get(source, fail)
     assert (await one.get(source, lambda: [b"now"])).parts == (b"now",)
+
+
+# -- compressed
+
+
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The threads that compressed something, one after the other."""
+    found: list[int] = []
+    compress = answer_bodies.gzip
+
+    def noted(parts: Sequence[bytes]) -> bytes:
+        found.append(threading.get_ident())
+        return compress(parts)
+
+    monkeypatch.setattr(answer_bodies, "gzip", noted)
+    return found
+
+
+async def test_who_wants_it_compressed_gets_the_same_made_once(threads: list[int]) -> None:
+    bodies = Bodies()
+    body = bodies.hold(b"some text " * 500, b"and more ")
+    found = await asyncio.gather(*(bodies.compressed(body) for _ in range(20)))
+    assert len(threads) == 1 and len(set(map(id, found))) == 1
+    assert found[0] is not None and await bodies.compressed(body) is found[0]
+    assert gzip.decompress(b"".join(found[0].parts)) == b"some text " * 500 + b"and more "
+    assert found[0].size < body.size
+
+
+async def test_much_is_compressed_in_another_thread_and_little_here(threads: list[int]) -> None:
+    bodies = Bodies()
+    for size in (1000, 1_000_000):
+        await bodies.compressed(bodies.hold(b"x" * size))
+    assert threads[0] == threading.get_ident() != threads[1]
+
+
+async def test_both_forms_count_each_until_nothing_refers_to_it() -> None:
+    bodies = Bodies()
+    body = bodies.hold(b"x" * 10_000)
+    smaller = await bodies.compressed(body)
+    assert smaller is not None and bodies.used == 10_000 + smaller.size
+    await asyncio.sleep(0)  # the event loop has nothing of it any more
+    del body  # as when a client that wants it compressed reads slowly, and no other has the round
+    assert bodies.used == smaller.size
+    del smaller
+    assert bodies.used == 0
+
+
+async def test_without_room_nothing_is_compressed(threads: list[int]) -> None:
+    bodies = Bodies(10_100)
+    body = bodies.hold(b"x" * 10_000)
+    assert await bodies.compressed(body) is None and threads == []
+    bodies.budget = 20_000
+    assert await bodies.compressed(body) is not None
+
+
+async def test_a_compression_that_fails_is_tried_again_and_holds_no_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    bodies = Bodies()
+    body = bodies.hold(b"x" * 10_000)
+
+    def fail(_: Sequence[bytes]) -> bytes:
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(answer_bodies, "gzip", fail)
+        with pytest.raises(MemoryError):
+            await bodies.compressed(body)
+    assert await bodies.compressed(body) is not None
+
+
+async def test_a_client_that_goes_away_stops_it_for_no_other() -> None:
+    bodies = Bodies()
+    body = bodies.hold(b"x" * 1_000_000)
+    impatient, patient = (asyncio.create_task(bodies.compressed(body)) for _ in range(2))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    assert await patient is not None
+
+
+def test_what_is_compressed_names_no_time_and_no_system() -> None:
+    made = answer_bodies.gzip([b"a", b"b"])
+    assert gzip.decompress(made) == b"ab" and made[4:8] == b"\0" * 4
+    assert gzip.decompress(answer_bodies.gzip([])) == b""

@@ -16,8 +16,9 @@ from ...feed.history.recorder import Recorder
 from ...feed.history.ring import Ring
 from ...outputs.history_types import MOST_ROUNDS, MOST_STEP, MOST_TIME
 from ..server.failure import failure
-from ..server.one_body import NoRoom, answer
+from ..server.one_body import NoRoom
 from .context import CONTEXT
+from .negotiated import negotiated
 
 NDJSON = "application/x-ndjson"
 DEFAULT_ROUNDS = 60
@@ -64,11 +65,11 @@ def _asked(request: web.Request, interval: float) -> Asked:
     return Asked(since, until, float(text))
 
 
-def _body(request: web.Request, parts: list[bytes], content_type: str) -> web.Response:
+async def _body(request: web.Request, parts: list[bytes], content_type: str) -> web.Response:
     bodies = request.app[CONTEXT].bodies
     if not bodies.admit(sum(map(len, parts))):
         raise NoRoom
-    return answer(bodies.hold(*parts), content_type)
+    return await negotiated(request, bodies.hold(*parts), content_type)
 
 
 def _of_history(answer_of: Callable[[web.Request, History], Awaitable[web.Response]]) -> Handler:
@@ -91,14 +92,14 @@ def _of_history(answer_of: Callable[[web.Request, History], Awaitable[web.Respon
 async def container(request: web.Request, history: History) -> web.Response:
     """One container in steps."""
     asked = _asked(request, history.ring.interval_seconds)
-    return _body(request, [_encode(await history.container(request.match_info["id"], asked))], _JSON)
+    return await _body(request, [_encode(await history.container(request.match_info["id"], asked))], _JSON)
 
 
 @_of_history
 async def host(request: web.Request, history: History) -> web.Response:
     """The host in steps."""
     asked = _asked(request, history.ring.interval_seconds)
-    return _body(request, [_encode(await history.host(asked))], _JSON)
+    return await _body(request, [_encode(await history.host(asked))], _JSON)
 
 
 @_of_history
@@ -108,7 +109,7 @@ async def rounds(request: web.Request, history: History) -> web.Response:
     place = history.after(request.query.get("cursor", ""))
     if place is None:
         raise BadParameter("cursor: expected one that a line of this answer had")
-    return _body(request, await history.page(*place, limit), NDJSON)
+    return await _body(request, await history.page(*place, limit), NDJSON)
 
 
 def add_history(app: web.Application, seconds: float, interval_seconds: float) -> None:

@@ -11,9 +11,10 @@ from aiohttp import web
 from ...config.settings import DEFAULT_LABELS
 from ...feed.scrape import Scraper
 from ...outputs.negotiation import OPENMETRICS, TEXT, Format, negotiate
-from ..server.one_body import OneBody, answer
+from ..server.one_body import OneBody
 from .context import CONTEXT
 from .follow import FOLLOWER
+from .negotiated import negotiated
 
 SCRAPER: web.AppKey[Scraper] = web.AppKey("scraper", Scraper)
 
@@ -41,7 +42,7 @@ async def metrics(request: web.Request) -> web.Response:
     # In a thread: text for hundreds of containers takes longer than other requests should wait.
     make = partial(exposition, *scrape, labels, form)
     body = await request.app[_BODIES][form].get((scrape, labels), make, threaded=True)
-    return answer(body, form.content_type)
+    return await negotiated(request, body, form.content_type, "Accept")
 
 
 def add_metrics(app: web.Application) -> None:

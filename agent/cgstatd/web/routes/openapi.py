@@ -8,6 +8,9 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from ...feed.answer_bodies import Body
+from .negotiated import negotiated
+
 
 def document() -> dict[str, Any]:
     """OpenAPI of the table of routes."""
@@ -18,10 +21,10 @@ def document() -> dict[str, Any]:
 
 
 @functools.cache
-def _body() -> bytes:
+def _bytes() -> bytes:
     return msgspec.json.format(msgspec.json.encode(document()), indent=1)
 
 
-async def openapi(_request: web.Request) -> web.Response:
+async def openapi(request: web.Request) -> web.Response:
     """The document; the same as long as the agent runs."""
-    return web.Response(body=_body(), content_type="application/json")
+    return await negotiated(request, Body([_bytes()]), "application/json")

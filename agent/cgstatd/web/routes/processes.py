@@ -13,8 +13,9 @@ from ...host.identity import Identity
 from ...outputs.processes_json import DEFAULT_LIMIT, SORTS, container_processes, no_processes
 from ...sampling.process_list import MOST
 from ..server.failure import failure
-from ..server.one_body import NoRoom, answer
+from ..server.one_body import NoRoom
 from .context import CONTEXT
+from .negotiated import negotiated
 
 PROCESSES: web.AppKey[ProcessLists] = web.AppKey("processes", ProcessLists)
 _encode = msgspec.json.Encoder().encode
@@ -36,7 +37,7 @@ async def processes(request: web.Request) -> web.Response:
     bodies = request.app[CONTEXT].bodies
     if not bodies.admit(0):
         raise NoRoom
-    return answer(bodies.hold(_encode(body)), "application/json")
+    return await negotiated(request, bodies.hold(_encode(body)), "application/json")
 
 
 def add_processes(app: web.Application) -> None:

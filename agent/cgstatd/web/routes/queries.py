@@ -6,41 +6,43 @@ import msgspec
 from aiohttp import web
 
 from ...feed.queries import Queries
-from ..server.one_body import NoRoom, OneBody, answer
+from ..server.one_body import NoRoom, OneBody
 from .context import CONTEXT
 from .follow import FOLLOWER
+from .negotiated import negotiated
 
 QUERIES: web.AppKey[Queries] = web.AppKey("inspector", Queries)
 _LISTING: web.AppKey[OneBody] = web.AppKey("listing_body", OneBody)
+_HOST: web.AppKey[OneBody] = web.AppKey("host_body", OneBody)
 _encode = msgspec.json.Encoder().encode
 _JSON = "application/json"
 
 
-def _json(request: web.Request, what: object) -> web.Response:
-    """An answer of its own, counted while it is being sent."""
-    bodies = request.app[CONTEXT].bodies
-    if not bodies.admit(0):
-        raise NoRoom
-    return answer(bodies.hold(_encode(what)), _JSON)
+async def _shared(request: web.Request, what: object, key: web.AppKey[OneBody]) -> web.Response:
+    """An answer that all have who ask while it is the latest."""
+    return await negotiated(request, await request.app[key].get((what,), lambda: [_encode(what)]), _JSON)
 
 
 async def listing(request: web.Request) -> web.Response:
     """The identities of all containers."""
-    found = await request.app[QUERIES].listing.get()
-    return answer(await request.app[_LISTING].get((found,), lambda: [_encode(found)]), _JSON)
+    return await _shared(request, await request.app[QUERIES].listing.get(), _LISTING)
 
 
 async def host(request: web.Request) -> web.Response:
     """The host."""
-    return _json(request, await request.app[QUERIES].host.get())
+    return await _shared(request, await request.app[QUERIES].host.get(), _HOST)
 
 
 async def detail(request: web.Request) -> web.Response:
-    """The detail of one container."""
-    return _json(request, await request.app[QUERIES].detail(request.match_info["id"]))
+    """The detail of one container: an answer of its own, counted while it is being sent."""
+    what = await request.app[QUERIES].detail(request.match_info["id"])
+    bodies = request.app[CONTEXT].bodies
+    if not bodies.admit(0):
+        raise NoRoom
+    return await negotiated(request, bodies.hold(_encode(what)), _JSON)
 
 
 def add_queries(app: web.Application, env_id: int) -> None:
     """The source of these answers."""
     app[QUERIES] = Queries(app[CONTEXT].feed, app[FOLLOWER], env_id)
-    app[_LISTING] = OneBody(app[CONTEXT].bodies)
+    app[_LISTING], app[_HOST] = OneBody(app[CONTEXT].bodies), OneBody(app[CONTEXT].bodies)

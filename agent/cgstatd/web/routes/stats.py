@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from ...feed.answer_bodies import Body
 from ...host.runtimes.base import State
 from ...outputs import stats_json
 from ...sampling.model import ContainerStats
-from ..server.one_body import NoRoom, answer
+from ..server.one_body import NoRoom
 from .context import CONTEXT, cpu_budget_headers
+from .negotiated import negotiated
 
-
-def _json(body: bytes) -> web.Response:
-    return web.Response(body=body, content_type="application/json")
+_JSON = "application/json"
 
 
 def running(stats: ContainerStats) -> bytes:
@@ -22,7 +22,8 @@ def running(stats: ContainerStats) -> bytes:
 
 async def one_container(request: web.Request) -> web.Response:
     """GET /api/containers/{id}/stats"""
-    return _json(stats_json.encode_one(await request.app[CONTEXT].feed.one(request.match_info["id"])))
+    body = stats_json.encode_one(await request.app[CONTEXT].feed.one(request.match_info["id"]))
+    return await negotiated(request, Body([body]), _JSON)
 
 
 async def all_containers(request: web.Request) -> web.Response:
@@ -36,6 +37,6 @@ async def all_containers(request: web.Request) -> web.Response:
         if not context.bodies.admit(sum(map(len, encoded))):
             raise NoRoom
         body = round_.shared[(known,)] = context.bodies.hold(b"[" + b",".join(filter(None, encoded)) + b"]")
-    response = answer(body, "application/json")
+    response = await negotiated(request, body, _JSON)
     response.headers.update(cpu_budget_headers(context))
     return response

@@ -70,7 +70,7 @@ class Origins:
 
     def mark(self, origin: str | None, headers: MutableMapping[str, str]) -> None:
         """Add the headers that tell this to a browser (and to caches)."""
-        headers["Vary"] = "Origin"
+        headers["Vary"] = ", ".join(filter(None, (headers.get("Vary"), "Origin")))
         if origin is not None and origin in self._allowed:
             headers["Access-Control-Allow-Origin"] = origin
 

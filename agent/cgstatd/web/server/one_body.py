@@ -21,10 +21,11 @@ class NoRoom(Exception):
     """Too many bytes of answers are in flight."""
 
 
-def answer(body: Body, content_type: str) -> web.Response:
-    """An answer with a body that other clients may have too."""
+def answer(body: Body, content_type: str, **headers: str) -> web.Response:
+    """An answer with a body that other clients may have too; header names have underscores for dashes."""
     payload = Pieces(body) if body.size > WRITE_BUFFER_BYTES else b"".join(body.parts)
-    return web.Response(body=payload, headers={"Content-Type": content_type})
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return web.Response(body=payload, headers={"Content-Type": content_type} | named)
 
 
 class OneBody:

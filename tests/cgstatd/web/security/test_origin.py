@@ -86,7 +86,7 @@ async def test_by_default_a_preflight_is_refused(server: Server) -> None:
 async def test_an_allowed_page_may_read_answers_errors_and_streams(dashed: Server, target: str) -> None:
     answer = await dashed.ask(target, f"Origin: {DASH}")
     assert answer.headers["access-control-allow-origin"] == DASH
-    assert answer.headers["vary"] == "Origin"
+    assert answer.headers["vary"].split(", ")[-1] == "Origin"
     assert "access-control-allow-credentials" not in answer.headers
 
 
@@ -96,7 +96,7 @@ async def test_an_allowed_page_may_read_answers_errors_and_streams(dashed: Serve
 async def test_an_origin_is_compared_exactly(dashed: Server, origin: str) -> None:
     answer = await dashed.ask(ALL, f"Origin: {origin}")
     assert "access-control-allow-origin" not in answer.headers
-    assert answer.headers["vary"] == "Origin"
+    assert answer.headers["vary"].split(", ")[-1] == "Origin"
     assert (await dashed.ask(ALL, f"Origin: {origin}", *PREFLIGHT, method="OPTIONS")).status == 403
 
 
