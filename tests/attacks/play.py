@@ -70,6 +70,7 @@ STAGES = (
             credentials.no_credentials_on_the_network,
             engine.operations,
             engine.without_credentials,
+            engine.hawser_header,
             engine.filters,
             engine.sleeping_streams,
             forged.forged_by_a_user,

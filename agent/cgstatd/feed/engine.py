@@ -10,6 +10,7 @@ from cgroupfs import CgroupGone, ParseError, Root, Version, select
 
 from ..basics.text import printable
 from ..host.identity import Identity, short
+from ..host.procfs.host_load import UPTIME, parse_uptime
 from ..host.procfs.uname import Uname, read_uname
 from ..host.runtimes.base import State
 from ..outputs.engine.containers import Listed
@@ -29,6 +30,8 @@ _FROZEN = "freezer.frozen"
 _SELECTION = select(_FROZEN)
 _OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 _OS_RELEASE_BYTES = 8192
+_MACHINE_ID = "/etc/machine-id"
+_MACHINE_ID_DIGITS = 32
 
 
 class NotRunning(Exception):
@@ -88,6 +91,8 @@ class Engine:
             memory_bytes=sampler.mem_total(),
             cgroup_version="1" if memory is not None and memory.version is Version.V1 else "2",
             time_ns=time.time_ns(),
+            machine_id=self._machine_id(),
+            uptime_seconds=self._uptime(),
         )
 
     def _uname(self) -> Uname:
@@ -95,6 +100,20 @@ class Engine:
             return read_uname(self._feed.sampler.root)
         except (OSError, ParseError):
             return Uname("Linux", "", "", "", "", "")
+
+    def _machine_id(self) -> str:
+        """Empty where there is none (machine-id(5))."""
+        try:
+            text = self._feed.sampler.root.read(_MACHINE_ID).decode("ascii", "replace").strip()
+        except (OSError, ParseError):
+            return ""
+        return text if len(text) == _MACHINE_ID_DIGITS and text.isalnum() else ""
+
+    def _uptime(self) -> float | None:
+        try:
+            return parse_uptime(self._feed.sampler.root.read(UPTIME))
+        except (OSError, ParseError):
+            return None
 
     def _system(self) -> str:
         for path in _OS_RELEASE:

@@ -17,7 +17,7 @@ from .guard import Guard
 from .routes.context import CONTEXT, Context
 from .routes.engine import ENGINE, in_engine_words
 from .routes.extensions import add_extensions
-from .routes.health import add_health
+from .routes.health import HEALTH, add_health
 from .routes.history import add_history
 from .routes.table import add_engine_routes, add_routes, route_of
 from .security.callers import CALLERS
@@ -101,7 +101,7 @@ def make_engine_app(app: web.Application, guard: Guard) -> web.Application:
     """The Engine API alone, for a socket of its own: it asks what is behind ``app``."""
     own = web.Application(middlewares=[errors_as_json, guard.middleware])
     guard.install(own)
-    own[CONTEXT], own[ENGINE], own[CALLERS] = app[CONTEXT], app[ENGINE], guard.callers
+    own[CONTEXT], own[ENGINE], own[HEALTH], own[CALLERS] = app[CONTEXT], app[ENGINE], app[HEALTH], guard.callers
     add_engine_routes(own)
     own.on_response_prepare.append(_common_headers)
     return own

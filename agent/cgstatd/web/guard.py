@@ -69,7 +69,7 @@ class Guard:
         asked = environment_asked(request, request.app[CONTEXT].env_id)
         caller: Caller | None = None
         if self.callers.required:
-            found = self.callers.identify(request, peer, count=not route.open)
+            found = self.callers.identify(request, peer, count=not route.open, hawser=route.engine)
             if isinstance(found, web.Response):
                 if not route.open:
                     return found

@@ -36,6 +36,8 @@ class HostWords:
     memory_bytes: int | None
     cgroup_version: str
     time_ns: int
+    machine_id: str = ""
+    uptime_seconds: float | None = None
 
 
 def version(host: HostWords) -> dict[str, Any]:

@@ -107,7 +107,8 @@ def wanted_container(request: web.Request) -> str:
     return wanted
 
 
-def _answer(request: web.Request, what: Any) -> web.Response:
+def engine_answer(request: web.Request, what: Any) -> web.Response:
+    """As JSON, in the budget of all answers. Raises NoRoom."""
     bodies = request.app[CONTEXT].bodies
     if not bodies.admit(0):
         raise NoRoom
@@ -128,13 +129,13 @@ async def ping(_request: web.Request) -> web.StreamResponse:
 
 async def version(request: web.Request) -> web.StreamResponse:
     """GET /version"""
-    return _answer(request, system.version(await request.app[ENGINE].host.get()))
+    return engine_answer(request, system.version(await request.app[ENGINE].host.get()))
 
 
 async def info(request: web.Request) -> web.StreamResponse:
     """GET /info"""
     engine = request.app[ENGINE]
-    return _answer(request, system.info(await engine.host.get(), await engine.listed.get()))
+    return engine_answer(request, system.info(await engine.host.get(), await engine.listed.get()))
 
 
 async def listing(request: web.Request) -> web.StreamResponse:
@@ -148,51 +149,53 @@ async def listing(request: web.Request) -> web.StreamResponse:
         await request.app[ENGINE].listed.get(), filters, everything=is_on(query.get("all")), limit=int(limit)
     )
     now = time.time()
-    return _answer(request, [containers.summary(each, now) for each in chosen])
+    return engine_answer(request, [containers.summary(each, now) for each in chosen])
 
 
 async def inspect(request: web.Request) -> web.StreamResponse:
     """GET /containers/{container}/json"""
-    return _answer(request, containers.inspected(await request.app[ENGINE].one(wanted_container(request))))
+    return engine_answer(request, containers.inspected(await request.app[ENGINE].one(wanted_container(request))))
 
 
 async def top(request: web.Request) -> web.StreamResponse:
     """GET /containers/{container}/top"""
-    return _answer(request, processes.top(await request.app[ENGINE].processes(wanted_container(request)), time.time()))
+    return engine_answer(
+        request, processes.top(await request.app[ENGINE].processes(wanted_container(request)), time.time())
+    )
 
 
 async def images(request: web.Request) -> web.StreamResponse:
     """GET /images/json"""
-    return _answer(request, system.images(await request.app[ENGINE].listed.get()))
+    return engine_answer(request, system.images(await request.app[ENGINE].listed.get()))
 
 
 async def networks(request: web.Request) -> web.StreamResponse:
     """GET /networks"""
-    return _answer(request, system.networks(await request.app[ENGINE].listed.get()))
+    return engine_answer(request, system.networks(await request.app[ENGINE].listed.get()))
 
 
 async def image(request: web.Request) -> web.StreamResponse:
     """GET /images/{name}/json"""
     wanted = request.match_info["name"]
     found = system.image(await request.app[ENGINE].listed.get(), wanted)
-    return _answer(request, found) if found else refusal(404, f"No such image: {printable(wanted, 80)}")
+    return engine_answer(request, found) if found else refusal(404, f"No such image: {printable(wanted, 80)}")
 
 
 async def network(request: web.Request) -> web.StreamResponse:
     """GET /networks/{name}"""
     wanted = request.match_info["name"]
     found = system.network(await request.app[ENGINE].listed.get(), wanted)
-    return _answer(request, found) if found else refusal(404, f"network {printable(wanted, 80)} not found")
+    return engine_answer(request, found) if found else refusal(404, f"network {printable(wanted, 80)} not found")
 
 
 async def volumes(request: web.Request) -> web.StreamResponse:
     """GET /volumes"""
-    return _answer(request, system.volumes())
+    return engine_answer(request, system.volumes())
 
 
 async def disk_usage(request: web.Request) -> web.StreamResponse:
     """GET /system/df"""
-    return _answer(request, system.disk_usage(await request.app[ENGINE].listed.get(), time.time()))
+    return engine_answer(request, system.disk_usage(await request.app[ENGINE].listed.get(), time.time()))
 
 
 async def refuse(_request: web.Request) -> web.StreamResponse:

@@ -18,6 +18,7 @@ from . import (
     engine_streams,
     environments,
     follow,
+    hawser,
     health,
     history,
     login,
@@ -43,7 +44,7 @@ class Route(Rule):
     streamed: Callable[[web.Request], bool] | None = None
     """Which requests of a stream's route stay open; None: all."""
     engine: bool = False
-    """Of the Engine API: errors are in its words."""
+    """Of the Engine API: errors are in its words, and a token may come as a Dockhand server sends it."""
 
 
 ROUTES = (
@@ -110,9 +111,14 @@ ENGINE_ROUTES = (
     *_engine("/volumes", engine.volumes),
     *_engine("/system/df", engine.disk_usage),
 )
+HAWSER_ROUTES = (
+    Route(path="/_hawser/health", handler=hawser.health, open=True, engine=True),
+    _engine("/_hawser/info", hawser.info)[0],
+)
+"""What a Dockhand server asks of a standard agent. They have no version in front."""
 _REFUSED = (
-    "_ping auth build commit configs containers distribution events exec grpc images info networks nodes plugins "
-    "secrets services session swarm system tasks version volumes"
+    "_hawser _ping auth build commit configs containers distribution events exec grpc images info networks nodes "
+    "plugins secrets services session swarm system tasks version volumes"
 ).split()
 """The first words of the Engine API's paths: what is below them and not in the table is refused."""
 REFUSALS = (
@@ -122,7 +128,7 @@ REFUSALS = (
 )
 EVERYTHING_ELSE = _engine("/{rest}", engine.refuse, method="*")[:1]
 """On a socket that has the Engine API alone."""
-TABLE = {(route.method, route.path): route for route in (*ROUTES, *ENGINE_ROUTES, *REFUSALS)}
+TABLE = {(route.method, route.path): route for route in (*ROUTES, *ENGINE_ROUTES, *HAWSER_ROUTES, *REFUSALS)}
 _OF_THE_SOCKET = {(route.method, route.path): route for route in EVERYTHING_ELSE}
 
 
@@ -136,12 +142,12 @@ NO_SUCH = Route(path="", handler=_nothing)
 
 def add_routes(app: web.Application) -> None:
     """Every route of the table."""
-    _add(app, (*ROUTES, *ENGINE_ROUTES, *REFUSALS))
+    _add(app, (*ROUTES, *ENGINE_ROUTES, *HAWSER_ROUTES, *REFUSALS))
 
 
 def add_engine_routes(app: web.Application) -> None:
     """Those of the Engine API alone; everything else is refused."""
-    _add(app, (*ENGINE_ROUTES, *EVERYTHING_ELSE))
+    _add(app, (*ENGINE_ROUTES, *HAWSER_ROUTES, *EVERYTHING_ELSE))
 
 
 _PATTERNS = {

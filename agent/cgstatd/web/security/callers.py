@@ -25,6 +25,8 @@ from ..server.peer import UNIX, Peer
 from .cookie import cookie_of
 
 log = logging.getLogger(__name__)
+HAWSER_HEADER = "X-Hawser-Token"
+"""The header in which a Dockhand server sends an agent's token."""
 _REPAIR_SECONDS = 1
 _STREAMS_WAIT_SECONDS = 3.0
 """How long streams go on while the tokens file cannot be used; then they end, as their tokens may be revoked."""
@@ -85,8 +87,11 @@ class Callers:
         before, self._names = self._names, frozenset(map(lower, names))
         return self._names != before
 
-    def identify(self, request: web.Request, peer: Peer, *, count: bool = True) -> Caller | web.Response:
-        """Who it is, or the answer that refuses. ``count`` a failure, or only look."""
+    def identify(
+        self, request: web.Request, peer: Peer, *, count: bool = True, hawser: bool = False
+    ) -> Caller | web.Response:
+        """Who it is, or the answer that refuses. ``count`` a failure, or only look; ``hawser``: a token may come in
+        `HAWSER_HEADER`, too."""
         if not peer.admitted():
             return _connect_again()
         caller = self._by_certificate(peer)
@@ -95,7 +100,7 @@ class Callers:
                 shown = ",".join(peer.names)[:200].encode("ascii", "backslashreplace").decode()
                 log.warning("denied address=%s certificate=%s: not in tls_client_names", peer.key, shown or "none")
             return failure(403, "Permission denied", "this client certificate is not admitted")
-        return self._by_token(request, peer, count) if self.wants_token else caller
+        return self._by_token(request, peer, count, hawser) if self.wants_token else caller
 
     def still(self, caller: Caller | None, peer: Peer, permission: str, env: int) -> bool:
         """Whether the client of an open stream (None: without credentials) would be let in now."""
@@ -128,8 +133,10 @@ class Callers:
         known = peer.names if not self._names else [name for name in peer.names if name in self._names]
         return Caller(f"certificate {known[0]}", PERMISSIONS) if known else None
 
-    def _by_token(self, request: web.Request, peer: Peer, count: bool) -> Caller | web.Response:
+    def _by_token(self, request: web.Request, peer: Peer, count: bool, hawser: bool) -> Caller | web.Response:
         header = request.headers.get("Authorization")
+        if header is None and hawser and HAWSER_HEADER in request.headers:
+            header = f"Bearer {request.headers[HAWSER_HEADER]}"
         cookie = cookie_of(request) if header is None else ""
         if header is None and not cookie:
             return self._refuse(peer, "no token", "this agent wants a token: Authorization: Bearer …", count)

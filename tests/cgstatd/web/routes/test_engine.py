@@ -17,7 +17,7 @@ from cgstatd.outputs.engine.names import engine_id
 from cgstatd.outputs.engine.system import API_VERSION, READ_ONLY
 from cgstatd.sampling import pass_work
 from cgstatd.sampling.engine_figures import EngineReader
-from cgstatd.web.routes.table import ENGINE_ROUTES
+from cgstatd.web.routes.table import ENGINE_ROUTES, HAWSER_ROUTES
 from fakehost import MEM_TOTAL, FakeHost, container_id
 from helpers import write_files
 from secured import Tokens, bearer
@@ -509,5 +509,6 @@ async def test_paths_of_our_own_stay_as_they_are(server: Server) -> None:
 
 def test_every_path_is_documented(request: pytest.FixtureRequest) -> None:
     words = (Path(request.config.rootpath) / "docs/http-api.md").read_text("utf-8")
-    paths = [route.path.replace("{container}", "{id}") for route in ENGINE_ROUTES if "{version}" not in route.path]
+    paths = [route.path.replace("{container}", "{id}") for route in (*ENGINE_ROUTES, *HAWSER_ROUTES)
+             if "{version}" not in route.path]  # fmt: skip
     assert [path for path in paths if f"`{path}`" not in words] == []

@@ -18,7 +18,7 @@ from cgstatd.auth import keyring as keyring_module
 from cgstatd.auth.keyring import Keyring
 from cgstatd.feed.shared_passes import Feed
 from cgstatd.web.app import make_app
-from cgstatd.web.routes.table import ENGINE_ROUTES, ROUTES, TABLE, Route
+from cgstatd.web.routes.table import ENGINE_ROUTES, HAWSER_ROUTES, ROUTES, TABLE, Route
 from documented import conforms
 from fakehost import FakeHost
 from secured import METRICS, VIEW, Tokens, bearer, guard
@@ -39,7 +39,7 @@ def test_every_route_is_in_the_table(host: FakeHost) -> None:
     app = make_app(Feed(sampler, freshness_seconds=1, baseline_seconds=0), 1)
     sampler.close()
     served = {(route.method, route.resource.canonical) for route in app.router.routes() if route.resource}
-    heads = {("HEAD", route.path) for route in (*ROUTES, *ENGINE_ROUTES) if route.head}
+    heads = {("HEAD", route.path) for route in (*ROUTES, *ENGINE_ROUTES, *HAWSER_ROUTES) if route.head}
     assert served == set(TABLE) | heads, "decide in web/routes/table.py who may ask these"
 
 
