@@ -108,7 +108,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "name": "Last-Event-ID",
         "in": "header",
         "description": "The id of the last event that was received: go on from there. One that is not known any more "
-        "begins anew (`resumed` of the first event says which).",
+        "begins anew (`resumed` and `missed` of the first event say which, and why).",
         "schema": {"type": "string"},
     },
     "Accept-Encoding": {

@@ -19,7 +19,9 @@ class FollowHello(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     use, the nearest one."""
     version: str
     resumed: bool
-    """Every start, exit and oom since the Last-Event-ID follows; figures as far as they are still held."""
+    """The starts, ends and OOM kills since the Last-Event-ID follow; figures as far as they are still held."""
+    missed: str | None = None
+    """What may be missing among them, or why they do not follow; null: nothing, or there was no Last-Event-ID."""
 
 
 class FollowStat(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -49,6 +49,12 @@ class _Seen(NamedTuple):
     metadata: Metadata | None
 
 
+def life_of(container: Container) -> Life:
+    """The life of a container that has a cgroup."""
+    identity = container.identity
+    return Life(identity.owner_uid, identity.runtime, identity.id, container.ref.inodes[0][1])
+
+
 class HistoryWork:
     """Used in the sampling thread."""
 
@@ -65,7 +71,7 @@ class HistoryWork:
         seen, listed, samples = dict[Life, _Seen](), dict[Life, tuple[Subject, int | None]](), {}
         for container in containers:
             identity, last = container.identity, container.last
-            life = Life(identity.owner_uid, identity.runtime, identity.id, container.ref.inodes[0][1])
+            life = life_of(container)
             known = before.get(life)
             read_ns = -1 if known is None else known.monotonic_ns
             if last is not None and last.monotonic_ns > read_ns:

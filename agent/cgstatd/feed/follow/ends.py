@@ -34,6 +34,10 @@ class Ends:
         """Whether an end is held back."""
         return bool(self._dying)
 
+    def held_back(self) -> Mapping[Container, Followed]:
+        """The containers that are gone, and whose ends are not told yet."""
+        return self._dying
+
     def expect(self, container: Container, known: Followed) -> None:
         """Its first process has died, or its death will not be noticed. Its runtime will write how it ended."""
         if container not in self._expected:

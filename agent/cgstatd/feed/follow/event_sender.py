@@ -64,6 +64,11 @@ class EventSender:
         self.ring = Ring("0")
         self._latest = {}
 
+    def pause(self) -> None:
+        """The last client has left: the changes are kept for those that come back."""
+        self.ring.pause()
+        self._latest = {}
+
     def failed(self, group: Group, error: str) -> None:
         """There is no round this time."""
         event = FollowFailed(error=error, timestamp=time.time_ns() // 1_000_000)
@@ -131,26 +136,29 @@ class EventSender:
         self.ring.add(steps, data)
         return data
 
-    def _change(self, name: bytes, what: msgspec.Struct) -> None:
-        """Tell every client."""
+    def _change(self, name: bytes, what: msgspec.Struct, returning: bool) -> None:
         data = self._event(0, name, what)
         for group in self.groups.values():
             for client in group.clients:
-                client.change(self.ring.number, data)
+                if client.returning or not returning:
+                    client.change(self.ring.number, data)
 
-    def changes(self, found: Changes) -> None:
-        """Tell every client what happened, whatever its interval."""
-        now = time.time_ns() // 1_000_000
+    def changes(self, found: Changes, time_ms: int | None = None, *, returning: bool = False) -> None:
+        """Tell every client what happened, whatever its interval.
+
+        ``time_ms``: when; None: now. ``returning``: in a pause; clients that were not there before it are not told.
+        """
+        now = time.time_ns() // 1_000_000 if time_ms is None else time_ms
         for ended in found.ended:
             if ended.killed is not None:
-                self._killed(ended.killed, now)
+                self._killed(ended.killed, now, returning)
             event = out.follow_exit(ended, self._latest.pop(ended.identity.id, None), now)
             self._last_words.add(event, ended)
-            self._change(b"exit", event)
+            self._change(b"exit", event, returning)
         for identity in found.started:
-            self._change(b"start", container_identity(identity, State.RUNNING, None))
+            self._change(b"start", container_identity(identity, State.RUNNING, None), returning)
         for killed in found.killed:
-            self._killed(killed, now)
+            self._killed(killed, now, returning)
 
-    def _killed(self, killed: Killed, now_ms: int) -> None:
-        self._change(b"oom", out.follow_oom(killed, now_ms))
+    def _killed(self, killed: Killed, now_ms: int, returning: bool) -> None:
+        self._change(b"oom", out.follow_oom(killed, now_ms), returning)

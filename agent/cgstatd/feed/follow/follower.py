@@ -23,12 +23,14 @@ from ...sampling.container import Container, ReadingFailed
 from ...sampling.registry import ListingFailed
 from ...sampling.round import Changes
 from ..answer_bodies import Bodies
+from ..history.ring import Ring as Rounds
 from ..reading_pass import Pass
 from ..shared_passes import Feed
 from .deaths import Deaths, Written
 from .event_sender import EventSender, Group, encode
 from .interval_grid import GRID_SECONDS, due, settled, stretched
 from .last_words import LastWords
+from .pause import FORGOTTEN, OFF, UNKNOWN, Pause, Standing, missed, pause_since, sentence
 from .round_work import RoundWork
 from .sent_events import Ring
 from .subscription import Subscription
@@ -59,6 +61,14 @@ class Follower:
         self._told: Pass | None = None
         """The pass of the last round."""
         self._listeners: list[Callable[[Changes], None]] = []
+        self.rounds: Rounds | None = None
+        """The history, where there is one."""
+        self._left: Standing | None = None
+        """What clients knew when the last of them had left."""
+        self._pause: Pause | None = None
+        """The pause that has ended, and of which clients that came back are still to be told."""
+        self._lost = ("", "")
+        """The run before, and why clients of it begin anew."""
         self._dead = False
         """Whether since the last look a container's first process died, or its runtime wrote a record."""
 
@@ -76,12 +86,16 @@ class Follower:
             group = self._sender.groups[steps] = Group(steps)
         number = self._sender.ring.number_of(last_event_id)
         hello = FollowHello(
-            env=self._env, interval=steps * GRID_SECONDS, version=__version__, resumed=number is not None
+            env=self._env,
+            interval=steps * GRID_SECONDS,
+            version=__version__,
+            resumed=number is not None,
+            missed=self._missed(last_event_id, number),
         )
         first = [sse.event(b"hello", encode(hello))]
         if number is not None:
             first += self._sender.ring.since(number, steps)
-        client = Subscription(steps, first)
+        client = Subscription(steps, first, returning=number is not None)
         group.clients.add(client)
         latest = group.latest
         if latest is not None and time.monotonic() - latest[0] < steps * GRID_SECONDS:
@@ -94,11 +108,37 @@ class Follower:
             client.end()
         return client
 
+    def _missed(self, last_event_id: str, number: int | None) -> str | None:
+        """What a client that comes back is not told."""
+        ring = self._sender.ring
+        if number is not None:
+            seconds = ring.paused_since(number)
+            return sentence(seconds, self.rounds) if seconds else None
+        if not last_event_id:
+            return None
+        run, why = self._lost
+        of = last_event_id.partition("-")[0]
+        return FORGOTTEN if of == ring.run else why if of == run else UNKNOWN
+
     def _begin(self) -> None:
-        if self._task is None and not self._stopping:
+        if self._task is not None or self._stopping:
+            return
+        if self._left is not None:
+            pause, self._left = pause_since(self._left, self.rounds), None
+            if isinstance(pause, Pause):
+                self._pause = pause
+                self._sender.ring.paused(pause.seconds)
+            else:
+                self._let_go(pause)
+        if self._pause is None:
             self._sender.ring = Ring(secrets.token_hex(4))
-            self.looks = RoundWork(self._feed.sampler)
-            self._task = asyncio.get_running_loop().create_task(self._run())
+        self.looks = RoundWork(self._feed.sampler, self._pause.left.lives if self._pause else None)
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def _let_go(self, why: str) -> None:
+        """Clients that come back begin anew."""
+        self._lost = self._sender.ring.run, why
+        self._sender.forget()
 
     async def listen(self, listener: Callable[[Changes], None]) -> None:
         """Tell of the starts, ends and kills from now on, which needs no pass. Raises ListingFailed, ReadingFailed."""
@@ -138,19 +178,38 @@ class Follower:
             while True:
                 now = time.monotonic()
                 self._forget_groups(now)
-                if not self._sender.groups and not self._listeners:
-                    break
+                if self._is_idle():
+                    left = await self._standing()
+                    if self._is_idle():  # no client came meanwhile
+                        self._left = left
+                        self._tell()
+                        break
                 until = int((now - began) / GRID_SECONDS)
                 await self._at(point, until)
                 point = max(point, until)
                 await self._sleep(began + (point + 1) * GRID_SECONDS)
         finally:
-            self._task, self._told = None, None
-            self._sender.forget()
+            self._task, self._told, self._pause = None, None, None
+            if self._left is None:
+                self._let_go(OFF if self.rounds is None else UNKNOWN)
+            else:
+                self._sender.pause()
             self._deaths.close()
             self._written.close()
         with contextlib.suppress(ReadingFailed):
             await self._feed.run(self.looks.close)
+
+    def _is_idle(self) -> bool:
+        return not self._sender.groups and not self._listeners
+
+    async def _standing(self) -> Standing | None:
+        """What is kept through a pause; None: nothing of it could be told afterwards."""
+        if self.rounds is None or self._pause is not None:
+            return None
+        try:
+            return await self._feed.run(self.looks.standing)
+        except ReadingFailed:
+            return None
 
     def _forget_groups(self, now: float) -> None:
         """An interval goes on for some time after its last client left: one that comes back has missed nothing."""
@@ -223,7 +282,15 @@ class Follower:
     def _tell(self) -> None:
         self._deaths.watch(self.looks.pidfds())
         self._written.listen(self.looks.records_fd)
-        for each in self.looks.changes():
+        changes = self.looks.changes()
+        if self._pause is not None and self.looks.resumed is not None and self.rounds is not None:
+            pause, self._pause = self._pause, None
+            for when_ms, each in missed(pause, self.looks.resumed, self.rounds, time.time_ns() // 1_000_000):
+                self._sender.changes(each, when_ms, returning=True)
+            for each in changes:  # kills of the time before this look
+                self._sender.changes(each, returning=True)
+            return
+        for each in changes:
             self._sender.changes(each)
             for listener in self._listeners:
                 listener(each)

@@ -16,11 +16,15 @@ from cgroupfs.pseudofs import release
 
 from ...host.identity import Identity
 from ...sampling.container import Container, ReadingFailed
+from ...sampling.history_model import Life
+from ...sampling.history_work import life_of
 from ...sampling.model import ContainerStats
 from ...sampling.round import Changes, Killed, Look, OwnLimits, Round
 from ...sampling.sampler import Sampler
 from .ends import Ends
 from .followed_container import Followed, born_seconds, open_pidfd
+from .last_words import without_labels
+from .pause import MOST_LIVES, Standing, Told
 from .runtime_records import Records
 
 T = TypeVar("T")
@@ -37,8 +41,14 @@ class RoundWork:
     If a file hangs, another thread begins the look anew, and goes on with what is known of the changes.
     """
 
-    def __init__(self, sampler: Sampler) -> None:
+    def __init__(self, sampler: Sampler, told: Mapping[Life, Told] | None = None) -> None:
+        """``told``: what clients knew before a pause that ends now; what is new to them is news."""
         self._sampler = sampler
+        self._told = told
+        self._listed_ns = 0
+        """CLOCK_MONOTONIC before the containers were listed last."""
+        self.resumed: Standing | None = None
+        """The lives that there are at the end of a pause."""
         self._looking: Callable[[], bool] | None = None
         """Whether another thread has replaced the thread that looks; None: no thread looks."""
         self._found = Changes()
@@ -98,10 +108,13 @@ class RoundWork:
                 return None
             round_ = Round(mem_total_bytes=self._sampler.mem_total(), cores=self._sampler.cores())
             self._dead()
+            self._listed_ns = time.monotonic_ns()
             listed = self._sampler.containers()
             before, self._took_ns = self._took_ns, time.monotonic_ns()
             self._limits_left = _LIMITS_AT_LEAST + 2 * len(listed) * (self._took_ns - before) // LIMITS_NS
             self._compare(listed, changes)
+            if self._told is not None and self.resumed is None:
+                self.resumed = self._standing()
             for container in listed:
                 figures = stats.get(container.identity.id)
                 last = container.last  # None: it came back under the same id after the pass
@@ -110,6 +123,21 @@ class RoundWork:
             self._arm()
             self._bury(changes)
             return round_
+
+    def standing(self) -> Standing | None:
+        """The lives that clients know of; None: a look still hangs, or they are too many to be remembered."""
+        with self._turn() as changes:
+            return None if changes is None or len(self._followed) > MOST_LIVES else self._standing()
+
+    def _standing(self) -> Standing:
+        those = [*self._followed.items(), *self._ends.held_back().items()]
+        return Standing(
+            self._listed_ns,
+            {
+                life_of(container): Told(without_labels(container.identity), known.oom_kills, known.oom_told)
+                for container, known in those
+            },
+        )
 
     def between(self, *, all_containers: bool) -> None:
         """Between two rounds: the kills and peaks of containers whose first process has died, and the ends that became
@@ -184,8 +212,7 @@ class RoundWork:
     def _compare(self, listed: list[Container], changes: Changes) -> None:
         for container in listed:
             if container not in self._followed:
-                # Of a container made while a client follows even the first count is news.
-                known = Followed(born_seconds(self._sampler.root, container), 0 if self._begun else None)
+                known = self._new(container)
                 if self._begun:
                     changes.started.append(self._started(container, known))
                 elif container.identity.metadata is not None:
@@ -194,6 +221,16 @@ class RoundWork:
         self._begun = True
         for gone in self._followed.keys() - set(listed):
             self._ends.gone(gone, self._followed.pop(gone))
+
+    def _new(self, container: Container) -> Followed:
+        """Of a container made while a client follows, or in a pause, even the first count of kills is news."""
+        born = born_seconds(self._sampler.root, container)
+        if self._begun or self._told is None:
+            return Followed(born, 0 if self._begun else None)
+        told = self._told.get(life_of(container))
+        known = Followed(born, 0 if told is None else told.oom_kills)
+        known.oom_told = told is not None and told.oom_told
+        return known
 
     def _started(self, container: Container, known: Followed) -> Identity:
         """Its identity without what its runtime's record still says of the life before."""

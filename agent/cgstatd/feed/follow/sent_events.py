@@ -16,6 +16,9 @@ CHANGES = 1000
 """Starts, ends and OOM kills."""
 CHANGES_BYTES = 2 << 20
 """Bytes of these: a start has its container's labels."""
+PAUSE_BYTES = 512 << 10
+"""Of these through a pause without clients."""
+_PAUSES = 100
 _ID = re.compile(r"([0-9a-f]{1,16})-([0-9]{1,18})")
 
 
@@ -40,6 +43,8 @@ class Ring:
         self._changes_bytes = 0
         self._lost = 0
         """The number of the last change that is not held any more."""
+        self._pauses: deque[tuple[int, float]] = deque(maxlen=_PAUSES)
+        """The number of the last event before each pause without clients, and the seconds that it took."""
 
     def next_id(self) -> bytes:
         """The id of the event that is made now."""
@@ -52,15 +57,34 @@ class Ring:
         if steps == 0:
             self._changes.append(sent)
             self._changes_bytes += len(data)
-            while len(self._changes) > CHANGES or self._changes_bytes > CHANGES_BYTES:
-                lost = self._changes.popleft()
-                self._changes_bytes -= len(lost.data)
-                self._lost = lost.number
+            self._shorten(CHANGES_BYTES)
             return
         self._stats.append(sent)
         self._stats_bytes += len(data)
         while self._stats_bytes > STATS_BYTES:
             self._stats_bytes -= len(self._stats.popleft().data)
+
+    def _shorten(self, most: int) -> None:
+        while len(self._changes) > CHANGES or self._changes_bytes > most:
+            lost = self._changes.popleft()
+            self._changes_bytes -= len(lost.data)
+            self._lost = lost.number
+
+    def pause(self) -> None:
+        """No client follows any more: figures are of no use to those that come back."""
+        self._stats.clear()
+        self._stats_bytes = 0
+        self._shorten(PAUSE_BYTES)
+
+    def paused(self, seconds: float) -> None:
+        """A pause has ended, of which the history tells; what it tells is added now."""
+        if len(self._pauses) == _PAUSES:
+            self._lost = max(self._lost, self._pauses[0][0] + 1)
+        self._pauses.append((self.number, seconds))
+
+    def paused_since(self, number: int) -> float:
+        """The seconds of the pauses after an event."""
+        return sum(seconds for last, seconds in self._pauses if last >= number)
 
     def number_of(self, last_event_id: str) -> int | None:
         """The number in an id, if every change since then is still held; else None."""

@@ -20,8 +20,10 @@ Events = bytes | Body
 class Subscription:
     """Iterating gives runs of whole events until the follower stops. At most one round waits."""
 
-    def __init__(self, steps: int, first: list[bytes]) -> None:
+    def __init__(self, steps: int, first: list[bytes], *, returning: bool = False) -> None:
         self.steps = steps
+        self.returning = returning
+        """Whether it goes on behind an event that it had before."""
         self._first = first
         self._changes: deque[tuple[int, bytes]] = deque()
         self._changes_bytes = 0

@@ -18,6 +18,7 @@ from ...outputs.history_types import MOST_ROUNDS, MOST_STEP, MOST_TIME
 from ..server.failure import failure
 from ..server.one_body import NoRoom
 from .context import CONTEXT
+from .follow import FOLLOWER
 from .negotiated import negotiated
 
 NDJSON = "application/x-ndjson"
@@ -120,6 +121,7 @@ def add_history(app: web.Application, seconds: float, interval_seconds: float) -
     feed = app[CONTEXT].feed
     ring = Ring(max(2, round(seconds / interval_seconds)), interval_seconds)
     holder.history, holder.recorder = History(feed, ring), Recorder(feed, ring)
+    app[FOLLOWER].rounds = ring
 
     async def running(_app: web.Application) -> None:
         if holder.recorder is not None:

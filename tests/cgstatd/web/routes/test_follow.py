@@ -17,6 +17,7 @@ import pytest
 
 from cgstatd import __version__
 from cgstatd.feed.follow import follower as module
+from cgstatd.feed.follow.pause import OFF, TOO_LONG, UNKNOWN
 from cgstatd.host.discovery import Discovery
 from cgstatd.sampling.container import ReadingFailed
 from cgstatd.sampling.round import Round
@@ -83,7 +84,9 @@ async def test_hello_comes_first_then_a_round_at_once_with_every_container_that_
     async with following(server, "?interval=60") as client:
         round_ = await client.until("round")
         assert [name for name, _, _ in client.events] == ["hello", "stat", "stat", "stat", "stat", "round"]
-        assert client.of("hello") == [{"env": 1, "interval": 60.0, "version": __version__, "resumed": False}]
+        assert client.of("hello") == [
+            {"env": 1, "interval": 60.0, "version": __version__, "resumed": False, "missed": None}
+        ]
         assert (round_["round"], round_["containers"], round_["interval"]) == (1, 4, 60.0)
         stats = {data["name"]: data for data in client.of("stat")}
         assert set(stats) == {"a", "b", "c", "paused"}
@@ -208,6 +211,104 @@ async def test_an_id_of_another_run_starts_anew(server: Server) -> None:
     async with following(server, "?interval=0.25", "Last-Event-ID: 0123abcd-7") as client:
         await client.until("round")
         assert client.of("hello")[0]["resumed"] is False
+
+
+async def last_of_a_client(server: Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The last id that a client got, once following has paused."""
+    monkeypatch.setattr(module, "LINGER_SECONDS", 0.0)
+    async with following(server) as client:
+        await client.until("round")
+        last = client.events[-1][1]
+        task = server.runner.app[FOLLOWER]._task
+        assert task is not None
+    await asyncio.wait_for(task, 20)
+    return last
+
+
+def changes(client: Follower) -> list[tuple[str, str]]:
+    """(event, name) of what was told beside the figures."""
+    return [(name, data["name"]) for name, _, data in client.events if name in ("start", "exit", "oom")]
+
+
+async def test_a_client_that_comes_back_after_a_pause_is_told_of_it_once_and_a_new_one_is_not(
+    remembering: Server, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (host.scope("a") / "memory.events").write_text("oom_kill 1\n")
+    async with asyncio.timeout(10):
+        while (await remembering.ask("/api/history")).body.count(b"\n") < 2:
+            await asyncio.sleep(0.01)
+    last = await last_of_a_client(remembering, monkeypatch)
+    host.add("new")
+    host.remove("b", from_disk=True)
+    (host.scope("a") / "memory.events").write_text("oom_kill 3\n")
+    seen = []
+    async with following(remembering) as fresh:
+        await fresh.until("round", 2)
+        assert fresh.of("hello")[0]["resumed"] is False and fresh.of("hello")[0]["missed"] is None
+        assert changes(fresh) == []
+        for _ in range(2):
+            async with following(remembering, "?interval=0.25", f"Last-Event-ID: {last}") as client:
+                await client.until("round")
+                hello = client.of("hello")[0]
+                assert hello["resumed"] is True
+                assert "by rounds 10 s apart" in hello["missed"], hello
+                assert sorted(changes(client)) == [("exit", "b"), ("oom", "a"), ("start", "new")]
+                (kill,) = client.of("oom")
+                assert (kill["kills"], kill["total"]) == (2, 3)
+                seen.append([each for each in client.events if each[0] in ("start", "exit", "oom")])
+                last_now = client.events[-1][1]
+        assert seen[0] == seen[1], "the same ids too"
+        host.remove("new", from_disk=True)
+        await fresh.until("exit")
+        assert changes(fresh) == [("exit", "new")]
+    async with following(remembering, "?interval=0.25", f"Last-Event-ID: {last_now}") as client:
+        await client.until("exit")
+        assert changes(client) == [("exit", "new")] and client.of("hello")[0]["missed"] is None
+
+
+async def test_the_first_client_after_a_pause_may_be_the_one_that_comes_back(
+    remembering: Server, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with asyncio.timeout(10):
+        while (await remembering.ask("/api/history")).body.count(b"\n") < 2:
+            await asyncio.sleep(0.01)
+    last = await last_of_a_client(remembering, monkeypatch)
+    host.add("new")
+    async with following(remembering, "?interval=0.25", f"Last-Event-ID: {last}") as client:
+        await client.until("round", 2)
+        assert changes(client) == [("start", "new")]
+        ids = [int(event_id.partition("-")[2]) for _, event_id, _ in client.events[1:]]
+        assert ids == sorted(set(ids)) and ids[0] == int(last.partition("-")[2]) + 1
+    last = await last_of_a_client(remembering, monkeypatch)
+    async with following(remembering, "?interval=0.25", f"Last-Event-ID: {last}") as client:
+        await client.until("round", 2)
+        assert changes(client) == [] and client.of("hello")[0]["resumed"] is True
+
+
+async def test_without_a_history_a_pause_is_a_sentence(
+    server: Server, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = await last_of_a_client(server, monkeypatch)
+    host.add("new")
+    for sent, said in ((last, OFF), ("0123abcd-7", UNKNOWN), ("", None)):
+        headers = [f"Last-Event-ID: {sent}"] if sent else []
+        async with following(server, "?interval=0.25", *headers) as client:
+            await client.until("round")
+            hello = client.of("hello")[0]
+            assert (hello["resumed"], hello["missed"]) == (False, said)
+            assert changes(client) == []
+
+
+async def test_a_pause_that_is_longer_than_the_history_is_a_sentence(
+    remembering: Server, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = await last_of_a_client(remembering, monkeypatch)
+    follower = remembering.runner.app[FOLLOWER]
+    assert follower._left is not None
+    follower._left = follower._left._replace(monotonic_ns=0)
+    async with following(remembering, "?interval=0.25", f"Last-Event-ID: {last}") as client:
+        await client.until("round")
+        assert client.of("hello")[0]["resumed"] is False and client.of("hello")[0]["missed"] == TOO_LONG
 
 
 async def test_following_ends_some_time_after_the_last_client_left(
