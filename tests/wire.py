@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -177,10 +177,13 @@ async def serving(
     limits: Limits | None = None,
     tls: Certificates | None = None,
     history: float = 0.0,
+    prepare: Callable[[web.Application], None] | None = None,
 ) -> AsyncIterator[Server]:
-    """The agent's application on a loopback port."""
+    """The agent's application on a loopback port; ``prepare`` sees it before it starts."""
     feed = Feed(sampler, freshness_seconds=freshness, baseline_seconds=baseline)
     app = make_app(feed, env, guard, history=history)
+    if prepare is not None:
+        prepare(app)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
     feed.start()
     try:

@@ -18,7 +18,7 @@ from ..host.runtimes.base import State
 from ..outputs.detail_json import container_detail
 from ..outputs.detail_types import ContainerDetail
 from ..outputs.follow_types import FollowExit
-from ..outputs.host_json import HostAnswer, PassFacts, agent_facts, host_answer, sums
+from ..outputs.host_json import NO_HISTORY, HistoryFacts, HostAnswer, PassFacts, agent_facts, host_answer, sums
 from ..outputs.identity_json import ContainerIdentity, container_identity
 from ..sampling.container import Container, ReadingFailed
 from ..sampling.container_detail import Detail, HostPart, collect, host_part
@@ -46,9 +46,17 @@ class Found(NamedTuple):
 class Queries:
     """Used in the event loop."""
 
-    def __init__(self, feed: Feed, follower: Follower, env_id: int, fresh_seconds: float = 0.5) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        follower: Follower,
+        env_id: int,
+        fresh_seconds: float = 0.5,
+        history: HistoryFacts = NO_HISTORY,
+    ) -> None:
         self._feed = feed
         self._follower = follower
+        self._history = history
         self._env = env_id
         self._host = HostReader(feed.sampler)
         self._devices = Devices(feed.sampler.root)
@@ -126,7 +134,7 @@ class Queries:
             sampling_thread.stuck,
             sampling_thread.hung_files(),
         )
-        agent = agent_facts(agent_cost(), passes, self._follower.clients)
+        agent = agent_facts(agent_cost(), passes, self._follower.clients, self._history)
         return host_answer(self._env, self._host.read(), sums(stats, self._block()), agent, time.time_ns() // 1_000_000)
 
     def _block(self) -> tuple[int, int]:

@@ -65,6 +65,10 @@ class AgentFacts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     hung: list[str]
     """The files that these wait for."""
     followers: int
+    history_seconds: float
+    """How far back the history goes; 0: there is none."""
+    history_interval_seconds: float | None
+    """How far apart its rounds are; null: there is none."""
 
 
 class HostAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -130,7 +134,17 @@ class PassFacts(NamedTuple):
     hung: list[str]
 
 
-def agent_facts(cost: AgentCost, passes: PassFacts, followers: int) -> AgentFacts:
+class HistoryFacts(NamedTuple):
+    """What is kept of the rounds."""
+
+    seconds: float
+    interval_seconds: float | None
+
+
+NO_HISTORY = HistoryFacts(0.0, None)
+
+
+def agent_facts(cost: AgentCost, passes: PassFacts, followers: int, history: HistoryFacts) -> AgentFacts:
     """The agent's own part."""
     return AgentFacts(
         version=__version__,
@@ -146,6 +160,8 @@ def agent_facts(cost: AgentCost, passes: PassFacts, followers: int) -> AgentFact
         stuck=passes.stuck,
         hung=passes.hung,
         followers=followers,
+        history_seconds=history.seconds,
+        history_interval_seconds=history.interval_seconds,
     )
 
 

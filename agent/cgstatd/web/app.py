@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from ..feed.shared_passes import Feed
+from ..outputs.host_json import NO_HISTORY, HistoryFacts
 from ..sampling.container import ReadingFailed
 from ..sampling.lookup import Ambiguous, NotFound
 from ..sampling.registry import ListingFailed
@@ -85,7 +86,7 @@ def make_app(
     app[CONTEXT] = Context(feed, env_id)
     app[CALLERS] = guard.callers
     add_health(app)
-    add_extensions(app, env_id)
+    add_extensions(app, env_id, HistoryFacts(history, history_interval) if history else NO_HISTORY)
     add_history(app, history, history_interval)
     add_routes(app)
     app.on_response_prepare.append(_common_headers)

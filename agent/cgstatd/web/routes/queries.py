@@ -6,6 +6,7 @@ import msgspec
 from aiohttp import web
 
 from ...feed.queries import Queries
+from ...outputs.host_json import HistoryFacts
 from ..server.one_body import NoRoom, OneBody
 from .context import CONTEXT
 from .follow import FOLLOWER
@@ -42,7 +43,7 @@ async def detail(request: web.Request) -> web.Response:
     return await negotiated(request, bodies.hold(_encode(what)), _JSON)
 
 
-def add_queries(app: web.Application, env_id: int) -> None:
+def add_queries(app: web.Application, env_id: int, history: HistoryFacts) -> None:
     """The source of these answers."""
-    app[QUERIES] = Queries(app[CONTEXT].feed, app[FOLLOWER], env_id)
+    app[QUERIES] = Queries(app[CONTEXT].feed, app[FOLLOWER], env_id, history=history)
     app[_LISTING], app[_HOST] = OneBody(app[CONTEXT].bodies), OneBody(app[CONTEXT].bodies)

@@ -4,6 +4,7 @@
 const LONGEST = 200;
 const INTERVALS = ["1", "2", "5", "10"];
 const DEFAULT_SORT = "-cpu";
+const KNOWN_RANGES = ["live", "15m", "1h", "all"];
 
 function valid(container) {
   return /[/\\%\0]|\.\.|^\.$/.test(container) ? "" : container;
@@ -20,7 +21,7 @@ function readAddress() {
     text: text("q"), runtime: text("runtime"), project: text("project"), sort: order,
     group: Object.hasOwn(GROUPS, text("group")) ? text("group") : "",
     interval: INTERVALS.includes(text("every")) ? text("every") : INTERVALS[0],
-    container: valid(text("c")),
+    container: valid(text("c")), range: KNOWN_RANGES.includes(text("range")) ? text("range") : "",
   };
 }
 
@@ -40,6 +41,7 @@ function writeAddress(push) {
   now.set("sort", (sort.descending ? "-" : "") + sort.column);
   set("every", $("interval").value, INTERVALS[0]);
   set("c", opened ? shortened(opened.id) : "");
+  set("range", past.range);
   const hash = `#${now}`;
   if (hash === location.hash) return;
   const write = push ? "pushState" : "replaceState";

@@ -15,7 +15,7 @@ class Detail {
     });
     close.addEventListener("click", on.close);
     this.error = make("p", "error");
-    this.charts = new Charts();
+    this.charts = new Charts({range: on.range});
     this.limits = new Limits();
     this.last = new Facts("Last words", "facts");
     this.last.element.classList.add("last");
@@ -43,15 +43,25 @@ class Detail {
     put(this.name, name);
     put(this.subtitle, id);
     this.fail("");
+    this.charts.leave();
     this.show({container: {id, name}, cpu: {}, memory: {}, memoryStat: {}, memoryEvents: {}, pids: {}, log: {}, pressure: {}, limits: {}});
     this.processesOf(null);
     this.element.hidden = false;
     this.element.scrollTop = 0;
   }
 
-  fail(words) {
+  fail(words, calm = false) {
     put(this.error, words);
+    toggle(this.error, "calm", calm);
     this.error.hidden = !words;
+  }
+
+  // What is gone is known by its history alone.
+  gone({id, name, runtime, ownerUid, last}) {
+    put(this.name, name);
+    put(this.subtitle, ["gone", runtime, last?.image].filter(Boolean).join(" · "));
+    this.identity({container: {id, ownerUid, project: last?.project}});
+    this.fail("This container is gone. What is left of it is its history.", true);
   }
 
   show(detail) {

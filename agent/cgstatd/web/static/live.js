@@ -20,10 +20,11 @@ const handlers = {
     link("live", "live");
     identities();
     host();
+    refreshPast();
   },
   stat: (data) => store.stat(data),
   round(data) {
-    store.endRound(Date.now());
+    store.endRound(Date.now(), data.timestamp, data.effectiveInterval * 1000);
     pace(data);
     offered();
     refresh();
@@ -33,14 +34,18 @@ const handlers = {
   failed: (data) => happened(`no figures: ${data.error}`, data.timestamp, null, true),
   start(data) {
     store.identity(data);
+    store.mark(data.id, {event: "start", timestamp: data.started ?? store.now});
     happened(`${data.name} started`, data.timestamp ?? Date.now(), data);
   },
   exit(data) {
     store.ended(data, Date.now());
+    store.mark(data.id, {...data, event: "exit"});
+    if (data.id === opened?.id) refreshPast();
     const code = data.exitCode == null ? "" : ` with ${data.exitCode}`;
     happened(`${data.name} ended${code}${data.oomKilled ? ", OOM-killed" : ""}`, data.timestamp, data, Boolean(data.oomKilled || data.exitCode));
   },
   oom(data) {
+    store.mark(data.id, {...data, event: "oom"});
     const limit = data.memoryLimit == null ? "" : ` at ${binary(data.memoryLimit)}`;
     happened(`${data.name}: ${data.kills === 1 ? "a process was" : "processes were"} OOM-killed${limit}`, data.timestamp, data, true);
   },
@@ -116,6 +121,7 @@ async function host() {
   put($("total-load"), found.load ? found.load[0].toFixed(2) : UNKNOWN);
   const {running, paused} = found.containers;
   $("total-containers").replaceChildren(String(running), small(` running${paused ? `, ${paused} paused` : ""}`));
+  keeps(found.agent.historySeconds, found.agent.historyIntervalSeconds);
   $("meter-cpu").value = found.cpuPercentOfHost ?? 0;
   $("meter-memory").value = found.memoryTotal ? found.memoryUsed / found.memoryTotal * 100 : 0;
 }

@@ -66,7 +66,7 @@ function groupBy(by) {
 
 // Everything as the address says: at the beginning, and when the reader goes back or follows a link.
 function obey() {
-  const {text, runtime, project, sort: order, group, interval, container} = readAddress();
+  const {text, runtime, project, sort: order, group, interval, container, range} = readAddress();
   Object.assign(filter, {text, runtime, project});
   $("filter").value = text;
   offered();
@@ -75,6 +75,11 @@ function obey() {
   if ($("interval").value !== interval) {
     $("interval").value = interval;
     if (stream.path) again();
+  }
+  if (past.range !== range) {
+    past.range = range;
+    drawCharts();
+    refreshPast();
   }
   if (!container) {
     awaited = "";
@@ -179,6 +184,7 @@ document.addEventListener("visibilitychange", () => {
   }
   host();
   refreshDetail();
+  refreshPast();
 });
 
 applyTheme();

@@ -4,13 +4,9 @@ const DETAIL_MS = 2000;
 const MAX_EVENTS = 100;
 const PROCESSES = 10;
 
-const detail = new Detail($("detail"), {close: () => shutByHand()});
+const GONE_MS = 10000;
 
-function drawCharts() {
-  const entry = opened && store.containers.get(opened.key);
-  detail.charts.element.hidden = !entry;
-  if (entry) detail.charts.show(entry);
-}
+const detail = new Detail($("detail"), {close: () => shutByHand(), range: (id) => chooseRange(id)});
 
 // what: {key, id, name, runtime}
 function show(what, push = !opened) {  // from one to the next is no step of its own
@@ -18,6 +14,7 @@ function show(what, push = !opened) {  // from one to the next is no step of its
   opened = what;
   detail.begin(what.name, what.id);
   refreshDetail();
+  refreshPast();
   drawCharts();
   writeAddress(push);
 }
@@ -52,6 +49,7 @@ async function refreshDetail() {
     const path = `api/containers/${encodeURIComponent(wanted.id)}`;
     const found = await ask(`${path}/detail`, token, abort.signal);
     if (opened !== wanted) return;
+    wanted.missing = "";
     detail.fail("");
     detail.show(found);
     const processes = found.cgroup && await ask(`${path}/processes?limit=${PROCESSES}`, token, abort.signal);
@@ -59,14 +57,25 @@ async function refreshDetail() {
     detail.processesOf(processes);
   } catch (error) {
     if (opened !== wanted || error.name === "AbortError") return;
-    detail.fail(error instanceof Refused ? error.message : "The agent does not answer.");
+    wanted.missing = error.status === 404 ? error.message : "";
+    if (wanted.missing) explain();
+    else detail.fail(error instanceof Refused ? error.message : "The agent does not answer.");
   }
-  if (!document.hidden) refreshDetail.timer = setTimeout(refreshDetail, DETAIL_MS);
+  if (!document.hidden) refreshDetail.timer = setTimeout(refreshDetail, wanted.missing ? GONE_MS : DETAIL_MS);
+}
+
+// The agent does not know the container, but its history may.
+function explain() {
+  const answer = past.of === opened ? past.answer : null;
+  if (!opened?.missing) return;
+  if (answer) detail.gone(answer);
+  else detail.fail(opened.missing);
 }
 
 function shut() {
   opened = null;
   refreshDetail();
+  refreshPast();
   $("detail").hidden = true;
 }
 

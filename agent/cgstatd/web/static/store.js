@@ -1,6 +1,7 @@
 // What is known of the containers: the latest figures of each, and its figures of the last rounds.
 
 const POINTS = 180;
+const MOST_MARKS = 200;
 const ENDED_MS = 20000;  // how long a container that ended stays in the table
 const SERIES = ["cpu", "memory", "rx", "tx", "read", "write"];
 
@@ -28,6 +29,25 @@ class Store {
     this.containers = new Map();
     this.round = new Map();  // what came since the last end of a round
     this.identities = new Map();  // {image, pod}
+    this.times = new Float64Array(POINTS).fill(NaN);  // of the last rounds, by the agent's clock
+    this.timesAt = 0;
+    this.now = 0;  // of the latest round
+    this.apart = 1000;  // milliseconds between rounds
+    this.marks = [];  // starts, exits and OOM kills since the page was opened
+  }
+
+  tick(time) {
+    this.times[this.timesAt] = time;
+    this.timesAt = (this.timesAt + 1) % POINTS;
+  }
+
+  mark(id, {event, timestamp, kills, exitCode, oomKilled}) {
+    this.marks.push({id, event, timestamp, kills, exitCode, oomKilled});
+    if (this.marks.length > MOST_MARKS) this.marks.shift();
+  }
+
+  marksOf(id) {
+    return this.marks.filter((mark) => mark.id === id);
   }
 
   identity(found) {
@@ -40,8 +60,10 @@ class Store {
     this.round.set(keyOf(stat), stat);
   }
 
-  // A round is complete: who is not in it is gone.
-  endRound(now) {
+  // A round is complete: who is not in it is gone. time, apart: the agent's.
+  endRound(now, time, apart) {
+    Object.assign(this, {now: time, apart});
+    this.tick(time);
     for (const [key, stat] of this.round) {
       const known = this.containers.get(key);
       if (known) {
@@ -72,6 +94,7 @@ class Store {
   // Figures are missing for a while: a gap in every line.
   gap() {
     this.round = new Map();
+    this.tick(this.now);
     for (const entry of this.containers.values()) entry.history.push(null);
   }
 }

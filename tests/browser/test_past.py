@@ -1,0 +1,234 @@
+"""The lines of a chosen container are full at once; gaps, marks, the value at a point; containers that are gone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from browser.driver import DESKTOP, PHONE, Open, live, shots, until
+from browser.lived import GONE, ROUNDS, Lived, ahead
+from browser.measured import FAINT_TEXT, FRAMES, STICKS_OUT
+from fakehost import FakeHost
+from wire import Server, serving
+
+CANVAS = "document.querySelectorAll('aside figure canvas')"
+DRAWN = f"""((n, from, to) => {{
+  const canvas = {CANVAS}[n], {{width, height}} = canvas;
+  const copy = new OffscreenCanvas(width, height).getContext("2d", {{willReadFrequently: true}});
+  copy.drawImage(canvas, 0, 0);
+  const {{data}} = copy.getImageData(0, 0, width, height - 2 * devicePixelRatio);
+  let columns = 0;
+  for (let x = Math.floor(width * from); x < Math.floor(width * to); x += 1) {{
+    for (let y = 0; y < height - 2 * devicePixelRatio; y += 1) {{
+      if (data[(y * width + x) * 4 + 3] > 90) {{ columns += 1; break; }}
+    }}
+  }}
+  return columns / (Math.floor(width * to) - Math.floor(width * from));
+}})"""
+"""The share of a part of a chart's columns in which a line was drawn."""
+UNKNOWN = "\N{EN DASH}"
+
+
+@pytest.fixture
+def lived() -> Lived:
+    return Lived()
+
+
+@pytest.fixture
+async def server(host: FakeHost, lived: Lived) -> AsyncIterator[Server]:
+    """The agent over the made-up host, with an hour behind it."""
+    async with serving(host.sampler(), freshness=0.1, history=3600, prepare=lived) as server:
+        yield server
+
+
+async def test_lines_are_full_at_once(server: Server, open_page: Open) -> None:
+    async with open_page(server.port) as page:
+        await live(page)
+        await page.locator(".row", has_text="web-1").click()
+        await until(page, f"{CANVAS}.length === 4 && {DRAWN}(0, 0.02, 0.97) > 0.95")
+        for chart in range(1, 4):
+            assert await page.evaluate(f"{DRAWN}({chart}, 0.02, 0.97)") > 0.95
+        pressed = page.locator(".ranges [aria-pressed=true]")
+        assert await pressed.inner_text() == "15\N{NARROW NO-BREAK SPACE}min"
+        labels = await page.locator(".axis span:not([hidden])").all_inner_texts()
+        assert len(labels) >= 3 and all(re.fullmatch(r"\d\d:\d\d", each) for each in labels)
+        if path := shots("past-15min"):
+            await page.screenshot(path=path)
+
+
+async def test_a_gap_is_hatched_and_says_why(server: Server, open_page: Open, lived: Lived) -> None:
+    async with open_page(server.port, at="#c=web-1&range=1h") as page:
+        await page.locator(".happenings li", has_text="no figures: the host was asleep").wait_for()
+        middle = (lived.asleep[0] + lived.asleep[-1]) / 2 / ROUNDS
+        axis = page.locator("[role=slider]")
+        box = await page.locator("aside figure canvas").first.bounding_box()
+        assert box
+        await page.mouse.move(box["x"] + box["width"] * middle, box["y"] + 20)
+        await page.locator(".reading.at", has_text="the host was asleep").wait_for()
+        assert f"CPU {UNKNOWN}" in str(await axis.get_attribute("aria-valuetext"))
+        if path := shots("past-gap"):
+            await page.screenshot(path=path)
+
+
+async def test_an_oom_kill_and_a_restart_are_marked(server: Server, open_page: Open) -> None:
+    async with open_page(server.port, at="#c=web-1&range=1h") as page:
+        await page.locator(".happenings li", has_text="1 process OOM-killed").wait_for()
+        assert await page.locator(".lane .oom").count() == 1
+        if path := shots("past-oom"):
+            await page.screenshot(path=path)
+        await page.locator(".row", has_text="web-2").click()
+        await page.locator(".happenings li", has_text="exited with 3").wait_for()
+        assert await page.locator(".happenings li", has_text="started").count() == 1
+        assert await page.locator(".lane .exit").count() == await page.locator(".lane .start").count() == 1
+
+
+async def test_the_value_under_the_pointer(server: Server, open_page: Open) -> None:
+    async with open_page(server.port, at="#c=db") as page:
+        await live(page)
+        await until(page, f"{CANVAS}.length === 4 && {DRAWN}(0, 0.02, 0.97) > 0.95")
+        cpu = page.locator("aside figure", has_text="CPU").locator("b")
+        now = await cpu.inner_text()
+        box = await page.locator("aside figure canvas").first.bounding_box()
+        assert box
+        seen = set()
+        for part in (0.2, 0.35, 0.5):
+            await page.mouse.move(box["x"] + box["width"] * part, box["y"] + 20)
+            await until(page, "/^\\d\\d:\\d\\d:\\d\\d$/.test(document.querySelector('.reading.at')?.textContent)")
+            await page.wait_for_timeout(50)
+            seen.add((await page.locator(".reading").inner_text(), await cpu.inner_text()))
+        assert len({time for time, _ in seen}) == 3 and len({value for _, value in seen}) == 3
+        await page.mouse.move(5, 5)
+        await until(page, "!document.querySelector('.reading.at')")
+        assert await cpu.inner_text() == now
+
+
+async def test_the_value_by_keyboard(server: Server, open_page: Open) -> None:
+    async with open_page(server.port, at="#c=web-1") as page:
+        await live(page)
+        await until(page, f"{CANVAS}.length === 4 && {DRAWN}(0, 0.02, 0.97) > 0.95")
+        axis = page.get_by_role("slider", name="Time of the lines")
+        await axis.focus()
+        assert await axis.get_attribute("aria-valuetext") == "now"
+        texts = []
+        for key in ("Home", "ArrowRight", "PageDown", "ArrowLeft", "End"):
+            await page.keyboard.press(key)
+            await page.wait_for_timeout(60)
+            texts.append(str(await axis.get_attribute("aria-valuetext")))
+        assert len(set(texts)) == 5
+        figure = r"[\d.]+\s\S+"
+        words = f"CPU {figure}, Memory {figure}, Network ↓ ↑ {figure} {figure}, Disk R W {figure} {figure}"
+        assert re.fullmatch(rf"\d\d:\d\d:\d\d; {words}", texts[1])
+        assert int(str(await axis.get_attribute("aria-valuenow"))) == int(
+            str(await axis.get_attribute("aria-valuemax"))
+        )
+        await page.keyboard.press("Escape")
+        assert await axis.get_attribute("aria-valuetext") == "now"
+        assert await page.locator("aside").is_visible()
+        await page.keyboard.press("Escape")
+        assert not await page.locator("aside").is_visible()
+
+
+async def test_ranges_are_chosen_and_kept_in_the_address(server: Server, open_page: Open) -> None:
+    async with open_page(server.port, at="#c=web-1") as page:
+        await live(page)
+        await page.get_by_role("button", name="1\N{NARROW NO-BREAK SPACE}h").click()
+        await until(page, "location.hash.includes('range=1h')")
+        await page.get_by_text("A point is 20\N{NARROW NO-BREAK SPACE}s.").wait_for()
+        await page.get_by_role("button", name="Live").click()
+        await until(page, "location.hash.includes('range=live')")
+        await page.get_by_text("A point is 1\N{NARROW NO-BREAK SPACE}s.").wait_for()
+        await page.go_back()
+        pressed = page.locator(".ranges [aria-pressed=true]")
+        assert await pressed.inner_text() == "1\N{NARROW NO-BREAK SPACE}h"
+        await page.evaluate("location.hash = '#c=web-1&range=fortnight'")
+        await until(page, "document.querySelector('.ranges [aria-pressed=true]').textContent.startsWith('15')")
+
+
+async def test_a_container_that_is_gone_can_still_be_looked_at(server: Server, open_page: Open) -> None:
+    async with open_page(server.port, at=f"#c={GONE[:12]}", statuses=(404,)) as page:
+        await live(page)
+        await page.get_by_text("This container is gone. What is left of it is its history.").wait_for()
+        await page.locator("aside h2", has_text="gone").wait_for()
+        await page.locator(".happenings li", has_text="exited with 137, OOM-killed").wait_for()
+        # No range was chosen: it is the longest, since the last 15 minutes may have nothing of it.
+        assert await page.locator(".ranges [aria-pressed=true]").inner_text() == "1\N{NARROW NO-BREAK SPACE}h"
+        assert await page.evaluate(f"{DRAWN}(1, 0.4, 0.8)") > 0.95
+        assert await page.locator("aside figure b").first.inner_text() == UNKNOWN
+        if path := shots("past-gone"):
+            await page.screenshot(path=path)
+
+
+async def test_what_happens_meanwhile_is_marked_too(
+    server: Server, open_page: Open, host: FakeHost, lived: Lived
+) -> None:
+    async with open_page(server.port, at="#c=queue", statuses=(404, 500)) as page:
+        await live(page)
+        await until(page, f"{CANVAS}.length === 4 && {DRAWN}(0, 0.02, 0.97) > 0.95")
+        host.remove("queue", from_disk=True)
+        await page.locator(".happenings li", has_text="ended").wait_for(timeout=15000)
+        await page.locator(".row.ended").wait_for()
+        assert await page.locator("aside figure b").first.inner_text() == UNKNOWN
+
+
+async def test_new_rounds_of_the_history_are_asked_for(server: Server, open_page: Open, lived: Lived) -> None:
+    async with open_page(server.port, at="#c=web-1") as page:
+        await live(page)
+        await until(page, f"{CANVAS}.length === 4 && {DRAWN}(0, 0.02, 0.97) > 0.95")
+        assert await page.locator(".happenings li").count() == 0
+        lived.stories["web-1"] = replace(lived.stories["web-1"], kills=3, last=ROUNDS)
+        lived.add(ROUNDS, ahead())
+        await page.locator(".happenings li", has_text="2 processes OOM-killed").wait_for(timeout=20000)
+
+
+async def test_without_a_history_it_says_so_and_draws_what_it_sees(host: FakeHost, open_page: Open) -> None:
+    async with serving(host.sampler(), freshness=0.1) as server, open_page(server.port, at="#c=db") as page:
+        await live(page)
+        await page.get_by_text("The agent keeps no history (history = 0 in its configuration)").wait_for()
+        assert not await page.locator(".ranges").is_visible()
+        await until(page, f"{DRAWN}(1, 0.9, 1) > 0.1")
+        assert await page.evaluate(f"{DRAWN}(1, 0, 0.5)") == 0
+        requests = await page.evaluate("performance.getEntriesByType('resource').map((each) => each.name)")
+        assert not any("/history" in each for each in requests)
+
+
+@pytest.mark.parametrize("screen", [PHONE, DESKTOP])
+async def test_a_finger_sees_the_value_too(server: Server, open_page: Open, screen: dict[str, object]) -> None:
+    options = screen | {"has_touch": True}
+    async with open_page(server.port, at="#c=web-1&range=1h", **options) as page:
+        await live(page, 1)
+        await until(page, f"{CANVAS}.length === 4 && {DRAWN}(0, 0.05, 0.2) > 0.9")
+        canvas = page.locator("aside figure canvas").first
+        await canvas.tap(position={"x": 60, "y": 20})
+        await page.locator(".reading.at").wait_for()
+        assert await page.evaluate("document.querySelector('aside').scrollWidth <= innerWidth")
+        if path := shots(f"past-touch-{screen['viewport']['width']}"):  # type: ignore[index]
+            await page.screenshot(path=path)
+        await page.locator("aside h2").tap()
+        await until(page, "!document.querySelector('.reading.at')")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("forced", ["none", "active"])
+async def test_everything_can_be_read_and_nothing_sticks_out(
+    server: Server, open_page: Open, scheme: str, forced: str
+) -> None:
+    options = {**DESKTOP, "color_scheme": scheme, "forced_colors": forced}
+    async with open_page(server.port, at="#c=web-2&range=1h", **options) as page:
+        await page.locator(".happenings li", has_text="exited with 3").wait_for()
+        await page.get_by_role("slider").focus()
+        await page.keyboard.press("Home")
+        await page.locator(".reading.at").wait_for()
+        text = await page.evaluate(FAINT_TEXT)
+        assert text["found"] == [] and text["count"] > 60
+        for width in (320, 390, 720, 1000, 1001, 1440, 2560):
+            await page.set_viewport_size({"width": width, "height": 900})
+            await page.evaluate(FRAMES)
+            assert await page.evaluate(STICKS_OUT) == [], width
+            assert await page.evaluate("document.querySelector('aside').scrollWidth <= innerWidth")
+        if path := shots(f"past-{scheme}-{forced}"):
+            await page.set_viewport_size({"width": 1200, "height": 800})
+            await page.evaluate(FRAMES)
+            await page.screenshot(path=path)
