@@ -253,6 +253,35 @@ def gone_configs(a: TreeArena) -> str:
     return "each of them had its name"
 
 
+def event_streams(a: TreeArena) -> str:
+    """events of the Engine API that are not read: 100 streams from ten addresses, while 300 containers with 20 kB of
+    labels each come and go
+    """
+    sockets = []
+    for number in range(100):
+        sock = a.connect(f"127.0.7.{number // 10 + 1}", receive=4096)
+        since = f"?since={number % 2}" if number % 3 else ""
+        sock.sendall(f"GET /v1.45/events{since} HTTP/1.1\r\nHost: localhost\r\n".encode())
+        sock.sendall(f"Authorization: Bearer {a.secret}\r\n\r\n".encode())
+        sockets.append(sock)
+    for batch in range(3):
+        several = []
+        for number in range(100):
+            labels = {f"{batch}.{number}.{label}": "x" * 20 for label in range(500)}
+            config = json.dumps({"Name": f"/told-{batch}-{number}", "Config": {"Labels": labels}}).encode()
+            several.append(come(a, f"told {batch} {number}", 0, config))
+        seen(a, several)
+        time.sleep(1.2)  # the events look once a second
+        for each in several:
+            go(a, 0, each)
+        unseen(a, several)
+    answered = sum(sock.recv(15).startswith(b"HTTP/1.1 200") for sock in sockets)
+    for sock in sockets:
+        sock.close()
+    assert answered == 100
+    return "100 streams were told as much as they read"
+
+
 def from_the_future(a: TreeArena) -> str:
     """configs dated in the future: 300 stopped containers' of a user, and a client that asks for unknown names without
     a pause
@@ -418,6 +447,7 @@ ALL_OF_THEM = (
     touched,
     comings_and_goings,
     gone_configs,
+    event_streams,
     from_the_future,
     many_names,
     nudged,

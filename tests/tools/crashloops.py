@@ -266,13 +266,22 @@ def compare(kind: str, made: list[str], engine: Engine, follower: Follower) -> R
                     result.reasons.append(str(event.get("exitCodeAbsent")))
                 elif life is not None and life.code is not None and life.code != event["exitCode"]:
                     result.wrong += 1
-                    result.reasons.append(f"{key[:12]}: {event['exitCode']}, the engine says {life.code}")
+                    result.reasons.append(
+                        f"{key[:12]}: {event['exitCode']}, the engine says {life.code}: {_told(event, lives)}"
+                    )
                 if event["oomKilled"]:
                     result.oom_exits += 1
                     result.oom_without += ooms == 0
                     result.oom_twice += ooms > 1
                 ooms = 0
     return result
+
+
+def _told(event: dict, lives: list[Life]) -> str:
+    """An exit's times beside the ends that the engine told."""
+    last = event["last"]["timestamp"] / 1000 if event["last"] else None
+    ends = ", ".join(f"{life.ended:.3f} ({life.code})" for life in lives)
+    return f"started {event.get('started')}, last figures {last}, ends {ends}"
 
 
 def order(made: list[str], follower: Follower) -> int:

@@ -31,14 +31,18 @@ class Coalesced(Generic[T]):
         clock: Callable[[], float] = time.monotonic,
         *,
         busy_part: float = 1.0,
+        cost: Callable[[], float] | None = None,
     ) -> None:
         """``news``: whether the result is out of date, however fresh; then it is made anew, after :func:`news_wait`.
-        ``busy_part``: the part of the time for which it is made at most."""
+        ``busy_part``: the part of the time for which it is made at most. ``cost``: the seconds of work that the latest
+        result took, where that is known; else the time until it was there counts, that in which other programs had the
+        processor included."""
         self._make = make
         self._fresh = fresh_seconds
         self._news = news
         self._clock = clock
         self._busy_part = busy_part
+        self._cost = cost
         self._task: asyncio.Future[T] | None = None
         self._began = self._ended = 0.0
 
@@ -52,7 +56,7 @@ class Coalesced(Generic[T]):
         if task is not None:
             reusable = not task.cancelled() and (not task.done() or task.exception() is None)
             age = self._clock() - self._began
-            took = self._ended - self._began
+            took = self._ended - self._began if self._cost is None else self._cost()
             soon = news_wait(took)
             fresh = age < max(self._fresh, took / self._busy_part) and (age < soon or not self._news())
             if reusable and (not task.done() or fresh):

@@ -29,7 +29,8 @@ LOOK_SECONDS = 1.0
 KEPT = 1000
 KEPT_BYTES = 1 << 20
 WAITING = 512
-"""Events that wait for a client that reads slowly; beyond it the oldest are dropped."""
+WAITING_BYTES = 2 << 20
+"""Events that wait for a client that reads slowly, and their bytes; beyond it the oldest are dropped."""
 _LINGER_SECONDS = 15.0
 _RECORDED_SECONDS = 1.0
 """For so long clients share what the runtimes' state says of the past."""
@@ -41,28 +42,35 @@ class Listener:
     """One client."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Event] = deque(maxlen=WAITING)
+        self._waiting: deque[Event] = deque()
+        self._bytes = 0
         self._wake = asyncio.Event()
         self._ended = False
 
     def put(self, each: Event) -> None:
         """Something happened."""
         self._waiting.append(each)
+        self._bytes += len(each.line)
+        while len(self._waiting) > WAITING or (self._bytes > WAITING_BYTES and len(self._waiting) > 1):
+            self._take()
         self._wake.set()
+
+    def _take(self) -> Event:
+        first = self._waiting.popleft()
+        self._bytes -= len(first.line)
+        return first
 
     def end(self) -> None:
         """Nothing more will come."""
         self._ended = True
         self._wake.set()
 
-    async def batches(self) -> AsyncIterator[list[Event]]:
-        """What happened, until the agent stops."""
+    async def events(self) -> AsyncIterator[Event]:
+        """What happens, one by one, until the agent stops. A client that reads slowly holds no more than what waits."""
         while not self._ended or self._waiting:
             self._wake.clear()
             if self._waiting:
-                found = list(self._waiting)
-                self._waiting.clear()
-                yield found
+                yield self._take()
             elif not self._ended:
                 await self._wake.wait()
 

@@ -31,7 +31,11 @@ class Scraper:
         self._host_metrics = True
         self._listing = -1
         self.scrape: Coalesced[Scrape] = Coalesced(
-            self._make, fresh_seconds, lambda: feed.sampler.registry.changed_since(self._listing), busy_part=_BUSY_PART
+            self._make,
+            fresh_seconds,
+            lambda: feed.sampler.registry.changed_since(self._listing),
+            busy_part=_BUSY_PART,
+            cost=lambda: self._metrics_reader.cpu_seconds,
         )
 
     def export_host(self, wanted: bool) -> None:

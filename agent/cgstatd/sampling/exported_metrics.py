@@ -5,6 +5,7 @@ If a file hangs, another thread reads the few again without its container, which
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -67,10 +68,13 @@ class MetricsReader:
         self._boot_seconds: int | None = None
         self._started: dict[Container, float | None] = {}
         self.listing_number = 0
-        """The number of the listing of the latest survey."""
+        """The number of the listing of the latest scrape."""
+        self.cpu_seconds = 0.0
+        """CPU time of the latest scrape's readings."""
 
     def begin(self) -> tuple[list[Listed], Namespaces]:
         """The containers and their names: no name twice, even if one is renamed meanwhile. Raises ListingFailed."""
+        self.cpu_seconds = 0.0
         listed = self._sampler.containers()
         self.listing_number = self._sampler.registry.number
         self._started = {each: self._started[each] for each in listed if each in self._started}
@@ -81,7 +85,13 @@ class MetricsReader:
 
     def read(self, namespaces: Namespaces, listed: Listed) -> ContainerMetrics | None:
         """One container's figures; None: it is gone, or cannot be read."""
-        container, identity = listed
+        began = time.thread_time()
+        try:
+            return self._read(namespaces, *listed)
+        finally:
+            self.cpu_seconds += time.thread_time() - began
+
+    def _read(self, namespaces: Namespaces, container: Container, identity: Identity) -> ContainerMetrics | None:
         log = log_of(self._sampler.names, container, self._sampler.root.clock().monotonic_ns).size
         try:
             with container.reading() as cgroup:

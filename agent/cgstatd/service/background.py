@@ -55,6 +55,7 @@ class Background:
         self.accepted: Callable[[], int] = lambda: 0
         """How many connections there have been."""
         self.give_back = GiveBack()
+        self._relief: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin. Systemd is told only where it asks."""
@@ -66,8 +67,9 @@ class Background:
     def stop(self) -> None:
         """End, and tell systemd."""
         self._notifier.send("STOPPING=1", "STATUS=stopping")
-        for task in self._tasks:
-            task.cancel()
+        for task in (*self._tasks, self._relief):
+            if task is not None:
+                task.cancel()
 
     # -- ready and alive
 
@@ -159,6 +161,15 @@ class Background:
             again, seen = now != seen, now
             with contextlib.suppress(ReadingFailed):
                 await self._feed.run(self.give_back.look)
+
+    def relieve(self) -> None:
+        """While many clients ask, memory cannot wait for the next look."""
+        if self.give_back.is_wanted():
+            self._relief = asyncio.get_running_loop().create_task(self._relieve())
+
+    async def _relieve(self) -> None:
+        with contextlib.suppress(ReadingFailed):
+            await self._feed.run(self.give_back.relieve)
 
     def _happened(self) -> tuple[int, int, int]:
         """Counts of what takes memory."""

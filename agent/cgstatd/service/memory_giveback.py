@@ -13,6 +13,7 @@ import ctypes
 import gc
 import logging
 import os
+import time
 from collections.abc import Callable
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,12 @@ USED_TO = 1.005
 """The factor by which that least grows each time that the work is done. So an agent that needs more (there are more
 containers) is used to twice as much within some 70 minutes; what an attack of a quarter of an hour leaves is still
 given back."""
+MUCH = 1.25
+"""How much more than its least makes it worth a trim at once, without a search for circles: answers of some megabytes
+leave holes, which grow by as much as they are in seconds while many clients ask."""
+_SOON_SECONDS = 1.0
+_LITTLE = 0.05
+"""A trim that gives back less than this part was not worth it: the next one waits."""
 _libc = ctypes.CDLL(None)
 _M_ARENA_MAX = -8
 _PAGE_BYTES = os.sysconf("SC_PAGESIZE")
@@ -58,11 +65,15 @@ class GiveBack:
         resident: Callable[[], int] = resident,
         trim: Callable[[], None] = trim,
         collect: Callable[[], object] = gc.collect,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._resident = resident
         self._trim = trim
         self._collect = collect
+        self._clock = clock
         self._least = 0.0
+        self._next = 0.0
+        """When a trim at once is thought of again."""
 
     def look(self) -> bool:
         """Give back free memory if the process has well more than its least; whether it did.
@@ -81,3 +92,18 @@ class GiveBack:
         self._least = min(after, self._least * USED_TO) if self._least else after
         log.debug("memory given back: resident %d -> %d bytes", now, after)
         return True
+
+    def is_wanted(self) -> bool:
+        """Whether memory has grown so much that it should not wait for the next look. From any thread."""
+        now = self._clock()
+        if now < self._next or not self._least:
+            return False
+        self._next = now + _SOON_SECONDS
+        return self._resident() >= self._least * MUCH
+
+    def relieve(self) -> None:
+        """Give back what is free now. The least stays: what is in use beside will be freed, too."""
+        before = self._resident()
+        self._trim()
+        if before - self._resident() < before * _LITTLE:
+            self._next = self._clock() + EACH_SECONDS

@@ -105,6 +105,7 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
             background = Background(feed, notifier, settings, f"serving {where}")
             background.open = lambda: (gate.open, len(guard.streams))
             background.accepted = lambda: gate.admitted
+            gate.turns.each_moment = background.relieve
             background.read_again = _read_again(guard, tls)
             background.take_over = partial(_take_over, guard, gate, labels, scraper, sampler.names.want)
             loop.add_signal_handler(signal.SIGHUP, background.reload, load)

@@ -131,6 +131,30 @@ def test_more_is_what_it_is_used_to_in_the_end() -> None:
     assert [look() for _ in range(141)][-1] is False
 
 
+def test_what_grows_quickly_is_given_back_at_once_and_less_often_where_little_comes_of_it() -> None:
+    process, now = Process(), [100.0]
+    give_back = GiveBack(process.resident, process.trim, lambda: None, lambda: now[0])
+    process.memory = 200
+    assert not give_back.is_wanted(), "nothing is known of the least yet"
+    process.memory = 60
+    give_back.look()
+    process.memory, process.free = 74, 14
+    assert not give_back.is_wanted()
+    process.memory, process.free = 160, 80
+    assert not give_back.is_wanted(), "it was looked at a moment ago"
+    now[0] += 1
+    assert give_back.is_wanted()
+    give_back.relieve()
+    assert process.memory == 80 and not give_back.is_wanted()
+    now[0] += 1
+    assert give_back.is_wanted()
+    give_back.relieve()  # all of it is in use
+    now[0] += 29
+    assert not give_back.is_wanted()
+    now[0] += 1
+    assert give_back.is_wanted()
+
+
 class Circle:
     def __init__(self) -> None:
         self.itself = self

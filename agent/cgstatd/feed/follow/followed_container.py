@@ -15,15 +15,19 @@ from ...sampling.round import Look, OwnLimits
 from .container_life import Life
 
 NOTHING = Vitals(None, None, None)
-_ARM_NS = (250_000_000, 8_000_000_000)
-"""When a process' death could not be had noticed, that is tried again after so long at first, and at last: where the
-agent cannot see the host's processes it never succeeds, and each try reads the container's list of them."""
+_ARM_TRIES = 8
+"""In so many looks one after the other a process is asked for whose death is to be noticed: a container has none at
+first."""
+_ARM_NS = (500_000_000, 8_000_000_000)
+"""After these tries the next one waits for so long at first, and at last: where the agent cannot see the host's
+processes it never succeeds, and each try reads the container's list of them."""
 
 
 class Followed:
     """Used in the sampling thread."""
 
     __slots__ = (
+        "_arm_tries",
         "_arm_wait_ns",
         "_exit",
         "arm_again_ns",
@@ -55,6 +59,7 @@ class Followed:
         """Whether its first process' death will be noticed at once."""
         self.arm_again_ns = 0
         """CLOCK_MONOTONIC before which that is not tried again."""
+        self._arm_tries = 0
         self._arm_wait_ns = _ARM_NS[0]
         self.pid: int | None = None
         """The process whose death is or was waited for."""
@@ -72,12 +77,15 @@ class Followed:
 
     def is_armed(self, pid: int) -> None:
         """The death of this process will be noticed."""
-        self.armed, self.pid, self._arm_wait_ns = True, pid, _ARM_NS[0]
+        self.armed, self.pid = True, pid
+        self._arm_tries, self._arm_wait_ns = 0, _ARM_NS[0]
 
     def arm_later(self, now_ns: int) -> None:
         """There was none to be had."""
-        self.arm_again_ns = now_ns + self._arm_wait_ns
-        self._arm_wait_ns = min(2 * self._arm_wait_ns, _ARM_NS[1])
+        self._arm_tries += 1
+        if self._arm_tries >= _ARM_TRIES:
+            self.arm_again_ns = now_ns + self._arm_wait_ns
+            self._arm_wait_ns = min(2 * self._arm_wait_ns, _ARM_NS[1])
 
     def died(self, fd: int) -> None:
         """The process that was watched has died; owns the pidfd from now on."""

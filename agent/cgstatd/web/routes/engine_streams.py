@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from typing import cast
 
 from aiohttp import web
 
+from ...feed.answer_bodies import Body, Reader
 from ...feed.engine import Engine
 from ...feed.engine_events import Listener
 from ...feed.engine_readings import Answer
@@ -19,6 +21,8 @@ from ...sampling.container import ReadingFailed
 from ...sampling.engine_figures import EngineCpu, EngineFigures
 from ...sampling.lookup import Ambiguous, Known, NotFound
 from ...sampling.registry import ListingFailed
+from ..server.one_body import NoRoom
+from ..server.pieces import PIECE_BYTES
 from .context import CONTEXT
 from .engine import ENGINE, is_on, wanted_container
 from .follow import FOLLOWER
@@ -117,10 +121,16 @@ async def happenings(request: web.Request) -> web.StreamResponse:
     source = request.app[ENGINE].events
     listener, past = await source.subscribe(past=since is not None)
     try:
-        wanted = [each for each in past if _within(each, since, until) and events.fits(each, filters)]
+        lines = [each.line for each in past if _within(each, since, until) and events.fits(each, filters)]
+        bodies = request.app[CONTEXT].bodies
+        if not bodies.admit(sum(map(len, lines))):
+            raise NoRoom
+        before = bodies.hold(*lines)
+        del past, lines
         response = await _begin(request)
         with contextlib.suppress(ConnectionError, TimeoutError):
-            await _send(response, wanted)
+            await _send_all(request, response, before)
+            del before
             async with asyncio.timeout(None if until is None else max(0.0, until / 1e9 - time.time())):
                 await _follow(response, listener, filters, until)
         return response
@@ -132,15 +142,30 @@ def _within(each: events.Event, since: int | None, until: int | None) -> bool:
     return (since is None or each.time_ns >= since) and (until is None or each.time_ns <= until)
 
 
-async def _send(response: web.StreamResponse, several: list[events.Event]) -> None:
-    if several:
-        async with asyncio.timeout(STALLED_SECONDS):
-            await response.write(b"".join(each.line for each in several))
+async def _send_all(request: web.Request, response: web.StreamResponse, body: Body) -> None:
+    """What happened before. A client that does not read it is cut where others need the bytes."""
+    reader = cast(Reader, request.transport)
+    body.readers.add(reader)
+    try:
+        for line in body.parts:
+            await _send(response, line)
+    finally:
+        body.readers.discard(reader)
+
+
+async def _send(response: web.StreamResponse, line: bytes) -> None:
+    """An event may have a megabyte of labels: what waits for a client that reads slowly is a piece of it, not a
+    copy."""
+    async with asyncio.timeout(STALLED_SECONDS):
+        view = memoryview(line)
+        for start in range(0, len(view), PIECE_BYTES):
+            await response.write(view[start : start + PIECE_BYTES])
 
 
 async def _follow(response: web.StreamResponse, listener: Listener, filters: Filters, until: int | None) -> None:
-    async for several in listener.batches():
-        await _send(response, [e for e in several if _within(e, None, until) and events.fits(e, filters)])
+    async for each in listener.events():
+        if _within(each, None, until) and events.fits(each, filters):
+            await _send(response, each.line)
 
 
 def add_engine(app: web.Application) -> None:

@@ -11,7 +11,7 @@ from aiohttp.payload import Payload
 from ...feed.answer_bodies import Body, Reader
 from .limits import WRITE_BUFFER_BYTES
 
-_PIECE_BYTES = 32 << 10
+PIECE_BYTES = 32 << 10
 
 
 class Pieces(Payload):
@@ -36,8 +36,8 @@ class Pieces(Payload):
         try:
             for part in body.parts:
                 view = memoryview(part)
-                for start in range(0, len(view), _PIECE_BYTES):
-                    await writer.write(view[start : start + _PIECE_BYTES])
+                for start in range(0, len(view), PIECE_BYTES):
+                    await writer.write(view[start : start + PIECE_BYTES])
                     await writer.drain()
         finally:
             body.readers.discard(transport)

@@ -37,6 +37,8 @@ class Turns:
         self._recent: dict[str, float] = {}
         """When each address asked last."""
         self._busy = False
+        self.each_moment: Callable[[], None] = lambda: None
+        """Called once in a moment while requests come."""
 
     def wait_seconds(self, address: str) -> float:
         """Count one request; how long it has to wait for its turn."""
@@ -56,4 +58,5 @@ class Turns:
         self._busy = cpu - self._cpu > _BUSY * (now - self._since)
         self._since, self._cpu = now, cpu
         self._before, self._asked = self._asked, Counter()
+        self.each_moment()
         self._recent = {each: at for each, at in self._recent.items() if now - at < _REMEMBERED_SECONDS}

@@ -545,7 +545,7 @@ def test_where_a_death_cannot_be_had_noticed_that_is_tried_less_and_less_often(
 
     def open_pidfd(container: object, wanted: object) -> tuple[int, int] | None:
         tried.append(now)
-        return (7, os.open("/dev/null", os.O_RDONLY)) if len(tried) > 9 else None
+        return (7, os.open("/dev/null", os.O_RDONLY)) if len(tried) > 16 else None
 
     monkeypatch.setattr(looks_module, "time", Clock)
     monkeypatch.setattr(looks_module, "open_pidfd", open_pidfd)
@@ -555,7 +555,7 @@ def test_where_a_death_cannot_be_had_noticed_that_is_tried_less_and_less_often(
         watching.between(all_containers=True) if tried else watching.look()
         now += 100_000_000
     waits = [(after - before) / 1e9 for before, after in pairwise(tried)]
-    assert waits == [0.3, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0][: len(waits)] and len(waits) >= 7
+    assert waits == [0.1] * 7 + [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0, 8.0][: len(waits) - 7] and len(waits) >= 13
     watching.looks.close()
     watching.sampler.close()
 
