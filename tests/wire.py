@@ -20,6 +20,7 @@ from cgstatd.feed.shared_passes import Feed
 from cgstatd.sampling.sampler import Sampler
 from cgstatd.web.app import make_app
 from cgstatd.web.guard import Guard
+from cgstatd.web.routes.history import Keeping
 from cgstatd.web.server.gate import Gate
 from cgstatd.web.server.limits import Limits
 from cgstatd.web.server.listener import Listener, bind
@@ -176,12 +177,13 @@ async def serving(
     guard: Guard | None = None,
     limits: Limits | None = None,
     tls: Certificates | None = None,
-    history: float = 0.0,
+    history: float | Keeping = 0.0,
     prepare: Callable[[web.Application], None] | None = None,
 ) -> AsyncIterator[Server]:
     """The agent's application on a loopback port; ``prepare`` sees it before it starts."""
     feed = Feed(sampler, freshness_seconds=freshness, baseline_seconds=baseline)
-    app = make_app(feed, env, guard, history=history)
+    keeping = history if isinstance(history, Keeping) else Keeping(history)
+    app = make_app(feed, env, guard, history=keeping)
     if prepare is not None:
         prepare(app)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)

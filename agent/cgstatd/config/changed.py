@@ -7,9 +7,9 @@ import msgspec
 from .settings import Settings
 
 RESTART = frozenset(
-    "listen docker_socket docker_socket_mode docker_socket_group env_id history history_interval host_root docker_root "
-    "podman_root services "
-    "tokens tls_cert tls_key tls_client_ca max_connections".split()
+    "listen docker_socket docker_socket_mode docker_socket_group env_id history history_interval history_dir "
+    "history_keep history_max_bytes host_root docker_root podman_root services tokens tls_cert tls_key tls_client_ca "
+    "max_connections".split()
 )
 """What is listened on, what is read, which credentials there are, and how many descriptors are kept for connections:
 half of that changed would be worse than a restart. What is in the files of tokens and certificates is no key: they are

@@ -38,6 +38,12 @@ def path(metavar: str = "FILE", *, many: bool = False) -> Kind:
     return _strings("a path", metavar, lambda text: bool(text) and "\0" not in text, many)
 
 
+def directory() -> Kind:
+    """A directory that is made where it is not there."""
+    fits = re.compile(r"/[^\0]*").fullmatch
+    return _strings("an absolute path", "DIR", lambda text: fits(text) is not None, False)
+
+
 _MODE = re.compile(r"0?[0-7]{3}")
 _GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}")
 
@@ -97,7 +103,7 @@ def addresses() -> Kind:
 
 def seconds(minimum: float = 0, maximum: float = 86_400) -> Kind:
     """A time."""
-    allowed = f"seconds between {minimum:g} and {maximum:g}"
+    allowed = f"seconds between {minimum:.10g} and {maximum:.10g}"
 
     def check(value: object) -> object:
         if isinstance(value, bool) or not isinstance(value, int | float) or not minimum <= value <= maximum:

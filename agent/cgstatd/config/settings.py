@@ -34,6 +34,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_cpu: float = 1.0
     history: float = 3600.0
     history_interval: float = 10.0
+    history_dir: str = ""
+    history_keep: float = 604_800.0
+    history_max_bytes: int = 512 << 20
     log_level: str = "info"
     log_format: str = "text"
     host_root: str = "/"
@@ -105,6 +108,12 @@ OPTIONS = (
            "the host, one round each history_interval; 0: nothing"),
     Option("history_interval", kinds.seconds(1, 600), "how far apart these rounds are; a round that no client has "
            "asked for costs a reading of all containers"),
+    Option("history_dir", kinds.directory(), "a directory of the agent's own, in which it also keeps these rounds on "
+           "disk, so that they outlive a restart; none: on disk there is nothing", "/var/lib/cgstatd"),
+    Option("history_keep", kinds.seconds(3600, 31_622_400), "how much is kept there: time in which the agent ran; an "
+           "eighth more may be there"),
+    Option("history_max_bytes", kinds.whole(16 << 20, 1 << 40), "what the directory takes at most: the oldest rounds "
+           "go first"),
     Option("log_level", kinds.choice("debug", "info", "warning", "error"), "what is logged on standard error"),
     Option("log_format", kinds.choice(*STYLES), "one line a record: key=value words, or a JSON object"),
     Option("host_root", kinds.path("DIR"), "where the host's /proc, /sys and runtime state are found: / on the host "

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 
 from ..auth import store
 from ..auth.tokens import BadTokens, Token
+from ..basics.private_directory import NotPrivate, private_directory
 from ..config import DEFAULT_CONFIG, BadConfig, Settings, load
 from ..config.address import is_private
 from ..web.server.tls import BadCertificate
 from ..web.server.tls import load as load_certificate
-from .findings import COSTS, NOTE, OK, Finding, Section, some
+from .findings import COSTS, NOTE, OK, Finding, Section, listed, some
+
+_LEAST_ROOM = 8 << 20
+_ASIDE = ".set-aside"
 
 
 def section() -> Section:
@@ -21,7 +26,7 @@ def section() -> Section:
         first = str(error).splitlines()[0]
         todo = "cgstatd config --check names every line that is wrong"
         return Section("Configuration", [Finding(COSTS, first, "everything: cgstatd serve does not start", todo)])
-    return Section("Configuration", [_listen(settings), _tokens(settings), *_tls(settings)])
+    return Section("Configuration", [_listen(settings), _tokens(settings), *_tls(settings), *_history(settings)])
 
 
 def _listen(settings: Settings) -> Finding:
@@ -94,3 +99,41 @@ def _tls(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding(OK, f"TLS with {settings.tls_cert}")
+
+
+def _history(settings: Settings) -> Iterator[Finding]:
+    """The directory of the rounds that outlive a restart. Its owner is the agent's user, whichever that is."""
+    path = settings.history_dir
+    if not path:
+        return
+    cost = "history: it is in memory only, and ends with the agent"
+    if not settings.history:
+        yield Finding(COSTS, f"history_dir {path}: history = 0", "history: there is none", "set history, as in 3600")
+        return
+    try:
+        directory = private_directory(path, os.stat(path).st_uid)
+        names = sorted(os.listdir(directory))
+        room = os.statvfs(directory)
+        size = sum(os.lstat(f"{directory}/{name}").st_size for name in names if name.startswith("history-"))
+    except NotPrivate as error:
+        yield Finding(COSTS, f"history_dir: {error}", cost, "see there")
+        return
+    except PermissionError:
+        yield Finding(NOTE, f"{path}: was not looked at", "", "sudo cgstatd doctor looks at it")
+        return
+    except OSError as error:
+        todo = f"make it, for the agent's user alone: install -d -m 700 -o USER {path}; of the service: restart it"
+        yield Finding(COSTS, f"history_dir {path}: {error.strerror}", cost, todo)
+        return
+    free, more = room.f_bavail * room.f_frsize, settings.history_max_bytes - size
+    if room.f_flag & os.ST_RDONLY:
+        yield Finding(COSTS, f"history_dir {path}: read-only", cost, "mount it writable, or choose another directory")
+    elif free < min(more, _LEAST_ROOM):
+        yield Finding(
+            COSTS, f"history_dir {path}: {free >> 20} MiB are free", cost, "make room, or lower history_max_bytes"
+        )
+    else:
+        yield Finding(OK, f"history on disk: {path} has {size / 1e6:.1f} MB of {settings.history_max_bytes / 1e6:.0f}")
+    if aside := [name for name in names if name.endswith(_ASIDE)]:
+        what = f"{some(len(aside), 'file')} of the history could not be used: {listed(aside)} in {directory}"
+        yield Finding(NOTE, what, "", "the log says why; they may be removed")

@@ -20,6 +20,7 @@ from ..outputs.detail_types import ContainerDetail
 from ..outputs.follow_types import FollowExit
 from ..outputs.host_json import NO_HISTORY, HistoryFacts, HostAnswer, PassFacts, agent_facts, host_answer, sums
 from ..outputs.identity_json import ContainerIdentity, container_identity
+from ..outputs.own_metrics import DiskFigures
 from ..sampling.container import Container, ReadingFailed
 from ..sampling.container_detail import Detail, HostPart, collect, host_part
 from ..sampling.host_figures import MINIMUM_WINDOW_NS, HostReader, agent_cost
@@ -61,6 +62,8 @@ class Queries:
         self._host = HostReader(feed.sampler)
         self._devices = Devices(feed.sampler.root)
         self._listed = -1
+        self.disk: Callable[[], DiskFigures | None] = lambda: None
+        """The history on disk. Any thread may ask."""
         self.listing: Coalesced[list[ContainerIdentity]] = Coalesced(
             self._make_listing, fresh_seconds, lambda: feed.sampler.registry.changed_since(self._listed)
         )
@@ -134,7 +137,7 @@ class Queries:
             sampling_thread.stuck,
             sampling_thread.hung_files(),
         )
-        agent = agent_facts(agent_cost(), passes, self._follower.clients, self._history)
+        agent = agent_facts(agent_cost(), passes, self._follower.clients, self._history, self.disk())
         return host_answer(self._env, self._host.read(), sums(stats, self._block()), agent, time.time_ns() // 1_000_000)
 
     def _block(self) -> tuple[int, int]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from cgroupfs import ParseError
 
 from ..host.procfs.host_stat import PATH, parse_host_stat
-from ..outputs.own_metrics import OwnMetrics
+from ..outputs.own_metrics import DiskFigures, OwnMetrics
 from ..sampling.exported_metrics import ContainerMetrics, MetricsReader, each_network_once
 from ..sampling.host_figures import agent_cost
 from ..sampling.host_metrics import HostMetricsReader
@@ -30,6 +31,8 @@ class Scraper:
         self._host = HostMetricsReader(feed.sampler.root, partial(feed.sampler.names.say_once, "host"))
         self._host_metrics = True
         self._listing = -1
+        self.disk: Callable[[], DiskFigures | None] = lambda: None
+        """The history on disk. Any thread may ask."""
         self.scrape: Coalesced[Scrape] = Coalesced(
             self._make,
             fresh_seconds,
@@ -83,6 +86,7 @@ class Scraper:
             mem_total_bytes=sampler.mem_total(),
             cores=cores or None,
             host=host,
+            disk=self.disk(),
         )
 
     def _cores(self) -> int:

@@ -132,7 +132,7 @@ def installing(layout: Layout, *, socket: bool) -> list[Step]:
 
 
 def uninstalling(layout: Layout, *, purge: bool) -> list[Step]:
-    """The steps back, in order; ``purge``: configuration and tokens too."""
+    """The steps back, in order; ``purge``: configuration, tokens and the history on disk too."""
     call, units = layout.systemctl, (SERVICE, SOCKET)
     there = [name for name in units if os.path.exists(f"{layout.units}/{name}")]
     steps: list[Step] = [Called(call, ("disable", "--now", *there))] if there else []
@@ -142,6 +142,8 @@ def uninstalling(layout: Layout, *, purge: bool) -> list[Step]:
         steps += [RemovedTree(f"{layout.units}/{name}.d") for name in units]
         steps += [Removed(layout.at(path)) for path in (DEFAULT_CONFIG, DEFAULT_TOKENS)]
         steps.append(Removed(layout.config))
+        steps.append(RemovedTree(layout.at("/var/lib/private/cgstatd")))  # the history, which systemd links to:
+        steps.append(Removed(layout.at("/var/lib/cgstatd")))
     if there:
         steps.append(Called(call, ("daemon-reload",)))
     return steps

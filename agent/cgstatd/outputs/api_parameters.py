@@ -74,7 +74,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "since": {
         "name": "since",
         "in": "query",
-        "description": "Milliseconds since the epoch, not after `until`; without it the oldest round.",
+        "description": "Milliseconds since the epoch, not after `until`; without it the oldest round in memory, or as "
+        "long a time before `until`.",
         "schema": {"type": "integer", "minimum": 0, "maximum": MOST_TIME},
     },
     "until": {

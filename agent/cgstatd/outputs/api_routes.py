@@ -120,14 +120,14 @@ WORDS = {
         compressed=True,
     ),
     "GET /api/containers/{id}/history": Words(
-        "One container's last hour in steps",
+        "One container's past in steps",
         Answer("Mean and largest of each figure; steps without figures have a reason.", type=ContainerHistory),
         ("since", "until", "step"),
         errors=_NOT_FOUND,
         compressed=True,
     ),
     "GET /api/host/history": Words(
-        "The host's last hour in steps",
+        "The host's past in steps",
         Answer("The same of the host.", type=HostHistory),
         ("since", "until", "step"),
         errors=_NOT_FOUND,

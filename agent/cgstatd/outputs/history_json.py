@@ -9,8 +9,8 @@ from ..sampling.rates import memory_usage
 from .history_types import ContainerCounters, HostCounters
 
 
-def container_counters(life: Life, subject: Subject, values: Sequence[int | None]) -> ContainerCounters:
-    """``values``: of a :class:`ContainerSample`."""
+def container_counters(life: Life, subject: Subject, values: Sequence[int | None], life_text: str) -> ContainerCounters:
+    """``values``: of a :class:`ContainerSample`; ``life_text``: the life among those of all boots."""
     sample = ContainerSample(*values)  # type: ignore[arg-type]
     return ContainerCounters(
         id=life.id,
@@ -19,7 +19,7 @@ def container_counters(life: Life, subject: Subject, values: Sequence[int | None
         owner_uid=life.owner_uid,
         image=subject.image,
         project=subject.project,
-        life=str(life.inode),
+        life=life_text,
         state="paused" if sample.paused else "running",
         monotonic_nsec=sample.monotonic_ns,
         cpu_usage_nsec=sample.cpu_usage_nsec,

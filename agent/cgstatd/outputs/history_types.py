@@ -59,7 +59,8 @@ class ContainerCounters(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     image: str | None
     project: str | None
     life: str
-    """Counters of the same container compare where this is the same: after a restart they begin anew."""
+    """Counters of the same container compare where this is the same: after a restart, its own or the host's, they begin
+    anew."""
     state: str
     """running or paused."""
     monotonic_nsec: int | None
@@ -100,7 +101,7 @@ class HistoryHead(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     interval: float
     """Seconds between two points of the grid."""
     truncated: bool
-    """Whether rounds after the cursor are no longer there, or the agent was started anew since."""
+    """Whether rounds after the cursor are no longer there."""
     oldest: str | None
     """Cursor of the oldest round that is there."""
     latest: str | None
@@ -113,21 +114,24 @@ class HistoryRound(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     cursor: str
     """To go on behind this round."""
     round: int
-    """Its point of the grid. A number that is left out: there was no round, and ``gap`` of the next says why."""
+    """Its point of the grid, from 0 in each run of the agent. A number that is left out: there was no round, and
+    ``gap`` of the next says why."""
     timestamp: int
     """As the host's clock was set then."""
     monotonic_nsec: int | None
     boottime_nsec: int | None
+    boot: str | None
+    """Of the host. Its clocks above and its counters compare where this is the same; null: it does not say."""
     gap: str | None
     complete: bool
-    """false: figures of some containers were dropped to save memory."""
+    """false: figures of some containers were dropped to save memory or disk."""
     host: HostCounters
     containers: list[ContainerCounters]
     marks: list[HistoryMark]
 
 
 class ContainerHistory(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A container's last hour, or a part of it, in steps."""
+    """A container in steps."""
 
     id: str
     name: str

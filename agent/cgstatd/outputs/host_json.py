@@ -13,6 +13,7 @@ from ..host.runtimes.base import State
 from ..sampling.host_figures import AgentCost, HostFacts
 from ..sampling.model import ContainerStats
 from ..sampling.rates import memory_usage, round_half_up
+from .own_metrics import DiskFigures
 
 
 class Controller(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +45,20 @@ class ContainerSums(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Without stacked devices (dm, md, loop)."""
 
 
+class HistoryDisk(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The history on disk (``history_dir``)."""
+
+    trouble: str | None
+    """Why rounds are not stored there; null: they are."""
+    bytes: int
+    failures: int
+    """How often rounds could not be stored, since the agent was started."""
+    set_aside: int
+    """Files that were broken, or of another program."""
+    oldest: int | None
+    """When the oldest round was taken, in milliseconds since the epoch, as the clock was set then."""
+
+
 class AgentFacts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The agent's version and its own cost since it started."""
 
@@ -69,6 +84,8 @@ class AgentFacts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """How far back the history goes; 0: there is none."""
     history_interval_seconds: float | None
     """How far apart its rounds are; null: there is none."""
+    history_disk: HistoryDisk | None
+    """null: no history is kept on disk."""
 
 
 class HostAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -144,7 +161,14 @@ class HistoryFacts(NamedTuple):
 NO_HISTORY = HistoryFacts(0.0, None)
 
 
-def agent_facts(cost: AgentCost, passes: PassFacts, followers: int, history: HistoryFacts) -> AgentFacts:
+def _seconds(history: HistoryFacts, disk: DiskFigures | None) -> float:
+    """How far back the rounds go, those on disk included."""
+    return history.seconds if disk is None else max(history.seconds, disk.seconds)
+
+
+def agent_facts(
+    cost: AgentCost, passes: PassFacts, followers: int, history: HistoryFacts, disk: DiskFigures | None
+) -> AgentFacts:
     """The agent's own part."""
     return AgentFacts(
         version=__version__,
@@ -160,8 +184,17 @@ def agent_facts(cost: AgentCost, passes: PassFacts, followers: int, history: His
         stuck=passes.stuck,
         hung=passes.hung,
         followers=followers,
-        history_seconds=history.seconds,
+        history_seconds=_seconds(history, disk),
         history_interval_seconds=history.interval_seconds,
+        history_disk=None
+        if disk is None
+        else HistoryDisk(
+            trouble=printable(disk.trouble) or None,
+            bytes=disk.bytes,
+            failures=disk.failures,
+            set_aside=disk.set_aside,
+            oldest=disk.oldest_ms,
+        ),
     )
 
 

@@ -9,6 +9,22 @@ from ..sampling.host_figures import AgentCost
 from ..sampling.host_metrics import HostMetrics
 
 
+class DiskFigures(NamedTuple):
+    """The history on disk."""
+
+    trouble: str
+    """Why rounds are not stored; empty: they are."""
+    bytes: int
+    failures: int
+    """How often rounds could not be stored."""
+    set_aside: int
+    """Files that were broken."""
+    oldest_ms: int | None
+    """Of the oldest round, as the clock was set then; None: there is none."""
+    seconds: float
+    """How far back they go by the clock as it is set now."""
+
+
 class OwnMetrics(NamedTuple):
     """What the agent says of itself and its host."""
 
@@ -27,3 +43,5 @@ class OwnMetrics(NamedTuple):
     cores: int | None
     host: HostMetrics | None = None
     """None: switched off (host_metrics)."""
+    disk: DiskFigures | None = None
+    """None: nothing is kept on disk (history_dir)."""

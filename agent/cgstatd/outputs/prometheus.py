@@ -25,7 +25,7 @@ from .host_metric_lines import host_lines
 from .metric_families import FAMILIES, rows
 from .metric_lines import escaped, family_head
 from .negotiation import OPENMETRICS, Format
-from .own_metrics import OwnMetrics
+from .own_metrics import DiskFigures, OwnMetrics
 
 MAX_LABELS = 16
 MAX_VALUE = 128
@@ -115,7 +115,7 @@ def _of_itself(own: OwnMetrics) -> Iterator[Metric]:
         ("cgstatd_resident_memory_bytes", "gauge", cost.rss_bytes, "Resident memory of the agent."),
         ("cgstatd_open_descriptors", "gauge", cost.descriptors, "Open descriptors of the agent."),
     )
-    for name, kind, value, text in rows:
+    for name, kind, value, text in (*rows, *_of_the_disk(own.disk)):
         if value is not None:
             metric = Metric(name, text, kind)
             metric.add_sample(name + "_total" * (kind == "counter"), {}, value)
@@ -127,6 +127,14 @@ def _of_itself(own: OwnMetrics) -> Iterator[Metric]:
     build = Metric("cgstatd_build_info", "The agent's version.", "gauge")
     build.add_sample("cgstatd_build_info", {"version": __version__, "python": python_version()}, 1)
     yield build
+
+
+def _of_the_disk(disk: DiskFigures | None) -> Iterator[tuple[str, str, float, str]]:
+    if disk is not None:
+        yield "cgstatd_history_disk_ok", "gauge", int(not disk.trouble), "Whether rounds are stored on disk."
+        yield "cgstatd_history_disk_bytes", "gauge", disk.bytes, "What they take there."
+        yield "cgstatd_history_disk_failures", "counter", disk.failures, "How often rounds could not be stored."
+        yield "cgstatd_history_files_set_aside", "counter", disk.set_aside, "Files that were broken."
 
 
 class _Once(Collector):

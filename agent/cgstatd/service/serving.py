@@ -23,6 +23,7 @@ from ..feed.shared_passes import Feed
 from ..sampling.sampler import Sampler
 from ..web.app import make_app, make_engine_app
 from ..web.guard import Guard
+from ..web.routes.history import Keeping
 from ..web.routes.metrics import METRIC_LABELS, SCRAPER, MetricLabels
 from ..web.server.gate import Gate
 from ..web.server.limits import limits_of
@@ -74,8 +75,13 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
             feed,
             settings.env_id,
             guard,
-            history=settings.history,
-            history_interval=settings.history_interval,
+            history=Keeping(
+                settings.history,
+                settings.history_interval,
+                settings.history_dir,
+                settings.history_keep,
+                settings.history_max_bytes,
+            ),
         )
         labels = app[METRIC_LABELS]
         labels.names = settings.metric_labels

@@ -19,7 +19,7 @@ from .routes.context import CONTEXT, Context
 from .routes.engine import ENGINE, in_engine_words
 from .routes.extensions import add_extensions
 from .routes.health import HEALTH, add_health
-from .routes.history import add_history
+from .routes.history import Keeping, add_history
 from .routes.table import add_engine_routes, add_routes, route_of
 from .security.callers import CALLERS
 from .server.failure import COMMON_HEADERS, failure, unread
@@ -75,10 +75,8 @@ def _not_a_clients_mistake(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
-def make_app(
-    feed: Feed, env_id: int, guard: Guard | None = None, *, history: float = 0.0, history_interval: float = 10.0
-) -> web.Application:
-    """The application that answers for one environment from one feed; ``history``: seconds of rounds that it keeps."""
+def make_app(feed: Feed, env_id: int, guard: Guard | None = None, *, history: Keeping | None = None) -> web.Application:
+    """The application that answers for one environment from one feed; ``history``: what it keeps of the past."""
     logging.getLogger("aiohttp.server").addFilter(_not_a_clients_mistake)
     guard = guard or Guard()
     app = web.Application(middlewares=[errors_as_json, guard.middleware])
@@ -86,8 +84,11 @@ def make_app(
     app[CONTEXT] = Context(feed, env_id)
     app[CALLERS] = guard.callers
     add_health(app)
-    add_extensions(app, env_id, HistoryFacts(history, history_interval) if history else NO_HISTORY)
-    add_history(app, history, history_interval)
+    keeping = history or Keeping()
+    add_extensions(
+        app, env_id, HistoryFacts(keeping.seconds, keeping.interval_seconds) if keeping.seconds else NO_HISTORY
+    )
+    add_history(app, keeping)
     add_routes(app)
     app.on_response_prepare.append(_common_headers)
 

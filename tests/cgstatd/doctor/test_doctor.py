@@ -385,3 +385,29 @@ def test_without_the_capability_names_are_said_to_be_missing(host: FakeHost, mon
     monkeypatch.setattr(rights, "effective", lambda: 0)
     found = rights.section(host.root()).findings[0]
     assert found.level == "note" and "no names" in found.what
+
+
+@pytest.mark.parametrize(
+    ("mode", "history", "level", "word"),
+    [(0o700, 3600.0, "ok", "history on disk"), (0o777, 3600.0, "costs", "other users may write"),
+     (0o700, 0.0, "costs", "history = 0"), (None, 3600.0, "costs", "No such file")],
+)  # fmt: skip
+def test_the_directory_of_the_history_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int | None, history: float, level: str, word: str
+) -> None:
+    directory = tmp_path / "history"
+    if mode is not None:
+        directory.mkdir()
+        directory.chmod(mode)
+    settings = Settings(tokens=f"{tmp_path}/none", history_dir=str(directory), history=history)
+    monkeypatch.setattr(setup, "load", lambda: settings)
+    found = setup.section().findings[-1]
+    assert found.level == level and word in found.what
+
+
+def test_files_of_the_history_that_were_set_aside_are_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "history").mkdir(mode=0o700)
+    (tmp_path / "history" / "history-00000003.db.set-aside").write_text("x")
+    monkeypatch.setattr(setup, "load", lambda: Settings(history_dir=f"{tmp_path}/history"))
+    found = setup.section().findings[-1]
+    assert found.level == "note" and "1 file of the history" in found.what

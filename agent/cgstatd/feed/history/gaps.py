@@ -13,6 +13,10 @@ class Gap(IntEnum):
     ASLEEP = 2
     FAILED = 3
     BUSY = 4
+    STOPPED = 5
+    KILLED = 6
+    REBOOTED = 7
+    LOST = 8
 
 
 WORDS = {
@@ -21,12 +25,18 @@ WORDS = {
     Gap.ASLEEP: "the host was asleep",
     Gap.FAILED: "the containers could not be listed",
     Gap.BUSY: "the round before was still under way, or the host too busy",
+    Gap.STOPPED: "the agent was not running",
+    Gap.KILLED: "the agent was not running: it was killed, and rounds that it had not written yet are lost",
+    Gap.REBOOTED: "the host was off or restarted",
+    Gap.LOST: "rounds of that time are lost: the disk could not take them, or the file was broken",
 }
 BEFORE = "the agent was not running, or keeps no rounds of that time any more"
 NOT_YET = "this round is still to come"
 NO_CONTAINER = "there was no such container"
 UNREAD = "the container could not be read in that round"
-DROPPED = "dropped to save memory"
+DROPPED = "dropped to save memory or disk"
+PERHAPS = f"{NO_CONTAINER}, or it was {DROPPED}"
+SILENT = "the disk with the rounds of that time does not answer"
 
 
 def words(number: int | None) -> str:

@@ -1,7 +1,8 @@
 """Reads the history back: one container or the host in steps, or every round in order.
 
-What the ring holds is looked up in the event loop; unpacking and encoding happen in a thread, of bytes that do not
-change any more. An hour of 100 containers must hold up no other answer.
+What the ring holds is looked up in the event loop, what is on disk is fetched in the disk's thread, some rows at a
+time; unpacking and encoding happen in a third, of bytes that do not change any more. An hour of 100 containers must
+hold up no other answer, and neither must a week.
 """
 
 from __future__ import annotations
@@ -10,122 +11,118 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
-
-import msgspec
+from typing import NamedTuple, TypeVar
 
 from ...host.identity import short
-from ...outputs.history_json import container_counters, host_counters
-from ...outputs.history_types import (
-    ContainerCounters,
-    ContainerHistory,
-    HistoryHead,
-    HistoryMark,
-    HistoryRound,
-    HostHistory,
-)
-from ...sampling.history_model import ContainerSample, HostSample, Life, Subject
+from ...outputs.history_types import ContainerHistory, HistoryHead, HostHistory
+from ...sampling.history_model import Life
 from ...sampling.history_work import Clocks, clocks
 from ...sampling.lookup import Known, NotFound
 from ..shared_passes import Feed
 from . import gaps
-from .ring import Mark, Ring, Track
-from .series import Rows
-from .steps import (
-    CONTAINER_GAUGES,
-    CONTAINER_RATES,
-    HOST_GAUGES,
-    HOST_RATES,
-    Figures,
-    Grid,
-    HostRow,
-    add_container,
-    add_host,
-    grid,
-    host_row,
-    shown_ms,
-)
+from .disk import SILENT, Disk, Silent
+from .disk_model import Moved, State, Who
+from .in_steps import ContainerSteps, HostSteps
+from .page_lines import Line, encode, lines_of
+from .ring import HOST, Ring, Track
+from .sealed import RUN_BITS, key_of, number_of, run_of
+from .spans import Place, Span, Timeline, base_of, disk, memory
+from .steps import Grid, HostRow, grid, host_row, shown_ms
 from .steps import gaps as gaps_of
 
+T = TypeVar("T", HostSteps, ContainerSteps)
 _CURSOR = re.compile(r"([0-9a-f]{1,16})-([0-9]{1,12})")
 PAGE_BYTES = 1 << 20
 """A page ends with the round that gets it so long."""
 _AT_ONCE = 30
 """Rounds that are unpacked together."""
-_encode = msgspec.json.Encoder().encode
+_COUNTERS_AT_ONCE = 2000
+"""The same of counters of containers."""
+_HOST_ROWS, _CONTAINER_ROWS = 64, 32
+"""Rows of a file, a minute each, that are fetched together."""
+_TRIES = 3
+"""A file that turns out to be broken is set aside, and the answer begun anew."""
 
 
 class Asked(NamedTuple):
-    """What a client wants: milliseconds since the epoch (None: the oldest, the latest), seconds a step."""
+    """What a client wants: milliseconds since the epoch (None: what memory has, the latest), seconds a step."""
 
     since_ms: int | None
     until_ms: int | None
     step_seconds: float
 
 
-class _Lived(NamedTuple):
-    """A life as the ring had it when it was asked: any thread may read it."""
-
-    life: Life
-    subject: Subject
-    first: int
-    last: int
-    ended: bool
-    marks: tuple[Mark, ...]
-    rows: Rows
-
-
-def _lived(track: Track, first: int, last: int) -> _Lived:
-    return _Lived(
-        track.life, track.subject, track.first, track.last, track.ended, tuple(track.marks),
-        track.series.between(first, last),
-    )  # fmt: skip
-
-
-class _Range(NamedTuple):
-    """The steps of an answer, the rounds in them, and why there are steps without any."""
+class _Plan(NamedTuple):
+    """The steps of an answer, and what they are made of."""
 
     grid: Grid
-    rounds: list[tuple[HostRow, HostSample, int]]
-    """With the number of the step. The round before the first step is there too, with -1."""
-    reasons: list[str | None]
+    state: State
+    timeline: Timeline
+    now: Clocks
+    earliest: str
+    """Why there is nothing before the first round."""
 
 
 class History:
     """Used in the event loop."""
 
-    def __init__(self, feed: Feed, ring: Ring, now: Callable[[], Clocks] = clocks) -> None:
+    def __init__(self, feed: Feed, ring: Ring, now: Callable[[], Clocks] = clocks, on_disk: Disk | None = None) -> None:
         self._feed = feed
         self.ring = ring
+        self.disk = on_disk
         self._now = now
+        self._turn = asyncio.Lock()
+        """Answers that need the disk are made one after the other: each may be a second of work."""
 
     # -- in steps
 
     async def host(self, asked: Asked) -> HostHistory:
         """The host in steps."""
-        return await asyncio.to_thread(_host, self.ring.interval_seconds, self._range(asked))
+        plan, found = await self._in_steps(asked, lambda plan: HostSteps(plan.grid, plan.now, plan.earliest), None)
+        reasons = found.reasons.end(plan.now.time_ms)
+        times = plan.grid.timestamps
+        return HostHistory(
+            interval=self.ring.interval_seconds,
+            step=plan.grid.step_ms / 1000,
+            since=times[0],
+            until=times[-1],
+            timestamps=times,
+            figures=await asyncio.to_thread(found.figures.steps),
+            gaps=gaps_of(times, reasons),
+        )
 
     async def container(self, wanted: str, asked: Asked) -> ContainerHistory:
         """A container in steps, also one that is gone. Raises NotFound, Ambiguous, ListingFailed, ReadingFailed."""
-        ring = self.ring
         try:
             known: Known | None = await self._feed.run(partial(self._feed.find, wanted))
         except NotFound:
             known = None
-        tracks = self._gone(wanted) if known is None else self._lives(known.owner_uid, known.runtime, known.id)
-        if not tracks and known is None:
+        who = await self._gone(wanted) if known is None else (known.owner_uid, known.runtime, known.id)
+        if who is None:
             raise NotFound(wanted)
-        lives = [_lived(each, ring.first, ring.last) for each in tracks]
-        plan = self._range(asked)
-        return await asyncio.to_thread(
-            _container, ring.interval_seconds, plan, lives, ring.first, ring.incomplete, known
+        plan, found = await self._in_steps(asked, lambda plan: ContainerSteps(plan.grid, plan.now, plan.earliest), who)
+        times = plan.grid.timestamps
+        latest = found.latest
+        life = latest.life if latest else Life(*who, 0)
+        return ContainerHistory(
+            id=life.id,
+            name=latest.subject.name if latest else short(life.id),
+            runtime=life.runtime,
+            owner_uid=life.owner_uid,
+            interval=self.ring.interval_seconds,
+            step=plan.grid.step_ms / 1000,
+            since=times[0],
+            until=times[-1],
+            timestamps=times,
+            figures=await asyncio.to_thread(found.figures.steps),
+            gaps=gaps_of(times, found.end(plan.now.time_ms)),
+            marks=found.marks,
+            first=found.ends[0] if found.ends else None,
+            last=found.ends[-1] if found.ends else None,
         )
 
-    def _lives(self, *who: int | str) -> list[Track]:
-        return self.ring.where(lambda each: each.life[:3] == who)
-
-    def _gone(self, wanted: str) -> list[Track]:
-        """The lives of a container that is no longer there: by id, name or prefix; the latest where several fit."""
+    async def _gone(self, wanted: str) -> Who | None:
+        """A container that is no longer there: by id, name or prefix; the latest where several fit."""
         tests: tuple[Callable[[Track], bool], ...] = (
             lambda each: each.life.id == wanted,
             lambda each: each.subject.name == wanted,
@@ -134,227 +131,226 @@ class History:
         for fits in tests:
             if found := self.ring.where(fits):
                 newest = max(found, key=lambda each: (not each.life.owner_uid, each.last))
-                return self._lives(*newest.life[:3])
-        return []
+                return newest.life[:3]
+        if self.disk is None:
+            return None
+        for _ in range(_TRIES):
+            try:
+                return await self.disk.find(wanted)
+            except Moved:
+                continue
+            except Silent:
+                break
+        return None
 
-    def _range(self, asked: Asked) -> Callable[[], _Range]:
-        """Looks up what is there now; the rest is for a thread."""
+    async def _in_steps(self, asked: Asked, begin: Callable[[_Plan], T], who: Who | None) -> tuple[_Plan, T]:
+        """The steps of an answer, filled. A disk that does not answer is a gap."""
+        for _ in range(_TRIES):
+            plan = self._plan(asked, gaps.BEFORE)
+            found = begin(plan)
+            try:
+                await self._gather(plan, found, who)
+            except Moved:
+                continue
+            except Silent:
+                break
+            return plan, found
+        plan = self._plan(asked, gaps.SILENT)
+        found = begin(plan)
+        await self._gather(plan._replace(state=State()), found, who)
+        return plan, found
+
+    def _plan(self, asked: Asked, earliest: str) -> _Plan:
+        """What there is now, and the steps that a client wants of it."""
         ring, now = self.ring, self._now()
-        rows = ring.host.between(ring.first, ring.last)
-        return partial(_plan, rows, ring.first, ring.began_ns or 0, ring.interval_seconds, ring.rounds, now, asked)
+        state = State() if self.disk is None else self.disk.state
+        interval_ms = int(ring.interval_seconds * 1000)
+        first, last = self._row(ring.first), self._row(ring.last)
+        began_ns = None if first is None else first.boottime_ns
+        timeline = Timeline.of(state.runs, state.run, ring.boot, began_ns, now)
+        kept_ms = ring.rounds * interval_ms
+        point = now.time_ms
+        if last is not None:
+            late = last.monotonic_ns - (ring.began_ns or 0) - last.number * interval_ms * 1_000_000
+            point = shown_ms(last.boottime_ns, now) - late // 1_000_000
+        recent = now.time_ms - kept_ms
+        if first is not None:
+            recent = min(recent, shown_ms(first.boottime_ns, now))  # the host was asleep meanwhile
+        horizon = recent
+        for part in state.runs[:1]:
+            horizon = min(horizon, shown_ms(part.first_boottime_ns + timeline.shifts_ns[part.run], now))
+        until = point if asked.until_ms is None else min(max(asked.until_ms, horizon), max(now.time_ms, point))
+        wanted = min(recent, until - kept_ms) if asked.since_ms is None else asked.since_ms
+        since = max(wanted, horizon)
+        steps = grid(interval_ms, point, min(since, until), until, asked.step_seconds)
+        return _Plan(steps, state, timeline, now, earliest)
+
+    def _row(self, number: int) -> HostRow | None:
+        """A round that the ring has."""
+        found = self.ring.host.between(number, number).packed(number, number) if number >= 0 else b""
+        return host_row(next(HOST.rows(found)))[0] if found else None
+
+    async def _gather(self, plan: _Plan, found: HostSteps | ContainerSteps, who: Who | None) -> None:
+        ring, base = self.ring, base_of(plan.state)
+        recent = ring.snapshot(max(ring.first, 0), ring.last, lambda each: who is not None and each.life[:3] == who)
+        place = Place()
+        if plan.state.files and self.disk is not None:
+            async with self._turn:
+                place, goes_on = await self._from_disk(self.disk, plan, found, who, base + recent.first - 1)
+            if not goes_on:
+                return
+        span = await asyncio.to_thread(memory, recent, base, place, plan.timeline, plan.state.hole)
+        await asyncio.to_thread(found.add, span)
+
+    async def _from_disk(
+        self, on_disk: Disk, plan: _Plan, found: HostSteps | ContainerSteps, who: Who | None, until: int
+    ) -> tuple[Place, bool]:
+        """The rounds that memory does not have; whether later ones may count."""
+        place = Place()
+        after = await self._start(on_disk, plan, until)
+        while after is not None:
+            rows = _HOST_ROWS if who is None else _CONTAINER_ROWS
+            fetched = await on_disk.fetch(after, until, rows, who, False)
+            span = await asyncio.to_thread(disk, fetched.segments, after, until, place, plan.timeline)
+            goes_on = await asyncio.to_thread(found.add, span)
+            if span.rounds:
+                place = Place(span.rounds[-1].row.number)
+                if not goes_on:
+                    return place, False
+            after = fetched.segments[-1].rounds.last if fetched.more else None
+        if place.key < 0:  # all of the steps are in memory, or in the gap before
+            place = Place(max((min(part.last, until) for part in plan.state.runs if part.first <= until), default=-1))
+            if place.key >= 0:
+                found.reasons.goes_on()
+        return place, True
+
+    async def _start(self, on_disk: Disk, plan: _Plan, until: int) -> int | None:
+        """The key behind which the rounds of the steps are, and some before; None: none are on disk."""
+        steps = plan.grid
+        since = steps.first_ms - steps.step_ms - 4 * steps.half_ms
+        for contents in plan.state.files:
+            for part in contents.runs:
+                shift = plan.timeline.shifts_ns[part.run]
+                if part.first <= until and shown_ms(part.last_boottime_ns + shift, plan.now) >= since:
+                    boottime = plan.now.boottime_ns - (plan.now.time_ms - since) * 1_000_000 - shift
+                    return await on_disk.seek(contents, part, boottime)
+        return None
 
     # -- round by round
 
+    async def ready(self) -> None:
+        """Wait for the rounds on disk, where that does not take long."""
+        if self.disk is not None:
+            await self.disk.ready()
+
     def after(self, cursor: str) -> tuple[int, bool] | None:
-        """(number of the last round that the client has, whether rounds behind it are lost); None: no cursor."""
+        """(key of the last round that the client has, whether rounds behind it are lost); None: no cursor.
+
+        Raises Silent.
+        """
         ring = self.ring
         if not cursor:
-            return ring.first - 1, False
+            return -1, False
         found = _CURSOR.fullmatch(cursor)
         if found is None:
             return None
-        number = int(found[2])
-        if found[1] != ring.name or number > ring.last:
-            return ring.first - 1, True
-        lost = number < ring.first - 1
-        return max(number, ring.first - 1), lost
+        name, number = found[1], int(found[2])
+        state = State() if self.disk is None else self.disk.state
+        if name == ring.name:
+            return (-1, True) if number > ring.last else (key_of(state.run, number), False)
+        for part in state.runs:
+            if part.what.name == name and number < 1 << RUN_BITS:
+                return key_of(part.run, number), False
+        if self.disk is not None and self.disk.unknown:
+            raise Silent(SILENT)
+        return -1, True
 
     async def page(self, after: int, truncated: bool, limit: int) -> list[bytes]:
-        """Lines: a head, then each round behind ``after``, at most ``limit`` of them."""
+        """Lines: a head, then each round behind ``after``, at most ``limit`` of them. Raises Silent."""
+        for _ in range(_TRIES):
+            try:
+                return await self._page(_Page(after, truncated, limit))
+            except Moved:
+                continue
+        raise Silent(gaps.SILENT)
+
+    async def _page(self, page: _Page) -> list[bytes]:
         ring = self.ring
+        state = State() if self.disk is None else self.disk.state
+        base, now = base_of(state), self._now()
+        timeline = Timeline.of(state.runs, state.run, ring.boot, None, now)
+        names = {part.run: part.what.name for part in state.runs} | {state.run: ring.name}
+        until = base + max(ring.first, 0) - 1
+        if self.disk is not None and page.after < min(until, state.last):
+            async with self._turn:
+                await self._page_from_disk(self.disk, page, until, timeline, names)
+        while page.room and page.after < base + ring.last:
+            first = max(page.after + 1 - base, ring.first)
+            end = min(first + min(_AT_ONCE, page.limit) - 1, ring.last)
+            what, place = ring.snapshot(first, end), Place(page.after)
+            make = partial(memory, what, base, place, timeline, state.hole)
+            page.add(*await asyncio.to_thread(_lines, make, names), base + end)
+        oldest = state.runs[0].first if state.files else base + ring.first if ring.last >= 0 else None
+        latest = base + ring.last if ring.last >= 0 else state.last if state.files else None
         head = HistoryHead(
             interval=ring.interval_seconds,
-            truncated=truncated,
-            oldest=f"{ring.name}-{ring.first}" if ring.last >= 0 else None,
-            latest=f"{ring.name}-{ring.last}" if ring.last >= 0 else None,
+            truncated=page.truncated,
+            oldest=_cursor(oldest, names),
+            latest=_cursor(latest, names),
         )
-        lines, size, last = [_encode(head) + b"\n"], 0, ring.last
-        while after < last and limit > 0 and size < PAGE_BYTES:
-            first, end = max(after + 1, ring.first), min(after + min(_AT_ONCE, limit), last)
-            after = end
-            lives = [_lived(each, first, end) for each in ring.tracks() if each.last >= first and each.first <= end]
-            rows = ring.host.between(first, end)
-            made = await asyncio.to_thread(_rounds, ring.name, first, end, rows, lives, ring.incomplete)
-            for line in made:
-                lines.append(line)
-                size += len(line)
-                limit -= 1
-                if size >= PAGE_BYTES or not limit:
-                    break
-        return lines
+        return [encode(head) + b"\n", *page.lines]
+
+    async def _page_from_disk(
+        self, on_disk: Disk, page: _Page, until: int, timeline: Timeline, names: dict[int, str]
+    ) -> None:
+        more = True
+        while more and page.room:
+            fetched = await on_disk.fetch(page.after, until, 1, None, True)
+            if not fetched.segments:
+                return
+            whole = fetched.segments[-1]
+            end = min(whole.rounds.last, until)
+            most = max(1, min(page.limit, _COUNTERS_AT_ONCE // (1 + len(whole.parts))))
+            while page.room and page.after < end:
+                make = partial(disk, fetched.segments, page.after, end, Place(page.after), timeline, most)
+                lines, lost = await asyncio.to_thread(_lines, make, names)
+                page.add(lines, lost, end if len(lines) < most else lines[-1].key)
+            more = fetched.more
 
 
-# -- in any thread
+class _Page:
+    """A page that is being made."""
+
+    def __init__(self, after: int, truncated: bool, limit: int) -> None:
+        self.after = after
+        self.truncated = truncated
+        self.limit = limit
+        self.lines: list[bytes] = []
+        self._size = 0
+
+    @property
+    def room(self) -> bool:
+        """Whether another round has a place in it."""
+        return self.limit > 0 and self._size < PAGE_BYTES
+
+    def add(self, lines: Sequence[Line], lost: bool, end: int) -> None:
+        """The next rounds, up to a key; ``lost``: whether there were others right before them."""
+        self.truncated |= lost
+        for line in lines:
+            if not self.room:
+                return
+            self.lines.append(line.text)
+            self._size += len(line.text)
+            self.limit -= 1
+            self.after = line.key
+        self.after = end
 
 
-def _plan(
-    rows: Rows, oldest: int, began_ns: int, interval_seconds: float, kept: int, now: Clocks, asked: Asked
-) -> _Range:
-    """The steps that a client wants, of the time that the ring is about."""
-    interval_ms = int(interval_seconds * 1000)
-    known = [host_row(row) for row in rows if (row[0] or 0) >= oldest]
-    point = now.time_ms
-    if known:
-        last = known[-1][0]
-        late = last.monotonic_ns - began_ns - last.number * interval_ms * 1_000_000
-        point = shown_ms(last.boottime_ns, now) - late // 1_000_000
-    horizon = now.time_ms - kept * interval_ms
-    if known:
-        horizon = min(horizon, shown_ms(known[0][0].boottime_ns, now))  # the host was asleep meanwhile
-    until = point if asked.until_ms is None else min(max(asked.until_ms, horizon), max(now.time_ms, point))
-    since = horizon if asked.since_ms is None else min(max(asked.since_ms, horizon), until)
-    steps = grid(interval_ms, point, since, until, asked.step_seconds)
-    rounds = []
-    for row, values in known:
-        step = steps.step_of(shown_ms(row.boottime_ns, now))
-        if step < steps.many:
-            rounds.append((row, HostSample(*values), max(step, -1)))  # type: ignore[arg-type]
-    return _Range(steps, rounds, _reasons(steps, rounds, [row for row, _ in known], now))
+def _lines(make: Callable[[], Span], names: dict[int, str]) -> tuple[list[Line], bool]:
+    """In a thread."""
+    span = make()
+    return lines_of(span, names), span.missing
 
 
-def _reasons(
-    steps: Grid, rounds: Sequence[tuple[HostRow, HostSample, int]], known: Sequence[HostRow], now: Clocks
-) -> list[str | None]:
-    """Why a step has no round; None: it has one."""
-    has = {step for _, _, step in rounds}
-    times = [(shown_ms(row.boottime_ns, now), row) for row in known]
-    found: list[str | None] = []
-    place = 0
-    for number, time_ms in enumerate(steps.timestamps):
-        if number in has:
-            found.append(None)
-            continue
-        while place < len(times) and times[place][0] <= time_ms:
-            place += 1
-        if place == 0:
-            found.append(gaps.BEFORE)
-        elif place == len(times):
-            found.append(gaps.NOT_YET if time_ms > now.time_ms - steps.half_ms else gaps.words(0))
-        else:
-            found.append(gaps.words(times[place][1].gap))
-    return found
-
-
-def _host(interval: float, plan: Callable[[], _Range]) -> HostHistory:
-    steps, rounds, reasons = plan()
-    found = Figures((*HOST_RATES, *HOST_GAUGES), steps.many)
-    before: HostSample | None = None
-    for _, sample, step in rounds:
-        if step >= 0:
-            add_host(found, before, sample, step)
-        before = sample
-    times = steps.timestamps
-    return HostHistory(
-        interval=interval,
-        step=steps.step_ms / 1000,
-        since=times[0],
-        until=times[-1],
-        timestamps=times,
-        figures=found.steps(),
-        gaps=gaps_of(times, reasons),
-    )
-
-
-def _container(
-    interval: float,
-    plan: Callable[[], _Range],
-    lives: Sequence[_Lived],
-    oldest: int,
-    incomplete: int,
-    known: Known | None,
-) -> ContainerHistory:
-    steps, rounds, reasons = plan()
-    step_of = {row.number: step for row, _, step in rounds}
-    found = Figures((*CONTAINER_RATES, *CONTAINER_GAUGES), steps.many)
-    ends: list[ContainerCounters] = []
-    has = set[int]()
-    for lived in lives:
-        before: ContainerSample | None = None
-        for number, *values in lived.rows:
-            step = step_of.get(number or 0, -1)
-            if (number or 0) < oldest or (number or 0) not in step_of:
-                continue
-            sample = ContainerSample(*values)  # type: ignore[arg-type]
-            if step >= 0:
-                add_container(found, before, sample, step)
-                has.add(step)
-                ends[1:] = [container_counters(lived.life, lived.subject, values)]
-            before = sample
-    for number, step in step_of.items():
-        if step >= 0 and step not in has:
-            reasons[step] = _why_not(number, lives, incomplete)
-    times = steps.timestamps
-    inside = {number for number, step in step_of.items() if step >= 0}
-    latest = lives[-1] if lives else None
-    who = latest.life if latest else Life(*_who(known), 0)
-    return ContainerHistory(
-        id=who.id,
-        name=latest.subject.name if latest else short(who.id),
-        runtime=who.runtime,
-        owner_uid=who.owner_uid,
-        interval=interval,
-        step=steps.step_ms / 1000,
-        since=times[0],
-        until=times[-1],
-        timestamps=times,
-        figures=found.steps(),
-        gaps=gaps_of(times, reasons),
-        marks=[_mark(each, mark) for each in lives for mark in each.marks if mark.round in inside],
-        first=ends[0] if ends else None,
-        last=ends[-1] if ends else None,
-    )
-
-
-def _who(known: Known | None) -> tuple[int, str, str]:
-    return (known.owner_uid, known.runtime, known.id) if known else (0, "", "")
-
-
-def _why_not(number: int, lives: Sequence[_Lived], incomplete: int) -> str:
-    """Why a container is not in a round that there was."""
-    if any(each.first <= number and (number < each.last or not each.ended) for each in lives):
-        return gaps.DROPPED if number <= incomplete else gaps.UNREAD
-    return gaps.NO_CONTAINER
-
-
-def _mark(lived: _Lived, mark: Mark) -> HistoryMark:
-    return HistoryMark(
-        event=mark.event,
-        id=lived.life.id,
-        name=lived.subject.name,
-        timestamp=mark.time_ms,
-        kills=mark.kills,
-        exit_code=mark.exit_code,
-        oom_killed=mark.oom_killed,
-    )
-
-
-def _rounds(name: str, first: int, last: int, rows: Rows, lives: Sequence[_Lived], incomplete: int) -> list[bytes]:
-    """A line for each of the rounds."""
-    containers: dict[int, list[ContainerCounters]] = {}
-    marks: dict[int, list[HistoryMark]] = {}
-    for lived in lives:
-        for number, *sample in lived.rows:
-            if number is not None and first <= number <= last:
-                counters = container_counters(lived.life, lived.subject, sample)
-                containers.setdefault(number, []).append(counters)
-        for mark in lived.marks:
-            if first <= mark.round <= last:
-                marks.setdefault(mark.round, []).append(_mark(lived, mark))
-    lines = []
-    for each in rows:
-        row, host = host_row(each)
-        if first <= row.number <= last:
-            line = HistoryRound(
-                cursor=f"{name}-{row.number}",
-                round=row.number,
-                timestamp=row.time_ms,
-                monotonic_nsec=row.monotonic_ns,
-                boottime_nsec=row.boottime_ns,
-                gap=gaps.words(row.gap) if row.gap else None,
-                complete=row.number > incomplete,
-                host=host_counters(host),
-                containers=containers.get(row.number, []),
-                marks=marks.get(row.number, []),
-            )
-            lines.append(_encode(line) + b"\n")
-    return lines
+def _cursor(key: int | None, names: dict[int, str]) -> str | None:
+    return None if key is None else f"{names.get(run_of(key), '0')}-{number_of(key)}"

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from ...sampling.history_model import ContainerSample, HostSample, Life, Subject, Taken
-from .series import ROWS, Layout, Series
+from .series import ROWS, Layout, Rows, Series
 
 BUDGET_BYTES = 32 << 20
 """An hour of 100 containers that work takes some 4 MB of it."""
@@ -66,12 +66,44 @@ class Track:
         return self.series.size + _TRACK_BYTES + len(self.marks) * _MARK_BYTES + sum(4 * len(word) for word in words)
 
 
+class Lived(NamedTuple):
+    """A life as the ring had it when it was asked: any thread may read it."""
+
+    life: Life
+    subject: Subject
+    first: int
+    last: int
+    ended: bool
+    marks: tuple[Mark, ...]
+    rows: Rows
+
+    @property
+    def last_listed(self) -> int:
+        """The last round that had it, as far as is known."""
+        return self.last - 1 if self.ended else self.last
+
+
+class Snapshot(NamedTuple):
+    """What the ring has of some rounds. Nothing in it changes: any thread may read it."""
+
+    first: int
+    last: int
+    incomplete: int
+    boot: str
+    host: Rows
+    lives: list[Lived]
+
+
 class Ring:
     """Used in the event loop."""
 
-    def __init__(self, rounds: int, interval_seconds: float, budget: int = BUDGET_BYTES, name: str = "") -> None:
-        """``rounds``: points of the grid that are kept; ``name``: of this run of the agent, in cursors."""
+    def __init__(
+        self, rounds: int, interval_seconds: float, budget: int = BUDGET_BYTES, name: str = "", boot: str = ""
+    ) -> None:
+        """``rounds``: points of the grid that are kept; ``name``: of this run of the agent, in cursors; ``boot``: the
+        kernel's id of this boot, empty where it is not known."""
         self.name = name or secrets.token_hex(4)
+        self.boot = boot
         self.interval_seconds = interval_seconds
         self.rounds = rounds
         self.budget = budget
@@ -102,6 +134,21 @@ class Ring:
     def tracks(self) -> Iterator[Track]:
         """Every life that is known, the ended ones first."""
         return chain(*(each.values() for each in self._dead.values()), self._living.values())
+
+    def lives(self, first: int, last: int, fits: Callable[[Track], bool] = lambda _: True) -> list[Lived]:
+        """Every life that had a part in these rounds, in the order in which they began."""
+        found = self.where(lambda each: each.last >= first and each.first <= last and fits(each))
+        return [
+            Lived(each.life, each.subject, each.first, each.last, each.ended, tuple(each.marks),
+                  each.series.between(first, last))
+            for each in found
+        ]  # fmt: skip
+
+    def snapshot(self, first: int, last: int, fits: Callable[[Track], bool] = lambda _: True) -> Snapshot:
+        """Rounds that the ring has, and what these have of the containers that fit."""
+        return Snapshot(
+            first, last, self.incomplete, self.boot, self.host.between(first, last), self.lives(first, last, fits)
+        )
 
     def add(self, number: int, taken: Taken, gap: int) -> None:
         """A round; ``gap``: why there was none at the points of the grid before (:class:`~.gaps.Gap`)."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -78,6 +79,16 @@ class Rows(NamedTuple):
         for chunk in self.chunks:
             yield from self.layout.rows(self.layout.opened(chunk.data))
         yield from self.layout.rows(self.tail)
+
+    def packed(self, first: int, last: int) -> bytes:
+        """The rows of some rounds as they are packed."""
+        size = self.layout.size
+        inside = [each for each in self.chunks if each.last >= first and each.first <= last]
+        rows = b"".join([*(self.layout.opened(each.data) for each in inside), self.tail])
+        places = range(0, len(rows), size)
+        begin = bisect_left(places, first, key=lambda place: int.from_bytes(rows[place : place + 8], "little"))
+        end = bisect_left(places, last + 1, key=lambda place: int.from_bytes(rows[place : place + 8], "little"))
+        return rows[begin * size : end * size]
 
 
 class Series:

@@ -1,7 +1,8 @@
-"""GET /api/containers/{id}/history, /api/host/history and /api/history: the rounds of the last hour."""
+"""GET /api/containers/{id}/history, /api/host/history and /api/history: the rounds of the last hour, and of days."""
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -11,16 +12,22 @@ import msgspec
 from aiohttp import web
 
 from ...basics.text import is_number
+from ...feed.history.boot import boot_of
+from ...feed.history.disk import Disk, Silent
 from ...feed.history.reading import Asked, History
 from ...feed.history.recorder import Recorder
 from ...feed.history.ring import Ring
 from ...outputs.history_types import MOST_ROUNDS, MOST_STEP, MOST_TIME
 from ..server.failure import failure
+from ..server.limits import RETRY_SECONDS
 from ..server.one_body import NoRoom
 from .context import CONTEXT
 from .follow import FOLLOWER
+from .metrics import SCRAPER
 from .negotiated import negotiated
+from .queries import QUERIES
 
+log = logging.getLogger(__name__)
 NDJSON = "application/x-ndjson"
 DEFAULT_ROUNDS = 60
 _JSON = "application/json"
@@ -82,9 +89,12 @@ def _of_history(answer_of: Callable[[web.Request, History], Awaitable[web.Respon
         if history is None:
             return failure(404, "History is off", _OFF)
         try:
+            await history.ready()
             return await answer_of(request, history)
         except BadParameter as error:
             return failure(400, str(error))
+        except Silent as error:
+            return failure(503, "The history on disk cannot be read", str(error), Retry_After=str(RETRY_SECONDS))
 
     return handler
 
@@ -113,23 +123,58 @@ async def rounds(request: web.Request, history: History) -> web.Response:
     return await _body(request, await history.page(*place, limit), NDJSON)
 
 
-def add_history(app: web.Application, seconds: float, interval_seconds: float) -> None:
-    """Keep ``seconds`` of rounds; 0: none, and the answers say so."""
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What is kept of the past."""
+
+    seconds: float = 0.0
+    """In memory; 0: nothing."""
+    interval_seconds: float = 10.0
+    directory: str = ""
+    """On disk; empty: nothing."""
+    directory_seconds: float = 604_800.0
+    directory_bytes: int = 512 << 20
+
+
+_LEAST_SECONDS = 180.0
+"""Memory holds this at least for the disk, which takes what is new once a minute."""
+
+
+def add_history(app: web.Application, keeping: Keeping) -> None:
+    """Keep rounds; where none are, the answers say so."""
     holder = app[HISTORY] = Holder()
-    if not seconds:
+    if not keeping.seconds:
+        if keeping.directory:
+            log.warning("history_dir is not used: %s", _OFF)
         return
-    feed = app[CONTEXT].feed
-    ring = Ring(max(2, round(seconds / interval_seconds)), interval_seconds)
-    holder.history, holder.recorder = History(feed, ring), Recorder(feed, ring)
+    feed, interval = app[CONTEXT].feed, keeping.interval_seconds
+    seconds = max(keeping.seconds, _LEAST_SECONDS) if keeping.directory else keeping.seconds
+    ring = Ring(max(2, round(seconds / interval)), interval, boot=boot_of(feed.sampler.root))
+    disk = _disk(ring, keeping) if keeping.directory else None
+    if disk is not None:
+        app[QUERIES].disk = app[SCRAPER].disk = disk.figures
+    holder.history, holder.recorder = History(feed, ring, on_disk=disk), Recorder(feed, ring)
     app[FOLLOWER].rounds = ring
 
     async def running(_app: web.Application) -> None:
         if holder.recorder is not None:
             holder.recorder.start()
+        if disk is not None:
+            disk.start()
 
     async def stopping(_app: web.Application) -> None:
         if holder.recorder is not None:
             holder.recorder.stop()
+        if disk is not None:
+            await disk.stop()
 
     app.on_startup.append(running)
     app.on_shutdown.append(stopping)
+
+
+def _disk(ring: Ring, keeping: Keeping) -> Disk:
+    from ...feed.history.sealed import Run  # noqa: PLC0415 - SQLite takes memory, and most hosts keep nothing on disk
+    from ...feed.history.store import Store  # noqa: PLC0415
+
+    run = Run(ring.name, ring.boot, ring.interval_seconds)
+    return Disk(ring, Store(keeping.directory, keeping.directory_seconds, keeping.directory_bytes, run))

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
+from cgstatd.feed.history.disk_model import DiskFailed
+from cgstatd.feed.history.gaps import SILENT, WORDS, Gap
+from cgstatd.feed.history.store import Store
+from cgstatd.web.routes.history import Keeping
 from documented import conforms
 from fakehost import FakeHost, container_id
 from secured import Tokens, bearer
-from wire import Answer, Server
+from wire import Answer, Server, serving
 
 HOST, ROUNDS = "/api/host/history", "/api/history"
 METRICS = "metrics:view"
@@ -105,3 +110,64 @@ async def test_who_may_not_see_containers_sees_no_history(secured: Server, token
         assert (await secured.ask(target)).status == 401
         assert (await secured.ask(target, bearer(scraper))).status == 403
         assert (await secured.ask(target, bearer(viewer))).status == 404  # it is off
+
+
+async def test_rounds_outlive_a_restart(host: FakeHost, tmp_path: Path) -> None:
+    keeping = Keeping(3600.0, 10.0, str(tmp_path / "history"))
+    async with serving(host.sampler(), history=keeping) as server:
+        _, line = await first_round(server)
+    host.remove("b", from_disk=True)
+    async with serving(host.sampler(), history=keeping) as server:
+        await first_round(server)
+        async with asyncio.timeout(10):
+            while len(found := lines(await server.ask(f"{ROUNDS}?cursor="))) < 3:
+                await asyncio.sleep(0.01)
+        assert found[1]["cursor"] == line["cursor"] and found[1]["containers"] == line["containers"]
+        assert found[2]["gap"] == WORDS[Gap.STOPPED]
+        head, *behind = lines(await server.ask(f"{ROUNDS}?cursor={line['cursor']}"))
+        assert (head["truncated"], head["oldest"]) == (False, line["cursor"]) and behind == found[2:]
+        gone = await server.ask(of("b", "?since=0"))
+        assert (gone.json["name"], gone.json["last"]["networkRx"]) == ("b", 1000)
+        conforms(gone, "/api/containers/{id}/history")
+        assert (await server.ask(HOST + "?since=0")).json["since"] <= line["timestamp"] + 10_000
+        agent = (await server.ask("/api/host")).json["agent"]["historyDisk"]
+        assert (agent["trouble"], agent["setAside"], agent["oldest"]) == (None, 0, line["timestamp"])
+        text = (await server.ask("/metrics")).body
+        assert b"\ncgstatd_history_disk_ok 1.0\n" in text and b"\ncgstatd_history_files_set_aside_total 0.0\n" in text
+
+
+async def test_a_directory_that_cannot_be_used_is_said(host: FakeHost, tmp_path: Path) -> None:
+    (tmp_path / "history").mkdir()
+    (tmp_path / "history").chmod(0o777)
+    async with serving(host.sampler(), history=Keeping(3600.0, 10.0, str(tmp_path / "history"))) as server:
+        await first_round(server)
+        async with asyncio.timeout(10):
+            while not (trouble := (await server.ask("/api/host")).json["agent"]["historyDisk"]["trouble"]):
+                await asyncio.sleep(0.01)
+        assert "other users may write" in trouble
+        assert b"\ncgstatd_history_disk_ok 0.0\n" in (await server.ask("/metrics")).body
+        assert (await server.ask(HOST)).status == 200
+
+
+async def test_without_a_directory_nothing_is_said_of_a_disk(remembering: Server) -> None:
+    assert (await remembering.ask("/api/host")).json["agent"]["historyDisk"] is None
+    assert b"cgstatd_history" not in (await remembering.ask("/metrics")).body
+
+
+async def test_a_disk_that_does_not_answer_is_503_where_rounds_would_be_left_out(
+    host: FakeHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeping = Keeping(3600.0, 10.0, str(tmp_path / "history"))
+    async with serving(host.sampler(), history=keeping) as server:
+        await first_round(server)
+
+    def fails(*_: object) -> None:
+        raise DiskFailed("no answer")
+
+    monkeypatch.setattr(Store, "fetch", fails)
+    async with serving(host.sampler(), history=keeping) as server:
+        answer = await server.ask(ROUNDS)
+        assert (answer.status, answer.json["error"]) == (503, "The history on disk cannot be read")
+        conforms(answer, ROUNDS)
+        found = await server.ask(HOST + "?since=0")
+        assert found.status == 200 and found.json["gaps"][0]["reason"] == SILENT

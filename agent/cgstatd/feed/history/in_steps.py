@@ -1,0 +1,180 @@
+"""Gathers rounds, span by span, to the steps of an answer. One thread at a time; any thread may do it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...outputs.history_json import container_counters
+from ...outputs.history_types import ContainerCounters, HistoryMark
+from ...sampling.history_model import ContainerSample, HostSample, Life
+from ...sampling.history_work import Clocks
+from . import gaps
+from .ring import Mark
+from .spans import LifeRows, Round, Span
+from .steps import (
+    CONTAINER_GAUGES,
+    CONTAINER_RATES,
+    HOST_GAUGES,
+    HOST_RATES,
+    Figures,
+    Grid,
+    add_container,
+    add_host,
+    shown_ms,
+)
+
+
+class Reasons:
+    """Why a step has no round."""
+
+    def __init__(self, grid: Grid, earliest: str) -> None:
+        """``earliest``: why there is none before the first round."""
+        self._times = grid.timestamps
+        self._half_ms = grid.half_ms
+        self._found: list[str | None] = []
+        self._next = earliest
+        self.has = set[int]()
+        """Steps that have a round."""
+
+    def goes_on(self) -> None:
+        """There were rounds before: the first one knows why there is a gap."""
+        self._next = ""
+
+    def add(self, time_ms: int, step: int, why: str | None) -> None:
+        """A round, and why there was none before it."""
+        if len(self._found) < len(self._times) and self._times[len(self._found)] < time_ms:
+            word = self._next or why or gaps.words(0)
+            while len(self._found) < len(self._times) and self._times[len(self._found)] < time_ms:
+                self._found.append(word)
+        self._next = ""
+        if 0 <= step < len(self._times):
+            self.has.add(step)
+
+    def end(self, now_ms: int) -> list[str | None]:
+        """The reason of each step; None: it has a round."""
+        for time in self._times[len(self._found) :]:
+            self._found.append(
+                self._next if self._next else gaps.NOT_YET if time > now_ms - self._half_ms else gaps.words(0)
+            )
+        return [None if number in self.has else word for number, word in enumerate(self._found)]
+
+
+class HostSteps:
+    """The host's figures."""
+
+    def __init__(self, grid: Grid, now: Clocks, earliest: str = gaps.BEFORE) -> None:
+        self.grid = grid
+        self._now = now
+        self._before: HostSample | None = None
+        self._boot = (0, "")
+        self.figures = Figures((*HOST_RATES, *HOST_GAUGES), grid.many)
+        self.reasons = Reasons(grid, earliest)
+
+    def add(self, span: Span) -> bool:
+        """The next rounds; whether later ones may count."""
+        step = -1
+        for each in span.rounds:
+            step = self._step(each)
+            sample = HostSample(*each.values)  # type: ignore[arg-type]
+            boot = _boot(each)
+            if 0 <= step < self.grid.many:
+                add_host(self.figures, self._before if boot == self._boot else None, sample, step)
+            self._before, self._boot = sample, boot
+        return step < self.grid.many
+
+    def _step(self, each: Round) -> int:
+        time_ms = shown_ms(each.row.boottime_ns, self._now)
+        step = self.grid.step_of(time_ms)
+        self.reasons.add(time_ms, step, each.why)
+        return step
+
+
+def _boot(each: Round) -> tuple[int, str]:
+    """Counters compare where it is the same; a boot that is not known is another one in each run."""
+    return (0, each.boot) if each.boot else (each.run, "")
+
+
+class ContainerSteps:
+    """A container's figures."""
+
+    def __init__(self, grid: Grid, now: Clocks, earliest: str = gaps.BEFORE) -> None:
+        self.grid = grid
+        self._now = now
+        self._before: dict[tuple[str, Life], ContainerSample] = {}
+        self._has = set[int]()
+        self._why: dict[int, str] = {}
+        self.figures = Figures((*CONTAINER_RATES, *CONTAINER_GAUGES), grid.many)
+        self.reasons = Reasons(grid, earliest)
+        self.marks: list[HistoryMark] = []
+        self.ends: list[ContainerCounters] = []
+        """The counters of the first and the last round."""
+        self.latest: LifeRows | None = None
+
+    def add(self, span: Span) -> bool:
+        """The next rounds; whether later ones may count."""
+        step_of, step = dict[int, int](), -1
+        for each in span.rounds:
+            time_ms = shown_ms(each.row.boottime_ns, self._now)
+            step_of[each.row.number] = step = self.grid.step_of(time_ms)
+            self.reasons.add(time_ms, step, each.why)
+        before, self._before = self._before, {}
+        lives = sorted(span.lives, key=lambda each: each.first)
+        for lived in lives:
+            self._add_life(lived, step_of, before)
+        self._say_why(span, step_of)
+        if lives:
+            self.latest = lives[-1]
+        return step < self.grid.many
+
+    def _add_life(
+        self, lived: LifeRows, step_of: dict[int, int], earlier: dict[tuple[str, Life], ContainerSample]
+    ) -> None:
+        who = (lived.boot or f"run {lived.first >> 32}", lived.life)
+        before = self._before.get(who) or earlier.get(who)
+        for key, *values in lived.rows:
+            step = step_of.get(key or 0, self.grid.many)
+            if step >= self.grid.many:
+                continue
+            sample = ContainerSample(*values)  # type: ignore[arg-type]
+            if step >= 0:
+                add_container(self.figures, before, sample, step)
+                self._has.add(step)
+                self.ends[1:] = [container_counters(lived.life, lived.subject, values, lived.life_text)]
+            before = sample
+        if before is not None:
+            self._before[who] = before
+        inside = (pair for pair in lived.marks if 0 <= step_of.get(pair[0], -1) < self.grid.many)
+        self.marks += marks(lived, (mark for _, mark in inside))
+
+    def _say_why(self, span: Span, step_of: dict[int, int]) -> None:
+        """Why the container is not in a round that there was."""
+        for each in span.rounds:
+            key = each.row.number
+            step = step_of[key]
+            if 0 <= step < self.grid.many and step not in self._has:
+                listed = any(lived.first <= key <= lived.last for lived in span.lives)
+                if listed:
+                    self._why[step] = gaps.DROPPED if each.incomplete else gaps.UNREAD
+                else:
+                    self._why[step] = gaps.PERHAPS if each.incomplete else gaps.NO_CONTAINER
+
+    def end(self, now_ms: int) -> list[str | None]:
+        """Why a step has no figures; None: it has."""
+        found = self.reasons.end(now_ms)
+        return [self._why.get(step) if why is None and step not in self._has else why for step, why in enumerate(found)]
+
+
+def marks(lived: LifeRows, these: Iterable[Mark]) -> list[HistoryMark]:
+    """As answers have them."""
+    return [
+        HistoryMark(
+            event=mark.event,
+            id=lived.life.id,
+            name=lived.subject.name,
+            timestamp=mark.time_ms,
+            kills=mark.kills,
+            exit_code=mark.exit_code,
+            oom_killed=mark.oom_killed,
+        )
+        for mark in these
+    ]

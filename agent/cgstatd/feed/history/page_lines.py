@@ -1,0 +1,53 @@
+"""From a span of rounds to the lines of /api/history. Any thread may do it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from ...outputs.history_json import container_counters, host_counters
+from ...outputs.history_types import ContainerCounters, HistoryMark, HistoryRound
+from .in_steps import marks
+from .sealed import number_of
+from .spans import Span
+
+encode = msgspec.json.Encoder().encode
+
+
+class Line(NamedTuple):
+    """A round as it is sent."""
+
+    key: int
+    text: bytes
+
+
+def lines_of(span: Span, names: Mapping[int, str]) -> list[Line]:
+    """A line for each round; ``names``: of the runs, as cursors have them."""
+    containers: dict[int, list[ContainerCounters]] = {}
+    marked: dict[int, list[HistoryMark]] = {}
+    for lived in span.lives:
+        for key, *sample in lived.rows:
+            counters = container_counters(lived.life, lived.subject, sample, lived.life_text)
+            containers.setdefault(key or 0, []).append(counters)
+        for key, mark in lived.marks:
+            marked.setdefault(key, []).extend(marks(lived, [mark]))
+    found = []
+    for each in span.rounds:
+        row = each.row
+        line = HistoryRound(
+            cursor=f"{names.get(each.run, '0')}-{number_of(row.number)}",
+            round=number_of(row.number),
+            timestamp=row.time_ms,
+            monotonic_nsec=row.monotonic_ns,
+            boottime_nsec=each.boottime_ns,
+            boot=each.boot or None,
+            gap=each.why,
+            complete=not each.incomplete,
+            host=host_counters(each.values),
+            containers=containers.get(row.number, []),
+            marks=marked.get(row.number, []),
+        )
+        found.append(Line(row.number, encode(line) + b"\n"))
+    return found

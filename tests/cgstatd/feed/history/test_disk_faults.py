@@ -1,0 +1,274 @@
+"""Whatever happens to the disk and to what is on it: memory goes on, and no figure is wrong."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from cgstatd.feed.history.disk_model import DiskFailed, Moved
+from cgstatd.feed.history.gaps import WORDS, Gap
+from helpers import PROJECT
+from storedhistory import Agent, Running, everything, seconds
+
+FLIPS = int(os.environ.get("CGSTATD_FLIPS", "250"))
+KILLS = int(os.environ.get("CGSTATD_KILLS", "20"))
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    found = tmp_path / "history"
+    found.mkdir(mode=0o700)
+    return found
+
+
+@contextmanager
+def tmpfs(path: Path, size: str) -> Iterator[None]:
+    """A small disk."""
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "cgstatd-test", str(path)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(path)], check=True)
+
+
+# -- the disk
+
+
+async def test_a_full_disk_costs_nothing_but_the_rounds_on_it(directory: Path) -> None:
+    with tmpfs(directory, "200k"):
+        async with Running(Agent(directory, 1000, "00000001", containers=30)) as agent:
+            (directory / "ballast").write_bytes(b"x" * 80_000)
+            for _ in range(60):
+                for _ in range(6):
+                    agent.round()
+                await agent.disk.store()
+            assert "no space left" in agent.disk.state.trouble and agent.disk.failures > 5
+            assert seconds((await everything(agent))[0]) == list(range(1000, 4600, 10))  # memory has the hour
+            (directory / "ballast").unlink()
+            await agent.disk.store()
+        async with Running(Agent(directory, 6000, "00000002")) as later:
+            found = seconds((await everything(later))[0])
+            assert found == list(range(1000, found[-1] + 10, 10)) and len(found) > 100
+
+
+async def test_a_disk_that_becomes_read_only_is_still_read(directory: Path) -> None:
+    with tmpfs(directory, "1m"):
+        async with Running(Agent(directory, 1000, "00000001", rounds=18)) as agent:
+            agent.minutes(10)
+            agent.store._close_files()  # else it is busy
+            subprocess.run(["mount", "-o", "remount,ro", str(directory)], check=True)
+            for _ in range(2):
+                agent.round()
+                await agent.disk.store()
+            assert "read-only" in agent.disk.state.trouble
+            assert seconds((await everything(agent))[0]) == list(range(1000, 1620, 10))
+        async with Running(Agent(directory, 3000, "00000002")) as later:
+            later.round()
+            await later.disk.store()
+            assert "read-only" in later.disk.state.trouble
+            found, lost = await everything(later, "00000001-10")
+            assert not lost and seconds(found) == [*range(1110, 1600, 10), 3000]
+            assert found[-1]["gap"] == WORDS[Gap.KILLED]
+
+
+async def test_a_directory_that_was_removed_is_made_again(directory: Path) -> None:
+    async with Running(Agent(directory, 1000, "00000001")) as agent:
+        agent.minutes(2)
+        shutil.rmtree(directory)
+        for _ in range(3):
+            agent.round()
+            await agent.disk.store()
+        assert seconds((await everything(agent))[0]) == list(range(1000, 1150, 10))
+        directory.mkdir(mode=0o700)
+        for _ in range(4):
+            agent.round()
+            await agent.disk.store()
+        assert agent.disk.state.trouble == ""
+        assert seconds((await everything(agent))[0]) == list(range(1000, 1190, 10))
+
+
+# -- what is on it
+
+
+def written(directory: Path) -> list[int]:
+    """Three files of one run; the seconds of its rounds."""
+    agent = Agent(directory, 1000, "00000001", containers=3, keep=3600)
+    agent.minutes(20)
+    agent.store.end()
+    assert len(list(directory.glob("*.db"))) == 3
+    return list(range(1000, 2200, 10))
+
+
+async def read_back(directory: Path, truth: list[int]) -> int:
+    """Read everything that a damaged directory has; how many rounds."""
+    async with Running(Agent(directory, 9000, "00000002", containers=3)) as agent:
+        agent.minutes(1)
+        found, lost = await everything(agent, "00000001-0")
+        said = seconds(found)
+        assert said == sorted(set(said)) and said[-6:] == list(range(9000, 9060, 10))
+        assert set(said[:-6]) <= set(truth)
+        assert lost or said[:-6] == truth[1:], "rounds are missing, and nothing says so"
+        assert lost or not agent.store.state.set_aside
+        assert seconds((await everything(agent))[0])[-6:] == said[-6:]
+        return len(said) - 6
+
+
+async def test_a_bit_that_flips_is_never_a_figure(directory: Path, tmp_path: Path) -> None:
+    truth = written(directory)
+    chance, copy, known = random.Random(FLIPS), tmp_path / "copy", []
+    for _ in range(FLIPS):
+        shutil.copytree(directory, copy)
+        path = chance.choice(sorted(copy.glob("*.db")))
+        data = bytearray(path.read_bytes())
+        for _ in range(chance.choice((1, 1, 1, 2, 50))):
+            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        path.write_bytes(data)
+        known.append(await read_back(copy, truth))
+        shutil.rmtree(copy)
+    assert min(known) < len(truth) - 1 and max(known) > len(truth) // 3
+
+
+async def test_a_file_that_was_cut_short_is_never_a_figure(directory: Path, tmp_path: Path) -> None:
+    truth = written(directory)
+    chance, copy = random.Random(2), tmp_path / "copy"
+    for number in range(40):
+        shutil.copytree(directory, copy)
+        path = chance.choice(sorted(copy.glob("*.db")))
+        size = path.stat().st_size
+        os.truncate(path, 4096 * (number % 8) if number < 16 else chance.randrange(size))
+        await read_back(copy, truth)
+        shutil.rmtree(copy)
+
+
+async def test_a_journal_of_nonsense_is_never_a_figure(directory: Path) -> None:
+    truth = written(directory)
+    (directory / "history-00000003.db-journal").write_bytes(random.Random(3).randbytes(9000))
+    await read_back(directory, truth)
+
+
+@pytest.mark.parametrize("what", ["text", "sqlite", "version", "schema", "directory", "fifo", "other rows"])
+async def test_what_is_of_another_program_or_version_is_set_aside(
+    directory: Path, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    truth = written(directory)
+    path = directory / "history-00000003.db"
+    if what == "text":
+        path.write_text("a text\n" * 1000)
+    elif what in ("directory", "fifo"):
+        path.unlink()
+        path.mkdir() if what == "directory" else os.mkfifo(path)
+    else:
+        connection = sqlite3.connect(path)
+        statements = {
+            "sqlite": "PRAGMA application_id=1",
+            "version": "PRAGMA user_version=2",
+            "schema": "CREATE TRIGGER more AFTER INSERT ON rounds BEGIN DELETE FROM rounds; END",
+            "other rows": "INSERT INTO rounds SELECT first + 100, data FROM rounds LIMIT 1",
+        }
+        connection.execute(statements[what])
+        connection.commit()
+        connection.close()
+    await read_back(directory, truth)
+    said = [each.getMessage() for each in caplog.records if "is not used" in each.getMessage()]
+    assert len(said) == 1 and "history-00000003.db.set-aside" in said[0]
+    assert os.path.lexists(directory / "history-00000003.db.set-aside")
+
+
+async def test_a_file_that_breaks_while_it_is_written_is_written_anew_from_memory(directory: Path) -> None:
+    async with Running(Agent(directory, 1000, "00000001")) as agent:
+        agent.minutes(5)
+        path = directory / "history-00000001.db"
+        data = bytearray(path.read_bytes())
+        for page in range(1, len(data) // 4096):
+            data[page * 4096 : page * 4096 + 8] = b"nonsense"
+        path.write_bytes(data)
+        agent.store._close_files()  # its pages are read anew
+        agent.round()
+        await agent.disk.store()
+        assert agent.disk.state.trouble == "" and agent.store.state.set_aside == 1
+    async with Running(Agent(directory, 3000, "00000002")) as later:
+        assert seconds((await everything(later))[0]) == list(range(1000, 1310, 10))
+
+
+async def test_figures_that_break_later_are_found_when_they_are_read(directory: Path) -> None:
+    truth = written(directory)
+    async with Running(Agent(directory, 9000, "00000002")) as agent:
+        agent.minutes(1)
+        path = directory / "history-00000002.db"
+        connection = sqlite3.connect(path)
+        rows = connection.execute("SELECT first, data FROM parts").fetchall()
+        bad = bytearray(rows[3][1])
+        bad[-9] ^= 4
+        connection.execute("UPDATE parts SET data = ? WHERE first = ?", (bytes(bad), rows[3][0]))
+        connection.commit()
+        connection.close()
+        found, lost = await everything(agent, "00000001-0")
+        assert lost and agent.store.state.set_aside == 1
+        assert set(seconds(found)[:-6]) < set(truth)
+
+
+def test_a_broken_file_is_not_read_again_where_it_cannot_be_renamed(directory: Path) -> None:
+    written(directory)
+    with tmpfs(directory, "1m"):
+        agent = Agent(directory, 1000, "00000001")
+        agent.minutes(2)
+        agent.kill()
+        (directory / "history-00000001.db").write_bytes(b"nonsense" * 100)
+        subprocess.run(["mount", "-o", "remount,ro", str(directory)], check=True)
+        later = Agent(directory, 2000, "00000002")
+        later.round()
+        for _ in range(2):
+            with pytest.raises((DiskFailed, Moved)):
+                later.write()
+        assert later.store.state.set_aside == 1 and later.store.state.files == ()
+        later.kill()
+
+
+# -- kill -9
+
+_CHILD = """
+import sys
+from pathlib import Path
+from storedhistory import Agent
+agent = Agent(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], containers=20)
+while True:
+    agent.minutes(1)
+    print(agent.second, flush=True)
+"""
+
+
+async def test_a_kill_while_it_is_written_costs_no_round_that_was_stored(directory: Path) -> None:
+    chance, cursor, stored, second = random.Random(KILLS), "", list[int](), 1000
+    environment = dict(
+        os.environ, PYTHONPATH=os.pathsep.join(f"{PROJECT}/{name}" for name in ("agent", "cgroups", "tests"))
+    )
+    for kill in range(KILLS):
+        command = [sys.executable, "-c", _CHILD, str(directory), str(second), f"{kill:08x}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as child:
+            assert child.stdout is not None
+            for _ in range(chance.randrange(1, 12)):
+                end = int(child.stdout.readline())
+            for _ in range(chance.randrange(20_000)):
+                pass
+            child.send_signal(signal.SIGKILL)
+        stored += range(second, end, 10)
+        async with Running(Agent(directory, end + 5000, f"f{kill:07x}")) as reader:
+            assert reader.store.state.set_aside == 0
+            found, lost = await everything(reader, cursor)
+            assert not lost
+            more = seconds(found)
+            assert more[: (end - second) // 10] == list(range(second, end, 10))
+            assert more == list(range(second, more[-1] + 10, 10))  # a minute more may have been stored
+            cursor, second = found[-1]["cursor"], end + 9000
