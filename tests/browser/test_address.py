@@ -85,7 +85,7 @@ async def test_a_container_that_is_not_there_is_said_to_be_so(server: Server, op
         await page.locator("aside .error", has_text="Container not found").wait_for()
 
 
-@pytest.mark.parametrize("name", ["q", "runtime", "project", "group", "sort", "every", "c"])
+@pytest.mark.parametrize("name", ["q", "runtime", "project", "group", "sort", "every", "c", "show", "range"])
 async def test_hostile_addresses_are_harmless(server: Server, open_page: Open, name: str) -> None:
     evil = [
         *HOSTILE,

@@ -37,7 +37,7 @@ def host(tmp_path: Path) -> FakeHost:
     return host
 
 
-@pytest.mark.parametrize("state", ["", "c=pm-burn", "group=project"])
+@pytest.mark.parametrize("state", ["", "c=pm-burn", "group=project", "show=all"])
 async def test_at_every_width_nothing_is_beyond_the_window_or_clipped(open_page: Open, state: str) -> None:
     with agent("--listen", "127.0.0.1:0", "--host-root", f"{FIXTURES}/{UNIFIED}") as running:
         async with open_page(running.port, at=f"#{state}") as page:

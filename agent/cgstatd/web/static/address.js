@@ -18,7 +18,7 @@ function readAddress() {
   const known = COLUMNS.some((each) => each.id === column);
   const order = known ? {column, descending: sorted.startsWith("-")} : {column: "cpu", descending: true};
   return {
-    text: text("q"), runtime: text("runtime"), project: text("project"), sort: order,
+    text: text("q"), show: SHOWS.includes(text("show")) ? text("show") : "", runtime: text("runtime"), project: text("project"), sort: order,
     group: Object.hasOwn(GROUPS, text("group")) ? text("group") : "",
     interval: INTERVALS.includes(text("every")) ? text("every") : INTERVALS[0],
     container: valid(text("c")), range: KNOWN_RANGES.includes(text("range")) ? text("range") : "",
@@ -35,6 +35,7 @@ function writeAddress(push) {
   const now = new URLSearchParams();
   const set = (name, value, usual = "") => { if (value !== usual) now.set(name, value); };
   set("q", filter.text.slice(0, LONGEST));
+  set("show", filter.show);
   set("runtime", filter.runtime);
   set("project", filter.project);
   set("group", grouping.by);

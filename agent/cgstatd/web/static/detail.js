@@ -97,6 +97,9 @@ class Detail {
     if (started) facts.value("started", started);
     set("restarts", container.restarts);
     set("exit code", container.exitCode);
+    const stopped = container.state && container.state !== "running" && container.state !== "paused";
+    if (stopped) set("stopped", container.finished, moment(container.finished));
+    if (stopped) set("OOM-killed", container.oomKilled, container.oomKilled ? "yes" : "no");
     set("cgroup", cgroup);
     facts.end();
     this.labels.begin();

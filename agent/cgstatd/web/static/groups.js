@@ -29,7 +29,7 @@ class Group {
     this.key = `group\n${by}\n${name ?? ""}`;
     this.entries = entries;
     this.folded = folded;
-    this.running = entries.filter((entry) => !entry.ended);
+    this.running = entries.filter((entry) => !entry.ended && !entry.stopped);
     this.networks = eachNetworkOnce(this.running);
     this.stat = {name: name ?? GROUPS[by].none, project: name, runtime: null};
     for (const each of SUMS) this.stat[each] = total(this.running, each);

@@ -34,6 +34,7 @@ const handlers = {
   failed: (data) => happened(`no figures: ${data.error}`, data.timestamp, null, true),
   start(data) {
     store.identity(data);
+    identitiesSoon();
     store.mark(data.id, {event: "start", timestamp: data.started ?? store.now});
     happened(`${data.name} started`, data.timestamp ?? Date.now(), data);
   },
@@ -41,6 +42,7 @@ const handlers = {
     store.ended(data, Date.now());
     store.mark(data.id, {...data, event: "exit"});
     if (data.id === opened?.id) refreshPast();
+    identitiesSoon();
     const code = data.exitCode == null ? "" : ` with ${data.exitCode}`;
     happened(`${data.name} ended${code}${data.oomKilled ? ", OOM-killed" : ""}`, data.timestamp, data, Boolean(data.oomKilled || data.exitCode));
   },
@@ -94,12 +96,6 @@ function banner(words, action, on) {
   put($("banner-button"), action);
   $("banner-button").onclick = on;
   $("banner").hidden = false;
-}
-
-async function identities() {
-  const found = await ask("api/containers", token).catch(() => []);
-  for (const each of found) store.identity(each);
-  table.schedule();
 }
 
 // -- the host

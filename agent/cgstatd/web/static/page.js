@@ -28,12 +28,12 @@ function orderBy(column, descending) {
 }
 
 function refresh(now = false) {
-  const view = selected(store.containers.values(), filter, sort), {by, folded} = grouping;
+  const chosen = chosenContainers(), all = chosen.length;
+  const view = selected(chosen, filter, sort), {by, folded} = grouping;
   table.show(by ? grouped(view, by, folded, sort) : view, now);
-  const all = store.containers.size;
   put($("count"), view.length === all ? `${all} container${all === 1 ? "" : "s"}` : `${view.length} of ${all}`);
   $("empty").hidden = view.length > 0 || !version;
-  put($("empty"), all ? "No container fits the filter." : "No container is running.");
+  put($("empty"), all ? "No container fits the filter." : filter.show === "stopped" ? "No container is stopped." : "No container is running.");
 }
 
 // Options are made anew only when the set of values has changed.
@@ -52,7 +52,7 @@ function choices(select, first, values, chosen) {
 }
 
 function offered() {
-  const stats = [...store.containers.values()].map((entry) => entry.stat);
+  const stats = chosenContainers().map((entry) => entry.stat);
   choices($("runtime"), "All runtimes", stats.map((stat) => stat.runtime), filter.runtime);
   choices($("project"), "All projects", stats.map((stat) => stat.project), filter.project);
 }
@@ -66,9 +66,10 @@ function groupBy(by) {
 
 // Everything as the address says: at the beginning, and when the reader goes back or follows a link.
 function obey() {
-  const {text, runtime, project, sort: order, group, interval, container, range} = readAddress();
+  const {text, runtime, project, sort: order, group, interval, container, range, show} = readAddress();
   Object.assign(filter, {text, runtime, project});
   $("filter").value = text;
+  showOnly(show);
   offered();
   orderBy(order.column, order.descending);
   groupBy(group);
@@ -129,6 +130,7 @@ for (const media of [dark, forced]) media.addEventListener("change", applyTheme)
 for (const name of ["runtime", "project"]) {
   $(name).addEventListener("change", () => { filter[name] = $(name).value; refresh(true); writeAddress(true); });
 }
+$("show").addEventListener("change", () => { showOnly($("show").value); writeAddress(true); });
 $("group").addEventListener("change", () => { groupBy($("group").value); writeAddress(true); });
 $("filter").addEventListener("input", () => { filter.text = $("filter").value; refresh(true); writeAddressSoon(); });
 $("filter").addEventListener("keydown", (event) => {
@@ -160,6 +162,9 @@ document.addEventListener("keydown", (event) => {
     const order = ["", ...Object.keys(GROUPS)];
     groupBy(order[(order.indexOf(grouping.by) + 1) % order.length]);
     writeAddress(true);
+  } else if (event.key === "s" && !typing) {
+    showOnly(SHOWS[(SHOWS.indexOf(filter.show) + 1) % SHOWS.length]);
+    writeAddress(true);
   } else if (event.key === "Escape") {
     if (event.target === $("filter") && $("filter").value) {
       $("filter").value = filter.text = "";
@@ -183,6 +188,7 @@ document.addEventListener("visibilitychange", () => {
     follow();
   }
   host();
+  identitiesSoon();
   refreshDetail();
   refreshPast();
 });

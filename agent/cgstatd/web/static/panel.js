@@ -30,7 +30,7 @@ function arrived() {
   if (!awaited) return;
   const wanted = awaited;
   awaited = "";
-  const named = [...store.containers.values()].find(({stat}) => [stat.id, shortened(stat.id), stat.name].includes(wanted));
+  const named = [...store.containers.values(), ...(filter.show ? store.stopped : [])].find(({stat}) => [stat.id, shortened(stat.id), stat.name].includes(wanted));
   if (named) {
     open(named, false, false);
     table.reveal(named.key);

@@ -68,9 +68,10 @@ class Row {
     for (const id of ["cpu", "memory", "network", "disk"]) this.figures[id] = new Figure(id);
     this.title = make("b");
     this.pills = make("span");
+    this.since = make("span");
     this.where = make("span", "where");
     this.image = make("span");
-    this.name = make("div", "name", make("div", "title", this.title, this.pills), make("div", "small", this.where, this.image));
+    this.name = make("div", "name", make("div", "title", this.title, this.pills), make("div", "small", this.since, this.where, this.image));
     this.project = make("div", "project cut");
     this.runtime = make("div", "runtime cut");
     this.pids = make("div", "value");
@@ -86,16 +87,20 @@ class Row {
   }
 
   identity(entry) {
-    const {stat, ended} = entry;
+    const {stat} = entry, ended = entry.ended ?? entry.stopped;
     put(this.title, stat.name);
     this.title.title = stat.name;
     put(this.project, stat.project ?? "");
     put(this.runtime, stat.runtime);
     put(this.where, [stat.runtime, stat.project].filter(Boolean).join(" · ") + (entry.image ? " · " : ""));
+    const since = entry.stopped ? sinceWords(entry.stopped) : "";
+    put(this.since, since && `${since} · `);
+    this.since.title = entry.stopped?.since == null ? "" : moment(entry.stopped.since);
     put(this.image, entry.image || (stat.id === stat.name ? "" : stat.id.slice(0, 12)));
     const pills = [];
-    if (ended) pills.push([ended.exitCode == null ? "ended" : `exited ${ended.exitCode}`, "pill"]);
+    if (ended) pills.push([ended.exitCode == null ? ended.state ?? "ended" : `exited ${ended.exitCode}`, ended.exitCode ? "pill bad" : "pill"]);
     else if (stat.state !== "running") pills.push([stat.state, "pill"]);
+    if (entry.stopped?.oomKilled) pills.push(["OOM-killed", "pill bad"]);
     if (stat.oomKills) pills.push([stat.oomKills > 1 ? `OOM-killed ×${stat.oomKills}` : "OOM-killed", "pill bad"]);
     if (stat.ownerUid) pills.push([`uid ${stat.ownerUid}`, "pill"]);
     const wanted = JSON.stringify(pills);
@@ -110,12 +115,14 @@ class Row {
   // A group: its sums, and their share of the host.
   group(entry) {
     const {stat} = entry, {cpu, memory} = this.figures, {length} = entry.running;
+    const stopped = entry.entries.filter((each) => each.stopped).length;
     put(this.title, stat.name);
     this.title.title = stat.name;
     put(this.project, "");
     put(this.runtime, "");
     put(this.where, "");
-    put(this.image, `${length} container${length === 1 ? "" : "s"}`);
+    put(this.image, `${length} container${length === 1 ? "" : "s"}${stopped ? `, ${stopped} stopped` : ""}`);
+    put(this.since, "");
     this.wanted = null;
     this.pills.replaceChildren();
     const of = (part, whole, words) => (part == null || !whole ? "" : `${share(part / whole * 100)} of ${words}`);
@@ -145,11 +152,12 @@ class Row {
     } else {
       this.container(entry);
     }
-    const why = stat.networkAbsent == null ? "" : /host's network/.test(stat.networkAbsent) ? "host network" : "not known";
+    const why = entry.stopped ? "" : stat.networkAbsent == null ? null : /host's network/.test(stat.networkAbsent) ? "host network" : "not known";
     network.cell.title = stat.networkAbsent ?? "";
-    if (why) network.set(UNKNOWN, why, null, true);
+    if (why !== null) network.set(UNKNOWN, why, null, true);
     else network.set(`↓ ${rate(stat.networkRxRate)}`, `↑ ${rate(stat.networkTxRate)}`, null, !stat.networkRxRate);
-    disk.set(`R ${rate(stat.blockReadRate)}`, `W ${rate(stat.blockWriteRate)}`, null, !stat.blockReadRate);
+    if (entry.stopped) disk.set(UNKNOWN, "", null, true);
+    else disk.set(`R ${rate(stat.blockReadRate)}`, `W ${rate(stat.blockWriteRate)}`, null, !stat.blockReadRate);
     put(this.pids, stat.pids == null ? UNKNOWN : String(stat.pids));
     const used = stat.pids != null && stat.pidsLimit ? stat.pids / stat.pidsLimit * 100 : 0;
     put(this.pidsLimit, stat.pidsLimit ? `of ${stat.pidsLimit}` : "");

@@ -11,7 +11,7 @@ function remember(storage, key, value) {
 }
 
 const store = new Store();
-const filter = {text: "", runtime: "", project: ""};
+const filter = {text: "", runtime: "", project: "", show: ""};
 const sort = {column: "cpu", descending: true};
 const grouping = {by: "", folded: new Set()};  // by: "", project, pod
 const machine = {cores: null, memory: null};  // what sums are a share of

@@ -33,6 +33,7 @@ class Store {
     this.timesAt = 0;
     this.now = 0;  // of the latest round
     this.apart = 1000;  // milliseconds between rounds
+    this.stopped = [];  // entries of those that do not run
     this.marks = [];  // starts, exits and OOM kills since the page was opened
   }
 
@@ -136,13 +137,18 @@ function selected(containers, filter, sort) {
   return ordered(found, sort);
 }
 
+// Those that run come first, then the one that has stopped last.
+function later({stopped: one}, {stopped: other}) {
+  return Boolean(one) - Boolean(other) || (other?.since ?? 0) - (one?.since ?? 0);
+}
+
 function ordered(found, sort) {
   const column = COLUMNS.find((each) => each.id === sort.column) ?? COLUMNS[0];
   const sign = sort.descending ? -1 : 1;
   const names = (a, b) => collator.compare(a.stat.name, b.stat.name) || (a.key < b.key ? -1 : 1);
   return found.sort((a, b) => {
     const one = column.of(a.stat), other = column.of(b.stat);
-    if (one == null || other == null) return (one == null) - (other == null) || names(a, b);
+    if (one == null || other == null) return (one == null) - (other == null) || later(a, b) || names(a, b);
     const order = column.text ? collator.compare(one, other) : one - other;
     return order ? sign * order : names(a, b);
   });
