@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from cgstatd.feed import reading_pass
-from cgstatd.feed.shared_passes import Feed
 from cgstatd.host.discovery import Discovery
 from cgstatd.sampling.container import Container
 from fakehost import FakeHost, Hang, container_id
@@ -173,7 +172,7 @@ async def test_a_bug_is_500_without_a_stack_trace_and_is_logged(
         raise RuntimeError("secret detail")
 
     for method in ("one", "round", "run"):
-        monkeypatch.setattr(Feed, method, fail)
+        monkeypatch.setattr(server.feed, method, fail)
     answer = await server.ask(target)
     assert (answer.status, answer.json) == (500, {"error": "Internal error"})
     assert "secret detail" in caplog.text
