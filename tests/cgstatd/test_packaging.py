@@ -81,7 +81,10 @@ def test_the_wheel_holds_the_page_and_the_files_for_prometheus(wheel: zipfile.Zi
 
 
 def test_the_wheel_holds_the_units_that_install_writes(wheel: zipfile.ZipFile) -> None:
-    for name in ("cgstatd.service", "cgstatd.socket", "rootless.conf", "credentials.conf"):
+    for name in (
+        "cgstatd.service", "cgstatd.socket", "cgstatd-forward.service", "forward.yml", "rootless.conf",
+        "credentials.conf",
+    ):  # fmt: skip
         assert wheel.read(f"cgstatd/data/units/{name}") == Path(f"{PROJECT}/systemd/{name}").read_bytes()
 
 

@@ -12,6 +12,7 @@ from ..config import DEFAULT_CONFIG, BadConfig, Settings, load
 from ..config.address import is_private
 from ..web.server.tls import BadCertificate
 from ..web.server.tls import load as load_certificate
+from . import forwarding
 from .findings import COSTS, NOTE, OK, Finding, Section, listed, some
 
 _LEAST_ROOM = 8 << 20
@@ -26,7 +27,8 @@ def section() -> Section:
         first = str(error).splitlines()[0]
         todo = "cgstatd config --check names every line that is wrong"
         return Section("Configuration", [Finding(COSTS, first, "everything: cgstatd serve does not start", todo)])
-    return Section("Configuration", [_listen(settings), _tokens(settings), *_tls(settings), *_history(settings)])
+    found = [_listen(settings), _tokens(settings), *_tls(settings), *_history(settings), *forwarding.findings()]
+    return Section("Configuration", found)
 
 
 def _listen(settings: Settings) -> Finding:

@@ -13,6 +13,7 @@ from helpers import PROJECT
 
 UNITS = Path(PROJECT, "systemd")
 SERVICE = (UNITS / "cgstatd.service").read_text()
+BOTH = ("cgstatd.service", "cgstatd-forward.service")
 
 
 def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -25,34 +26,39 @@ def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
     return ran
 
 
-def red() -> dict[str, str]:
+def red(unit: str) -> dict[str, str]:
     """setting -> its line in red."""
-    ran = analyze("security", "--offline=yes", str(UNITS / "cgstatd.service"))
+    ran = analyze("security", "--offline=yes", str(UNITS / unit))
     found = re.findall(r"^✗ (\S+) +(.*)$", ran.stdout, re.MULTILINE)
     assert found, ran.stderr
     return dict(found)
 
 
-def test_the_exposure_is_at_most_1_5() -> None:
-    ran = analyze("security", "--offline=yes", "--threshold=15", str(UNITS / "cgstatd.service"))
+@pytest.mark.parametrize("unit", BOTH)
+def test_the_exposure_is_at_most_1_5(unit: str) -> None:
+    ran = analyze("security", "--offline=yes", "--threshold=15", str(UNITS / unit))
     assert ran.returncode == 0, ran.stdout
 
 
-def test_every_line_in_red_is_explained_in_the_unit() -> None:
-    explained = SERVICE[SERVICE.index("# What `systemd-analyze security`") :]
-    for name in red():
+@pytest.mark.parametrize("unit", BOTH)
+def test_every_line_in_red_is_explained_in_the_unit(unit: str) -> None:
+    text = (UNITS / unit).read_text()
+    explained = text[text.index("# What `systemd-analyze security`") :]
+    for name in red(unit):
         setting = name.split("=")[0].split("/")[0]
         assert setting in explained, name
 
 
 def test_verify_has_nothing_to_say(tmp_path: Path) -> None:
-    for name in ("cgstatd.service", "cgstatd.socket"):
-        (tmp_path / name).write_text((UNITS / name).read_text().replace("/usr/bin/cgstatd", "/bin/true"))
+    units = ("cgstatd.service", "cgstatd.socket", "cgstatd-forward.service")
+    for name in units:
+        text = (UNITS / name).read_text().replace("/usr/bin/cgstatd", "/bin/true")
+        (tmp_path / name).write_text(text.replace("/usr/bin/vmagent", "/bin/true"))
     for drop_in in ("rootless.conf", "credentials.conf"):
         directory = tmp_path / "cgstatd.service.d"
         directory.mkdir(exist_ok=True)
         (directory / drop_in).write_text((UNITS / drop_in).read_text())
-    ran = analyze("verify", "--man=no", str(tmp_path / "cgstatd.service"), str(tmp_path / "cgstatd.socket"))
+    ran = analyze("verify", "--man=no", *(str(tmp_path / name) for name in units))
     ours = [line for line in ran.stderr.splitlines() if "cgstatd" in line]
     assert (ran.returncode, ours) == (0, [])
 
