@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
+import msgspec
 import pytest
 
 from browser.driver import DESKTOP, PHONE, Open, live, shots, until
 from browser.lived import GONE, ROUNDS, Lived, ahead
 from browser.measured import FAINT_TEXT, FRAMES, STICKS_OUT
+from cgstatd.feed import queries
+from cgstatd.outputs.host_json import AgentFacts, agent_facts
 from fakehost import FakeHost
 from wire import Server, serving
 
@@ -157,6 +162,10 @@ async def test_a_container_that_is_gone_can_still_be_looked_at(server: Server, o
         assert await page.locator(".ranges [aria-pressed=true]").inner_text() == "1\N{NARROW NO-BREAK SPACE}h"
         assert await page.evaluate(f"{DRAWN}(1, 0.4, 0.8)") > 0.95
         assert await page.locator("aside figure b").first.inner_text() == UNKNOWN
+        await page.get_by_role("button", name="15").click()
+        await page.locator(".happenings li", has_text="there was no such container").wait_for()
+        await page.get_by_role("button", name="1\N{NARROW NO-BREAK SPACE}h").click()  # the choice is still there
+        await page.locator(".happenings li", has_text="exited with 137, OOM-killed").wait_for()
         if path := shots("past-gone"):
             await page.screenshot(path=path)
 
@@ -232,3 +241,28 @@ async def test_everything_can_be_read_and_nothing_sticks_out(
             await page.set_viewport_size({"width": 1200, "height": 800})
             await page.evaluate(FRAMES)
             await page.screenshot(path=path)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "titles"),
+    [
+        (600, "Live 10 min"),
+        (3605, "Live 15 min 1 h"),
+        (90_000, "Live 15 min 1 h 25 h"),
+        (600_000, "Live 15 min 1 h 7 d"),
+    ],
+)
+async def test_there_is_a_range_of_all_that_the_disk_has(
+    server: Server, open_page: Open, monkeypatch: pytest.MonkeyPatch, seconds: float, titles: str
+) -> None:
+    monkeypatch.setattr(queries, "agent_facts", partial(facts, seconds))
+    async with open_page(server.port, at="#c=web-1&range=all") as page:
+        await page.locator(".ranges button").nth(1).wait_for()
+        await until(page, f"document.querySelector('.ranges').innerText.split(/\\s+/).join(' ') === '{titles}'")
+        last = page.locator(".ranges button").last
+        assert await last.get_attribute("aria-pressed") == "true"
+
+
+def facts(seconds: float, *arguments: Any) -> AgentFacts:
+    """Of an agent whose history goes as far back."""
+    return msgspec.structs.replace(agent_facts(*arguments), history_seconds=seconds)

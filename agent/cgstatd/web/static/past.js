@@ -28,9 +28,16 @@ function offeredRanges() {
   return [...(there ? [live] : []), ...[...shorter, longest].map((each) => ({...each, title: spanWords(each.seconds)}))];
 }
 
-// The range that is shown: as chosen, as far as there is one; else all of it where the container does not run.
+// What the disk has grows all the time: whole hours and days, of which a tenth may be missing.
+function whole(seconds) {
+  const unit = seconds < 172800 ? 3600 : 86400;
+  return seconds <= 3600 ? seconds : Math.max(1, Math.ceil(seconds / unit - 0.1)) * unit;
+}
+
+// The range that is shown: as chosen, as far as there is one. Else of a container that does not run the last hour, or, if
+// that has nothing of it, everything.
 function rangeNow(running) {
-  const offered = offeredRanges(), wanted = past.range || (running ? RANGES[0].id : "all");
+  const offered = offeredRanges(), wanted = past.range || (running ? RANGES[0].id : opened?.far ? "all" : RANGES[1].id);
   return offered.find(({id}) => id === wanted) ?? offered.at(-1);
 }
 
@@ -45,7 +52,7 @@ function drawCharts() {
   let track = null;
   if (opened && range.id === "live") track = entry ? liveTrack(entry) : null;
   else if (opened && (entry || answer)) track = pastTrack(answer, entry, opened.id, range.seconds);
-  charts.element.hidden = !track || (!entry && track.empty);
+  charts.element.hidden = !track || (!entry && track.empty && !past.range);
   if (charts.element.hidden) return;
   charts.choices(offeredRanges(), range.id, past.seconds === 0 ? OFF : past.of === opened ? past.trouble : "");
   charts.show(track, entry && !entry.ended ? entry.stat : null);
@@ -61,7 +68,7 @@ function chooseRange(id) {
 // What /api/host says: whether there is a history.
 function keeps(seconds, interval) {
   const known = past.seconds !== null;
-  past.seconds = seconds;
+  past.seconds = whole(seconds);
   past.interval = interval ?? past.interval;
   if (!known) refreshPast();
 }
@@ -83,6 +90,13 @@ async function refreshPast() {
     else if (error instanceof Refused) trouble = `Its history: ${error.message}`;
   }
   if (opened !== wanted) return;
+  if (!past.range && !isRunning() && !wanted.far && !answer?.first && !answer?.marks.length && !trouble) {
+    wanted.far = true;
+    if (rangeNow(false).id !== range.id) {
+      refreshPast();
+      return;
+    }
+  }
   Object.assign(past, {of: wanted, answer, trouble});
   explain();
   drawCharts();
