@@ -20,8 +20,10 @@ INTERVAL = 10.0
 SECOND = 1_000_000_000
 SHIFT = 36_000 * SECOND
 """The clocks of the history are ahead of the machine's: that may not have been up for an hour."""
-GONE = f"{0xDEAD:064x}"
+GONE = "dead" * 16
 """The id of a container that is no longer there."""
+LONG_GONE = "beef" * 16
+"""The same of one that ended half an hour ago."""
 
 
 def ahead() -> Clocks:
@@ -92,6 +94,7 @@ class Lived:
         if self.gone:
             life = Life(0, "docker", GONE, 2)
             found["gone"] = Story(life, "gone", first=20, last=309, oom=309, exit_code=137, memory=100 << 20)
+            found["long gone"] = Story(Life(0, "docker", LONG_GONE, 3), "long gone", last=179, exit_code=0)
 
     @staticmethod
     def _at(number: int, now: Clocks) -> Clocks:
