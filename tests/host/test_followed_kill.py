@@ -1,4 +1,7 @@
-"""What the running kernel kills for want of memory is told to who follows, with its peak; and so is the end."""
+"""What the running kernel kills for want of memory is told to who follows, with its peak; and so is the end.
+
+And how containers ended while no client followed, by the running kernel alone.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,14 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from cgroupfs import Hierarchy, Mount, NoCgroups, Root, Version, detect
+from cgstatd.host.pidfd import Untold
 from cgstatd.sampling.open_host import HostOptions, open_host
+from cgstatd.web.routes.follow import FOLLOWER
 from helpers import remove_cgroup
 from wire import Server, serving
 
@@ -111,3 +117,64 @@ async def test_a_kill_is_told_with_the_peak_and_then_the_end(trees: list[str]) -
     assert LIMIT * 0.9 < oom["memoryPeak"] <= LIMIT
     assert end["oomKilled"] is True and end["last"]["oomKills"] == 1
     assert end["last"]["memoryPeak"] == oom["memoryPeak"]
+
+
+ENDS = {
+    "0": (0, None),
+    "3": (3, None),
+    "137": (137, None),
+    "-9": (137, 9),
+    "-11": (139, 11),
+}
+PROGRAM = """
+import os, sys
+sys.stdin.readline()
+code = int(sys.argv[1])
+if code < 0:
+    os.kill(os.getpid(), -code)
+os._exit(code)
+"""
+
+
+async def last_words(server: Server) -> dict[str, Any]:
+    async with asyncio.timeout(20):
+        while True:
+            answer = await server.ask(f"/api/containers/{ID}/detail")
+            if answer.status == 200 and answer.json["lastWords"]:
+                return answer.json
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("how", ENDS)
+async def test_an_end_without_clients_has_its_code_and_signal_from_the_kernel(trees: list[str], how: str) -> None:
+    async with serving(open_host(Root("/"), HostOptions())) as server:
+        assert server.runner.app is not None
+        follower = server.runner.app[FOLLOWER]
+        follower.watch()
+        assert follower._unattended is not None
+        process = subprocess.Popen([sys.executable, "-S", "-c", PROGRAM, how], stdin=subprocess.PIPE)
+        try:
+            for path in trees:
+                write(f"{path}/cgroup.procs", str(process.pid))
+            async with asyncio.timeout(20):
+                while not any(
+                    each.armed
+                    for each in follower._unattended._looks._followed.values()
+                    if each.first and each.first.pid == process.pid
+                ):
+                    await asyncio.sleep(0.02)
+            await asyncio.to_thread(process.communicate, b"go\n")
+        finally:
+            process.kill()
+            process.wait()
+        for path in trees:
+            await asyncio.to_thread(remove_cgroup, path)
+        found = await last_words(server)
+    words, last = found["lastWords"], found["container"]["lastTerminated"]
+    assert words["oomKilled"] is False
+    if words["exitCode"] is None:
+        assert words["exitCodeAbsent"].endswith(Untold.NEVER.value)
+        pytest.skip("this kernel does not keep how a process ended (before Linux 6.15)")
+    assert (words["exitCode"], words["signal"], words["signalAbsent"]) == (*ENDS[how], None)
+    assert (last["id"], last["exitCode"], last["signal"]) == (ID, *ENDS[how])
+    assert last["reason"] == ("Completed" if how == "0" else "Error")

@@ -46,7 +46,8 @@ WITHOUT_PIDFD = """
 import sys
 from cgstatd.cli import main as cli
 from cgstatd.feed.follow import followed_container
-followed_container.exit_code = lambda fd: None
+from cgstatd.host.pidfd import Untold
+followed_container.how_ended = lambda fd: Untold.NEVER
 sys.exit(cli.main())
 """
 RESTARTS = 5

@@ -16,6 +16,7 @@ from ..host.runtimes.base import State
 from ..outputs.engine.containers import Listed
 from ..outputs.engine.system import HostWords
 from ..sampling.container import Container, ReadingFailed
+from ..sampling.lived import with_end
 from ..sampling.lookup import Known
 from ..sampling.program_list import ProcessRow, program_list
 from ..sampling.rates import MOST_CORES
@@ -24,6 +25,7 @@ from .engine_events import EngineEvents
 from .engine_readings import EngineReadings, find
 from .follow.followed_container import born_seconds
 from .follow.follower import Follower
+from .lives import View
 from .shared_passes import Feed
 
 _FROZEN = "freezer.frozen"
@@ -43,20 +45,23 @@ class Engine:
 
     def __init__(self, feed: Feed, follower: Follower, fresh_seconds: float = 0.5) -> None:
         self._feed = feed
+        self._follower = follower
         self._number = -1
         self.readings = EngineReadings(feed)
         self.listed: Coalesced[list[Listed]] = Coalesced(
             self._make_list, fresh_seconds, lambda: feed.sampler.registry.changed_since(self._number)
         )
         self.host: Coalesced[HostWords] = Coalesced(lambda: feed.run(self._read_host), fresh_seconds)
-        self.events = EngineEvents(feed, follower, partial(self._list, freezer=False))
+        self.events = EngineEvents(feed, follower, lambda: partial(self._list, follower.lives.view(), freezer=False))
 
     async def _make_list(self) -> list[Listed]:
-        return await self._feed.run(self._list)
+        return await self._feed.run(partial(self._list, self._follower.lives.view()))
 
     async def one(self, wanted: str) -> Listed:
         """One container. Raises NotFound, Ambiguous, ListingFailed, ReadingFailed."""
-        return await self._feed.run(partial(find, self._feed, wanted), partial(_listed, self._feed.sampler.root))
+        return await self._feed.run(
+            partial(find, self._feed, wanted), partial(_listed, self._feed.sampler.root, self._follower.lives.view())
+        )
 
     async def processes(self, wanted: str) -> list[ProcessRow]:
         """Raises NotFound, NotRunning, Ambiguous, ListingFailed, ReadingFailed."""
@@ -64,10 +69,10 @@ class Engine:
 
     # -- in the sampling thread
 
-    def _list(self, freezer: bool = True) -> list[Listed]:
+    def _list(self, view: View, freezer: bool = True) -> list[Listed]:
         """``freezer``: ask the kernel also which of those are paused whose runtime says it itself."""
         everything, self._number = self._feed.known(), self._feed.sampler.registry.number
-        return [_listed(self._feed.sampler.root, known, freezer) for known in everything]
+        return [_listed(self._feed.sampler.root, view, known, freezer) for known in everything]
 
     def _processes(self, known: Known) -> list[ProcessRow]:
         rows = None
@@ -128,12 +133,14 @@ class Engine:
         return ""
 
 
-def _listed(root: Root, known: Known, freezer: bool = True) -> Listed:
+def _listed(root: Root, view: View, known: Known, freezer: bool = True) -> Listed:
     target = known.target
     if not isinstance(target, Container):
         name = printable(known.name) or short(known.id)
         identity = Identity(printable(known.id), name, known.runtime, known.owner_uid, known.metadata)
-        return Listed(identity, known.state, running=False)
+        metadata = None if known.metadata is None else with_end(known.metadata, identity.id, view.of(identity).last)
+        state = metadata.state if metadata else known.state
+        return Listed(identity._replace(metadata=metadata), state, running=False)
     state, metadata = _state(target, known.state, freezer), target.identity.metadata
     said = metadata is not None and metadata.started_seconds is not None
     return Listed(target.identity, state, True, None if said else born_seconds(root, target))

@@ -82,10 +82,10 @@ class EngineEvents:
         self,
         feed: Feed,
         follower: Follower,
-        listing: Callable[[], list[Listed]],
+        listing: Callable[[], Callable[[], list[Listed]]],
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        """``listing``: every container there is; called in the sampling thread."""
+        """``listing``: what the sampling thread is to call for every container there is."""
         self._feed = feed
         self._follower = follower
         self._listing = listing
@@ -120,7 +120,8 @@ class EngineEvents:
         return listener, found
 
     async def _read_recorded(self) -> list[Event]:
-        return await self._feed.run(lambda: list(recorded(self._listing())))
+        listing = self._listing()
+        return await self._feed.run(lambda: list(recorded(listing())))
 
     def leave(self, listener: Listener) -> None:
         """It went away."""
@@ -198,7 +199,7 @@ class EngineEvents:
     # -- from the listing
 
     async def _look(self) -> None:
-        now = {id_of(each.identity): each for each in await self._feed.run(self._listing)}
+        now = {id_of(each.identity): each for each in await self._feed.run(self._listing())}
         before, self._before = self._before, now
         if before is None:
             self._alive = {key for key, each in now.items() if each.running}

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, TypeVar
 
+import msgspec
+
 from cgroupfs import Cgroup, CgroupGone, Io, Pids
 
 from ..basics.text import printable
@@ -24,11 +26,14 @@ from ..outputs.own_metrics import DiskFigures
 from ..sampling.container import Container, ReadingFailed
 from ..sampling.container_detail import Detail, HostPart, collect, host_part
 from ..sampling.host_figures import MINIMUM_WINDOW_NS, HostReader, agent_cost
+from ..sampling.lived import NOTHING, Lived, with_end
 from ..sampling.lookup import Known, NotFound
 from ..sampling.model import ContainerStats
 from .coalesced import Coalesced
+from .follow.followed_container import uptime_seconds
 from .follow.follower import Follower
 from .follow.last_words import LastWords
+from .lives import View
 from .reading_pass import Pass
 from .shared_passes import Feed
 
@@ -81,7 +86,8 @@ class Queries:
         return {each.identity.id: each for each in list(round_.stats)}
 
     async def _make_listing(self) -> list[ContainerIdentity]:
-        return await self._feed.run(partial(self._list, await self.stats()))
+        stats = await self.stats()
+        return await self._feed.run(partial(self._list, stats, self._follower.lives.view()))
 
     async def _make_host(self) -> HostAnswer:
         stats = await self.stats()
@@ -97,24 +103,29 @@ class Queries:
             found = await self._feed.run(partial(self._find, wanted), partial(self._read, stats))
         except NotFound:
             last = _last_words(words, wanted)
-            return _gone(*last)
+            return _gone(*last, self._follower.lives.view())
+        view = self._follower.lives.view()
         if found.detail is not None:
-            return container_detail(found.detail, words.get(found.detail.identity.id))
-        return _stopped(found.known, words.get(found.known.id))
+            container_id, target = found.detail.identity.id, found.known.target
+            lived = _lived(view, target) if isinstance(target, Container) else NOTHING
+            return container_detail(found.detail, words.get(container_id), lived)
+        return _stopped(found.known, words.get(found.known.id), view)
 
     # -- in the sampling thread
 
-    def _list(self, stats: dict[str, ContainerStats]) -> list[ContainerIdentity]:
+    def _list(self, stats: dict[str, ContainerStats], view: View) -> list[ContainerIdentity]:
         found = []
         everything, self._listed = self._feed.known(), self._feed.sampler.registry.number
         for known in everything:
             if isinstance(known.target, Container):
-                figures = stats.get(known.id)
+                identity, figures = known.target.identity, stats.get(known.id)
                 state = figures.state if figures else known.state if known.metadata else State.RUNNING
-                found.append(container_identity(known.target.identity, state, self._pids(known.target)))
+                uptime = uptime_seconds(self._feed.sampler.root, known.target)
+                pids = self._pids(known.target)
+                lived = _lived(view, known.target)
+                found.append(container_identity(identity, state, pids, lived, uptime_seconds=uptime))
             else:
-                stopped = known.state in (State.EXITED, State.CREATED)
-                found.append(container_identity(_identity(known), known.state, 0 if stopped else None))
+                found.append(_stopped_identity(known, view))
         return found
 
     def _find(self, wanted: str) -> tuple[Known, HostPart | None]:
@@ -173,23 +184,35 @@ class Queries:
         return found
 
 
-def _identity(known: Known) -> Identity:
+def _lived(view: View, container: Container) -> Lived:
+    """Of one that runs; an engine's state may have told the end before the agent was started."""
+    found = view.of(container.identity)
+    return found if found.last is not None else found._replace(last=container.last_end)
+
+
+def _stopped_identity(known: Known, view: View) -> ContainerIdentity:
+    """Of a container that has no cgroup."""
     name = printable(known.name) or short(known.id)
-    return Identity(printable(known.id), name, known.runtime, known.owner_uid, known.metadata)
+    identity = Identity(printable(known.id), name, known.runtime, known.owner_uid, known.metadata)
+    lived = view.of(identity)
+    metadata = None if known.metadata is None else with_end(known.metadata, identity.id, lived.last)
+    state = metadata.state if metadata else known.state
+    stopped = state in (State.EXITED, State.CREATED)
+    return container_identity(identity._replace(metadata=metadata), state, 0 if stopped else None, lived, running=False)
 
 
-def _stopped(known: Known, words: FollowExit | None) -> ContainerDetail:
+def _stopped(known: Known, words: FollowExit | None, view: View) -> ContainerDetail:
     return ContainerDetail(
-        container=container_identity(_identity(known), known.state, 0),
+        container=msgspec.structs.replace(_stopped_identity(known, view), pids=0),
         timestamp=time.time_ns() // 1_000_000,
         cgroup=None,
         last_words=words,
     )
 
 
-def _gone(identity: Identity, words: FollowExit) -> ContainerDetail:
+def _gone(identity: Identity, words: FollowExit, view: View) -> ContainerDetail:
     return ContainerDetail(
-        container=container_identity(identity, State.EXITED, 0),
+        container=container_identity(identity, State.EXITED, 0, view.of(identity), running=False),
         timestamp=time.time_ns() // 1_000_000,
         cgroup=None,
         last_words=words,

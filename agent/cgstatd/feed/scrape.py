@@ -51,20 +51,9 @@ class Scraper:
         containers, namespaces = await run(metrics_reader.begin)
         self._listing = metrics_reader.listing_number
         found = await self._feed.each(partial(metrics_reader.read, namespaces), containers)
-        found = self._with_exit_codes(found)
+        view = self._follower.lives.view()
+        found = [each._replace(lived=view.of(each.identity)) for each in found]
         return each_network_once(found), await run(partial(self._own, len(found)))
-
-    def _with_exit_codes(self, found: list[ContainerMetrics]) -> list[ContainerMetrics]:
-        """An engine's state forgets the code of the life before: the follower may have seen it."""
-        codes = {(each.owner_uid, each.id): event.exit_code for each, event in self._follower.last_words.all()}
-        if not codes:
-            return found
-        return [
-            each._replace(exit_code=codes.get((each.identity.owner_uid, each.identity.id)))
-            if each.exit_code is None
-            else each
-            for each in found
-        ]
 
     # -- in the sampling thread
 

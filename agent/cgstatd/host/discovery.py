@@ -117,6 +117,11 @@ class Discovery:
         """Whether cgroups have come or gone since the last listing; False where that is found by walking."""
         return self._inotify is not None and self._inotify.pending()
 
+    @property
+    def news_fd(self) -> int | None:
+        """A descriptor that is readable when :meth:`pending`; None: there is none."""
+        return None if self._inotify is None or self._inotify.fd < 0 else self._inotify.fd
+
     def close(self) -> None:
         """Release the inotify instance."""
         if self._inotify is not None:

@@ -11,6 +11,7 @@ from cgroupfs import Absent, Limit, Limits, Max, Stall
 
 from ..basics.text import printable
 from ..sampling.container_detail import Detail
+from ..sampling.lived import NOTHING, Lived
 from ..sampling.rates import round_half_up
 from .detail_types import (
     BlockDetail,
@@ -186,12 +187,21 @@ def _started(detail: Detail) -> Value:
     return Value(value=milliseconds(detail.started_seconds) or 0, unit="milliseconds since the epoch", source=rule)
 
 
-def container_detail(detail: Detail, last_words: FollowExit | None) -> ContainerDetail:
+def _uptime(detail: Detail) -> float | None:
+    metadata = detail.identity.metadata
+    started = metadata.started_seconds if metadata else None
+    started = detail.started_seconds if started is None else started
+    return None if started is None else detail.time_ms / 1000 - started
+
+
+def container_detail(detail: Detail, last_words: FollowExit | None, lived: Lived = NOTHING) -> ContainerDetail:
     """The answer for a container that has a cgroup."""
     memory = detail.memory
     records = Records(detail, "memory", memory.missing)
     return ContainerDetail(
-        container=container_identity(detail.identity, detail.state, detail.pids.current),
+        container=container_identity(
+            detail.identity, detail.state, detail.pids.current, lived, uptime_seconds=_uptime(detail)
+        ),
         timestamp=detail.time_ms,
         cgroup=detail.cgroup.path,
         started=_started(detail),

@@ -102,7 +102,9 @@ def follow_oom(killed: Killed, time_ms: int) -> FollowOom:
 def follow_exit(ended: Ended, before: FollowStat | None, time_ms: int) -> FollowExit:
     """One ``exit`` event."""
     found = ended.metadata
-    if before is not None and ended.last is not None:  # a look at an OOM kill may be later than the last round
+    if before is None and ended.last is not None:  # no client followed: what other readings left
+        before = follow_stat(ended.last, None, None)
+    elif before is not None and ended.last is not None:  # a look at an OOM kill may be later than the last round
         vitals = ended.last.vitals
         before = msgspec.structs.replace(before, memory_peak=vitals.peak_bytes, oom_kills=vitals.oom_kills)
     return FollowExit(
@@ -111,6 +113,8 @@ def follow_exit(ended: Ended, before: FollowStat | None, time_ms: int) -> Follow
         runtime=ended.identity.runtime,
         exit_code=ended.exit_code,
         exit_code_absent=ended.absent,
+        signal=ended.signal,
+        signal_absent=ended.signal_absent,
         oom_killed=ended.oom_killed,
         started=milliseconds(ended.started_seconds),
         finished=milliseconds(found.finished_seconds) if found else None,

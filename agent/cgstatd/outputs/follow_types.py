@@ -113,6 +113,10 @@ class FollowExit(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     exit_code: int | None
     exit_code_absent: str | None = None
     """Why the exit code is not known."""
+    signal: int | None = None
+    """What ended its first process, by the kernel's word; null: it exited by itself, or that is not known."""
+    signal_absent: str | None = None
+    """Why it is not known, where the exit code is."""
     oom_killed: bool | None
     """An ``oom`` event came before it."""
     started: int | None = None

@@ -10,6 +10,26 @@ from ..host.identity import Identity
 from ..host.runtimes.base import Metadata, State
 from ..host.runtimes.labels import MOST_LABELS, MOST_VALUE, PROJECTS
 from ..host.workload import workload
+from ..sampling.lived import NOTHING, Lived, Terminated, last_end
+
+
+class LastTerminated(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How a container ended."""
+
+    id: str
+    """While it runs, that of the container before it in its workload may be another."""
+    exit_code: int | None
+    exit_code_absent: str | None
+    """Why the exit code is not known."""
+    signal: int | None
+    """What ended its first process, by the kernel's word; null: it exited by itself, or that is not known."""
+    signal_absent: str | None
+    """Why it is not known, where the exit code is."""
+    oom_killed: bool | None
+    reason: str | None
+    """``Completed``, ``Error`` or ``OOMKilled``, as in Kubernetes."""
+    started: int | None
+    finished: int | None
 
 
 class ContainerIdentity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -39,7 +59,14 @@ class ContainerIdentity(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     started: int | None
     finished: int | None
     """The last end, where there was one."""
+    uptime: int | None
+    """Seconds since its start; null: it does not run."""
     restarts: int | None
+    """How often its workload came back: as its engine counts, else after failures that the agent saw."""
+    flapping: bool | None
+    """Whether its workload came back at least 3 times within the last 15 minutes; null: it is not watched."""
+    last_terminated: LastTerminated | None
+    """Its last end; while it runs, that of its workload. null: none is known."""
     exit_code: int | None
     oom_killed: bool | None
     """Whether the runtime saw the kernel kill it for want of memory, in this life or at the end of the last one."""
@@ -66,9 +93,35 @@ def project_of(metadata: Metadata | None) -> str | None:
     return None if found is None else printable(found)
 
 
-def container_identity(identity: Identity, state: State, pids: int | None) -> ContainerIdentity:
-    """The identity of one container."""
+def last_terminated(found: Terminated | None) -> LastTerminated | None:
+    """How a container ended, as it is shown."""
+    if found is None:
+        return None
+    return LastTerminated(
+        id=found.id,
+        exit_code=found.exit_code,
+        exit_code_absent=found.absent,
+        signal=found.signal,
+        signal_absent=found.signal_absent,
+        oom_killed=found.oom_killed,
+        reason=found.reason,
+        started=milliseconds(found.started_seconds),
+        finished=milliseconds(found.finished_seconds),
+    )
+
+
+def container_identity(
+    identity: Identity,
+    state: State,
+    pids: int | None,
+    lived: Lived = NOTHING,
+    *,
+    running: bool = True,
+    uptime_seconds: float | None = None,
+) -> ContainerIdentity:
+    """The identity of one container; ``running``: it has a cgroup."""
     found = identity.metadata
+    restarts = found.restarts if found and lived.restarts is None else lived.restarts
     return ContainerIdentity(
         id=identity.id,
         name=identity.name,
@@ -87,7 +140,10 @@ def container_identity(identity: Identity, state: State, pids: int | None) -> Co
         created=milliseconds(found.created_seconds) if found else None,
         started=milliseconds(found.started_seconds) if found else None,
         finished=milliseconds(found.finished_seconds) if found else None,
-        restarts=found.restarts if found else None,
+        uptime=None if uptime_seconds is None else max(0, int(uptime_seconds)),
+        restarts=restarts,
+        flapping=lived.flapping,
+        last_terminated=last_terminated(last_end(found, identity.id, lived, running=running)),
         exit_code=found.exit_code if found else None,
         oom_killed=found.oom_killed if found else None,
         pids=pids,

@@ -73,20 +73,26 @@ def _of_containers(
 
 def _of_workloads(containers: Sequence[ContainerMetrics], openmetrics: bool) -> Iterator[bytes]:
     """Series that a container keeps when it is made anew: they have its workload and no id."""
-    restarts: dict[str, int] = {}
-    codes: dict[str, int] = {}
+    restarts, codes, reasons, flapping = dict[str, int](), dict[str, int](), dict[str, int](), dict[str, int]()
     for each in containers:
-        metadata, of = each.identity.metadata, workload(each.identity)
+        of, lived = workload(each.identity), each.lived
         if of is None:
             continue
         labels = _written({"name": each.identity.name, "workload": of})
-        if metadata is not None and metadata.restarts is not None:  # two of one name and workload: made anew just now
-            restarts[labels] = restarts.get(labels, 0) + metadata.restarts
-        if each.exit_code is not None:
-            codes[labels] = each.exit_code
+        if lived.restarts is not None:  # two of one name and workload: made anew just now
+            restarts[labels] = restarts.get(labels, 0) + lived.restarts
+        if lived.flapping is not None:
+            flapping[labels] = max(flapping.get(labels, 0), int(lived.flapping))
+        last = lived.last or each.last_end
+        if last is not None and last.exit_code is not None:
+            codes[labels] = last.exit_code
+        if last is not None and last.reason is not None:
+            reasons[f'{labels},reason="{last.reason}"'] = 1
     for name, kind, values, text in (
-        ("container_restarts", "counter", restarts, "Restarts by the engine, as it counts them."),
+        ("container_restarts", "counter", restarts, "How often it came back, as its engine counts where it does."),
         ("container_last_terminated_exitcode", "gauge", codes, "Exit code of the last end, where it is known."),
+        ("container_last_terminated_reason", "gauge", reasons, "Why it ended last: Completed, Error or OOMKilled."),
+        ("container_flapping", "gauge", flapping, "Whether it came back at least 3 times within the last 15 minutes."),
     ):
         series, lines = family_head(name, kind, text, openmetrics)
         lines += [f"{series}{{{labels}}} {value}" for labels, value in values.items()]

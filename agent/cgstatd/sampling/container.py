@@ -33,6 +33,7 @@ from ..host.discovery import CgroupRef
 from ..host.identity import Identity
 from ..host.limit_changes import LimitChanges
 from . import rates
+from .lived import Terminated
 from .model import ContainerStats, CpuReading, Log
 from .network import Namespaces, ProcessFinder, Traffic
 
@@ -90,7 +91,7 @@ class Container:
         "identity",
         "kept_in",
         "last",
-        "last_exit_code",
+        "last_end",
         "log",
         "lookups",
         "naming",
@@ -126,7 +127,7 @@ class Container:
         """When (monotonic) it was first seen; None: it was there before the agent."""
         self.promised_limit: int | None = None
         """The memory limit that its engine is about to set."""
-        self.last_exit_code: int | None = None
+        self.last_end: Terminated | None = None
         """Of the life before this one, where the engine's state still had it."""
         self.over = False
         """Whether the latest reading found no process in it: it ends, or a dead engine left it behind."""

@@ -16,6 +16,7 @@ from ..host.identity import Identity, left_behind
 from ..host.procfs.net_dev import Interface
 from ..host.starting import limit_in_force
 from .container import Container, ReadingFailed
+from .lived import NOTHING, Lived, Terminated
 from .log_sizes import log_of
 from .network import Namespaces
 from .network_interfaces import read_interfaces
@@ -55,8 +56,10 @@ class ContainerMetrics(NamedTuple):
     started_seconds: float | None
     seen_ms: int
     log_bytes: int | None
-    exit_code: int | None
-    """Of the life before this one, where that is known."""
+    last_end: Terminated | None
+    """Of the life before this one, where its engine's state still had it."""
+    lived: Lived = NOTHING
+    """What is known of its workload."""
 
 
 class MetricsReader:
@@ -138,7 +141,7 @@ class MetricsReader:
             started_seconds=self._started_seconds(container, cgroup),
             seen_ms=root.clock(container.ref.path).time_ms,
             log_bytes=None,
-            exit_code=container.last_exit_code,
+            last_end=container.last_end,
         )
         return found, devices
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from cgroupfs import Descriptors, Exhausted, Hierarchy, Root
 from cgroupfs.hangs import still_wanted
@@ -16,6 +16,7 @@ from ..host.identity import Names
 from ..host.starting import behind, living, promised_limit
 from ..host.state_changes import StateWatch
 from .container import Container, ReadingFailed, Shared
+from .lived import recorded_end
 
 LISTING_SECONDS = 10.0
 _IDENTITY_NS = 4_000_000_000
@@ -90,6 +91,8 @@ class Registry:
         """How many listings were not the same as the one before: other containers, or other words about them."""
         self.written = 0
         """How often state files were found written: containers that are on disk only may have changed too."""
+        self.came_or_went: Callable[[], None] = lambda: None
+        """Called in the sampling thread by a listing that found other cgroups than the one before."""
 
     def containers(self, hurry: bool = False) -> list[Container]:
         """The containers that have a cgroup now, those that belong to the system first. Raises ListingFailed.
@@ -102,6 +105,7 @@ class Registry:
                 self._refs = refs
                 self._news = True
                 self._update(refs)
+                self.came_or_went()
         with self._failures():
             self._name(time.monotonic_ns(), hurry)
         return self._show()
@@ -154,6 +158,11 @@ class Registry:
         if self.number != number or self._discovery.pending():
             return True
         return time.monotonic() >= self._quiet_until and self._states.pending()
+
+    @property
+    def news_fd(self) -> int | None:
+        """Readable when cgroups have come or gone since the last listing; None: that is found by walking."""
+        return self._discovery.news_fd
 
     def at(self, path: str) -> Container | None:
         """The container whose cgroup is at a path."""
@@ -227,7 +236,7 @@ class Registry:
             found = self._names.identify(container.ref)  # it may have been written between the look and the watch
         on_disk, found = found.metadata, found._replace(metadata=living(found.metadata))
         if on_disk is not None and on_disk.exit_code is not None:  # its engine has not yet written that it runs again
-            container.last_exit_code = on_disk.exit_code
+            container.last_end = recorded_end(on_disk, found.id)
         age = None if container.since_ns is None else now - container.since_ns
         container.promised_limit = promised_limit(on_disk, age)
         container.generation = self._names.generation()

@@ -51,6 +51,10 @@ class Ended(NamedTuple):
     exit_code: int | None
     absent: str | None
     """Why there is no exit code."""
+    signal: int | None
+    """The signal that ended its first process; None: it exited by itself, or that is not known."""
+    signal_absent: str | None
+    """Why it is not known whether a signal ended it; None too where not even the exit code is known."""
     oom_killed: bool | None
     started_seconds: float | None
     """Unix time of the start by which the runtime names this life."""

@@ -23,6 +23,7 @@ from ..feed.shared_passes import Feed
 from ..sampling.sampler import Sampler
 from ..web.app import make_app, make_engine_app
 from ..web.guard import Guard
+from ..web.routes.follow import FOLLOWER
 from ..web.routes.history import Keeping
 from ..web.routes.metrics import METRIC_LABELS, SCRAPER, MetricLabels
 from ..web.server.gate import Gate
@@ -99,6 +100,7 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
         background: Background | None = None
         try:
             await runner.setup()
+            app[FOLLOWER].watch()
             engine = await _engine_listener(app, settings, opened)
             where = await _listen(runner, sockets, gate, tls)
             if engine is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -9,6 +10,8 @@ from msgspec import UNSET
 from rich.text import Text
 
 from ..outputs.detail_types import ContainerDetail, LimitDetail, Value
+from ..outputs.follow_types import FollowExit
+from ..outputs.identity_json import ContainerIdentity, LastTerminated
 from ..outputs.processes_json import ContainerProcesses
 from ..outputs.table import UNKNOWN, binary_size, decimal_size
 from .model import Entry
@@ -157,8 +160,8 @@ def _identity(detail: ContainerDetail, width: int) -> Iterator[Text]:
         ("project", container.project),
         ("network", container.network_mode),
         ("owner", f"uid {container.owner_uid}" if container.owner_uid else None),
-        ("restarts", None if container.restarts is None else str(container.restarts)),
-        ("exit code", None if container.exit_code is None else str(container.exit_code)),
+        ("restarts", _restarts(container)),
+        ("last end", None if container.last_terminated is None else _ending(container.last_terminated)),
         ("cgroup", detail.cgroup),
     ):
         if text:
@@ -166,7 +169,24 @@ def _identity(detail: ContainerDetail, width: int) -> Iterator[Text]:
     last = detail.last_words
     if last is not None:
         peak = binary_size(last.last.memory_peak) if last.last else "not known"
-        yield _line("last end", f"exit code {last.exit_code}, memory at most {peak}", width)
+        yield _line("last words", f"{_ending(last)}, memory at most {peak}", width)
+
+
+def _restarts(container: ContainerIdentity) -> str | None:
+    if container.restarts is None:
+        return None
+    return f"{container.restarts}, flapping" if container.flapping else str(container.restarts)
+
+
+def _ending(end: LastTerminated | FollowExit) -> str:
+    """How a container ended: ``exit code 3``, ``SIGKILL (137), OOM-killed``."""
+    if end.exit_code is None:
+        return f"exit code not known: {end.exit_code_absent}"
+    how = f"exit code {end.exit_code}"
+    if end.signal is not None:
+        known = end.signal in {each.value for each in signal.Signals}
+        how = f"{signal.Signals(end.signal).name if known else f'signal {end.signal}'} ({end.exit_code})"
+    return f"{how}, OOM-killed" if end.oom_killed else how
 
 
 def _processes(found: ContainerProcesses | None, width: int) -> Iterator[Text]:

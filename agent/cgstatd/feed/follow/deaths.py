@@ -35,8 +35,9 @@ class Deaths:
             release(fd)
 
 
-class Written:
-    """Notices that a runtime wrote a record that an end waits for. Used in the event loop; owns no descriptor.
+class Notice:
+    """Notices inotify's events: a record that an end waits for was written, a cgroup came or went. Used in the event
+    loop; owns no descriptor.
 
     The sampling thread reads the events, so after each notice this listens again only when told to.
     """

@@ -1,14 +1,20 @@
-"""Containers that are about to end or whose cgroup is gone: held until their end is known, or known to be lost."""
+"""Containers that are about to end or whose cgroup is gone: held until their end is known, or known to be lost.
+
+How a container ended is its runtime's record of this life, else the kernel's word about its first process. What neither
+tells is absent, with the reasons of both.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
 
+from ...host.pidfd import Exit, Untold
 from ...host.runtimes.base import Metadata
 from ...sampling.container import Container
+from ...sampling.lived import ambiguous
 from ...sampling.round import Changes, Ended, Killed, Look
-from .followed_container import Followed
+from .followed_container import UNSEEN, UNWATCHED, Followed
 from .runtime_records import Records, tells_ends
 
 DYING_NS = 2_000_000_000
@@ -22,8 +28,10 @@ SILENT = "its runtime does not write it into its state"
 class Ends:
     """Used in the sampling thread."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, *, live: bool = False) -> None:
+        """``live``: the kernel that runs the containers is the one that is asked how they ended."""
         self._records = records
+        self._live = live
         self._expected: dict[Container, Followed] = {}
         """Their first process is dead or was never seen, and their cgroup is still there."""
         self._dying: dict[Container, Followed] = {}
@@ -37,6 +45,10 @@ class Ends:
     def held_back(self) -> Mapping[Container, Followed]:
         """The containers that are gone, and whose ends are not told yet."""
         return self._dying
+
+    def known(self, container: Container) -> Followed | None:
+        """What is known of a container whose cgroup is gone; None: its end was told."""
+        return self._dying.get(container)
 
     def expect(self, container: Container, known: Followed) -> None:
         """Its first process has died, or its death will not be noticed. Its runtime will write how it ended."""
@@ -75,7 +87,7 @@ class Ends:
             before = again.get(container.identity.id)
             record = known.life.end or self._records.hear(container, known, before)
             why = _why_not(known, record, now, came_back=before is not None)
-            if known.life.end is None and why is None:
+            if known.life.end is None and (why is None or (before is None and _will_be_told(known, now))):
                 continue
             del self._dying[container]
             self._records.forget(container)
@@ -84,13 +96,13 @@ class Ends:
 
     def _ended(self, container: Container, known: Followed, why: str | None) -> Ended:
         life, identity = known.life, container.identity
-        end = life.end
+        end, kernel = life.end, known.kernels_word()
         if end is not None:
             identity = identity._replace(metadata=end)
-            code, why, oom_killed = end.exit_code, None, end.oom_killed
+            code, oom_killed = end.exit_code, end.oom_killed
         else:
             code = self._records.exit_code(container, known)
-            code = known.kernels_exit_code() if code is None else code
+            code = kernel.code if code is None and isinstance(kernel, Exit) else code
             oom_killed = None if known.vitals.oom_kills is None else known.oom_told
         last = known.last
         if last is not None:  # the counter may have been read after the last round
@@ -103,11 +115,21 @@ class Ends:
             last,
             end,
             code,
-            None if code is not None else why,
+            None if code is not None else self._absent(why, known, kernel),
+            *_signal(code, kernel),
             oom_killed,
             life.started_seconds,
             Killed(identity, None, None, known.vitals, container.last) if untold else None,
         )
+
+    def _absent(self, why: str | None, known: Followed, kernel: Exit | Untold | None) -> str:
+        """Why neither the runtime nor the kernel tells the exit code."""
+        reason = why or UNKNOWN
+        if not self._live:
+            return reason
+        if isinstance(kernel, Untold):
+            return f"{reason}; {kernel.value}"
+        return f"{reason}; {UNWATCHED if known.unwatched else UNSEEN}"
 
     def close(self) -> None:
         """Release what is kept open."""
@@ -115,6 +137,20 @@ class Ends:
             known.release()
         self._expected.clear()
         self._dying.clear()
+
+
+def _will_be_told(known: Followed, now_ns: int) -> bool:
+    """Whether the kernel may still tell the end: its first process has not been waited for."""
+    return known.kernels_word() is Untold.NOT_YET and now_ns - (known.dead_ns or 0) < DYING_NS
+
+
+def _signal(code: int | None, kernel: Exit | Untold | None) -> tuple[int | None, str | None]:
+    """The signal that ended the first process, and why it is not known where it is not."""
+    if code is None:
+        return None, None
+    if isinstance(kernel, Exit) and kernel.code == code:
+        return kernel.signal, None
+    return None, ambiguous(code)
 
 
 def _why_not(known: Followed, record: Metadata | None, now_ns: int, *, came_back: bool) -> str | None:

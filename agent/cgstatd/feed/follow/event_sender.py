@@ -15,6 +15,7 @@ from ...outputs.identity_json import container_identity
 from ...sampling.model import ContainerStats
 from ...sampling.round import Changes, Killed, Round
 from ..answer_bodies import Bodies, Body
+from ..lives import Lives
 from .interval_grid import GRID_SECONDS
 from .last_words import LastWords
 from .sent_events import Ring
@@ -51,11 +52,12 @@ class Group:
 class EventSender:
     """Used in the event loop."""
 
-    def __init__(self, last_words: LastWords, bodies: Bodies) -> None:
+    def __init__(self, last_words: LastWords, lives: Lives, bodies: Bodies) -> None:
         self._bodies = bodies
         self.groups: dict[int, Group] = {}
         self.ring = Ring("0")
         self._last_words = last_words
+        self._lives = lives
         self._latest: dict[str, FollowStat] = {}
         """The latest ``stat`` event of each container, whatever the interval."""
 
@@ -153,12 +155,20 @@ class EventSender:
             if ended.killed is not None:
                 self._killed(ended.killed, now, returning)
             event = out.follow_exit(ended, self._latest.pop(ended.identity.id, None), now)
-            self._last_words.add(event, ended)
+            if not returning or self._last_words.get(event.id) is None:  # else it was seen as it happened
+                self._last_words.add(event, ended)
             self._change(b"exit", event, returning)
+        view = self._lives.view()
         for identity in found.started:
-            self._change(b"start", container_identity(identity, State.RUNNING, None), returning)
+            self._change(b"start", container_identity(identity, State.RUNNING, None, view.of(identity)), returning)
         for killed in found.killed:
             self._killed(killed, now, returning)
+
+    def remember(self, found: Changes) -> None:
+        """Last words of what ended while no client followed."""
+        now = time.time_ns() // 1_000_000
+        for ended in found.ended:
+            self._last_words.add(out.follow_exit(ended, None, now), ended)
 
     def _killed(self, killed: Killed, now_ms: int, returning: bool) -> None:
         self._change(b"oom", out.follow_oom(killed, now_ms), returning)

@@ -1,14 +1,16 @@
-"""What the agent remembers of one life of a container while a client follows."""
+"""What the agent remembers of one life of a container."""
 
 from __future__ import annotations
 
 import os
 import time
+from typing import NamedTuple
 
 from cgroupfs import CgroupGone, Root, Vitals
 from cgroupfs.pseudofs import release
 
-from ...host.pidfd import exit_code
+from ...host.first_process import MOST, First, first_process
+from ...host.pidfd import Exit, Untold, how_ended
 from ...host.runtimes.base import RecordsEnds
 from ...sampling.container import Container, ReadingFailed
 from ...sampling.round import Look, OwnLimits
@@ -21,6 +23,16 @@ first."""
 _ARM_NS = (500_000_000, 8_000_000_000)
 """After these tries the next one waits for so long at first, and at last: where the agent cannot see the host's
 processes it never succeeds, and each try reads the container's list of them."""
+UNSEEN = "its first process had ended before the agent looked"
+UNWATCHED = "the agent had no descriptor left to watch its first process"
+
+
+class Watched(NamedTuple):
+    """A process whose death will be noticed."""
+
+    first: First
+    fd: int
+    """Readable once it has died."""
 
 
 class Followed:
@@ -29,20 +41,22 @@ class Followed:
     __slots__ = (
         "_arm_tries",
         "_arm_wait_ns",
-        "_exit",
+        "_dead",
+        "_fd",
         "arm_again_ns",
         "armed",
         "dead_ns",
+        "first",
         "last",
         "life",
         "limits",
         "limits_ns",
         "oom_kills",
         "oom_told",
-        "pid",
         "recorder",
         "seen_seconds",
         "silent",
+        "unwatched",
         "vitals",
     )
 
@@ -61,10 +75,13 @@ class Followed:
         """CLOCK_MONOTONIC before which that is not tried again."""
         self._arm_tries = 0
         self._arm_wait_ns = _ARM_NS[0]
-        self.pid: int | None = None
+        self._fd = -1
+        """The pidfd that notices it: the event loop has it meanwhile."""
+        self.first: First | None = None
         """The process whose death is or was waited for."""
-        self._exit: tuple[int, int] | None = None
-        """A process that died, and its pidfd."""
+        self.unwatched = False
+        """Whether there was no descriptor for that."""
+        self._dead: Watched | None = None
         self.oom_kills = oom_kills
         """How many were reported, or were there before; None: not read yet."""
         self.oom_told = False
@@ -75,9 +92,9 @@ class Followed:
         self.dead_ns: int | None = None
         """CLOCK_MONOTONIC when the cgroup was found to be gone."""
 
-    def is_armed(self, pid: int) -> None:
-        """The death of this process will be noticed."""
-        self.armed, self.pid = True, pid
+    def watch(self, watched: Watched) -> None:
+        """Its first process' death will be noticed by this pidfd, which comes back with :meth:`died`."""
+        self.armed, self.first, self._fd = True, watched.first, watched.fd
         self._arm_tries, self._arm_wait_ns = 0, _ARM_NS[0]
 
     def arm_later(self, now_ns: int) -> None:
@@ -90,26 +107,37 @@ class Followed:
     def died(self, fd: int) -> None:
         """The process that was watched has died; owns the pidfd from now on."""
         self.armed = False
-        if self.pid is None or (self._exit is not None and self._exit[0] == self.life.pid):
+        if self.first is None or (self._dead is not None and self._counts(self._dead)):
             release(fd)
             return
-        self._close_exit()
-        self._exit = self.pid, fd
+        self._close_dead()
+        self._dead = Watched(self.first, fd)
 
-    def _close_exit(self) -> None:
-        if self._exit is not None:
-            (_, fd), self._exit = self._exit, None
-            release(fd)
+    def _counts(self, dead: Watched) -> bool:
+        """Whether an earlier death tells the end, though others lived on: not that of a process which only prepared a
+        service (ExecStartPre=), or went to the background."""
+        if dead.first.certain or dead.first.pid == self.life.pid:
+            return True
+        found = how_ended(dead.fd)
+        return isinstance(found, Exit) and found.code != 0
 
-    def kernels_exit_code(self) -> int | None:
-        """The exit code of its first process as the kernel kept it (Linux 6.15); None: not known."""
-        if self._exit is None or self._exit[0] != self.life.pid:
+    def _close_dead(self) -> None:
+        if self._dead is not None:
+            dead, self._dead = self._dead, None
+            release(dead.fd)
+
+    def kernels_word(self) -> Exit | Untold | None:
+        """How its first process ended, as the kernel kept it (Linux 6.15); None: that process is not known."""
+        last = self._dead
+        if self.armed and self.first is not None and (last is None or not self._counts(last)):
+            last = Watched(self.first, self._fd)
+        if last is None or (not last.first.certain and self.life.pid not in (None, last.first.pid)):
             return None
-        return exit_code(self._exit[1])
+        return how_ended(last.fd)
 
     def release(self) -> None:
         """Close what is open."""
-        self._close_exit()
+        self._close_dead()
 
 
 def born_seconds(root: Root, container: Container) -> float:
@@ -123,19 +151,38 @@ def born_seconds(root: Root, container: Container) -> float:
     return found.st_ctime if found.st_ino == inode else time.time()
 
 
-def open_pidfd(container: Container, wanted: int | None) -> tuple[int, int] | None:
-    """The container's first process (``wanted`` if that is among them) and a descriptor that tells its death.
+def uptime_seconds(root: Root, container: Container) -> float:
+    """Seconds since its start, as its runtime wrote it, else since its cgroup was made."""
+    metadata = container.identity.metadata
+    started = metadata.started_seconds if metadata else None
+    if started is None:
+        started = born_seconds(root, container)
+    return root.clock(container.ref.path).time_ms / 1000 - started
 
-    None where there is none to be had (no process, before Linux 5.3, descriptors used up).
+
+def watch_first(root: Root, container: Container, told: int | None) -> Watched | str:
+    """The container's first process and a descriptor that tells its death; or why there is none to be had.
+
+    ``told``: its pid as the runtime has it.
     """
     if container.descriptors.used >= container.descriptors.limit:
-        return None
+        return UNWATCHED
+    fd = None
     try:
         with container.reading() as cgroup:
-            pids = cgroup.procs()
-        if not pids:
-            return None
-        pid = wanted if wanted in pids else min(pids)
-        return pid, os.pidfd_open(pid)
-    except (CgroupGone, ReadingFailed, OSError):
-        return None
+            first = first_process(root, cgroup.procs(MOST), told)
+            if first is None:
+                return UNSEEN
+            fd = os.pidfd_open(first.pid)
+            stayed = first.pid in cgroup.procs(MOST)  # else it ended, and its pid is another process' by now
+        if not stayed:
+            return UNSEEN
+        found, fd = Watched(first, fd), None
+        return found
+    except (CgroupGone, ReadingFailed, ProcessLookupError):
+        return UNSEEN
+    except OSError:
+        return UNWATCHED
+    finally:
+        if fd is not None:
+            release(fd)

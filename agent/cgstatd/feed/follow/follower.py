@@ -4,6 +4,8 @@ Between the passes only the OOM counters are read: at once when a container's fi
 runtime removes the cgroup a moment later, and the counter and the peak go with it), and each second for the others.
 Without pidfds they are read at every point of the grid. From that death on, the runtime's record of the container is
 read whenever it is written: with a restart policy the record of an end is overwritten within a third of a second.
+
+Without clients first processes alone are watched (:mod:`.unattended`), where the service asks for it.
 """
 
 from __future__ import annotations
@@ -24,9 +26,10 @@ from ...sampling.registry import ListingFailed
 from ...sampling.round import Changes
 from ..answer_bodies import Bodies
 from ..history.ring import Ring as Rounds
+from ..lives import Lives
 from ..reading_pass import Pass
 from ..shared_passes import Feed
-from .deaths import Deaths, Written
+from .deaths import Deaths, Notice
 from .event_sender import EventSender, Group, encode
 from .interval_grid import GRID_SECONDS, due, settled, stretched
 from .last_words import LastWords
@@ -34,6 +37,7 @@ from .pause import FORGOTTEN, OFF, UNKNOWN, Pause, Standing, missed, pause_since
 from .round_work import RoundWork
 from .sent_events import Ring
 from .subscription import Subscription
+from .unattended import Unattended
 
 log = logging.getLogger(__name__)
 LINGER_SECONDS = 15.0
@@ -54,10 +58,13 @@ class Follower:
         self._wake = asyncio.Event()
         self._stopping = False
         self.last_words = LastWords()
-        self._sender = EventSender(self.last_words, bodies or Bodies())
+        self.lives = Lives()
+        self._sender = EventSender(self.last_words, self.lives, bodies or Bodies())
         self.looks = RoundWork(feed.sampler)
         self._deaths = Deaths(self._died)
-        self._written = Written(self._wake_now)
+        self._written = Notice(self._wake_now)
+        self._unattended: Unattended | None = None
+        """What watches without clients; None: nothing does."""
         self._told: Pass | None = None
         """The pass of the last round."""
         self._listeners: list[Callable[[Changes], None]] = []
@@ -123,6 +130,8 @@ class Follower:
     def _begin(self) -> None:
         if self._task is not None or self._stopping:
             return
+        if self._unattended is not None:
+            self._unattended.stop()
         if self._left is not None:
             pause, self._left = pause_since(self._left, self.rounds), None
             if isinstance(pause, Pause):
@@ -139,6 +148,19 @@ class Follower:
         """Clients that come back begin anew."""
         self._lost = self._sender.ring.run, why
         self._sender.forget()
+
+    def watch(self) -> None:
+        """From now on notice how containers end, whether a client listens or not. A recorded tree has no processes."""
+        if not self._feed.sampler.root.live:
+            return
+        self.lives.complete = True
+        self._unattended = Unattended(self._feed, self._seen_unattended)
+        if self._task is None:
+            self._unattended.start()
+
+    def _seen_unattended(self, found: Changes) -> None:
+        self.lives.hear(found)
+        self._sender.remember(found)
 
     async def listen(self, listener: Callable[[Changes], None]) -> None:
         """Tell of the starts, ends and kills from now on, which needs no pass. Raises ListingFailed, ReadingFailed."""
@@ -170,6 +192,8 @@ class Follower:
         self._deaths.close()
         self._written.close()
         self.looks.close()
+        if self._unattended is not None:
+            self._unattended.stop()
 
     async def _run(self) -> None:
         began = time.monotonic()
@@ -196,6 +220,8 @@ class Follower:
                 self._sender.pause()
             self._deaths.close()
             self._written.close()
+        if self._unattended is not None and not self._stopping:
+            self._unattended.start()
         with contextlib.suppress(ReadingFailed):
             await self._feed.run(self.looks.close)
 
@@ -286,11 +312,14 @@ class Follower:
         if self._pause is not None and self.looks.resumed is not None and self.rounds is not None:
             pause, self._pause = self._pause, None
             for when_ms, each in missed(pause, self.looks.resumed, self.rounds, time.time_ns() // 1_000_000):
+                if not self.lives.complete:
+                    self.lives.hear(each)
                 self._sender.changes(each, when_ms, returning=True)
             for each in changes:  # kills of the time before this look
                 self._sender.changes(each, returning=True)
             return
         for each in changes:
+            self.lives.hear(each)
             self._sender.changes(each)
             for listener in self._listeners:
                 listener(each)

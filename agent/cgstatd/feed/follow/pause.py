@@ -16,6 +16,7 @@ from ...host.identity import Identity
 from ...host.runtimes.base import Metadata
 from ...host.runtimes.labels import PROJECTS
 from ...sampling.history_model import Life
+from ...sampling.lived import ambiguous
 from ...sampling.round import Changes, Ended, Killed
 from ..history.ring import Mark, Ring, Track
 from .followed_container import NOTHING
@@ -155,6 +156,8 @@ def _ended(identity: Identity, mark: Mark | None, killed: Killed | None) -> Ende
         metadata=None,
         exit_code=code,
         absent=absent,
+        signal=None,
+        signal_absent=None if code is None else ambiguous(code),
         oom_killed=None if mark is None else mark.oom_killed,
         started_seconds=identity.metadata.started_seconds if identity.metadata else None,
         killed=killed,

@@ -8,6 +8,7 @@ import dataclasses
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from time import thread_time
 from typing import TypeVar
 
 from cgroupfs import CgroupGone, Max, Vitals
@@ -22,7 +23,7 @@ from ...sampling.model import ContainerStats
 from ...sampling.round import Changes, Killed, Look, OwnLimits, Round
 from ...sampling.sampler import Sampler
 from .ends import Ends
-from .followed_container import Followed, born_seconds, open_pidfd
+from .followed_container import UNWATCHED, Followed, born_seconds, watch_first
 from .last_words import without_labels
 from .pause import MOST_LIVES, Standing, Told
 from .runtime_records import Records
@@ -71,7 +72,9 @@ class RoundWork:
         # The processes of a recorded tree are none of this host's.
         self._live = sampler.root.live
         self._records = Records(sampler.root, sampler.names, notice=self._live)
-        self._ends = Ends(self._records)
+        self._ends = Ends(self._records, live=self._live)
+        self.cost_seconds = 0.0
+        """CPU time of the latest look."""
 
     @property
     def records_fd(self) -> int | None:
@@ -154,6 +157,15 @@ class RoundWork:
                 self._arm()
             self._bury(changes)
 
+    def rest(self) -> None:
+        """No client follows: remember the kills so far, which are no news later, and keep no file open."""
+        with self._turn() as changes:
+            if changes is None:
+                return
+            self._kills(list(self._followed.items()), changes)
+            for container in self._followed:
+                container.forget_vitals()
+
     @contextlib.contextmanager
     def _turn(self) -> Iterator[Changes | None]:
         """Where the look notes its changes; None: this thread may not look now. What was closed meanwhile is released
@@ -162,11 +174,13 @@ class RoundWork:
             yield None
             return
         mine = self._looking = left_check()
+        began = thread_time()
         try:
             yield self._found
         finally:
             if self._looking is mine:  # else another thread has begun the look anew
                 self._looking = None
+                self.cost_seconds = thread_time() - began
                 if self._found:
                     self._changes.append(self._found)
                     self._found = Changes()
@@ -187,9 +201,13 @@ class RoundWork:
             container, fd = self._deaths.popleft()
             known = self._followed.get(container)
             if known is None:
-                release(fd)
+                if (known := self._ends.known(container)) is None:
+                    release(fd)
+                else:
+                    known.died(fd)
                 continue
             known.died(fd)
+            self.all_armed = False  # another process is to be watched if others live on
             self._ends.expect(container, known)
             found.append((container, known))
         self._ends.hear()
@@ -265,13 +283,14 @@ class RoundWork:
         for container, known in list(self._followed.items()):
             if known.armed or now < known.arm_again_ns:
                 continue
-            if (found := open_pidfd(container, known.life.pid)) is None:
+            found = watch_first(self._sampler.root, container, known.life.pid)
+            if isinstance(found, str):
+                known.unwatched = found == UNWATCHED
                 self._ends.expect(container, known)
                 known.arm_later(now)
                 continue
-            known.is_armed(found[0])
-            fd = found[1]
-            self._pidfds.append((container, fd))
+            known.watch(found)
+            self._pidfds.append((container, found.fd))
             self._ends.lives_on(container)
         self.all_armed = all(known.armed for known in self._followed.values())
 

@@ -90,6 +90,12 @@ def parse_names(data: bytes) -> PidNames:
     return PidNames(_unescaped(name.decode("utf-8", "replace")), inside, rss)
 
 
+def parse_namespace_pids(data: bytes) -> list[int]:
+    """The pids of /proc/<pid>/status in each of its pid namespaces, the outermost first; empty before Linux 4.1."""
+    _, _, rest = data.partition(b"\nNSpid:")
+    return [int(each) for each in rest.partition(b"\n")[0].split() if is_number(each)]
+
+
 def _unescaped(name: str) -> str:
     """The kernel writes a newline and a backslash of the name as two characters."""
     if "\\" not in name:

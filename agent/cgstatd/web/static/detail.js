@@ -1,5 +1,14 @@
 // One container: everything the agent says of it, and for what it does not say the reason.
 
+// How a container ended: "exited with 3", "SIGKILL (137), OOM-killed".
+const SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM"};
+
+function ending(end) {
+  if (end.exitCode == null) return `not known: ${end.exitCodeAbsent}`;
+  const how = end.signal == null ? `exit code ${end.exitCode}` : `${SIGNALS[end.signal] ?? `signal ${end.signal}`} (${end.exitCode})`;
+  return end.oomKilled ? `${how}, OOM-killed` : how;
+}
+
 class Detail {
   constructor(element, on) {
     this.element = element;
@@ -95,11 +104,13 @@ class Detail {
     set("network", container.networkMode);
     set("created", container.created, moment(container.created));
     if (started) facts.value("started", started);
-    set("restarts", container.restarts);
+    set("restarts", container.restarts, `${container.restarts}${container.flapping ? ", flapping" : ""}`);
     set("exit code", container.exitCode);
     const stopped = container.state && container.state !== "running" && container.state !== "paused";
     if (stopped) set("stopped", container.finished, moment(container.finished));
     if (stopped) set("OOM-killed", container.oomKilled, container.oomKilled ? "yes" : "no");
+    const end = stopped ? null : container.lastTerminated;
+    if (end) set("last end", `${ending(end)}${end.finished == null ? "" : `, ${moment(end.finished)}`}`);
     set("cgroup", cgroup);
     facts.end();
     this.labels.begin();
@@ -159,8 +170,7 @@ class Detail {
     facts.begin();
     if (words) {
       facts.set("ended", moment(words.timestamp));
-      if (words.exitCode != null) facts.set("exit code", String(words.exitCode));
-      if (words.oomKilled != null) facts.set("OOM-killed", words.oomKilled ? "yes" : "no");
+      facts.set("how", ending(words));
       if (words.last) {
         facts.set("memory", `${binary(words.last.memoryUsage)}, at most ${binary(words.last.memoryPeak)}`);
         facts.set("CPU", percent(words.last.cpuPercent));

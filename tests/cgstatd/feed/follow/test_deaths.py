@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cgstatd.feed.follow.deaths import Deaths, Written
+from cgstatd.feed.follow.deaths import Deaths, Notice
 from cgstatd.host.inotify import Inotify
 from helpers import failing_close, open_descriptors
 
@@ -49,7 +49,7 @@ async def test_a_close_that_fails_costs_no_other_descriptor(monkeypatch: pytest.
 
 async def test_what_was_written_is_told_once_until_it_is_listened_for_again(tmp_path: Path) -> None:
     noticed: list[int] = []
-    written = Written(lambda: noticed.append(1))
+    written = Notice(lambda: noticed.append(1))
     inotify = Inotify()
     inotify.add(str(tmp_path))
 
@@ -76,6 +76,6 @@ async def test_what_was_written_is_told_once_until_it_is_listened_for_again(tmp_
 
 
 async def test_without_inotify_nothing_is_listened_for() -> None:
-    written = Written(lambda: None)
+    written = Notice(lambda: None)
     written.listen(None)
     written.close()

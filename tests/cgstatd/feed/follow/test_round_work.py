@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import select
+import shutil
 import time
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -18,9 +19,12 @@ from cgstatd.feed.follow import ends as module
 from cgstatd.feed.follow import followed_container, runtime_records
 from cgstatd.feed.follow import round_work as looks_module
 from cgstatd.feed.follow.ends import Ends
+from cgstatd.feed.follow.followed_container import UNSEEN, Followed, Watched
 from cgstatd.feed.follow.round_work import RoundWork
 from cgstatd.feed.follow.runtime_records import Records
+from cgstatd.host.first_process import First
 from cgstatd.host.inotify import Inotify
+from cgstatd.host.pidfd import Exit, Untold
 from cgstatd.sampling.round import Changes, Look
 from cgstatd.sampling.sampler import Sampler
 from fakehost import FakeHost, container_id, readings
@@ -361,12 +365,13 @@ def test_a_death_makes_the_record_be_read_when_it_is_written(host: FakeHost) -> 
 
 def test_the_kernel_tells_the_code_where_the_runtime_cannot(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     """A container that is removed as soon as it ends (``--rm``): its record was there for 8 ms."""
-    monkeypatch.setattr(followed_container, "exit_code", lambda fd: 5)
+    monkeypatch.setattr(followed_container, "how_ended", lambda fd: Exit(5, None))
     watching = Watching(host)
     watching.look()
     (container,) = watching.sampler.containers()
     known = watching.looks._followed[container]
-    known.pid = known.life.pid
+    assert known.life.pid is not None
+    known.first = First(known.life.pid, False)
     read, write = os.pipe()
     os.close(write)
     watching.looks.died(container, read)
@@ -377,11 +382,11 @@ def test_the_kernel_tells_the_code_where_the_runtime_cannot(host: FakeHost, monk
 
 
 def test_the_code_of_another_process_is_not_the_containers(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(followed_container, "exit_code", lambda fd: 5)
+    monkeypatch.setattr(followed_container, "how_ended", lambda fd: Exit(5, None))
     watching = Watching(host)
     watching.look()
     (container,) = watching.sampler.containers()
-    watching.looks._followed[container].pid = 4711
+    watching.looks._followed[container].first = First(4711, False)
     read, write = os.pipe()
     os.close(write)
     watching.looks.died(container, read)
@@ -396,11 +401,11 @@ def test_pidfds_of_a_round_that_nothing_came_of_go_with_the_next_or_are_closed(
     before = len(open_descriptors())
     opened: list[int] = []
 
-    def open_pidfd(container: object, wanted: object) -> tuple[int, int]:
+    def watch_first(root: object, container: object, told: object) -> Watched:
         opened.append(os.open("/dev/null", os.O_RDONLY))
-        return 7, opened[-1]
+        return Watched(First(7, False), opened[-1])
 
-    monkeypatch.setattr(looks_module, "open_pidfd", open_pidfd)
+    monkeypatch.setattr(looks_module, "watch_first", watch_first)
     watching = Watching(host)
     watching.looks._live = True
     watching.look()  # dropped
@@ -477,7 +482,7 @@ def test_a_close_that_fails_is_made_once_and_costs_no_other(host: FakeHost, monk
         fds.append(os.open("/dev/null", os.O_RDONLY))
         watching.looks.died(container, fds[-1])
         if len(fds) == 1:
-            watching.looks._followed[container].pid = 7
+            watching.looks._followed[container].first = First(7, False)
             watching.looks.between(all_containers=False)
     with monkeypatch.context() as patch:
         closed = failing_close(patch)
@@ -543,12 +548,12 @@ def test_where_a_death_cannot_be_had_noticed_that_is_tried_less_and_less_often(
         monotonic_ns = staticmethod(lambda: now)
         time = staticmethod(time.time)
 
-    def open_pidfd(container: object, wanted: object) -> tuple[int, int] | None:
+    def watch_first(root: object, container: object, told: object) -> Watched | str:
         tried.append(now)
-        return (7, os.open("/dev/null", os.O_RDONLY)) if len(tried) > 16 else None
+        return Watched(First(7, False), os.open("/dev/null", os.O_RDONLY)) if len(tried) > 16 else UNSEEN
 
     monkeypatch.setattr(looks_module, "time", Clock)
-    monkeypatch.setattr(looks_module, "open_pidfd", open_pidfd)
+    monkeypatch.setattr(looks_module, "watch_first", watch_first)
     watching = Watching(host)
     watching.looks._live = True
     for _ in range(400):
@@ -599,3 +604,125 @@ def test_limits_are_read_again_of_a_part_of_the_containers_in_one_round(
         watching.look()
         several.append(len(read))
     assert several == [8 + 2 * 40 // 15] * 3 + [1]
+
+
+def dead(watching: Watching, first: First) -> None:
+    """Its first process has died, and the pidfd says so."""
+    (container,) = watching.sampler.containers()
+    known = watching.looks._followed[container]
+    read, write = os.pipe()
+    os.close(write)
+    known.watch(Watched(first, read))
+    watching.looks.died(container, read)
+    watching.between(all_containers=False)
+
+
+def nameless(host: FakeHost) -> Watching:
+    """A container of a runtime that keeps no state."""
+    watching = Watching(host)
+    watching.looks._ends = Ends(watching.looks._records, live=True)
+    shutil.rmtree(host.path / "var/lib/docker/containers")
+    watching.look()
+    return watching
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "signal"), [(Exit(3, None), 3, None), (Exit(139, 11), 139, 11), (Exit(137, None), 137, None)]
+)
+def test_the_kernel_tells_code_and_signal_where_the_runtime_keeps_no_state(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch, word: Exit, code: int, signal: int | None
+) -> None:
+    monkeypatch.setattr(followed_container, "how_ended", lambda fd: word)
+    watching = nameless(host)
+    dead(watching, First(101, True))
+    host.remove("web")
+    (end,) = watching.look().ended
+    assert (end.exit_code, end.absent, end.signal, end.signal_absent) == (code, None, signal, None)
+
+
+def test_a_kernel_that_keeps_no_ends_is_the_reason_beside_the_runtimes(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(followed_container, "how_ended", lambda fd: Untold.NEVER)
+    watching = nameless(host)
+    dead(watching, First(101, True))
+    host.remove("web")
+    (end,) = watching.look().ended
+    assert (end.exit_code, end.absent) == (None, f"{module.UNKNOWN}; {Untold.NEVER.value}")
+
+
+def test_a_first_process_that_was_gone_before_the_agent_looked_is_the_reason(host: FakeHost) -> None:
+    watching = nameless(host)
+    host.remove("web")
+    assert [end.absent for end in watching.look().ended] == [f"{module.UNKNOWN}; {UNSEEN}"]
+
+
+def test_a_process_that_was_not_waited_for_is_waited_for(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    word: list[Exit | Untold] = [Untold.NOT_YET]
+    monkeypatch.setattr(followed_container, "how_ended", lambda fd: word[0])
+    watching = nameless(host)
+    dead(watching, First(101, True))
+    host.remove("web")
+    assert watching.look().ended == [] and watching.looks.waiting
+    word[0] = Exit(4, None)
+    assert [end.exit_code for end in watching.between(all_containers=False).ended] == [4]
+
+
+def test_a_death_that_is_noticed_after_the_cgroup_is_gone_still_counts(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    word: list[Exit | Untold] = [Untold.NOT_YET]
+    monkeypatch.setattr(followed_container, "how_ended", lambda fd: word[0])
+    watching = nameless(host)
+    (container,) = watching.sampler.containers()
+    read, write = os.pipe()
+    os.close(write)
+    watching.looks._followed[container].watch(Watched(First(101, True), read))
+    host.remove("web")
+    assert watching.look().ended == []
+    watching.looks.died(container, read)
+    word[0] = Exit(6, None)
+    assert [end.exit_code for end in watching.between(all_containers=False).ended] == [6]
+    with pytest.raises(OSError, match="Bad file"):
+        os.fstat(read)
+
+
+@pytest.mark.parametrize(("first", "told"), [(0, 3), (1, 1)])
+def test_of_a_service_the_last_first_process_tells_unless_an_earlier_one_failed(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch, first: int, told: int
+) -> None:
+    """ExecStartPre= exits with 0 and the service with 3; or the service with 1, and what it left is killed."""
+    words: dict[int, Exit] = {}
+    monkeypatch.setattr(followed_container, "how_ended", lambda fd: words[fd])
+    known = Followed(0.0, 0)
+    for pid, code in ((5, first), (6, 3)):
+        read, write = os.pipe()
+        os.close(write)
+        words[read] = Exit(code, None)
+        known.watch(Watched(First(pid, False), read))
+        known.died(read)
+    assert known.kernels_word() == Exit(told, None)
+    known.release()
+
+
+def test_a_runtimes_137_alone_does_not_tell_a_signal(host: FakeHost) -> None:
+    watching = Watching(host)
+    watching.look()
+    ended(host, "web", ExitCode=137, OOMKilled=False)
+    host.remove("web")
+    (end,) = watching.look().ended
+    assert (end.exit_code, end.signal) == (137, None) and "137" in str(end.signal_absent)
+
+
+def test_kills_before_the_agent_rests_are_no_news_and_one_at_the_death_is(host: FakeHost) -> None:
+    kill(host, "web", 5)
+    watching = Watching(host)
+    (container,) = watching.sampler.containers()
+    used = container.descriptors.used
+    watching.looks.take({})
+    watching.looks.rest()
+    assert container.descriptors.used == used and watching.looks.changes() == []
+    kill(host, "web", 6)
+    dead(watching, First(101, True))
+    host.remove("web", from_disk=True)
+    assert [end.oom_killed for end in watching.look().ended] == [True]

@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import urllib.request
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,8 +20,8 @@ from prometheus_client.registry import Collector
 
 from cgstatd.config.settings import DEFAULT_LABELS
 from cgstatd.host.identity import Identity
-from cgstatd.outputs.follow_types import FollowExit
 from cgstatd.outputs.prometheus import MAX_LABELS, label_names
+from cgstatd.sampling.round import Changes, Ended
 from cgstatd.web.routes.follow import FOLLOWER
 from cgstatd.web.routes.metrics import SCRAPER
 from fakehost import MEM_TOTAL, FakeHost, Hang, container_id
@@ -299,21 +298,33 @@ async def test_restarts_have_the_workload_and_no_id(tmp_path: Path, quick: None,
     assert {listed[container_id(name)]["workload"] for name in "ab"} == {"compose:shop/web/1"}
 
 
-def the_end(identity: Identity, code: int) -> tuple[FollowExit, Any]:
-    event = FollowExit(
-        id=identity.id, name=identity.name, runtime="docker", exit_code=code, oom_killed=None, last=None, timestamp=0
-    )
-    return event, SimpleNamespace(identity=identity)
+def the_end(identity: Identity, code: int, oom_killed: bool = False) -> Changes:
+    return Changes(ended=[Ended(identity, None, None, code, None, None, None, oom_killed, None, None)])
 
 
-async def test_the_exit_code_of_the_life_before_is_kept_by_the_follower(server: Server, host: FakeHost) -> None:
-    assert "container_last_terminated_exitcode" not in series(await server.ask("/metrics"))
+async def test_how_the_life_before_ended_is_kept_by_workload(server: Server, host: FakeHost) -> None:
+    before = series(await server.ask("/metrics"))
+    assert "container_last_terminated_exitcode" not in before and "container_flapping" not in before
     assert server.runner.app is not None
-    words = server.runner.app[FOLLOWER].last_words
+    lives = server.runner.app[FOLLOWER].lives
+    lives.complete = True
     identity = next(each.identity for each in server.feed.sampler.containers() if each.identity.name == "a")
-    words.add(*the_end(identity, 137))
+    labels = {"name": "a", "workload": "docker:a"}
+    for number in range(4):
+        lives.hear(the_end(identity._replace(id=f"{number}"), 137, oom_killed=True))
+        lives.hear(Changes(started=[identity._replace(id=f"{number + 1}")]))
     server.runner.app[SCRAPER].scrape.forget()
-    assert of(series(await server.ask("/metrics")), "container_last_terminated_exitcode", "a") == [137]
-    words.add(*the_end(identity._replace(owner_uid=1000), 5))
+    found = series(await server.ask("/metrics"))
+    assert [each for each in found["container_last_terminated_exitcode"] if each[0] == labels] == [(labels, 137)]
+    assert found["container_last_terminated_reason"] == [({**labels, "reason": "OOMKilled"}, 1)]
+    assert (labels, 1) in found["container_flapping"]
+    assert [value for each, value in found["container_flapping"] if each["name"] == "b"] == [0]
+    lives.hear(the_end(identity, 0))
     server.runner.app[SCRAPER].scrape.forget()
-    assert not of(series(await server.ask("/metrics")), "container_last_terminated_exitcode", "a")  # a user's, same id
+    found = series(await server.ask("/metrics"))
+    assert found["container_last_terminated_reason"] == [({**labels, "reason": "Completed"}, 1)]  # one series still
+    lives.hear(the_end(identity._replace(owner_uid=1000), 5))
+    server.runner.app[SCRAPER].scrape.forget()
+    assert of(series(await server.ask("/metrics")), "container_last_terminated_exitcode", "a") == [
+        0
+    ]  # a user's, same id

@@ -1,0 +1,198 @@
+"""Watches first processes while no client listens, so that an end has its exit code whoever asks later.
+
+It sleeps without a timer: a pidfd tells a death, inotify tells a cgroup that came or went, and any other listing tells
+what it found. A look at a new cgroup before the engine has put a process into it is made again, later and later. No
+figure is read, and no file of a container stays open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+
+from ...sampling.container import Container, ReadingFailed
+from ...sampling.registry import ListingFailed
+from ...sampling.round import Changes
+from ...sampling.sampler import Sampler
+from ..shared_passes import Feed
+from .deaths import Deaths, Notice
+from .interval_grid import GRID_SECONDS
+from .round_work import RoundWork
+
+log = logging.getLogger(__name__)
+LEAST_SECONDS = 0.05
+"""Between two listings, and between two looks at records that are being written: those of an end stay for 0.3 s."""
+MOST_SECONDS = 0.4
+"""Between two listings where they cost so much that max_cpu asks for it, or where cgroups come and go that are no
+container's: each listing in vain doubles the distance."""
+FAILED_SECONDS = 1.0
+"""The same after one that failed."""
+LONGEST_SECONDS = 10.0
+"""Between two looks for a first process that was not found, or for containers where inotify tells of none."""
+_DOUBLINGS = 8
+
+
+class Unattended:
+    """Used in the event loop."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        heard: Callable[[Changes], None],
+        clock: Callable[[], float] = time.monotonic,
+        make: Callable[[Sampler], RoundWork] = RoundWork,
+    ) -> None:
+        """``heard`` takes what the looks have found."""
+        self._feed = feed
+        self._heard = heard
+        self._clock = clock
+        self._make = make
+        self._looks = make(feed.sampler)
+        self._task: asyncio.Task[None] | None = None
+        self.wake = asyncio.Event()
+        """Set by what must not wait."""
+        self._deaths = Deaths(self._died)
+        self._written = Notice(self._wake_now)
+        self._news = Notice(self._something_new)
+        self._listens: asyncio.TimerHandle | None = None
+        self._dead = False
+        """Whether since the last look a first process died, or a runtime wrote a record."""
+        self._new = False
+        """Whether cgroups came or went since the last listing."""
+        self._looking = False
+        self._begun = False
+        self._listed = float("-inf")
+        self._least = LEAST_SECONDS
+        self._vain = 0
+        """Listings in a row that found no container come, gone or changed."""
+        self._tries = 0
+        """Listings since the latest news that found no first process of some container."""
+
+    def start(self) -> None:
+        """No client listens."""
+        loop = asyncio.get_running_loop()
+
+        def from_the_thread() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._listed_by_others)
+
+        self._looks = self._make(self._feed.sampler)
+        self._dead = self._new = self._begun = False
+        self._least, self._vain, self._tries, self._listed = LEAST_SECONDS, 0, 0, float("-inf")
+        self._feed.sampler.registry.came_or_went = from_the_thread
+        self._task = loop.create_task(self._run())
+
+    def stop(self) -> None:
+        """A client came: its rounds find everything. Or the agent ends."""
+        self._feed.sampler.registry.came_or_went = lambda: None
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        if self._listens is not None:
+            self._listens.cancel()
+            self._listens = None
+        for each in (self._deaths, self._written, self._news):
+            each.close()
+        self._looks.close()
+
+    async def _run(self) -> None:
+        while True:
+            self.wake.clear()
+            pause: float | None = FAILED_SECONDS
+            try:
+                pause = await self.step()
+            except Exception:
+                log.exception("watching first processes")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self.wake.wait()
+
+    def _died(self, container: Container, pidfd: int) -> None:
+        """Look now: the cgroup will be gone soon."""
+        self._looks.died(container, pidfd)
+        self._wake_now()
+
+    def _wake_now(self) -> None:
+        self._dead = True
+        self.wake.set()
+
+    def _something_new(self) -> None:
+        self._new = True
+        self.wake.set()
+
+    def _listed_by_others(self) -> None:
+        if self._task is not None and not self._looking:
+            self._something_new()
+
+    async def step(self) -> float | None:
+        """One look at what happened, and for how long nothing has to be done if nothing happens; None: for ever."""
+        looks, now = self._looks, self._clock()
+        begin, self._begun = not self._begun, True
+        dead, self._dead = self._dead, False
+        again = not looks.all_armed or self._registry_fd is None
+        listing = begin or ((self._new or again) and now >= self._due(again=not self._new))
+        self._looking = True
+        try:
+            if dead or looks.waiting:
+                await self._feed.run(partial(looks.between, all_containers=False))
+            if listing:
+                await self._list(now)
+            if begin:
+                await self._feed.run(looks.rest)
+        except (ListingFailed, ReadingFailed) as error:
+            self._new, self._least = True, FAILED_SECONDS
+            log.debug("watching first processes: %s", error)
+        finally:
+            self._looking = False
+        self._deaths.watch(looks.pidfds())
+        self._listen_again()
+        for each in looks.changes():
+            self._heard(each)
+        if not self._new:  # else it stays readable until the listing, and would wake the loop without pause
+            self._news.listen(self._registry_fd)
+        return self._pause()
+
+    def _listen_again(self) -> None:
+        """For records, a moment later: any container's may be in the same place (Podman), written without pause."""
+        if self._listens is None and self._looks.records_fd is not None:
+            loop = asyncio.get_running_loop()
+            self._listens = loop.call_later(LEAST_SECONDS, self._listen)
+
+    def _listen(self) -> None:
+        self._listens = None
+        self._written.listen(self._looks.records_fd)
+
+    async def _list(self, now: float) -> None:
+        registry, calm = self._feed.sampler.registry, now - self._listed > LONGEST_SECONDS
+        before, new = registry.number, self._new
+        self._tries = 0 if new else self._tries + 1
+        self._new, self._listed = False, now
+        await self._feed.run(partial(self._looks.take, {}))
+        if new:
+            self._vain = 0 if calm or registry.number != before else self._vain + 1
+        least = max(LEAST_SECONDS, self._feed.cpu_budget.apart(self._looks.cost_seconds))
+        self._least = min(least * 2.0 ** min(self._vain, _DOUBLINGS), MOST_SECONDS)
+
+    @property
+    def _registry_fd(self) -> int | None:
+        return self._feed.sampler.registry.news_fd
+
+    def _due(self, *, again: bool) -> float:
+        """When the next listing may be made; ``again``: for want of a first process alone."""
+        if not again:
+            return self._listed + self._least
+        return self._listed + min(self._least * 2.0 ** min(self._tries, _DOUBLINGS), LONGEST_SECONDS)
+
+    def _pause(self) -> float | None:
+        now, ends = self._clock(), []
+        if self._looks.waiting:
+            ends.append(now + GRID_SECONDS)
+        if self._new:
+            ends.append(self._due(again=False))
+        if not self._looks.all_armed or self._registry_fd is None:
+            ends.append(self._due(again=True))
+        return max(0.0, min(ends) - now) if ends else None

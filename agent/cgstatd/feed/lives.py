@@ -1,0 +1,141 @@
+"""What is known of workloads across the lives of their containers: how often each came back, and how it ended last.
+
+It hears the starts and ends that the follower notices, with or without clients. A workload that never ended takes
+nothing. The engine's own count of restarts counts where it keeps one. A container that is made anew begins that count
+anew: the agent adds what it saw under earlier ids.
+
+The rule of ``flapping``: the workload came back at least :data:`FLAPS` times within the last 15 minutes. A start counts
+if the end before it was a failure (another code than 0, a signal, for want of memory, or not known how), or if the
+engine's count of restarts says that it is one. So a job that a timer runs each minute and that exits with 0 does not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from ..host.identity import Identity
+from ..host.runtimes.base import State
+from ..host.workload import workload
+from ..sampling.lived import COMPLETED, Lived, Terminated
+from ..sampling.round import Changes, Ended
+
+FLAPS = 3
+FLAPPING_SECONDS = 900.0
+KEPT = 2000
+"""Workloads that are remembered, some 0.5 kB each; the owner with the most gives way first, with its oldest."""
+
+
+class _Workload(NamedTuple):
+    owner_uid: int
+    latest: str
+    """The id of its latest container."""
+    counted: int | None = None
+    """What the engine had counted of that container, where it counts."""
+    before: int = 0
+    """Restarts under earlier ids, or by the agent's own count."""
+    came_back: tuple[float, ...] = ()
+    """When (monotonic), the latest FLAPS times."""
+    last: Terminated | None = None
+    rose: bool = False
+    """Whether the engine's count rose with the latest end: its next start is counted already."""
+
+    def again(self, now: float, times: int) -> tuple[float, ...]:
+        """``came_back`` with so many more."""
+        return (*self.came_back, *[now] * min(times, FLAPS))[-FLAPS:]
+
+
+class View(NamedTuple):
+    """What was known at one instant: any thread may read it."""
+
+    known: Mapping[str, _Workload]
+    complete: bool
+    """Whether ends are noticed without clients, too: then what was not seen did not happen."""
+    since: float
+    """What came back later (monotonic) flaps."""
+
+    def of(self, identity: Identity) -> Lived:
+        """What is known of a container's workload."""
+        engines = identity.metadata.restarts if identity.metadata else None
+        own = 0 if self.complete else None
+        known = self.known.get(_key(identity)) if self.known else None
+        if known is None:
+            return Lived(own if engines is None else engines, False if self.complete else None)
+        flapping = len(known.came_back) == FLAPS and known.came_back[0] > self.since
+        if identity.id != known.latest:  # another one has taken its place
+            return Lived(own if engines is None else engines, flapping, known.last)
+        return Lived(known.before + (engines or 0), flapping, known.last)
+
+
+class Lives:
+    """Used in the event loop."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, now: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._now = now
+        self._known: OrderedDict[str, _Workload] = OrderedDict()
+        self.complete = False
+        """As in :class:`View`."""
+
+    def view(self) -> View:
+        """What is known now."""
+        return View(dict(self._known), self.complete, self._clock() - FLAPPING_SECONDS)
+
+    def hear(self, found: Changes) -> None:
+        """What happened since the last time, in order."""
+        for ended in found.ended:
+            self._ended(ended)
+        for identity in found.started:
+            self._started(identity)
+
+    def _ended(self, ended: Ended) -> None:
+        identity, record = ended.identity, ended.metadata
+        known, rose = self._counted(self._of(identity), identity)
+        if not rose and record is not None and record.state is State.RESTARTING:
+            known, rose = known._replace(came_back=known.again(self._clock(), 1)), True
+        finished = record.finished_seconds if record else None
+        last = Terminated(
+            identity.id, ended.exit_code, ended.absent, ended.signal, ended.signal_absent, ended.oom_killed,
+            ended.started_seconds, self._now() if finished is None else finished,
+        )  # fmt: skip
+        self._keep(identity, known._replace(last=last, rose=rose))
+
+    def _started(self, identity: Identity) -> None:
+        if _key(identity) not in self._known:
+            return
+        known, rose = self._counted(self._of(identity), identity)
+        engines = identity.metadata.restarts if identity.metadata else None
+        other, failed = identity.id != known.latest, known.last is not None and known.last.reason != COMPLETED
+        before = known.before + (known.counted or 0 if other else 0) + (failed and (other or engines is None))
+        came_back = known.again(self._clock(), int(failed and not rose and not known.rose))
+        self._keep(
+            identity,
+            known._replace(latest=identity.id, counted=engines, before=before, came_back=came_back, rose=False),
+        )
+
+    def _counted(self, known: _Workload, identity: Identity) -> tuple[_Workload, bool]:
+        """With the engine's own count of restarts; whether that has risen."""
+        engines = identity.metadata.restarts if identity.metadata else None
+        if engines is None or identity.id != known.latest:
+            return known, False
+        more = 0 if known.counted is None else engines - known.counted
+        if more < 0:  # started by hand: the engine counts anew
+            known = known._replace(before=known.before + (known.counted or 0))
+        return known._replace(counted=engines, came_back=known.again(self._clock(), max(0, more))), more > 0
+
+    def _of(self, identity: Identity) -> _Workload:
+        return self._known.get(_key(identity)) or _Workload(identity.owner_uid, identity.id)
+
+    def _keep(self, identity: Identity, known: _Workload) -> None:
+        key = _key(identity)
+        self._known[key] = known
+        self._known.move_to_end(key)
+        if len(self._known) > KEPT:
+            most, _ = Counter(each.owner_uid for each in self._known.values()).most_common(1)[0]
+            del self._known[next(key for key, each in self._known.items() if each.owner_uid == most)]
+
+
+def _key(identity: Identity) -> str:
+    return workload(identity) or f"{identity.runtime}:{identity.id}@{identity.owner_uid}"

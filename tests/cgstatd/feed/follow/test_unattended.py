@@ -1,0 +1,235 @@
+"""First processes are watched without clients, and nothing else is done."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cgstatd.feed.follow.unattended import FAILED_SECONDS, LEAST_SECONDS, LONGEST_SECONDS, MOST_SECONDS, Unattended
+from cgstatd.sampling.registry import ListingFailed
+
+
+class World:
+    """A feed, looks and a clock that only note what is asked of them."""
+
+    def __init__(self, fd: int | None) -> None:
+        self.now = 100.0
+        self.done: list[str] = []
+        self.registry = SimpleNamespace(news_fd=fd, came_or_went=lambda: None, number=0)
+        self.sampler = SimpleNamespace(registry=self.registry)
+        self.cpu_budget = SimpleNamespace(apart=lambda cost: 100 * cost)
+        self.all_armed, self.waiting, self.cost_seconds = True, False, 0.0
+        self.fails = False
+        self.comes = 1
+        """Containers that each listing finds come."""
+        self.records_fd: int | None = None
+        self.found: list[str] = []
+        self.told: list[str] = []
+        self.made = Unattended(self, self.told.append, lambda: self.now, lambda sampler: self)  # type: ignore[arg-type,return-value]
+        self.wake = self.made.wake
+
+    async def run(self, work: Callable[[], Any]) -> Any:
+        return work()
+
+    def between(self, *, all_containers: bool) -> None:
+        assert not all_containers
+        self.done.append("between")
+
+    def take(self, stats: dict[str, Any]) -> None:
+        assert stats == {}
+        self.done.append("take")
+        self.registry.number += self.comes
+        if self.fails:
+            raise ListingFailed("no")
+
+    def rest(self) -> None:
+        self.done.append("rest")
+
+    def pidfds(self) -> list[Any]:
+        return []
+
+    def changes(self) -> list[str]:
+        found, self.found = self.found, []
+        return found
+
+    def close(self) -> None:
+        self.done.append("close")
+
+    async def step(self, *, dead: bool = False) -> tuple[list[str], float | None]:
+        self.done = []
+        if dead:
+            self.made._wake_now()
+        pause = await self.made.step()
+        return self.done, None if pause is None else round(pause, 6)
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    ends = os.pipe()
+    yield ends
+    for fd in ends:
+        os.close(fd)
+
+
+async def test_once_all_are_watched_it_sleeps_without_a_timer(pipe: tuple[int, int]) -> None:
+    world = World(pipe[0])
+    assert await world.step() == (["take", "rest"], None)
+    world.now += 1000
+    assert await world.step() == ([], None)
+    assert await world.step(dead=True) == (["between"], None)
+    world.made.stop()
+
+
+async def test_an_end_that_is_held_back_is_looked_for_until_it_is_told(pipe: tuple[int, int]) -> None:
+    world = World(pipe[0])
+    await world.step()
+    world.waiting = True
+    assert await world.step() == (["between"], 0.25)
+    world.made.stop()
+
+
+async def test_a_cgroup_that_comes_or_goes_makes_a_listing_but_not_too_many(pipe: tuple[int, int]) -> None:
+    world = World(pipe[0])
+    await world.step()
+    os.write(pipe[1], b"x")
+    async with asyncio.timeout(5):
+        await world.wake.wait()
+    assert await world.step() == ([], LEAST_SECONDS)  # the first was just now
+    world.wake.clear()
+    await asyncio.sleep(0)
+    assert not world.wake.is_set()  # still readable: it would wake without pause
+    world.now += LEAST_SECONDS
+    os.read(pipe[0], 1)
+    assert await world.step() == (["take"], None)
+    world.made.stop()
+
+
+async def test_listings_that_cost_much_are_further_apart(pipe: tuple[int, int]) -> None:
+    world = World(pipe[0])
+    world.cost_seconds = 0.003
+    await world.step()
+    world.made._something_new()
+    assert await world.step() == ([], 0.3)
+    world.now += 1
+    world.cost_seconds = 1.0
+    await world.step()
+    world.made._something_new()
+    assert await world.step() == ([], MOST_SECONDS)
+    world.made.stop()
+
+
+async def test_a_container_without_a_process_is_looked_at_again_later_and_later(pipe: tuple[int, int]) -> None:
+    world = World(pipe[0])
+    world.all_armed = False
+    _, pause = await world.step()
+    pauses = [pause]
+    for _ in range(10):
+        assert pause is not None
+        world.now += pause + 1e-9
+        done, pause = await world.step()
+        assert done == ["take"]
+        pauses.append(pause)
+    assert pauses[:4] == [0.1, 0.2, 0.4, 0.8] and pauses[-1] == LONGEST_SECONDS
+    world.made._something_new()  # another one is made
+    world.now += 1
+    assert await world.step() == (["take"], LEAST_SECONDS)
+    world.made.stop()
+
+
+async def test_what_other_listings_found_is_looked_at_too_until_a_client_comes(pipe: tuple[int, int]) -> None:
+    world = World(pipe[0])
+
+    async def done(what: list[str]) -> None:
+        async with asyncio.timeout(5):
+            while world.done != what:
+                await asyncio.sleep(0.001)
+
+    world.made.start()
+    await done(["take", "rest"])
+    world.now += 1
+    world.found = ["ended"]
+    world.registry.came_or_went()
+    await done(["take", "rest", "take"])
+    assert world.told == ["ended"]
+    told = world.registry.came_or_went
+    world.made.stop()
+    told()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert world.done == ["take", "rest", "take", "close"] and not world.wake.is_set()
+    world.made.start()  # the client left
+    await done(["take", "rest", "take", "close", "take", "rest"])
+    world.made.stop()
+
+
+async def test_without_inotify_it_lists_from_time_to_time() -> None:
+    world = World(None)
+    _, pause = await world.step()
+    assert pause is not None and pause <= LONGEST_SECONDS
+    for _ in range(12):
+        world.now += pause + 1e-9
+        done, pause = await world.step()
+        assert done == ["take"] and pause is not None
+    assert pause == LONGEST_SECONDS
+    world.made.stop()
+
+
+async def test_a_listing_that_fails_is_made_again_a_second_later(pipe: tuple[int, int]) -> None:
+    world = World(pipe[0])
+    world.fails = True
+    assert await world.step() == (["take"], FAILED_SECONDS)
+    world.now += FAILED_SECONDS
+    world.fails = False
+    assert (await world.step())[0] == ["take"]
+    world.made.stop()
+
+
+async def test_cgroups_of_no_container_make_listings_further_apart_until_a_container_comes(
+    pipe: tuple[int, int],
+) -> None:
+    world = World(pipe[0])
+    await world.step()
+    world.now += LONGEST_SECONDS + 1
+
+    async def distance() -> float:
+        """Of two listings while cgroups come and go without pause."""
+        world.made._something_new()
+        done, pause = await world.step()
+        while done != ["take"]:
+            assert pause is not None
+            world.now += pause + 1e-9
+            done, pause = await world.step()
+        world.made._something_new()
+        _, pause = await world.step()
+        assert pause is not None
+        return pause
+
+    world.comes = 0
+    assert [round(await distance(), 3) for _ in range(5)] == [0.05, 0.1, 0.2, MOST_SECONDS, MOST_SECONDS]
+    world.comes = 1
+    assert round(await distance(), 3) == LEAST_SECONDS
+    world.comes = 0
+    assert round(await distance(), 3) == 0.1
+    world.now += LONGEST_SECONDS + 1
+    assert round(await distance(), 3) == LEAST_SECONDS  # it was calm
+    world.made.stop()
+
+
+async def test_records_that_are_written_without_pause_are_looked_at_from_time_to_time(pipe: tuple[int, int]) -> None:
+    world = World(None)
+    world.records_fd = pipe[0]
+    os.write(pipe[1], b"x")  # and the look does not read it: it is written again at once
+    await world.step()
+    began = asyncio.get_running_loop().time()
+    for woken in range(1, 4):
+        async with asyncio.timeout(5):
+            await world.wake.wait()
+        world.wake.clear()
+        assert asyncio.get_running_loop().time() - began >= 0.9 * woken * LEAST_SECONDS
+        assert (await world.step())[0][:1] == ["between"]
+    world.made.stop()

@@ -1,0 +1,206 @@
+"""What is known of workloads across the lives of their containers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cgstatd.feed.lives import FLAPPING_SECONDS, FLAPS, KEPT, Lives
+from cgstatd.host.identity import Identity
+from cgstatd.host.runtimes.base import Metadata, State
+from cgstatd.sampling.lived import UNSEEN, Lived, Terminated, last_end, with_end
+from cgstatd.sampling.round import Changes, Ended
+
+SHOP = {"com.docker.compose.project": "shop", "com.docker.compose.service": "web"}
+
+
+class World:
+    """Lives with a clock, and what happens in them."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.lives = Lives(lambda: self.now, lambda: self.now + 1e9)
+        self.lives.complete = True
+
+    def end(self, identity: Identity, code: int | None = 1, **more: Any) -> None:
+        metadata = identity.metadata and more.pop("record", identity.metadata)
+        given = {"absent": None, "signal": None, "signal_absent": None, "oom_killed": None, **more}
+        self.lives.hear(
+            Changes(
+                ended=[
+                    Ended(identity, None, metadata, code, started_seconds=None, killed=None, **given),
+                ]
+            )
+        )
+
+    def start(self, identity: Identity) -> None:
+        self.lives.hear(Changes(started=[identity]))
+
+    def of(self, identity: Identity) -> Lived:
+        return self.lives.view().of(identity)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def counted(restarts: int | None, number: int = 1, name: str = "web", uid: int = 0, **more: Any) -> Identity:
+    """A container of an engine that counts restarts (or not)."""
+    made = Metadata("docker", f"{number:064x}", name, restarts=restarts, owner_uid=uid, **more)
+    return Identity(made.id, name, "docker", uid, made)
+
+
+def lxc(name: str = "box") -> Identity:
+    return Identity(name, name, "lxc", 0, None)
+
+
+def test_what_never_ended_has_the_engines_count_and_else_none_that_the_agent_saw(world: World) -> None:
+    assert world.of(counted(4)) == Lived(4, False, None)
+    assert world.of(lxc()) == Lived(0, False, None)
+    world.start(lxc())
+    assert world.of(lxc()).restarts == 0 and not world.lives.view().known
+
+
+def test_without_a_watch_nothing_is_known_that_no_engine_says() -> None:
+    lives = Lives()
+    assert lives.view().of(lxc()) == Lived(None, None, None)
+    assert lives.view().of(counted(4)) == Lived(4, None, None)
+
+
+def test_the_last_end_is_remembered_with_its_reason(world: World) -> None:
+    world.end(lxc(), 139, signal=11)
+    last = world.of(lxc()).last
+    assert last == Terminated("box", 139, signal=11, finished_seconds=world.now + 1e9)
+    assert last is not None and last.reason == "Error"
+    world.end(lxc(), 137, signal=9, oom_killed=True)
+    assert (last := world.of(lxc()).last) is not None and last.reason == "OOMKilled"
+    world.end(lxc(), 0, oom_killed=True)  # a child was killed, and it went on
+    assert (last := world.of(lxc()).last) is not None and last.reason == "Completed"
+    world.end(lxc(), None, absent="why")
+    assert (last := world.of(lxc()).last) is not None and (last.reason, last.absent) == (None, "why")
+
+
+def test_an_engines_count_counts_once_whether_it_rises_with_the_end_or_with_the_start(world: World) -> None:
+    """Docker counts at the end, Podman at the start."""
+    for number in range(1, 3):
+        record = counted(number, state=State.RESTARTING).metadata
+        world.end(counted(number), 0, record=record)
+        world.start(counted(number))
+        assert world.of(counted(number)) == Lived(number, False, world.of(counted(number)).last)
+    world.end(counted(3, state=State.RESTARTING), 0)
+    world.start(counted(3))
+    assert world.of(counted(3)).flapping is True
+    podman = World()
+    for number in range(FLAPS):
+        assert podman.of(counted(number)).flapping is False
+        podman.end(counted(number), 1)
+        podman.start(counted(number + 1))
+    assert podman.of(counted(FLAPS))[:2] == (FLAPS, True)
+
+
+def test_lives_that_were_missed_are_in_the_engines_count(world: World) -> None:
+    world.end(counted(1))
+    world.start(counted(1))
+    world.end(counted(50))
+    world.start(counted(50))
+    assert world.of(counted(50))[:2] == (50, True)
+
+
+def test_it_flaps_for_a_quarter_of_an_hour_after_the_third_time(world: World) -> None:
+    for _ in range(FLAPS):
+        assert world.of(lxc()).flapping is False
+        world.end(lxc(), 3)
+        world.start(lxc())
+        world.now += 100
+    assert world.of(lxc())[:2] == (FLAPS, True)
+    world.now += FLAPPING_SECONDS - 100 * FLAPS - 1
+    assert world.of(lxc()).flapping is True
+    world.now += 2
+    assert world.of(lxc())[:2] == (FLAPS, False)
+
+
+def test_a_job_that_ends_well_each_minute_does_not_flap_and_is_no_restart(world: World) -> None:
+    for _ in range(10):
+        world.end(lxc("job"), 0)
+        world.start(lxc("job"))
+    assert world.of(lxc("job"))[:2] == (0, False)
+
+
+def test_an_end_that_is_not_known_counts_as_a_failure(world: World) -> None:
+    for _ in range(FLAPS):
+        world.end(lxc(), None, absent="why")
+        world.start(lxc())
+    assert world.of(lxc()).flapping is True
+
+
+def test_a_container_that_is_made_anew_keeps_its_workloads_count(world: World) -> None:
+    old, new = counted(5, 1, "shop-web-1", labels=SHOP), counted(0, 2, "shop-web-1", labels=SHOP)
+    world.end(old, 137)
+    world.start(new)
+    assert world.of(new).restarts == 6
+    assert world.of(old).restarts == 5  # it is on disk still: its own engine's word
+    newer = counted(2, 2, "shop-web-1", labels=SHOP)
+    assert world.of(newer).restarts == 8
+    world.end(newer, 0)
+    world.start(counted(0, 3, "shop-web-1", labels=SHOP))
+    assert world.of(counted(0, 3, "shop-web-1", labels=SHOP)).restarts == 8  # made anew after it ended well
+
+
+def test_started_by_hand_the_engine_counts_anew_and_the_agent_goes_on(world: World) -> None:
+    world.end(counted(5))
+    world.start(counted(0))
+    assert world.of(counted(0)).restarts == 5
+    assert world.of(counted(2)).restarts == 7
+
+
+def test_a_users_container_is_another_workload_than_the_systems(world: World) -> None:
+    world.end(counted(None))
+    assert world.of(counted(None, uid=1000)).last is None
+
+
+def test_so_many_are_kept_and_the_owner_of_the_most_gives_way(world: World) -> None:
+    for number in range(10):
+        world.end(counted(None, number, f"s{number}"))
+    for number in range(KEPT + 50):
+        world.end(counted(None, number, f"u{number}", uid=1000))
+    assert len(world.lives.view().known) == KEPT
+    assert world.of(counted(None, 0, "s0")).last is not None
+    assert world.of(counted(None, 0, "u0", uid=1000)).last is None
+
+
+def test_a_view_does_not_change(world: World) -> None:
+    world.end(lxc(), 1)
+    view = world.lives.view()
+    world.end(lxc(), 2)
+    world.end(lxc("other"), 2)
+    assert (last := view.of(lxc()).last) is not None and last.exit_code == 1
+    assert view.of(lxc("other")).last is None
+
+
+def test_where_the_state_does_not_say_how_it_ended_the_agents_word_counts() -> None:
+    stopped = Metadata("lxc", "box", "box")
+    seen = Terminated("box", 3, oom_killed=False, finished_seconds=5.0)
+    found = with_end(stopped, "box", seen)
+    assert (found.state, found.exit_code, found.finished_seconds) == (State.EXITED, 3, 5.0)
+    assert with_end(stopped, "box", None) is stopped
+    assert with_end(stopped, "box", seen._replace(id="other")) is stopped
+    recorded = Metadata("docker", "box", "box", state=State.EXITED, exit_code=4)
+    assert with_end(recorded, "box", seen) is recorded
+
+
+def test_the_last_end_of_one_that_does_not_run_is_its_own_or_has_a_reason() -> None:
+    seen = Terminated("a", 137, signal=9)
+    exited = Metadata("docker", "a", "a", state=State.EXITED, exit_code=137)
+    assert last_end(exited, "a", Lived(last=seen), running=False) == seen
+    other = last_end(exited, "a", Lived(last=seen._replace(id="b")), running=False)
+    assert other is not None and (other.exit_code, other.signal) == (137, None) and "137" in str(other.signal_absent)
+    later = Metadata("docker", "a", "a", state=State.EXITED, exit_code=3)  # it ran again since, unseen
+    found = last_end(later, "a", Lived(last=seen), running=False)
+    assert found is not None and (found.exit_code, found.signal, found.signal_absent) == (3, None, None)
+    assert last_end(Metadata("docker", "a", "a", state=State.CREATED), "a", Lived(), running=False) is None
+    unknown = last_end(Metadata("lxc", "a", "a"), "a", Lived(), running=False)
+    assert unknown is not None and unknown.absent == UNSEEN
+    assert last_end(exited, "a", Lived(last=seen._replace(id="b")), running=True) == seen._replace(id="b")
+    assert last_end(exited, "a", Lived(), running=True) is None
