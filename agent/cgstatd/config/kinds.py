@@ -74,6 +74,14 @@ def origins() -> Kind:
     return _strings(allowed, "ORIGIN", _fits(_ORIGIN), True)
 
 
+_WEBSOCKET = re.compile(r"wss?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?")
+
+
+def websocket() -> Kind:
+    """Where a WebSocket server is."""
+    return _strings("wss://HOST[:PORT][/PATH], as in wss://dockhand.example.org", "URL", _fits(_WEBSOCKET), False)
+
+
 def names() -> Kind:
     """Names in certificates."""
     return _strings("a name in a certificate, as in central.example.org", "NAME", bool, True)

@@ -130,6 +130,12 @@ def contradictions(settings: Settings) -> list[tuple[str, str]]:
         found.append(("tls_client_ca", "tls_client_ca needs tls_cert: client certificates exist in TLS only"))
     if settings.tls_client_names and not settings.tls_client_ca:
         found.append(("tls_client_names", "tls_client_names needs tls_client_ca: who vouches for the names"))
+    if settings.dockhand_url and not settings.dockhand_token_file:
+        found.append(("dockhand_url", "dockhand_url needs dockhand_token_file: Dockhand welcomes no agent without"))
+    if settings.dockhand_token_file and not settings.dockhand_url:
+        found.append(("dockhand_token_file", "dockhand_token_file needs dockhand_url: which server it is for"))
+    if settings.dockhand_ca and not settings.dockhand_url.startswith("wss:"):
+        found.append(("dockhand_ca", "dockhand_ca needs a dockhand_url with wss: certificates exist in TLS only"))
     if not settings.listen:
         found.append(("listen", "listen is empty: expected at least one address"))
     return found

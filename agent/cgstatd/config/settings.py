@@ -59,6 +59,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     send_timeout: float = 30.0
     metric_labels: tuple[str, ...] = DEFAULT_LABELS
     host_metrics: bool = True
+    dockhand_url: str = ""
+    dockhand_token_file: str = ""
+    dockhand_ca: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,5 +153,12 @@ OPTIONS = (
     Option("host_metrics", kinds.switch(), "whether /metrics has the host's CPU, memory, load, pressure and network "
            "too, under node_exporter's names; false where a node_exporter of this host is scraped as well: queries "
            "that name no job would count the host twice"),
+    Option("dockhand_url", kinds.websocket(), "a Dockhand server that this agent calls, for hosts that it cannot reach "
+           "itself (NAT): as a Hawser edge agent that answers the Engine API's GET and HEAD and refuses everything "
+           "else; without a path it is /api/hawser/connect", "wss://dockhand.example.org"),
+    Option("dockhand_token_file", kinds.path(), "a file with the token that Dockhand made for this host; read at each "
+           "connection", "/etc/cgstatd/dockhand-token"),
+    Option("dockhand_ca", kinds.path(), "the authorities of that server's certificate, PEM; otherwise the system's",
+           "/etc/cgstatd/dockhand-ca.crt"),
 )  # fmt: skip
 BY_NAME = {option.name: option for option in OPTIONS}

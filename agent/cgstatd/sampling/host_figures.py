@@ -15,9 +15,11 @@ from ..host.procfs.host_stat import PATH as STAT
 from ..host.procfs.host_stat import HostCpu, parse_host_stat
 from ..host.procfs.meminfo import PATH as MEMINFO
 from ..host.procfs.meminfo import parse_meminfo
+from ..host.procfs.net_dev import parse_traffic
 from .sampler import Sampler
 
 T = TypeVar("T")
+NET_DEV = "/proc/1/net/dev"
 MINIMUM_WINDOW_NS = 200_000_000
 """/proc/stat counts in ticks of 10 ms: over less, one tick is 5 % and more."""
 MAXIMUM_WINDOW_NS = 60_000_000_000
@@ -79,6 +81,10 @@ class HostReader:
     def hostname(self) -> str | None:
         """The kernel's own; None where it cannot be read."""
         return _text(self._sampler.root, "/proc/sys/kernel/hostname")
+
+    def traffic(self) -> tuple[int, int] | None:
+        """(received, sent) bytes over all interfaces of the host but ``lo``; None where that cannot be read."""
+        return self._get(NET_DEV, parse_traffic)
 
     def read(self) -> HostFacts:
         """All facts, now. A file that cannot be read costs its own facts alone."""

@@ -23,9 +23,9 @@ from ..host.procfs.meminfo import PATH as MEMINFO
 from ..host.procfs.meminfo import parse_meminfo, parse_page_counts
 from ..host.procfs.net_dev import Interface, parse_net_dev
 from ..host.procfs.uname import Uname, read_uname
+from .host_figures import NET_DEV
 
 T = TypeVar("T")
-NET_DEV = "/proc/1/net/dev"
 PRESSURE = "/proc/pressure"
 RESOURCES = ("cpu", "io", "memory", "irq")
 MAX_DEVICES = 64

@@ -46,7 +46,7 @@ class Background:
         self._status = ""
         self._tasks: list[asyncio.Task[None]] = []
         self.read_again: list[Callable[[], None]] = []
-        """What a reload reads again besides the configuration."""
+        """What a reload reads again, or tries again, besides the configuration."""
         self.take_over: Callable[[Settings], None] = lambda _: None
         """Takes over a reload's settings besides those that Upkeep itself does; keys that need a restart are as they
         were."""

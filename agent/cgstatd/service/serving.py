@@ -32,6 +32,7 @@ from ..web.server.listener import Listener
 from ..web.server.tls import Certificates
 from .background import Background
 from .binding import bind_address, bind_docker_socket
+from .calling import Calling
 from .systemd import BadSocket, Notifier, passed_sockets
 from .who_may_ask import CannotServe, certificates, make_guard, renew_guard
 
@@ -84,11 +85,8 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
                 settings.history_max_bytes,
             ),
         )
-        labels = app[METRIC_LABELS]
-        labels.names = settings.metric_labels
-        scraper = app[SCRAPER]
-        scraper.export_host(settings.host_metrics)
-        sampler.names.want(settings.metric_labels)
+        labels, scraper = app[METRIC_LABELS], app[SCRAPER]
+        _export(labels, scraper, sampler.names.want, settings)
         runner = web.AppRunner(
             app,
             access_log=None,
@@ -98,6 +96,7 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
         gate = Gate(limits_of(settings))
         feed.start()
         background: Background | None = None
+        calling = Calling(app)
         try:
             await runner.setup()
             app[FOLLOWER].watch()
@@ -107,6 +106,7 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
                 await engine.start()
                 where += f" {engine.name} (Engine API)"
             log.info("serving %s env=%d cgroups=%s", where, settings.env_id, sampler.hierarchy.mode)
+            await calling.change(settings)
             notifier = Notifier()
             if notifier.watchdog_seconds:
                 faulthandler.enable()  # when the watchdog aborts, the log has where each thread was
@@ -114,8 +114,8 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
             background.open = lambda: (gate.open, len(guard.streams))
             background.accepted = lambda: gate.admitted
             gate.turns.each_moment = background.relieve
-            background.read_again = _read_again(guard, tls)
-            background.take_over = partial(_take_over, guard, gate, labels, scraper, sampler.names.want)
+            background.read_again = _read_again(guard, tls, calling)
+            background.take_over = partial(_take_over, guard, gate, labels, scraper, sampler.names.want, calling)
             loop.add_signal_handler(signal.SIGHUP, background.reload, load)
             background.start()
             _settle()
@@ -124,6 +124,7 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
         finally:
             if background is not None:
                 background.stop()
+            await calling.stop()
             await runner.cleanup()
             feed.stop()
 
@@ -177,25 +178,33 @@ async def _listen(runner: web.AppRunner, sockets: Sequence[socket.socket], gate:
     return " ".join(listener.name for listener in listeners)
 
 
+def _export(labels: MetricLabels, scraper: Scraper, want: Callable[[Sequence[str]], None], settings: Settings) -> None:
+    """What /metrics has."""
+    labels.names = settings.metric_labels
+    want(settings.metric_labels)
+    scraper.export_host(settings.host_metrics)
+
+
 def _take_over(
     guard: Guard,
     gate: Gate,
     labels: MetricLabels,
     scraper: Scraper,
     want: Callable[[Sequence[str]], None],
+    calling: Calling,
     settings: Settings,
 ) -> None:
     """What a reload changes beside the feed and the log."""
-    labels.names = settings.metric_labels
-    want(settings.metric_labels)
-    scraper.export_host(settings.host_metrics)
+    _export(labels, scraper, want, settings)
     gate.limits = limits_of(settings)
     renew_guard(guard, settings)
+    calling.take_over(settings)
 
 
-def _read_again(guard: Guard, tls: Certificates | None) -> list[Callable[[], None]]:
+def _read_again(guard: Guard, tls: Certificates | None, calling: Calling) -> list[Callable[[], None]]:
     keyring = guard.callers.keyring
     return [
         *([partial(keyring.refresh, now=True)] if keyring is not None else []),
         *([tls.refresh] if tls is not None else []),
+        calling.try_now,
     ]

@@ -1,11 +1,17 @@
-"""Who the agent is, for a Dockhand server. The names are those of Hawser's protocol."""
+"""What a Dockhand server is told beside the Engine API: who the agent is, figures of the host, what happens to
+containers. The names are those of Hawser's protocol.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from ... import __version__
-from .names import hashed
+from ...sampling.host_figures import HostFacts
+from .events import Event
+from .names import hashed, rfc3339_ns
 from .system import HostWords
 
 HEALTHY = b'{"status":"healthy"}'
@@ -27,4 +33,51 @@ def info(host: HostWords) -> dict[str, Any]:
         "hawserVersion": __version__,
         "mode": "standard",
         **uptime,
+    }
+
+
+def metrics(facts: HostFacts, traffic: tuple[int, int] | None) -> dict[str, Any] | None:
+    """The figures of the host: memory in bytes, seconds since boot; None where those are missing that the server
+    counts on. ``traffic``: bytes received and sent by every interface but lo.
+
+    ``cpuUsage`` is 100 per fully used core: Dockhand (1.0.36) divides it by the cores. Disks are left out: statvfs(2)
+    waits for a server that is away.
+    """
+    total, available = facts.memory.get("MemTotal"), facts.memory.get("MemAvailable")
+    if facts.cpu is None or facts.window is None or total is None or available is None:
+        return None
+    found: dict[str, Any] = {
+        "cpuUsage": round(facts.window.busy_share * 100 * facts.cpu.cores, 2),
+        "cpuCores": facts.cpu.cores,
+        "memoryTotal": total,
+        "memoryUsed": max(0, total - available),
+        "memoryFree": available,
+    }
+    if traffic is not None:
+        found["networkRxBytes"], found["networkTxBytes"] = traffic
+    if facts.uptime_seconds is not None:
+        found["uptime"] = int(facts.uptime_seconds)
+    return found
+
+
+class _Actor(msgspec.Struct):
+    attributes: msgspec.Raw = msgspec.field(name="Attributes")
+
+
+class _Line(msgspec.Struct):
+    actor: _Actor = msgspec.field(name="Actor")
+
+
+_line = msgspec.json.Decoder(_Line)
+
+
+def container_event(each: Event) -> dict[str, Any]:
+    """An event with the attributes that the Engine API shows of it."""
+    return {
+        "containerId": each.id,
+        "containerName": each.name,
+        "image": each.image,
+        "action": each.action,
+        "actorAttributes": _line.decode(each.line).actor.attributes,
+        "timestamp": rfc3339_ns(each.time_ns),
     }

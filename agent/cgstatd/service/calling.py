@@ -1,0 +1,86 @@
+"""The outgoing connection as part of the service: begun, told of a reload, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from ..config import Settings
+from ..config.address import is_private
+from ..web.app import make_engine_app
+from ..web.guard import Guard
+from ..web.routes.context import CONTEXT
+from ..web.routes.engine import ENGINE
+from ..web.server.limits import Limits
+
+if TYPE_CHECKING:
+    from ..dockhand.connector import Connector
+
+log = logging.getLogger(__name__)
+STREAMS = 64
+"""Streams that the server may have open at a time."""
+
+
+class Calling:
+    """Used in the event loop. As long as no server is configured there is nothing behind it."""
+
+    def __init__(self, app: web.Application) -> None:
+        self._app = app
+        self._runner: web.AppRunner | None = None
+        self._connector: Connector | None = None
+        self._changing: asyncio.Task[None] | None = None
+
+    def take_over(self, settings: Settings) -> None:
+        """Call the server that the settings name, if it is another."""
+        self._changing = asyncio.get_running_loop().create_task(self._change_after(self._changing, settings))
+
+    async def _change_after(self, earlier: asyncio.Task[None] | None, settings: Settings) -> None:
+        if earlier is not None:
+            await asyncio.wait([earlier])
+        await self.change(settings)
+
+    async def change(self, settings: Settings) -> None:
+        """The same, at once."""
+        url = settings.dockhand_url
+        if not url and self._connector is None:
+            return
+        from ..dockhand.connector import Destination  # noqa: PLC0415 - for those who call a server only
+
+        if self._connector is None:
+            self._connector = await self._make()
+        if url.startswith("ws:") and not _is_private(url):
+            log.warning("dockhand_url without TLS: the token can be read on the way; use wss:")
+        await self._connector.call(Destination(url, settings.dockhand_token_file, settings.dockhand_ca))
+
+    async def _make(self) -> Connector:
+        """Its requests have the routes of the Engine API and no others."""
+        from ..dockhand.connector import Connector  # noqa: PLC0415 - for those who call a server only
+        from ..feed.host_totals import HostTotals  # noqa: PLC0415 - the same
+
+        guard = Guard(limits=Limits(streams=2 * STREAMS, streams_per_client=STREAMS))
+        self._runner = web.AppRunner(make_engine_app(self._app, guard), access_log=None)
+        await self._runner.setup()
+        server = cast(web.Server, self._runner.server)
+        return Connector(server, self._app[ENGINE], HostTotals(self._app[CONTEXT].feed))
+
+    def try_now(self) -> None:
+        """Wait no longer where there is no connection."""
+        if self._connector is not None:
+            self._connector.try_now()
+
+    async def stop(self) -> None:
+        """Hang up."""
+        if self._changing is not None:
+            await asyncio.wait([self._changing])
+        if self._connector is not None:
+            await self._connector.stop()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+
+def _is_private(url: str) -> bool:
+    return is_private(f"{urlsplit(url).hostname}:0")
