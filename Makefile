@@ -28,7 +28,7 @@ run: $(RUNTIME)  ## install into .venv, start the agent in the foreground, show 
 	@$(BIN)/python tests/tools/run.py $(PORT) $(ARGS)
 
 demo: $(RUNTIME)  ## the same on a recorded host that is played on, for a machine without containers
-	@$(BIN)/python tests/tools/run.py $(PORT) --sort cpu --host-root fixtures/demo-hybrid-docker $(ARGS)
+	@$(BIN)/python tests/tools/run.py $(PORT) --sort cpu --recorded fixtures/demo-hybrid-docker.txt $(ARGS)
 
 test: $(STAMP) lint  ## lint, then every test
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not host" $(ARGS) || [ $$? = 5 ]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from pathlib import Path
 
 import pytest
+
+from recordedhosts import shared_directory
 
 # A shell that runs the tests in the background has them start with SIGINT ignored, and every program that they start
 # would inherit that: Ctrl-C must do here what it does in a terminal.
@@ -27,6 +30,14 @@ LONG = (
     "browser/test_trouble.py",
 )
 """Files that take a minute or so: they are begun first, so that no worker is left alone with one at the end."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One directory of recorded hosts for the whole run: its workers are started after this, and inherit it."""
+    if not hasattr(config, "workerinput"):
+        made = contextlib.ExitStack()
+        config.add_cleanup(made.close)
+        made.enter_context(shared_directory())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

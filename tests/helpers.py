@@ -19,13 +19,13 @@ import pytest
 from cgroupfs import Absent, Cgroup, Clock, Directory, Hierarchy, Identity, Mount, Root, Selection, Version, detect
 from cgroupfs.pseudofs import absence
 from cgroupfs.reader import Plan
+from recordedhosts import beside_readings, recorded_host
 
 if TYPE_CHECKING:  # not every program that uses this module needs it
     from pyfakefs.fake_filesystem import FakeFilesystem
 
 R = TypeVar("R")
 PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-FIXTURES = f"{PROJECT}/fixtures"
 HOSTS = ("debian13-v2-systemd", "debian12kernel-v1-systemd", "debian12kernel-v1-cgroupfs")
 UNIFIED, LEGACY, LEGACY_CGROUPFS = HOSTS
 RECORDED = ("debian12kernel-hybrid-docker", "debian13-v2-containerd")
@@ -38,14 +38,13 @@ TREES = tuple((host, reading) for host in HOSTS for reading in READINGS)
 
 def tree(host: str, reading: str = "t0") -> str:
     """The directory of one reading of a recorded host."""
-    return f"{FIXTURES}/{host}/{reading}"
+    return f"{recorded_host(host)}/{reading}"
 
 
 @functools.cache
 def expected(host: str) -> dict[str, Any]:
     """What the engines said of a recorded host (see tests/tools/import_capture.py)."""
-    with open(f"{FIXTURES}/{host}/expected.json", encoding="utf-8") as file:
-        return json.load(file)
+    return json.loads(beside_readings(host, "expected.json"))
 
 
 for _host in HOSTS:
@@ -78,8 +77,12 @@ def cgroups(host: str, reading: str = "t0") -> list[tuple[str, Cgroup]]:
 
 def at_its_real_path(fs: FakeFilesystem, host: str, name: str) -> Cgroup:
     """A container of a recorded host whose files pyfakefs shows at /sys and /proc."""
+    from pyfakefs.fake_filesystem_unittest import Pause
+
+    with Pause(fs):  # perhaps nothing has asked for this host yet
+        top = tree(host)
     for each in ("sys", "proc"):
-        fs.add_real_directory(f"{tree(host)}/{each}", target_path=f"/{each}")
+        fs.add_real_directory(f"{top}/{each}", target_path=f"/{each}")
     root = Root("/")
     return Cgroup(root, detect(root), container(host, name)["cgroup"])
 

@@ -18,7 +18,7 @@ from cgstatd.recording.replayed_root import Replay
 from cgstatd.sampling.model import ContainerStats
 from cgstatd.sampling.open_host import HostOptions, open_host
 from cgstatd.sampling.sampler import Sampler
-from helpers import DEMO, FIXTURES, PROJECT
+from helpers import DEMO, PROJECT, recorded_host
 
 OPTIONS = HostOptions(follow=False)
 LABELS = ("com.docker.compose.project", "com.docker.compose.service")
@@ -27,7 +27,7 @@ LABELS = ("com.docker.compose.project", "com.docker.compose.service")
 @pytest.fixture(scope="module")
 def sampler() -> Iterator[Sampler]:
     """Of the second reading, with what was used since the first."""
-    earlier, made = (open_host(root, OPTIONS) for root in open_roots(f"{FIXTURES}/{DEMO}"))
+    earlier, made = (open_host(root, OPTIONS) for root in open_roots(recorded_host(DEMO)))
     with closing(earlier), closing(made):
         earlier.baselines()
         made.continue_from(earlier)
@@ -83,12 +83,12 @@ def test_rates_live_and_the_busiest_comes_first(running: dict[str, ContainerStat
 
 
 def test_the_makefile_plays_it_sorted_by_cpu() -> None:
-    assert f"--sort cpu --host-root fixtures/{DEMO}" in Path(f"{PROJECT}/Makefile").read_text()
+    assert f"--sort cpu --recorded fixtures/{DEMO}.txt" in Path(f"{PROJECT}/Makefile").read_text()
 
 
 def test_it_holds_nothing_of_the_machine_it_was_recorded_on() -> None:
-    for base, _, names in os.walk(f"{FIXTURES}/{DEMO}"):
-        assert not re.search(r"/(tmp|home|work|root)\b", base.removeprefix(FIXTURES))
+    for base, _, names in os.walk(recorded_host(DEMO)):
+        assert not re.search(r"/(tmp|home|work|root)\b", base.removeprefix(recorded_host(DEMO)))
         for name in names:
             data = Path(base, name).read_bytes()
             assert name not in ("cmdline", "environ") and not re.search(rb"/tmp/|/home/|/root/", data), (
@@ -99,7 +99,7 @@ def test_it_holds_nothing_of_the_machine_it_was_recorded_on() -> None:
 
 def test_what_moved_between_the_readings_goes_on_moving(tmp_path: Path) -> None:
     """The counters of each container's network, whose columns are padded, and of its CPU time."""
-    first, second = open_roots(f"{FIXTURES}/{DEMO}")
+    first, second = open_roots(recorded_host(DEMO))
     assert isinstance(first, RecordedRoot) and isinstance(second, RecordedRoot)
     replay = Replay(first, second, str(tmp_path))
     replay.step(1, Clock(1, 1))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import FIXTURES, PROJECT, UNIFIED
+from helpers import PROJECT, UNIFIED, recorded_host
 from wire import ENVIRONMENT, Agent, agent
 
 README = Path(PROJECT, "README.md").read_text("utf-8")
@@ -32,7 +32,7 @@ def examples(heading: str, language: str) -> list[str]:
 @pytest.fixture(scope="module")
 def running() -> Iterator[Agent]:
     """An agent that plays a recorded host on."""
-    with agent("--listen", "127.0.0.1:0", "--host-root", f"{FIXTURES}/{UNIFIED}") as running:
+    with agent("--listen", "127.0.0.1:0", "--host-root", recorded_host(UNIFIED)) as running:
         yield running
 
 
@@ -108,7 +108,8 @@ def test_every_command_is_named() -> None:
 def _documents() -> list[Path]:
     """Every page that people read."""
     root = Path(PROJECT)
-    return [*root.glob("*.md"), *(root / "docs").glob("*.md"), *(root / "tests").rglob("*.md")]
+    folders = (root, root / "docs", root / "fixtures")
+    return [*(path for each in folders for path in each.glob("*.md")), *(root / "tests").rglob("*.md")]
 
 
 def test_links_between_the_documents_lead_somewhere() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import DEMO, FIXTURES, PROJECT, RECORDED
+from helpers import DEMO, PROJECT, RECORDED, recorded_host
 
 SHAPES = {
     "cpu-limited",
@@ -30,7 +30,7 @@ HYBRID, CONTAINERD = RECORDED
 
 def stats(host: str, *options: str) -> list[dict]:
     ran = subprocess.run(
-        [sys.executable, "-m", "cgstatd", "stats", "--format", "json", "--host-root", f"{FIXTURES}/{host}", *options],
+        [sys.executable, "-m", "cgstatd", "stats", "--format", "json", "--host-root", recorded_host(host), *options],
         env={"PYTHONPATH": f"{PROJECT}/agent:{PROJECT}/cgroups", "PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
@@ -60,7 +60,7 @@ def test_containerd_without_an_engine_above_it_is_named_by_its_ids() -> None:
 
 @pytest.mark.parametrize("host", (*RECORDED, DEMO))
 def test_the_recording_tells_no_secret_and_no_command_but_the_engines_own(host: str) -> None:
-    for base, _, names in os.walk(f"{FIXTURES}/{host}"):
+    for base, _, names in os.walk(recorded_host(host)):
         for name in names:
             data = Path(base, name).read_bytes()
             assert name != "environ" and not any(word in data for word in (b'"Env"', b'"Args"', b'"Cmd"', b"PATH="))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from attacks.schemathesis_run import Ran, run_schemathesis, with_items
-from helpers import FIXTURES, UNIFIED
+from helpers import UNIFIED, recorded_host
 from wire import agent
 
 MANY = int(os.environ.get("CGSTATD_SCHEMATHESIS", "0"))
@@ -24,7 +24,7 @@ TIMEOUT = pytest.mark.timeout(3600 if MANY else 180)
 @contextmanager
 def started(*arguments: str, secret: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """An agent over a recorded host: where it is, and its document. No request makes it die or complain."""
-    with agent("--listen", "127.0.0.1:0", "--host-root", f"{FIXTURES}/{UNIFIED}", *arguments) as running:
+    with agent("--listen", "127.0.0.1:0", "--host-root", recorded_host(UNIFIED), *arguments) as running:
         base = f"http://127.0.0.1:{running.port}"
         request = urllib.request.Request(f"{base}/api/openapi.json", headers={"Authorization": f"Bearer {secret}"})
         with urllib.request.urlopen(request, timeout=10) as answer:

@@ -11,7 +11,7 @@ import pytest
 from browser.driver import Open, live, names, until
 from browser.populated import compose
 from fakehost import FakeHost
-from helpers import FIXTURES, UNIFIED
+from helpers import UNIFIED, recorded_host
 from wire import Server, agent
 
 ACTIVE = "document.getElementById(document.getElementById('grid').getAttribute('aria-activedescendant'))"
@@ -125,7 +125,7 @@ async def test_groups_fold_by_keyboard_and_pointer_and_say_so(server: Server, op
 
 
 async def test_pods_are_groups(open_page: Open) -> None:
-    with agent("--listen", "127.0.0.1:0", "--host-root", f"{FIXTURES}/{UNIFIED}") as running:
+    with agent("--listen", "127.0.0.1:0", "--host-root", recorded_host(UNIFIED)) as running:
         async with open_page(running.port, at="#group=pod") as page:
             await live(page, 10)
             pod = page.locator(".row.group", has=page.get_by_text("pod1", exact=True))

@@ -11,7 +11,7 @@ from browser.driver import DESKTOP, Open, live, until
 from browser.measured import BARS, FAINT_FIELDS, FAINT_LINES, FAINT_TEXT, FRAMES, STICKS_OUT
 from browser.populated import compose, label
 from fakehost import FakeHost
-from helpers import FIXTURES, UNIFIED
+from helpers import UNIFIED, recorded_host
 from wire import Server, agent, serving
 
 WIDTHS = sorted({*range(320, 2561, 80), 360, 390, *range(1181, 1300, 13), *(edge + n for edge in (359, 430, 720, 770, 980, 1000, 1020, 1150, 1240, 1700) for n in (0, 1))})  # fmt: skip  # noqa: E501
@@ -39,7 +39,7 @@ def host(tmp_path: Path) -> FakeHost:
 
 @pytest.mark.parametrize("state", ["", "c=pm-burn", "group=project", "show=all"])
 async def test_at_every_width_nothing_is_beyond_the_window_or_clipped(open_page: Open, state: str) -> None:
-    with agent("--listen", "127.0.0.1:0", "--host-root", f"{FIXTURES}/{UNIFIED}") as running:
+    with agent("--listen", "127.0.0.1:0", "--host-root", recorded_host(UNIFIED)) as running:
         async with open_page(running.port, at=f"#{state}") as page:
             await live(page, 10)
             if "c=" in state:

@@ -11,14 +11,14 @@ import secured
 from browser.driver import DESKTOP, Open, live, names, shots, until
 from browser.populated import HOSTILE, busy, crowded_host, hostile_host
 from fakehost import FakeHost
-from helpers import FIXTURES, UNIFIED
+from helpers import UNIFIED, recorded_host
 from wire import agent, serving
 
 COUNT = 300
 
 
 async def test_an_agent_that_goes_and_comes_back(open_page: Open) -> None:
-    recorded = ("--host-root", f"{FIXTURES}/{UNIFIED}")
+    recorded = ("--host-root", recorded_host(UNIFIED))
     with agent("--listen", "127.0.0.1:0", *recorded) as first:
         port = first.port
         # 500: what was asked while it was stopping

@@ -8,7 +8,7 @@ import pytest
 
 from cgroupfs import CounterReader, Counting, Descriptors, Directory, Root, Version, detect, io_counting
 from cgroupfs.controllers.io import V1_BYTES
-from helpers import HOSTS
+from helpers import HOSTS, tree
 
 THROTTLE = "blkio.throttle.io_service_bytes"
 BFQ = "blkio.bfq.io_service_bytes_recursive"
@@ -83,6 +83,6 @@ def test_a_container_is_read_again_as_soon_as_anything_counts(tmp_path: Path) ->
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_only_a_v1_host_has_one(host: str) -> None:
-    root = Root(str(Path(__file__).parents[2] / "fixtures" / host / "t0"))
+    root = Root(tree(host))
     counting = io_counting(root, detect(root))
     assert (counting is not None) == ("-v1-" in host)

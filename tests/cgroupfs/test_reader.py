@@ -26,7 +26,7 @@ from cgroupfs import (
     field_files,
     select,
 )
-from helpers import FIXTURES, LEGACY, TREES, UNIFIED, cgroup, cgroups, made_cgroup
+from helpers import LEGACY, TREES, UNIFIED, cgroup, cgroups, made_cgroup, tree
 
 EVERYWHERE = pytest.mark.parametrize(("host", "reading"), TREES)
 
@@ -73,7 +73,7 @@ def test_every_field_that_is_there_has_a_source_that_is_there_and_is_recorded(ho
         for name, value in group.read(select(*FIELDS)).values.items():
             path = group.source(name)
             if value is not None:
-                assert path.startswith("/sys/") and os.path.isfile(f"{FIXTURES}/{host}/{reading}{path}"), name
+                assert path.startswith("/sys/") and os.path.isfile(tree(host, reading) + path), name
             assert path.rpartition("/")[2] in field_files()
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import FIXTURES, PROJECT, UNIFIED
+from helpers import PROJECT, UNIFIED, recorded_host
 from wire import ALL, COMMAND, ENVIRONMENT, STREAM, Agent, agent, run
 
 SOCKET = re.compile(
@@ -40,7 +40,7 @@ def test_the_code_names_no_engine_socket_but_in_the_one_module_that_compares_whe
 def test_the_module_that_compares_is_imported_only_where_that_was_asked_for(option: tuple[str, ...]) -> None:
     code = (
         "import sys\nfrom cgstatd.cli.main import main\n"
-        f"main({['doctor', '--json', '--host-root', f'{FIXTURES}/{UNIFIED}', *option]!r})\n"
+        f"main({['doctor', '--json', '--host-root', recorded_host(UNIFIED), *option]!r})\n"
         "print('cgstatd.doctor.compare_docker' in sys.modules, 'http.client' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT)
@@ -138,7 +138,7 @@ def load(port: int) -> None:
 
 
 def test_a_recorded_host_is_served_without_a_connection_to_anything(tmp_path: Path) -> None:
-    arguments = ("--host-root", f"{FIXTURES}/{UNIFIED}", "--listen", "127.0.0.1:0", "--baseline", "0.2")
+    arguments = ("--host-root", recorded_host(UNIFIED), "--listen", "127.0.0.1:0", "--baseline", "0.2")
     with agent(*arguments, command=traced(tmp_path)) as process:
         load(process.port)
         check(tmp_path, process)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import PROJECT
+from helpers import PROJECT, UNIFIED, recorded_host
 from wire import ENVIRONMENT
 
 
@@ -112,7 +112,7 @@ def test_the_wheel_works_from_where_it_is_installed(wheel: zipfile.ZipFile, tmp_
     path = f"sys.path[:0] = {[str(tmp_path)]!r}"
     code = f"import sys; {path}; from cgstatd.cli.main import main; sys.exit(main(sys.argv[1:]))"
     ran = subprocess.run(
-        [sys.executable, "-I", "-B", "-c", code, "stats", "--host-root", f"{PROJECT}/fixtures/debian13-v2-systemd"],
+        [sys.executable, "-I", "-B", "-c", code, "stats", "--host-root", recorded_host(UNIFIED)],
         capture_output=True,
         text=True,
         check=False,
@@ -158,7 +158,7 @@ def test_the_table_needs_no_web_server() -> None:
         "from cgstatd.cli.main import main\n"
         "import contextlib, io\n"
         "with contextlib.redirect_stdout(io.StringIO()):\n"
-        f"    assert main(['stats', '--host-root', '{PROJECT}/fixtures/debian13-v2-systemd']) == 0\n"
+        f"    assert main(['stats', '--host-root', '{recorded_host(UNIFIED)}']) == 0\n"
     )
     assert not loaded & {"aiohttp", "aiohttp_sse"}
 

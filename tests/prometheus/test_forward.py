@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from cgstatd.doctor import forwarding
-from helpers import FIXTURES, PROJECT, UNIFIED
+from helpers import PROJECT, UNIFIED, recorded_host
 from secured import Tokens
 from wire import agent
 
@@ -231,7 +231,7 @@ def test_a_link_that_is_cut_loses_no_scrape(
     """Ten scrapes with the link down, a restart of vmagent, five more; then the link is back."""
     (tmp_path / "etc").mkdir()
     secret = Tokens(tmp_path / "etc").new("forward", (7,), ["metrics:view"])
-    options = ("--listen", "127.0.0.1:0", "--host-root", f"{FIXTURES}/{UNIFIED}", "--env-id", "7",
+    options = ("--listen", "127.0.0.1:0", "--host-root", recorded_host(UNIFIED), "--env-id", "7",
                "--tokens", f"{tmp_path}/etc/tokens.json")  # fmt: skip
     with contextlib.ExitStack() as stack:
         scraping = Link(stack.enter_context(agent(*options)).port)
@@ -270,7 +270,7 @@ def test_the_doctor_sees_what_waits_for_the_server(tmp_path: Path, victoria: Vic
     (tmp_path / "sys/fs/cgroup/system.slice/cgstatd-forward.service").mkdir(parents=True)
     places = forwarding.Places(str(tmp_path))
     with contextlib.ExitStack() as stack:
-        options = ("--listen", "127.0.0.1:0", "--host-root", f"{FIXTURES}/{UNIFIED}")
+        options = ("--listen", "127.0.0.1:0", "--host-root", recorded_host(UNIFIED))
         scraping, uplink = Link(stack.enter_context(agent(*options)).port), Link(victoria.port)
         uplink.cut()
         forwarder = vmagent(tmp_path, scraping, uplink, "")

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from helpers import FIXTURES, LEGACY, PROJECT, UNIFIED
+from helpers import LEGACY, PROJECT, UNIFIED, recorded_host
 from wire import agent
 
 FILES = Path(PROJECT, "agent/cgstatd/data/prometheus")
@@ -84,7 +84,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     with contextlib.ExitStack() as stack:
         targets = []
         for env, host in ((1, UNIFIED), (2, LEGACY)):
-            arguments = ("--listen", "127.0.0.1:0", "--env-id", str(env), "--host-root", f"{FIXTURES}/{host}")
+            arguments = ("--listen", "127.0.0.1:0", "--env-id", str(env), "--host-root", recorded_host(host))
             running = stack.enter_context(agent(*arguments))
             targets.append({"targets": [f"127.0.0.1:{running.port}"], "labels": {"env": str(env)}})
         (folder / "targets.yml").write_text(json.dumps(targets))  # JSON is YAML

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Turns a capture of a real host into a fixture: ``import_capture.py CAPTURE_DIR FIXTURE_DIR``. Standard library only.
 
+tests/hostarchive.py then packs FIXTURE_DIR into the text that lies in fixtures/.
+
 A capture is what was copied off a host that runs containers, read twice: ``{t0,t1}/…`` (files by their host paths),
 ``index.json`` (clocks, CPUs, and per pid the inode of /proc/<pid>/net/dev), ``perms.txt`` (mode and owner of the
 runtimes' files) and ``expected/`` (what the engines themselves answered at t0 and t1, the dump of Podman's database).

@@ -1,6 +1,7 @@
 """make run, make demo: start the agent, wait until it serves, say where, stay in the foreground until Ctrl-C.
 
-``run.py PORT [--sort COLUMN] [OPTION...]``; the options go to ``cgstatd serve`` and ``cgstatd stats`` alike.
+``run.py PORT [--sort COLUMN] [--recorded FILE] [OPTION...]``; the options go to ``cgstatd serve`` and ``cgstatd stats``
+alike. FILE is a recorded host as one text (fixtures/README.md): it is unpacked, and played as long as this runs.
 """
 
 from __future__ import annotations
@@ -10,7 +11,13 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from hostarchive import unpack  # below the line above, which says where it is
 
 PROGRAM = os.path.join(os.path.dirname(sys.executable), "cgstatd")
 
@@ -22,12 +29,25 @@ def shown(path: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run; the agent's exit code, 0 where it was interrupted."""
+    """Take the options apart, and run; the agent's exit code, 0 where it was interrupted."""
     port, *options = arguments
     stats = ["--sort", "name"]
     if options[:1] == ["--sort"]:
         stats, options = options[:2], options[2:]
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    if options[:1] != ["--recorded"]:
+        return run(port, stats, options)
+    try:
+        with tempfile.TemporaryDirectory(prefix="cgstatd-recorded-") as directory:
+            host = f"{directory}/host"
+            unpack(options[1], host)
+            return run(port, stats, ["--host-root", host, *options[2:]])
+    except KeyboardInterrupt:
+        return 0
+
+
+def run(port: str, stats: Sequence[str], options: Sequence[str]) -> int:
+    """Serve, show, and stay."""
     agent = subprocess.Popen(
         [PROGRAM, "serve", "--listen", f"127.0.0.1:{port}", *options], stderr=subprocess.PIPE, text=True
     )

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from helpers import FIXTURES, UNIFIED
+from helpers import UNIFIED, recorded_host, tree
 from wire import COMMAND, ENVIRONMENT
 
-HOST = ("--host-root", f"{FIXTURES}/{UNIFIED}")
+HOST = ("--host-root", recorded_host(UNIFIED))
 COMMANDS = [
     ("--help",),
     ("--version",),
@@ -27,7 +27,7 @@ COMMANDS = [
     ("token", "--tokens", "{tokens}", "list"),
     ("install", "--dry-run"),
     ("uninstall", "--dry-run"),
-    ("record", "--host-root", f"{FIXTURES}/{UNIFIED}/t1", "--interval", "0.1", "{new}"),
+    ("record", "--host-root", tree(UNIFIED, "t1"), "--interval", "0.1", "{new}"),
 ]
 FULL = "cgstatd: standard output: No space left on device"
 

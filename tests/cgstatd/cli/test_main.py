@@ -21,10 +21,10 @@ import pytest
 from cgstatd.cli.main import make_parser
 from cgstatd.outputs.table import binary_size, decimal_size
 from fakehost import MEM_TOTAL, FakeHost, container_id
-from helpers import FIXTURES, HOSTS, UNIFIED, expected
+from helpers import HOSTS, UNIFIED, expected, recorded_host
 from wire import COMMAND, ENVIRONMENT, run
 
-PLAYED = f"{FIXTURES}/{UNIFIED}"
+PLAYED = recorded_host(UNIFIED)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_the_table_is_dockers_to_the_byte(recorded: str) -> None:
 
 @pytest.mark.parametrize("name", HOSTS)
 def test_a_recorded_hosts_table_has_the_engines_figures(name: str) -> None:
-    ran = run("stats", "--host-root", f"{FIXTURES}/{name}")
+    ran = run("stats", "--host-root", recorded_host(name))
     assert (ran.returncode, ran.stderr) == (0, "")
     found, checked = rows(ran.stdout), 0
     for entry in expected(name)["containers"]:

@@ -17,7 +17,7 @@ from cgstatd.config.command import MISSING, check
 from cgstatd.config.example import example, toml
 from cgstatd.config.file import parse
 from cgstatd.config.settings import OPTIONS
-from helpers import FIXTURES, UNIFIED
+from helpers import UNIFIED, recorded_host
 from wire import agent, run
 
 
@@ -207,6 +207,6 @@ def test_serve_refuses_a_bad_file_and_takes_a_good_one(tmp_path: Path) -> None:
         f"cgstatd: {path}:1: env-id: unknown key; did you mean env_id?",
         f"cgstatd: {path}:2: baseline = -1: expected seconds between 0 and 86400",
     ]
-    path.write_text(f'env_id = 7\nlisten = ["127.0.0.1:0"]\nhost_root = "{FIXTURES}/{UNIFIED}"\n')
+    path.write_text(f'env_id = 7\nlisten = ["127.0.0.1:0"]\nhost_root = "{recorded_host(UNIFIED)}"\n')
     with agent("--config", str(path)) as started:
         assert " env=7 " in started.serving

@@ -21,7 +21,7 @@ from cgstatd.doctor.findings import Finding, Report, listed, some
 from cgstatd.doctor.report_text import render
 from cgstatd.sampling.open_host import HostOptions
 from fakehost import FakeHost, container_id
-from helpers import FIXTURES, HOSTS, LEGACY_CGROUPFS, UNIFIED, write_files
+from helpers import HOSTS, LEGACY_CGROUPFS, UNIFIED, recorded_host, tree, write_files
 from wire import run
 
 STAT = "cpu  {busy} 0 0 {idle} 0 0 0 {steal} 0 0\ncpu0 1 0 0 1\ncpu1 1 0 0 1\nbtime 1795606461\n"
@@ -75,7 +75,7 @@ def one(found: Report) -> Finding:
 
 @pytest.mark.parametrize("name", HOSTS)
 def test_a_recorded_hosts_screen_says_what_runs_and_passes_its_self_check(name: str) -> None:
-    ran = run("doctor", "--host-root", f"{FIXTURES}/{name}")
+    ran = run("doctor", "--host-root", recorded_host(name))
     assert re.search(r"^  ok    docker: \d+ running, 1 paused, [23] stopped$", ran.stdout, re.MULTILINE), ran.stdout
     for line in ("CPU: all containers", "memory: all containers", "limits: no container", "processes and threads: all"):
         assert f"  ok    {line}" in ran.stdout
@@ -84,19 +84,19 @@ def test_a_recorded_hosts_screen_says_what_runs_and_passes_its_self_check(name: 
 
 
 def test_rootless_containers_have_no_block_figures_and_the_doctor_says_why_and_what_to_do() -> None:
-    found = diagnose(f"{FIXTURES}/{UNIFIED}", HostOptions())
+    found = diagnose(recorded_host(UNIFIED), HostOptions())
     assert found.exit_code == 1
     assert "rl-burn, rl-idle" in one(found).what and "Delegate=cpu cpuset io memory pids" in one(found).todo
 
 
 def test_one_reading_alone_is_looked_at_too() -> None:
-    ran = run("doctor", "--host-root", f"{FIXTURES}/{LEGACY_CGROUPFS}/t1")
+    ran = run("doctor", "--host-root", tree(LEGACY_CGROUPFS, "t1"))
     assert "v1 alone" in ran.stdout and "docker: " in ran.stdout
     assert ran.returncode in (0, 1)
 
 
 def test_json_has_the_same_as_the_screen() -> None:
-    ran = run("doctor", "--json", "--host-root", f"{FIXTURES}/{UNIFIED}")
+    ran = run("doctor", "--json", "--host-root", recorded_host(UNIFIED))
     found = json.loads(ran.stdout)
     assert ran.returncode == found["exit_code"] == 1
     assert [section["title"] for section in found["sections"]][1:] == [
@@ -242,7 +242,7 @@ def test_a_container_that_ends_while_the_doctor_looks_is_not_counted(
 
 
 def test_the_hosts_network_is_not_said_to_be_known_and_missing_at_once() -> None:
-    found = findings(diagnose(f"{FIXTURES}/{UNIFIED}", HostOptions()), "Figures")
+    found = findings(diagnose(recorded_host(UNIFIED), HostOptions()), "Figures")
     assert found[0].what == "CPU, memory: known for all 22 running containers"
     network = "known for the other 21; hostnet uses the host's, shown as 0, as in `docker stats`"
     assert found[-1].what == f"network: {network}"

@@ -13,7 +13,7 @@ import pytest
 from cgroupfs import Clock, Identity, Root
 from cgstatd.cli import main as cli
 from cgstatd.recording.recorded_root import FORMAT, NotRecorded, RecordedRoot, index_key, load_index, open_roots
-from helpers import FIXTURES, UNIFIED
+from helpers import UNIFIED, recorded_host
 
 AT = {"monotonic_ns": 5, "time_ms": 6}
 
@@ -111,7 +111,7 @@ def test_fields_of_a_later_minor_version_are_ignored(tmp_path: Path) -> None:
 
 def test_names_survive_a_copy_that_its_group_may_write_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     copy = f"{tmp_path}/copy"
-    shutil.copytree(f"{FIXTURES}/{UNIFIED}", copy, symlinks=True)
+    shutil.copytree(recorded_host(UNIFIED), copy, symlinks=True)
     for base, _, names in os.walk(copy):
         for name in names:
             if not os.path.islink(f"{base}/{name}"):

@@ -18,7 +18,7 @@ from cgstatd.recording.replayed_root import STEP_SECONDS, Content, Replay, Repla
 from cgstatd.sampling.model import ContainerStats
 from cgstatd.sampling.open_host import HostOptions, open_host
 from cgstatd.sampling.sampler import Pending, Sampler
-from helpers import DEMO, FIXTURES, HOSTS, RECORDED, UNIFIED
+from helpers import DEMO, HOSTS, RECORDED, UNIFIED, recorded_host, tree
 
 OPTIONS = HostOptions(follow=False)
 
@@ -91,7 +91,7 @@ class Player:
     """A replay that is stepped by hand, with the sampler that reads it."""
 
     def __init__(self, host: str, directory: str) -> None:
-        first, second = open_roots(f"{FIXTURES}/{host}")
+        first, second = open_roots(recorded_host(host))
         assert isinstance(first, RecordedRoot) and isinstance(second, RecordedRoot)
         self.seconds = (second.reading.monotonic_ns - first.reading.monotonic_ns) / 1e9
         self.replay = Replay(first, second, directory)
@@ -114,7 +114,7 @@ def read(sampler: Sampler) -> dict[str, ContainerStats]:
 
 def recorded_figures(host: str) -> dict[str, ContainerStats]:
     """As ``cgstatd stats`` shows them: from t0 to t1."""
-    earlier, sampler = (open_host(root, OPTIONS) for root in open_roots(f"{FIXTURES}/{host}"))
+    earlier, sampler = (open_host(root, OPTIONS) for root in open_roots(recorded_host(host)))
     with closing(earlier), closing(sampler):
         for container in earlier.containers():
             earlier.baseline(container)
@@ -161,7 +161,7 @@ def test_counters_never_fall_and_some_grow(player: Player) -> None:
 
 
 def test_gauges_take_the_two_recorded_values_in_turn(player: Player) -> None:
-    first, second = (read(open_host(root, OPTIONS)) for root in open_roots(f"{FIXTURES}/{UNIFIED}"))
+    first, second = (read(open_host(root, OPTIONS)) for root in open_roots(recorded_host(UNIFIED)))
     moving = [key for key in second if key in first and first[key].memory_usage_bytes != second[key].memory_usage_bytes]
     assert moving
     for laps, wanted in ((0.5, second), (1, first), (1.9, first), (2, second), (3.1, first)):
@@ -176,7 +176,7 @@ def test_a_container_of_one_reading_alone_is_shown_as_it_was_in_the_second(playe
 
 
 def test_time_is_real_and_never_far_behind() -> None:
-    with replayed(open_roots(f"{FIXTURES}/{UNIFIED}")) as root:
+    with replayed(open_roots(recorded_host(UNIFIED))) as root:
         time.sleep(STEP_SECONDS * 3)
         clock = root.clock("/anything")
         assert 0 <= time.monotonic_ns() - clock.monotonic_ns < 1e9
@@ -188,7 +188,7 @@ def test_time_is_real_and_never_far_behind() -> None:
 
 def test_a_running_replay_shows_the_recorded_percent(tmp_path: Path) -> None:
     wanted = recorded_figures(UNIFIED)
-    with replayed(open_roots(f"{FIXTURES}/{UNIFIED}")) as root, closing(open_host(root, OPTIONS)) as sampler:
+    with replayed(open_roots(recorded_host(UNIFIED))) as root, closing(open_host(root, OPTIONS)) as sampler:
         for container in sampler.containers():
             sampler.baseline(container)
         time.sleep(1.0)
@@ -198,7 +198,7 @@ def test_a_running_replay_shows_the_recorded_percent(tmp_path: Path) -> None:
 
 
 def test_one_reading_is_not_played() -> None:
-    for path in (f"{FIXTURES}/{UNIFIED}/t0", "/"):
+    for path in (tree(UNIFIED, "t0"), "/"):
         roots = open_roots(path)
         with replayed(roots) as root:
             assert root is roots[0]

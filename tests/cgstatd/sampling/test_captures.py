@@ -22,7 +22,7 @@ from cgstatd.sampling.lookup import Known, merge, resolve
 from cgstatd.sampling.model import ContainerStats
 from cgstatd.sampling.open_host import HostOptions, open_host
 from cgstatd.sampling.sampler import Pending, Sampler
-from helpers import FIXTURES, HOSTS, LEGACY, READINGS, UNIFIED, expected, tree
+from helpers import HOSTS, LEGACY, READINGS, UNIFIED, expected, recorded_host, tree
 
 GROUPS = {
     "memory": ("memoryUsage", "memoryRaw", "memoryCache"),
@@ -60,7 +60,7 @@ def take(sampler: Sampler, *, one_pass: bool = False) -> dict[str, Taken]:
 @functools.cache
 def host(name: str, *, one_pass: bool = False) -> dict[str, dict[str, Taken]]:
     """A recorded host's containers at t0, and at t1 with the CPU time since t0."""
-    samplers = [open_host(root, HostOptions()) for root in open_roots(f"{FIXTURES}/{name}")]
+    samplers = [open_host(root, HostOptions()) for root in open_roots(recorded_host(name))]
     try:
         first = take(samplers[0], one_pass=one_pass)
         samplers[1].continue_from(samplers[0])
@@ -73,7 +73,7 @@ def host(name: str, *, one_pass: bool = False) -> dict[str, dict[str, Taken]]:
 @functools.cache
 def known(name: str, reading: str) -> list[Known]:
     """Everything that can be asked for on a recorded host, running or not."""
-    sampler = open_host(open_roots(f"{FIXTURES}/{name}")[READINGS.index(reading)], HostOptions())
+    sampler = open_host(open_roots(recorded_host(name))[READINGS.index(reading)], HostOptions())
     try:
         return merge(sampler.containers(), sampler.names.on_disk())
     finally:
@@ -300,7 +300,7 @@ def test_podmans_cpu_is_near_ours(name: str, entry: dict[str, Any]) -> None:
 def at_real_paths(request: pytest.FixtureRequest) -> Iterator[tuple[str, FakeFilesystem]]:
     """A recorded host whose /proc, /sys/fs/cgroup, /var/lib/docker … are at those very paths, owners included."""
     name = request.param
-    index = load_index(f"{FIXTURES}/{name}")
+    index = load_index(recorded_host(name))
     assert index is not None
     top = tree(name)
     expected(name)

@@ -30,7 +30,7 @@ from cgstatd.sampling.open_host import HostOptions, descriptor_budget, open_host
 from cgstatd.sampling.registry import ListingFailed
 from cgstatd.sampling.sampler import Pending, Sampler
 from fakehost import readings
-from helpers import FIXTURES, HOSTS, PROJECT, MadeUpHost, open_descriptors, unprivileged
+from helpers import HOSTS, PROJECT, MadeUpHost, open_descriptors, recorded_host, unprivileged
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 PATH = f"/docker/{A}"
@@ -599,13 +599,13 @@ print(json.dumps([found, sampler.registry._descriptors.limit, sampler.registry._
 @pytest.mark.parametrize("limit", [40, 300, 1024])
 @pytest.mark.parametrize("name", HOSTS)
 def test_a_process_that_may_open_few_files_gives_the_same_figures(name: str, limit: int) -> None:
-    code = CHILD.format(limit=limit, project=PROJECT, fixture=f"{FIXTURES}/{name}")
+    code = CHILD.format(limit=limit, project=PROJECT, fixture=recorded_host(name))
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert ran.returncode == 0, ran.stderr
     found, budget, used = json.loads(ran.stdout)
     assert budget == max(0, limit - 256)
     assert used <= budget
-    sampler = open_host(open_roots(f"{FIXTURES}/{name}")[0], HostOptions())
+    sampler = open_host(open_roots(recorded_host(name))[0], HostOptions())
     for container, stats in readings(sampler):
         shown = found[container.ref.path]
         assert shown == (stats and json.loads(json.dumps(shown | {"memoryRaw": stats.memory_usage_bytes})))

@@ -18,11 +18,11 @@ import pytest
 
 from cgstatd.config.address import DEFAULT_LISTEN, Address, BadAddress, parse_address
 from fakehost import FakeHost
-from helpers import FIXTURES, UNIFIED
+from helpers import UNIFIED, recorded_host, tree
 from wire import ALL, COMMAND, ENVIRONMENT, agent, run
 
-PLAYED = ("--host-root", f"{FIXTURES}/{UNIFIED}")
-HOST = ("--host-root", f"{FIXTURES}/{UNIFIED}/t1")
+PLAYED = ("--host-root", recorded_host(UNIFIED))
+HOST = ("--host-root", tree(UNIFIED, "t1"))
 
 
 @pytest.fixture

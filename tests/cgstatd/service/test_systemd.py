@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from cgstatd.service.systemd import Notifier, passed_sockets
-from helpers import FIXTURES, UNIFIED
+from helpers import UNIFIED, tree
 from wire import COMMAND, ENVIRONMENT
 
-HOST = ("--host-root", f"{FIXTURES}/{UNIFIED}/t1")
+HOST = ("--host-root", tree(UNIFIED, "t1"))
 
 
 class Manager:

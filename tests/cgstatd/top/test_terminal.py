@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from helpers import FIXTURES, UNIFIED
+from helpers import UNIFIED, recorded_host
 from wire import COMMAND, ENVIRONMENT, agent, run
 
-RECORDED = ("--host-root", f"{FIXTURES}/{UNIFIED}")
+RECORDED = ("--host-root", recorded_host(UNIFIED))
 pytestmark = [
     pytest.mark.skipif(shutil.which("tmux") is None, reason="no tmux: apt install tmux"),
     pytest.mark.skipif(importlib.util.find_spec("rich") is None, reason="no rich: pip install 'cgstatd[top]'"),

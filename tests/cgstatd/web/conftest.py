@@ -15,7 +15,7 @@ from cgstatd.sampling.open_host import HostOptions, open_host
 from cgstatd.sampling.rates import CpuWindow
 from cgstatd.web import guard as guard_module
 from fakehost import FakeHost, Hang, LiveRoot, no_thread_left
-from helpers import FIXTURES, UNIFIED
+from helpers import UNIFIED, recorded_host
 from secured import Tokens, guard
 from wire import Server, serving
 
@@ -96,7 +96,7 @@ async def secured(host: FakeHost, tokens: Tokens, quick: None) -> AsyncIterator[
 @pytest.fixture
 async def recorded_server(quick: None) -> AsyncIterator[Server]:
     """A server over the second reading of a recorded host, at the real time."""
-    root = open_roots(f"{FIXTURES}/{UNIFIED}")[1]
+    root = open_roots(recorded_host(UNIFIED))[1]
     assert isinstance(root, RecordedRoot)
     live = LiveRoot(root.path, Reading(monotonic_ns=0, time_ms=0, files=root.reading.files))
     async with serving(open_host(live, HostOptions())) as server:

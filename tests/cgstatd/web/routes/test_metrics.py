@@ -25,7 +25,7 @@ from cgstatd.sampling.round import Changes, Ended
 from cgstatd.web.routes.follow import FOLLOWER
 from cgstatd.web.routes.metrics import SCRAPER
 from fakehost import MEM_TOTAL, FakeHost, Hang, container_id
-from helpers import FIXTURES, UNIFIED
+from helpers import UNIFIED, recorded_host
 from wire import Answer, Server, agent, serving
 
 OPENMETRICS = "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
@@ -140,14 +140,14 @@ async def test_the_host_has_node_exporters_names(recorded_server: Server) -> Non
 
 
 def test_the_hosts_figures_can_be_switched_off() -> None:
-    options = ("--host-root", f"{FIXTURES}/{UNIFIED}", "--listen", "127.0.0.1:0", "--no-host-metrics")
+    options = ("--host-root", recorded_host(UNIFIED), "--listen", "127.0.0.1:0", "--no-host-metrics")
     with agent(*options) as running, urllib.request.urlopen(f"http://127.0.0.1:{running.port}/metrics") as answer:
         text = answer.read().decode()
     assert "\nnode_" not in text and "container_last_seen" in text and "\nmachine_cpu_cores 2.0\n" in text
 
 
 def test_which_container_labels_become_metric_labels_is_configured() -> None:
-    options = ("--host-root", f"{FIXTURES}/{UNIFIED}", "--listen", "127.0.0.1:0", "--metric-labels", "app")
+    options = ("--host-root", recorded_host(UNIFIED), "--listen", "127.0.0.1:0", "--metric-labels", "app")
     with agent(*options) as running, urllib.request.urlopen(f"http://127.0.0.1:{running.port}/metrics") as answer:
         text = answer.read().decode()
     assert 'container_label_app="' in text

@@ -14,7 +14,7 @@ from cgstatd import __version__
 from cgstatd.recording.recorded_root import Reading, RecordedRoot, open_roots
 from cgstatd.sampling.open_host import HostOptions, open_host
 from fakehost import MEM_TOTAL, FakeHost, Hang, LiveRoot, container_id
-from helpers import FIXTURES, HOSTS, expected
+from helpers import HOSTS, expected, recorded_host
 from wire import Server, serving
 
 LIST = "/api/containers"
@@ -38,7 +38,7 @@ def values(found: Any) -> list[dict[str, Any]]:
 @pytest.fixture(params=HOSTS)
 async def any_host(request: pytest.FixtureRequest, quick: None) -> Any:
     """A server over each recorded host, and the host's name."""
-    root = open_roots(f"{FIXTURES}/{request.param}")[1]
+    root = open_roots(recorded_host(request.param))[1]
     assert isinstance(root, RecordedRoot)
     live = LiveRoot(root.path, Reading(monotonic_ns=0, time_ms=0, files=root.reading.files))
     async with serving(open_host(live, HostOptions())) as server:

@@ -21,7 +21,7 @@ from cgstatd.web.routes import stream
 from cgstatd.web.server import event_stream
 from cgstatd.web.server.segments import SegmentSocket
 from fakehost import FakeHost, Hang, container_id
-from helpers import FIXTURES, UNIFIED, expected
+from helpers import UNIFIED, expected, recorded_host
 from wire import ALL, KEEPALIVE, PADDING, STREAM, Answer, Server, agent, serving
 
 DONE = b"event: done\ndata: {}\n\n"
@@ -388,7 +388,7 @@ async def test_a_signal_with_open_streams_and_a_hung_read_ends_cleanly_and_soon(
     import sys
 
     command = (sys.executable, "-c", _HANGING)
-    arguments = ("--host-root", f"{FIXTURES}/{UNIFIED}", "--listen", "127.0.0.1:0")
+    arguments = ("--host-root", recorded_host(UNIFIED), "--listen", "127.0.0.1:0")
     with agent(*arguments, command=command) as process:
         from wire import Connection
 
