@@ -8,6 +8,7 @@ from functools import partial
 from cgroupfs import ParseError
 
 from ..host.procfs.host_stat import PATH, parse_host_stat
+from ..outputs.metric_families import EXPORTED_FIELDS
 from ..outputs.own_metrics import DiskFigures, OwnMetrics
 from ..sampling.exported_metrics import ContainerMetrics, MetricsReader, each_network_once
 from ..sampling.host_figures import agent_cost
@@ -27,7 +28,7 @@ class Scraper:
     def __init__(self, feed: Feed, follower: Follower, fresh_seconds: float = 0.5) -> None:
         self._feed = feed
         self._follower = follower
-        self._metrics_reader = MetricsReader(feed.sampler)
+        self._metrics_reader = MetricsReader(feed.sampler, EXPORTED_FIELDS)
         self._host = HostMetricsReader(feed.sampler.root, partial(feed.sampler.names.say_once, "host"))
         self._host_metrics = True
         self._listing = -1

@@ -18,6 +18,7 @@ from cgroupfs.hangs import OneReader, StillHangs
 
 from ..basics.text import printable
 from .discovery import CgroupRef
+from .runtimes import NAMED
 from .runtimes.base import KeepsLogs, LogSize, Metadata, MetadataSource, RecordsEnds, Unreadable, is_hex_id
 from .user_sources import Users
 
@@ -225,10 +226,8 @@ _ADVICE = {
     "docker": "if Docker has a data root of its own, name it with --docker-root",
     "podman": "if Podman has a storage root of its own, name it with --podman-root",
 }
-_NAMED = frozenset({"lxc", "systemd-nspawn", "systemd"})
-"""Runtimes whose ids are names: a container of the same name in another runtime is another container."""
 
 
 def _plausible(metadata: Metadata, ref: CgroupRef) -> bool:
     guess = ref.match.runtime
-    return metadata.runtime == guess or (guess not in _NAMED and metadata.runtime not in _NAMED)
+    return metadata.runtime == guess or (guess not in NAMED and metadata.runtime not in NAMED)

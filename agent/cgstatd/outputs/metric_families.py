@@ -28,6 +28,8 @@ class Family(NamedTuple):
     rows: str
     value: Callable[[Any], Value]
     help: str
+    fields: tuple[str, ...] = ()
+    """What it is made of, where that is fields of the cgroup (``cgroupfs.FIELDS``)."""
 
 
 def rows(labelled: Iterable[tuple[str, ContainerMetrics]]) -> dict[str, list[Row]]:
@@ -94,43 +96,46 @@ def _working_set(fields: Fields) -> Value:
 
 C, G, U = "counter", "gauge", "unknown"
 CGROUP, TOTAL, OTHER, INTERFACE, DEVICE = "cgroup", "total", "container", "interface", "device"
+
+
+def _field(
+    name: str,
+    kind: str,
+    field: str,
+    text: str,
+    *,
+    value: Callable[[str], Callable[[Fields], Value]] = itemgetter,
+    rows: str = CGROUP,
+) -> Family:
+    """A metric that is one field of the cgroup."""
+    return Family(name, kind, rows, value(field), text, (field,))
+
+
 # fmt: off
 FAMILIES: tuple[Family, ...] = (
-    Family("container_cpu_usage_seconds", C, TOTAL, _seconds("cpu.usage_nsec"),
-           "CPU time used."),
-    Family("container_cpu_user_seconds", C, CGROUP, _seconds("cpu.user_nsec"),
-           "CPU time used in user mode."),
-    Family("container_cpu_system_seconds", C, CGROUP, _seconds("cpu.system_nsec"),
-           "CPU time used in the kernel."),
-    Family("container_cpu_cfs_periods", C, CGROUP, itemgetter("cpu.nr_periods"),
+    _field("container_cpu_usage_seconds", C, "cpu.usage_nsec", "CPU time used.", value=_seconds, rows=TOTAL),
+    _field("container_cpu_user_seconds", C, "cpu.user_nsec", "CPU time used in user mode.", value=_seconds),
+    _field("container_cpu_system_seconds", C, "cpu.system_nsec", "CPU time used in the kernel.", value=_seconds),
+    _field("container_cpu_cfs_periods", C, "cpu.nr_periods",
            "Periods of the CPU quota in which the container wanted to run."),
-    Family("container_cpu_cfs_throttled_periods", C, CGROUP, itemgetter("cpu.nr_throttled"),
-           "Periods in which the CPU quota was used up."),
-    Family("container_cpu_cfs_throttled_seconds", C, CGROUP, _seconds("cpu.throttled_nsec"),
-           "Time for which tasks were held back by the CPU quota."),
-    Family("container_memory_usage_bytes", G, CGROUP, itemgetter("memory.usage_bytes"),
-           "Memory in use, page cache included."),
+    _field("container_cpu_cfs_throttled_periods", C, "cpu.nr_throttled", "Periods in which the CPU quota was used up."),
+    _field("container_cpu_cfs_throttled_seconds", C, "cpu.throttled_nsec",
+           "Time for which tasks were held back by the CPU quota.", value=_seconds),
+    _field("container_memory_usage_bytes", G, "memory.usage_bytes", "Memory in use, page cache included."),
     Family("container_memory_working_set_bytes", G, CGROUP, _working_set,
-           "Memory in use without the inactive page cache."),
-    Family("container_memory_rss", G, CGROUP, itemgetter("memory.stat.anon"),
-           "Anonymous memory in bytes."),
-    Family("container_memory_cache", G, CGROUP, itemgetter("memory.stat.file"),
-           "Page cache in bytes."),
-    Family("container_memory_swap", G, CGROUP, itemgetter("memory.swap_bytes"),
-           "Swap in use in bytes."),
-    Family("container_memory_max_usage_bytes", G, CGROUP, itemgetter("memory.peak_bytes"),
-           "The most memory that was ever in use."),
-    Family("container_memory_failcnt", U, CGROUP, itemgetter("memory.failcnt"),
-           "How often the memory limit was hit."),
-    Family("container_oom_events", C, CGROUP, itemgetter("memory.events.oom_kill"),
-           "Processes killed for want of memory."),
-    Family("container_spec_memory_limit_bytes", G, CGROUP, _limit("memory.max_bytes"),
-           "The container's own memory limit; no series where there is none."),
-    Family("container_spec_cpu_quota", G, CGROUP, _limit("cpu.quota_usec"),
-           "CPU time in microseconds allowed in a period; no series where there is no quota."),
-    Family("container_spec_cpu_period", G, CGROUP, itemgetter("cpu.period_usec"),
-           "The period of the CPU quota in microseconds."),
-    Family("container_spec_cpu_shares", G, CGROUP, itemgetter("cpu.shares"),
+           "Memory in use without the inactive page cache.", ("memory.usage_bytes", "memory.stat.inactive_file")),
+    _field("container_memory_rss", G, "memory.stat.anon", "Anonymous memory in bytes."),
+    _field("container_memory_cache", G, "memory.stat.file", "Page cache in bytes."),
+    _field("container_memory_swap", G, "memory.swap_bytes", "Swap in use in bytes."),
+    _field("container_memory_max_usage_bytes", G, "memory.peak_bytes", "The most memory that was ever in use."),
+    _field("container_memory_failcnt", U, "memory.failcnt", "How often the memory limit was hit."),
+    _field("container_oom_events", C, "memory.events.oom_kill", "Processes killed for want of memory."),
+    _field("container_spec_memory_limit_bytes", G, "memory.max_bytes",
+           "The container's own memory limit; no series where there is none.", value=_limit),
+    _field("container_spec_cpu_quota", G, "cpu.quota_usec",
+           "CPU time in microseconds allowed in a period; no series where there is no quota.", value=_limit),
+    _field("container_spec_cpu_period", G, "cpu.period_usec", "The period of the CPU quota in microseconds."),
+    _field("container_spec_cpu_shares", G, "cpu.shares",
            "The container's weight when CPU is short; 1024 is the usual one."),
     Family("container_network_receive_bytes", C, INTERFACE, attrgetter("rx_bytes"), "Bytes received."),
     Family("container_network_receive_packets", C, INTERFACE, attrgetter("rx_packets"), "Packets received."),
@@ -146,23 +151,25 @@ FAMILIES: tuple[Family, ...] = (
     Family("container_fs_writes_bytes", C, DEVICE, attrgetter("wbytes"), "Bytes written to a block device."),
     Family("container_fs_reads", C, DEVICE, attrgetter("rios"), "Reads from a block device."),
     Family("container_fs_writes", C, DEVICE, attrgetter("wios"), "Writes to a block device."),
-    Family("container_pressure_cpu_waiting_seconds", C, CGROUP, _stalled("pressure.cpu_some"),
-           "Time in which some task waited for CPU."),
-    Family("container_pressure_cpu_stalled_seconds", C, CGROUP, _stalled("pressure.cpu_full"),
-           "Time in which all tasks waited for CPU."),
-    Family("container_pressure_memory_waiting_seconds", C, CGROUP, _stalled("pressure.memory_some"),
-           "Time in which some task waited for memory."),
-    Family("container_pressure_memory_stalled_seconds", C, CGROUP, _stalled("pressure.memory_full"),
-           "Time in which all tasks waited for memory."),
-    Family("container_pressure_io_waiting_seconds", C, CGROUP, _stalled("pressure.io_some"),
-           "Time in which some task waited for I/O."),
-    Family("container_pressure_io_stalled_seconds", C, CGROUP, _stalled("pressure.io_full"),
-           "Time in which all tasks waited for I/O."),
+    _field("container_pressure_cpu_waiting_seconds", C, "pressure.cpu_some",
+           "Time in which some task waited for CPU.", value=_stalled),
+    _field("container_pressure_cpu_stalled_seconds", C, "pressure.cpu_full",
+           "Time in which all tasks waited for CPU.", value=_stalled),
+    _field("container_pressure_memory_waiting_seconds", C, "pressure.memory_some",
+           "Time in which some task waited for memory.", value=_stalled),
+    _field("container_pressure_memory_stalled_seconds", C, "pressure.memory_full",
+           "Time in which all tasks waited for memory.", value=_stalled),
+    _field("container_pressure_io_waiting_seconds", C, "pressure.io_some",
+           "Time in which some task waited for I/O.", value=_stalled),
+    _field("container_pressure_io_stalled_seconds", C, "pressure.io_full",
+           "Time in which all tasks waited for I/O.", value=_stalled),
     Family("container_processes", G, OTHER, lambda c: c.processes, "Processes."),
-    Family("container_threads", G, CGROUP, itemgetter("pids.current"), "Processes and threads."),
+    _field("container_threads", G, "pids.current", "Processes and threads."),
     Family("container_start_time_seconds", G, OTHER, lambda c: c.started_seconds, "Unix time of the last start."),
     Family("container_log_filesystem_used_bytes", G, OTHER, lambda c: c.log_bytes,
            "Size of the container's log and of what it was rotated into, as of the last minute."),
     Family("container_last_seen", G, OTHER, lambda c: c.seen_ms / 1000, "Unix time at which it was read."),
 )
 # fmt: on
+EXPORTED_FIELDS = tuple(dict.fromkeys(field for family in FAMILIES for field in family.fields))
+"""What a scrape reads of each container's cgroup."""

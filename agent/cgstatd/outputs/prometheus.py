@@ -64,7 +64,7 @@ def _of_containers(
     """The lines of all containers, family by family. The library's encoder makes each label of each line anew, at six
     times the price."""
     found = rows((_written(container_labels(each, chosen)), each) for each in containers)
-    for name, kind, of, value, text in FAMILIES:
+    for name, kind, of, value, text, _ in FAMILIES:
         series, lines = family_head(name, kind, text, openmetrics)
         lines += [f"{series}{{{labels}}} {said}" for labels, row in found[of] if (said := value(row)) is not None]
         if len(lines) > 2:

@@ -86,11 +86,13 @@ def _object(keep: Keep) -> Callable[[bytes], bytes]:
     return reduce
 
 
+def fields(names: str) -> Callable[[bytes], bytes]:
+    """Of a JSON object the fields of these names, each where it is plain."""
+    return _object(_fields(names))
+
+
 docker_config = _object(_CONFIG_V2)
-docker_hostconfig = _object(_fields("NetworkMode Memory"))
-docker_daemon = _object(_fields("data-root graph"))
 containerd_config = _object(_CONTAINERD)
-crio_state = _object(_fields("status"))
 _crio_config = _object(_CRIO)
 
 

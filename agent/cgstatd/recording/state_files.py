@@ -46,18 +46,18 @@ _VARIABLES: dict[str, Callable[[str], object]] = {
 }
 DOCKER = (
     _Files("containers/<id>/config.v2.json", reduce.docker_config),
-    _Files("containers/<id>/hostconfig.json", reduce.docker_hostconfig),
+    _Files("containers/<id>/hostconfig.json", reduce.fields("NetworkMode Memory")),
 )
 STORAGE = (
     _Files("db.sql", reduce.podman_database, DATABASE_LIMIT),
     _Files("<driver>/containers.json", reduce.storage_list, 16 << 20),
     _Files("<driver>/volatile-containers.json", reduce.storage_list, 16 << 20),
     _Files("<driver>/<id>/userdata/config.json", reduce.crio_config),
-    _Files("<driver>/<id>/userdata/state.json", reduce.crio_state),
+    _Files("<driver>/<id>/userdata/state.json", reduce.fields("status")),
 )
 LXC = (_Files("<name>/config", reduce.lxc_config),)
 SYSTEM = (
-    _Files("etc/docker/daemon.json", reduce.docker_daemon),
+    _Files("etc/docker/daemon.json", reduce.fields("data-root graph")),
     _Files(f"run/containerd/{_TASK}", reduce.containerd_config),
     _Files(f"run/k3s/containerd/{_TASK}", reduce.containerd_config),
     _Files("var/lib/nerdctl/<name>/names/<name>/<name>", reduce.nerdctl_name),

@@ -6,7 +6,7 @@ If a file hangs, another thread reads the few again without its container, which
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cgroupfs import Absent, Cgroup, CgroupGone, DeviceIo, select
@@ -25,17 +25,7 @@ from .sampler import Sampler
 
 Listed = tuple[Container, Identity]
 
-_FIELDS = (
-    *"cpu.usage_nsec cpu.user_nsec cpu.system_nsec cpu.quota_usec cpu.period_usec cpu.shares".split(),
-    *"cpu.nr_periods cpu.nr_throttled cpu.throttled_nsec memory.usage_bytes memory.stat.file memory.stat.anon".split(),
-    *"memory.stat.inactive_file memory.swap_bytes memory.peak_bytes memory.max_bytes memory.failcnt".split(),
-    *"memory.events.oom_kill pids.current pressure.cpu_some pressure.cpu_full pressure.memory_some".split(),
-    *"pressure.memory_full pressure.io_some pressure.io_full".split(),
-)
-"""The fields that are exported of a container's cgroup."""
 _BLOCK, _LIMIT = "io.devices", "memory.max_bytes"
-_WITHOUT_BLOCK = select(*_FIELDS, lean=True)
-_ALL = select(*_FIELDS, _BLOCK, lean=True)
 
 
 class ContainerMetrics(NamedTuple):
@@ -65,7 +55,11 @@ class ContainerMetrics(NamedTuple):
 class MetricsReader:
     """Remembers when containers were started. Used in the sampling thread."""
 
-    def __init__(self, sampler: Sampler) -> None:
+    def __init__(self, sampler: Sampler, fields: Iterable[str]) -> None:
+        """``fields``: what is read of a container's cgroup, beside its block devices."""
+        wanted = dict.fromkeys((*fields, _LIMIT))
+        self._without_block = select(*wanted, lean=True)
+        self._with_block = select(*wanted, _BLOCK, lean=True)
         self._sampler = sampler
         self._devices = Devices(sampler.root)
         self._boot_seconds: int | None = None
@@ -113,7 +107,8 @@ class MetricsReader:
     ) -> tuple[ContainerMetrics, dict[str, Device]]:
         """One container, and the devices to look up once its lock is released: their names are in files of the host."""
         root, metadata, counting = self._sampler.root, identity.metadata, self._sampler.counting
-        values, missing = cgroup.read(_ALL if counting is None or counting.anything else _WITHOUT_BLOCK)
+        blocks = counting is None or counting.anything
+        values, missing = cgroup.read(self._with_block if blocks else self._without_block)
         if missing:
             self._sampler.failures(container, missing)
         fields = {**values, _LIMIT: limit_in_force(values[_LIMIT], container.promised_limit)}

@@ -1,4 +1,4 @@
-"""The container runtimes: a runtime is one module and one line in each of these tuples.
+"""The container runtimes: a runtime is one module, and one line in each of these tuples.
 
 ``MATCHERS`` in this order, the first hit counts: LXC first, since below ``lxc/`` every name is a container; Docker
 last, since it takes every bare id that no other runtime claims (containerd claims those below kubepods). The rest
@@ -19,6 +19,7 @@ from .statefile import StateFiles
 
 __all__ = [
     "MATCHERS",
+    "NAMED",
     "OPTIONAL",
     "SKIP",
     "SOURCES",
@@ -54,6 +55,9 @@ SOURCES: tuple[Callable[[Root, StateFiles], MetadataSource], ...] = (
     lambda root, files: lxc.LxcSource(root, files=files),
     lambda root, files: nspawn.NspawnSource(root, files=files),
 )
+
+NAMED = frozenset({lxc.RUNTIME, nspawn.RUNTIME, systemd.RUNTIME})
+"""Whose ids are names: a container of the same name in another runtime is another container."""
 
 
 def match(parent: str, name: str, services: bool = False) -> Match | Skip | None:

@@ -32,7 +32,7 @@ class Match:
     """A cgroup directory recognised as a container by its name and its parent's path."""
 
     runtime: str
-    """docker, podman, containerd, cri-o, lxc, systemd-nspawn, systemd."""
+    """``RUNTIME`` of its module."""
     id: str
     """64 hex digits, or the name for runtimes that have no ids."""
     payload: str = ""
