@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from functools import partial
 
@@ -112,7 +113,7 @@ class Engine:
             text = self._feed.sampler.root.read(_MACHINE_ID).decode("ascii", "replace").strip()
         except (OSError, ParseError):
             return ""
-        return text if len(text) == _MACHINE_ID_DIGITS and text.isalnum() else ""
+        return text if re.fullmatch(f"[0-9a-f]{{{_MACHINE_ID_DIGITS}}}", text) else ""
 
     def _uptime(self) -> float | None:
         try:

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from cgroupfs.pseudofs import release
 
 from ...basics.private_directory import NotPrivate, private_directory
+from ...basics.text import is_number
 from .disk_model import Contents, DiskFailed, Fetched, Moved, RunPart, Segment, State, Who
 from .file_rows import Writing
 from .ring import Snapshot
@@ -221,7 +222,7 @@ class Store:
 
     def _next_serial(self) -> int:
         names = [name for name in os.listdir(self._directory) if name.startswith("history-")]
-        return 1 + max((int(name[8:16]) for name in names if name[8:16].isdecimal()), default=0)
+        return 1 + max((int(name[8:16]) for name in names if is_number(name[8:16])), default=0)
 
     def _full(self) -> None:
         """Whether the next rounds go to a new file."""
