@@ -31,7 +31,7 @@ demo: $(RUNTIME)  ## the same on a recorded host that is played on, for a machin
 	@$(BIN)/python tests/tools/run.py $(PORT) --sort cpu --recorded fixtures/demo-hybrid-docker.txt $(ARGS)
 
 test: $(STAMP) lint  ## lint, then every test
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not host" $(ARGS) || [ $$? = 5 ]
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not host" $(ARGS) || [ $$? = 5 ]
 	$(BIN)/python -m pytest -m host $(ARGS) || [ $$? = 5 ]
 
 lint: $(STAMP)  ## ruff, mypy --strict and the order of imports
