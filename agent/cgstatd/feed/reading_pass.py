@@ -24,7 +24,7 @@ _FLUSH_SECONDS = 0.05
 """Results of a long pass are handed on at this interval."""
 _TOGETHER_SECONDS = 0.01
 """Second readings that are due within this time are one job."""
-_ONLY_HUNG_SECONDS = 0.4
+_ONLY_HUNG_SECONDS = 0.7
 """A pass that is older, and waits for hung readings alone, keeps no request waiting but the stream: that has sent the
 figures of the others, and gets those of a slow container if they come in time."""
 

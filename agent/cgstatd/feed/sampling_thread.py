@@ -4,8 +4,8 @@ All kernel files are read in one thread, one job after the other. A read that do
 runtime's state, a FUSE file) holds up its own item only: the thread is left behind with that item and another one goes
 on with the rest of the job. Threads are daemons, so a hung one does not keep the process alive.
 
-An item is about one container: it is left behind after a fifth of a second, and its result comes when it comes. Or it
-is Again (sampling/work_item.py): work that is begun anew in the other thread. That finds the hung file taken
+An item is about one container: it is left behind after half a second, and its result comes when it comes. Or it is
+Again (sampling/work_item.py): work that is begun anew in the other thread. That finds the hung file taken
 (:mod:`cgroupfs.hangs`) and does without, so that it costs one thread and half a second.
 
 What hangs is told from what is slow by looks, ten a second, at the thread: it uses no CPU time, does not wait for a
@@ -31,8 +31,6 @@ from .job_line import JobLine
 log = logging.getLogger(__name__)
 
 STUCK_SECONDS = 0.5
-_ONE_PART = 0.4
-"""An item about one container is left behind after this part of it: nothing is lost by that."""
 MAX_THREADS = 16
 _CHECK_SECONDS = 0.1
 _IDLE_SECONDS = 0.001
@@ -158,8 +156,7 @@ class _Worker:
     @property
     def hangs(self) -> bool:
         """Whether it waits for a file."""
-        seconds = STUCK_SECONDS * (1 if isinstance(self._looked_at[0], Again) else _ONE_PART)
-        return self._still * _CHECK_SECONDS >= seconds
+        return self._still * _CHECK_SECONDS >= STUCK_SECONDS
 
     @property
     def is_slow(self) -> bool:

@@ -168,6 +168,10 @@ MISTAKES = [
     (SERVE + " --tls-cert {d}/good.crt --tls-key {d}/words", "cgstatd: --tls-key {d}/words: no PEM private key in it"),
     (SERVE + " --tls-cert {d}/good.crt --tls-key {d}/good.key --tls-client-ca {d}/none", "--tls-client-ca {d}/none: No such file"),
     (SERVE + " --tls-client-names web", "tls_client_names needs tls_client_ca"),
+    (SERVE + " --dockhand-url https://dockhand.example.org", "expected wss://HOST[:PORT][/PATH], as in wss://dockhand"),
+    (SERVE + " --dockhand-url wss://dockhand.example.org", "dockhand_url needs dockhand_token_file"),
+    (SERVE + " --dockhand-token-file {d}/none", "dockhand_token_file needs dockhand_url"),
+    (SERVE + " --dockhand-ca {d}/good.crt", "dockhand_ca needs a dockhand_url with wss:"),
     (SERVE + " --allowed-origins dash.example.org", "expected a page's origin as a browser sends it"),
     (SERVE + " --allowed-hosts web:80", "--allowed-hosts web:80: expected a host name without port"),
     # where it listens
