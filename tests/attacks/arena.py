@@ -62,6 +62,13 @@ class Arena:
         sock.connect(("127.0.0.1", self.port))
         return sock
 
+    def asking(self, target: str, address: str = "127.0.0.1", more: str = "", receive: int = 0) -> socket.socket:
+        """A connection that has asked, with the token; its answer is not read. ``more``: further header lines."""
+        sock = self.connect(address, receive)
+        token = f"Authorization: Bearer {self.secret}\r\n"
+        sock.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n{token}{more}\r\n".encode())
+        return sock
+
     def client(self, address: str = "127.0.0.1") -> http.client.HTTPConnection:
         """A connection of a client that means well."""
         if self.tls is None:

@@ -13,12 +13,6 @@ from attacks.credentials import FOLLOW
 from wire import ALL, STREAM
 
 
-def _ask(a: Arena, target: str, address: str, more: str = "", receive: int = 4096) -> socket.socket:
-    sock = a.connect(address, receive=receive)
-    sock.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {a.secret}\r\n{more}\r\n".encode())
-    return sock
-
-
 def _reset(sock: socket.socket) -> None:
     """Close with a RST."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -35,7 +29,7 @@ def _good_scrape(a: Arena) -> float:
 def _hang_on(a: Arena, targets: list[str], apart: float, more: str = "") -> str:
     sockets = []
     for number, target in enumerate(targets):
-        sockets.append(_ask(a, target, "127.0.0.61", more if number % 2 else ""))
+        sockets.append(a.asking(target, "127.0.0.61", more if number % 2 else "", 4096))
         time.sleep(apart)
     held = a.descriptors()
     seconds = _good_scrape(a)
@@ -64,7 +58,7 @@ def dripping_reader(a: Arena) -> str:
     """40 dripping readers: of /metrics, 1 kB now and then, so that no timeout cuts them; each a round of its own"""
     sockets: list[socket.socket] = []
     for _ in range(40):
-        sockets.append(_ask(a, "/metrics", "127.0.0.62"))
+        sockets.append(a.asking("/metrics", "127.0.0.62", receive=4096))
         for sock in sockets:
             sock.settimeout(0.01)
             with contextlib.suppress(OSError):
@@ -81,7 +75,7 @@ def many_intervals(a: Arena) -> str:
     found: Counter[int] = Counter()
     sockets = []
     for number in range(127):
-        sock = _ask(a, f"{FOLLOW}?interval={0.25 * (number + 1):g}", "127.0.0.63", receive=4096)
+        sock = a.asking(f"{FOLLOW}?interval={0.25 * (number + 1):g}", "127.0.0.63", receive=4096)
         sockets.append(sock)
     for sock in sockets:
         found[int(sock.recv(15).split()[1])] += 1
@@ -99,7 +93,7 @@ def resets(a: Arena) -> str:
                    f"/api/containers/{a.good}/detail", "/healthz", "/api/openapi.json", "/"):  # fmt: skip
         for pause in (0, 0.001, 0.01, 0.05):
             for read in (False, True):
-                sock = _ask(a, target, "127.0.0.64")
+                sock = a.asking(target, "127.0.0.64", receive=4096)
                 if read:
                     sock.recv(1)
                 time.sleep(pause)

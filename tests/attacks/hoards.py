@@ -133,10 +133,8 @@ class Following:
     """A client with an open ``follow``, which counts what it is told."""
 
     def __init__(self, a: Arena) -> None:
-        self._sock: socket.socket = a.connect("127.0.0.97")
+        self._sock: socket.socket = a.asking("/api/containers/stats/follow?interval=0.25", "127.0.0.97")
         self._sock.settimeout(60)
-        request = "GET /api/containers/stats/follow?interval=0.25 HTTP/1.1\r\nHost: localhost\r\n"
-        self._sock.sendall(f"{request}Authorization: Bearer {a.secret}\r\n\r\n".encode())
         self.counts = {b"event: start": 0, b"event: exit": 0, b"event: round": 0}
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
@@ -237,14 +235,20 @@ def touched(a: TreeArena) -> str:
     return f"all six have their names, {cost:.0f} ms of CPU each time"
 
 
+def _labelled(a: TreeArena, word: str, batch: int) -> list[str]:
+    """100 of the system's containers come, each with 20 kB of labels."""
+    several = []
+    for number in range(100):
+        labels = {f"{batch}.{number}.{label}": "x" * 20 for label in range(500)}
+        config = json.dumps({"Name": f"/{word}-{batch}-{number}", "Config": {"Labels": labels}}).encode()
+        several.append(come(a, f"{word} {batch} {number}", 0, config))
+    return several
+
+
 def gone_configs(a: TreeArena) -> str:
     """configs of containers that are gone: 900 of the system's containers with 20 kB of labels each come and go"""
     for batch in range(9):
-        several = []
-        for number in range(100):
-            labels = {f"{batch}.{number}.{label}": "x" * 20 for label in range(500)}
-            config = json.dumps({"Name": f"/gone-{batch}-{number}", "Config": {"Labels": labels}}).encode()
-            several.append(come(a, f"gone {batch} {number}", 0, config))
+        several = _labelled(a, "gone", batch)
         found = seen(a, several)
         assert all(each["name"].startswith("gone-") for each in found.values())
         for each in several:
@@ -259,17 +263,10 @@ def event_streams(a: TreeArena) -> str:
     """
     sockets = []
     for number in range(100):
-        sock = a.connect(f"127.0.7.{number // 10 + 1}", receive=4096)
         since = f"?since={number % 2}" if number % 3 else ""
-        sock.sendall(f"GET /v1.45/events{since} HTTP/1.1\r\nHost: localhost\r\n".encode())
-        sock.sendall(f"Authorization: Bearer {a.secret}\r\n\r\n".encode())
-        sockets.append(sock)
+        sockets.append(a.asking(f"/v1.45/events{since}", f"127.0.7.{number // 10 + 1}", receive=4096))
     for batch in range(3):
-        several = []
-        for number in range(100):
-            labels = {f"{batch}.{number}.{label}": "x" * 20 for label in range(500)}
-            config = json.dumps({"Name": f"/told-{batch}-{number}", "Config": {"Labels": labels}}).encode()
-            several.append(come(a, f"told {batch} {number}", 0, config))
+        several = _labelled(a, "told", batch)
         seen(a, several)
         time.sleep(1.2)  # the events look once a second
         for each in several:

@@ -195,9 +195,7 @@ def warm(a: Arena) -> None:
     while time.monotonic() - began < WARM_SECONDS:
         for path in paths:
             if path.endswith("/follow"):
-                with a.connect() as sock:
-                    token = f"Authorization: Bearer {a.secret}"
-                    sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{token}\r\n\r\n".encode())
+                with a.asking(path) as sock:
                     answer = received(sock, 1 << 12)
                     assert answer.startswith(b"HTTP/1.1 200"), answer[:200]
             else:

@@ -50,10 +50,7 @@ def streams_of_one_token(a: Arena, network: str, target: Callable[[int], str], r
     found: Counter[int] = Counter()
     sockets = []
     for number in range(200):
-        sock = a.connect(f"{network}.{number // 100 + 1}", receive=receive)
-        sock.sendall(f"GET {target(number)} HTTP/1.1\r\nHost: localhost\r\n".encode())
-        sock.sendall(f"Authorization: Bearer {a.secret}\r\n\r\n".encode())
-        sockets.append(sock)
+        sockets.append(a.asking(target(number), f"{network}.{number // 100 + 1}", receive=receive))
     for sock in sockets:
         found[int(sock.recv(15).split()[1])] += 1
     assert found == {200: 128, 503: 72}
