@@ -1,6 +1,6 @@
-"""Every container's exported figures for /metrics, read in the sampling thread a few at a time.
+"""Every container's exported figures for /metrics, read in the sampling thread one by one.
 
-If a file hangs, another thread reads the few again without its container, which is refused while its lock is held.
+If a file hangs, another thread begins that container anew, without the file.
 """
 
 from __future__ import annotations

@@ -57,8 +57,6 @@ class RoundWork:
         self._closed = False
         self._limits_left = 0
         """Of how many containers the limits may be read again in this round."""
-        self._took_ns = 0
-        """When the latest round was taken."""
         self._followed: dict[Container, Followed] = {}
         self._begun = False
         self._deaths: deque[tuple[Container, int]] = deque()
@@ -111,10 +109,9 @@ class RoundWork:
                 return None
             round_ = Round(mem_total_bytes=self._sampler.mem_total(), cores=self._sampler.cores())
             self._dead()
-            self._listed_ns = time.monotonic_ns()
+            before, self._listed_ns = self._listed_ns, time.monotonic_ns()
             listed = self._sampler.containers()
-            before, self._took_ns = self._took_ns, time.monotonic_ns()
-            self._limits_left = _LIMITS_AT_LEAST + 2 * len(listed) * (self._took_ns - before) // LIMITS_NS
+            self._limits_left = _LIMITS_AT_LEAST + 2 * len(listed) * (self._listed_ns - before) // LIMITS_NS
             self._compare(listed, changes)
             if self._told is not None and self.resumed is None:
                 self.resumed = self._standing()
