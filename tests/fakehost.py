@@ -46,6 +46,18 @@ def container_id(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()
 
 
+ENGINE_FILES = {
+    "proc/stat": "cpu  1000 0 1000 7000 500 0 0 500 0 0\ncpu0 1 0 0 0\ncpu1 1 0 0 0\nbtime 1795606461\n",
+    "proc/sys/kernel/ostype": "Linux\n",
+    "proc/sys/kernel/hostname": "web1\n",
+    "proc/sys/kernel/osrelease": "6.12.0\n",
+    "proc/sys/kernel/version": "#1\n",
+    "proc/sys/kernel/domainname": "(none)\n",
+    "proc/sys/kernel/arch": "x86_64\n",
+}
+"""What the Engine API's routes read of a host beside its containers: two processors, booted at a known time."""
+
+
 class FakeHost:
     """The host's files below ``path``."""
 

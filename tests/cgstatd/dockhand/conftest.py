@@ -21,7 +21,7 @@ from cgstatd.web.routes.context import CONTEXT
 from cgstatd.web.routes.engine import ENGINE
 from cgstatd.web.server.limits import Limits
 from dockhand import TOKEN, Dockhand, ManualTime, dockhand
-from fakehost import FakeHost, no_thread_left
+from fakehost import ENGINE_FILES, FakeHost, no_thread_left
 from helpers import write_files
 from wire import Server, serving
 
@@ -61,18 +61,12 @@ def host(tmp_path: Path) -> FakeHost:
     host.on_disk("stopped")
     write_files(
         str(host.path),
-        {
+        ENGINE_FILES
+        | {
             "etc/machine-id": "0f" * 16 + "\n",
             "proc/uptime": "90061.23 1.00\n",
-            "proc/stat": "cpu  1000 0 1000 7000 500 0 0 500 0 0\ncpu0 1 0 0 0\ncpu1 1 0 0 0\nbtime 1795606461\n",
             "proc/meminfo": "MemTotal: 4096 kB\nMemAvailable: 1024 kB\n",
             "sys/devices/system/cpu/online": "0-1\n",
-            "proc/sys/kernel/ostype": "Linux\n",
-            "proc/sys/kernel/hostname": "web1\n",
-            "proc/sys/kernel/osrelease": "6.12.0\n",
-            "proc/sys/kernel/version": "#1\n",
-            "proc/sys/kernel/domainname": "(none)\n",
-            "proc/sys/kernel/arch": "x86_64\n",
         },
     )
     return host

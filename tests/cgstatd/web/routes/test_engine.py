@@ -18,12 +18,11 @@ from cgstatd.outputs.engine.system import API_VERSION, READ_ONLY
 from cgstatd.sampling import pass_work
 from cgstatd.sampling.engine_figures import EngineReader
 from cgstatd.web.routes.table import ENGINE_ROUTES, HAWSER_ROUTES
-from fakehost import MEM_TOTAL, FakeHost, container_id
+from fakehost import ENGINE_FILES, MEM_TOTAL, FakeHost, container_id
 from helpers import write_files
 from secured import Tokens, bearer
 from wire import Answer, Server, serving
 
-STAT = "cpu  1000 0 1000 7000 500 0 0 500 0 0\ncpu0 1 0 0 0\ncpu1 1 0 0 0\nbtime 1795606461\n"
 CANARY = "canary-9c1f"
 PREFIXES = ("", "/v1.24", "/v1.45", f"/v{API_VERSION}")
 
@@ -33,15 +32,9 @@ def host_files(host: FakeHost) -> None:
     """What the Engine's routes read of the host."""
     write_files(
         str(host.path),
-        {
-            "proc/stat": STAT,
+        ENGINE_FILES
+        | {
             "sys/devices/system/cpu/online": "0-1\n",
-            "proc/sys/kernel/hostname": "web1\n",
-            "proc/sys/kernel/ostype": "Linux\n",
-            "proc/sys/kernel/osrelease": "6.12.0\n",
-            "proc/sys/kernel/version": "#1\n",
-            "proc/sys/kernel/domainname": "(none)\n",
-            "proc/sys/kernel/arch": "x86_64\n",
             "usr/lib/os-release": 'ID=debian\nPRETTY_NAME="Debian GNU/Linux 13 (trixie)"\n',
         },
     )

@@ -11,7 +11,7 @@ from cgstatd import __version__
 from cgstatd.outputs.engine.system import READ_ONLY
 from cgstatd.web.routes.engine import ENGINE
 from cgstatd.web.routes.table import ENGINE_ROUTES, HAWSER_ROUTES, REFUSALS, ROUTES, Route
-from fakehost import FakeHost
+from fakehost import ENGINE_FILES, FakeHost
 from helpers import write_files
 from secured import METRICS, Tokens, bearer
 from wire import Server
@@ -25,16 +25,10 @@ def host_files(host: FakeHost, tokens: Tokens) -> None:
     """What these routes read of the host."""
     write_files(
         str(host.path),
-        {
+        ENGINE_FILES
+        | {
             "etc/machine-id": f"{MACHINE_ID}\n",
             "proc/uptime": "90061.23 1.00\n",
-            "proc/stat": "cpu  1000 0 1000 7000 500 0 0 500 0 0\ncpu0 1 0 0 0\nbtime 1795606461\n",
-            "proc/sys/kernel/ostype": "Linux\n",
-            "proc/sys/kernel/hostname": "web1\n",
-            "proc/sys/kernel/osrelease": "6.12.0\n",
-            "proc/sys/kernel/version": "#1\n",
-            "proc/sys/kernel/domainname": "(none)\n",
-            "proc/sys/kernel/arch": "x86_64\n",
         },
     )
 
