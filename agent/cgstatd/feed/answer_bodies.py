@@ -56,20 +56,28 @@ class Bodies:
     def __init__(self, budget: int = BUDGET_BYTES, clock: Callable[[], float] = time.monotonic) -> None:
         self.budget = budget
         self.used = 0
-        """Bytes of all bodies that are referred to."""
+        """Bytes of all bodies that are referred to; a part that several of them have counts once."""
         self.clock = clock
         self._held: dict[int, weakref.ref[Body]] = {}
         """The oldest first."""
         self._number = 0
+        self._parts: dict[int, int] = {}
+        """In how many bodies each part is, by its identity: two that are equal are still two."""
 
     def hold(self, *parts: bytes) -> Body:
         """A body, counted from now on."""
         body = Body(parts, self.clock())
         self._number += 1
         self._held[self._number] = weakref.ref(body)
-        self.used += body.size
-        weakref.finalize(body, self._release, self._number, body.size).atexit = False
+        self.used += self.more(parts)
+        for part in parts:
+            self._parts[id(part)] = self._parts.get(id(part), 0) + 1
+        weakref.finalize(body, self._release, self._number, parts).atexit = False
         return body
+
+    def more(self, parts: Sequence[bytes]) -> int:
+        """Bytes that a body of these parts would add to what is held: those of the parts that no other body has."""
+        return sum(map(len, {id(part): part for part in parts if id(part) not in self._parts}.values()))
 
     async def compressed(self, body: Body) -> Body | None:
         """The same body as gzip, made once for all who ask; None: there is no room for it."""
@@ -85,8 +93,12 @@ class Bodies:
             return self.hold(gzip(body.parts))
         return self.hold(await asyncio.to_thread(gzip, body.parts))
 
-    def _release(self, number: int, size: int) -> None:
-        self.used -= size
+    def _release(self, number: int, parts: Sequence[bytes]) -> None:
+        for part in parts:
+            self._parts[id(part)] -= 1
+            if not self._parts[id(part)]:
+                del self._parts[id(part)]
+                self.used -= len(part)
         self._held.pop(number, None)
 
     def admit(self, size: int) -> bool:

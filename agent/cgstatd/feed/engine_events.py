@@ -91,6 +91,8 @@ class EngineEvents:
         self._listing = listing
         self._clock = clock
         self._recorded: Coalesced[list[Event]] = Coalesced(self._read_recorded, _RECORDED_SECONDS)
+        self._written: list[Event] = []
+        """The same as it was read last: what has not changed keeps its bytes, which open streams may still share."""
         self._listeners: set[Listener] = set()
         self._task: asyncio.Task[None] | None = None
         self._kept: deque[Event] = deque()
@@ -120,8 +122,14 @@ class EngineEvents:
         return listener, found
 
     async def _read_recorded(self) -> list[Event]:
-        listing = self._listing()
-        return await self._feed.run(lambda: list(recorded(listing())))
+        listing, before = self._listing(), self._written
+
+        def read() -> list[Event]:
+            known = {each.line: each for each in before}
+            return [known.get(each.line, each) for each in recorded(listing())]
+
+        self._written = await self._feed.run(read)
+        return self._written
 
     def leave(self, listener: Listener) -> None:
         """It went away."""

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from weakref import WeakSet
 
 from ..sampling import pass_work
 from ..sampling.lookup import Known
@@ -43,6 +44,8 @@ class Feed:
         self._freshness = freshness_seconds
         self._baseline = baseline_seconds
         self._pass: Pass | None = None
+        self._passes: WeakSet[Pass] = WeakSet()
+        """With those that a later one has superseded, for as long as they wait for a hung file."""
         self._baseline_job: Job | None = None
         self._baseline_timer: asyncio.TimerHandle | None = None
         self._one_container = OneContainer(sampler)
@@ -73,11 +76,11 @@ class Feed:
         self._tick()
 
     def stop(self) -> None:
-        """Stop the baseline, the pass under way (it ends with what it has) and, unless it hangs, the thread."""
+        """Stop the baseline, the passes under way (they end with what they have) and, unless it hangs, the thread."""
         self._stopping = True
         self._calls.stop()
-        if self._pass is not None:
-            self._pass.stop()
+        for each in list(self._passes):
+            each.stop()
         if self._baseline_timer is not None:
             self._baseline_timer.cancel()
         self._sampling_thread.stop()
@@ -123,6 +126,7 @@ class Feed:
         if current is not None:
             self._account(current)
         current = self._pass = Pass(self._sampler, self._sampling_thread, encode)
+        self._passes.add(current)
         if self._stopping:
             current.stop()
         else:

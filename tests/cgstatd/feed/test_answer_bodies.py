@@ -42,6 +42,18 @@ def test_a_body_counts_until_nothing_refers_to_it() -> None:
     assert bodies.used == 0
 
 
+def test_what_several_bodies_share_counts_once_until_the_last_of_them_is_gone() -> None:
+    bodies, shared, equal = Bodies(100), b"x" * 60, bytes(bytearray(b"x" * 60))
+    one = bodies.hold(shared, b"y" * 10)
+    assert bodies.more([shared, b"z" * 10]) == 10 and bodies.more([equal]) == 60
+    two = bodies.hold(shared, shared, b"z" * 10)
+    assert bodies.used == 80
+    del one
+    assert bodies.used == 70
+    del two
+    assert bodies.used == 0 and bodies.more([shared]) == 60
+
+
 def test_there_is_always_room_for_one_and_not_for_more_than_the_budget() -> None:
     bodies = Bodies(100)
     assert bodies.admit(1000)

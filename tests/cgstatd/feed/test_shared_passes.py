@@ -271,6 +271,20 @@ async def test_a_pass_that_hangs_does_not_block_a_new_round(host: FakeHost, hang
         assert await names_of(fed) == ["a", "b", "c"]
 
 
+async def test_stopping_ends_every_pass_that_waits_for_a_hung_file_not_only_the_last(
+    host: FakeHost, hang: Hang
+) -> None:
+    async with feeding(host, freshness=0.0) as fed:
+        hang.names.add("b")
+        superseded = fed.round()
+        await until(lambda: superseded.only_hung)
+        last = fed.round()
+        assert last is not superseded
+        fed.stop()
+        assert superseded.complete and last.complete
+        hang.release()
+
+
 async def test_a_result_that_comes_after_the_end_is_not_added(
     host: FakeHost, hang: Hang, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,7 +123,7 @@ async def happenings(request: web.Request) -> web.StreamResponse:
     try:
         lines = [each.line for each in past if _within(each, since, until) and events.fits(each, filters)]
         bodies = request.app[CONTEXT].bodies
-        if not bodies.admit(sum(map(len, lines))):
+        if not bodies.admit(bodies.more(lines)):
             raise NoRoom
         before = bodies.hold(*lines)
         del past, lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -17,6 +18,9 @@ from cgstatd.outputs.engine.names import engine_id
 from cgstatd.outputs.engine.system import API_VERSION, READ_ONLY
 from cgstatd.sampling import pass_work
 from cgstatd.sampling.engine_figures import EngineReader
+from cgstatd.web.routes import engine_streams
+from cgstatd.web.routes.context import CONTEXT
+from cgstatd.web.routes.engine import ENGINE
 from cgstatd.web.routes.table import ENGINE_ROUTES, HAWSER_ROUTES
 from fakehost import ENGINE_FILES, MEM_TOTAL, FakeHost, container_id
 from helpers import write_files
@@ -340,6 +344,23 @@ async def test_events_of_the_past_are_those_that_the_state_on_disk_says(server: 
     found = await server.ask(f'/v1.45/events?since=0&until={time.time():.3f}&filters={{"container":["a"]}}')
     happened = [json.loads(line) for line in found.body.splitlines()]
     assert [(each["Action"], each["Actor"]["Attributes"]["name"]) for each in happened] == [("start", "a")]
+
+
+async def test_clients_of_the_same_past_share_its_bytes_however_late_they_come(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unread(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    past = await server.ask(f"/events?since=0&until={time.time():.3f}")
+    server.runner.app[CONTEXT].bodies.budget = len(past.body)
+    server.runner.app[ENGINE].events._recorded._fresh = 0.0  # each has the past read anew
+    monkeypatch.setattr(engine_streams, "_send_all", unread)
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(3):
+            connection = await stack.enter_async_context(server.connection())
+            connection.send("/events?since=0")
+            assert (await connection.head()).status == 200
 
 
 async def test_events_as_they_happen(server: Server, host: FakeHost) -> None:
