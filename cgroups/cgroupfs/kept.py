@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from .absent import Absent
@@ -15,13 +15,24 @@ Source = tuple[Directory, Version] | None
 
 
 class Descriptors:
-    """How many descriptors may be kept open; beyond, files are opened for each reading."""
+    """How many descriptors may be kept open; beyond, files are opened for each reading.
 
-    __slots__ = ("limit", "used")
+    ``now``: what the limit is now, where it may change.
+    """
 
-    def __init__(self, limit: int) -> None:
+    __slots__ = ("_now", "_others", "limit", "used")
+
+    def __init__(self, limit: int, now: Callable[[], int] | None = None) -> None:
         self.limit = limit
         self.used = 0
+        self._now = now
+        self._others: set[int] = set()
+        """Descriptors that are none of a kept file, and count (:meth:`keep`)."""
+
+    def measure(self) -> None:
+        """Take over the limit of now. What is kept beyond it stays so."""
+        if self._now is not None:
+            self.limit = self._now()
 
     def take(self) -> bool:
         """Reserve one, if there is one left."""
@@ -33,6 +44,20 @@ class Descriptors:
     def release(self) -> None:
         """Give one back."""
         self.used -= 1
+
+    def keep(self, fd: int) -> bool:
+        """Count an open descriptor until :meth:`close`; False, and it stays the caller's, where none is left."""
+        if not self.take():
+            return False
+        self._others.add(fd)
+        return True
+
+    def close(self, fd: int) -> None:
+        """Close a descriptor, counted or not."""
+        if fd in self._others:
+            self._others.remove(fd)
+            self.release()
+        release(fd)
 
 
 class Refused(Exception):

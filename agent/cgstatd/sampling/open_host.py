@@ -53,13 +53,20 @@ class HostOptions:
 
 
 def descriptor_budget(connections: int = 0) -> Descriptors:
-    """How many descriptors may be kept, after raising the soft limit towards the hard one."""
+    """How many descriptors may be kept, after raising the soft limit towards the hard one.
+
+    The rest is for connections, even if the limit of the running agent is lowered (prlimit).
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _WANTED_DESCRIPTORS)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         soft = wanted
-    return Descriptors(max(0, soft - _RESERVED_DESCRIPTORS - connections))
+
+    def to_spare(soft: int) -> int:
+        return max(0, soft - _RESERVED_DESCRIPTORS - connections)
+
+    return Descriptors(to_spare(soft), lambda: to_spare(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
 
 
 def _check_roots(root: Root, options: HostOptions) -> None:

@@ -100,6 +100,7 @@ class Registry:
         ``hurry``: also look at the state directories that no event tells of.
         """
         with self._only():
+            self._descriptors.measure()
             refs = self._discovery.refresh()
             if refs is not self._refs:
                 self._refs = refs

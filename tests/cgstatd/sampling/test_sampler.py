@@ -633,6 +633,17 @@ def test_the_budget_leaves_descriptors_for_everything_else(monkeypatch: pytest.M
         assert asked == raised
 
 
+def test_what_a_lowered_limit_leaves_is_for_connections_from_the_next_listing_on(
+    host: MadeUpHost, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampler = opened()
+    descriptors = sampler.registry._descriptors
+    assert descriptors.limit > 0
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (300, 4096))
+    sampler.containers()
+    assert descriptors.limit == 300 - 256
+
+
 # -- recorded hosts
 
 

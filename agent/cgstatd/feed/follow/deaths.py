@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from cgroupfs.pseudofs import release
-
 from ...sampling.container import Container
 
 
@@ -30,9 +28,9 @@ class Deaths:
     def close(self) -> None:
         """Stop watching, and release every descriptor."""
         while self._open:
-            fd, _ = self._open.popitem()
+            fd, container = self._open.popitem()
             asyncio.get_running_loop().remove_reader(fd)
-            release(fd)
+            container.descriptors.close(fd)
 
 
 class Notice:

@@ -6,7 +6,7 @@ import os
 import time
 from typing import NamedTuple
 
-from cgroupfs import CgroupGone, Root, Vitals
+from cgroupfs import CgroupGone, Descriptors, Root, Vitals
 from cgroupfs.pseudofs import release
 
 from ...host.first_process import MOST, First, first_process
@@ -42,6 +42,7 @@ class Followed:
         "_arm_tries",
         "_arm_wait_ns",
         "_dead",
+        "_descriptors",
         "_fd",
         "arm_again_ns",
         "armed",
@@ -60,7 +61,8 @@ class Followed:
         "vitals",
     )
 
-    def __init__(self, born_seconds: float, oom_kills: int | None) -> None:
+    def __init__(self, born_seconds: float, oom_kills: int | None, descriptors: Descriptors | None = None) -> None:
+        """``descriptors``: which count the pidfds, where they do."""
         self.life = Life(born_seconds)
         self.seen_seconds = time.time()
         self.recorder: RecordsEnds | None = None
@@ -82,6 +84,7 @@ class Followed:
         self.unwatched = False
         """Whether there was no descriptor for that."""
         self._dead: Watched | None = None
+        self._descriptors = descriptors or Descriptors(0)
         self.oom_kills = oom_kills
         """How many were reported, or were there before; None: not read yet."""
         self.oom_told = False
@@ -108,7 +111,7 @@ class Followed:
         """The process that was watched has died; owns the pidfd from now on."""
         self.armed = False
         if self.first is None or (self._dead is not None and self._counts(self._dead)):
-            release(fd)
+            self._descriptors.close(fd)
             return
         self._close_dead()
         self._dead = Watched(self.first, fd)
@@ -124,7 +127,7 @@ class Followed:
     def _close_dead(self) -> None:
         if self._dead is not None:
             dead, self._dead = self._dead, None
-            release(dead.fd)
+            self._descriptors.close(dead.fd)
 
     def kernels_word(self) -> Exit | Untold | None:
         """How its first process ended, as the kernel kept it (Linux 6.15); None: that process is not known."""
@@ -163,7 +166,7 @@ def uptime_seconds(root: Root, container: Container) -> float:
 def watch_first(root: Root, container: Container, told: int | None) -> Watched | str:
     """The container's first process and a descriptor that tells its death; or why there is none to be had.
 
-    ``told``: its pid as the runtime has it.
+    ``told``: its pid as the runtime has it. The descriptor is one of those that ``container.descriptors`` counts.
     """
     if container.descriptors.used >= container.descriptors.limit:
         return UNWATCHED
@@ -177,6 +180,8 @@ def watch_first(root: Root, container: Container, told: int | None) -> Watched |
             stayed = first.pid in cgroup.procs(MOST)  # else it ended, and its pid is another process' by now
         if not stayed:
             return UNSEEN
+        if not container.descriptors.keep(fd):
+            return UNWATCHED
         found, fd = Watched(first, fd), None
         return found
     except (CgroupGone, ReadingFailed, ProcessLookupError):

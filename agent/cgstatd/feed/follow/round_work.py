@@ -13,7 +13,6 @@ from typing import TypeVar
 
 from cgroupfs import CgroupGone, Max, Vitals
 from cgroupfs.hangs import left_check
-from cgroupfs.pseudofs import release
 
 from ...host.identity import Identity
 from ...sampling.container import Container, ReadingFailed
@@ -199,7 +198,7 @@ class RoundWork:
             known = self._followed.get(container)
             if known is None:
                 if (known := self._ends.known(container)) is None:
-                    release(fd)
+                    container.descriptors.close(fd)
                 else:
                     known.died(fd)
                 continue
@@ -241,9 +240,9 @@ class RoundWork:
         """Of a container made while a client follows, or in a pause, even the first count of kills is news."""
         born = born_seconds(self._sampler.root, container)
         if self._begun or self._told is None:
-            return Followed(born, 0 if self._begun else None)
+            return Followed(born, 0 if self._begun else None, container.descriptors)
         told = self._told.get(life_of(container))
-        known = Followed(born, 0 if told is None else told.oom_kills)
+        known = Followed(born, 0 if told is None else told.oom_kills, container.descriptors)
         known.oom_told = told is not None and told.oom_told
         return known
 
@@ -318,8 +317,8 @@ class RoundWork:
         self._closed = True
         if self._is_busy():
             return
-        for fd in (fd for each in (self._deaths, self._pidfds) for _, fd in _emptied(each)):
-            release(fd)
+        for container, fd in (pair for each in (self._deaths, self._pidfds) for pair in _emptied(each)):
+            container.descriptors.close(fd)
         for container, known in self._followed.items():
             container.forget_vitals()
             known.release()

@@ -7,13 +7,18 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from cgroupfs import Descriptors
 from cgstatd.feed.follow.deaths import Deaths, Notice
 from cgstatd.host.inotify import Inotify
+from cgstatd.sampling.container import Container
 from helpers import failing_close, open_descriptors
+
+WEB, DB = (cast(Container, SimpleNamespace(descriptors=Descriptors(2))) for _ in range(2))
 
 
 async def test_a_death_is_told_once_and_its_pidfd_is_passed_on() -> None:
@@ -22,7 +27,7 @@ async def test_a_death_is_told_once_and_its_pidfd_is_passed_on() -> None:
     deaths = Deaths(lambda container, fd: told.append((container, fd)))
     with subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE) as process:
         fd = os.pidfd_open(process.pid)
-        deaths.watch([("web", fd), ("self", os.pidfd_open(os.getpid()))])  # type: ignore[list-item]
+        deaths.watch([(WEB, fd), (DB, os.pidfd_open(os.getpid()))])
         await asyncio.sleep(0.02)
         assert told == []
         process.kill()
@@ -31,15 +36,15 @@ async def test_a_death_is_told_once_and_its_pidfd_is_passed_on() -> None:
                 await asyncio.sleep(0.01)
     deaths.close()
     deaths.close()
-    assert told == [("web", fd)]
+    assert told == [(WEB, fd)]
     os.close(fd)
     assert len(open_descriptors()) == before
 
 
 async def test_a_close_that_fails_costs_no_other_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
     deaths = Deaths(lambda container, fd: None)
-    several = [(name, os.pidfd_open(os.getpid())) for name in ("web", "db")]
-    deaths.watch(several)  # type: ignore[arg-type]
+    several = [(container, os.pidfd_open(os.getpid())) for container in (WEB, DB)]
+    deaths.watch(several)
     with monkeypatch.context() as patch:
         closed = failing_close(patch)
         deaths.close()

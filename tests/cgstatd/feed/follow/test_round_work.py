@@ -606,6 +606,32 @@ def test_limits_are_read_again_of_a_part_of_the_containers_in_one_round(
     assert several == [8 + 2 * 40 // 15] * 3 + [1]
 
 
+def test_a_first_process_is_watched_only_while_there_are_descriptors_to_spare(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A descriptor that waits for an end may be the last one, which a connection needs."""
+    monkeypatch.setattr(os, "pidfd_open", lambda pid: os.open("/dev/null", os.O_RDONLY))
+    watching = Watching(host)
+    watching.looks._live, watching.looks._ends = True, Ends(watching.looks._records, live=True)
+    (web,) = watching.sampler.containers()
+    descriptors, limit = web.descriptors, [10_000]
+    monkeypatch.setattr(descriptors, "_now", lambda: limit[0])
+    watching.look()
+    kept = descriptors.used
+    limit[0] = kept  # as when prlimit lowers that of the running agent
+    add(host, "db")
+    watching.look()
+    ((_, fd),) = watching.looks.pidfds()
+    assert descriptors.used == kept
+    host.remove("db", from_disk=True)
+    assert [end.absent for end in watching.look().ended] == [f"{module.UNKNOWN}; {followed_container.UNWATCHED}"]
+    watching.looks.died(web, fd)
+    watching.between(all_containers=False)
+    watching.looks.close()
+    watching.sampler.close()
+    assert descriptors.used == 0
+
+
 def dead(watching: Watching, first: First) -> None:
     """Its first process has died, and the pidfd says so."""
     (container,) = watching.sampler.containers()
