@@ -7,6 +7,7 @@ after it began, share its results. Without requests only the CPU baseline runs.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
@@ -15,6 +16,7 @@ from functools import partial
 from weakref import WeakSet
 
 from ..sampling import pass_work
+from ..sampling.container import Container
 from ..sampling.lookup import Known
 from ..sampling.model import ContainerStats
 from ..sampling.one_container import OneContainer
@@ -64,6 +66,13 @@ class Feed:
 
     def start(self) -> None:
         """Start the sampling thread and the baseline."""
+        loop = asyncio.get_running_loop()
+
+        def from_the_thread(several: list[Container]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._arrived, several)
+
+        self._sampler.registry.arrived = from_the_thread
         self._sampling_thread.start()
         self._tick()
 
@@ -100,6 +109,14 @@ class Feed:
         job = self._baseline_job = Job(deque(), long=True)
         job.items.append(Again(partial(self._baseline_list, job)))
         self._sampling_thread.submit(job)
+
+    def _arrived(self, several: list[Container]) -> None:
+        """New containers get their baseline as soon as a listing finds them: whoever asks later need not wait for a
+        second reading."""
+        if self._baseline > 0 and not self._stopping:
+            self._sampling_thread.submit(
+                Job(deque(partial(self._sampler.first_baseline, each) for each in several), long=True)
+            )
 
     def _baseline_list(self, job: Job) -> None:
         try:
@@ -173,7 +190,7 @@ class Feed:
         )
         if isinstance(first, ContainerStats):
             return first
-        await asyncio.sleep(pass_work.CPU_WINDOW_SECONDS)
+        await asyncio.sleep(pass_work.wait_seconds(first))
         return await self.run(lambda: first, self._one_container.second)
 
     @property

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import time
+from bisect import insort
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
+from operator import itemgetter
 
 from ..host.identity import Identity
 from .container import Begun, Container, ReadingFailed
@@ -24,9 +26,14 @@ from .work_item import Again, Item
 log = logging.getLogger(__name__)
 
 CPU_WINDOW_SECONDS = 0.2
-"""Between the two readings of a container without a baseline: two CFS periods of 100 ms."""
+"""Between the two readings of a container without an older baseline: two CFS periods of 100 ms."""
 _GROUP = 64
 """Containers: a few milliseconds' worth, so that one's figures are of about one instant, and results come steadily."""
+
+
+def wait_seconds(pending: Pending) -> float:
+    """How long the second reading has to wait: the window counts from the container's baseline, if it has one."""
+    return max(0.0, CPU_WINDOW_SECONDS - pending.base_age_ns / 1e9)
 
 
 def _nothing() -> None:
@@ -136,7 +143,7 @@ class PassWork:
 
     def _make(self) -> None:
         """Make the figures of a group that was read."""
-        due = time.monotonic() + CPU_WINDOW_SECONDS
+        now = time.monotonic()
         while self._read:
             begun, traffic = self._read.popleft()
             try:
@@ -145,7 +152,7 @@ class PassWork:
                 self._left_out(begun.container, error)
                 continue
             if isinstance(result, Pending) and not self.over:
-                self.pending.append((due, result))
+                insort(self.pending, (now + wait_seconds(result), result), key=itemgetter(0))
             else:
                 self._take(begun.container, result)
 

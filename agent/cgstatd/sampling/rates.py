@@ -148,6 +148,15 @@ class CpuWindow:
                 break
         return best
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was read yet, or a counter started anew."""
+        return not self._readings
+
+    def age_ns(self, monotonic_ns: int) -> int:
+        """How old the oldest reading is; 0 where there is none."""
+        return monotonic_ns - self._readings[0].monotonic_ns if self._readings else 0
+
     def clear(self) -> None:
         """Forget all readings: the next one is of another counter."""
         self._readings.clear()

@@ -93,6 +93,8 @@ class Registry:
         """How often state files were found written: containers that are on disk only may have changed too."""
         self.came_or_went: Callable[[], None] = lambda: None
         """Called in the sampling thread by a listing that found other cgroups than the one before."""
+        self.arrived: Callable[[list[Container]], None] = lambda several: None
+        """Called in the sampling thread with the containers that such a listing found new; not by the first one."""
 
     def containers(self, hurry: bool = False) -> list[Container]:
         """The containers that have a cgroup now, those that belong to the system first. Raises ListingFailed.
@@ -171,6 +173,7 @@ class Registry:
 
     def _update(self, refs: dict[str, CgroupRef]) -> None:
         containers, first = self._containers, self.number == 0
+        new = []
         for path in containers.keys() - refs.keys():
             self._retire(path)
         for path, ref in refs.items():
@@ -183,9 +186,12 @@ class Registry:
                 known = Container(self._root, self._hierarchy, ref, identity, self._descriptors, self._shared)
                 containers[path] = known
                 known.since_ns = None if first else time.monotonic_ns()
+                new.append(known)
         retired, self._retired = self._retired, []
         for gone in retired:
             gone.close(lambda gone=gone: self._retired.append(gone))  # type: ignore[misc]
+        if new and not first:
+            self.arrived(new)
 
     def _retire(self, path: str) -> None:
         gone = self._containers.pop(path)

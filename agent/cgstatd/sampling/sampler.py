@@ -39,6 +39,8 @@ class Pending(NamedTuple):
 
     begun: Begun
     traffic: Traffic
+    base_age_ns: int
+    """How old the container's baseline was; 0: it had none. The window is counted from it."""
 
 
 class Sampler:
@@ -193,11 +195,13 @@ class Sampler:
             return self._figures(begun, traffic, None)
         reading = CpuReading(usage, begun.clock.monotonic_ns, begun.cpu_read_ns)
         percent = begun.container.percent(reading, self._cores)
-        return Pending(begun, traffic) if percent is None else self._figures(begun, traffic, percent)
+        if percent is None:
+            return Pending(begun, traffic, begun.container.window.age_ns(reading.monotonic_ns))
+        return self._figures(begun, traffic, percent)
 
     def second(self, pending: Pending) -> ContainerStats | None:
         """The figures of a reading that was waiting for its CPU window; None: it is gone. Raises ReadingFailed."""
-        begun, traffic = pending
+        begun, traffic, _ = pending
         found = self._guarded(begun.container, lambda container: (container.second_cpu(self._cores),))
         return None if found is None else self._figures(begun, traffic, found[0])
 
@@ -207,6 +211,11 @@ class Sampler:
             self._guarded(container, Container.read_cpu)
         except ReadingFailed as error:
             log.debug("baseline: %s", error)
+
+    def first_baseline(self, container: Container) -> None:
+        """The same of a container that has just come, unless it was read meanwhile."""
+        if container.window.is_empty:
+            self.baseline(container)
 
     def baselines(self) -> None:
         """Read the CPU time alone of every container, one after the other: the base of first figures."""

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -455,6 +456,38 @@ async def test_a_new_container_gets_a_real_percentage_within_the_request(
         timer.join()
         assert 0.1 <= clocked.seconds < 0.3
         assert stats.cpu_percent is not None and 30 < stats.cpu_percent < 51  # 0.1 s of CPU in 0.2 s
+
+
+async def test_a_new_container_that_any_listing_finds_needs_no_second_reading(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pass_work, "CPU_WINDOW_SECONDS", 3600.0)
+    async with feeding(host, freshness=0.0, baseline=3600.0) as fed:
+        await fed.run(fed.sampler.containers)
+        host.add("new")
+        found = next(each for each in await fed.run(fed.sampler.containers) if each.identity.id == container_id("new"))
+        await until(lambda: not found.window.is_empty)
+        await asyncio.sleep(CpuWindow.MINIMUM_NS / 1e9)
+        async with asyncio.timeout(10):
+            assert (await fed.one(container_id("new"))).cpu_percent == 0
+
+
+async def test_without_a_baseline_new_containers_are_read_when_somebody_asks(host: FakeHost, hang: Hang) -> None:
+    async with feeding(host) as fed:
+        await fed.run(fed.sampler.containers)
+        host.add("new")
+        found = next(each for each in await fed.run(fed.sampler.containers) if each.identity.id == container_id("new"))
+        await fed.run(lambda: None)
+        assert found.window.is_empty
+
+
+@pytest.mark.parametrize(("age_ns", "wait"), [(0, 0.2), (150_000_000, 0.05), (300_000_000, 0.0)])
+def test_the_second_reading_is_counted_from_the_baseline(
+    age_ns: int, wait: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pass_work, "CPU_WINDOW_SECONDS", 0.2)
+    pending: Any = SimpleNamespace(base_age_ns=age_ns)
+    assert pass_work.wait_seconds(pending) == pytest.approx(wait)
 
 
 async def test_a_container_that_was_restarted_is_a_new_one(host: FakeHost) -> None:
