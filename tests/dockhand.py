@@ -13,8 +13,8 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from cgstatd.basics.timing import Time
 from cgstatd.dockhand.connector import PATH
-from cgstatd.dockhand.timing import Time
 
 TOKEN = "hawser-token-4711"
 Message = dict[str, Any]

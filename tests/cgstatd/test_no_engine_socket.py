@@ -54,7 +54,8 @@ def test_nothing_else_imports_the_module_that_compares() -> None:
 
 def test_the_code_opens_no_connection_of_its_own_and_runs_no_program() -> None:
     """Exceptions: a look whether somebody still serves the unix socket that the agent is to listen on; ``top``,
-    which is an agent's client; the Dockhand server that the settings name, by ws: or wss: alone; the comparison with an
+    which is an agent's client; the Dockhand server that the settings name, by ws: or wss: alone; the webhook that they
+    name, by http: or https: alone, and the doctor's question to the running agent how that goes; the comparison with an
     engine that was asked for; systemctl, when it installs itself."""
     word = re.compile(
         r"\.connect(?:_ex)?\(|create_connection|open_connection|open_unix_connection|ClientSession|UnixConnector|urlopen|"
@@ -72,6 +73,8 @@ def test_the_code_opens_no_connection_of_its_own_and_runs_no_program() -> None:
         ("agent/cgstatd/service/binding.py", ".connect_ex("),
         ("agent/cgstatd/top/sources.py", "ClientSession"),
         ("agent/cgstatd/dockhand/connector.py", "ClientSession"),
+        ("agent/cgstatd/notify/delivery.py", "ClientSession"),
+        ("agent/cgstatd/doctor/ask_agent.py", "HTTPConnection"),
         (COMPARES, "HTTPConnection"),
         ("agent/cgstatd/install/systemctl.py", "subprocess"),
     }

@@ -10,7 +10,7 @@ import os
 import stat
 
 _MOST_LINKS = 20
-_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 class NotPrivate(Exception):
@@ -23,18 +23,20 @@ def private_directory(path: str, uid: int | None = None) -> str:
     ``uid``: whose it has to be; None: of this process. Raises NotPrivate, OSError (it is not there, it cannot be seen).
     """
     owner = os.geteuid() if uid is None else uid
-    found = _walk(path, owner)
+    found = trusted_path(path, owner)
     status = os.lstat(found)
     if not stat.S_ISDIR(status.st_mode):
         raise NotPrivate(f"{found} is no directory")
     if status.st_uid != owner:
         raise NotPrivate(f"{found} belongs to uid {status.st_uid}, not to uid {owner}: chown {owner} {found}")
-    if status.st_mode & _BY_OTHERS:
+    if status.st_mode & BY_OTHERS:
         raise NotPrivate(f"other users may write into {found}: chmod 700 {found}")
     return found
 
 
-def _walk(path: str, owner: int) -> str:
+def trusted_path(path: str, owner: int) -> str:
+    """The path without symlinks; its directories are such that only root and ``owner`` can replace what is in them,
+    but for what belongs to others in a sticky one. Raises NotPrivate, OSError."""
     if not path.startswith("/"):
         raise NotPrivate(f"{path} is no absolute path")
     left, found, links = path.split("/")[::-1], "/", 0
@@ -65,5 +67,5 @@ def _trusted(directory: str, owner: int) -> None:
     status = os.lstat(directory)
     if status.st_uid not in (0, owner):
         raise NotPrivate(f"{directory} belongs to uid {status.st_uid}, who may replace what is in it")
-    if status.st_mode & _BY_OTHERS and not status.st_mode & stat.S_ISVTX:
+    if status.st_mode & BY_OTHERS and not status.st_mode & stat.S_ISVTX:
         raise NotPrivate(f"other users may replace what is in {directory}")

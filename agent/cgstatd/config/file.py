@@ -13,9 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..basics.private_directory import NotPrivate
+from ..basics.private_file import check_private_file
 from .settings import BY_NAME, Option
 
 _MAX_BYTES = 256 << 10
+_PRIVATE = ("notify_url", "notify_secret_file", "notify_ca")
+"""Keys that a file may have only if no other user can write it."""
 _AT_LINE = re.compile(r"(.*) \(at line (\d+), column (\d+)\)", re.DOTALL)
 
 
@@ -48,10 +52,22 @@ def parse_file(path: str) -> Parsed:
     if len(raw) > _MAX_BYTES:
         return Parsed({}, {}, [f"{path}: larger than {_MAX_BYTES} bytes: this is not a configuration file"])
     try:
-        return parse(path, raw.decode())
+        parsed = parse(path, raw.decode())
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         return Parsed({}, {}, [f"{path}:{line}: not UTF-8"])
+    parsed.complaints.extend(_not_believed(path, parsed))
+    return parsed
+
+
+def _not_believed(path: str, parsed: Parsed) -> Iterator[str]:
+    """Another user who can write where notifications go could have them sent anywhere, with the secret."""
+    for key in _PRIVATE:
+        if key in parsed.values:
+            try:
+                check_private_file(path)
+            except (NotPrivate, OSError) as error:
+                yield f"{path}:{parsed.lines[key]}: {key}: not believed from here: {error}"
 
 
 def parse(path: str, text: str) -> Parsed:

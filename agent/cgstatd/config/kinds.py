@@ -82,6 +82,18 @@ def websocket() -> Kind:
     return _strings("wss://HOST[:PORT][/PATH], as in wss://dockhand.example.org", "URL", _fits(_WEBSOCKET), False)
 
 
+_WEBHOOK = re.compile(
+    r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~:/@!$&'()*+,;=%-]*)?"
+    r"(\?[A-Za-z0-9._~:/?@!$&'()*+,;=%-]*)?"
+)
+
+
+def webhook() -> Kind:
+    """Where something is told by HTTP."""
+    allowed = "https://HOST[:PORT][/PATH], as in https://hooks.example.org/cgstatd"
+    return _strings(allowed, "URL", _fits(_WEBHOOK), False)
+
+
 def names() -> Kind:
     """Names in certificates."""
     return _strings("a name in a certificate, as in central.example.org", "NAME", bool, True)

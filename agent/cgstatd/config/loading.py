@@ -136,6 +136,10 @@ def contradictions(settings: Settings) -> list[tuple[str, str]]:
         found.append(("dockhand_token_file", "dockhand_token_file needs dockhand_url: which server it is for"))
     if settings.dockhand_ca and not settings.dockhand_url.startswith("wss:"):
         found.append(("dockhand_ca", "dockhand_ca needs a dockhand_url with wss: certificates exist in TLS only"))
+    if settings.notify_secret_file and not settings.notify_url:
+        found.append(("notify_secret_file", "notify_secret_file needs notify_url: which server it is for"))
+    if settings.notify_ca and not settings.notify_url.startswith("https:"):
+        found.append(("notify_ca", "notify_ca needs a notify_url with https: certificates exist in TLS only"))
     if not settings.listen:
         found.append(("listen", "listen is empty: expected at least one address"))
     return found

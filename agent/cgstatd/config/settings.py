@@ -62,6 +62,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dockhand_url: str = ""
     dockhand_token_file: str = ""
     dockhand_ca: str = ""
+    notify_url: str = ""
+    notify_secret_file: str = ""
+    notify_ca: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,5 +163,12 @@ OPTIONS = (
            "connection", "/etc/cgstatd/dockhand-token"),
     Option("dockhand_ca", kinds.path(), "the authorities of that server's certificate, PEM; otherwise the system's",
            "/etc/cgstatd/dockhand-ca.crt"),
+    Option("notify_url", kinds.webhook(), "a webhook that is told, as JSON, when a container ends with another code "
+           "than 0, is killed for want of memory, flaps, or is near its memory limit; a file that has this key must "
+           "not be writable for other users", "https://hooks.example.org/cgstatd"),
+    Option("notify_secret_file", kinds.path(), "a file with one line, which is sent to it: a token (Authorization: "
+           "Bearer) or a header; no other user may write to it; read at each request", "/etc/cgstatd/notify-secret"),
+    Option("notify_ca", kinds.path(), "the authorities of the webhook's certificate, PEM; otherwise the system's",
+           "/etc/cgstatd/notify-ca.crt"),
 )  # fmt: skip
 BY_NAME = {option.name: option for option in OPTIONS}

@@ -21,6 +21,7 @@ from aiohttp import web
 from .. import __version__
 from ..basics.once_in_a_while import OnceInAWhile
 from ..basics.text import printable
+from ..basics.timing import Backoff, Time
 from ..feed.engine import Engine
 from ..feed.host_totals import HostTotals
 from ..sampling.container import ReadingFailed
@@ -29,7 +30,6 @@ from . import messages
 from .messages import MOST_BYTES, NotTheProtocol, decode
 from .outbox import Outbox
 from .session import SEND_SECONDS, Ended, Session, why_closed
-from .timing import Backoff, Time
 
 log = logging.getLogger(__name__)
 PATH = "/api/hawser/connect"

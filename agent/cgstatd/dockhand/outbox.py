@@ -11,12 +11,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from ..basics.timing import Time
 from ..feed.engine_events import EngineEvents, Listener
 from ..outputs.engine.hawser import container_event
 from ..sampling.container import ReadingFailed
 from ..sampling.registry import ListingFailed
 from . import messages
-from .timing import Time
 
 MOST_UNCONFIRMED = 512
 MOST_UNCONFIRMED_BYTES = 2 << 20

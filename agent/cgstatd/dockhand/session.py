@@ -11,6 +11,7 @@ from aiohttp import ClientWebSocketResponse, WSMessage, WSMsgType, web
 
 from ..basics.once_in_a_while import OnceInAWhile
 from ..basics.text import printable
+from ..basics.timing import Time
 from ..feed.host_totals import HostTotals
 from ..outputs.engine import hawser
 from ..outputs.engine.system import READ_ONLY
@@ -20,7 +21,6 @@ from . import messages
 from .answering import Answering
 from .messages import NotTheProtocol, decode
 from .outbox import Outbox
-from .timing import Time
 
 log = logging.getLogger(__name__)
 PING_SECONDS = 30.0

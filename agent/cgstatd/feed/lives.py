@@ -83,6 +83,10 @@ class Lives:
         """What is known now."""
         return View(dict(self._known), self.complete, self._clock() - FLAPPING_SECONDS)
 
+    def of(self, identity: Identity) -> Lived:
+        """What is known now of one container's workload."""
+        return View(self._known, self.complete, self._clock() - FLAPPING_SECONDS).of(identity)
+
     def hear(self, found: Changes) -> None:
         """What happened since the last time, in order."""
         for ended in found.ended:

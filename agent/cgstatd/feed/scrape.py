@@ -9,7 +9,7 @@ from cgroupfs import ParseError
 
 from ..host.procfs.host_stat import PATH, parse_host_stat
 from ..outputs.metric_families import EXPORTED_FIELDS
-from ..outputs.own_metrics import DiskFigures, OwnMetrics
+from ..outputs.own_metrics import DiskFigures, Notified, OwnMetrics
 from ..sampling.exported_metrics import ContainerMetrics, MetricsReader, each_network_once
 from ..sampling.host_figures import agent_cost
 from ..sampling.host_metrics import HostMetricsReader
@@ -34,6 +34,8 @@ class Scraper:
         self._listing = -1
         self.disk: Callable[[], DiskFigures | None] = lambda: None
         """The history on disk. Any thread may ask."""
+        self.notified: Callable[[], Notified | None] = lambda: None
+        """The webhook. Any thread may ask."""
         self.scrape: Coalesced[Scrape] = Coalesced(
             self._make,
             fresh_seconds,
@@ -77,6 +79,7 @@ class Scraper:
             cores=cores or None,
             host=host,
             disk=self.disk(),
+            notified=self.notified(),
         )
 
     def _cores(self) -> int:

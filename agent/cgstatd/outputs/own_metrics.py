@@ -25,6 +25,17 @@ class DiskFigures(NamedTuple):
     """How far back they go by the clock as it is set now."""
 
 
+class Notified(NamedTuple):
+    """The webhook (notify_url)."""
+
+    trouble: str
+    """Why the latest attempt failed; empty: it did not."""
+    waiting: int
+    """Notifications that wait for it."""
+    outcomes: Mapping[str, int]
+    """How many events came to which end."""
+
+
 class OwnMetrics(NamedTuple):
     """What the agent says of itself and its host."""
 
@@ -45,3 +56,5 @@ class OwnMetrics(NamedTuple):
     """None: switched off (host_metrics)."""
     disk: DiskFigures | None = None
     """None: nothing is kept on disk (history_dir)."""
+    notified: Notified | None = None
+    """None: there is no webhook."""

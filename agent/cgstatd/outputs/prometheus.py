@@ -25,7 +25,7 @@ from .host_metric_lines import host_lines
 from .metric_families import FAMILIES, rows
 from .metric_lines import escaped, family_head
 from .negotiation import OPENMETRICS, Format
-from .own_metrics import DiskFigures, OwnMetrics
+from .own_metrics import DiskFigures, Notified, OwnMetrics
 
 MAX_LABELS = 16
 MAX_VALUE = 128
@@ -121,7 +121,7 @@ def _of_itself(own: OwnMetrics) -> Iterator[Metric]:
         ("cgstatd_resident_memory_bytes", "gauge", cost.rss_bytes, "Resident memory of the agent."),
         ("cgstatd_open_descriptors", "gauge", cost.descriptors, "Open descriptors of the agent."),
     )
-    for name, kind, value, text in (*rows, *_of_the_disk(own.disk)):
+    for name, kind, value, text in (*rows, *_of_the_disk(own.disk), *_of_the_webhook(own.notified)):
         if value is not None:
             metric = Metric(name, text, kind)
             metric.add_sample(name + "_total" * (kind == "counter"), {}, value)
@@ -130,6 +130,11 @@ def _of_itself(own: OwnMetrics) -> Iterator[Metric]:
     for field, count in sorted(own.read_errors.items()):
         errors.add_sample("cgstatd_read_errors_total", {"field": field}, count)
     yield errors
+    if own.notified is not None:
+        outcomes = Metric("cgstatd_notifications", "What became of notifications (notify_url).", "counter")
+        for outcome, count in own.notified.outcomes.items():
+            outcomes.add_sample("cgstatd_notifications_total", {"outcome": outcome}, count)
+        yield outcomes
     build = Metric("cgstatd_build_info", "The agent's version.", "gauge")
     build.add_sample("cgstatd_build_info", {"version": __version__, "python": python_version()}, 1)
     yield build
@@ -141,6 +146,12 @@ def _of_the_disk(disk: DiskFigures | None) -> Iterator[tuple[str, str, float, st
         yield "cgstatd_history_disk_bytes", "gauge", disk.bytes, "What they take there."
         yield "cgstatd_history_disk_failures", "counter", disk.failures, "How often rounds could not be stored."
         yield "cgstatd_history_files_set_aside", "counter", disk.set_aside, "Files that were broken."
+
+
+def _of_the_webhook(found: Notified | None) -> Iterator[tuple[str, str, float, str]]:
+    if found is not None:
+        yield "cgstatd_notify_ok", "gauge", int(not found.trouble), "Whether the webhook took the latest notification."
+        yield "cgstatd_notify_waiting", "gauge", found.waiting, "Notifications that wait for it."
 
 
 class _Once(Collector):

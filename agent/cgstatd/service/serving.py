@@ -11,7 +11,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from aiohttp import web
@@ -33,6 +33,7 @@ from ..web.server.tls import Certificates
 from .background import Background
 from .binding import bind_address, bind_docker_socket
 from .calling import Calling
+from .notifying import Notifying
 from .systemd import BadSocket, Notifier, passed_sockets
 from .who_may_ask import CannotServe, certificates, make_guard, renew_guard
 
@@ -96,7 +97,7 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
         gate = Gate(limits_of(settings))
         feed.start()
         background: Background | None = None
-        calling = Calling(app)
+        outgoing = Calling(app), Notifying(app)
         try:
             await runner.setup()
             app[FOLLOWER].watch()
@@ -106,7 +107,8 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
                 await engine.start()
                 where += f" {engine.name} (Engine API)"
             log.info("serving %s env=%d cgroups=%s", where, settings.env_id, sampler.hierarchy.mode)
-            await calling.change(settings)
+            for each in outgoing:
+                await each.change(settings)
             notifier = Notifier()
             if notifier.watchdog_seconds:
                 faulthandler.enable()  # when the watchdog aborts, the log has where each thread was
@@ -114,8 +116,8 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
             background.open = lambda: (gate.open, len(guard.streams))
             background.accepted = lambda: gate.admitted
             gate.turns.each_moment = background.relieve
-            background.read_again = _read_again(guard, tls, calling)
-            background.take_over = partial(_take_over, guard, gate, labels, scraper, sampler.names.want, calling)
+            background.read_again = _read_again(guard, tls, outgoing)
+            background.take_over = partial(_take_over, guard, gate, labels, scraper, sampler.names.want, outgoing)
             loop.add_signal_handler(signal.SIGHUP, background.reload, load)
             background.start()
             _settle()
@@ -124,7 +126,8 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
         finally:
             if background is not None:
                 background.stop()
-            await calling.stop()
+            for each in outgoing:
+                await each.stop()
             await runner.cleanup()
             feed.stop()
 
@@ -191,20 +194,23 @@ def _take_over(
     labels: MetricLabels,
     scraper: Scraper,
     want: Callable[[Sequence[str]], None],
-    calling: Calling,
+    outgoing: Iterable[Calling | Notifying],
     settings: Settings,
 ) -> None:
     """What a reload changes beside the feed and the log."""
     _export(labels, scraper, want, settings)
     gate.limits = limits_of(settings)
     renew_guard(guard, settings)
-    calling.take_over(settings)
+    for each in outgoing:
+        each.take_over(settings)
 
 
-def _read_again(guard: Guard, tls: Certificates | None, calling: Calling) -> list[Callable[[], None]]:
+def _read_again(
+    guard: Guard, tls: Certificates | None, outgoing: Iterable[Calling | Notifying]
+) -> list[Callable[[], None]]:
     keyring = guard.callers.keyring
     return [
         *([partial(keyring.refresh, now=True)] if keyring is not None else []),
         *([tls.refresh] if tls is not None else []),
-        calling.try_now,
+        *(each.try_now for each in outgoing),
     ]

@@ -172,6 +172,9 @@ MISTAKES = [
     (SERVE + " --dockhand-url wss://dockhand.example.org", "dockhand_url needs dockhand_token_file"),
     (SERVE + " --dockhand-token-file {d}/none", "dockhand_token_file needs dockhand_url"),
     (SERVE + " --dockhand-ca {d}/good.crt", "dockhand_ca needs a dockhand_url with wss:"),
+    (SERVE + " --notify-url hooks.example.org", "expected https://HOST[:PORT][/PATH], as in https://hooks"),
+    (SERVE + " --notify-secret-file {d}/none", "notify_secret_file needs notify_url"),
+    (SERVE + " --notify-ca {d}/good.crt", "notify_ca needs a notify_url with https:"),
     (SERVE + " --allowed-origins dash.example.org", "expected a page's origin as a browser sends it"),
     (SERVE + " --allowed-hosts web:80", "--allowed-hosts web:80: expected a host name without port"),
     # where it listens

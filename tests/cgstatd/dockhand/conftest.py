@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from cgstatd.basics.timing import Backoff
 from cgstatd.dockhand.connector import Connector, Destination
-from cgstatd.dockhand.timing import Backoff
 from cgstatd.feed import engine_events
 from cgstatd.feed.host_totals import HostTotals
 from cgstatd.sampling import pass_work

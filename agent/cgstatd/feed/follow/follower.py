@@ -68,6 +68,8 @@ class Follower:
         self._told: Pass | None = None
         """The pass of the last round."""
         self._listeners: list[Callable[[Changes], None]] = []
+        self.observers: list[Callable[[Changes], None]] = []
+        """Told of what is noticed anyway, after ``lives``; no look is made for them."""
         self.rounds: Rounds | None = None
         """The history, where there is one."""
         self._left: Standing | None = None
@@ -161,6 +163,17 @@ class Follower:
     def _seen_unattended(self, found: Changes) -> None:
         self.lives.hear(found)
         self._sender.remember(found)
+        self._observed(found)
+
+    def _observed(self, found: Changes) -> None:
+        for each in self.observers:
+            each(found)
+
+    def look_for_kills(self) -> None:
+        """Notice soon which containers had processes killed that are not their first, where no client listens; where
+        one does, that is noticed each second."""
+        if self._unattended is not None:
+            self._unattended.look_for_kills()
 
     async def listen(self, listener: Callable[[Changes], None]) -> None:
         """Tell of the starts, ends and kills from now on, which needs no pass. Raises ListingFailed, ReadingFailed."""
@@ -317,10 +330,12 @@ class Follower:
                 self._sender.changes(each, when_ms, returning=True)
             for each in changes:  # kills of the time before this look
                 self._sender.changes(each, returning=True)
+                self._observed(each)
             return
         for each in changes:
             self.lives.hear(each)
             self._sender.changes(each)
+            self._observed(each)
             for listener in self._listeners:
                 listener(each)
 

@@ -63,6 +63,8 @@ class Unattended:
         """Whether since the last look a first process died, or a runtime wrote a record."""
         self._new = False
         """Whether cgroups came or went since the last listing."""
+        self._kills = False
+        """Whether the OOM kills of all containers are to be looked for."""
         self._looking = False
         self._begun = False
         self._listed = float("-inf")
@@ -128,17 +130,24 @@ class Unattended:
         if self._task is not None and not self._looking:
             self._something_new()
 
+    def look_for_kills(self) -> None:
+        """Once, and soon: in containers that live on, too."""
+        if self._task is not None:
+            self._kills = True
+            self.wake.set()
+
     async def step(self) -> float | None:
         """One look at what happened, and for how long nothing has to be done if nothing happens; None: for ever."""
         looks, now = self._looks, self._clock()
         begin, self._begun = not self._begun, True
         dead, self._dead = self._dead, False
+        kills, self._kills = self._kills, False
         again = not looks.all_armed or self._registry_fd is None
         listing = begin or ((self._new or again) and now >= self._due(again=not self._new))
         self._looking = True
         try:
-            if dead or looks.waiting:
-                await self._feed.run(partial(looks.between, all_containers=False))
+            if dead or kills or looks.waiting:
+                await self._feed.run(partial(looks.between, all_containers=kills))
             if listing:
                 await self._list(now)
             if begin:

@@ -37,8 +37,7 @@ class World:
         return work()
 
     def between(self, *, all_containers: bool) -> None:
-        assert not all_containers
-        self.done.append("between")
+        self.done.append("all" if all_containers else "between")
 
     def take(self, stats: dict[str, Any]) -> None:
         assert stats == {}
@@ -82,6 +81,25 @@ async def test_once_all_are_watched_it_sleeps_without_a_timer(pipe: tuple[int, i
     world.now += 1000
     assert await world.step() == ([], None)
     assert await world.step(dead=True) == (["between"], None)
+    world.made.stop()
+
+
+async def test_kills_in_containers_that_live_on_are_looked_for_when_someone_wants_to_know(
+    pipe: tuple[int, int],
+) -> None:
+    world = World(pipe[0])
+    await world.step()
+    world.made.look_for_kills()  # nothing runs yet: the first look finds them
+    assert await world.step() == ([], None)
+    world.made.start()
+    async with asyncio.timeout(5):
+        while world.done != ["take", "rest"]:
+            await asyncio.sleep(0)
+    world.done = []
+    world.made.look_for_kills()
+    async with asyncio.timeout(5):
+        while world.done != ["all"]:
+            await asyncio.sleep(0)
     world.made.stop()
 
 

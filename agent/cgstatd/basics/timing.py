@@ -1,4 +1,4 @@
-"""Time as the connection uses it: a test moves it."""
+"""Time as outgoing connections use it: a test moves it."""
 
 from __future__ import annotations
 
@@ -49,6 +49,10 @@ class Backoff:
     def refused(self) -> None:
         """The server does not want this token: there is no hurry."""
         self._next = MOST_SECONDS
+
+    def anew(self) -> Backoff:
+        """Of the same randomness, from the beginning."""
+        return Backoff(self._random)
 
     def held(self, seconds: float) -> None:
         """A connection held so long."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cgstatd.dockhand.timing import STEADY_SECONDS, Backoff
+from cgstatd.basics.timing import STEADY_SECONDS, Backoff
 
 
 def test_twice_as_long_each_time_and_a_minute_at_most() -> None:

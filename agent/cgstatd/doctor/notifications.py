@@ -1,0 +1,80 @@
+"""Whether there is a webhook (notify_url), what it needs, and what the running agent says of it."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Iterator
+
+from ..config import Settings
+from ..config.address import parse_address
+from ..notify.destination import BadSecret, origin, read_secret
+from .findings import COSTS, NOTE, OK, Finding
+
+_COST = "notifications: none is delivered"
+_OUTCOME = re.compile(r'cgstatd_notifications_total\{outcome="(\w+)"\} ([0-9.e+]+)')
+_GAUGE = re.compile(r"(?m)^(cgstatd_notify_\w+) ([0-9.e+]+)$")
+_LOST = ("dropped", "refused", "expired")
+
+
+def findings(settings: Settings) -> Iterator[Finding]:
+    """Nothing where there is no webhook."""
+    if not settings.notify_url:
+        return
+    where = origin(settings.notify_url)
+    trouble = _needs(settings)
+    if trouble is not None:
+        yield trouble
+        return
+    found = _metrics(settings)
+    if found is None:
+        yield Finding(
+            NOTE,
+            f"notifications go to {where}; the running agent was not asked how that goes",
+            "",
+            "cgstatd_notify_ok and cgstatd_notifications_total of /metrics say it",
+        )
+        return
+    yield _as_it_goes(where, found)
+
+
+def _needs(settings: Settings) -> Finding | None:
+    """What keeps it from being told at all; None: nothing that can be seen from here."""
+    try:
+        if settings.notify_secret_file:
+            read_secret(settings.notify_secret_file)
+        if settings.notify_ca:
+            ssl.create_default_context(cafile=settings.notify_ca)
+    except BadSecret as error:
+        if isinstance(error.__cause__, PermissionError):
+            return None  # the agent's user may well read it
+        return Finding(COSTS, f"notify_secret_file {error}", _COST, "see the file it names")
+    except PermissionError:
+        return None
+    except OSError as error:  # SSLError is one
+        return Finding(COSTS, f"notify_ca {settings.notify_ca}: {error.strerror or error}", _COST, "see the file")
+    return None
+
+
+def _as_it_goes(where: str, text: str) -> Finding:
+    outcomes = {name: int(float(value)) for name, value in _OUTCOME.findall(text)}
+    gauges = {name: float(value) for name, value in _GAUGE.findall(text)}
+    if not outcomes:
+        todo = "systemctl reload cgstatd; the log says why not"
+        return Finding(COSTS, f"notifications: the running agent has none yet, {where} is configured", _COST, todo)
+    lost = sum(outcomes.get(each, 0) for each in _LOST)
+    waiting = int(gauges.get("cgstatd_notify_waiting", 0))
+    said = f"{outcomes.get('delivered', 0)} delivered, {lost} lost, {waiting} waiting"
+    if not gauges.get("cgstatd_notify_ok", 1):
+        todo = "journalctl -u cgstatd says what the server or the network answers"
+        return Finding(COSTS, f"notifications: {where} did not take the latest: {said}", "notifications", todo)
+    return Finding(NOTE if lost else OK, f"notifications go to {where}: {said}")
+
+
+def _metrics(settings: Settings) -> str | None:
+    """What the agent's own metrics say; None: it cannot be asked from here."""
+    if settings.tls_cert:
+        return None
+    from .ask_agent import metrics  # noqa: PLC0415 - for those who have a webhook only
+
+    return metrics(parse_address(settings.listen[0]))

@@ -1,0 +1,73 @@
+"""The webhook as part of the service: begun, told of a reload, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from ..config import Settings
+from ..config.address import is_private
+from ..web.routes.context import CONTEXT
+from ..web.routes.follow import FOLLOWER
+from ..web.routes.metrics import SCRAPER
+from ..web.routes.queries import QUERIES
+
+if TYPE_CHECKING:
+    from ..notify.webhook import Webhook
+
+log = logging.getLogger(__name__)
+
+
+class Notifying:
+    """Used in the event loop. As long as no webhook is configured there is nothing behind it."""
+
+    def __init__(self, app: web.Application) -> None:
+        self._app = app
+        self._webhook: Webhook | None = None
+        self._changing: asyncio.Task[None] | None = None
+
+    def take_over(self, settings: Settings) -> None:
+        """Tell the webhook that the settings name, if it is another."""
+        self._changing = asyncio.get_running_loop().create_task(self._change_after(self._changing, settings))
+
+    async def _change_after(self, earlier: asyncio.Task[None] | None, settings: Settings) -> None:
+        if earlier is not None:
+            await asyncio.wait([earlier])
+        await self.change(settings)
+
+    async def change(self, settings: Settings) -> None:
+        """The same, at once."""
+        url = settings.notify_url
+        if not url and self._webhook is None:
+            return
+        from ..notify.destination import Destination  # noqa: PLC0415 - for those who have a webhook only
+
+        if self._webhook is None:
+            self._webhook = self._make()
+        if url.startswith("http:") and not is_private(f"{urlsplit(url).hostname}:0"):
+            log.warning("notify_url without TLS: what is sent can be read on the way; use https:")
+        await self._webhook.tell(Destination(url, settings.notify_secret_file, settings.notify_ca))
+
+    def _make(self) -> Webhook:
+        from ..notify.webhook import Webhook  # noqa: PLC0415 - for those who have a webhook only
+
+        app, context = self._app, self._app[CONTEXT]
+        made = Webhook(context.feed, app[FOLLOWER], context.env_id, app[QUERIES].hostname.get)
+        app[SCRAPER].notified = made.figures
+        return made
+
+    def try_now(self) -> None:
+        """Wait no longer with the next attempt."""
+        if self._webhook is not None:
+            self._webhook.try_now()
+
+    async def stop(self) -> None:
+        """End, whatever waits."""
+        if self._changing is not None:
+            await asyncio.wait([self._changing])
+        if self._webhook is not None:
+            await self._webhook.stop()
