@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from cgstatd.basics.timing import Time
-from cgstatd.dockhand.connector import PATH
+from cgstatd.dockhand.link import PATH
 
 TOKEN = "hawser-token-4711"
 Message = dict[str, Any]

@@ -72,7 +72,7 @@ def test_the_code_opens_no_connection_of_its_own_and_runs_no_program() -> None:
     assert found - sqlite == {
         ("agent/cgstatd/service/binding.py", ".connect_ex("),
         ("agent/cgstatd/top/sources.py", "ClientSession"),
-        ("agent/cgstatd/dockhand/connector.py", "ClientSession"),
+        ("agent/cgstatd/dockhand/link.py", "ClientSession"),
         ("agent/cgstatd/notify/delivery.py", "ClientSession"),
         ("agent/cgstatd/doctor/ask_agent.py", "HTTPConnection"),
         (COMPARES, "HTTPConnection"),

@@ -1,7 +1,9 @@
-"""Events on their way to the server: kept until it has confirmed them, across connections.
+"""Events on their way to the server: each arrives once and in order, across connections.
 
-The protocol confirms nothing. But the server reads in order, so its ``pong`` says that it has read what went out before
-the ``ping``. A link that is cut may have swallowed what was sent since: that is sent again on the next one.
+The protocol confirms nothing, and the server stores what comes twice twice. But it reads in order, so its ``pong`` says
+that it has read what went out before the ``ping``. One event is under way at a time, with a ping behind it. Of a link
+that is cut in between, the kernel tells whether the server's host has acknowledged every byte: then it has the event;
+else the event is sent on the next link.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from ..basics.timing import Time
-from ..feed.engine_events import EngineEvents, Listener
+from ..feed.engine_events import EngineEvents
+from ..feed.event_listener import Listener
 from ..outputs.engine.hawser import container_event
 from ..sampling.container import ReadingFailed
 from ..sampling.registry import ListingFailed
@@ -36,10 +39,10 @@ class Outbox:
         self._room = asyncio.Event()
         self._kept: deque[bytes] = deque()
         self._bytes = 0
-        self._sent = 0
-        """How many of these went out on this connection."""
-        self._pings: deque[int] = deque()
-        """How many of these the server has read when it answers each ping."""
+        self._under_way = False
+        """Whether the first of these went out on this connection."""
+        self._pings: deque[bool] = deque()
+        """The pings that were not answered yet: whether that event went out before it."""
 
     def start(self) -> None:
         """Listen from now on."""
@@ -65,47 +68,45 @@ class Outbox:
             self._kept.append(message)
             self._bytes += len(message)
             self._news.set()
-            if self._full():
+            if len(self._kept) >= MOST_UNCONFIRMED or self._bytes >= MOST_UNCONFIRMED_BYTES:
                 self._room.clear()
 
-    def _full(self) -> bool:
-        return len(self._kept) >= MOST_UNCONFIRMED or self._bytes >= MOST_UNCONFIRMED_BYTES
+    def _first_is_over(self) -> None:
+        self._bytes -= len(self._kept.popleft())
+        if len(self._kept) < MOST_UNCONFIRMED and self._bytes < MOST_UNCONFIRMED_BYTES:
+            self._room.set()
 
     # -- on a connection
 
-    def connected(self) -> None:
-        """What the last connection did not confirm goes out again."""
-        self._sent = 0
-        self._pings.clear()
-        self._news.set()
-
     async def send(self, send: Send, ping: Callable[[], Awaitable[None]]) -> None:
-        """Send for as long as the connection lasts; each time there were some, ask for a sign that they were read."""
+        """Send for as long as the connection lasts; after each event ask for a sign that it was read."""
+        self._news.set()
         while True:
             await self._news.wait()
             self._news.clear()
-            before = self._sent
-            while self._sent < len(self._kept):
-                self._sent += 1
-                await send(self._kept[self._sent - 1])
-            if self._sent > before:
+            if self._kept and not self._under_way:
+                await send(self._kept[0])
+                self._under_way = True
                 await ping()
 
     def pinged(self) -> bool:
         """A ping is to go out; whether it may: not where so many wait for their answers already."""
         if len(self._pings) >= _MOST_PINGS:
             return False
-        self._pings.append(self._sent)
+        self._pings.append(self._under_way)
         return True
 
     def ponged(self) -> None:
         """The oldest ping was answered; an answer without a ping says nothing."""
-        read = self._pings.popleft() if self._pings else 0
-        if not read:
-            return
-        for _ in range(read):
-            self._bytes -= len(self._kept.popleft())
-        self._sent -= read
-        self._pings = deque(number - read for number in self._pings)
-        if not self._full():
-            self._room.set()
+        if self._pings and self._pings.popleft() and self._under_way:
+            self._under_way = False
+            self._pings = deque(False for _ in self._pings)
+            self._first_is_over()
+            self._news.set()
+
+    def disconnected(self, *, acknowledged: bool) -> None:
+        """The connection is over; ``acknowledged``: the server's host has every byte that was sent."""
+        self._pings.clear()
+        if self._under_way and acknowledged:
+            self._first_is_over()
+        self._under_way = False

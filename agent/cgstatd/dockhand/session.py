@@ -72,7 +72,6 @@ class Session:
 
     async def run(self) -> None:
         """Until it ends. Raises Ended, NotTheProtocol."""
-        self._outbox.connected()
         works: tuple[Coroutine[Any, Any, None], ...] = (
             self._read(), self._watch(), self._beat(), self._measure(), self._outbox.send(self.send, self._ping),
         )  # fmt: skip

@@ -9,70 +9,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable
 
 from ..host.identity import Identity
 from ..host.runtimes.base import State
 from ..outputs.engine.containers import Listed
-from ..outputs.engine.events import Event, ended, event, recorded
+from ..outputs.engine.events import Event, Recorded, ended, event, nanoseconds, recorded
 from ..outputs.engine.names import id_of
 from ..sampling.container import ReadingFailed
 from ..sampling.registry import ListingFailed
 from ..sampling.round import Changes
 from .coalesced import Coalesced
+from .event_listener import Listener
 from .follow.follower import Follower
 from .shared_passes import Feed
+from .told_events import ToldEvents
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
-KEPT = 1000
-KEPT_BYTES = 1 << 20
-WAITING = 512
-WAITING_BYTES = 2 << 20
-"""Events that wait for a client that reads slowly, and their bytes; beyond it the oldest are dropped."""
 _LINGER_SECONDS = 15.0
 _RECORDED_SECONDS = 1.0
 """For so long clients share what the runtimes' state says of the past."""
 _HELD_LOOKS = 4
 """Looks for which the removal of a container waits for the word of its end."""
-
-
-class Listener:
-    """One client."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[Event] = deque()
-        self._bytes = 0
-        self._wake = asyncio.Event()
-        self._ended = False
-
-    def put(self, each: Event) -> None:
-        """Something happened."""
-        self._waiting.append(each)
-        self._bytes += len(each.line)
-        while len(self._waiting) > WAITING or (self._bytes > WAITING_BYTES and len(self._waiting) > 1):
-            self._take()
-        self._wake.set()
-
-    def _take(self) -> Event:
-        first = self._waiting.popleft()
-        self._bytes -= len(first.line)
-        return first
-
-    def end(self) -> None:
-        """Nothing more will come."""
-        self._ended = True
-        self._wake.set()
-
-    async def events(self) -> AsyncIterator[Event]:
-        """What happens, one by one, until the agent stops. A client that reads slowly holds no more than what waits."""
-        while not self._ended or self._waiting:
-            self._wake.clear()
-            if self._waiting:
-                yield self._take()
-            elif not self._ended:
-                await self._wake.wait()
 
 
 class EngineEvents:
@@ -90,14 +49,15 @@ class EngineEvents:
         self._follower = follower
         self._listing = listing
         self._clock = clock
-        self._recorded: Coalesced[list[Event]] = Coalesced(self._read_recorded, _RECORDED_SECONDS)
-        self._written: list[Event] = []
+        self._recorded: Coalesced[list[Recorded]] = Coalesced(self._read_recorded, _RECORDED_SECONDS)
+        self._written: list[Recorded] = []
         """The same as it was read last: what has not changed keeps its bytes, which open streams may still share."""
         self._listeners: set[Listener] = set()
         self._task: asyncio.Task[None] | None = None
-        self._kept: deque[Event] = deque()
-        self._kept_bytes = 0
+        self._told = ToldEvents()
         self._before: dict[str, Listed] | None = None
+        self._made_meanwhile: set[str] = set()
+        """Containers that were told while a listing was under way, which may be without them."""
         self._alive: set[str] = set()
         """Those whose end the follower will tell."""
         self._removed: dict[str, tuple[int, Event]] = {}
@@ -115,18 +75,21 @@ class EngineEvents:
                 self._task = asyncio.get_running_loop().create_task(self._run())
                 await self._follower.listen(self._changes)
                 await self._look()
-            found = self._past(await self._recorded.get()) if past else []
+            if not past:
+                return listener, []
+            found, from_state = self._told.with_recorded(await self._recorded.get())
         except BaseException:
             self._listeners.discard(listener)
             raise
+        listener.told(from_state)
         return listener, found
 
-    async def _read_recorded(self) -> list[Event]:
+    async def _read_recorded(self) -> list[Recorded]:
         listing, before = self._listing(), self._written
 
-        def read() -> list[Event]:
-            known = {each.line: each for each in before}
-            return [known.get(each.line, each) for each in recorded(listing())]
+        def read() -> list[Recorded]:
+            known = {each.event.line: each for each in before}
+            return [known.get(each.event.line, each) for each in recorded(listing())]
 
         self._written = await self._feed.run(read)
         return self._written
@@ -142,12 +105,6 @@ class EngineEvents:
         if self._task is not None:
             self._task.cancel()
         self._follower.unlisten(self._changes)
-
-    def _past(self, written: Sequence[Event]) -> list[Event]:
-        kept = list(self._kept)
-        told = {(each.id, each.action, each.time_ns // 1_000_000_000) for each in kept}
-        found = [e for e in written if (e.id, e.action, e.time_ns // 1_000_000_000) not in told]
-        return sorted([*found, *kept], key=lambda each: each.time_ns)
 
     async def _run(self) -> None:
         idle_since: float | None = None
@@ -170,10 +127,7 @@ class EngineEvents:
             self._follower.unlisten(self._changes)
 
     def _tell(self, each: Event) -> None:
-        self._kept.append(each)
-        self._kept_bytes += len(each.line)
-        while len(self._kept) > KEPT or self._kept_bytes > KEPT_BYTES:
-            self._kept_bytes -= len(self._kept.popleft().line)
+        self._told.add(each)
         for listener in self._listeners:
             listener.put(each)
 
@@ -181,21 +135,23 @@ class EngineEvents:
 
     def _changes(self, found: Changes) -> None:
         now = self._clock()
+        starts = {id_of(identity): _started_ns(identity, now) for identity in found.started}
         for each in found.ended:
+            key = id_of(each.identity)
+            by = min(now, starts.get(key, now))  # it ended before it came back
             if each.killed is not None:
-                self._tell(event("oom", each.killed.identity, now))
+                self._tell(event("oom", each.killed.identity, by))
             finished = each.metadata.finished_seconds if each.metadata else None
-            when = now if finished is None else int(finished * 1_000_000) * 1000
-            self._tell(ended(each.identity, each.exit_code, each.started_seconds, when))
-            self._died(id_of(each.identity))
+            self._tell(ended(each.identity, each.exit_code, each.started_seconds, finished, by))
+            self._died(key)
         for identity in found.started:
-            started = identity.metadata.started_seconds if identity.metadata else None
             key = id_of(identity)
             self._alive.add(key)
             if self._before is not None and key not in self._before:  # the listing is behind
                 self._made(identity, now)
                 self._before[key] = Listed(identity, State.RUNNING, True)
-            self._tell(event("start", identity, now if started is None else int(started * 1_000_000) * 1000))
+                self._made_meanwhile.add(key)
+            self._tell(event("start", identity, starts[key]))
         for killed in found.killed:
             self._tell(event("oom", killed.identity, now))
 
@@ -207,8 +163,11 @@ class EngineEvents:
     # -- from the listing
 
     async def _look(self) -> None:
+        self._made_meanwhile.clear()
         now = {id_of(each.identity): each for each in await self._feed.run(self._listing())}
         before, self._before = self._before, now
+        if before is not None:
+            now |= {key: before[key] for key in self._made_meanwhile - now.keys() if key in before}
         if before is None:
             self._alive = {key for key, each in now.items() if each.running}
             return
@@ -216,7 +175,8 @@ class EngineEvents:
         for key, each in now.items():
             known = before.get(key)
             if known is None:
-                self._made(each.identity, time_ns)
+                if self._removed.pop(key, None) is None:  # else it was only not to be read
+                    self._made(each.identity, time_ns)
             else:
                 self._compare(known, each, time_ns)
         for key in before.keys() - now.keys():
@@ -228,7 +188,7 @@ class EngineEvents:
 
     def _made(self, identity: Identity, time_ns: int) -> None:
         created = identity.metadata.created_seconds if identity.metadata else None
-        self._tell(event("create", identity, time_ns if created is None else int(created * 1_000_000) * 1000))
+        self._tell(event("create", identity, time_ns if created is None else nanoseconds(created)))
 
     def _compare(self, before: Listed, now: Listed, time_ns: int) -> None:
         if now.running:
@@ -247,3 +207,8 @@ class EngineEvents:
             self._removed[key] = _HELD_LOOKS, what
         else:
             self._tell(what)
+
+
+def _started_ns(identity: Identity, now: int) -> int:
+    started = identity.metadata.started_seconds if identity.metadata else None
+    return now if started is None else nanoseconds(started)

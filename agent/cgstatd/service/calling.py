@@ -48,7 +48,7 @@ class Calling:
         url = settings.dockhand_url
         if not url and self._connector is None:
             return
-        from ..dockhand.connector import Destination  # noqa: PLC0415 - for those who call a server only
+        from ..dockhand.link import Destination  # noqa: PLC0415 - for those who call a server only
 
         if self._connector is None:
             self._connector = await self._make()

@@ -11,7 +11,8 @@ import pytest
 from aiohttp import web
 
 from cgstatd.basics.timing import Backoff
-from cgstatd.dockhand.connector import Connector, Destination
+from cgstatd.dockhand.connector import Connector
+from cgstatd.dockhand.link import Destination
 from cgstatd.feed import engine_events
 from cgstatd.feed.host_totals import HostTotals
 from cgstatd.sampling import pass_work

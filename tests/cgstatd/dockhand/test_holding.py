@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiohttp import WSCloseCode
 
 from certificates import Pair, authority, issue
+from cgstatd.dockhand import link as link_module
 from cgstatd.dockhand import outbox
-from cgstatd.dockhand.connector import Destination
+from cgstatd.dockhand.link import Destination
 from cgstatd.dockhand.session import FIRST_METRICS_SECONDS, METRICS_SECONDS, PING_SECONDS, SILENCE_SECONDS
 from dockhand import TOKEN, Message, dockhand
 from fakehost import FakeHost, container_id
@@ -220,7 +224,7 @@ async def test_what_happens_while_there_is_no_link_arrives_later(caller: Caller,
     await until_waiting(caller, lambda seconds: seconds == 1)
     heard = caller.connector._engine.events
     host.add("new")
-    while not any(each.action == "start" for each in heard._kept):
+    while not any(each.action == "start" for each in heard._told._kept):
         await asyncio.sleep(0.005)
     caller.time.advance(1)
     again = await caller.dockhand.link(2)
@@ -235,19 +239,64 @@ async def test_what_happens_while_there_is_no_link_arrives_later(caller: Caller,
     assert not third.messages["container_event"]  # the server has confirmed them
 
 
-async def test_what_a_dead_link_swallowed_is_sent_again(caller: Caller, host: FakeHost) -> None:
+async def test_what_the_servers_host_has_taken_is_not_sent_again(caller: Caller, host: FakeHost) -> None:
+    """The link is cut between an event and the server's sign that it has read it."""
     await caller.connector.call(caller.destination)
     link = await caller.dockhand.link()
     link.answer_pings = False
     await listening(caller)
     host.add("new")
-    await link.got("container_event", lambda each: each["event"]["action"] == "start")
+    await link.got("container_event")
+    link.cut()
+    await until_waiting(caller, lambda seconds: seconds == 1)
+    caller.time.advance(1)
+    again = await caller.dockhand.link(2)
+    await again.got("container_event")
+    assert actions(link.messages["container_event"] + again.messages["container_event"]) == [
+        ("new", "create"), ("new", "start")
+    ]  # fmt: skip
+
+
+async def test_what_a_dead_link_swallowed_is_sent_again(
+    caller: Caller, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_module.Link, "acknowledged", lambda _: False)
+    await caller.connector.call(caller.destination)
+    link = await caller.dockhand.link()
+    link.answer_pings = False
+    await listening(caller)
+    host.add("new")
+    await link.got("container_event")
     link.cut()
     await until_waiting(caller, lambda seconds: seconds == 1)
     caller.time.advance(1)
     again = await caller.dockhand.link(2)
     await again.got("container_event", count=2)
     assert actions(again.messages["container_event"]) == [("new", "create"), ("new", "start")]
+
+
+async def test_over_many_cuts_each_event_comes_once_and_in_order(caller: Caller, host: FakeHost) -> None:
+    await caller.connector.call(caller.destination)
+    arrived: list[tuple[str, str]] = []
+    happened = caller.connector._engine.events._told._kept
+    for number in range(1, 6):
+        link = await caller.dockhand.link(number)
+        link.answer_pings = number % 2 == 0
+        await listening(caller)
+        host.add(f"new{number}")
+        while len(happened) < 2 * number:
+            await asyncio.sleep(0.005)
+        # a server that answers pings gets the next one, too; it is not cut while that is on its way
+        await link.got("container_event", count=2 * number - len(arrived) if link.answer_pings else 1)
+        link.cut()
+        await until_waiting(caller, lambda seconds, wait=2.0 ** (number - 1): seconds == wait)
+        arrived += actions(link.messages["container_event"])
+        caller.time.advance(2.0 ** (number - 1))
+    last = await caller.dockhand.link(6)
+    await last.got("container_event", count=10 - len(arrived))
+    await last.ask("/_ping")
+    arrived += actions(last.messages["container_event"])
+    assert arrived == [(each.name, each.action) for each in happened] and len(arrived) == 10
 
 
 async def test_events_that_no_server_confirms_are_bounded(
@@ -260,16 +309,45 @@ async def test_events_that_no_server_confirms_are_bounded(
     await listening(caller)
     for number in range(6):
         host.add(f"new{number}")
-    await link.got("container_event", count=3)
-    heard = caller.connector._engine.events
-    while len(heard._kept) < 12:
+    source = caller.connector._engine.events
+    while len(source._told) < 12:
+        await asyncio.sleep(0.005)
+    [listener] = source._listeners
+    while len(listener._waiting) != 12 - 3 - 1:  # one is held by what waits for room
         await asyncio.sleep(0.005)
     await link.ask("/_ping")
-    assert len(link.messages["container_event"]) == 3
-    for _ in range(5):
+    assert len(link.messages["container_event"]) == 1
+    for number in range(2, 13):
         await link.send(type="pong", timestamp=1)
-        await link.ask("/_ping")
-    await link.got("container_event", count=6)
+        await link.got("container_event", count=number)
+    assert (
+        len({(each["event"]["containerName"], each["event"]["action"]) for each in link.messages["container_event"]})
+        == 12
+    )
+
+
+async def test_whether_the_servers_host_has_every_byte() -> None:
+    """Of a real connection: read, not read, and cut."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ours = socket.create_connection(server.getsockname())
+        theirs, _ = server.accept()
+        with ours, theirs:
+            link = link_module.Link(cast(Any, None), ours.fileno())
+            ours.sendall(b"x")
+            theirs.recv(1)
+            assert link.acknowledged()
+            ours.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:  # until the server's host takes no more
+                    ours.send(b"x" * 65536)
+            assert not link.acknowledged()
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            theirs.close()
+            with pytest.raises(OSError):
+                while True:
+                    ours.recv(1)
+            assert not link.acknowledged()
+    assert not link_module.Link(cast(Any, None), None).acknowledged()
 
 
 # -- the host's figures

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from aiohttp import WSMsgType, web
 
-from cgstatd.dockhand import connector, session
+from cgstatd.dockhand import link as link_module
+from cgstatd.dockhand import session
 from cgstatd.dockhand.messages import MOST_BYTES
 from dockhand import Link
 
@@ -203,7 +204,7 @@ async def no_answer(request: web.Request) -> web.StreamResponse:
 async def test_a_server_that_does_not_welcome(
     caller: Caller, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, handler: Handler, words: str
 ) -> None:
-    monkeypatch.setattr(connector, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(link_module, "CONNECT_SECONDS", 0.3)
     caller.dockhand.handler = handler
     await caller.connector.call(caller.destination)
     await caller.time.sleeper(lambda seconds: seconds in (1, 60))

@@ -59,32 +59,46 @@ def event(action: str, identity: Identity, time_ns: int, **more: str) -> Event:
     return Event(time_ns, action, key, identity.name, image, own, more, _encode(line) + b"\n")
 
 
-def ended(identity: Identity, exit_code: int | None, started: float | None, time_ns: int) -> Event:
-    """A ``die``; without exitCode where that is not known."""
+def ended(
+    identity: Identity, exit_code: int | None, started: float | None, finished: float | None, now_ns: int
+) -> Event:
+    """A ``die``; without exitCode where that is not known. ``finished``: as its runtime wrote it; None: ``now_ns``.
+
+    Of the shortest lives Docker writes an end before the start: they ended when they had started.
+    """
+    time_ns = now_ns if finished is None else nanoseconds(finished if started is None else max(finished, started))
     more = {} if exit_code is None else {"exitCode": str(exit_code)}
     if started is not None:
         more["execDuration"] = str(max(0, int(time_ns / 1e9 - started)))
     return event("die", identity, time_ns, **more)
 
 
-def recorded(several: Iterable[Listed]) -> Iterator[Event]:
-    """What the runtimes' state says of the past: when each container was made, and its last start and end."""
+class Recorded(NamedTuple):
+    """What a runtime's state says of the past."""
+
+    event: Event
+    started_ns: int | None
+    """Wall clock: when the container's last life began."""
+
+
+def recorded(several: Iterable[Listed]) -> Iterator[Recorded]:
+    """When each container was made, and its last start and end."""
     for each in several:
         found = each.identity.metadata
         if found is None:
             continue
+        started = None if found.started_seconds is None else nanoseconds(found.started_seconds)
         if found.created_seconds is not None:
-            yield event("create", each.identity, _ns(found.created_seconds))
-        if found.started_seconds is not None:
-            yield event("start", each.identity, _ns(found.started_seconds))
+            yield Recorded(event("create", each.identity, nanoseconds(found.created_seconds)), started)
+        if started is not None:
+            yield Recorded(event("start", each.identity, started), started)
         if found.finished_seconds is not None and not each.running:
-            finished = max(
-                found.finished_seconds, found.started_seconds or 0.0
-            )  # of the shortest lives Docker says less
-            yield ended(each.identity, found.exit_code, found.started_seconds, _ns(finished))
+            end = ended(each.identity, found.exit_code, found.started_seconds, found.finished_seconds, 0)
+            yield Recorded(end, started)
 
 
-def _ns(seconds: float) -> int:
+def nanoseconds(seconds: float) -> int:
+    """Of a time that a runtime wrote: to the microsecond."""
     return int(seconds * 1_000_000) * 1000
 
 

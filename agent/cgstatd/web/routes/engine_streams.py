@@ -11,8 +11,8 @@ from aiohttp import web
 
 from ...feed.answer_bodies import Body, Reader
 from ...feed.engine import Engine
-from ...feed.engine_events import Listener
 from ...feed.engine_readings import Answer
+from ...feed.event_listener import Listener
 from ...outputs.engine import events, stats, system
 from ...outputs.engine.filters import Filters, parse_filters
 from ...outputs.engine.names import engine_id, id_of

@@ -1,0 +1,181 @@
+"""One link to a Dockhand server: opened, welcomed, and closed for good."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import socket as socket_module
+import ssl
+import struct
+import termios
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from cgroupfs.pseudofs import release
+
+from .. import __version__
+from ..basics.text import printable
+from . import messages
+from .messages import MOST_BYTES, NotTheProtocol, decode
+from .session import SEND_SECONDS, Ended, why_closed
+
+PATH = "/api/hawser/connect"
+CONNECT_SECONDS = 10.0
+"""For the connection with TLS, and then for the welcome."""
+CLOSE_SECONDS = 1.0
+Socket = aiohttp.ClientWebSocketResponse[Any]
+
+
+class Refused(Exception):
+    """The server does not welcome the agent; one sentence."""
+
+    def __init__(self, sentence: str, retry_after: float = 0.0) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Whom to call."""
+
+    url: str = ""
+    """Empty: no server."""
+    token_file: str = ""
+    ca: str = ""
+    """A file of authorities; empty: the system's."""
+
+    @property
+    def address(self) -> str:
+        """Where to connect: with Dockhand's path where none is named."""
+        parts = urlsplit(self.url)
+        return self.url if parts.path not in ("", "/") else parts._replace(path=PATH).geturl()
+
+
+class Link:
+    """An open connection on which the agent is welcome."""
+
+    def __init__(self, socket: Socket, descriptor: int | None) -> None:
+        """``descriptor``: of the TCP connection, and still open when the transport has closed its own."""
+        self.socket, self._descriptor = socket, descriptor
+
+    def acknowledged(self) -> bool:
+        """Whether the server's host has every byte that was sent (tcp(7), SIOCOUTQ); also once it is cut."""
+        if self._descriptor is None:
+            return False
+        try:
+            unacknowledged = fcntl.ioctl(self._descriptor, termios.TIOCOUTQ, bytes(4))
+        except OSError:
+            return False
+        return not any(unacknowledged)
+
+
+@contextlib.asynccontextmanager
+async def connect(destination: Destination, hello: bytes) -> AsyncIterator[Link]:
+    """Say ``hello``, and wait for the welcome. Raises Refused, Ended, NotTheProtocol, and what aiohttp raises."""
+    secure = destination.url.startswith("wss:")
+    context = await asyncio.to_thread(ssl.create_default_context, cafile=destination.ca or None) if secure else True
+    async with aiohttp.ClientSession(
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": f"cgstatd/{__version__}"},
+        timeout=aiohttp.ClientTimeout(total=None),
+        trace_configs=[_no_redirects()],
+    ) as session:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            socket = await session.ws_connect(
+                destination.address,
+                ssl=context,
+                autoping=False,  # a ping is a sign of life, too
+                decode_text=False,
+                max_msg_size=MOST_BYTES,
+                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
+            )
+        sock = socket.get_extra_info("socket")
+        _bound(sock)
+        with _kept_open(sock) as descriptor:
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    await socket.send_frame(hello, aiohttp.WSMsgType.TEXT)
+                    await _welcome(socket)
+                yield Link(socket, descriptor)
+            finally:
+                try:
+                    async with asyncio.timeout(CLOSE_SECONDS):
+                        await socket.close(code=aiohttp.WSCloseCode.GOING_AWAY)
+                except TimeoutError:  # a server that reads nothing does not read this either
+                    _reset(sock)
+
+
+@contextlib.contextmanager
+def _kept_open(sock: socket_module.socket | None) -> Iterator[int | None]:
+    """A descriptor of the same connection: the transport closes its own as soon as the link is cut."""
+    descriptor = None
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            descriptor = os.dup(sock.fileno())
+    try:
+        yield descriptor
+    finally:
+        if descriptor is not None:
+            release(descriptor)
+
+
+def _bound(sock: socket_module.socket | None) -> None:
+    """The kernel gives up on a server that is gone, or that is there and takes no bytes."""
+    if sock is not None and sock.family in (socket_module.AF_INET, socket_module.AF_INET6):
+        sock.setsockopt(socket_module.IPPROTO_TCP, socket_module.TCP_USER_TIMEOUT, int(SEND_SECONDS * 1000))
+
+
+def _reset(sock: socket_module.socket | None) -> None:
+    """What is still to be sent is given up: a transport that is closed would wait for it."""
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket_module.SOL_SOCKET, socket_module.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.shutdown(socket_module.SHUT_RDWR)
+
+
+def _no_redirects() -> aiohttp.TraceConfig:
+    """The token is for the server that was named, and for no other to which that one points."""
+
+    async def redirected(_session: object, _context: object, found: aiohttp.TraceRequestRedirectParams) -> None:
+        found.response.close()
+        raise Ended(f"no WebSocket there: HTTP {found.response.status}")
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(redirected)
+    return trace
+
+
+async def _welcome(socket: aiohttp.ClientWebSocketResponse[Any]) -> None:
+    """Raises Refused, Ended, NotTheProtocol."""
+    while True:
+        found = await socket.receive()
+        if found.type in (aiohttp.WSMsgType.PING, aiohttp.WSMsgType.PONG):
+            continue
+        if found.type is not aiohttp.WSMsgType.TEXT:
+            sentence = why_closed(found, socket.close_code)
+            raise Refused(sentence) if socket.close_code == aiohttp.WSCloseCode.POLICY_VIOLATION else Ended(sentence)
+        kind = decode(found.data, messages.Kind).type
+        if kind == "welcome":
+            return
+        if kind == "error":
+            said = decode(found.data, messages.Refusal)
+            raise Refused(printable(said.message or said.error, 200) or "without a reason", said.retry_after)
+        if kind != "ping":
+            raise NotTheProtocol("the server asks before it has welcomed the agent")
+
+
+def why_failed(error: Exception) -> str:
+    """Why there is no connection, in words."""
+    if isinstance(error, aiohttp.WSServerHandshakeError):
+        return f"no WebSocket there: HTTP {error.status}"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"its certificate is not accepted: {printable(str(error.certificate_error), 200)}"
+    if isinstance(error, TimeoutError):
+        return f"no answer within {CONNECT_SECONDS:g} s"
+    return printable(str(error), 200) or type(error).__name__
