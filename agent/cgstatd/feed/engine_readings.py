@@ -20,6 +20,7 @@ from ..sampling.lookup import Ambiguous, Known, NotFound, candidates
 from ..sampling.registry import ListingUnderWay
 from ..sampling.work_item import Again
 from . import reading_pass
+from .patience import Patience
 from .sampling_thread import Job
 from .shared_passes import Feed
 
@@ -48,6 +49,8 @@ class EngineReadings:
         self._asked: dict[str, asyncio.Future[Answer]] = {}
         self._kept: tuple[float, dict[str, Answer]] = (0.0, {})
         self._under_way = False
+        self._job: Job | None = None
+        """The latest."""
         self._until: float | None = None
         """Until when a listing that hangs is waited for."""
 
@@ -64,15 +67,18 @@ class EngineReadings:
             if not self._under_way:
                 self._under_way = True
                 loop.call_soon(self._begin)  # requests of this moment come along
+        seconds = reading_pass.CONTAINER_SECONDS
         try:
-            async with asyncio.timeout(reading_pass.CONTAINER_SECONDS):
-                return await asyncio.shield(future)
+            return await Patience(seconds, self._last_ended).wait(future)
         except TimeoutError:
-            raise ReadingFailed(f"reading the container takes over {reading_pass.CONTAINER_SECONDS:.0f} s") from None
+            raise ReadingFailed(f"reading the container takes over {seconds:.0f} s") from None
+
+    def _last_ended(self) -> float:
+        return 0.0 if self._job is None else self._feed.sampling_thread.ended(self._job)
 
     def _begin(self) -> None:
         asked, self._asked = self._asked, {}
-        job = Job(deque(), long=True)
+        job = self._job = Job(deque(), long=True)
         job.items.append(Again(partial(self._list, job, tuple(asked), asyncio.get_running_loop(), asked)))
         self._feed.sampling_thread.submit(job)
 

@@ -15,10 +15,11 @@ from ..sampling.registry import LISTING_SECONDS, ListingFailed
 from ..sampling.sampler import Sampler
 from ..sampling.work_item import Item
 from .answer_bodies import Body
+from .patience import Patience
 from .sampling_thread import Job, SamplingThread
 
 CONTAINER_SECONDS = 8.0
-"""A container that takes longer is left out."""
+"""A container is left out when none has come to its end for so long."""
 STOPPING = "the agent is stopping"
 _FLUSH_SECONDS = 0.05
 """Results of a long pass are handed on at this interval."""
@@ -45,6 +46,10 @@ class Pass:
         self._jobs: list[Job] = []
         self._work = PassWork(sampler, lambda: self._call(self._listing_over), encode)
         self._deadline: asyncio.TimerHandle | None = None
+        self._patience: Patience | None = None
+        """With the containers, once they are listed."""
+        self._ended = 0.0
+        """When a container came to its end last (monotonic), of the jobs that are done."""
         self._next_step: asyncio.TimerHandle | None = None
         self._why: str | None = None
         self.began = time.monotonic()
@@ -108,8 +113,12 @@ class Pass:
         if self._deadline is not None:
             self._deadline.cancel()
         if not self.complete:
+            self._patience = Patience(CONTAINER_SECONDS, self._last_ended)
             self._deadline = self._loop.call_later(CONTAINER_SECONDS, self._out_of_time)
             self._step()
+
+    def _last_ended(self) -> float:
+        return max(self._ended, *map(self._sampling_thread.ended, self._jobs), 0.0)
 
     def _step(self) -> None:
         """Until everything is read: hand on what is known, take the second readings that are due, look again soon.
@@ -131,6 +140,7 @@ class Pass:
             self._submit(due)
         done = [job for job in self._jobs if job.done]  # once: another may come to its end meanwhile
         self.cpu_seconds += sum(job.cpu_seconds for job in done)
+        self._ended = max(self._ended, *(job.ended for job in done), 0.0)
         self._jobs = [job for job in self._jobs if job not in done]
         if not self._jobs and not pending:
             self._finish()
@@ -147,6 +157,10 @@ class Pass:
             self._submit(self._work.items)
 
     def _out_of_time(self) -> None:
+        left = 0.0 if self._patience is None else self._patience.left()
+        if left > 0:
+            self._deadline = self._loop.call_later(left, self._out_of_time)
+            return
         if not self.listed:
             self._why = f"listing the containers takes over {LISTING_SECONDS:.0f} s"
         for container in list(self._work.outstanding):
@@ -167,6 +181,7 @@ class Pass:
             if timer is not None:
                 timer.cancel()
         self.complete = True
+        self._patience = None  # it refers to the pass
         self._work.end()
         self.seconds = time.monotonic() - self.began
         self._notify()

@@ -42,7 +42,7 @@ _SAY_SECONDS = 600.0
 class Job:
     """Items done one after the other. Each is a call that handles its own errors."""
 
-    __slots__ = ("_lock", "_workers", "cpu_seconds", "done", "failure", "finished", "items", "long")
+    __slots__ = ("_lock", "_workers", "cpu_seconds", "done", "ended", "failure", "finished", "items", "long")
 
     def __init__(self, items: deque[Callable[[], None]], *, long: bool = False) -> None:
         """``long``: of so many items that jobs which are not go first (:class:`.job_line.JobLine`)."""
@@ -56,6 +56,8 @@ class Job:
         """Called (in a worker thread) when no item is left or under way."""
         self.failure: BaseException | None = None
         self.done = False
+        self.ended = 0.0
+        """When an item of it came to its end last (monotonic)."""
 
     def run(self, worker: _Worker, gives_way: Callable[[], bool] = lambda: False) -> None:
         """Do the items until none is left, until this worker was left behind, or until another job goes first."""
@@ -76,6 +78,8 @@ class Job:
                 if self.failure is None:
                     log.error("an item of the sampling thread failed", exc_info=error)
                 self.failure = error
+            if not worker.abandoned:
+                self.ended = worker.ended = time.monotonic()
         worker.since = worker.item = None
         with self._lock:
             self._workers.discard(worker)
@@ -87,6 +91,12 @@ class Job:
         """Whether all that is left of it hangs."""
         with self._lock:
             return not self.items and all(worker.abandoned for worker in self._workers)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for the thread, which is at other jobs."""
+        with self._lock:
+            return bool(self.items) and all(worker.abandoned for worker in self._workers)
 
     def finish_if_over(self) -> None:
         """Once no item is left or under way (in a job without items: at once), say so, and only once."""
@@ -107,6 +117,7 @@ class _Worker:
         "_looks",
         "_still",
         "abandoned",
+        "ended",
         "file",
         "item",
         "job",
@@ -116,6 +127,8 @@ class _Worker:
     )
 
     def __init__(self) -> None:
+        self.ended = 0.0
+        """When an item came to its end last (monotonic): its own, or one of the worker's before it."""
         self.since: float | None = None
         self.item: Callable[[], None] | None = None
         self._looked_at: tuple[Callable[[], None] | None, float | None] = None, None
@@ -198,6 +211,11 @@ class SamplingThread:
         if self._timer is None:
             self._supervise_in(_CHECK_SECONDS)
 
+    def ended(self, job: Job) -> float:
+        """When it was last seen that a job gets on (monotonic): an item of it came to its end; while it waits in the
+        line, any job's."""
+        return max(job.ended, self._active.ended) if job.waits else job.ended
+
     def _supervise(self, due: float) -> None:
         """Runs only while something is under way: an idle agent must not wake up ten times a second.
 
@@ -259,6 +277,7 @@ class SamplingThread:
         if worker.replaced and job is not None and item is not None:
             job.items.appendleft(item)
         self._active = _Worker()
+        self._active.ended = worker.ended
         self._spawn(self._active, job)
 
     def _file_of(self, worker: _Worker) -> str:

@@ -16,6 +16,7 @@ from ..sampling.registry import ListingUnderWay
 from ..sampling.sampler import Sampler
 from ..sampling.work_item import Again, Item
 from . import reading_pass
+from .patience import Patience
 from .reading_pass import STOPPING
 from .sampling_thread import Job, SamplingThread
 
@@ -51,9 +52,9 @@ class ThreadCalls:
         """Do ``work`` in the sampling thread, then ``one`` with its result.
 
         ``work`` is about many containers, or the host: it is begun anew without a file that hangs. ``one`` is about one
-        container, and waits for its files. Raises what they raise, ReadingFailed after passes.CONTAINER_SECONDS,
-        ListingFailed where an earlier listing hangs, OutOfResources (a ListingFailed) where the agent has no descriptor
-        or memory left.
+        container, and waits for its files. Raises what they raise, ReadingFailed after reading_pass.CONTAINER_SECONDS
+        in which nothing came to its end, ListingFailed where an earlier listing hangs, OutOfResources (a ListingFailed)
+        where the agent has no descriptor or memory left.
         """
         until = time.monotonic() + registry.LISTING_SECONDS
         while True:
@@ -79,7 +80,7 @@ class ThreadCalls:
 
             job = Job(deque([Again(partial(tell, work, one))]))
             self._sampling_thread.submit(job)
-            return await self._in_time(future)
+            return await self._in_time(future, job)
 
     @contextmanager
     def _awaited(self) -> Iterator[tuple[asyncio.Future[Any], Callable[[Any, Exception | None], None]]]:
@@ -106,14 +107,14 @@ class ThreadCalls:
             yield future, from_the_thread
         finally:
             self._waiting.discard(future)
+            future.cancel()  # of one that is given up nothing is awaited
 
-    @staticmethod
-    async def _in_time(future: asyncio.Future[T]) -> T:
+    async def _in_time(self, future: asyncio.Future[T], job: Job) -> T:
+        seconds = reading_pass.CONTAINER_SECONDS
         try:
-            async with asyncio.timeout(reading_pass.CONTAINER_SECONDS):
-                return await future
+            return await Patience(seconds, partial(self._sampling_thread.ended, job)).wait(future)
         except TimeoutError:
-            raise ReadingFailed(f"reading the container takes over {reading_pass.CONTAINER_SECONDS:.0f} s") from None
+            raise ReadingFailed(f"reading the container takes over {seconds:.0f} s") from None
 
     async def each(self, work: Callable[[S], T | None], those: Sequence[S]) -> list[T]:
         """``work`` of each of those containers in the sampling thread, and what was not None, in their order.
@@ -137,6 +138,7 @@ class ThreadCalls:
                     settle(None, None)
 
             items = deque[Item](Again(partial(one, index)) for index in range(len(those)))
-            self._sampling_thread.submit(Job(items, long=True))
-            await self._in_time(future)
+            job = Job(items, long=True)
+            self._sampling_thread.submit(job)
+            await self._in_time(future, job)
         return [each for each in found if each is not None]
