@@ -241,13 +241,20 @@ async def test_what_happens_while_there_is_no_link_arrives_later(caller: Caller,
     assert not third.messages["container_event"]  # the server has confirmed them
 
 
-async def test_what_the_servers_host_has_taken_is_not_sent_again(caller: Caller, host: FakeHost) -> None:
+def tell(caller: Caller, name: str, action: str) -> None:
+    """Something happens to a container that is none of the host's."""
+    identity = Identity(container_id(name), name, "docker", 0, None)
+    caller.connector._engine.events._tell(event(action, identity, 1))
+
+
+async def test_what_the_servers_host_has_taken_is_not_sent_again(caller: Caller) -> None:
     """The link is cut between an event and the server's sign that it has read it."""
     await caller.connector.call(caller.destination)
     link = await caller.dockhand.link()
     link.answer_pings = False
     await listening(caller)
-    host.add("new")
+    tell(caller, "new", "create")
+    tell(caller, "new", "start")
     await link.got("container_event")
     link.cut()
     await until_waiting(caller, lambda seconds: seconds == 1)
@@ -259,15 +266,14 @@ async def test_what_the_servers_host_has_taken_is_not_sent_again(caller: Caller,
     ]  # fmt: skip
 
 
-async def test_what_a_dead_link_swallowed_is_sent_again(
-    caller: Caller, host: FakeHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_a_dead_link_swallowed_is_sent_again(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link_module.Link, "acknowledged", lambda _: False)
     await caller.connector.call(caller.destination)
     link = await caller.dockhand.link()
     link.answer_pings = False
     await listening(caller)
-    host.add("new")
+    tell(caller, "new", "create")
+    tell(caller, "new", "start")
     await link.got("container_event")
     link.cut()
     await until_waiting(caller, lambda seconds: seconds == 1)
@@ -275,12 +281,6 @@ async def test_what_a_dead_link_swallowed_is_sent_again(
     again = await caller.dockhand.link(2)
     await again.got("container_event", count=2)
     assert actions(again.messages["container_event"]) == [("new", "create"), ("new", "start")]
-
-
-def tell(caller: Caller, name: str, action: str) -> None:
-    """Something happens to a container that is none of the host's."""
-    identity = Identity(container_id(name), name, "docker", 0, None)
-    caller.connector._engine.events._tell(event(action, identity, 1))
 
 
 async def test_over_many_cuts_each_event_comes_once_and_in_order(caller: Caller) -> None:
