@@ -21,7 +21,7 @@ from .absent import MAX, Absent, Limit, Max, Missing
 from .cgroup import Cgroup, io_counting
 from .controllers import FIELDS, field_files
 from .controllers.cpu import Cpu
-from .controllers.io import Counting, DeviceIo, Io
+from .controllers.io import Counting, DeviceIo, DeviceLimit, Io
 from .controllers.memory import Memory, MemoryEvents, MemoryStat, stat_keys
 from .controllers.pids import Pids
 from .controllers.psi import Pressure
@@ -51,6 +51,7 @@ __all__ = [
     "Cpu",
     "Descriptors",
     "DeviceIo",
+    "DeviceLimit",
     "Directory",
     "Exhausted",
     "Field",

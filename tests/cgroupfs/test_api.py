@@ -25,9 +25,9 @@ SOURCES = sorted(
 )
 PUBLIC = """
 FIELDS MAX VITALS Absent Cgroup CgroupError CgroupGone Clock CounterReader Counters Counting Cpu Descriptors DeviceIo
-Directory Exhausted Field Hierarchy Identity Io KeptFile KeptReader Limit Limits Max Members Memory MemoryEvents
-MemoryStat Missing Mount NoCgroups ParseError Pids Population Pressure Reading Root Selection Stall Version Vitals
-detect field_files io_counting select stat_keys
+DeviceLimit Directory Exhausted Field Hierarchy Identity Io KeptFile KeptReader Limit Limits Max Members Memory
+MemoryEvents MemoryStat Missing Mount NoCgroups ParseError Pids Population Pressure Reading Root Selection Stall
+Version Vitals detect field_files io_counting select stat_keys
 """.split()
 INNER = (cgroupfs.DeviceIo, cgroupfs.MemoryStat, cgroupfs.MemoryEvents)
 RECORDS = (cgroupfs.Cpu, cgroupfs.Memory, cgroupfs.Io, cgroupfs.Pids, cgroupfs.Pressure)

@@ -7,8 +7,8 @@ import errno
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
-from cgroupfs import Absent, CgroupGone, DeviceIo, Version
-from cgroupfs.controllers.io import V1_BYTES
+from cgroupfs import Absent, CgroupGone, DeviceIo, DeviceLimit, ParseError, Version
+from cgroupfs.controllers.io import V1_BYTES, limits_v2
 from cgroupfs.records import IO
 from helpers import HOSTS, LEGACY, UNIFIED, at_its_real_path, cgroup, cgroups, container, read_record, reasons
 
@@ -141,3 +141,15 @@ def test_gone_is_gone_in_both_versions() -> None:
         read_record(IO, Version.V1, {THROTTLE: ZERO, SUBTREE: errno.ENODEV})
     with pytest.raises(CgroupGone):
         read_record(IO, Version.V2, {"io.stat": errno.ENODEV})
+
+
+def test_limits_of_devices_and_what_has_none() -> None:
+    assert limits_v2(b"") == ()
+    assert limits_v2(
+        b"8:16 rbps=2097152 wbps=max riops=max wiops=120\n254:0 rbps=max wbps=1 riops=max wiops=max\n"
+    ) == (
+        DeviceLimit("8:16", 2097152, None, None, 120),
+        DeviceLimit("254:0", None, 1, None, None),
+    )
+    with pytest.raises(ParseError):
+        limits_v2(b"nonsense\n")

@@ -59,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     send_timeout: float = 30.0
     metric_labels: tuple[str, ...] = DEFAULT_LABELS
     host_metrics: bool = True
+    pressure: bool = True
     dockhand_url: str = ""
     dockhand_token_file: str = ""
     dockhand_ca: str = ""
@@ -156,6 +157,8 @@ OPTIONS = (
     Option("host_metrics", kinds.switch(), "whether /metrics has the host's CPU, memory, load, pressure and network "
            "too, under node_exporter's names; false where a node_exporter of this host is scraped as well: queries "
            "that name no job would count the host twice"),
+    Option("pressure", kinds.switch(), "whether the agent sleeps on the host's pressure (PSI), and looks for the "
+           "containers that wait, and why, once programs of the host do"),
     Option("dockhand_url", kinds.websocket(), "a Dockhand server that this agent calls, for hosts that it cannot reach "
            "itself (NAT): as a Hawser edge agent that answers the Engine API's GET and HEAD and refuses everything "
            "else; without a path it is /api/hawser/connect", "wss://dockhand.example.org"),

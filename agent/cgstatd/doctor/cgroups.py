@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from cgroupfs import Hierarchy, Root, Version
 
+from ..host.pressure_triggers import Triggers, open_triggers
 from .findings import COSTS, NOTE, OK, Finding, Section
 from .inside_container import in_container
 
@@ -33,6 +34,7 @@ def section(root: Root, hierarchy: Hierarchy) -> Section:
         *(_missing(root, name, hierarchy, table) for name in _PRICES if name not in present),
         *_swap(root, hierarchy),
         *_pressure(root, hierarchy),
+        *(_watched(open_triggers(root)) if root.live else ()),
     ]
     return Section(f"Control groups: {_MODES[hierarchy.mode]}", findings)
 
@@ -128,3 +130,16 @@ def _pressure(root: Root, hierarchy: Hierarchy) -> Iterator[Finding]:
             "in the detail view and the metrics: pressure",
             "add psi=1 to the kernel command line and reboot, if you want it",
         )
+
+
+def _watched(triggers: Triggers) -> Iterator[Finding]:
+    """Whether the kernel gives this user triggers; they are closed again at once."""
+    names = [each.resource for each in triggers.open]
+    triggers.close()
+    if names:
+        yield Finding(OK, f"pressure is watched without a wake-up in calm times: {', '.join(names)}")
+    reasons: dict[str, list[str]] = {}
+    for name, why in triggers.absent.items():
+        reasons.setdefault(why, []).append(name)
+    for why, several in reasons.items():
+        yield Finding(NOTE, f"pressure is not watched ({', '.join(several)}): {why}", "which containers wait, and why")

@@ -23,6 +23,7 @@ from ..outputs.follow_types import FollowExit
 from ..outputs.host_json import NO_HISTORY, HistoryFacts, HostAnswer, PassFacts, agent_facts, host_answer, sums
 from ..outputs.identity_json import ContainerIdentity, container_identity
 from ..outputs.own_metrics import DiskFigures
+from ..outputs.pressure_types import NOT_WATCHED, PressureFacts
 from ..sampling.container import Container, ReadingFailed
 from ..sampling.container_detail import Detail, HostPart, collect, host_part
 from ..sampling.host_figures import MINIMUM_WINDOW_NS, HostReader, agent_cost
@@ -69,6 +70,8 @@ class Queries:
         self._listed = -1
         self.disk: Callable[[], DiskFigures | None] = lambda: None
         """The history on disk. Any thread may ask."""
+        self.pressure: Callable[[], PressureFacts] = lambda: NOT_WATCHED
+        """Whether pressure is watched. Any thread may ask."""
         self.listing: Coalesced[list[ContainerIdentity]] = Coalesced(
             self._make_listing, fresh_seconds, lambda: feed.sampler.registry.changed_since(self._listed)
         )
@@ -148,7 +151,7 @@ class Queries:
             sampling_thread.stuck,
             sampling_thread.hung_files(),
         )
-        agent = agent_facts(agent_cost(), passes, self._follower.clients, self._history, self.disk())
+        agent = agent_facts(agent_cost(), passes, self._follower.clients, self._history, self.disk(), self.pressure())
         return host_answer(self._env, self._host.read(), sums(stats, self._block()), agent, time.time_ns() // 1_000_000)
 
     def _block(self) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from cgroupfs import ParseError
 
 from ..host.procfs.host_stat import PATH, parse_host_stat
 from ..outputs.metric_families import EXPORTED_FIELDS
-from ..outputs.own_metrics import DiskFigures, Notified, OwnMetrics
+from ..outputs.own_metrics import DiskFigures, Notified, OwnMetrics, PressureFigures
 from ..sampling.exported_metrics import ContainerMetrics, MetricsReader, each_network_once
 from ..sampling.host_figures import agent_cost
 from ..sampling.host_metrics import HostMetricsReader
@@ -36,6 +36,8 @@ class Scraper:
         """The history on disk. Any thread may ask."""
         self.notified: Callable[[], Notified | None] = lambda: None
         """The webhook. Any thread may ask."""
+        self.pressure: Callable[[], PressureFigures | None] = lambda: None
+        """What waited. The event loop asks."""
         self.scrape: Coalesced[Scrape] = Coalesced(
             self._make,
             fresh_seconds,
@@ -56,7 +58,8 @@ class Scraper:
         found = await self._feed.each(partial(metrics_reader.read, namespaces), containers)
         view = self._follower.lives.view()
         found = [each._replace(lived=view.of(each.identity)) for each in found]
-        return each_network_once(found), await run(partial(self._own, len(found)))
+        own = await run(partial(self._own, len(found)))
+        return each_network_once(found), own._replace(pressure=self.pressure())
 
     # -- in the sampling thread
 

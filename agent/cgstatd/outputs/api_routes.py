@@ -15,6 +15,7 @@ from .history_types import ContainerHistory, HistoryHead, HistoryRound, HostHist
 from .host_json import HostAnswer
 from .identity_json import ContainerIdentity
 from .login import LoggedIn, LoggedOut, Login
+from .pressure_types import FollowPressure
 from .processes_json import ContainerProcesses
 from .stats_json import Failure, Health, OneContainer, StreamedContainer
 
@@ -66,6 +67,7 @@ FOLLOW_EVENTS = {
     "start": ContainerIdentity,
     "exit": FollowExit,
     "oom": FollowOom,
+    "pressure": FollowPressure,
 }
 HISTORY_LINES = {"head": HistoryHead, "round": HistoryRound}
 WORDS = {
@@ -88,7 +90,7 @@ WORDS = {
         headers=(*STREAM_HEADERS, "Connection", "Cgstatd-Interval"),
     ),
     "GET /api/containers/stats/follow": Words(
-        "Rounds at an interval, starts, ends and OOM kills, as Server-Sent Events",
+        "Rounds at an interval, starts, ends, OOM kills and what waits, as Server-Sent Events",
         Answer("Stays open. Every event but hello has an id to resume from.", SSE, events=FOLLOW_EVENTS),
         ("interval", "Last-Event-ID"),
         errors=_NOT_FOUND,

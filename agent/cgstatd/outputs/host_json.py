@@ -14,6 +14,7 @@ from ..sampling.host_figures import AgentCost, HostFacts
 from ..sampling.model import ContainerStats
 from ..sampling.rates import memory_usage, round_half_up
 from .own_metrics import DiskFigures
+from .pressure_types import NOT_WATCHED, PressureFacts
 
 
 class Controller(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +60,17 @@ class HistoryDisk(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """When the oldest round was taken, in milliseconds since the epoch, as the clock was set then."""
 
 
+class PressureWatched(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the agent learns at once when programs of this host wait (``pressure`` of follow)."""
+
+    watched: list[str]
+    """``cpu``, ``memory``, ``io``."""
+    absent: dict[str, str]
+    """Those that are not watched, and why."""
+    looks: int
+    """How often it looked for what waits, since it was started."""
+
+
 class AgentFacts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The agent's version and its own cost since it started."""
 
@@ -86,6 +98,7 @@ class AgentFacts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """How far apart its rounds are; null: there is none."""
     history_disk: HistoryDisk | None
     """null: no history is kept on disk."""
+    pressure: PressureWatched
 
 
 class HostAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -167,7 +180,12 @@ def _seconds(history: HistoryFacts, disk: DiskFigures | None) -> float:
 
 
 def agent_facts(
-    cost: AgentCost, passes: PassFacts, followers: int, history: HistoryFacts, disk: DiskFigures | None
+    cost: AgentCost,
+    passes: PassFacts,
+    followers: int,
+    history: HistoryFacts,
+    disk: DiskFigures | None,
+    pressure: PressureFacts = NOT_WATCHED,
 ) -> AgentFacts:
     """The agent's own part."""
     return AgentFacts(
@@ -195,6 +213,7 @@ def agent_facts(
             set_aside=disk.set_aside,
             oldest=disk.oldest_ms,
         ),
+        pressure=PressureWatched(watched=pressure.watched, absent=dict(pressure.absent), looks=pressure.looks),
     )
 
 

@@ -36,6 +36,18 @@ class Notified(NamedTuple):
     """How many events came to which end."""
 
 
+class PressureFigures(NamedTuple):
+    """What the watch of the host's pressure counted."""
+
+    watched: Mapping[str, bool]
+    """Resource -> whether it is watched."""
+    fires: Mapping[str, int]
+    """Resource -> how often programs of the host waited, as far as the agent listened."""
+    looks: int
+    waits: Mapping[str, Mapping[tuple[str, str], int]]
+    """Container's id -> (resource, cause) -> how many looks found it waiting."""
+
+
 class OwnMetrics(NamedTuple):
     """What the agent says of itself and its host."""
 
@@ -58,3 +70,5 @@ class OwnMetrics(NamedTuple):
     """None: nothing is kept on disk (history_dir)."""
     notified: Notified | None = None
     """None: there is no webhook."""
+    pressure: PressureFigures | None = None
+    """None: nothing watches."""

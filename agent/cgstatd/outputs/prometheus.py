@@ -25,7 +25,7 @@ from .host_metric_lines import host_lines
 from .metric_families import FAMILIES, rows
 from .metric_lines import escaped, family_head
 from .negotiation import OPENMETRICS, Format
-from .own_metrics import DiskFigures, Notified, OwnMetrics
+from .own_metrics import DiskFigures, Notified, OwnMetrics, PressureFigures
 
 MAX_LABELS = 16
 MAX_VALUE = 128
@@ -98,6 +98,29 @@ def _of_workloads(containers: Sequence[ContainerMetrics], openmetrics: bool) -> 
         lines += [f"{series}{{{labels}}} {value}" for labels, value in values.items()]
         if values:
             yield _together(lines)
+
+
+def _of_pressure(
+    containers: Sequence[ContainerMetrics], found: PressureFigures, chosen: dict[str, str], openmetrics: bool
+) -> Iterator[bytes]:
+    """What waited, and why: series of containers that waited at least once, three resources and five causes each."""
+    waits = [
+        f'{{{_written(container_labels(each, chosen))},resource="{resource}",cause="{cause}"}} {count}'
+        for each in containers
+        for (resource, cause), count in found.waits.get(each.identity.id, {}).items()
+    ]
+    watched = [f'{{resource="{resource}"}} {int(on)}' for resource, on in found.watched.items()]
+    looks = [f" {found.looks}"]
+    fires = [f'{{resource="{resource}"}} {count}' for resource, count in found.fires.items()]
+    for name, kind, text, series in (
+        ("cgstatd_pressure_watched", "gauge", "Whether the agent learns when programs of the host wait.", watched),
+        ("cgstatd_pressure_fires", "counter", "How often programs of the host waited while it listened.", fires),
+        ("cgstatd_pressure_looks", "counter", "How often it looked for the containers that wait.", looks),
+        ("cgstatd_pressure_waits", "counter", "Looks that found the container waiting, by what it waits for.", waits),
+    ):
+        full, lines = family_head(name, kind, text, openmetrics)
+        if series:
+            yield _together([*lines, *(full + each for each in series)])
 
 
 def _written(labels: dict[str, str]) -> str:
@@ -177,6 +200,8 @@ def exposition(
     registry.register(_Once(list(_of_itself(own))))
     parts = list(_of_containers(containers, label_names(labels), form is OPENMETRICS))
     parts += _of_workloads(containers, form is OPENMETRICS)
+    if own.pressure is not None:
+        parts += _of_pressure(containers, own.pressure, label_names(labels), form is OPENMETRICS)
     if own.host is not None:
         parts.append(_together(host_lines(own.host, form is OPENMETRICS)))
     return [*parts, encode(registry)]

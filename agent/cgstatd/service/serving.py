@@ -26,6 +26,7 @@ from ..web.guard import Guard
 from ..web.routes.follow import FOLLOWER
 from ..web.routes.history import Keeping
 from ..web.routes.metrics import METRIC_LABELS, SCRAPER, MetricLabels
+from ..web.routes.pressure import PRESSURE
 from ..web.server.gate import Gate
 from ..web.server.limits import limits_of
 from ..web.server.listener import Listener
@@ -100,7 +101,7 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
         outgoing = Calling(app), Notifying(app)
         try:
             await runner.setup()
-            app[FOLLOWER].watch()
+            _watch(app, settings)
             engine = await _engine_listener(app, settings, opened)
             where = await _listen(runner, sockets, gate, tls)
             if engine is not None:
@@ -117,7 +118,9 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
             background.accepted = lambda: gate.admitted
             gate.turns.each_moment = background.relieve
             background.read_again = _read_again(guard, tls, outgoing)
-            background.take_over = partial(_take_over, guard, gate, labels, scraper, sampler.names.want, outgoing)
+            background.take_over = partial(
+                _take_over, guard, gate, labels, scraper, sampler.names.want, outgoing, app[PRESSURE].want
+            )
             loop.add_signal_handler(signal.SIGHUP, background.reload, load)
             background.start()
             _settle()
@@ -130,6 +133,12 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
                 await each.stop()
             await runner.cleanup()
             feed.stop()
+
+
+def _watch(app: web.Application, settings: Settings) -> None:
+    """Notice, with clients or without, how containers end and when programs of the host wait."""
+    app[FOLLOWER].watch()
+    app[PRESSURE].want(settings.pressure)
 
 
 def _settle() -> None:
@@ -195,6 +204,7 @@ def _take_over(
     scraper: Scraper,
     want: Callable[[Sequence[str]], None],
     outgoing: Iterable[Calling | Notifying],
+    watch_pressure: Callable[[bool], None],
     settings: Settings,
 ) -> None:
     """What a reload changes beside the feed and the log."""
@@ -203,6 +213,7 @@ def _take_over(
     renew_guard(guard, settings)
     for each in outgoing:
         each.take_over(settings)
+    watch_pressure(settings.pressure)
 
 
 def _read_again(

@@ -8,8 +8,11 @@ import msgspec
 
 from ..outputs.follow_types import FollowExit, FollowFailed, FollowHello, FollowOom, FollowRound, FollowStat
 from ..outputs.identity_json import ContainerIdentity
+from ..outputs.pressure_types import FollowPressure
 
-Event = FollowHello | FollowStat | FollowRound | FollowFailed | FollowOom | FollowExit | ContainerIdentity
+Event = (
+    FollowHello | FollowStat | FollowRound | FollowFailed | FollowOom | FollowExit | FollowPressure | ContainerIdentity
+)
 _DECODERS: dict[str, msgspec.json.Decoder[Event]] = {
     "hello": msgspec.json.Decoder(FollowHello),
     "stat": msgspec.json.Decoder(FollowStat),
@@ -17,6 +20,7 @@ _DECODERS: dict[str, msgspec.json.Decoder[Event]] = {
     "failed": msgspec.json.Decoder(FollowFailed),
     "oom": msgspec.json.Decoder(FollowOom),
     "exit": msgspec.json.Decoder(FollowExit),
+    "pressure": msgspec.json.Decoder(FollowPressure),
     "start": msgspec.json.Decoder(ContainerIdentity),
 }
 

@@ -11,6 +11,7 @@ from ..basics.text import printable
 from ..outputs.follow_types import FollowExit, FollowFailed, FollowHello, FollowOom, FollowRound, FollowStat
 from ..outputs.host_json import HostAnswer
 from ..outputs.identity_json import ContainerIdentity
+from ..outputs.pressure_types import FollowPressure
 from .events import Event
 
 POINTS = 120
@@ -86,6 +87,9 @@ class Model:
                 self.say(f"no figures: {event.error}")
             case FollowOom():
                 self.say(f"{event.name}: OOM-killed")
+            case FollowPressure():
+                for wait in event.waits[:1]:
+                    self.say(wait.text)
             case ContainerIdentity():
                 self.say(f"{event.name} started")
             case FollowExit():

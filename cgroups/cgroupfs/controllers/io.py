@@ -126,7 +126,25 @@ def devices_v2(data: bytes) -> Devices:
     return Devices(tuple(DeviceIo(_text(each.name), *map(each.values.get, _V2_KEYS)) for each in lines), "io.stat")
 
 
+class DeviceLimit(NamedTuple):
+    """What a cgroup may do on one device (``major:minor``): bytes and operations a second; None: no limit."""
+
+    device: str
+    rbps: int | None
+    wbps: int | None
+    riops: int | None
+    wiops: int | None
+
+
+def limits_v2(data: bytes) -> tuple[DeviceLimit, ...]:
+    """io.max: ``8:16 rbps=2097152 wbps=max riops=max wiops=120``; an empty file is a cgroup without limits."""
+    lines = parse_nested_keyed(data) if data.strip() else []
+    keys = (b"rbps", b"wbps", b"riops", b"wiops")
+    return tuple(DeviceLimit(_text(each.name), *map(each.values.get, keys)) for each in lines)
+
+
 FIELDS: tuple[Field, ...] = (
+    Field("io.limits", "", "io", None, file("io.max", limits_v2)),
     Field(
         "io.devices",
         "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from cgstatd.doctor import rights, setup
 from cgstatd.doctor.command import diagnose
 from cgstatd.doctor.findings import Finding, Report, listed, some
 from cgstatd.doctor.report_text import render
+from cgstatd.host.pressure_triggers import Trigger, Triggers
 from cgstatd.sampling.open_host import HostOptions
 from fakehost import FakeHost, container_id
 from helpers import HOSTS, LEGACY_CGROUPFS, UNIFIED, recorded_host, tree, write_files
@@ -411,3 +413,25 @@ def test_files_of_the_history_that_were_set_aside_are_a_note(tmp_path: Path, mon
     monkeypatch.setattr(setup, "load", lambda: Settings(history_dir=f"{tmp_path}/history"))
     found = setup.section().findings[-1]
     assert found.level == "note" and "1 file of the history" in found.what
+
+
+def test_whether_pressure_is_watched_or_why_not(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = "this kernel has no pressure"
+    readable, writable = os.pipe()
+    trigger = Trigger("cpu", readable, select.epoll())
+    monkeypatch.setattr(
+        "cgstatd.doctor.cgroups.open_triggers", lambda _: Triggers([trigger], {"memory": refused, "io": refused})
+    )
+    monkeypatch.setattr("cgstatd.doctor.examination.time", SimpleNamespace(sleep=Sleeping(), process_time=lambda: 0.0))
+    found = findings(diagnose(str(host.path), HostOptions()), "Control groups")
+    os.close(writable)
+    watched = [f"{each.level} {each.what}" for each in found if "watched" in each.what]
+    assert watched == [
+        "ok pressure is watched without a wake-up in calm times: cpu",
+        f"note pressure is not watched (memory, io): {refused}",
+    ]
+    assert trigger.waits.closed
+
+
+def test_a_recorded_host_says_nothing_of_watching(host: FakeHost, tmp_path: Path) -> None:
+    assert not [each for each in findings(report(host, tmp_path), "Control groups") if "watched" in each.what]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import signal
 import time
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from cgstatd.feed.pressure.watch import OFF, STARTING
+from cgstatd.host.pressure_triggers import NOT_LIVE
 from fakehost import FakeHost
 from wire import ALL, Agent, agent
 
@@ -72,6 +75,17 @@ def test_the_hosts_own_figures_go(running: Agent, config: Path) -> None:
     assert b"node_memory_MemTotal_bytes" in ask(running, "/metrics")[1]
     assert "reloaded changed=host_metrics" in reload(running, config, "host_metrics = false\n")[-1]
     assert b"\nnode_" not in ask(running, "/metrics")[1]
+
+
+def test_the_watch_of_pressure_goes_and_comes(running: Agent, config: Path) -> None:
+    def absent() -> set[str]:
+        return set(json.loads(ask(running, "/api/host")[1])["agent"]["pressure"]["absent"].values())
+
+    assert absent() <= {NOT_LIVE, STARTING}
+    assert "reloaded changed=pressure" in reload(running, config, "pressure = false\n")[-1]
+    until = time.monotonic() + 20
+    while absent() != {OFF}:  # an answer of the half second before may be shared
+        assert time.monotonic() < until
 
 
 def test_other_hosts_and_origins_and_back(running: Agent, config: Path) -> None:

@@ -161,3 +161,14 @@ def test_a_stream_in_pieces_is_the_same_stream() -> None:
     parser = Parser()
     found = [event for at in range(len(data)) for event in parser.feed(data[at : at + 1])]
     assert len(found) == 1 and parser.last_id == "a-1"
+
+
+def test_what_waits_is_said_in_the_last_line() -> None:
+    waits = '{"id":"1","name":"web","runtime":"docker","resource":"cpu","stalledPercent":42.0,"cause":"own_limit",'
+    waits += '"limit":"cpu.max","limitValue":0.5,"cgroup":"/web","throttledPercent":98.0,"refaultsPerSecond":null,'
+    waits += '"device":null,"unit":"cores","own":0.5,"neighbours":[],"text":"web waits for CPU\\n: because"}'
+    event = f'{{"resources":["cpu"],"seconds":1.5,"validSeconds":15.5,"waits":[{waits}],"more":0,"timestamp":1}}'
+    (parsed,) = Parser().feed(f"event: pressure\nid: a-1\ndata: {event}\n\n".encode())
+    model = Model("cpu")
+    assert model.take(parsed)
+    assert model.last_event.endswith("web waits for CPU\N{REPLACEMENT CHARACTER}: because")

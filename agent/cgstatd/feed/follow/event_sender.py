@@ -12,6 +12,7 @@ from ...outputs import follow_events as out
 from ...outputs import sse
 from ...outputs.follow_types import FollowFailed, FollowRound, FollowStat
 from ...outputs.identity_json import container_identity
+from ...outputs.pressure_types import FollowPressure
 from ...sampling.model import ContainerStats
 from ...sampling.round import Changes, Killed, Round
 from ..answer_bodies import Bodies, Body
@@ -169,6 +170,13 @@ class EventSender:
         now = time.time_ns() // 1_000_000
         for ended in found.ended:
             self._last_words.add(out.follow_exit(ended, None, now), ended)
+
+    def pressure(self, event: FollowPressure) -> None:
+        """Tell every client. It is about now: clients that come back are not told what was."""
+        data = sse.event(b"pressure", encode(event), self.ring.next_id())
+        for group in self.groups.values():
+            for client in group.clients:
+                client.change(self.ring.number, data)
 
     def _killed(self, killed: Killed, now_ms: int, returning: bool) -> None:
         self._change(b"oom", out.follow_oom(killed, now_ms), returning)

@@ -21,6 +21,7 @@ from functools import partial
 from ... import __version__
 from ...outputs import sse
 from ...outputs.follow_types import FollowHello
+from ...outputs.pressure_types import FollowPressure
 from ...sampling.container import Container, ReadingFailed
 from ...sampling.registry import ListingFailed
 from ...sampling.round import Changes
@@ -80,6 +81,8 @@ class Follower:
         """The run before, and why clients of it begin anew."""
         self._dead = False
         """Whether since the last look a container's first process died, or its runtime wrote a record."""
+        self._pressure: tuple[float, FollowPressure] | None = None
+        """The latest, and when (monotonic) it is out of date."""
 
     @property
     def clients(self) -> int:
@@ -104,6 +107,8 @@ class Follower:
         first = [sse.event(b"hello", encode(hello))]
         if number is not None:
             first += self._sender.ring.since(number, steps)
+        if self._pressure is not None and time.monotonic() < self._pressure[0]:
+            first.append(sse.event(b"pressure", encode(self._pressure[1])))
         client = Subscription(steps, first, returning=number is not None)
         group.clients.add(client)
         latest = group.latest
@@ -182,6 +187,11 @@ class Follower:
         self._begin()
         await self._feed.run(partial(self.looks.take, {}))
         self._tell()
+
+    def pressure(self, event: FollowPressure) -> None:
+        """Tell what waits, clients that come soon too."""
+        self._pressure = time.monotonic() + event.valid_seconds, event
+        self._sender.pressure(event)
 
     def unlisten(self, listener: Callable[[Changes], None]) -> None:
         """No more; nothing where it did not listen."""

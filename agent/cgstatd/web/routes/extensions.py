@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from ...outputs.host_json import HistoryFacts
-from . import engine_streams, follow, metrics, processes, queries
+from . import engine_streams, follow, metrics, pressure, processes, queries
 
 
 def add_extensions(app: web.Application, env_id: int, history: HistoryFacts) -> None:
@@ -14,4 +14,5 @@ def add_extensions(app: web.Application, env_id: int, history: HistoryFacts) -> 
     queries.add_queries(app, env_id, history)
     processes.add_processes(app)
     metrics.add_metrics(app)
+    pressure.add_pressure(app)
     engine_streams.add_engine(app)

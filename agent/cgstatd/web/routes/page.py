@@ -16,8 +16,8 @@ from aiohttp import web
 
 SCRIPTS = (
     "format.js", "store.js", "groups.js", "stream.js", "spark.js", "track.js", "plot.js", "axis.js", "marks.js",
-    "row.js", "table.js", "charts.js", "facts.js", "detail.js", "state.js", "stopped.js", "address.js", "live.js",
-    "past.js", "panel.js", "page.js",
+    "row.js", "table.js", "charts.js", "facts.js", "detail.js", "state.js", "stopped.js", "address.js", "waits.js",
+    "live.js", "past.js", "panel.js", "page.js",
 )  # fmt: skip
 """In the order in which they need each other; together they are one script."""
 

@@ -51,6 +51,7 @@ const handlers = {
     const limit = data.memoryLimit == null ? "" : ` at ${binary(data.memoryLimit)}`;
     happened(`${data.name}: ${data.kills === 1 ? "a process was" : "processes were"} OOM-killed${limit}`, data.timestamp, data, true);
   },
+  pressure: (data) => waits(data),
 };
 
 // How far apart readings are, where that is not as asked for: they cost more than max_cpu allows.

@@ -19,6 +19,7 @@ from cgstatd import __version__
 from cgstatd.feed.follow import follower as module
 from cgstatd.feed.follow.pause import OFF, TOO_LONG, UNKNOWN
 from cgstatd.host.discovery import Discovery
+from cgstatd.outputs.pressure_types import FollowPressure, PressureWait
 from cgstatd.sampling.container import ReadingFailed
 from cgstatd.sampling.round import Round
 from cgstatd.web.routes.follow import FOLLOWER
@@ -438,3 +439,31 @@ async def test_the_other_endpoints_use_its_passes(server: Server) -> None:
         passes = server.feed.passes
         await server.ask(ALL)
         assert server.feed.passes <= passes + 1
+
+
+async def test_what_waits_is_told_to_all_at_once_and_to_those_that_come_soon(server: Server) -> None:
+    follower = server.runner.app[FOLLOWER]
+    async with following(server) as client:
+        await client.until("round")
+        follower.pressure(pressure(valid=60.0))
+        found = await client.until("pressure")
+        assert found["waits"][0]["text"] == "web waits for CPU: because" and found["validSeconds"] == 60.0
+        last = next(number for event, number, _ in client.events if event == "pressure")
+    async with following(server) as later:
+        await later.until("pressure")
+        assert [event for event, _, _ in later.events][:2] == ["hello", "pressure"]
+    async with following(server, "?interval=0.25", f"Last-Event-ID: {last}") as returned:
+        await returned.until("round")
+        assert len(returned.of("pressure")) == 1  # as it is now, not once more as it was
+    follower.pressure(pressure(valid=0.0))
+    async with following(server) as late:
+        await late.until("round")
+        assert late.of("pressure") == []
+
+
+def pressure(valid: float) -> FollowPressure:
+    none: dict[str, Any] = dict.fromkeys(PressureWait.__struct_fields__)
+    wait = PressureWait(
+        **none | {"id": "1", "name": "web", "resource": "cpu", "neighbours": [], "text": "web waits for CPU: because"}
+    )
+    return FollowPressure(resources=["cpu"], seconds=1.5, valid_seconds=valid, waits=[wait], more=0, timestamp=1)

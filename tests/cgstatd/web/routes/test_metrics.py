@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import urllib.request
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from cgstatd.outputs.prometheus import MAX_LABELS, label_names
 from cgstatd.sampling.round import Changes, Ended
 from cgstatd.web.routes.follow import FOLLOWER
 from cgstatd.web.routes.metrics import SCRAPER
+from cgstatd.web.routes.pressure import PRESSURE
 from fakehost import MEM_TOTAL, FakeHost, Hang, container_id
 from helpers import UNIFIED, recorded_host
 from wire import Answer, Server, agent, serving
@@ -328,3 +330,25 @@ async def test_how_the_life_before_ended_is_kept_by_workload(server: Server, hos
     assert of(series(await server.ask("/metrics")), "container_last_terminated_exitcode", "a") == [
         0
     ]  # a user's, same id
+
+
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+async def test_what_waited_is_counted_by_resource_and_cause_with_the_containers_labels(
+    server: Server, accept: str
+) -> None:
+    watch = server.runner.app[PRESSURE]
+    watch.waits = {
+        container_id("a"): Counter({("cpu", "own_limit"): 3, ("io", "neighbours"): 1}),
+        container_id("gone"): Counter({("cpu", "itself"): 9}),
+    }
+    watch.fires, watch.looks = Counter({"cpu": 4}), 4
+    found = series(await server.ask("/metrics", *([accept] if accept else [])))
+    waits = {
+        (labels["name"], labels["resource"], labels["cause"]): value
+        for labels, value in found["cgstatd_pressure_waits_total"]
+    }
+    assert waits == {("a", "cpu", "own_limit"): 3, ("a", "io", "neighbours"): 1}
+    assert found["cgstatd_pressure_waits_total"][0][0]["id"].endswith(f"docker-{container_id('a')}.scope")
+    assert found["cgstatd_pressure_fires_total"] == [({"resource": "cpu"}, 4)]
+    assert found["cgstatd_pressure_looks_total"] == [({}, 4)]
+    assert found["cgstatd_pressure_watched"] == [({"resource": each}, 0) for each in ("cpu", "memory", "io")]

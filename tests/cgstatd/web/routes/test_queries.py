@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from cgstatd import __version__
+from cgstatd.feed.pressure.watch import OFF
+from cgstatd.host.pressure_triggers import RESOURCES
 from cgstatd.recording.recorded_root import Reading, RecordedRoot, open_roots
 from cgstatd.sampling.open_host import HostOptions, open_host
 from fakehost import MEM_TOTAL, FakeHost, Hang, LiveRoot, container_id
@@ -89,6 +91,7 @@ async def test_the_host(server: Server, host: FakeHost) -> None:
                                    "networkRx": 4000, "networkTx": 2000, "blockRead": 4 * 4096,
                                    "blockWrite": 4 * 8192}  # fmt: skip
     assert found["agent"]["version"] == __version__ and found["agent"]["rss"] > 10 << 20
+    assert found["agent"]["pressure"] == {"watched": [], "absent": dict.fromkeys(RESOURCES, OFF), "looks": 0}
 
 
 async def test_the_hosts_cpu_is_over_a_window_without_what_a_hypervisor_took(server: Server, host: FakeHost) -> None:

@@ -1,0 +1,114 @@
+"""The event and its sentences: plain, bounded, and nothing of a name that could do harm."""
+
+from __future__ import annotations
+
+import pytest
+
+from cgstatd.host.identity import Identity
+from cgstatd.outputs.pressure_words import MOST_WAITS, pressure_event, sentence
+from cgstatd.sampling.pressure.looks import Counted, Host, Look
+from cgstatd.sampling.pressure.verdict import Cause, Share, Verdict
+
+MIB = 1 << 20
+WEB = Identity("web" * 8, "web", "docker", 0, None)
+DUMP = Identity("dump" * 8, "dump", "podman", 0, None)
+
+
+def said(resource: str, cause: Cause, **more: object) -> Verdict:
+    return Verdict(WEB, resource, cause, 0.416)._replace(**more)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "text"),
+    [
+        (
+            said("cpu", Cause.OWN_LIMIT, limit="cpu.max", limit_value=0.5, throttled=0.98, cgroup="/web"),
+            "web waits for CPU 42 % of the time: its own limit, 0.5 cores (cpu.max), ran out in 98 % of the periods",
+        ),
+        (
+            said("cpu", Cause.ABOVE_LIMIT, limit="cpu.max", limit_value=2.0, throttled=0.5, cgroup="/shop.slice\n"),
+            "web waits for CPU 42 % of the time: the limit of /shop.slice\N{REPLACEMENT CHARACTER} above it, 2 cores "
+            "(cpu.max), ran out in 50 % of the periods",
+        ),
+        (
+            said("cpu", Cause.OWN_LIMIT, limit="cpuset.cpus", limit_value=1, cgroup="/web"),
+            "web waits for CPU 42 % of the time: its own limit to 1 processor (cpuset.cpus), which it uses up",
+        ),
+        (
+            said("cpu", Cause.NEIGHBOURS, own=0.3, shares=(Share(DUMP, 0.5), Share(None, 0.2))),
+            "web waits for CPU 42 % of the time: others take the processors (dump 0.50, other processes 0.20), it gets "
+            "0.30",
+        ),
+        (
+            said("cpu", Cause.ITSELF, own=1.9),
+            "web waits for CPU 42 % of the time: it has more to run than the host's 2 processors, and others take "
+            "little",
+        ),
+        (
+            said("cpu", Cause.UNKNOWN),
+            "web waits for CPU 42 % of the time: no limit and no other container explains it (a hypervisor or a slow "
+            "disk may)",
+        ),
+        (
+            said("memory", Cause.OWN_LIMIT, limit="memory.high", limit_value=64 * MIB, refaults=300.4, cgroup="/web"),
+            "web waits for memory 42 % of the time: its own limit, 64 MiB (memory.high), is hit, and it reads back 300 "
+            "pages a second",
+        ),
+        (
+            said("memory", Cause.NEIGHBOURS, own=MIB, shares=(Share(DUMP, 3 << 30),)),
+            "web waits for memory 42 % of the time: the host is short of memory, and others have most of it (dump 3 "
+            "GiB), it has 1 MiB",
+        ),
+        (
+            said("memory", Cause.ITSELF),
+            "web waits for memory 42 % of the time: the host is short of memory, and it has the most",
+        ),
+        (
+            said("io", Cause.NEIGHBOURS, own=512.0, shares=(Share(DUMP, 80 * MIB),), device="254:0"),
+            "web waits for the disk 42 % of the time: vda is busy with others (dump 80 MiB/s), with its own 512 B/s",
+        ),
+        (
+            said("io", Cause.ITSELF, own=80 * MIB, device="254:0"),
+            "web waits for the disk 42 % of the time: vda is busy with its own 80 MiB/s",
+        ),
+        (
+            said("io", Cause.OWN_LIMIT, limit="io.max wbps", limit_value=MIB, cgroup="/web", device="254:0"),
+            "web waits for the disk 42 % of the time: its own limit, 1 MiB/s on vda (io.max wbps)",
+        ),
+        (
+            said("io", Cause.OWN_LIMIT, limit="io.max riops", limit_value=120, cgroup="/web", device="254:0"),
+            "web waits for the disk 42 % of the time: its own limit, 120 operations/s on vda (io.max riops)",
+        ),
+    ],
+)
+def test_sentences(verdict: Verdict, text: str) -> None:
+    assert sentence(verdict, "vda" if verdict.device else None, 2) == text
+
+
+def test_what_the_kernel_does_not_say_is_not_in_the_sentence() -> None:
+    throttled = said("cpu", Cause.OWN_LIMIT, limit="cpu.max", limit_value=0.5, throttled=1.0)._replace(stalled=None)
+    assert sentence(throttled, None, 2).startswith("web waits for CPU: its own limit")
+
+
+def look(now_ns: int) -> Look:
+    return Look(Host(None, 2, None), {"web": (WEB, "/web", Counted(now_ns))}, {})
+
+
+def test_the_event_has_the_longest_waits_and_how_many_more_there_are() -> None:
+    several = [said("cpu", Cause.ITSELF)] * (MOST_WAITS + 3)
+    event = pressure_event(["cpu"], look(0), look(1_500_000_000), several, 10.0, lambda number: f"/{number}", 7)
+    assert (len(event.waits), event.more, event.seconds, event.valid_seconds) == (MOST_WAITS, 3, 1.5, 15.5)
+    assert event.timestamp == 7
+
+
+def test_a_wait_has_its_numbers_beside_the_sentence() -> None:
+    verdict = said("io", Cause.NEIGHBOURS, own=0.5, device="254:0", shares=(Share(DUMP, 80.0), Share(None, 1.0)))
+    event = pressure_event(["io"], look(0), look(10**9), [verdict], 10.0, lambda number: f"disk {number}", 7)
+    (wait,) = event.waits
+    assert (wait.stalled_percent, wait.device, wait.unit, wait.own) == (41.6, "disk 254:0", "bytes per second", 0.5)
+    assert [(each.id, each.name, each.amount) for each in wait.neighbours] == [
+        ("dump" * 8, "dump", 80.0), (None, None, 1.0),
+    ]  # fmt: skip
+    memory = said("io", Cause.OWN_LIMIT, limit="memory.max", limit_value=5, own=3)
+    (wait,) = pressure_event(["io"], look(0), look(10**9), [memory], 10.0, str, 7).waits
+    assert wait.unit == "bytes" and wait.limit_value == 5
