@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import os
 import socket as socket_module
 import ssl
 import struct
@@ -16,8 +15,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
-
-from cgroupfs.pseudofs import release
 
 from .. import __version__
 from ..basics.text import printable
@@ -60,16 +57,16 @@ class Destination:
 class Link:
     """An open connection on which the agent is welcome."""
 
-    def __init__(self, socket: Socket, descriptor: int | None) -> None:
-        """``descriptor``: of the TCP connection, and still open when the transport has closed its own."""
-        self.socket, self._descriptor = socket, descriptor
+    def __init__(self, socket: Socket, connection: socket_module.socket | None) -> None:
+        """``connection``: the same over TCP, still open when the transport has closed its own descriptor."""
+        self.socket, self._connection = socket, connection
 
     def acknowledged(self) -> bool:
         """Whether the server's host has every byte that was sent (tcp(7), SIOCOUTQ); also once it is cut."""
-        if self._descriptor is None:
+        if self._connection is None:
             return False
         try:
-            unacknowledged = fcntl.ioctl(self._descriptor, termios.TIOCOUTQ, bytes(4))
+            unacknowledged = fcntl.ioctl(self._connection, termios.TIOCOUTQ, bytes(4))
         except OSError:
             return False
         return not any(unacknowledged)
@@ -97,12 +94,12 @@ async def connect(destination: Destination, hello: bytes) -> AsyncIterator[Link]
             )
         sock = socket.get_extra_info("socket")
         _bound(sock)
-        with _kept_open(sock) as descriptor:
+        with _kept_open(sock) as kept:
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     await socket.send_frame(hello, aiohttp.WSMsgType.TEXT)
                     await _welcome(socket)
-                yield Link(socket, descriptor)
+                yield Link(socket, kept)
             finally:
                 try:
                     async with asyncio.timeout(CLOSE_SECONDS):
@@ -112,17 +109,17 @@ async def connect(destination: Destination, hello: bytes) -> AsyncIterator[Link]
 
 
 @contextlib.contextmanager
-def _kept_open(sock: socket_module.socket | None) -> Iterator[int | None]:
-    """A descriptor of the same connection: the transport closes its own as soon as the link is cut."""
-    descriptor = None
+def _kept_open(sock: socket_module.socket | None) -> Iterator[socket_module.socket | None]:
+    """The same connection once more: the transport closes its own descriptor as soon as the link is cut."""
+    kept = None
     if sock is not None:
         with contextlib.suppress(OSError):
-            descriptor = os.dup(sock.fileno())
+            kept = sock.dup()
     try:
-        yield descriptor
+        yield kept
     finally:
-        if descriptor is not None:
-            release(descriptor)
+        if kept is not None:
+            kept.close()
 
 
 def _bound(sock: socket_module.socket | None) -> None:

@@ -330,7 +330,7 @@ async def test_whether_the_servers_host_has_every_byte() -> None:
         ours = socket.create_connection(server.getsockname())
         theirs, _ = server.accept()
         with ours, theirs:
-            link = link_module.Link(cast(Any, None), ours.fileno())
+            link = link_module.Link(cast(Any, None), ours)
             ours.sendall(b"x")
             theirs.recv(1)
             assert link.acknowledged()
