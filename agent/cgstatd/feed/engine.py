@@ -7,7 +7,7 @@ import re
 import time
 from functools import partial
 
-from cgroupfs import CgroupGone, ParseError, Root, Version, select
+from cgroupfs import CgroupGone, ParseError, Version, select
 
 from ..basics.text import printable
 from ..host.identity import Identity, short
@@ -17,10 +17,12 @@ from ..host.runtimes.base import State
 from ..outputs.engine.containers import Listed
 from ..outputs.engine.system import HostWords
 from ..sampling.container import Container, ReadingFailed
+from ..sampling.health_checks import health_of
 from ..sampling.lived import with_end
 from ..sampling.lookup import Known
 from ..sampling.program_list import ProcessRow, program_list
 from ..sampling.rates import MOST_CORES
+from ..sampling.sampler import Sampler
 from .coalesced import Coalesced
 from .engine_events import EngineEvents
 from .engine_readings import EngineReadings, find
@@ -61,7 +63,7 @@ class Engine:
     async def one(self, wanted: str) -> Listed:
         """One container. Raises NotFound, Ambiguous, ListingFailed, ReadingFailed."""
         return await self._feed.run(
-            partial(find, self._feed, wanted), partial(_listed, self._feed.sampler.root, self._follower.lives.view())
+            partial(find, self._feed, wanted), partial(_listed, self._feed.sampler, self._follower.lives.view())
         )
 
     async def processes(self, wanted: str) -> list[ProcessRow]:
@@ -73,7 +75,7 @@ class Engine:
     def _list(self, view: View, freezer: bool = True) -> list[Listed]:
         """``freezer``: ask the kernel also which of those are paused whose runtime says it itself."""
         everything, self._number = self._feed.known(), self._feed.sampler.registry.number
-        return [_listed(self._feed.sampler.root, view, known, freezer) for known in everything]
+        return [_listed(self._feed.sampler, view, known, freezer) for known in everything]
 
     def _processes(self, known: Known) -> list[ProcessRow]:
         rows = None
@@ -134,7 +136,7 @@ class Engine:
         return ""
 
 
-def _listed(root: Root, view: View, known: Known, freezer: bool = True) -> Listed:
+def _listed(sampler: Sampler, view: View, known: Known, freezer: bool = True) -> Listed:
     target = known.target
     if not isinstance(target, Container):
         name = printable(known.name) or short(known.id)
@@ -144,7 +146,9 @@ def _listed(root: Root, view: View, known: Known, freezer: bool = True) -> Liste
         return Listed(identity._replace(metadata=metadata), state, running=False)
     state, metadata = _state(target, known.state, freezer), target.identity.metadata
     said = metadata is not None and metadata.started_seconds is not None
-    return Listed(target.identity, state, True, None if said else born_seconds(root, target))
+    now = sampler.root.clock()
+    health = health_of(sampler.names, target, now.monotonic_ns, now.time_ms) if freezer else None
+    return Listed(target.identity, state, True, None if said else born_seconds(sampler.root, target), health)
 
 
 def _state(container: Container, said: State, freezer: bool) -> State:

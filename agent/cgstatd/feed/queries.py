@@ -26,6 +26,7 @@ from ..outputs.own_metrics import DiskFigures
 from ..outputs.pressure_types import NOT_WATCHED, PressureFacts
 from ..sampling.container import Container, ReadingFailed
 from ..sampling.container_detail import Detail, HostPart, collect, host_part
+from ..sampling.health_checks import health_of
 from ..sampling.host_figures import MINIMUM_WINDOW_NS, HostReader, agent_cost
 from ..sampling.lived import NOTHING, Lived, with_end
 from ..sampling.lookup import Known, NotFound
@@ -119,6 +120,7 @@ class Queries:
     def _list(self, stats: dict[str, ContainerStats], view: View) -> list[ContainerIdentity]:
         found = []
         everything, self._listed = self._feed.known(), self._feed.sampler.registry.number
+        sampler, now = self._feed.sampler, self._feed.sampler.root.clock()
         for known in everything:
             if isinstance(known.target, Container):
                 identity, figures = known.target.identity, stats.get(known.id)
@@ -126,7 +128,8 @@ class Queries:
                 uptime = uptime_seconds(self._feed.sampler.root, known.target)
                 pids = self._pids(known.target)
                 lived = _lived(view, known.target)
-                found.append(container_identity(identity, state, pids, lived, uptime_seconds=uptime))
+                health = health_of(sampler.names, known.target, now.monotonic_ns, now.time_ms)
+                found.append(container_identity(identity, state, pids, lived, uptime_seconds=uptime, health=health))
             else:
                 found.append(_stopped_identity(known, view))
         return found

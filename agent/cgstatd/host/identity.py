@@ -19,7 +19,17 @@ from cgroupfs.hangs import OneReader, StillHangs
 from ..basics.text import printable
 from .discovery import CgroupRef
 from .runtimes import NAMED
-from .runtimes.base import KeepsLogs, LogSize, Metadata, MetadataSource, RecordsEnds, Unreadable, is_hex_id
+from .runtimes.base import (
+    Health,
+    KeepsLogs,
+    LogsHealth,
+    LogSize,
+    Metadata,
+    MetadataSource,
+    RecordsEnds,
+    Unreadable,
+    is_hex_id,
+)
 from .user_sources import Users
 
 log = logging.getLogger(__name__)
@@ -173,6 +183,15 @@ class Names:
         for source in self.sources(metadata.owner_uid):
             if source.runtime == metadata.runtime and isinstance(source, KeepsLogs):
                 found = source.log_size(metadata.id)
+                if found is not None:
+                    return found
+        return None
+
+    def health(self, metadata: Metadata, log: str) -> Health | Unreadable | None:
+        """What the file says that a container's runtime writes after each probe; None: it is not there."""
+        for source in self.sources(metadata.owner_uid):
+            if source.runtime == metadata.runtime and isinstance(source, LogsHealth):
+                found = source.health(log)
                 if found is not None:
                     return found
         return None

@@ -200,7 +200,12 @@ def container_detail(detail: Detail, last_words: FollowExit | None, lived: Lived
     records = Records(detail, "memory", memory.missing)
     return ContainerDetail(
         container=container_identity(
-            detail.identity, detail.state, detail.pids.current, lived, uptime_seconds=_uptime(detail)
+            detail.identity,
+            detail.state,
+            detail.pids.current,
+            lived,
+            uptime_seconds=_uptime(detail),
+            health=detail.health,
         ),
         timestamp=detail.time_ms,
         cgroup=detail.cgroup.path,

@@ -50,6 +50,7 @@ IDENTITY: dict[str, Any] = {
         "started": 1795613110204,
         "finished": 1795613188201,
     },
+    "health": {"status": "healthy", "absent": None, "failingStreak": 0, "checked": 1795699580412},
     "exitCode": None,
     "oomKilled": False,
     "pids": 1,

@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType
 
 from ..basics.text import printable
 from ..host.identity import Identity
-from ..host.runtimes.base import Metadata, State
+from ..host.runtimes.base import Health, Metadata, State
 from ..host.runtimes.labels import MOST_LABELS, MOST_VALUE, PROJECTS
 from ..host.workload import workload
 from ..sampling.lived import NOTHING, Lived, Terminated, last_end
@@ -30,6 +30,19 @@ class LastTerminated(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """``Completed``, ``Error`` or ``OOMKilled``, as in Kubernetes."""
     started: int | None
     finished: int | None
+
+
+class ContainerHealth(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How a container's health check goes."""
+
+    status: str | None
+    """``starting``, ``healthy`` or ``unhealthy``."""
+    absent: str | None
+    """Why that is not known."""
+    failing_streak: int | None
+    """How many probes have failed in a row."""
+    checked: int | None
+    """When the latest probe ended, in milliseconds since the epoch; null: there was none yet, or it is not known."""
 
 
 class ContainerIdentity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -67,6 +80,8 @@ class ContainerIdentity(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     """Whether its workload came back at least 3 times within the last 15 minutes; null: it is not watched."""
     last_terminated: LastTerminated | None
     """Its last end; while it runs, that of its workload. null: none is known."""
+    health: ContainerHealth | None
+    """null: it does not run, or it has no health check, as far as its runtime's files say."""
     exit_code: int | None
     oom_killed: bool | None
     """Whether the runtime saw the kernel kill it for want of memory, in this life or at the end of the last one."""
@@ -110,6 +125,17 @@ def last_terminated(found: Terminated | None) -> LastTerminated | None:
     )
 
 
+def _health(found: Health | None) -> ContainerHealth | None:
+    if found is None:
+        return None
+    return ContainerHealth(
+        status=found.status,
+        absent=printable(found.absent) if found.absent else None,
+        failing_streak=found.failing_streak,
+        checked=milliseconds(found.checked_seconds),
+    )
+
+
 def container_identity(
     identity: Identity,
     state: State,
@@ -118,6 +144,7 @@ def container_identity(
     *,
     running: bool = True,
     uptime_seconds: float | None = None,
+    health: Health | None = None,
 ) -> ContainerIdentity:
     """The identity of one container; ``running``: it has a cgroup."""
     found = identity.metadata
@@ -144,6 +171,7 @@ def container_identity(
         restarts=restarts,
         flapping=lived.flapping,
         last_terminated=last_terminated(last_end(found, identity.id, lived, running=running)),
+        health=_health(health),
         exit_code=found.exit_code if found else None,
         oom_killed=found.oom_killed if found else None,
         pids=pids,

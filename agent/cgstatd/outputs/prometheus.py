@@ -74,6 +74,7 @@ def _of_containers(
 def _of_workloads(containers: Sequence[ContainerMetrics], openmetrics: bool) -> Iterator[bytes]:
     """Series that a container keeps when it is made anew: they have its workload and no id."""
     restarts, codes, reasons, flapping = dict[str, int](), dict[str, int](), dict[str, int](), dict[str, int]()
+    health = dict[str, int]()
     for each in containers:
         of, lived = workload(each.identity), each.lived
         if of is None:
@@ -83,6 +84,8 @@ def _of_workloads(containers: Sequence[ContainerMetrics], openmetrics: bool) -> 
             restarts[labels] = restarts.get(labels, 0) + lived.restarts
         if lived.flapping is not None:
             flapping[labels] = max(flapping.get(labels, 0), int(lived.flapping))
+        if each.health is not None:
+            health[f'{labels},status="{each.health}"'] = 1
         last = lived.last or each.last_end
         if last is not None and last.exit_code is not None:
             codes[labels] = last.exit_code
@@ -93,6 +96,7 @@ def _of_workloads(containers: Sequence[ContainerMetrics], openmetrics: bool) -> 
         ("container_last_terminated_exitcode", "gauge", codes, "Exit code of the last end, where it is known."),
         ("container_last_terminated_reason", "gauge", reasons, "Why it ended last: Completed, Error or OOMKilled."),
         ("container_flapping", "gauge", flapping, "Whether it came back at least 3 times within the last 15 minutes."),
+        ("container_health_status", "gauge", health, "Its health check: starting, healthy or unhealthy, where known."),
     ):
         series, lines = family_head(name, kind, text, openmetrics)
         lines += [f"{series}{{{labels}}} {value}" for labels, value in values.items()]

@@ -32,6 +32,7 @@ from cgroupfs.hangs import still_wanted
 from ..host.discovery import CgroupRef
 from ..host.identity import Identity
 from ..host.limit_changes import LimitChanges
+from ..host.runtimes.base import Health
 from . import rates
 from .lived import Terminated
 from .model import ContainerStats, CpuReading, Log
@@ -88,6 +89,7 @@ class Container:
         "descriptors",
         "due_ns",
         "generation",
+        "health",
         "identity",
         "kept_in",
         "last",
@@ -137,6 +139,8 @@ class Container:
         self.busy = threading.Lock()
         self.naming = threading.Lock()
         """Held while its identity is looked up: its state files may hang, too."""
+        self.health: tuple[int, Health] | None = None
+        """When (monotonic) its health was looked at last, and what was found."""
         self.log: tuple[int, Log] | None = None
         """When (monotonic, ns) its log was looked at, and what was found; written while ``naming`` is held."""
         self._vitals: KeptReader[Vitals] | None = None

@@ -11,8 +11,9 @@ from cgroupfs import Cgroup, CgroupGone, Cpu, Io, Limits, Memory, Pids, Pressure
 from ..host.block_devices import Device, Devices
 from ..host.identity import Identity
 from ..host.procfs.host_stat import HostCpu
-from ..host.runtimes.base import State
+from ..host.runtimes.base import Health, State
 from .container import Container, ReadingFailed
+from .health_checks import health_of
 from .log_sizes import log_of
 from .model import ContainerStats, Log
 from .network import Namespaces
@@ -54,6 +55,7 @@ class Detail:
     mem_total_bytes: int | None
     cores: int | None
     log: Log
+    health: Health | None
 
 
 class HostPart(NamedTuple):
@@ -66,13 +68,16 @@ class HostPart(NamedTuple):
     """(cgroup path, its limits) of the cgroups that it is in."""
     log: Log
     """Its engine's file, and none of the container's own."""
+    health: Health | None
 
 
 def host_part(sampler: Sampler, container: Container) -> HostPart:
     """Read before the container's lock is taken: a hung file of the host costs no container. Raises OutOfResources."""
     limits = _ancestors_limits(sampler, container.ref.path)
-    log = log_of(sampler.names, container, sampler.root.clock().monotonic_ns)
-    return HostPart(sampler.namespaces(), sampler.host_stat(), sampler.mem_total(), limits, log)
+    now = sampler.root.clock()
+    log = log_of(sampler.names, container, now.monotonic_ns)
+    health = health_of(sampler.names, container, now.monotonic_ns, now.time_ms)
+    return HostPart(sampler.namespaces(), sampler.host_stat(), sampler.mem_total(), limits, log, health)
 
 
 def collect(
@@ -118,6 +123,7 @@ def _collect(
         mem_total_bytes=host.mem_total_bytes,
         cores=(host.stat and host.stat.cores) or None,
         log=host.log,
+        health=host.health,
     )
 
 

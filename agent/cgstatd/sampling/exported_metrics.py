@@ -16,6 +16,7 @@ from ..host.identity import Identity, left_behind
 from ..host.procfs.net_dev import Interface
 from ..host.starting import limit_in_force
 from .container import Container, ReadingFailed
+from .health_checks import health_of
 from .lived import NOTHING, Lived, Terminated
 from .log_sizes import log_of
 from .network import Namespaces
@@ -50,6 +51,8 @@ class ContainerMetrics(NamedTuple):
     """Of the life before this one, where its engine's state still had it."""
     lived: Lived = NOTHING
     """What is known of its workload."""
+    health: str | None = None
+    """The status of its health check; None: it has none, or that is not known."""
 
 
 class MetricsReader:
@@ -89,7 +92,9 @@ class MetricsReader:
             self.cpu_seconds += time.thread_time() - began
 
     def _read(self, namespaces: Namespaces, container: Container, identity: Identity) -> ContainerMetrics | None:
-        log = log_of(self._sampler.names, container, self._sampler.root.clock().monotonic_ns).size
+        names, now = self._sampler.names, self._sampler.root.clock()
+        log = log_of(names, container, now.monotonic_ns).size
+        health = health_of(names, container, now.monotonic_ns, now.time_ms)
         try:
             with container.reading() as cgroup:
                 found, devices = self._one(container, cgroup, identity, namespaces)
@@ -100,7 +105,7 @@ class MetricsReader:
             return None
         for each in found.block:
             devices[each.device] = self._devices.get(each.device)
-        return found if log is None else found._replace(log_bytes=log.size_bytes)
+        return found._replace(log_bytes=log.size_bytes if log else None, health=health.status if health else None)
 
     def _one(
         self, container: Container, cgroup: Cgroup, identity: Identity, namespaces: Namespaces

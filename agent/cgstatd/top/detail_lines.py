@@ -162,6 +162,7 @@ def _identity(detail: ContainerDetail, width: int) -> Iterator[Text]:
         ("owner", f"uid {container.owner_uid}" if container.owner_uid else None),
         ("restarts", _restarts(container)),
         ("last end", None if container.last_terminated is None else _ending(container.last_terminated)),
+        ("health", _health(detail.container)),
         ("cgroup", detail.cgroup),
     ):
         if text:
@@ -176,6 +177,15 @@ def _restarts(container: ContainerIdentity) -> str | None:
     if container.restarts is None:
         return None
     return f"{container.restarts}, flapping" if container.flapping else str(container.restarts)
+
+
+def _health(container: ContainerIdentity) -> str | None:
+    found = container.health
+    if found is None:
+        return None
+    if found.status is None:
+        return f"not known: {found.absent}"
+    return f"{found.status}, {found.failing_streak} failed in a row" if found.failing_streak else found.status
 
 
 def _ending(end: LastTerminated | FollowExit) -> str:

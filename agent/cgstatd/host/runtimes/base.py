@@ -79,6 +79,30 @@ class Port:
 
 
 @dataclass(frozen=True, slots=True)
+class Health:
+    """How a container's health check goes."""
+
+    status: str | None
+    """``starting``, ``healthy`` or ``unhealthy``; None: not known."""
+    absent: str | None = None
+    """Why it is not known."""
+    failing_streak: int | None = None
+    checked_seconds: float | None = None
+    """Unix time at which the latest probe ended; None: there was none yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """That a container has a health check, and what its runtime's state says of it."""
+
+    written: Health
+    until_seconds: float | None = None
+    """Unix time from which there may be a newer one, which is not written; None: each is written into ``log``."""
+    log: str = ""
+    """The file (host path) that is written after each probe, instead of ``written``; empty: there is none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Metadata:
     """What a runtime's on-disk state says of one container. Never holds environment, command or mounts."""
 
@@ -125,6 +149,8 @@ class Metadata:
     """The path of its first program, without arguments."""
     endpoints: tuple[Endpoint, ...] = ()
     ports: tuple[Port, ...] = ()
+    health: HealthCheck | None = None
+    """None: it has no health check, or its runtime knows none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +212,14 @@ class RecordsEnds(MetadataSource, Protocol):
 
     def exit_code(self, container_id: str) -> ExitCode | None:
         """The last exit code of a container that the runtime has removed; None: it keeps none."""
+
+
+@runtime_checkable
+class LogsHealth(MetadataSource, Protocol):
+    """The source of a runtime that writes each probe of a health check into a file of its own."""
+
+    def health(self, log: str) -> Health | Unreadable | None:
+        """What that file says; None: it is not there."""
 
 
 @runtime_checkable

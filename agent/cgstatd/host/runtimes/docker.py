@@ -21,6 +21,7 @@ import msgspec
 from cgroupfs.pseudofs import Root
 
 from .base import HEX_ID, ExitCode, LogSize, Match, Metadata, Skip, State, Unreadable, is_hex_id
+from .docker_health import Check, Written, check_of
 from .endpoints import docker_network
 from .engine import EngineRecord
 from .folder import FolderSource
@@ -57,11 +58,13 @@ class _State(msgspec.Struct, rename="pascal", frozen=True):
     finished_at: datetime | None = None
     exit_code: Int | None = None
     oom_killed: bool | None = msgspec.field(name="OOMKilled", default=None)
+    health: Written | None = None
 
 
 class _Config(msgspec.Struct, rename="pascal", frozen=True):
     image: str | None = None
     labels: msgspec.Raw = NULL
+    healthcheck: Check | None = None
 
 
 class _Container(msgspec.Struct, rename="pascal", frozen=True):
@@ -134,6 +137,7 @@ def _parse_container(data: bytes, wanted: Wanted) -> _Known:
         program=cut(found.path),
         endpoints=endpoints,
         ports=ports,
+        health=check_of(found.config.healthcheck, found.state.health, unix_time(found.state.started_at)),
         going=found.state.dead or found.state.removal_in_progress,
     )
 

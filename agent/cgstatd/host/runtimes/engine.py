@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .base import Endpoint, Metadata, Port, State
+from .base import Endpoint, HealthCheck, Metadata, Port, State
 from .labels import Labels
 
 
@@ -27,6 +27,7 @@ class EngineRecord:
     program: str | None = None
     endpoints: tuple[Endpoint, ...] = ()
     ports: tuple[Port, ...] = ()
+    health: HealthCheck | None = None
 
     def metadata(
         self,
@@ -66,4 +67,5 @@ class EngineRecord:
             program=self.program,
             endpoints=self.endpoints,
             ports=self.ports,
+            health=self.health,
         )

@@ -29,9 +29,10 @@ from typing import TYPE_CHECKING, TypeGuard, TypeVar
 import msgspec
 
 from . import oci
-from .base import ExitCode, State, is_hex_id
+from .base import ExitCode, HealthCheck, State, is_hex_id
 from .endpoints import podman_endpoints, podman_ports
 from .engine import EngineRecord
+from .health_log import Check, check_of
 from .labels import NULL, Wanted, cut
 from .oci import Linux
 from .statefile import Int, parser_of, unix_time
@@ -84,6 +85,8 @@ class _Config(msgspec.Struct, rename="camel", frozen=True):
     pause: bool = False
     new_port_mappings: msgspec.Raw = NULL
     spec: _Spec | None = None
+    healthcheck: Check | None = None
+    health_log_destination: str = msgspec.field(name="healthLogDestination", default="")
 
 
 class _Now(msgspec.Struct, rename="camel", frozen=True):
@@ -96,6 +99,7 @@ class _Now(msgspec.Struct, rename="camel", frozen=True):
     oom_killed: bool = msgspec.field(name="oomKilled", default=False)
     restart_count: Int = 0
     network_status: msgspec.Raw = NULL
+    run_dir: str = ""
 
 
 _parse_config = parser_of(_Config)
@@ -122,9 +126,9 @@ class Database:
     """Of containers that were removed, by id."""
 
 
-def parse(data: bytes, wanted: Wanted | None = None, most: int = MOST_ROWS) -> Database:
-    """``most`` of the containers. ``wanted``: labels that are always kept. Raises ValueError if this is no database of
-    Podman's."""
+def parse(data: bytes, wanted: Wanted | None = None, most: int = MOST_ROWS, owner_uid: int = 0) -> Database:
+    """``most`` of the containers. ``wanted``: labels that are always kept; ``owner_uid``: whose they are. Raises
+    ValueError if this is no database of Podman's."""
     wanted = wanted or Wanted()
     if not data.startswith(b"SQLite format 3\0"):
         raise ValueError("not an SQLite database")
@@ -132,7 +136,7 @@ def parse(data: bytes, wanted: Wanted | None = None, most: int = MOST_ROWS) -> D
         raise ValueError("an SQLite database in WAL mode, not to be read without its log")
     with _opened(data) as connection:
         rows = islice(_bounded(connection.execute(_QUERY), 2 * len(data)), most)
-        containers = {key: _row(name, pod, config, now, wanted) for key, name, pod, config, now in rows if _is_id(key)}
+        containers = {row[0]: _row(row, wanted, owner_uid) for row in rows if _is_id(row[0])}
         return Database(containers, _exit_codes(connection, 2 * len(data)))
 
 
@@ -184,7 +188,8 @@ def _bounded(rows: Iterable[_Row], most: int) -> Iterator[_Row]:
         yield row
 
 
-def _row(name: object, pod: object, config: object, now: object, wanted: Wanted) -> LibpodContainer | str:
+def _row(row: tuple[object, ...], wanted: Wanted, owner_uid: int) -> LibpodContainer | str:
+    key, name, pod, config, now = row
     if not isinstance(name, str) or not isinstance(pod, str | None):
         return "malformed: ContainerConfig.Name"
     try:
@@ -217,7 +222,13 @@ def _row(name: object, pod: object, config: object, now: object, wanted: Wanted)
         restarts=state.restart_count,
         endpoints=podman_endpoints(state.network_status),
         ports=podman_ports(found.new_port_mappings),
+        health=_health(str(key), owner_uid, found, state) if found.healthcheck and found.healthcheck.wanted else None,
     )
+
+
+def _health(key: str, owner_uid: int, config: _Config, now: _Now) -> HealthCheck:
+    destination, run_dir = cut(config.health_log_destination) or "", cut(now.run_dir) or ""
+    return check_of(key, owner_uid, run_dir, destination)
 
 
 def _json(value: object) -> bytes:

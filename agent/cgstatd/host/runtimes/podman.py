@@ -15,8 +15,8 @@ from collections.abc import Iterator
 
 from cgroupfs.pseudofs import Root
 
-from . import libpod
-from .base import HEX_ID, SKIP, ExitCode, LogSize, Match, Metadata, Skip, Unreadable, is_hex_id
+from . import health_log, libpod
+from .base import HEX_ID, SKIP, ExitCode, Health, LogSize, Match, Metadata, Skip, Unreadable, is_hex_id
 from .journal import nonce_of, rolled_back
 from .libpod import Database, LibpodContainer
 from .logs import log_size
@@ -96,6 +96,10 @@ class PodmanSource:
         found = (log_size(self._files, each, "ctr.log") for each in several)
         return next((each for each in found if each is not None), None)
 
+    def health(self, log: str) -> Health | Unreadable | None:
+        """Of the file that the container's state names."""
+        return self._files.read(log, health_log.parse, health_log.LOG_BYTES)
+
     def _rows(self) -> Database | Unreadable | None:
         """The database; while it is being written, the database before that.
 
@@ -140,7 +144,8 @@ class PodmanSource:
         return rows
 
     def _parse(self, data: bytes) -> Database:
-        return libpod.parse(data, self._files.wanted, USERS_NAMES if self.owner_uid else libpod.MOST_ROWS)
+        most = USERS_NAMES if self.owner_uid else libpod.MOST_ROWS
+        return libpod.parse(data, self._files.wanted, most, self.owner_uid)
 
     def _of_row(self, container_id: str, row: LibpodContainer) -> Metadata:
         return row.metadata(

@@ -1,6 +1,6 @@
 """GET /containers/json and /containers/{id}/json: never the environment, never an argument, never a mount.
 
-Nor health: Docker keeps it in memory, and what its file has is that of the last start.
+Health is there where a file says how it is: Podman's. Docker keeps it in memory. What probes printed is never there.
 
 ``Command`` and ``Path`` are the first program's path alone, where its runtime's state has it.
 """
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ...basics.text import is_number, printable
 from ...host.identity import Identity
-from ...host.runtimes.base import Endpoint, Metadata, Port, State
+from ...host.runtimes.base import Endpoint, Health, Metadata, Port, State
 from .filters import BadFilter, Filters, any_of, labels_fit
 from .names import duration, id_of, image_id_of, labels, rfc3339, status_of
 
@@ -32,6 +32,8 @@ class Listed(NamedTuple):
     running: bool
     born_seconds: float | None = None
     """When its cgroup was made, where its runtime does not say when it started."""
+    health: Health | None = None
+    """Of one that runs; None: it has no health check."""
 
     @property
     def status(self) -> str:
@@ -60,7 +62,10 @@ def status_text(each: Listed, now: float) -> str:
     if each.running and status in ("running", "paused"):
         started = _started(each)
         up = "Up" if started is None else f"Up {duration(now - started)}"
-        return f"{up} (Paused)" if status == "paused" else up
+        if status == "paused":
+            return f"{up} (Paused)"
+        health = each.health.status if each.health else None
+        return f"{up} ({'health: ' * (health == 'starting')}{health})" if health else up
     if status == "created":
         return "Created"
     word = "Restarting" if status == "restarting" else "Exited"
@@ -147,6 +152,7 @@ def inspected(each: Listed) -> dict[str, Any]:
             "Error": "",
             "StartedAt": rfc3339(_started(each)),
             "FinishedAt": rfc3339(found.finished_seconds),
+            **_health(each),
         },
         "Image": image_id_of(found),
         "Name": f"/{identity.name}",
@@ -177,6 +183,13 @@ def inspected(each: Listed) -> dict[str, Any]:
         },
         "NetworkSettings": {"Ports": _bindings(found.ports, published=False), **default, "Networks": _networks(found)},
     }
+
+
+def _health(each: Listed) -> dict[str, Any]:
+    """Docker writes none where there is no health check."""
+    if each.health is None or each.health.status is None:
+        return {}
+    return {"Health": {"Status": each.health.status, "FailingStreak": each.health.failing_streak or 0, "Log": []}}
 
 
 _OF_BRIDGE = frozenset(
@@ -248,7 +261,7 @@ def _fits(each: Listed, filters: Filters) -> bool:
         "id": lambda value: id_of(identity).startswith(value),
         "name": lambda value: _is_name(identity.name, value),
         "status": lambda value: value == each.status,
-        "health": lambda value: value == "none",
+        "health": lambda value: value == (each.health.status if each.health else "none"),
         "exited": lambda value: not each.running and found.exit_code == int(value),
         "ancestor": lambda value: _is_image(found, value),
         "network": lambda value: (

@@ -105,6 +105,13 @@ class Detail {
     set("created", container.created, moment(container.created));
     if (started) facts.value("started", started);
     set("restarts", container.restarts, `${container.restarts}${container.flapping ? ", flapping" : ""}`);
+    const health = container.health;
+    if (health && health.status) {
+      const streak = health.failingStreak ? `, ${health.failingStreak} failed in a row` : "";
+      set("health", health.status, `${health.status}${streak}${health.checked == null ? "" : `, ${moment(health.checked)}`}`);
+    } else if (health) {
+      facts.why("health", health.absent);
+    }
     set("exit code", container.exitCode);
     const stopped = container.state && container.state !== "running" && container.state !== "paused";
     if (stopped) set("stopped", container.finished, moment(container.finished));
