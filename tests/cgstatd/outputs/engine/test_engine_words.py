@@ -208,7 +208,8 @@ def test_networks_have_the_addresses_of_those_that_run() -> None:
 
 def test_what_the_state_on_disk_says_of_the_past() -> None:
     each = listed("job", running=False, exit_code=3, created_seconds=10.0, started_seconds=11.0, finished_seconds=13.5)
-    assert [(e.action, e.time_ns, dict(e.more)) for e in events.recorded([each])] == [
+    told = [found.event for found in events.recorded([each])]
+    assert [(e.action, e.time_ns, dict(e.more)) for e in told] == [
         ("create", 10_000_000_000, {}),
         ("start", 11_000_000_000, {}),
         ("die", 13_500_000_000, {"exitCode": "3", "execDuration": "2"}),
@@ -217,7 +218,7 @@ def test_what_the_state_on_disk_says_of_the_past() -> None:
 
 def test_an_end_is_never_told_before_its_start() -> None:
     each = listed("job", running=False, exit_code=3, started_seconds=11.001, finished_seconds=11.0)
-    start, die = events.recorded([each])
+    start, die = (found.event for found in events.recorded([each]))
     assert die.time_ns >= start.time_ns
 
 
