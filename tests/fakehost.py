@@ -223,6 +223,10 @@ class Hang:
         self.listing = False
         self._released.set()
 
+    def hold(self) -> None:
+        """What hangs from now on does so until the next :meth:`release`."""
+        self._released.clear()
+
 
 def sampling_threads() -> list[threading.Thread]:
     """Sampling threads that are alive."""

@@ -152,6 +152,11 @@ class KeptFiles:
         """One of the files. Raises CgroupGone, Exhausted."""
         return content(self._files[name])
 
+    def kept(self, name: str) -> KeptFile | None:
+        """One of the files, where it stays open."""
+        file = self._files[name]
+        return file if isinstance(file, KeptFile) else None
+
     def check(self) -> None:
         """Nothing to do: a file that never was there says nothing of the cgroup, and one that has gone raised
         CgroupGone."""

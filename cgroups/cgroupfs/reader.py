@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from .absent import Absent, Missing
@@ -16,7 +17,7 @@ from .errors import ParseError
 from .fields import Field, Lacking, Parse, Rule, build, names
 from .hierarchy import Version
 from .kept import Descriptors, KeptFiles
-from .pseudofs import Directory
+from .pseudofs import Directory, KeptFile
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -192,6 +193,26 @@ class Plan(Generic[R]):
             source.check()
         missing += [self._lack(index, source.path, reason) for index, reason in part.never]
 
+    def plainly(self, kept: Sequence[KeptFiles | None]) -> list[tuple[int, KeptFile, Parse]]:
+        """Where each field is one file of its own that stays open: index, file, parser. Empty: it is not so."""
+        found = []
+        for part, files in zip(self._parts, kept, strict=True):
+            if files is None or part.rules or part.never or part.idle:
+                return []
+            for name, wanted in part.files.items():
+                file = files.kept(name)
+                if file is None or len(wanted) > 1:
+                    return []
+                found.append((wanted[0][0], file, wanted[0][1]))
+        return found
+
+    def read_plainly(self, files: Sequence[tuple[int, KeptFile, Parse]]) -> R | None:
+        """As :meth:`read`, of :meth:`plainly`; None: something is missing. Raises CgroupGone, OSError, ParseError."""
+        values: list[Any] = [None] * len(self._names)
+        for index, file, parse in files:
+            values[index] = parse(file.read())
+        return None if None in values else self._selection.make(values, ())
+
     def files(self, tree: str) -> list[str]:
         """The files that are read in one of the trees."""
         part = self._parts[self.trees.index(tree)]
@@ -205,7 +226,7 @@ class Plan(Generic[R]):
 class KeptReader(Generic[R]):
     """A set of one cgroup, read again and again from files that stay open. Owns only the files' descriptors."""
 
-    __slots__ = ("_kept", "_plan")
+    __slots__ = ("_kept", "_plain", "_plan")
 
     def __init__(self, plan: Plan[R], directories: Mapping[str, Directory | None], descriptors: Descriptors) -> None:
         """The plan's trees are controllers. Raises CgroupGone, Exhausted; nothing stays open then."""
@@ -218,9 +239,15 @@ class KeptReader(Generic[R]):
         except BaseException:
             self.close()
             raise
+        self._plain = plan.plainly(self._kept)
 
     def read(self, controller: str = "") -> R:
         """One reading; of one controller alone where that is given. Raises CgroupGone, Exhausted."""
+        if self._plain and not controller:
+            with suppress(OSError, ParseError):  # read again, to tell which file it is and what the others say
+                found = self._plan.read_plainly(self._plain)
+                if found is not None:
+                    return found
         return self._plan.read(self._kept, controller)
 
     def close(self) -> None:

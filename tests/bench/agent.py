@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from clients import get
 from measure import cpu_nsec, descriptors, rss_mb
@@ -22,12 +22,21 @@ STREAM = "/api/containers/stats/stream"
 class Agent:
     """A running agent. ``nofile``: the limit on descriptors it is started with; ``freshness``: seconds, its option."""
 
-    def __init__(self, directory: str, nofile: int | None = None, freshness: float | None = None) -> None:
+    def __init__(
+        self,
+        directory: str,
+        nofile: int | None = None,
+        freshness: float | None = None,
+        options: Sequence[str] = ("--max-cpu", "0"),
+        python: str = sys.executable,
+    ) -> None:
+        """``python``: of the checkout that is started. Without ``options`` every round is a reading, whatever it costs
+        (max_cpu would stretch the dearest)."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         self.nofile = nofile
-        self._log = f"{directory}/agent.log"
+        self._log = f"{directory}/agent-{self.port}.log"
 
         def limit() -> None:
             if nofile is not None:
@@ -35,11 +44,10 @@ class Agent:
 
         began = time.monotonic()
         with open(self._log, "wb") as log:
-            # every round is a reading, whatever it costs here (max_cpu would stretch the dearest);
             # limits as the unit has them: one address may hold 128 connections, 100 clients and 50 requesters are fewer
-            options = ["--max-cpu", "0", *([] if freshness is None else ["--freshness", str(freshness)])]
+            options = [*options, *([] if freshness is None else ["--freshness", str(freshness)])]
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "cgstatd", "serve", "--listen", f"127.0.0.1:{self.port}", *options],
+                [python, "-m", "cgstatd", "serve", "--listen", f"127.0.0.1:{self.port}", *options],
                 stderr=log,
                 preexec_fn=limit,  # noqa: PLW1509  no thread runs yet
             )

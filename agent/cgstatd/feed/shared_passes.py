@@ -53,7 +53,7 @@ class Feed:
         self._one_container = OneContainer(sampler)
         self.cpu_budget = CpuBudget(max_cpu_percent)
         self._calls = ThreadCalls(sampler, self._sampling_thread)
-        self.run, self.each = self._calls.run, self._calls.each
+        self.run, self.each, self.in_parts = self._calls.run, self._calls.each, self._calls.in_parts
         self._stopping = False
         self.passes = 0
         self.pass_seconds = 0.0
@@ -62,7 +62,9 @@ class Feed:
         """CPU time of the same."""
         self._said_stretched = False
         self.regular_seconds = 0.0
-        """How often passes are made whether a client asks or not (the history); 0: they are not."""
+        """How often all containers are read whether a client asks or not (the history); 0: they are not."""
+        self.read_all_at: float | None = None
+        """When (monotonic) the history began a reading of its own; None: it had none."""
 
     def start(self) -> None:
         """Start the sampling thread and the baseline."""
@@ -103,7 +105,9 @@ class Feed:
         self._baseline_timer = asyncio.get_running_loop().call_later(apart, self._tick)
         regular = 1.5 * self.regular_seconds if self.regular_seconds <= self._baseline else 0.0  # these do the same
         enough = max(self._baseline / 2, regular)
-        recent = self._pass is not None and time.monotonic() - self._pass.began < enough
+        times = (self._pass.began if self._pass is not None else None, self.read_all_at)
+        now = time.monotonic()
+        recent = any(at is not None and now - at < enough for at in times)
         if recent or (self._baseline_job is not None and not self._baseline_job.done):
             return
         job = self._baseline_job = Job(deque(), long=True)
@@ -133,12 +137,9 @@ class Feed:
     ) -> Pass:
         """The pass that answers a request that comes now; ``freshness_seconds``: another window than the configured;
         ``encode``: what a new pass applies to its stats as they come (:meth:`Pass.encoded`)."""
+        if (usable := self.usable(self._freshness if freshness_seconds is None else freshness_seconds)) is not None:
+            return usable
         current = self._pass
-        if current is not None:
-            fresh = self._fresh(current, self._freshness if freshness_seconds is None else freshness_seconds)
-            joinable = not current.complete and not current.only_hung
-            if (fresh and current.error is None) or joinable:
-                return current
         self.passes += 1
         if current is not None:
             self._account(current)
@@ -149,6 +150,15 @@ class Feed:
         else:
             current.start()
         return current
+
+    def usable(self, freshness_seconds: float) -> Pass | None:
+        """The pass that a request within this window would share; None: it would need one of its own."""
+        current = self._pass
+        if current is None:
+            return None
+        joinable = not current.complete and not current.only_hung
+        fresh = self._fresh(current, freshness_seconds) and current.error is None
+        return current if fresh or joinable else None
 
     def _account(self, ended: Pass) -> None:
         self.pass_seconds += ended.seconds

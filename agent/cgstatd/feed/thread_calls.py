@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar, overload
@@ -108,6 +108,32 @@ class ThreadCalls:
         finally:
             self._waiting.discard(future)
             future.cancel()  # of one that is given up nothing is awaited
+
+    async def in_parts(self, begin: Callable[[], Iterable[Callable[[], None]]], end: Callable[[], T]) -> tuple[T, Job]:
+        """Do the parts that ``begin`` gives, then ``end``, all in the sampling thread: what ``end`` gives, and the job.
+
+        Short jobs go in between. A part, or ``begin``, that hangs is begun anew in another thread. Parts handle their
+        own errors. Raises what ``begin`` and ``end`` raise, and as :meth:`run`.
+        """
+        with self._awaited() as (future, settle):
+
+            def try_to(work: Callable[[], None]) -> None:
+                try:
+                    work()
+                except Exception as failure:
+                    job.items.clear()
+                    settle(None, self._sampler.out_of_resources(failure) or failure)
+
+            def first() -> None:
+                parts = [Again(partial(try_to, part)) for part in begin()]
+                job.items.extend([*parts, Again(partial(try_to, last))])
+
+            def last() -> None:
+                settle(end(), None)
+
+            job = Job(deque[Item]([Again(partial(try_to, first))]), long=True)
+            self._sampling_thread.submit(job)
+            return await self._in_time(future, job), job
 
     async def _in_time(self, future: asyncio.Future[T], job: Job) -> T:
         seconds = reading_pass.CONTAINER_SECONDS

@@ -21,6 +21,7 @@ from cgroupfs import (
     Counters,
     Counting,
     Descriptors,
+    Exhausted,
     Hierarchy,
     KeptReader,
     Missing,
@@ -70,6 +71,8 @@ class Begun(NamedTuple):
     counters: Counters
     cpu_read_ns: int
     """When (monotonic) the CPU time had been read."""
+    vitals: Vitals | None = None
+    """None: they were not asked for, or cannot be read."""
 
 
 class Container:
@@ -220,18 +223,21 @@ class Container:
 
         Raises ReadingFailed, CgroupGone, OSError; nothing of it stays open then.
         """
-        with self.reading() as cgroup:
-            try:
-                if self.closed:
-                    raise CgroupGone(self.ref.path)
-                if self._vitals is None:
-                    self._vitals = cgroup.reader(VITALS, self.descriptors)
-                if known is None:
-                    return self._vitals.read()
-                return self._vitals.read("memory")._replace(pids=known.pids)
-            except (CgroupGone, OSError):
-                self._close_vitals()
-                raise
+        with self.reading():
+            return self._read_vitals(known)
+
+    def _read_vitals(self, known: Vitals | None = None) -> Vitals:
+        try:
+            if self.closed:
+                raise CgroupGone(self.ref.path)
+            if self._vitals is None:
+                self._vitals = self._cgroup.reader(VITALS, self.descriptors)
+            if known is None:
+                return self._vitals.read()
+            return self._vitals.read("memory")._replace(pids=known.pids)
+        except (CgroupGone, OSError):
+            self._close_vitals()
+            raise
 
     def forget_vitals(self) -> None:
         """Close their files: no client follows the container any more. If a reading hangs, they stay open until it is
@@ -268,6 +274,16 @@ class Container:
         if reader.missing:
             self._look_at_missing(reader, clock.monotonic_ns)
         return Begun(self, clock, counters, reader.cpu_read_ns)
+
+    def counters_and_vitals(self) -> Begun:
+        """As :meth:`counters`, with the vitals; these may be missing. Raises CgroupGone, ReadingFailed, Exhausted."""
+        begun = self.counters()
+        try:
+            return begun._replace(vitals=self._read_vitals())
+        except Exhausted:
+            raise
+        except (CgroupGone, OSError):
+            return begun
 
     def _look_at_missing(self, reader: CounterReader, now_ns: int) -> None:
         failed = reader.failed()

@@ -1,7 +1,7 @@
-"""The sampling thread's part of the history: after a pass, the counters that it left behind, the OOM kills, the host.
+"""The sampling thread's part of a round of the history: the counters of each container, what has ended, the host.
 
-It reads what a pass does not: the tasks, OOM kills and peak of each container, from files that stay open, and three
-files of the host.
+The counters come from a reading of its own (:mod:`.history_reading`), or from a pass that a client has just asked for.
+Of that one it reads what a pass does not: the tasks, OOM kills and peak of each container.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 from cgroupfs import CgroupGone, ParseError, Vitals
 
 from ..basics.text import printable
+from ..host.discovery import CgroupRef
 from ..host.identity import Identity
 from ..host.procfs.host_load import LOADAVG, parse_loadavg
 from ..host.procfs.meminfo import PATH as MEMINFO
@@ -21,11 +22,11 @@ from ..host.runtimes.base import Metadata, State
 from ..host.runtimes.labels import PROJECTS
 from .container import Container, ReadingFailed
 from .history_model import ContainerSample, Ended, HostSample, Life, Subject, Taken
+from .history_reading import NOTHING, HistoryReading
 from .model import ContainerStats
 from .sampler import Sampler
 
 T = TypeVar("T")
-_NOTHING = Vitals(None, None, None)
 
 
 class Clocks(NamedTuple):
@@ -49,6 +50,15 @@ class _Seen(NamedTuple):
     metadata: Metadata | None
 
 
+class _Words(NamedTuple):
+    """What is said of a container, for as long as it has the same identity."""
+
+    identity: Identity
+    ref: CgroupRef
+    life: Life
+    listed: tuple[Subject, int | None]
+
+
 def life_of(container: Container) -> Life:
     """The life of a container that has a cgroup."""
     identity = container.identity
@@ -62,35 +72,52 @@ class HistoryWork:
         self._sampler = sampler
         self._now = now
         self._seen: dict[Life, _Seen] = {}
+        self._words: dict[Container, _Words] = {}
 
-    def take(self) -> Taken:
-        """One round of what the latest pass has read. Raises ListingFailed."""
-        sampler, before = self._sampler, self._seen
-        containers = sampler.containers()
+    def take(self, reading: HistoryReading | None = None) -> Taken:
+        """One round of what the latest pass has read, or a reading of its own. Raises ListingFailed."""
+        if reading is not None and reading.failure is not None:
+            raise reading.failure
+        before = self._seen
+        containers = self._sampler.containers() if reading is None else reading.containers
         now = self._now()
         seen, listed, samples = dict[Life, _Seen](), dict[Life, tuple[Subject, int | None]](), {}
+        words = dict[Container, _Words]()
         for container in containers:
-            identity, last = container.identity, container.last
-            life = life_of(container)
+            said = words[container] = self._say(container)
+            life = said.life
             known = before.get(life)
             read_ns = -1 if known is None else known.monotonic_ns
-            if last is not None and last.monotonic_ns > read_ns:
-                samples[life] = _sample(last, self._vitals(container))
-                read_ns = last.monotonic_ns
-            seen[life] = _Seen(read_ns, identity.metadata)
-            listed[life] = _subject(identity), _milliseconds(identity)
+            found = self._passed(container, read_ns) if reading is None else reading.samples.get(container)
+            if found is not None:
+                samples[life] = found
+                read_ns = found.monotonic_ns
+            seen[life] = _Seen(read_ns, said.identity.metadata)
+            listed[life] = said.listed
         ended = [self._end(life, before[life].metadata) for life in before.keys() - seen.keys()]
-        self._seen = seen
+        self._seen, self._words = seen, words
         return Taken(*now, self._host(len(containers)), listed, samples, ended)
+
+    def _say(self, container: Container) -> _Words:
+        known, identity = self._words.get(container), container.identity
+        if known is not None and known.identity is identity and known.ref is container.ref:
+            return known
+        listed = _subject(identity), _milliseconds(identity)
+        return _Words(identity, container.ref, life_of(container), listed)
+
+    def _passed(self, container: Container, read_ns: int) -> ContainerSample | None:
+        """What a pass has read of it since ``read_ns``."""
+        last = container.last
+        return None if last is None or last.monotonic_ns <= read_ns else _sample(last, self._vitals(container))
 
     def _vitals(self, container: Container) -> Vitals:
         try:
             return container.vitals()
         except (CgroupGone, OSError):
-            return _NOTHING
+            return NOTHING
         except ReadingFailed as error:
             self._sampler.failed(container, error)
-            return _NOTHING
+            return NOTHING
 
     def _end(self, life: Life, metadata: Metadata | None) -> Ended:
         """What the runtime's record says of an end, where it is of this life."""

@@ -13,7 +13,7 @@ from cgroupfs.formats import parse_cpu_list
 from cgroupfs.hangs import still_wanted
 from cgroupfs.pseudofs import EXHAUSTED, raise_exhausted
 
-from ..host.identity import Names, left_behind
+from ..host.identity import Identity, Names, left_behind
 from ..host.procfs.host_stat import PATH as STAT
 from ..host.procfs.host_stat import HostCpu, parse_host_stat
 from ..host.procfs.meminfo import mem_total_bytes
@@ -146,6 +146,11 @@ class Sampler:
                 self.names.say_once("host", f"cannot read the host's memory: {error}")
         return self._mem_total
 
+    @property
+    def known_mem_total(self) -> int | None:
+        """The same as it was found last. Reads nothing."""
+        return self._mem_total
+
     def cores(self) -> int:
         """The cores that are online, which bound CPU figures. MOST_CORES where the host does not say."""
         now = time.monotonic_ns()
@@ -171,10 +176,12 @@ class Sampler:
         traffic = None if begun is None else self.traffic(begun, namespaces)
         return None if begun is None or traffic is None else self.finish(begun, traffic)
 
-    def begin(self, container: Container) -> Begun | None:
-        """The first half of a reading: the cgroup's files; None: it is gone. Raises ReadingFailed."""
+    def begin(self, container: Container, *, vitals: bool = False) -> Begun | None:
+        """The first half of a reading: the cgroup's files; None: it is gone. ``vitals``: these too. Raises
+        ReadingFailed."""
+        take = Container.counters_and_vitals if vitals else Container.counters
         promised = container.promised_limit  # as before the reading: the promise ends when the kernel has the limit
-        begun = self._guarded(container, Container.counters)
+        begun = self._guarded(container, take)
         if begun is not None and promised is not None:
             limit = limit_in_force(begun.counters.memory_max_bytes, promised)
             begun = begun._replace(counters=begun.counters._replace(memory_max_bytes=limit))
@@ -230,14 +237,26 @@ class Sampler:
             if before is not None:
                 container.window = before.window
 
-    def _figures(self, begun: Begun, traffic: Traffic, percent: float | None) -> ContainerStats:
-        container, clock, counters, cpu_read_ns = begun
-        identity = container.identity
+    def counted(self, begun: Begun, traffic: Traffic) -> Traffic:
+        """Remember the CPU time of a reading that needs no figures; the traffic that counts as the container's."""
+        usage = begun.counters.cpu_usage_nsec
+        if usage is not None:
+            begun.container.window.add(CpuReading(usage, begun.clock.monotonic_ns, begun.cpu_read_ns))
+        return self._own(begun.container.identity, traffic)
+
+    def _own(self, identity: Identity, traffic: Traffic) -> Traffic:
         if identity.metadata is not None and identity.metadata.network_mode == "host":
-            traffic = host_network(traffic)
-        elif traffic.reason is not None and traffic.reason not in _NOTHING_WRONG:
+            return host_network(traffic)
+        if traffic.reason is not None and traffic.reason not in _NOTHING_WRONG:
             self.names.say_once(identity.id, f"no network figures: {traffic.reason.value}")
-        stats = container.last = rates.stats(identity, clock, counters, traffic, percent, self._mem_total, cpu_read_ns)
+        return traffic
+
+    def _figures(self, begun: Begun, traffic: Traffic, percent: float | None) -> ContainerStats:
+        container, identity = begun.container, begun.container.identity
+        traffic = self._own(identity, traffic)
+        stats = container.last = rates.stats(
+            identity, begun.clock, begun.counters, traffic, percent, self._mem_total, begun.cpu_read_ns
+        )
         return stats
 
     def _guarded(self, container: Container, take: Callable[..., T], *arguments: Namespaces) -> T | None:

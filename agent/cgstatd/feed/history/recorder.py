@@ -1,6 +1,7 @@
 """Takes the rounds of the history, each at its point of a fixed grid.
 
-A round takes over a pass that was just made for a client, else it has one made, as often as the CPU budget allows.
+A round takes over a pass that was just made for a client. Else it has a reading of its own, as often as the CPU budget
+allows, which is cheaper than a pass: it makes no answers.
 """
 
 from __future__ import annotations
@@ -8,12 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 
 from ...sampling.container import ReadingFailed
+from ...sampling.history_model import Taken
+from ...sampling.history_reading import HistoryReading
 from ...sampling.history_work import Clocks, HistoryWork, clocks
 from ...sampling.registry import ListingFailed
+from ..cpu_budget import CpuBudget
 from ..reading_pass import Pass
+from ..sampling_thread import Job
 from ..shared_passes import Feed
 from .gaps import Gap
 from .ring import Ring
@@ -26,6 +32,8 @@ _SHARED_PART = 0.2
 _SHARED_SECONDS = 2.0
 """The same at most."""
 _ASLEEP_NS = 1_000_000_000
+_EARLY_PART = 0.1
+"""Of the interval: a point of the grid may come so much earlier than the budget says."""
 
 
 class Recorder:
@@ -38,7 +46,10 @@ class Recorder:
         self._work = HistoryWork(feed.sampler, now)
         self._task: asyncio.Task[None] | None = None
         self._told: Pass | None = None
-        """The pass of the last round."""
+        """The pass of the last round that took one over."""
+        self._job: Job | None = None
+        """The last reading of its own."""
+        self._own_budget = CpuBudget(0.0)
         self._gap = Gap.NONE
         """Why the points since the last round had none."""
         self._before: Clocks | None = None
@@ -84,21 +95,44 @@ class Recorder:
             log.exception("the history")
 
     async def _round(self, number: int) -> None:
-        fresh = min(_SHARED_PART * self.ring.interval_seconds, _SHARED_SECONDS)
-        if self._feed.last_pass is self._told and self._told is not None and self._feed.restrained(fresh):
+        shared = self._feed.usable(min(_SHARED_PART * self.ring.interval_seconds, _SHARED_SECONDS))
+        if shared is not None and shared is not self._told:
+            taken = await self._of(shared)
+        elif shared is not None or self._restrained():
             self._gap = Gap.RESTRAINED
             return
-        round_ = self._feed.round(fresh)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_PASS_SECONDS):
-                await round_.settled()
-        if (failure := round_.failure) is not None:
-            raise failure
-        self._told = round_
-        taken = await self._feed.run(self._work.take)
+        else:
+            taken = await self._own()
         now = Clocks(taken.time_ms, taken.monotonic_ns, taken.boottime_ns)
         self.ring.add(number, taken, self._why(now))
         self._before, self._gap = now, Gap.NONE
+
+    async def _of(self, shared: Pass) -> Taken:
+        """What a pass has read that a client asked for."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PASS_SECONDS):
+                await shared.settled()
+        if (failure := shared.failure) is not None:
+            raise failure
+        self._told = shared
+        return await self._feed.run(self._work.take)
+
+    async def _own(self) -> Taken:
+        """A reading of all containers for this round alone."""
+        reading = HistoryReading(self._feed.sampler)
+        self._feed.read_all_at = time.monotonic()
+        taken, self._job = await self._feed.in_parts(reading.parts, lambda: self._work.take(reading))
+        return taken
+
+    def _restrained(self) -> bool:
+        """Whether readings of its own cost so much that the next one has to wait."""
+        budget, at = self._own_budget, self._feed.read_all_at
+        budget.percent = self._feed.cpu_budget.percent
+        if self._job is not None:
+            budget.spent(self._job.cpu_seconds)
+            self._job = None
+        early = _EARLY_PART * self.ring.interval_seconds
+        return at is not None and time.monotonic() - at < budget.interval_seconds - early
 
     def _why(self, now: Clocks) -> Gap:
         """Why there was no round since the one before, where there is a gap."""

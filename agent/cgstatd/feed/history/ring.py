@@ -42,7 +42,7 @@ class Mark(NamedTuple):
 class Track:
     """What is kept of one life of a container."""
 
-    __slots__ = ("bytes", "ended", "first", "last", "life", "marks", "oom_kills", "serial", "series", "subject")
+    __slots__ = ("ages", "bytes", "ended", "first", "last", "life", "marks", "oom_kills", "serial", "series", "subject")
 
     def __init__(self, life: Life, subject: Subject, first: int, serial: int) -> None:
         """``serial``: its number among all tracks."""
@@ -56,6 +56,8 @@ class Track:
         """The round that had it last."""
         self.ended = False
         self.marks: list[Mark] = []
+        self.ages = first
+        """Nothing of it is to be forgotten before this round is too old."""
         self.oom_kills: int | None = None
         self.bytes = 0
         """As counted in the budget."""
@@ -159,7 +161,11 @@ class Ring:
                 track = self._begin(life, subject, number)
                 if news:
                     track.marks.append(Mark(number, "start", _plausible(started_ms, taken.time_ms)))
-            track.subject, track.last = subject, number
+                self._count(track)
+            track.last = number
+            if track.subject is not subject:
+                track.subject = subject
+                self._count(track)
             self._take(track, number, taken, news)
         for end in taken.ended:
             if (track := self._living.pop(end.life, None)) is not None:
@@ -178,7 +184,9 @@ class Ring:
     def _take(self, track: Track, number: int, taken: Taken, news: bool) -> None:
         sample = taken.samples.get(track.life)
         if sample is not None:
+            size = track.series.size
             track.series.append(number, sample)
+            self._grow(track, track.series.size - size)
             total, before = sample.oom_kills, track.oom_kills
             if before is None and news and track.first == number:
                 before = 0
@@ -186,7 +194,7 @@ class Ring:
                 track.oom_kills = total
                 if before is not None and total > before:
                     track.marks.append(Mark(number, "oom", taken.time_ms, total - before))
-        self._count(track)
+                    self._count(track)
 
     def _end(self, track: Track, mark: Mark) -> None:
         if mark.oom_killed and not any(each.event == "oom" for each in track.marks):
@@ -199,13 +207,16 @@ class Ring:
 
     def _count(self, track: Track, now: int | None = None) -> None:
         """Bring the sums up to date; ``now``: the bytes of the track, where it is gone."""
-        size = track.weigh() if now is None else now
+        self._grow(track, (track.weigh() if now is None else now) - track.bytes)
         owner = track.life.owner_uid
-        self.used += size - track.bytes
-        self._owned[owner] = self._owned.get(owner, 0) + size - track.bytes
-        track.bytes = size
         if not self._owned[owner]:
             del self._owned[owner]
+
+    def _grow(self, track: Track, more: int) -> None:
+        owner = track.life.owner_uid
+        self.used += more
+        self._owned[owner] = self._owned.get(owner, 0) + more
+        track.bytes += more
 
     def _age(self, oldest: int) -> None:
         self.host.drop_before(oldest)
@@ -215,9 +226,10 @@ class Ring:
                 self._forget(owner)
         chunk = oldest % ROWS == 0  # there may be very many that are dead
         for track in self.tracks() if chunk else self._living.values():
-            if track.series.first < oldest or (track.marks and track.marks[0].round < oldest):
+            if track.ages < oldest:
                 track.series.drop_before(oldest)
                 track.marks = [mark for mark in track.marks if mark.round >= oldest]
+                track.ages = min([track.series.ages, *(mark.round for mark in track.marks[:1])])
                 self._count(track)
 
     def _forget(self, owner: int) -> Track:

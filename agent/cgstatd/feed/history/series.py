@@ -12,6 +12,7 @@ import zlib
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 ROWS = 30
@@ -45,6 +46,8 @@ class Layout:
 
     def pack(self, number: int, values: Sequence[int | None]) -> bytes:
         """A row. What no kernel counts to (or below 0) is not known."""
+        with suppress(struct.error):  # something is not known, or beyond 64 bits
+            return self._row.pack(number, *values)
         known = [value if value is not None and 0 <= value < UNKNOWN else UNKNOWN for value in values]
         return self._row.pack(number, *known)
 
@@ -113,6 +116,11 @@ class Series:
     def first(self) -> int:
         """The number of the oldest round; -1: there is none."""
         return self._chunks[0].first if self._chunks else self._tail_first
+
+    @property
+    def ages(self) -> int:
+        """Nothing of it can be forgotten before this round is too old; -1: there is none."""
+        return self._chunks[0].last if self._chunks else self.last
 
     def append(self, number: int, values: Sequence[int | None]) -> None:
         """Add the row of a round."""

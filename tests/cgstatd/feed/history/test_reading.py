@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Iterator
 from itertools import pairwise
@@ -15,13 +16,12 @@ from cgstatd.feed.cpu_budget import CpuBudget
 from cgstatd.feed.history import gaps
 from cgstatd.feed.history.reading import Asked
 from cgstatd.feed.history.steps import grid
-from cgstatd.feed.shared_passes import Feed
 from cgstatd.outputs.history_types import ContainerHistory
 from cgstatd.sampling import pass_work
 from cgstatd.sampling.lookup import NotFound
 from cgstatd.sampling.registry import ListingFailed
 from cgstatd.sampling.sampler import Sampler
-from fakehost import FakeHost, container_id, no_thread_left
+from fakehost import FakeHost, Hang, container_id, no_thread_left
 from kepthistory import BEGAN_MS, Kept, keeping
 
 ALL = Asked(None, None, 10)
@@ -227,7 +227,7 @@ async def test_points_without_a_round_say_why(host: FakeHost, monkeypatch: pytes
         monkeypatch.setattr(Sampler, "containers", containers)
         await kept.point(10)  # 2
         with monkeypatch.context() as patch:
-            patch.setattr(Feed, "restrained", lambda *_: True)
+            patch.setattr(CpuBudget, "interval_seconds", property(lambda _: 1000.0))
             await kept.point(10)
         await kept.point(10)  # 4
         await kept.point(20)  # 6
@@ -267,8 +267,21 @@ async def test_a_clock_that_was_set_moves_no_round_against_the_others(
 async def test_a_point_has_one_round(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     async with keeping(host, monkeypatch) as kept:
         await kept.point()
+        first = kept.feed.read_all_at
         await kept.point(3)
-        assert (kept.ring.last, kept.feed.passes) == (0, 1)
+        assert first is not None and (kept.ring.last, kept.feed.read_all_at) == (0, first)
+
+
+async def test_a_round_that_no_client_asked_for_needs_no_pass_and_is_a_base_of_first_answers(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with keeping(host, monkeypatch) as kept:
+        await kept.point()
+        assert (kept.ring.last, kept.feed.passes) == (0, 0)
+        kept.times.on(5)
+        host.burn("web", 3_500_000)
+        [found] = [each for each in await kept.feed.round(0.0).wait() if each.identity.name == "web"]
+        assert found.cpu_percent == 50.0
 
 
 async def test_a_pass_that_a_client_asked_for_is_taken_over(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,6 +291,28 @@ async def test_a_pass_that_a_client_asked_for_is_taken_over(host: FakeHost, monk
         await kept.feed.round(1000.0).wait()
         await kept.point()
         assert (kept.ring.last, kept.feed.passes) == (0, 1)
+
+
+async def test_a_container_that_hangs_costs_its_own_row_and_no_other(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.add("db")
+    hang = Hang(monkeypatch)
+    async with keeping(host, monkeypatch) as kept:
+        for half in ("traffic", "counters"):  # the one that does not hang
+            hang.passed = half
+            hang.names.add("web")
+            await kept.point(10)
+            _, rounds = await pages(kept)
+            assert [each["name"] for each in rounds[-1]["containers"]] == ["db"]
+            hang.release()
+            while kept.feed.sampling_thread.stuck:
+                await asyncio.sleep(0.001)
+            hang.hold()
+        hang.release()
+        await kept.point(10)
+        _, rounds = await pages(kept)
+        assert {each["name"] for each in rounds[-1]["containers"]} == {"db", "web"}
 
 
 # -- round by round
