@@ -35,6 +35,7 @@ NEEDS = {
     "GET /api/containers/{id}/processes": VIEW,
     "GET /api/host": VIEW,
     "GET /api/containers/{id}/history": VIEW,
+    "GET /api/containers/history": VIEW,
     "GET /api/host/history": VIEW,
     "GET /api/history": VIEW,
     "GET /api/environments": VIEW,

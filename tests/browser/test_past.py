@@ -64,6 +64,16 @@ async def test_lines_are_full_at_once(server: Server, open_page: Open) -> None:
             await page.screenshot(path=path)
 
 
+async def test_the_lines_of_the_rows_are_full_at_once(server: Server, open_page: Open) -> None:
+    async with open_page(server.port) as page:
+        await live(page)
+        drawn = DRAWN.replace("aside figure canvas", ".row canvas")
+        for line in range(4):
+            await until(page, f"{drawn}({line}, 0.02, 0.97) > 0.95")
+        if path := shots("past-rows"):
+            await page.screenshot(path=path)
+
+
 async def test_a_gap_is_hatched_and_says_why(server: Server, open_page: Open, lived: Lived) -> None:
     async with open_page(server.port, at="#c=web-1&range=1h") as page:
         await page.locator(".happenings li", has_text="no figures: the host was asleep").wait_for()

@@ -92,6 +92,22 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": MOST_STEP},
         "example": 60,
     },
+    "line_step": {
+        "name": "step",
+        "in": "query",
+        "description": "Seconds between two points, rounded up to a multiple of `history_interval`; more where a line "
+        "would have more than 120 points, or the answer more than 500,000 values.",
+        "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": MOST_STEP, "default": 60},
+        "example": 10,
+    },
+    "figures": {
+        "name": "figures",
+        "in": "query",
+        "description": "Some of `cpuPercent`, `memoryUsage`, `networkRxRate`, `networkTxRate`, `blockReadRate`, "
+        "`blockWriteRate`, with commas between.",
+        "schema": {"type": "string", "default": "cpuPercent,memoryUsage"},
+        "example": "cpuPercent,memoryUsage",
+    },
     "cursor": {
         "name": "cursor",
         "in": "query",

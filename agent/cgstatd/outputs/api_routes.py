@@ -11,7 +11,7 @@ from .api_responses import JSON, LOGIN_HEADERS, PAGE_HEADERS, STREAM_HEADERS
 from .detail_types import ContainerDetail
 from .environments import Environment
 from .follow_types import FollowExit, FollowFailed, FollowHello, FollowOom, FollowRound, FollowStat
-from .history_types import ContainerHistory, HistoryHead, HistoryRound, HostHistory
+from .history_types import ContainerHistory, HistoryHead, HistoryLines, HistoryRound, HostHistory
 from .host_json import HostAnswer
 from .identity_json import ContainerIdentity
 from .login import LoggedIn, LoggedOut, Login
@@ -125,6 +125,13 @@ WORDS = {
         "One container's past in steps",
         Answer("Mean and largest of each figure; steps without figures have a reason.", type=ContainerHistory),
         ("since", "until", "step"),
+        errors=_NOT_FOUND,
+        compressed=True,
+    ),
+    "GET /api/containers/history": Words(
+        "The last minutes of all containers at once, few points each",
+        Answer("What is in memory of the containers that are there.", type=HistoryLines),
+        ("since", "line_step", "figures"),
         errors=_NOT_FOUND,
         compressed=True,
     ),

@@ -151,6 +151,31 @@ class ContainerHistory(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     last: ContainerCounters | None
 
 
+class ContainerLines(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One container in few steps."""
+
+    id: str
+    name: str
+    runtime: str
+    owner_uid: int
+    figures: dict[str, list[float | None]]
+    """In each step, as ``timestamps`` has them: a rate since the step before, a gauge as the step's last round had
+    it."""
+
+
+class HistoryLines(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """All containers that are there, in few steps."""
+
+    interval: float
+    step: float
+    since: int
+    until: int
+    timestamps: list[int]
+    gaps: list[HistoryGap]
+    """Steps without a round. A null that is in none of them: the container was not there, or it is not known."""
+    containers: list[ContainerLines]
+
+
 class HostHistory(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The same of the host."""
 

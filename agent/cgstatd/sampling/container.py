@@ -40,6 +40,8 @@ from .model import ContainerStats, CpuReading, Log
 from .network import Namespaces, ProcessFinder, Traffic
 
 _REOPEN_NS = 30_000_000_000
+_STILL_NS = 45_000_000_000
+"""The reading behind the first one that is so much later reads everything again."""
 _UNSAID = re.compile(r"^memory\.stat\.|\.usage(?=_)|_(bytes|nsec)$|\.devices$")
 """The part of a field's name that the file beside it says too."""
 HUNG = "hung"
@@ -86,6 +88,7 @@ class Container:
         "_reader",
         "_root",
         "_shared",
+        "_still",
         "_vitals",
         "busy",
         "closed",
@@ -147,6 +150,8 @@ class Container:
         self.log: tuple[int, Log] | None = None
         """When (monotonic, ns) its log was looked at, and what was found; written while ``naming`` is held."""
         self._vitals: KeptReader[Vitals] | None = None
+        self._still: Begun | None = None
+        """The history's reading of it since which nothing ran in it."""
         self.last: ContainerStats | None = None
         self.closed = False
         """Once it is closed it opens nothing any more."""
@@ -266,24 +271,38 @@ class Container:
         usage = reader.cpu_usage_nsec()
         return None if usage is None else CpuReading(usage, before, reader.cpu_read_ns)
 
-    def counters(self) -> Begun:
-        """The first half of a reading: the cgroup's files. Raises CgroupGone, ReadingFailed."""
+    def counters(self, before: Counters | None = None) -> Begun:
+        """The first half of a reading: the cgroup's files. Raises CgroupGone, ReadingFailed.
+
+        ``before``: see :meth:`cgroupfs.CounterReader.read`.
+        """
         reader = self._reader or self._open()
         clock = self._root.clock(self.ref.path)
-        counters = reader.read()
+        counters = reader.read(before)
         if reader.missing:
             self._look_at_missing(reader, clock.monotonic_ns)
         return Begun(self, clock, counters, reader.cpu_read_ns)
 
     def counters_and_vitals(self) -> Begun:
-        """As :meth:`counters`, with the vitals; these may be missing. Raises CgroupGone, ReadingFailed, Exhausted."""
-        begun = self.counters()
+        """As :meth:`counters`, with the vitals; these may be missing. Raises CgroupGone, ReadingFailed, Exhausted.
+
+        While CPU time and memory stand still nothing has run in it: page cache and vitals are then those of an earlier
+        reading, of up to a minute ago.
+        """
+        known = self._still
+        begun = self.counters(known.counters if known is not None else None)
+        if known is not None and known.counters[:2] == begun.counters[:2]:
+            if begun.clock.monotonic_ns - known.clock.monotonic_ns >= _STILL_NS:
+                self._still = None
+            return begun._replace(vitals=known.vitals)
         try:
-            return begun._replace(vitals=self._read_vitals())
+            begun = begun._replace(vitals=self._read_vitals())
         except Exhausted:
             raise
         except (CgroupGone, OSError):
             return begun
+        self._still = begun if None not in begun.counters[:3] else None
+        return begun
 
     def _look_at_missing(self, reader: CounterReader, now_ns: int) -> None:
         failed = reader.failed()

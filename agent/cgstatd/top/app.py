@@ -32,6 +32,7 @@ from .spark import BLOCKS, PLAIN
 from .view import Screen, detail_lines, help_lines, table_lines
 
 SORTS = {"n": "name", "c": "cpu", "m": "memory", "t": "network", "d": "disk", "p": "pids"}
+_LINES_SECONDS = 2.0
 _HOST_SECONDS = 5.0
 _DETAIL_SECONDS = 2.0
 _RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
@@ -61,6 +62,8 @@ class App:
         self._console = console
         self._detail: ContainerDetail | None = None
         self._processes: ContainerProcesses | None = None
+        self._remembered = False
+        """Whether the lines were filled from the history."""
         self._dirty = asyncio.Event()
         self._look = asyncio.Event()
         """The reader has chosen another container's detail."""
@@ -102,6 +105,9 @@ class App:
                         failures = 0
                         if self.model.take(event):
                             self._dirty.set()
+                    if self.model.rounds and not self._remembered:
+                        self._remembered = True
+                        await self._remember()
             except Unavailable as error:
                 self.model.lost(str(error))
             except msgspec.DecodeError as error:
@@ -110,6 +116,15 @@ class App:
             parser = _resumed(parser)
             await asyncio.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
             failures += 1
+
+    async def _remember(self) -> None:
+        """Fill the lines from the history. An older agent, or one without a history, has none."""
+        with contextlib.suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(_LINES_SECONDS):  # the stream waits meanwhile
+                found = await self._source.lines(self.model.since_ms())
+            if found is not None:
+                self.model.remember(found)
+                self._dirty.set()
 
     async def _host(self) -> None:
         while True:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..basics.text import printable
 from ..outputs.follow_types import FollowExit, FollowFailed, FollowHello, FollowOom, FollowRound, FollowStat
+from ..outputs.history_types import HistoryLines
 from ..outputs.host_json import HostAnswer
 from ..outputs.identity_json import ContainerIdentity
 from ..outputs.pressure_types import FollowPressure
@@ -65,6 +67,8 @@ class Model:
         self.interval = 1.0
         self.apart = 0.0
         """Seconds between rounds at present; more than the interval where readings cost more than they may."""
+        self.at_ms = 0
+        """When the latest round was, by the clock of the agent; 0: there was none."""
         self.last_event = ""
         self.asked = False
         """Whether it has failed to answer at least once."""
@@ -81,7 +85,7 @@ class Model:
                 self._round[_key(event)] = event
                 return False
             case FollowRound():
-                self.apart = event.effective_interval
+                self.apart, self.at_ms = event.effective_interval, event.timestamp
                 self._end_round(now)
             case FollowFailed():
                 self.say(f"no figures: {event.error}")
@@ -126,6 +130,24 @@ class Model:
                 del self.entries[key]
         self._round = {}
 
+    def since_ms(self) -> int:
+        """How far back the lines go, by the clock of the agent."""
+        return max(0, self.at_ms - int(POINTS * max(self.apart, self.interval) * 1000))
+
+    def remember(self, lines: HistoryLines) -> None:
+        """What an agent knows of the time before the first round: each point is the step that it is in."""
+        known = {(each.runtime, each.owner_uid, each.id): each.figures for each in lines.containers}
+        apart, step = max(self.apart, self.interval) * 1000, lines.step * 1000
+        for key, entry in self.entries.items():
+            figures = known.get(key)
+            for ago in range(len(entry.cpu), POINTS if figures else 0):
+                time_ms = self.at_ms - ago * apart
+                place = bisect_left(lines.timestamps, time_ms)
+                if place == len(lines.timestamps) and time_ms < lines.until + step:
+                    place -= 1
+                inside = place < len(lines.timestamps) and lines.timestamps[place] - time_ms < step
+                _put_before(entry, figures if inside else None, place)
+
     def sort_by(self, column: str) -> None:
         """Sort by a column: by a new one in its usual direction, by the same one in the other direction."""
         self.reverse = not self.reverse if column == self.sort else column != "name"
@@ -151,6 +173,20 @@ def _push(entry: Entry, stat: FollowStat | None) -> None:
     entry.memory.append(stat.memory_usage if stat else None)
     entry.network.append(total(stat.network_rx_rate, stat.network_tx_rate) if stat else None)
     entry.disk.append(total(stat.block_read_rate, stat.block_write_rate) if stat else None)
+
+
+def _put_before(entry: Entry, figures: Mapping[str, Sequence[float | None]] | None, place: int) -> None:
+    """One point before the oldest."""
+
+    def of(*names: str) -> float | None:
+        points = [figures[name] for name in names if name in figures] if figures else []
+        known = [value for each in points if place < len(each) and (value := each[place]) is not None]
+        return sum(known) if known else None
+
+    entry.cpu.appendleft(of("cpuPercent"))
+    entry.memory.appendleft(of("memoryUsage"))
+    entry.network.appendleft(of("networkRxRate", "networkTxRate"))
+    entry.disk.appendleft(of("blockReadRate", "blockWriteRate"))
 
 
 def _fits(stat: FollowStat, words: Iterable[str]) -> bool:

@@ -13,11 +13,13 @@ import msgspec
 from ..basics.text import printable
 from ..feed.follow.follower import Follower
 from ..feed.follow.interval_grid import GRID_SECONDS
+from ..feed.history.short_lines import FIGURES
 from ..feed.process_lists import ProcessLists
 from ..feed.queries import Queries
 from ..feed.shared_passes import Feed
 from ..host.identity import Identity
 from ..outputs.detail_types import ContainerDetail
+from ..outputs.history_types import HistoryLines
 from ..outputs.host_json import HostAnswer
 from ..outputs.processes_json import SORTS, ContainerProcesses, container_processes, no_processes
 from ..outputs.stats_json import Failure
@@ -54,6 +56,9 @@ class Source(Protocol):
 
     async def processes(self, container_id: str) -> ContainerProcesses:
         """The largest processes of one container. Raises Unavailable."""
+
+    async def lines(self, since_ms: int) -> HistoryLines | None:
+        """The figures of all containers since then, where there is a history. Raises Unavailable."""
 
     async def close(self) -> None:
         """Release all connections and threads."""
@@ -107,6 +112,10 @@ class Local:
             return no_processes(found, 0, SORTS[0])
         return container_processes(found, SORTS[0], SHOWN_PROCESSES)
 
+    async def lines(self, since_ms: int) -> HistoryLines | None:
+        """There is none: what is shown begins now."""
+        return None
+
     async def close(self) -> None:
         """Stop reading."""
         self._follower.stop()
@@ -158,6 +167,11 @@ class Remote:
         """GET /api/containers/{id}/processes"""
         path = f"/api/containers/{quote(container_id, safe='')}/processes?limit={SHOWN_PROCESSES}"
         return await self._get(path, ContainerProcesses)
+
+    async def lines(self, since_ms: int) -> HistoryLines | None:
+        """GET /api/containers/history"""
+        path = f"/api/containers/history?step=1&since={since_ms}&figures={','.join(FIGURES)}"
+        return await self._get(path, HistoryLines)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -7,11 +7,12 @@ import pytest
 pytest.importorskip("rich", reason="no rich: pip install 'cgstatd[top]'")
 
 from cgstatd.outputs.follow_types import FollowExit, FollowHello, FollowRound, FollowStat
+from cgstatd.outputs.history_types import ContainerLines, HistoryLines
 from cgstatd.top.app import SORTS
 from cgstatd.top.events import Parser
 from cgstatd.top.keys import decode
 from cgstatd.top.keys_help import help_body
-from cgstatd.top.model import ENDED_SECONDS, Model
+from cgstatd.top.model import ENDED_SECONDS, POINTS, Model
 from cgstatd.top.spark import PLAIN, spark
 from cgstatd.top.view import Screen, fit, shown_columns, table_lines
 
@@ -51,6 +52,25 @@ def names(model: Model) -> list[str]:
 
 def screen(model: Model, width: int = 80, height: int = 24, seen: Screen | None = None) -> list[str]:
     return [line.plain for line in table_lines(model, seen or Screen(), width, height)]
+
+
+def test_lines_begin_before_the_first_round_where_the_agent_has_a_history() -> None:
+    model = told(stat("a", 9.0, 5, network_rx_rate=1, network_tx_rate=2), stat("new", 1.0))
+    model.at_ms = 1_000_000
+    assert model.since_ms() == 1_000_000 - POINTS * 1000
+    figures: dict[str, list[float | None]] = {"cpuPercent": [1.0, None, 3.0], "networkRxRate": [10, 20, 30],
+                                              "networkTxRate": [1, 2, 3], "memoryUsage": [7, 8, 9]}  # fmt: skip
+    line = ContainerLines(id="a" * 8, name="a", runtime="docker", owner_uid=0, figures=figures)
+    model.remember(
+        HistoryLines(
+            interval=10, step=10, since=977_000, until=997_000, timestamps=[977_000, 987_000, 997_000], gaps=[],
+            containers=[line],
+        )
+    )  # fmt: skip
+    entries = {key[2][:1]: entry for key, entry in model.entries.items()}
+    assert len(entries["a"].cpu) == POINTS and list(entries["n"].cpu) == [1.0]
+    assert list(entries["a"].cpu)[-34:] == [None] + [1.0] * 10 + [None] * 10 + [3.0] * 12 + [9.0]
+    assert list(entries["a"].network)[-3:] == [33, 33, 3] and list(entries["a"].memory)[-2:] == [9, 5]
 
 
 def test_what_is_not_known_sorts_last_in_either_direction() -> None:

@@ -26,6 +26,7 @@ from .in_steps import ContainerSteps, HostSteps
 from .page_lines import Line, encode, lines_of
 from .ring import HOST, Ring, Track
 from .sealed import RUN_BITS, key_of, number_of, run_of
+from .short_lines import lines, most_points
 from .spans import Place, Span, Timeline, base_of, disk, memory
 from .steps import Grid, HostRow, grid, host_row, shown_ms
 from .steps import gaps as gaps_of
@@ -34,6 +35,8 @@ T = TypeVar("T", HostSteps, ContainerSteps)
 _CURSOR = re.compile(r"([0-9a-f]{1,16})-([0-9]{1,12})")
 PAGE_BYTES = 1 << 20
 """A page ends with the round that gets it so long."""
+_LINES_MS = 900_000
+"""How far back the lines of all containers go where a client does not say."""
 _AT_ONCE = 30
 """Rounds that are unpacked together."""
 _COUNTERS_AT_ONCE = 2000
@@ -71,6 +74,9 @@ class History:
         self.ring = ring
         self.disk = on_disk
         self._now = now
+        self._lines: tuple[object, bytes] = None, b""
+        """The latest lines of all containers, and what they are of."""
+        self._lines_turn = asyncio.Lock()
         self._turn = asyncio.Lock()
         """Answers that need the disk are made one after the other: each may be a second of work."""
 
@@ -235,6 +241,33 @@ class History:
                     boottime = plan.now.boottime_ns - (plan.now.time_ms - since) * 1_000_000 - shift
                     return await on_disk.seek(contents, part, boottime)
         return None
+
+    # -- all containers at once
+
+    async def lines(self, since_ms: int | None, step_seconds: float, figures: Sequence[str]) -> bytes:
+        """The short lines of all containers that are there, encoded; of what memory has. Made once for all who ask for
+        the same between two rounds."""
+        key = (self.ring.last, since_ms, step_seconds, tuple(figures))
+        async with self._lines_turn:
+            if self._lines[0] != key:
+                self._lines = key, await self._make_lines(since_ms, step_seconds, figures)
+            return self._lines[1]
+
+    async def _make_lines(self, since_ms: int | None, step_seconds: float, figures: Sequence[str]) -> bytes:
+        ring, now = self.ring, self._now()
+        interval_ms = int(ring.interval_seconds * 1000)
+        latest, oldest = self._row(ring.last), self._row(ring.first)
+        point = now.time_ms if latest is None else shown_ms(latest.boottime_ns, now)
+        wanted = point - _LINES_MS if since_ms is None else since_ms
+        since = min(point, max(wanted, point if oldest is None else shown_ms(oldest.boottime_ns, now)))
+        living = {each.life[:3] for each in ring.tracks() if not each.ended}
+        most = most_points(len(living), len(figures))
+        steps = grid(interval_ms, point, since, point, max(step_seconds, (point - since) / 1000 / most))
+        back = -(-(now.time_ms - steps.first_ms + steps.step_ms) // interval_ms) + 2
+        first = max(ring.first, ring.last - back, 0)
+        what = ring.snapshot(first, ring.last, lambda each: each.life[:3] in living)
+        found = await asyncio.to_thread(lines, what, steps, now, figures, ring.interval_seconds)
+        return await asyncio.to_thread(encode, found)
 
     # -- round by round
 

@@ -130,20 +130,30 @@ def _grown(before: int | None, now: int | None, elapsed_ns: int) -> float | None
 
 def add_container(found: Figures, before: ContainerSample | None, now: ContainerSample, step: int) -> None:
     """One round of a container; ``before``: the round before of the same life."""
-    if before is not None and (elapsed := now.monotonic_ns - before.monotonic_ns) > 0:
-        found.add("cpuPercent", step, _cpu(before, now), elapsed)
-        pairs = (
-            (before.network_rx_bytes, now.network_rx_bytes),
-            (before.network_tx_bytes, now.network_tx_bytes),
-            (before.block_read_bytes, now.block_read_bytes),
-            (before.block_write_bytes, now.block_write_bytes),
-        )
-        for name, (earlier, later) in zip(CONTAINER_RATES[1:], pairs, strict=True):
-            found.add(name, step, _grown(earlier, later, elapsed), elapsed)
-    found.add("memoryUsage", step, memory_usage(now.memory_usage_bytes, now.inactive_file_bytes))
-    found.add("memoryRaw", step, now.memory_usage_bytes)
-    found.add("memoryLimit", step, now.memory_limit_bytes)
-    found.add("pids", step, now.pids)
+    for name, rate in container_rates(before, now).items():
+        found.add(name, step, rate, now.monotonic_ns - (before or now).monotonic_ns)
+    for name, gauge in container_gauges(now).items():
+        found.add(name, step, gauge)
+
+
+def container_rates(before: ContainerSample | None, now: ContainerSample) -> dict[str, float | None]:
+    """Between two rounds of the same life; empty where there is none before."""
+    if before is None or (elapsed := now.monotonic_ns - before.monotonic_ns) <= 0:
+        return {}
+    pairs = (
+        (before.network_rx_bytes, now.network_rx_bytes),
+        (before.network_tx_bytes, now.network_tx_bytes),
+        (before.block_read_bytes, now.block_read_bytes),
+        (before.block_write_bytes, now.block_write_bytes),
+    )
+    others = (_grown(earlier, later, elapsed) for earlier, later in pairs)
+    return dict(zip(CONTAINER_RATES, (_cpu(before, now), *others), strict=True))
+
+
+def container_gauges(now: ContainerSample) -> dict[str, float | None]:
+    """Of one round."""
+    usage = memory_usage(now.memory_usage_bytes, now.inactive_file_bytes)
+    return dict(zip(CONTAINER_GAUGES, (usage, now.memory_usage_bytes, now.memory_limit_bytes, now.pids), strict=True))
 
 
 def _without(whole: int | None, part: int | None) -> int | None:

@@ -1,4 +1,5 @@
-"""GET /api/containers/{id}/history, /api/host/history and /api/history: the rounds of the last hour, and of days."""
+"""GET /api/containers/{id}/history, /api/containers/history, /api/host/history and /api/history: the rounds of the last
+hour, and of days."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from ...feed.history.disk import Disk, Silent
 from ...feed.history.reading import Asked, History
 from ...feed.history.recorder import Recorder
 from ...feed.history.ring import Ring
+from ...feed.history.short_lines import DEFAULT_FIGURES, FIGURES
 from ...outputs.history_types import MOST_ROUNDS, MOST_STEP, MOST_TIME
 from ..server.failure import failure
 from ..server.limits import RETRY_SECONDS
@@ -30,6 +32,8 @@ from .queries import QUERIES
 log = logging.getLogger(__name__)
 NDJSON = "application/x-ndjson"
 DEFAULT_ROUNDS = 60
+_LINES_STEP = 60.0
+"""Seconds: fifteen points of the last fifteen minutes."""
 _JSON = "application/json"
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _encode = msgspec.json.Encoder().encode
@@ -104,6 +108,17 @@ async def container(request: web.Request, history: History) -> web.Response:
     """One container in steps."""
     asked = _asked(request, history.ring.interval_seconds)
     return await _body(request, [_encode(await history.container(request.match_info["id"], asked))], _JSON)
+
+
+@_of_history
+async def all_containers(request: web.Request, history: History) -> web.Response:
+    """All containers in few steps."""
+    asked = _asked(request, _LINES_STEP)
+    text = request.query.get("figures")
+    figures = DEFAULT_FIGURES if text is None else tuple(dict.fromkeys(text.split(",", len(FIGURES))))
+    if not set(figures) <= set(FIGURES):
+        raise BadParameter(f"figures: expected some of {', '.join(FIGURES)}, with commas between")
+    return await _body(request, [await history.lines(asked.since_ms, asked.step_seconds, figures)], _JSON)
 
 
 @_of_history

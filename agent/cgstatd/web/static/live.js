@@ -28,6 +28,7 @@ const handlers = {
     pace(data);
     offered();
     refresh();
+    if (!lines.asked) lines();
     arrived();
     drawCharts();
   },
@@ -53,6 +54,17 @@ const handlers = {
   },
   pressure: (data) => waits(data),
 };
+
+// The lines of the table's rows, from before this page was opened. An older agent, or one without a history, has none.
+async function lines() {
+  lines.asked = true;
+  const since = store.now - POINTS * store.apart, minute = 60000;  // pages that are opened together share the answer
+  const query = `step=1&since=${Math.max(0, Math.floor(since / minute) * minute)}&figures=${FIGURES.join(",")}`;
+  const found = await ask(`api/containers/history?${query}`, token).catch(() => null);
+  if (!found) return;
+  store.fill(found);
+  refresh(true);
+}
 
 // How far apart readings are, where that is not as asked for: they cost more than max_cpu allows.
 function pace({interval, effectiveInterval}) {

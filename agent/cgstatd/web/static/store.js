@@ -18,6 +18,15 @@ class History {
     SERIES.forEach((name, n) => { this[name][this.at] = values[n] ?? NaN; });
     this.at = (this.at + 1) % POINTS;
   }
+
+  // Points before the first round that came to this page; valueOf: (name, how many points ago).
+  fill(valueOf) {
+    for (let ago = POINTS - 1; ago >= 0; ago -= 1) {
+      const at = (this.at + POINTS - 1 - ago) % POINTS;
+      if (!SERIES.every((name) => Number.isNaN(this[name][at]))) return;
+      for (const name of SERIES) this[name][at] = valueOf(name, ago) ?? NaN;
+    }
+  }
 }
 
 function keyOf(thing) {
@@ -81,6 +90,20 @@ class Store {
       if (stat === null && now > entry.until) this.containers.delete(key);
     }
     this.round = new Map();
+  }
+
+  // What the agent remembers of the time before this page was opened: each point is the step that it is in.
+  fill({timestamps, step, containers}) {
+    const known = new Map(containers.map((each) => [keyOf(each), each.figures])), last = timestamps.length - 1;
+    const steps = Array.from({length: POINTS}, (_, ago) => {
+      const time = this.now - ago * this.apart, found = timestamps.findIndex((each) => each >= time);
+      if (found < 0) return time - timestamps[last] < step * 1000 ? last : -1;
+      return timestamps[found] - time < step * 1000 ? found : -1;
+    });
+    for (const entry of this.containers.values()) {
+      const figures = known.get(entry.key);
+      if (figures) entry.history.fill((name, ago) => figures[FIGURES[SERIES.indexOf(name)]]?.[steps[ago]]);
+    }
   }
 
   // An ended container stays for a while, marked. ``exit`` has no owner: its last figures do.

@@ -51,7 +51,8 @@ function roundsOf({history}) {
   const found = [];
   for (let n = 0; n < POINTS; n += 1) {
     const values = SERIES.map((name) => history[name][(history.at + n) % POINTS]);
-    if (found.length || !values.every(Number.isNaN)) found.push([store.times[(store.timesAt + n) % POINTS], values]);
+    const time = store.times[(store.timesAt + n) % POINTS];  // NaN: from before this page was opened
+    if (!Number.isNaN(time) && (found.length || !values.every(Number.isNaN))) found.push([time, values]);
   }
   return found;
 }

@@ -15,6 +15,7 @@ import pytest
 from cgstatd.feed.cpu_budget import CpuBudget
 from cgstatd.feed.history import gaps
 from cgstatd.feed.history.reading import Asked
+from cgstatd.feed.history.short_lines import FIGURES, most_points
 from cgstatd.feed.history.steps import grid
 from cgstatd.outputs.history_types import ContainerHistory
 from cgstatd.sampling import pass_work
@@ -68,6 +69,46 @@ async def pages(kept: Kept, cursor: str = "", limit: int = 1000) -> tuple[dict[s
 
 
 # -- the truth
+
+
+async def test_short_lines_are_the_differences_of_the_files(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with keeping(host, monkeypatch) as kept:
+        usage = [1_000_000]
+        for number in range(50):
+            if number == 20:
+                host.add("new", usage_usec=5)
+            if number == 40:
+                host.remove("new", from_disk=True)
+            await kept.point()
+            kept.times.on(10)
+            usage.append(usage[-1] + 1000 * number)
+            host.burn("web", usage[-1])
+        kept.times.on(-10)
+        found = msgspec.json.decode(await kept.history.lines(None, 60.0, FIGURES))
+        [web] = found["containers"]  # without the one that is gone
+        assert web["name"] == "web" and found["step"] == 60 and found["until"] - found["since"] == 60_000 * 8
+        ends = [(time - BEGAN_MS) // 10_000 for time in found["timestamps"]]
+        for end, before, value in zip(ends[1:], ends, web["figures"]["cpuPercent"][1:], strict=False):
+            last = min(end, 49)
+            assert value == pytest.approx((usage[last] - usage[before]) / ((last - before) * 1e5), abs=0.006)
+        fine = msgspec.json.decode(await kept.history.lines(point(0), 0.1, ["memoryUsage"]))
+        assert fine["step"] == 10 and fine["containers"][0]["figures"] == {"memoryUsage": [float(2 << 20)] * 50}
+
+
+async def test_all_who_ask_for_the_same_lines_share_them_until_the_next_round(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with keeping(host, monkeypatch) as kept:
+        await kept.point()
+        first = await kept.history.lines(None, 60.0, FIGURES)
+        assert await kept.history.lines(None, 60.0, FIGURES) is first
+        await kept.point(10)
+        assert await kept.history.lines(None, 60.0, FIGURES) is not first
+
+
+def test_an_answer_has_so_many_values_whatever_the_host() -> None:
+    assert most_points(100, 6) == 120 and most_points(0, 6) == 120
+    assert most_points(5000, 6) * 5000 * 6 <= 500_000 and most_points(1_000_000, 6) == 2
 
 
 async def test_a_rate_over_any_window_is_the_difference_of_the_files(
@@ -157,6 +198,7 @@ async def test_a_container_that_is_gone_has_its_marks(host: FakeHost, monkeypatc
         (host.scope("job") / "memory.events").write_text("oom 0\noom_kill 0\n")
         await kept.point(10)
         (host.scope("job") / "memory.events").write_text("oom 2\noom_kill 2\n")
+        host.burn("job", 1_000_001)  # what is killed runs to its end
         await kept.point(10)
         host.remove("job", from_disk=True)
         await kept.point(10)
@@ -291,6 +333,27 @@ async def test_a_pass_that_a_client_asked_for_is_taken_over(host: FakeHost, monk
         await kept.feed.round(1000.0).wait()
         await kept.point()
         assert (kept.ring.last, kept.feed.passes) == (0, 1)
+
+
+async def test_of_a_container_in_which_nothing_runs_the_rest_is_read_once_a_minute(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with keeping(host, monkeypatch) as kept:
+        await kept.point()
+        host.set("web", "pids.current", "7\n")
+        host.set("web", "memory.stat", "inactive_file 4096\n")
+        for _ in range(7):
+            await kept.point(10)
+        host.set("web", "pids.current", "8\n")
+        host.burn("web", 1_000_001)
+        await kept.point(10)
+        host.set("web", "pids.current", "9\n")
+        host.set("web", "memory.current", "8192\n")
+        await kept.point(10)
+        _, rounds = await pages(kept)
+        found = [each["containers"][0] for each in rounds]
+        assert [each["pids"] for each in found] == [1, 1, 1, 1, 1, 1, 7, 7, 8, 9]
+        assert [each["memoryCache"] for each in found] == [1 << 20] * 6 + [4096] * 4
 
 
 async def test_a_container_that_hangs_costs_its_own_row_and_no_other(

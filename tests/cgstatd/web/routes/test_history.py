@@ -18,7 +18,7 @@ from fakehost import FakeHost, container_id
 from secured import Tokens, bearer
 from wire import Answer, Server, serving
 
-HOST, ROUNDS = "/api/host/history", "/api/history"
+HOST, ROUNDS, LINES = "/api/host/history", "/api/history", "/api/containers/history"
 METRICS = "metrics:view"
 
 
@@ -87,6 +87,25 @@ async def test_what_is_not_there_is_not_found(remembering: Server) -> None:
         assert (await remembering.ask(f"{target}?env=9")).json == {"error": "Environment not found"}
 
 
+@pytest.mark.parametrize("query", ["figures=", "figures=cpu", "figures=cpuPercent,,", "figures=" + "a," * 2000])
+async def test_a_figure_that_there_is_not_is_named(remembering: Server, query: str) -> None:
+    answer = await remembering.ask(f"{LINES}?{query}")
+    assert answer.status == 400 and answer.json["error"].startswith("figures: expected"), answer.body
+    conforms(answer, LINES)
+
+
+async def test_the_lines_of_all_containers_come_at_once(remembering: Server) -> None:
+    await first_round(remembering)
+    answer = await remembering.ask(LINES)
+    conforms(answer, LINES)
+    found = answer.json
+    assert {each["name"] for each in found["containers"]} == {"a", "b", "c", "paused"}
+    assert {len(each["figures"]["memoryUsage"]) for each in found["containers"]} == {len(found["timestamps"])}
+    assert found["containers"][0]["figures"]["memoryUsage"][-1] == 2 << 20
+    some = await remembering.ask(f"{LINES}?figures=blockReadRate&step=10&since=0", {"Accept-Encoding": "gzip"})
+    assert some.status == 200
+
+
 async def test_names_of_any_kind_break_no_line(host: FakeHost, remembering: Server) -> None:
     name = 'x"\n{"cursor":"0-1"}\r\u2028\x00</script>'
     host.on_disk("a", running=True, shown=name)
@@ -97,7 +116,7 @@ async def test_names_of_any_kind_break_no_line(host: FakeHost, remembering: Serv
 
 
 async def test_without_a_history_the_routes_say_so(server: Server) -> None:
-    for path, target in (("/api/containers/{id}/history", of("a")), (HOST, HOST), (ROUNDS, ROUNDS)):
+    for path, target in (("/api/containers/{id}/history", of("a")), (HOST, HOST), (ROUNDS, ROUNDS), (LINES, LINES)):
         answer = await server.ask(target)
         assert (answer.status, answer.json["error"]) == (404, "History is off")
         conforms(answer, path)
