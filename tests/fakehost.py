@@ -228,6 +228,19 @@ class Hang:
         self._released.clear()
 
 
+def burn_once_read(host: FakeHost, name: str, usage_usec: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set a container's CPU time between its first reading and the next one."""
+    counters = Container.counters
+
+    def read(container: Container, *arguments: Any) -> Any:
+        found = counters(container, *arguments)
+        if container.identity.name == name:
+            host.burn(name, usage_usec)
+        return found
+
+    monkeypatch.setattr(Container, "counters", read)
+
+
 def sampling_threads() -> list[threading.Thread]:
     """Sampling threads that are alive."""
     return [thread for thread in threading.enumerate() if thread.name == "cgstatd-sampler"]

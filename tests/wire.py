@@ -129,10 +129,9 @@ class Connection:
         answer.seconds = time.monotonic() - self.sent
         return answer
 
-    async def closed(self, within: float = 2.0) -> bool:
-        """Whether the server closes the connection, without another byte."""
-        async with asyncio.timeout(within):
-            return await self.reader.read() == b""
+    async def closed(self) -> bool:
+        """Wait until the server closes the connection: whether it does without another byte."""
+        return await self.reader.read() == b""
 
     async def close(self) -> None:
         """Go away."""
@@ -162,7 +161,7 @@ class Server:
 
     async def ask(self, target: str | bytes, *headers: str, method: str = "GET", version: str = "1.1") -> Answer:
         """One request on a connection of its own."""
-        async with self.connection() as connection, asyncio.timeout(20):
+        async with self.connection() as connection:
             connection.send(target, *headers, method=method, version=version)
             return await connection.answer(method=method)
 
@@ -215,7 +214,6 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         capture_output=True,
         env=ENVIRONMENT | environment,
         encoding="utf-8",
-        timeout=30,
         check=False,
         cwd="/",
     )
@@ -238,7 +236,7 @@ class Agent:
 
     def end(self) -> tuple[int, str]:
         """Wait for its end: (exit code, the rest of its standard error)."""
-        _, err = self.process.communicate(timeout=20)
+        _, err = self.process.communicate()
         return self.process.returncode, err
 
 

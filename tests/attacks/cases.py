@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
-from attacks.arena import Arena, Stage
+from attacks.arena import Arena, Attack, Stage
 from attacks.kernel import kernel_arena
-from attacks.play import STAGES
+from attacks.play import STAGES, play
 
 NETWORK = STAGES[:1]
 
@@ -34,15 +35,43 @@ def cases(*stages: Stage) -> pytest.MarkDecorator:
     )
 
 
+class Arenas:
+    """The agents that the stages' attacks are played on, each started for the first of them."""
+
+    def __init__(self, folder: Callable[[str], Path]) -> None:
+        self._folder = folder
+        self._opened: dict[int, tuple[Arena, ExitStack]] = {}
+
+    def play(self, stage: Stage, attack: Attack) -> None:
+        """One attack. What one that fails leaves behind goes with its agent: the next one finds a new one."""
+        try:
+            play(self._of(stage), attack)
+        except pytest.skip.Exception:
+            raise
+        except BaseException:
+            self._close(id(stage))
+            raise
+
+    def _of(self, stage: Stage) -> Arena:
+        if id(stage) not in self._opened:
+            with ExitStack() as stack:
+                made = stack.enter_context(stage.open(self._folder("arena")))
+                self._opened[id(stage)] = made, stack.pop_all()
+        return self._opened[id(stage)][0]
+
+    def _close(self, stage: int) -> None:
+        if stage in self._opened:
+            self._opened.pop(stage)[1].close()
+
+    def close(self) -> None:
+        """End them all."""
+        for each in list(self._opened):
+            self._close(each)
+
+
 @pytest.fixture(scope="module")
-def arena_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Stage], Arena]]:
-    """The agent that a stage's attacks are played on, started for the first of them."""
-    opened: dict[int, Arena] = {}
-    with ExitStack() as stack:
-
-        def found(stage: Stage) -> Arena:
-            if id(stage) not in opened:
-                opened[id(stage)] = stack.enter_context(stage.open(tmp_path_factory.mktemp("arena")))
-            return opened[id(stage)]
-
-        yield found
+def arenas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arenas]:
+    """Those of one file."""
+    made = Arenas(tmp_path_factory.mktemp)
+    yield made
+    made.close()

@@ -1,5 +1,5 @@
 """For every test of attacks."""
 
-from attacks.cases import arena_of
+from attacks.cases import arenas
 
-__all__ = ["arena_of"]
+__all__ = ["arenas"]

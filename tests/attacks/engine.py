@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 
 from attacks.arena import Arena, TreeArena, tally
@@ -102,10 +101,10 @@ def filters(a: Arena) -> str:
     for text in ("[" * 4000, '{"a":' * 1000, '{"name":3}', '{"name":[3]}', '{"x":["y"]}', json.dumps({"name": [evil]}),
                  json.dumps({"label": ["a" * 3000]}), json.dumps({"id": [f"{n:x}" for n in range(1500)]})):  # fmt: skip
         for path in ("/containers/json", "/events"):
-            began = time.monotonic()
-            status, _, _ = a.ask(f"{path}{ONCE}&all=1&filters={text.replace('+', '%2B').replace(' ', '')}")
+            target = f"{path}{ONCE}&all=1&filters={text.replace('+', '%2B').replace(' ', '')}"
+            status, _, _, _ = a.ask_cheaply(target, 1.0)
             found[status] += 1
-            assert status in (200, 400, 431) and time.monotonic() - began < 1.0, (text[:40], status)
+            assert status in (200, 400, 431), (text[:40], status)
     return tally(found)
 
 

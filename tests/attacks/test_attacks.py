@@ -7,16 +7,15 @@ test_attacks_on_rules.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
-from attacks.arena import Arena, Attack, Stage
-from attacks.cases import FILES, HOARDS, NETWORK, REST, cases
-from attacks.play import README, STAGES, play, words
+from attacks.arena import Attack, Stage
+from attacks.cases import FILES, HOARDS, NETWORK, REST, Arenas, cases
+from attacks.play import README, STAGES, words
 
 
 @cases(*NETWORK)
-def test_the_agent_survives(arena_of: Callable[[Stage], Arena], stage: Stage, attack: Attack) -> None:
-    play(arena_of(stage), attack)
+def test_the_agent_survives(arenas: Arenas, stage: Stage, attack: Attack) -> None:
+    arenas.play(stage, attack)
 
 
 def test_every_stage_is_played() -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from attacks.arena import Arena, Attack, Stage
-from attacks.cases import HOARDS, cases
-from attacks.play import play
+from attacks.arena import Attack, Stage
+from attacks.cases import HOARDS, Arenas, cases
 
 
 @cases(*HOARDS)
-def test_the_agent_survives(arena_of: Callable[[Stage], Arena], stage: Stage, attack: Attack) -> None:
-    play(arena_of(stage), attack)
+def test_the_agent_survives(arenas: Arenas, stage: Stage, attack: Attack) -> None:
+    arenas.play(stage, attack)

@@ -6,13 +6,15 @@ Any error on the console, any exception and any breach of the page's Content-Sec
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import pytest_asyncio
 
+from browser.apart import own_network
 from browser.driver import ARGUMENTS, DESKTOP, EXECUTABLE, NETWORK_ERRORS, Open
 from fakehost import FakeHost
 from wire import Server, serving
@@ -33,9 +35,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=missing))
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """A browser with a profile of its own."""
+@pytest.fixture(scope="module", autouse=True)
+def network() -> Iterator[None]:
+    """Of the browser and of the agents in this process."""
+    with own_network():
+        yield
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser(network: None) -> AsyncIterator[Browser]:
+    """A browser; each page has a profile of its own."""
     from playwright.async_api import async_playwright
 
     async with async_playwright() as playwright:
@@ -54,6 +63,7 @@ def open_page(browser: Browser) -> Open:
         port: int, *, away: bool = False, statuses: tuple[int, ...] = (), at: str = "", **options: Any
     ) -> AsyncIterator[Page]:
         context = await browser.new_context(**(options or DESKTOP))
+        context.set_default_timeout(0)  # a busy machine takes what it takes; a test that hangs says where
         page = await context.new_page()
         complaints: list[str] = []
         requests: list[str] = []
@@ -87,7 +97,7 @@ def host(tmp_path: Path) -> FakeHost:
     return host
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def server(host: FakeHost) -> AsyncIterator[Server]:
     """The agent over that host."""
     async with serving(host.sampler(), freshness=0.1) as server:

@@ -31,11 +31,10 @@ NETWORK_ERRORS = ("net::ERR_CONNECTION_REFUSED", "net::ERR_INCOMPLETE_CHUNKED_EN
 Open = Callable[..., AbstractAsyncContextManager["Page"]]
 
 
-async def until(page: Page, expression: str, seconds: float = 20.0) -> None:
+async def until(page: Page, expression: str) -> None:
     """Wait until an expression is true. The page forbids eval, which playwright's own waiting needs."""
-    async with asyncio.timeout(seconds):
-        while not await page.evaluate(expression):
-            await asyncio.sleep(0.1)
+    while not await page.evaluate(expression):
+        await asyncio.sleep(0.05)
 
 
 async def names(page: Page) -> list[str]:

@@ -13,6 +13,8 @@ from cgstatd.feed.follow.interval_grid import stretched
 from fakehost import FakeHost, container_id
 from wire import Server
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 HASH = "decodeURIComponent(location.hash)"
 
 

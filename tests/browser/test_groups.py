@@ -14,6 +14,8 @@ from fakehost import FakeHost
 from helpers import UNIFIED, recorded_host
 from wire import Server, agent
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 ACTIVE = "document.getElementById(document.getElementById('grid').getAttribute('aria-activedescendant'))"
 
 

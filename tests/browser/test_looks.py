@@ -14,6 +14,8 @@ from fakehost import FakeHost
 from helpers import UNIFIED, recorded_host
 from wire import Server, agent, serving
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 WIDTHS = sorted({*range(320, 2561, 80), 360, 390, *range(1181, 1300, 13), *(edge + n for edge in (359, 430, 720, 770, 980, 1000, 1020, 1150, 1240, 1700) for n in (0, 1))})  # fmt: skip  # noqa: E501
 
 
@@ -110,7 +112,7 @@ async def test_text_has_contrast_of_4_5_and_fields_of_3(
         await page.keyboard.press("Escape")
         await page.get_by_label("Group by").select_option("")
         host.remove("going", from_disk=True)
-        await page.locator(".row.ended").wait_for(timeout=15000)
+        await page.locator(".row.ended").wait_for()
         await page.get_by_role("button", name="Events 1").click()
         await page.locator(".row.ended").click()
         await legible("one has ended", 100)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 
 import pytest
 
 from browser.driver import DESKTOP, PHONE, Open, live, names, until
+from browser.measured import FRAMES
 from browser.populated import compose
 from fakehost import FakeHost
 from wire import Server
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_it_starts_and_goes_on(server: Server, host: FakeHost, open_page: Open) -> None:
@@ -21,7 +25,7 @@ async def test_it_starts_and_goes_on(server: Server, host: FakeHost, open_page: 
         assert "39" in first and "61" in first and "of 64" in first  # MiB without the cache, % of its limit
         assert "paused" in await page.locator(".row", has_text="asleep").inner_text()
         cpu = page.locator(".row", has_text="queue").locator(".cpu .value")
-        for usec in range(2, 60):
+        for usec in itertools.count(2):
             host.burn("queue", usec * 1_000_000)
             if not (await cpu.inner_text()).startswith("0.00"):
                 break
@@ -38,7 +42,7 @@ async def test_starts_and_ends_are_told(server: Server, host: FakeHost, open_pag
         await page.locator("#last-event", has_text="new started").wait_for()
         await page.locator(".row .title b", has_text="new").wait_for()
         host.remove("new", from_disk=True)
-        await page.locator("#last-event", has_text="new ended").wait_for(timeout=15000)
+        await page.locator("#last-event", has_text="new ended").wait_for()
         await page.locator(".row.ended", has_text="new").wait_for()
         await page.get_by_role("button", name="Events 2").click()
         assert await page.locator("#events-list li").count() == 2
@@ -65,7 +69,7 @@ async def test_every_column_sorts_in_both_directions(
         found = {}
         for _ in range(2):
             await header.get_by_role("button").click()
-            await asyncio.sleep(0.2)
+            await page.evaluate(FRAMES)
             found[await header.get_attribute("aria-sort")] = await names(page)
         assert found["ascending"] == ascending
         if column in ("Container", "Memory"):
@@ -81,12 +85,11 @@ async def test_figures_that_change_sort_too(server: Server, host: FakeHost, open
             header = page.get_by_role("columnheader", name=column)
             await header.get_by_role("button").click()
             assert await header.get_attribute("aria-sort") == "descending"
-        for usec in range(2, 60):
+        for usec in itertools.count(2):
             host.burn("queue", usec * 1_000_000)
             await asyncio.sleep(0.2)
             if (await names(page))[0] == "queue":
                 break
-        assert (await names(page))[0] == "queue"
 
 
 async def test_filters(server: Server, host: FakeHost, open_page: Open) -> None:

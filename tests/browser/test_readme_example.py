@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from browser.driver import Open, live, until
 from fakehost import FakeHost
 from helpers import PROJECT
 from wire import Server
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_the_event_source_example(server: Server, host: FakeHost, open_page: Open) -> None:

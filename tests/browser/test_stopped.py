@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from browser.driver import PHONE, Open, live, names, shots, until
 from browser.populated import compose, label
 from fakehost import FakeHost, container_id
 from wire import Server
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FINISHED = "2026-11-25T10:58:40.719158146Z"
 
@@ -63,9 +67,9 @@ async def test_one_that_stops_and_starts_changes_its_place(server: Server, host:
         await page.get_by_text("No container is stopped.").wait_for()
         ended(host, "queue", ExitCode=1)
         host.remove("queue")
-        await page.locator(".row", has_text="queue").get_by_text("exited 1").wait_for(timeout=25000)
+        await page.locator(".row", has_text="queue").get_by_text("exited 1").wait_for()
         host.add("queue")
-        await page.locator(".row", has_text="queue").wait_for(state="detached", timeout=25000)
+        await page.locator(".row", has_text="queue").wait_for(state="detached")
         await page.keyboard.press("s")
         await live(page)
         assert "show" not in await page.evaluate("location.hash")

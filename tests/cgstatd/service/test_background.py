@@ -69,9 +69,8 @@ async def running(host: Host, notices: Notices) -> AsyncIterator[Background]:
 
 
 async def until(notices: Notices, line: str, count: int = 1) -> None:
-    async with asyncio.timeout(5):
-        while notices.count(line) < count:
-            await asyncio.sleep(0.01)
+    while notices.count(line) < count:
+        await asyncio.sleep(0.01)
 
 
 async def test_it_is_ready_after_the_first_listing_and_then_alive() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from typing import Any
@@ -154,7 +153,7 @@ async def test_events_of_following_are_what_it_says(server: Server, host: FakeHo
     path = "/api/containers/stats/follow"
     (host.scope("a") / "memory.events").write_text("oom_kill 0\n")
     seen: set[str] = set()
-    async with server.connection() as connection, asyncio.timeout(15):
+    async with server.connection() as connection:
         connection.send(f"{path}?interval=0.25")
         answer = await connection.head()
         rounds = 0

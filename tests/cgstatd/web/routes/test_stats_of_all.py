@@ -108,9 +108,8 @@ async def test_a_container_that_hangs_is_left_out_without_waiting_for_its_time(
     answer = await server.ask(ALL)
     assert set(by_name(answer.json)) == {"a", "c"}
     hang.release()
-    async with asyncio.timeout(10):
-        while set(by_name((await server.ask(ALL)).json)) != {"a", "b", "c"}:
-            await asyncio.sleep(0.05)
+    while set(by_name((await server.ask(ALL)).json)) != {"a", "b", "c"}:
+        await asyncio.sleep(0.05)
 
 
 async def test_a_listing_that_fails_is_500_in_words(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

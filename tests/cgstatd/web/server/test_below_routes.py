@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
@@ -36,7 +35,7 @@ def route_of(path: str) -> Route:
 
 
 async def raw(server: Server, data: bytes, method: str = "GET") -> Answer:
-    async with server.connection() as connection, asyncio.timeout(5):
+    async with server.connection() as connection:
         connection.raw(data)
         with suppress(ConnectionError):
             return await connection.answer(method=method)

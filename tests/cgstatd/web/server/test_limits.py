@@ -19,6 +19,7 @@ from cgstatd.web.server.gate import MOMENT_SECONDS, STALLED_SECONDS, Gate, Seat
 from cgstatd.web.server.limits import KERNEL_BUFFER_BYTES, MAX_UNANSWERED_BYTES, Limits, Stream, Streams
 from cgstatd.web.server.peer import address_key, is_private
 from fakehost import FakeHost, Hang
+from patience import until
 from secured import Tokens, bearer, guard
 from wire import ALL, STREAM, Connection, Server, agent, serving
 
@@ -42,21 +43,13 @@ async def from_address(server: Server, address: str, receive: int = 0) -> AsyncI
         connection.writer.transport.abort()
 
 
-async def settled(condition: object, within: float = 3.0) -> None:
-    """Wait until something is so."""
-    assert callable(condition)
-    async with asyncio.timeout(within):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 # -- connections
 
 
 async def test_a_connection_too_many_is_503_and_the_others_go_on(host: FakeHost) -> None:
     async with serving(host.sampler(), limits=Limits(connections=5)) as server, AsyncExitStack() as stack:
         open_ones = [await stack.enter_async_context(server.connection()) for _ in range(5)]
-        await settled(lambda: server.gate.open == 5)
+        await until(lambda: server.gate.open == 5)
         answer = await server.ask(ALL)
         assert (answer.status, answer.json) == (503, {"error": "Too many connections"})
         assert answer.headers["retry-after"] == "5"
@@ -65,7 +58,7 @@ async def test_a_connection_too_many_is_503_and_the_others_go_on(host: FakeHost)
             connection.send(ALL)
             assert (await connection.answer()).status == 200
         await open_ones[0].close()
-        await settled(lambda: server.gate.open == 4)
+        await until(lambda: server.gate.open == 4)
         assert (await server.ask(ALL)).status == 200
 
 
@@ -74,7 +67,7 @@ async def test_one_address_does_not_take_the_place_of_the_others(host: FakeHost)
     async with serving(host.sampler(), limits=limits) as server, AsyncExitStack() as stack:
         for _ in range(30):
             await stack.enter_async_context(server.connection())
-        await settled(lambda: server.gate.open == 3)
+        await until(lambda: server.gate.open == 3)
         assert (await server.ask(ALL)).status == 503
         async with from_address(server, "127.0.0.2") as other:
             other.send(ALL)
@@ -85,20 +78,20 @@ async def test_those_who_are_refused_are_bounded_too(host: FakeHost) -> None:
     async with serving(host.sampler(), limits=Limits(connections=1)) as server, AsyncExitStack() as stack:
         for _ in range(200):
             await stack.enter_async_context(server.connection())
-        await settled(lambda: server.gate.refusing == 64)
-        await settled(lambda: server.gate.refusing == 0)  # nobody asked anything: they are cut
+        await until(lambda: server.gate.refusing == 64)
+        await until(lambda: server.gate.refusing == 0)  # nobody asked anything: they are cut
 
 
 async def test_every_way_a_connection_ends_is_counted_out(host: FakeHost) -> None:
     async with serving(host.sampler(), limits=Limits(request_seconds=0.2, idle_seconds=0.2)) as server:
         async with server.connection() as idle, server.connection() as reset, server.connection() as bad:
-            await settled(lambda: server.gate.open == 3)
+            await until(lambda: server.gate.open == 3)
             reset.writer.transport.abort()
             bad.raw(b"\0\r\n\r\n")
             assert (await bad.answer()).status == 400
             assert await idle.closed()
         assert (await server.ask(STREAM)).status == 200
-        await settled(lambda: server.gate.open == 0)
+        await until(lambda: server.gate.open == 0)
         assert server.gate._seats._by_client == {}
 
 
@@ -107,19 +100,15 @@ async def test_every_way_a_connection_ends_is_counted_out(host: FakeHost) -> Non
 
 async def test_a_request_that_does_not_arrive_is_cut(host: FakeHost) -> None:
     async with serving(host.sampler(), limits=Limits(request_seconds=0.4)) as server:
-        began = time.monotonic()
         async with server.connection() as slow:
             slow.raw(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
-            try:
-                async with asyncio.timeout(2):
-                    while not slow.reader.at_eof():
-                        slow.raw(b"X: y\r\n")  # a byte now and then does not buy time
-                        await asyncio.sleep(0.05)
-                        if slow.reader.exception():
-                            break
-            except ConnectionError:
-                pass
-        assert 0.3 < time.monotonic() - began < 1.0
+            tries = 0
+            with suppress(ConnectionError):
+                while not slow.reader.at_eof() and slow.reader.exception() is None:
+                    slow.raw(b"X: y\r\n")  # a byte now and then does not buy time
+                    await asyncio.sleep(0.05)
+                    tries += 1
+        assert tries < 200
 
 
 async def test_nor_on_a_connection_that_is_kept(host: FakeHost) -> None:
@@ -134,8 +123,7 @@ async def test_nor_on_a_connection_that_is_kept(host: FakeHost) -> None:
         assert (await kept.answer()).status == 200
         kept.raw(b"GET ")
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-            async with asyncio.timeout(2):
-                await kept.reader.readexactly(1)
+            await kept.reader.readexactly(1)
 
 
 async def test_a_kept_connection_that_asks_nothing_is_closed(host: FakeHost) -> None:
@@ -168,7 +156,7 @@ async def test_a_head_too_large_is_refused_and_cut(server: Server, flood: bytes)
             assert answer.headers["content-type"] == "application/json" and b"aaa" not in answer.body
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # it was still sending
-    await settled(lambda: server.gate.open == 0)
+    await until(lambda: server.gate.open == 0)
     assert (await server.ask(ALL)).status == 200
 
 
@@ -182,13 +170,12 @@ async def test_a_body_is_not_read(server: Server, method: str, how: str) -> None
         chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
         sent = 0
         with pytest.raises(ConnectionError):
-            async with asyncio.timeout(5):
-                while sent < 1 << 30:
-                    connection.raw(chunk)
-                    await connection.writer.drain()
-                    sent += len(chunk)
+            while sent < 1 << 30:
+                connection.raw(chunk)
+                await connection.writer.drain()
+                sent += len(chunk)
         assert sent < 20 << 20
-    await settled(lambda: server.gate.open == 0)
+    await until(lambda: server.gate.open == 0)
 
 
 async def test_requests_sent_far_ahead_of_the_answers_are_cut(server: Server) -> None:
@@ -201,7 +188,7 @@ async def test_requests_sent_far_ahead_of_the_answers_are_cut(server: Server) ->
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             for _ in range(40):
                 await connection.answer()
-    await settled(lambda: server.gate.open == 0)
+    await until(lambda: server.gate.open == 0)
 
 
 # -- those who do not read
@@ -222,16 +209,16 @@ async def test_a_client_that_does_not_read_is_cut_and_its_buffer_is_bounded(tmp_
         from_address(server, "127.0.0.1", receive=4096) as sleeper,
     ):
         sleeper.send(target)
-        await settled(lambda: server.gate.open == 1)
+        await until(lambda: server.gate.open == 1)
         [handler] = server.runner.server.connections  # type: ignore[union-attr]
-        await settled(lambda: handler._sending is not None, 8)
+        await until(lambda: handler._sending is not None)
         waiting = handler.transport.get_write_buffer_size()  # type: ignore[union-attr]
         if target == STREAM:
             assert waiting == 0, "nothing is written that it has no room for"
         kernel = handler.transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)  # type: ignore[union-attr]
         assert kernel <= 2 * KERNEL_BUFFER_BYTES
         assert (await server.ask("/healthz")).status == 200
-        await settled(lambda: server.gate.open == 0, 4)
+        await until(lambda: server.gate.open == 0)
 
 
 async def test_what_is_left_when_it_closes_is_not_waited_for_without_end(tmp_path: Path) -> None:
@@ -243,7 +230,7 @@ async def test_what_is_left_when_it_closes_is_not_waited_for_without_end(tmp_pat
     ):
         for _ in range(3):
             sleeper.send(STREAM)
-        await settled(lambda: server.gate.open == 0, 6)
+        await until(lambda: server.gate.open == 0)
 
 
 async def test_a_slow_reader_that_reads_is_not_cut(tmp_path: Path) -> None:
@@ -302,7 +289,7 @@ async def test_a_stream_whose_client_has_gone_makes_room_at_once(host: FakeHost,
             async with server.connection() as leaving:
                 leaving.send(target)
                 assert (await leaving.head()).status == 200
-            await settled(lambda: len(checks.streams) == 0, 0.5)
+            await until(lambda: len(checks.streams) == 0)
         hang.release()
         assert (await server.ask(ALL)).status == 200
 
@@ -477,9 +464,8 @@ async def test_idle_connections_make_room_for_a_client_that_asks(host: FakeHost)
     async with serving(host.sampler(), limits=Limits(connections=3)) as server, AsyncExitStack() as opened:
         for _ in range(3):
             await opened.enter_async_context(server.connection())
-        async with asyncio.timeout(20):
-            while (await server.ask(ALL)).status != 200:  # within a moment: a client that was refused asks again
-                await asyncio.sleep(0.05)
+        while (await server.ask(ALL)).status != 200:  # within a moment: a client that was refused asks again
+            await asyncio.sleep(0.05)
         assert (await server.ask(ALL)).status == 200 and server.gate.open <= 3
 
 
@@ -531,7 +517,7 @@ async def test_a_client_that_is_gone_before_its_answer_is_no_error(
     async with serving(host.sampler()) as server:
         async with server.connection() as connection:
             connection.send(target)
-            assert await connection.closed(5)
+            assert await connection.closed()
         assert target in gone
-        await settled(lambda: server.gate.open == 0)
+        await until(lambda: server.gate.open == 0)
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
