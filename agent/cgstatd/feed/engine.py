@@ -17,12 +17,12 @@ from ..host.runtimes.base import State
 from ..outputs.engine.containers import Listed
 from ..outputs.engine.system import HostWords
 from ..sampling.container import Container, ReadingFailed
+from ..sampling.first_programs import FirstPrograms
 from ..sampling.health_checks import health_of
 from ..sampling.lived import with_end
 from ..sampling.lookup import Known
 from ..sampling.program_list import ProcessRow, program_list
 from ..sampling.rates import MOST_CORES
-from ..sampling.sampler import Sampler
 from .coalesced import Coalesced
 from .engine_events import EngineEvents
 from .engine_readings import EngineReadings, find
@@ -50,6 +50,7 @@ class Engine:
         self._feed = feed
         self._follower = follower
         self._number = -1
+        self._programs = FirstPrograms(feed.sampler.root)
         self.readings = EngineReadings(feed)
         self.listed: Coalesced[list[Listed]] = Coalesced(
             self._make_list, fresh_seconds, lambda: feed.sampler.registry.changed_since(self._number)
@@ -63,7 +64,7 @@ class Engine:
     async def one(self, wanted: str) -> Listed:
         """One container. Raises NotFound, Ambiguous, ListingFailed, ReadingFailed."""
         return await self._feed.run(
-            partial(find, self._feed, wanted), partial(_listed, self._feed.sampler, self._follower.lives.view())
+            partial(find, self._feed, wanted), partial(self._listed, self._follower.lives.view())
         )
 
     async def processes(self, wanted: str) -> list[ProcessRow]:
@@ -75,7 +76,20 @@ class Engine:
     def _list(self, view: View, freezer: bool = True) -> list[Listed]:
         """``freezer``: ask the kernel also which of those are paused whose runtime says it itself."""
         everything, self._number = self._feed.known(), self._feed.sampler.registry.number
-        return [_listed(self._feed.sampler, view, known, freezer) for known in everything]
+        self._programs.keep({known.target for known in everything if isinstance(known.target, Container)})
+        return [self._listed(view, known, freezer) for known in everything]
+
+    def _listed(self, view: View, known: Known, freezer: bool = True) -> Listed:
+        target = known.target
+        if not isinstance(target, Container):
+            return _stopped(view, known)
+        state, metadata = _state(target, known.state, freezer), target.identity.metadata
+        started = metadata is not None and metadata.started_seconds is not None
+        program = None if metadata is not None and metadata.program else self._programs.of(target)
+        born = None if started else born_seconds(self._feed.sampler.root, target)
+        now = self._feed.sampler.root.clock()
+        health = health_of(self._feed.sampler.names, target, now.monotonic_ns, now.time_ms) if freezer else None
+        return Listed(target.identity, state, True, born, health, program)
 
     def _processes(self, known: Known) -> list[ProcessRow]:
         rows = None
@@ -136,19 +150,12 @@ class Engine:
         return ""
 
 
-def _listed(sampler: Sampler, view: View, known: Known, freezer: bool = True) -> Listed:
-    target = known.target
-    if not isinstance(target, Container):
-        name = printable(known.name) or short(known.id)
-        identity = Identity(printable(known.id), name, known.runtime, known.owner_uid, known.metadata)
-        metadata = None if known.metadata is None else with_end(known.metadata, identity.id, view.of(identity).last)
-        state = metadata.state if metadata else known.state
-        return Listed(identity._replace(metadata=metadata), state, running=False)
-    state, metadata = _state(target, known.state, freezer), target.identity.metadata
-    said = metadata is not None and metadata.started_seconds is not None
-    now = sampler.root.clock()
-    health = health_of(sampler.names, target, now.monotonic_ns, now.time_ms) if freezer else None
-    return Listed(target.identity, state, True, None if said else born_seconds(sampler.root, target), health)
+def _stopped(view: View, known: Known) -> Listed:
+    name = printable(known.name) or short(known.id)
+    identity = Identity(printable(known.id), name, known.runtime, known.owner_uid, known.metadata)
+    metadata = None if known.metadata is None else with_end(known.metadata, identity.id, view.of(identity).last)
+    state = metadata.state if metadata else known.state
+    return Listed(identity._replace(metadata=metadata), state, running=False)
 
 
 def _state(container: Container, said: State, freezer: bool) -> State:

@@ -2,7 +2,7 @@
 
 Health is there where a file says how it is: Podman's. Docker keeps it in memory. What probes printed is never there.
 
-``Command`` and ``Path`` are the first program's path alone, where its runtime's state has it.
+``Command`` and ``Path`` are the first program alone: its path where the runtime's state has it, else its name.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ class Listed(NamedTuple):
     """When its cgroup was made, where its runtime does not say when it started."""
     health: Health | None = None
     """Of one that runs; None: it has no health check."""
+    first_program: str | None = None
+    """The name of its first process, where its runtime does not say what it runs."""
 
     @property
     def status(self) -> str:
@@ -93,6 +95,10 @@ def _endpoint(each: Endpoint) -> dict[str, Any]:
     }
 
 
+def _program(each: Listed) -> str:
+    return printable(metadata_of(each.identity).program or each.first_program or "")
+
+
 def _networks(found: Metadata) -> dict[str, Any]:
     return {printable(each.network): _endpoint(each) for each in found.endpoints}
 
@@ -118,7 +124,7 @@ def summary(each: Listed, now: float) -> dict[str, Any]:
         "Names": [f"/{identity.name}"],
         "Image": _image(found),
         "ImageID": image_id_of(found),
-        "Command": printable(found.program or ""),
+        "Command": _program(each),
         "Created": int(_created(each) or 0),
         "Ports": [_port(port) for port in found.ports],
         "Labels": labels(identity),
@@ -138,7 +144,7 @@ def inspected(each: Listed) -> dict[str, Any]:
     return {
         "Id": id_of(identity),
         "Created": rfc3339(_created(each)),
-        "Path": printable(found.program or ""),
+        "Path": _program(each),
         "Args": [],
         "State": {
             "Status": status,
@@ -176,7 +182,7 @@ def inspected(each: Listed) -> dict[str, Any]:
             "Image": _image(found),
             "Labels": labels(identity),
             "Env": [],
-            "Cmd": [printable(found.program or "")],  # Glances takes an empty list for an error
+            "Cmd": [_program(each)],  # Glances takes an empty list for an error
             "Entrypoint": None,
             "Tty": False,
             "ExposedPorts": {key: {} for key in _bindings(found.ports, published=False)},

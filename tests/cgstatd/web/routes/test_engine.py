@@ -194,6 +194,9 @@ async def test_a_container_without_a_hexadecimal_id_has_one_here(server: Server,
             "sys/fs/cgroup/lxc.payload.box/cgroup.events": "populated 1\nfrozen 1\n",
             "sys/fs/cgroup/lxc.payload.box/pids.current": "1\n",
             "proc/900/cgroup": "0::/lxc.payload.box\n",
+            "proc/900/status": "Name:\tinit\nNSpid:\t900\t1\n",
+            "proc/900/stat": "900 (init) S 1 1 1 0 -1 0 0 0 0 0 250 50 0 0 20 0 1 0 500 0",
+            "proc/900/cmdline": f"/sbin/init\0{CANARY}\0",
             "var/lib/lxc/box/config": "lxc.net.0.type = veth\nlxc.environment = SECRET=" + CANARY + "\n",
         },
     )
@@ -202,6 +205,7 @@ async def test_a_container_without_a_hexadecimal_id_has_one_here(server: Server,
     assert listed[whole]["Names"] == ["/box"] and listed[whole]["State"] == "paused"
     assert listed[whole]["Labels"] == {"cgstatd.runtime": "lxc", "cgstatd.owner": "0"}
     assert listed[whole]["Status"].startswith("Up ") and listed[whole]["Created"] > 0
+    assert listed[whole]["Command"] == "init"  # its runtime keeps no command: the name of its first process
     image = listed[whole]["ImageID"]
     assert (await object_of(server, f"/images/{image.removeprefix('sha256:')}/json"))["RepoTags"] == []
     for wanted in (whole, whole[:12], "box", "lxc:box"):
