@@ -1,191 +1,33 @@
 """What the docker CLI shows of a live dockerd, beside what it shows of the agent: field by field, as a table.
 
-``python tests/tools/engine_table.py unix:///var/run/docker.sock unix:///run/cgstatd/docker.sock``
+``python tests/tools/engine_table.py unix:///var/run/docker.sock unix:///run/cgstatd/docker.sock [--stop PID]``
 
 Both are asked with the same unmodified client, one after the other. Only the containers that both know are compared;
-the agent's others (of other runtimes) are counted.
+the agent's others (Podman's, LXC's, …) are shown below. ``--stop`` ends that dockerd, whose containers go on with
+live-restore, and looks whether the agent's rows stay; start it again afterwards. Exit code 1: a difference that has no
+name (NAMED in engine_fields.py), or a row that is missing.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import re
+import signal
 import subprocess
+import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-CPU_POINTS = 2.0
-"""How far apart the two may be."""
-_MOMENT = re.compile(r"\d+ seconds?|Less than a second|About a minute|\d+ minutes")
-_LABELS = re.compile(r",?cgstatd\.(?:owner|runtime)=[^,]*")
+from engine_fields import COMPOSE, INFO, INSPECT, PS, STATS, VERSION, Table, field, near, same
 
-
-def docker(host: str, *arguments: str) -> str:
-    """What the CLI prints."""
-    return subprocess.run(
-        ["docker", "-H", host, *arguments], capture_output=True, encoding="utf-8", check=True, timeout=120
-    ).stdout
-
-
-def rows(host: str, *arguments: str, key: str) -> dict[str, dict[str, Any]]:
-    """Lines of JSON, by one of their fields."""
-    found = [json.loads(line) for line in docker(host, *arguments, "--format", "json").splitlines()]
-    return {each[key]: each for each in found}
-
-
-class Table:
-    """Equal and different fields, with examples of how they differ."""
-
-    def __init__(self) -> None:
-        self.equal: Counter[tuple[str, str]] = Counter()
-        self.other: Counter[tuple[str, str]] = Counter()
-        self.examples: dict[tuple[str, str], str] = {}
-
-    def compare(self, what: str, name: str, theirs: Any, ours: Any, same: Callable[[Any, Any], bool]) -> None:
-        """One field of one container."""
-        key = what, name
-        if same(theirs, ours):
-            self.equal[key] += 1
-        else:
-            self.other[key] += 1
-            self.examples.setdefault(key, f"`{_short(theirs)}` / `{_short(ours)}`")
-
-    def lines(self) -> Iterable[str]:
-        """Markdown."""
-        yield "| asked | field | equal | different | Docker's / the agent's |"
-        yield "|---|---|--:|--:|---|"
-        for key in dict.fromkeys((*self.equal, *self.other)):
-            different, example = self.other[key] or "", self.examples.get(key, "")
-            yield f"| {key[0]} | {key[1]} | {self.equal[key]} | {different} | {example} |"
-
-
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return (text if len(text) <= 60 else text[:57] + "…").replace("|", "\\|")
-
-
-def _same(theirs: Any, ours: Any) -> bool:
-    return bool(theirs == ours)
-
-
-def _same_moment(theirs: Any, ours: Any) -> bool:
-    """Asked a moment later."""
-    return _MOMENT.sub("…", str(theirs)) == _MOMENT.sub("…", str(ours))
-
-
-def _same_program(theirs: str, ours: str) -> bool:
-    """The program without its arguments."""
-    return theirs.strip('"').split(" ")[0].rstrip("…") == ours.strip('"')
-
-
-def _same_labels(theirs: str, ours: str) -> bool:
-    return sorted(theirs.split(",")) == sorted(_LABELS.sub("", ours).strip(",").split(","))
-
-
-def _same_time(theirs: str, ours: str) -> bool:
-    """Microseconds are kept."""
-    return abs(_seconds(theirs) - _seconds(ours)) < 2e-6
-
-
-def _seconds(text: str) -> float:
-    """Of the minute."""
-    return float(text.rpartition(":")[2].rstrip("Z"))
-
-
-def _near(theirs: str, ours: str) -> bool:
-    return abs(float(theirs.rstrip("%")) - float(ours.rstrip("%"))) <= CPU_POINTS
-
-
-PS: Mapping[str, Callable[[Any, Any], bool]] = {
-    "ID": _same, "Names": _same, "Image": _same, "Command": _same_program, "CreatedAt": _same, "State": _same,
-    "Status": _same_moment, "Ports": _same, "Labels": _same_labels, "Networks": _same, "Mounts": _same, "Size": _same,
-}  # fmt: skip
-STATS: Mapping[str, Callable[[Any, Any], bool]] = {
-    "ID": _same, "Name": _same, "CPUPerc": _near, "MemUsage": _same, "MemPerc": _same, "NetIO": _same, "BlockIO": _same,
-    "PIDs": _same,
-}  # fmt: skip
-INSPECT: Mapping[str, Callable[[Any, Any], bool]] = {
-    **dict.fromkeys(
-        "Id Name Image RestartCount Path State.Status State.Running State.Paused State.Restarting State.OOMKilled "
-        "State.Pid State.ExitCode State.Health.Status HostConfig.NetworkMode HostConfig.Memory Config.Image "
-        "NetworkSettings.Ports NetworkSettings.IPAddress NetworkSettings.Networks".split(),
-        _same,
-    ),
-    "Created": _same_time,
-    "State.StartedAt": _same_time,
-    "State.FinishedAt": _same_time,
-}
-
-
-def _field(found: Any, path: str) -> Any:
-    for part in path.split("."):
-        found = found.get(part) if isinstance(found, dict) else None
-    if path == "NetworkSettings.Networks":
-        keys = ("NetworkID", "EndpointID", "IPAddress", "IPPrefixLen", "Gateway", "MacAddress")
-        return {name: {key: each[key] for key in keys} for name, each in (found or {}).items()}
-    return found
-
-
-def compare(theirs: str, ours: str) -> tuple[Table, list[str]]:
-    """Everything that the two answer."""
-    table, notes = Table(), []
-    asked = {host: rows(host, "ps", "-a", "--no-trunc", key="ID") for host in (theirs, ours)}
-    common = [key for key in asked[theirs] if key in asked[ours]]
-    more = Counter(
-        re.findall(
-            r"cgstatd\.runtime=([^,]*)", " ".join(r["Labels"] for k, r in asked[ours].items() if k not in common)
-        )
-    )
-    others = ", ".join(f"{name} {number}" for name, number in sorted(more.items())) or "none"
-    missing = len(asked[theirs]) - len(common)
-    notes.append(f"`ps -a`: {len(asked[theirs])} of dockerd's, {missing} of them missing here; besides these: {others}")
-    for key in common:
-        for name, same in PS.items():
-            table.compare("ps -a", name, asked[theirs][key][name], asked[ours][key][name], same)
-    running = [key for key in common if asked[theirs][key]["State"] in ("running", "paused")]
-    figures = {host: rows(host, "stats", "--no-stream", "--no-trunc", *running, key="ID") for host in (ours, theirs)}
-    for key in running:
-        for name, same in STATS.items():
-            table.compare("stats --no-stream", name, figures[theirs][key][name], figures[ours][key][name], same)
-    found = {
-        host: {each["Id"]: each for each in json.loads(docker(host, "inspect", *common))} for host in (theirs, ours)
-    }
-    for key in common:
-        for name, same in INSPECT.items():
-            table.compare("inspect", name, _field(found[theirs][key], name), _field(found[ours][key], name), same)
-    for key in running:
-        tops = [[line.split()[1] for line in docker(host, "top", key).splitlines()[1:]] for host in (theirs, ours)]
-        table.compare("top", "PID", sorted(tops[0]), sorted(tops[1]), _same)
-    for what in (
-        "NCPU",
-        "MemTotal",
-        "OperatingSystem",
-        "KernelVersion",
-        "Architecture",
-        "CgroupVersion",
-        "Name",
-        "OSType",
-    ):
-        infos = [json.loads(docker(host, "info", "--format", "json"))[what] for host in (theirs, ours)]
-        table.compare("info", what, *infos, _same)
-    for what in ("Os", "Arch", "KernelVersion", "MinAPIVersion"):
-        versions = [json.loads(docker(host, "version", "--format", "json"))["Server"][what] for host in (theirs, ours)]
-        table.compare("version", what, *versions, _same)
-    for name, arguments in (("compose ls", ("compose", "ls", "-a", "--format", "json")),):
-        projects = [{each["Name"]: each for each in json.loads(docker(host, *arguments))} for host in (theirs, ours)]
-        for key, each in projects[0].items():
-            for field in ("Status", "ConfigFiles"):
-                table.compare(name, field, each[field], projects[1].get(key, {}).get(field), _same)
-            two = [rows(host, "compose", "-p", key, "ps", "-a", key="Name") for host in (theirs, ours)]
-            for container, row in two[0].items():
-                for field in ("Service", "State", "Health", "ExitCode", "Image", "Project", "Publishers"):
-                    table.compare("compose ps", field, row[field], two[1].get(container, {}).get(field), _same)
-    return table, notes
-
-
+TRIES = 5
+"""A figure that differs was read a moment later, perhaps: all are asked again, so often."""
+STREAM_SECONDS = 10
 LIFE = (
     "run -d --name etable --network none {image} sleep 1000",
     "pause etable",
@@ -196,45 +38,229 @@ LIFE = (
 )
 
 
-def events(theirs: str, ours: str, image: str) -> list[str]:
-    """What each tells of one container's life; both are asked at the same time."""
-    names = [f"--filter=container={name}" for name in ("etable", "etable2")]
-    asked = [
-        subprocess.Popen(
-            ["docker", "-H", host, "events", "--filter=type=container", *names, "--format", "json"],
-            stdout=subprocess.PIPE,
-            encoding="utf-8",
-        )
-        for host in (theirs, ours)
+def docker(host: str, *arguments: str) -> str:
+    """What the CLI prints."""
+    command = ["docker", "-H", host, *arguments]
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=120).stdout
+
+
+def objects(text: str) -> list[dict[str, Any]]:
+    """Lines of JSON, among whatever moves the cursor."""
+    return [json.loads(each) for each in re.findall(r"\{.*\}", text)]
+
+
+def rows(host: str, *arguments: str, key: str) -> dict[str, dict[str, Any]]:
+    """Lines of JSON, by one of their fields."""
+    return {each[key]: each for each in objects(docker(host, *arguments, "--format", "json"))}
+
+
+class Comparison:
+    """Of one engine with the agent."""
+
+    def __init__(self, theirs: str, ours: str) -> None:
+        self.hosts = theirs, ours
+        self.table = Table()
+        self.notes: list[str] = []
+        self.missing = 0
+
+    def both(self, ask: Callable[[str], Any]) -> tuple[Any, Any]:
+        """The same of each."""
+        return ask(self.hosts[0]), ask(self.hosts[1])
+
+    def everything(self, image: str) -> None:
+        """All of them, in turn."""
+        for what, arguments in (("ps -a", ("ps", "-a", "--no-trunc")), ("ps", ("ps", "--no-trunc"))):
+            listed = self.both(lambda host, arguments=arguments: rows(host, *arguments, key="ID"))
+            common = self.among(what, *listed)
+            for key in common:
+                for name, alike in PS.items():
+                    self.table.compare(what, name, listed[0][key][name], listed[1][key][name], alike)
+            if what == "ps -a":
+                every, asked = common, listed
+        running = [key for key in every if asked[0][key]["State"] in ("running", "paused")]
+        self.figures(running)
+        self.stream(running)
+        self.inspect(every)
+        self.top(running)
+        for what, names in (("info", INFO), ("version", VERSION)):
+            two = self.both(lambda host, what=what: json.loads(docker(host, what, "--format", "json")))
+            for name in names:
+                values = [each["Server"][name] if what == "version" else each[name] for each in two]
+                self.table.compare(what, name, *values, same)
+        self.compose()
+        self.events(image)
+
+    def among(self, what: str, theirs: dict[str, Any], ours: dict[str, Any]) -> list[str]:
+        """Those that both know. The engine's others are missing, the agent's are other runtimes'."""
+        common = [key for key in theirs if key in ours]
+        lost = len(theirs) - len(common)
+        self.missing += lost
+        self.notes.append(f"`{what}`: {len(theirs)} of dockerd's, {lost} of them missing here")
+        if what == "ps -a":
+            self.notes += ["", "Beside Docker's:", "", "| runtime | container | command | state |", "|---|---|---|---|"]
+            others = [each for key, each in ours.items() if key not in common]
+            shown: dict[str, int] = {}
+            for each in others:
+                runtime = (re.findall(r"cgstatd\.runtime=([^,]*)", each["Labels"]) or ["?"])[0]
+                shown[runtime] = shown.get(runtime, 0) + 1
+                if shown[runtime] <= 3:
+                    self.notes.append(f"| {runtime} | {each['Names']} | {each['Command']} | {each['Status']} |")
+            self.notes += [
+                "",
+                f"Numbers: {', '.join(f'{n} {number}' for n, number in sorted(shown.items())) or 'none'}",
+            ]
+        return common
+
+    def figures(self, running: list[str]) -> None:
+        """``stats --no-stream``."""
+        best: dict[tuple[str, str], tuple[Any, Any]] = {}
+        for _ in range(TRIES):
+            two = self.both(lambda host: rows(host, "stats", "--no-stream", "--no-trunc", *running, key="ID"))
+            for key in running:
+                for name, alike in STATS.items():
+                    values = two[0][key][name], two[1][key][name]
+                    if (key, name) not in best or alike(*values):
+                        best[key, name] = values
+            if all(STATS[name](*values) for (_, name), values in best.items()):
+                break
+        for (_, name), values in best.items():
+            self.table.compare("stats --no-stream", name, *values, STATS[name])
+
+    def stream(self, running: list[str]) -> None:
+        """``stats`` for some seconds: the mean of CPU, and of the others a value that both have shown."""
+        command = ["stats", "--no-trunc", "--format", "json", *running]
+        with _asked(self.hosts, command) as told:
+            time.sleep(STREAM_SECONDS)
+        for key in running:
+            two = [[each for each in found if each["ID"] == key] for found in map(objects, told)]
+            for name in STATS:
+                if name == "CPUPerc":  # the first may be empty in Docker
+                    means = [_mean([float(each[name].rstrip("%")) for each in found[1:]]) for found in two]
+                    self.table.compare("stats, 10 s", name, *means, near)
+                else:
+                    seen = [{each[name] for each in found} for found in two]
+                    both = seen[0] & seen[1]
+                    values = (both, both) if both else (sorted(seen[0]), sorted(seen[1]))
+                    self.table.compare("stats, 10 s", name, *values, same)
+
+    def inspect(self, every: list[str]) -> None:
+        """The fields that the agent serves."""
+        two = self.both(lambda host: {each["Id"]: each for each in json.loads(docker(host, "inspect", *every))})
+        for key in every:
+            for name, alike in INSPECT.items():
+                self.table.compare("inspect", name, *(field(each[key], name) for each in two), alike)
+
+    def top(self, running: list[str]) -> None:
+        """Each process by its pid."""
+        for key in running:
+            theirs, ours = self.both(lambda host, key=key: _processes(docker(host, "top", key)))
+            self.table.compare("top", "PID", sorted(theirs), sorted(ours), same)
+            for pid in theirs.keys() & ours.keys():
+                for name in ("UID", "PPID", "CMD"):
+                    self.table.compare("top", name, theirs[pid][name], ours[pid][name], same)
+
+    def compose(self) -> None:
+        """``docker compose ls`` and ``ps``."""
+        listed = self.both(lambda host: json.loads(docker(host, "compose", "ls", "-a", "--format", "json")))
+        projects = [{each["Name"]: each for each in found} for found in listed]
+        for key, each in projects[0].items():
+            for name in ("Status", "ConfigFiles"):
+                self.table.compare("compose ls", name, each[name], projects[1].get(key, {}).get(name), same)
+            two = self.both(lambda host, key=key: rows(host, "compose", "-p", key, "ps", "-a", key="Name"))
+            for container, row in two[0].items():
+                for name in COMPOSE:
+                    self.table.compare("compose ps", name, row[name], two[1].get(container, {}).get(name), same)
+
+    def events(self, image: str) -> None:
+        """Of one container's life: as it happens, and afterwards with ``--since``."""
+        began = f"{time.time():.3f}"
+        names = [f"--filter=container={name}" for name in ("etable", "etable2")]
+        command = ["events", "--filter=type=container", *names, "--format", "json"]
+        with _asked(self.hosts, command) as told:
+            for step in ("", *LIFE):
+                if step:
+                    docker(self.hosts[0], *step.format(image=image).split())
+                time.sleep(2.5)  # the agent looks once a second
+        self._happened("events", *map(objects, told))
+        until = ["--since", began, "--until", f"{time.time():.3f}"]
+        self._happened("events --since", *map(objects, self.both(lambda host: docker(host, *command, *until))))
+
+    def _happened(self, what: str, theirs: list[dict[str, Any]], ours: list[dict[str, Any]]) -> None:
+        left = list(ours)
+        order = [each["Action"] for each in theirs if each["Action"] != "kill"]
+        self.table.compare(what, "order", order, [each["Action"] for each in ours], same)
+        for each in theirs:
+            action = each["Action"]
+            found = next((one for one in left if one["Action"] == action), None)
+            if found is None:
+                self.table.compare("events", action, action, None, same)
+                continue
+            left.remove(found)
+            for name in ("name", "image", "exitCode", "oldName"):
+                values = [one["Actor"]["Attributes"].get(name) for one in (each, found)]
+                self.table.compare(what, name, *values, same)
+            self.table.compare(what, "id", each["Actor"]["ID"], found["Actor"]["ID"], same)
+            apart = abs(each["timeNano"] - found["timeNano"]) / 1e9
+            self.table.compare(what, "time, to 2 s", 0, round(apart, 1), lambda _, apart: apart <= 2)
+
+    def stop(self, pid: int) -> None:
+        """Without dockerd the agent's rows of its containers stay."""
+        before = rows(self.hosts[1], "ps", "--no-trunc", key="ID")
+        os.kill(pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            for _ in range(300):
+                os.kill(pid, 0)
+                time.sleep(0.1)
+                if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                    break
+        after = rows(self.hosts[1], "ps", "--no-trunc", key="ID")
+        for key, row in before.items():
+            self.table.compare("ps, dockerd stopped", "State", row["State"], after.get(key, {}).get("State"), same)
+        figures = rows(self.hosts[1], "stats", "--no-stream", "--no-trunc", *before, key="ID")
+        for key in before:
+            self.table.compare("stats, dockerd stopped", "ID", key, figures.get(key, {}).get("ID"), same)
+
+
+@contextlib.contextmanager
+def _asked(hosts: tuple[str, str], command: list[str]) -> Iterator[list[str]]:
+    """Both commands run meanwhile; afterwards what they have printed."""
+    running = [
+        subprocess.Popen(["docker", "-H", host, *command], stdout=subprocess.PIPE, encoding="utf-8") for host in hosts
     ]
-    for step in ("", *LIFE):
-        if step:
-            docker(theirs, *step.format(image=image).split())
-        time.sleep(2.5)  # the agent looks once a second
-    told = []
-    for process in asked:
-        process.terminate()
-        told.append(", ".join(_happened(json.loads(line)) for line in process.communicate()[0].splitlines()))
-    return told
+    told: list[str] = []
+    yield told
+    for process in running:
+        process.kill()
+        told.append(process.communicate()[0])
 
 
-def _happened(event: dict[str, Any]) -> str:
-    code = event["Actor"]["Attributes"].get("exitCode")
-    return str(event["Action"]) + (f" exitCode={code}" if code else "")
+def _mean(several: list[float]) -> str:
+    return f"{sum(several) / len(several):.2f}" if several else "nan"
 
 
-def main() -> None:
+def _processes(text: str) -> dict[str, dict[str, str]]:
+    titles, *lines = text.splitlines()
+    names = titles.split()
+    found = [dict(zip(names, line.split(None, len(names) - 1), strict=False)) for line in lines]
+    return {each["PID"]: each for each in found}
+
+
+def main() -> int:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("theirs", help="the engine, as in DOCKER_HOST")
     parser.add_argument("ours", help="the agent, as in DOCKER_HOST")
     parser.add_argument("--image", default="busybox", help="of the container whose events are compared")
+    parser.add_argument("--stop", type=int, metavar="PID", help="a dockerd with live-restore, ended at last")
     arguments = parser.parse_args()
-    table, notes = compare(arguments.theirs, arguments.ours)
-    print("\n".join([*table.lines(), "", *notes]))
-    theirs, ours = events(arguments.theirs, arguments.ours, arguments.image)
-    print(f"`events`: Docker's {theirs}; the agent's {ours}")
+    comparison = Comparison(arguments.theirs, arguments.ours)
+    comparison.everything(arguments.image)
+    if arguments.stop:
+        comparison.stop(arguments.stop)
+    print("\n".join([*comparison.table.lines(), "", *comparison.notes, ""]))
+    print(f"differences without a name: {comparison.table.different}; rows missing: {comparison.missing}")
+    return 1 if comparison.table.different or comparison.missing else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
