@@ -17,7 +17,8 @@ import sys
 import time
 from typing import Any
 
-from ends import Agent, Engine, shown
+from endings import Engine
+from ends import Agent, shown
 
 KINDS = {
     "succeeds": ["--health-cmd", "true"],

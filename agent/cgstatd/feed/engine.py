@@ -14,18 +14,18 @@ from ..host.identity import Identity, short
 from ..host.procfs.host_load import UPTIME, parse_uptime
 from ..host.procfs.uname import Uname, read_uname
 from ..host.runtimes.base import State
-from ..outputs.engine.containers import Listed
+from ..outputs.engine.containers import Listed, gone
 from ..outputs.engine.system import HostWords
 from ..sampling.container import Container, ReadingFailed
 from ..sampling.first_programs import FirstPrograms
 from ..sampling.health_checks import health_of
 from ..sampling.lived import with_end
-from ..sampling.lookup import Known
+from ..sampling.lookup import Known, NotFound
 from ..sampling.program_list import ProcessRow, program_list
 from ..sampling.rates import MOST_CORES
 from .coalesced import Coalesced
 from .engine_events import EngineEvents
-from .engine_readings import EngineReadings, find
+from .engine_readings import EngineReadings, find, is_named
 from .follow.followed_container import born_seconds
 from .follow.follower import Follower
 from .lives import View
@@ -62,10 +62,16 @@ class Engine:
         return await self._feed.run(partial(self._list, self._follower.lives.view()))
 
     async def one(self, wanted: str) -> Listed:
-        """One container. Raises NotFound, Ambiguous, ListingFailed, ReadingFailed."""
-        return await self._feed.run(
-            partial(find, self._feed, wanted), partial(self._listed, self._follower.lives.view())
-        )
+        """One container; one that is no longer on disk as it ended. Raises NotFound, Ambiguous, ListingFailed,
+        ReadingFailed."""
+        view = self._follower.lives.view()
+        try:
+            return await self._feed.run(partial(find, self._feed, wanted), partial(self._listed, view))
+        except NotFound:
+            for identity, last in reversed(self._follower.last_words.all()):
+                if is_named(identity, wanted.removeprefix("/")):
+                    return gone(identity, last)
+            raise
 
     async def processes(self, wanted: str) -> list[ProcessRow]:
         """Raises NotFound, NotRunning, Ambiguous, ListingFailed, ReadingFailed."""

@@ -1,7 +1,8 @@
 """What happens to containers, as the Engine API's events: of what `follow` notices, and of what the listing shows.
 
 Starts, ends and OOM kills come from the follower; making, removing, renaming, pausing from two looks at the listing, a
-second apart. Only while a client listens; what happened before comes from the runtimes' state, as far as it says.
+second apart, while a client listens. What happened before comes from the runtimes' state, as far as it says, and from
+the starts and ends that are noticed without clients, too.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class EngineEvents:
         """Those whose end the follower will tell."""
         self._removed: dict[str, tuple[int, Event]] = {}
         """Removals that wait for an end, and for how many looks still."""
+        follower.observers.append(self._observed)
 
     async def subscribe(self, *, past: bool) -> tuple[Listener, list[Event]]:
         """A client; with ``past`` everything that is known to have happened before, the oldest first.
@@ -132,6 +134,11 @@ class EngineEvents:
             listener.put(each)
 
     # -- from the follower
+
+    def _observed(self, found: Changes) -> None:
+        """Whoever comes later may ask for it. While a client listens, it is told as a listener's."""
+        if self._task is None:
+            self._changes(found)
 
     def _changes(self, found: Changes) -> None:
         now = self._clock()

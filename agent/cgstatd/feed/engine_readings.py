@@ -13,7 +13,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from ..outputs.engine.names import engine_id
+from ..host.identity import Identity
+from ..outputs.engine.names import engine_id, id_of
 from ..sampling.container import Container, ReadingFailed
 from ..sampling.engine_figures import EngineFigures, EngineReader
 from ..sampling.lookup import Ambiguous, Known, NotFound, candidates
@@ -167,6 +168,12 @@ class EngineReadings:
             return None
         by_id = fits[0].id.startswith(wanted)  # an id stays; a name may be another's by now
         return fits[0] if by_id or not self._feed.sampler.registry.look_again([fits[0].target]) else None
+
+
+def is_named(identity: Identity, wanted: str) -> bool:
+    """Whether a client means this container: its id, its name, or the first digits of the id."""
+    key = id_of(identity)
+    return wanted in (identity.id, identity.name, key) or (len(wanted) >= _SHORTEST_PREFIX and key.startswith(wanted))
 
 
 def find(feed: Feed, wanted: str) -> Known:

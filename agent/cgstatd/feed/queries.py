@@ -16,12 +16,12 @@ from cgroupfs import Cgroup, CgroupGone, Io, Pids
 from ..basics.text import printable
 from ..host.block_devices import Devices
 from ..host.identity import Identity, short
-from ..host.runtimes.base import State
+from ..host.runtimes.base import Metadata, State
 from ..outputs.detail_json import container_detail
 from ..outputs.detail_types import ContainerDetail
 from ..outputs.follow_types import FollowExit
 from ..outputs.host_json import NO_HISTORY, HistoryFacts, HostAnswer, PassFacts, agent_facts, host_answer, sums
-from ..outputs.identity_json import ContainerIdentity, container_identity
+from ..outputs.identity_json import ContainerIdentity, container_identity, milliseconds
 from ..outputs.own_metrics import DiskFigures
 from ..outputs.pressure_types import NOT_WATCHED, PressureFacts
 from ..sampling.container import Container, ReadingFailed
@@ -212,8 +212,16 @@ def _stopped(known: Known, words: FollowExit | None, view: View) -> ContainerDet
         container=msgspec.structs.replace(_stopped_identity(known, view), pids=0),
         timestamp=time.time_ns() // 1_000_000,
         cgroup=None,
-        last_words=words,
+        last_words=_of_the_last_life(words, known.metadata),
     )
+
+
+def _of_the_last_life(words: FollowExit | None, metadata: Metadata | None) -> FollowExit | None:
+    """None where the runtime's record is of a later life, whose end was not seen."""
+    started = milliseconds(metadata.started_seconds) if metadata else None
+    if words is None or started is None:
+        return words
+    return None if started > (words.timestamp if words.started is None else words.started) else words
 
 
 def _gone(identity: Identity, words: FollowExit, view: View) -> ContainerDetail:

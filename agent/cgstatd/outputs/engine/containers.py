@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from ...basics.text import is_number, printable
 from ...host.identity import Identity
 from ...host.runtimes.base import Endpoint, Health, Metadata, Port, State
+from ...sampling.lived import Terminated, with_end
+from ..follow_types import FollowExit
 from .filters import BadFilter, Filters, any_of, labels_fit
 from .names import duration, id_of, image_id_of, labels, rfc3339, status_of
 
@@ -41,6 +43,19 @@ class Listed(NamedTuple):
     def status(self) -> str:
         """The state in the Engine's words."""
         return status_of(self.state, running=self.running)
+
+
+def gone(identity: Identity, last: FollowExit) -> Listed:
+    """A container that is no longer on disk, by its last words."""
+    end = Terminated(
+        identity.id,
+        last.exit_code,
+        oom_killed=last.oom_killed,
+        started_seconds=None if last.started is None else last.started / 1000,
+        finished_seconds=(last.timestamp if last.finished is None else last.finished) / 1000,
+    )
+    found = with_end(metadata_of(identity), identity.id, end)
+    return Listed(identity._replace(metadata=found), State.EXITED, False)
 
 
 def metadata_of(identity: Identity) -> Metadata:
