@@ -56,13 +56,23 @@ class Followed:
         "oom_told",
         "recorder",
         "seen_seconds",
+        "service",
         "silent",
         "unwatched",
         "vitals",
     )
 
-    def __init__(self, born_seconds: float, oom_kills: int | None, descriptors: Descriptors | None = None) -> None:
-        """``descriptors``: which count the pidfds, where they do."""
+    def __init__(
+        self,
+        born_seconds: float,
+        oom_kills: int | None,
+        descriptors: Descriptors | None = None,
+        *,
+        service: bool = False,
+    ) -> None:
+        """``descriptors``: which count the pidfds, where they do. ``service``: it has no pid namespace of its own; of
+        others a process that is not 1 in one has prepared the container (runc's helper), and exits with 0."""
+        self.service = service
         self.life = Life(born_seconds)
         self.seen_seconds = time.time()
         self.recorder: RecordsEnds | None = None
@@ -136,7 +146,9 @@ class Followed:
             last = Watched(self.first, self._fd)
         if last is None or (not last.first.certain and self.life.pid not in (None, last.first.pid)):
             return None
-        return how_ended(last.fd)
+        word = how_ended(last.fd)
+        sure = self.service or last.first.certain or self.life.pid is not None
+        return word if sure or not isinstance(word, Exit) or word.code else None
 
     def release(self) -> None:
         """Close what is open."""

@@ -15,6 +15,7 @@ from cgroupfs import CgroupGone, Max, Vitals
 from cgroupfs.hangs import left_check
 
 from ...host.identity import Identity
+from ...host.runtimes.systemd import RUNTIME as SYSTEMD
 from ...sampling.container import Container, ReadingFailed
 from ...sampling.history_model import Life
 from ...sampling.history_work import life_of
@@ -238,11 +239,11 @@ class RoundWork:
 
     def _new(self, container: Container) -> Followed:
         """Of a container made while a client follows, or in a pause, even the first count of kills is news."""
-        born = born_seconds(self._sampler.root, container)
+        born, service = born_seconds(self._sampler.root, container), container.identity.runtime == SYSTEMD
         if self._begun or self._told is None:
-            return Followed(born, 0 if self._begun else None, container.descriptors)
+            return Followed(born, 0 if self._begun else None, container.descriptors, service=service)
         told = self._told.get(life_of(container))
-        known = Followed(born, 0 if told is None else told.oom_kills, container.descriptors)
+        known = Followed(born, 0 if told is None else told.oom_kills, container.descriptors, service=service)
         known.oom_told = told is not None and told.oom_told
         return known
 

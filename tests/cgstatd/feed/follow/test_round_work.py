@@ -720,7 +720,7 @@ def test_of_a_service_the_last_first_process_tells_unless_an_earlier_one_failed(
     """ExecStartPre= exits with 0 and the service with 3; or the service with 1, and what it left is killed."""
     words: dict[int, Exit] = {}
     monkeypatch.setattr(followed_container, "how_ended", lambda fd: words[fd])
-    known = Followed(0.0, 0)
+    known = Followed(0.0, 0, service=True)
     for pid, code in ((5, first), (6, 3)):
         read, write = os.pipe()
         os.close(write)
@@ -729,6 +729,24 @@ def test_of_a_service_the_last_first_process_tells_unless_an_earlier_one_failed(
         known.died(read)
     assert known.kernels_word() == Exit(told, None)
     known.release()
+
+
+@pytest.mark.parametrize("known_pid", [None, 5])
+def test_a_process_that_only_prepared_a_container_does_not_tell_its_end(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch, known_pid: int | None
+) -> None:
+    """runc's helper exits with 0 and leaves the container's own first process behind, which the agent may never see."""
+    monkeypatch.setattr(followed_container, "how_ended", lambda fd: Exit(0, None))
+    watching = nameless(host)
+    (container,) = watching.sampler.containers()
+    watching.looks._followed[container].life.pid = known_pid
+    dead(watching, First(5, False))
+    host.remove("web")
+    (end,) = watching.look().ended
+    if known_pid == 5:
+        assert end.exit_code == 0
+    else:
+        assert (end.exit_code, end.absent) == (None, f"{module.UNKNOWN}; {UNSEEN}")
 
 
 def test_a_runtimes_137_alone_does_not_tell_a_signal(host: FakeHost) -> None:
