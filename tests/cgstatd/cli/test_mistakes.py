@@ -284,4 +284,4 @@ def test_every_option_of_the_agent_has_a_mistake_that_is_tried_or_takes_any_text
     untried = {option.name for option in OPTIONS if option.flag not in tried and option.variable not in tried}
     alike = {"freshness", "request_timeout", "idle_timeout", "send_timeout"}  # seconds, as baseline
     alike |= {option.name for option in OPTIONS if option.name.startswith("max_")}  # whole numbers, as env_id
-    assert untried - alike <= {"log_format", "metric_labels", "host_metrics"}
+    assert untried - alike <= {"log_format", "metric_labels", "host_metrics", "pressure"}

@@ -28,7 +28,7 @@ const handlers = {
     pace(data);
     offered();
     refresh();
-    if (!lines.asked) lines();
+    lines();
     arrived();
     drawCharts();
   },
@@ -55,8 +55,10 @@ const handlers = {
   pressure: (data) => waits(data),
 };
 
-// The lines of the table's rows, from before this page was opened. An older agent, or one without a history, has none.
+// The lines of the table's rows, from before this page was opened: once, where the agent has a history. An older one has
+// none of all containers.
 async function lines() {
+  if (lines.asked || !past.seconds || !store.now) return;
   lines.asked = true;
   const since = store.now - POINTS * store.apart, minute = 60000;  // pages that are opened together share the answer
   const query = `step=1&since=${Math.max(0, Math.floor(since / minute) * minute)}&figures=${FIGURES.join(",")}`;

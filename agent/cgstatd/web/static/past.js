@@ -70,7 +70,9 @@ function keeps(seconds, interval) {
   const known = past.seconds !== null;
   past.seconds = whole(seconds);
   past.interval = interval ?? past.interval;
-  if (!known) refreshPast();
+  if (known) return;
+  refreshPast();
+  lines();
 }
 
 async function refreshPast() {

@@ -385,10 +385,10 @@ from cgstatd.feed import reading_pass
 from cgstatd.sampling.container import Container
 reading_pass.CONTAINER_SECONDS = 3600.0
 original = Container.counters
-def read(container):
+def read(container, *more):
     if container.identity.name == "burn":
         threading.Event().wait()
-    return original(container)
+    return original(container, *more)
 Container.counters = read
 from cgstatd.cli.main import main
 sys.exit(main(sys.argv[1:]))
@@ -432,10 +432,10 @@ from cgstatd.feed import reading_pass
 from cgstatd.sampling.container import Container
 reading_pass.CONTAINER_SECONDS = 3600.0
 original = Container.read_cpu
-def read_cpu(container):
+def read_cpu(container, *more):
     if container.identity.name == "b":
         threading.Event().wait()
-    return original(container)
+    return original(container, *more)
 Container.read_cpu = read_cpu
 from cgstatd.cli.main import main
 sys.exit(main(sys.argv[1:]))
