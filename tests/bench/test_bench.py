@@ -166,3 +166,35 @@ def test_two_runs_are_compared_by_their_own_floors() -> None:
             result.add(Series(name, cpu=[cpu * factor], wall=[cpu]))
     text = compared({"facts": {}, "sets": {then.label: then.as_json()}}, Results([now]))
     assert text.splitlines()[-1].split()[-3:] == ["1.50", "1.50", "1.00"]
+
+
+def test_a_fleet_of_twenty_answers_each_at_its_own_address(tmp_path: Path) -> None:
+    """Without a server; that takes the configuration is promtool's word, where there is one."""
+    import http.client
+
+    from fleet import Bodies, Played, address, configured, real_agents
+
+    with real_agents(1, tmp_path) as agents:
+        bodies = Bodies([agents[0].port], 3600)
+        played = Played(19, bodies)
+        played.start()
+        answers = set()
+        for number in range(19):
+            connection = http.client.HTTPConnection(address(number), played.port, timeout=20)
+            for coding in ("identity", "gzip"):
+                connection.request("GET", "/metrics", headers={"Accept-Encoding": coding})
+                answer = connection.getresponse()
+                answers.add((answer.status, answer.getheader("Content-Encoding"), answer.read()))
+            connection.close()
+        plain, packed = bodies.now[0]
+        assert answers == {(200, None, plain), (200, "gzip", packed)} and played.answered == 38
+        assert b"\ncontainer_cpu_usage_seconds_total{" in plain
+        played.gone()
+        with pytest.raises(ConnectionRefusedError):
+            http.client.HTTPConnection(address(18), played.port, timeout=20).connect()
+        bodies.stop()
+    targets = [f"{address(number)}:9713" for number in range(1000)]
+    assert len(set(targets)) == 1000
+    path = configured(tmp_path, 15.0, targets)
+    if promtool := shutil.which("promtool"):
+        subprocess.run([promtool, "check", "config", str(path)], check=True, capture_output=True)
