@@ -23,6 +23,7 @@ from attacks import (
     engine,
     floods,
     forged,
+    forkbomb,
     hangers_on,
     hoards,
     kernel,
@@ -77,7 +78,10 @@ STAGES = (
             forged.forged_in_a_container,
         ),
     ),
-    Stage(kernel.kernel_arena, (forged.kernel_user, forged.kernel_container, bulk.children, bulk.namespace)),
+    Stage(
+        kernel.kernel_arena,
+        (forged.kernel_user, forged.kernel_container, bulk.children, bulk.namespace, forkbomb.fork_bomb),
+    ),
     Stage(
         bulk.bulk_arena,
         (
