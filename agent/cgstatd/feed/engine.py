@@ -25,7 +25,9 @@ from ..sampling.program_list import ProcessRow, program_list
 from ..sampling.rates import MOST_CORES
 from .coalesced import Coalesced
 from .engine_events import EngineEvents
-from .engine_readings import EngineReadings, find, is_named
+from .engine_lookup import find, is_named
+from .engine_readings import EngineReadings
+from .engine_seconds import Seconds
 from .follow.followed_container import born_seconds
 from .follow.follower import Follower
 from .lives import View
@@ -52,6 +54,7 @@ class Engine:
         self._number = -1
         self._programs = FirstPrograms(feed.sampler.root)
         self.readings = EngineReadings(feed)
+        self.seconds = Seconds(self.readings.get)
         self.listed: Coalesced[list[Listed]] = Coalesced(
             self._make_list, fresh_seconds, lambda: feed.sampler.registry.changed_since(self._number)
         )

@@ -13,14 +13,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from ..host.identity import Identity
-from ..outputs.engine.names import engine_id, id_of
+from ..host.runtimes.base import Metadata
+from ..outputs.engine.names import engine_id
 from ..sampling.container import Container, ReadingFailed
 from ..sampling.engine_figures import EngineFigures, EngineReader
-from ..sampling.lookup import Ambiguous, Known, NotFound, candidates
+from ..sampling.lookup import Known, NotFound, running
 from ..sampling.registry import ListingUnderWay
 from ..sampling.work_item import Again
 from . import reading_pass
+from .engine_lookup import Several, find
 from .patience import Patience
 from .sampling_thread import Job
 from .shared_passes import Feed
@@ -28,7 +29,6 @@ from .shared_passes import Feed
 Answer = EngineFigures | Known
 """Figures, or a container that does not run."""
 FRESH_SECONDS = 0.3
-_SHORTEST_PREFIX = 4
 _AGAIN_SECONDS = 0.05
 
 
@@ -49,6 +49,8 @@ class EngineReadings:
         self._reader = EngineReader(feed.sampler)
         self._asked: dict[str, asyncio.Future[Answer]] = {}
         self._kept: tuple[float, dict[str, Answer]] = (0.0, {})
+        self._running: set[str] = set()
+        """Of the system, by id, when all containers were listed last."""
         self._under_way = False
         self._job: Job | None = None
         """The latest."""
@@ -129,7 +131,7 @@ class EngineReadings:
         outcomes: list[Outcome] = []
         try:
             self._reader.begin()
-            known = self._feed.known()
+            known = self._several(several)
         except Exception as error:
             failure = self._feed.sampler.out_of_resources(error) or error
             outcomes += [Outcome(wanted, None, failure) for wanted in several]
@@ -137,19 +139,29 @@ class EngineReadings:
             job.items.extend(partial(self._read, wanted, known, outcomes) for wanted in several)
         job.items.append(partial(self._deliver, loop, asked, outcomes))
 
+    def _several(self, wanted: tuple[str, ...]) -> Several:
+        """What is to be looked at for those; containers that do not run only where one of them may be meant."""
+        if self._running.issuperset(wanted):
+            live = [each for each in self._feed.sampler.containers() if not each.over and not each.identity.owner_uid]
+            if {each.identity.id for each in live}.issuperset(wanted):
+                return Several(list(map(running, live)))
+        known = self._feed.known()
+        self._running = {each.id for each in known if isinstance(each.target, Container) and not each.owner_uid}
+        return Several(known)
+
     def _deliver(
         self, loop: asyncio.AbstractEventLoop, asked: dict[str, asyncio.Future[Answer]], outcomes: list[Outcome]
     ) -> None:
         if not loop.is_closed():
             loop.call_soon_threadsafe(self._over, asked, tuple(outcomes))
 
-    def _read(self, wanted: str, known: list[Known], outcomes: list[Outcome]) -> None:
+    def _read(self, wanted: str, known: Several, outcomes: list[Outcome]) -> None:
         try:
             outcomes.append(Outcome(wanted, self._one(wanted, known), None))
         except Exception as error:
             outcomes.append(Outcome(wanted, None, self._feed.sampler.out_of_resources(error) or error))
 
-    def _one(self, wanted: str, several: list[Known]) -> Answer:
+    def _one(self, wanted: str, several: Several) -> Answer:
         known = self._among(wanted.removeprefix("/"), several) or find(self._feed, wanted)
         if not isinstance(known.target, Container):
             return known
@@ -161,34 +173,16 @@ class EngineReadings:
             raise NotFound(wanted)
         return known
 
-    def _among(self, wanted: str, several: list[Known]) -> Known | None:
-        """The running container that is meant, where the list tells; None: it has to be looked for."""
-        fits = candidates(wanted, several)
-        if len(fits) != 1 or not isinstance(fits[0].target, Container):
+    def _among(self, wanted: str, several: Several) -> Known | None:
+        """The container that is meant, where the list tells; None: it has to be looked for.
+
+        An id stays; a name may be another's by now, and a container that did not run may run.
+        """
+        found = several.find(wanted)
+        if found is None:
             return None
-        by_id = fits[0].id.startswith(wanted)  # an id stays; a name may be another's by now
-        return fits[0] if by_id or not self._feed.sampler.registry.look_again([fits[0].target]) else None
-
-
-def is_named(identity: Identity, wanted: str) -> bool:
-    """Whether a client means this container: its id, its name, or the first digits of the id."""
-    key = id_of(identity)
-    return wanted in (identity.id, identity.name, key) or (len(wanted) >= _SHORTEST_PREFIX and key.startswith(wanted))
-
-
-def find(feed: Feed, wanted: str) -> Known:
-    """A container by what a client of the Engine API writes; in the sampling thread only.
-
-    Raises NotFound, Ambiguous, ListingFailed.
-    """
-    try:
-        return feed.find(wanted.removeprefix("/"))
-    except NotFound:
-        if len(wanted) < _SHORTEST_PREFIX or not set(wanted) <= set("0123456789abcdef"):
-            raise
-        found = [each for each in feed.known() if engine_id(each.runtime, each.owner_uid, each.id).startswith(wanted)]
-        if len(found) > 1:
-            raise Ambiguous(wanted) from None
-        if not found:
-            raise
-        return found[0]
+        sampler = self._feed.sampler
+        if isinstance(found.target, Metadata):
+            return found if sampler.names.again(found.target) == found.target else None
+        by_id = engine_id(found.runtime, found.owner_uid, found.id).startswith(wanted) or found.id.startswith(wanted)
+        return found if by_id or not sampler.registry.look_again([found.target]) else None

@@ -101,16 +101,14 @@ async def _stream(
         async with asyncio.timeout(STALLED_SECONDS):
             await response.write(_encoded(found, before))
         before = found.cpu if isinstance(found, EngineFigures) else None
-        now = loop.time()
-        await asyncio.sleep(int(now + 1.0 + _LEAST_SECONDS) - now)
         while True:
             try:
-                found = await engine.readings.get(wanted)
+                found = await engine.seconds.at(wanted, int(loop.time() + 1.0 + _LEAST_SECONDS))
                 break
             except (NotFound, Ambiguous):
                 return
             except (ReadingFailed, ListingFailed):  # this second is left out
-                await asyncio.sleep(1.0)
+                pass
 
 
 async def happenings(request: web.Request) -> web.StreamResponse:
@@ -175,5 +173,6 @@ def add_engine(app: web.Application) -> None:
 
     async def stopping(_app: web.Application) -> None:
         app[ENGINE].events.stop()
+        app[ENGINE].seconds.stop()
 
     app.on_shutdown.append(stopping)

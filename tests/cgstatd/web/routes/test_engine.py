@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from cgstatd.outputs.engine import stats
 from cgstatd.outputs.engine.names import engine_id
 from cgstatd.outputs.engine.system import API_VERSION, READ_ONLY
 from cgstatd.sampling import pass_work
@@ -301,6 +302,50 @@ async def test_requests_that_come_together_are_one_reading(server: Server, monke
     monkeypatch.setattr(EngineReader, "read", lambda self, one: reads.append(one.identity.name) or read(self, one))
     await asyncio.gather(*(object_of(server, f"/containers/{n}/stats?stream=0&one-shot=1") for n in "abc" * 10))
     assert len(begun) < 15 and len(reads) < 20
+
+
+@pytest.fixture
+def box(host: FakeHost) -> None:
+    """A container of LXC, which has a word for an id."""
+    write_files(
+        str(host.path),
+        {
+            f"sys/fs/cgroup/lxc.payload.box/{file}": content
+            for file, content in (("cgroup.procs", "900\n"), ("cgroup.events", "populated 1\nfrozen 0\n"),
+                                  ("cpu.stat", "usage_usec 1\n"), ("memory.current", "4096\n"))
+        } | {"proc/900/cgroup": "0::/lxc.payload.box\n"},
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("box")
+@pytest.mark.parametrize(
+    "wanted",
+    [container_id("a"), container_id("a")[:12], "a", "docker:a", "stopped", container_id("stopped"), "box",
+     engine_id("lxc", 0, "box"), engine_id("lxc", 0, "box")[:12]],
+)  # fmt: skip
+async def test_whatever_is_asked_for_is_listed_once(
+    server: Server, monkeypatch: pytest.MonkeyPatch, wanted: str
+) -> None:
+    await object_of(server, "/containers/json?all=1")
+    listed, containers = [], server.feed.sampler.containers
+    monkeypatch.setattr(server.feed.sampler, "containers", lambda *more: listed.append(1) or containers(*more))
+    await object_of(server, f"/containers/{wanted}/stats?stream=0&one-shot=1")
+    assert listed == [1]
+
+
+async def test_streams_of_a_container_share_each_seconds_bytes(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded, encode = [], stats._stats
+    monkeypatch.setattr(stats, "_stats", lambda *each: encoded.append(each) or encode(*each))
+    async with contextlib.AsyncExitStack() as stack, asyncio.timeout(20):
+        connections = [await stack.enter_async_context(server.connection()) for _ in range(8)]
+        for connection in connections:
+            connection.send("/v1.45/containers/a/stats")
+        answers = [await connection.head() for connection in connections]
+        for _ in range(3):
+            for connection, answer in zip(connections, answers, strict=True):
+                await connection.chunk(answer)
+    keys = [(found.time_ns, before) for found, before in encoded]
+    assert len(keys) == len(set(keys))  # each object of a second is made once, however many streams send it
 
 
 async def test_an_unreadable_file_costs_its_container_alone(server: Server, host: FakeHost) -> None:
