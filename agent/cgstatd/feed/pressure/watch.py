@@ -2,7 +2,8 @@
 
 A trigger (:mod:`cgstatd.host.pressure_triggers`) fires at most once in 2 s. While two looks are taken, and for a pause
 after them, the event loop does not listen, so that pressure without end costs two looks a pause. The pause is 10 s at
-first; looks that find the same as those before double it up to a minute, and max_cpu may ask for more.
+first; looks that find the same as those before double it up to a minute, or two minutes if no container waits, and
+max_cpu may ask for more.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ BETWEEN_SECONDS = 1.5
 """From one look to the other: fifteen of the usual quota's periods, and not yet another time."""
 PAUSE_SECONDS = 10.0
 LONGEST_SECONDS = 60.0
+LONGEST_IN_VAIN_SECONDS = 120.0
+"""Where it is not containers that wait: on many hosts something always does."""
 COSTLIEST_SECONDS = 600.0
 """The longest pause where looks cost so much that max_cpu asks for it."""
 OFF = "pressure = false in the configuration"
@@ -162,9 +165,9 @@ class PressureWatch:
         """Take two looks, tell what they found, and for how long there is a pause."""
         cost = self._looker.cpu_seconds
         try:
-            before = await self._take(resources)
+            before = await self._take(resources, last=False)
             await self._sleep(BETWEEN_SECONDS)
-            after = await self._take(resources)
+            after = await self._take(resources, last=True)
             found = await self._feed.run(partial(verdicts, before, after, resources))
         except (ListingFailed, ReadingFailed, CgroupError) as error:
             log.debug("looking for what waits: %s", error)
@@ -185,15 +188,16 @@ class PressureWatch:
     def _now_ms(self) -> int:
         return self._feed.sampler.root.clock().time_ms
 
-    async def _take(self, resources: list[str]) -> Look:
-        begun = await self._feed.run(partial(self._looker.begin, resources))
+    async def _take(self, resources: list[str], *, last: bool) -> Look:
+        begun = await self._feed.run(partial(self._looker.begin, resources, last=last))
         found = await self._feed.each(partial(self._looker.read, begun), begun.items)
         return self._looker.end(begun, found)
 
     def _paused(self, found: list[Verdict] | None, cost_before: float) -> float:
         names = frozenset((each.identity.id, each.resource, each.cause.value) for each in found or ())
         same, self._found = names == self._found, names
-        self._pause = min(2 * self._pause, LONGEST_SECONDS) if same else PAUSE_SECONDS
+        longest = LONGEST_SECONDS if found else LONGEST_IN_VAIN_SECONDS
+        self._pause = min(2 * self._pause, longest) if same else PAUSE_SECONDS
         percent = self._feed.cpu_budget.percent
         costs = (self._looker.cpu_seconds - cost_before) * 100 / percent if percent else 0.0
         return max(self._pause, min(costs, COSTLIEST_SECONDS))

@@ -27,28 +27,24 @@ MOST = 1000
 _MOST_ABOVE = 200
 _DEVICES = 64
 _MEMORY = (
-    "memory.usage_bytes",
-    "memory.high_bytes",
-    "memory.max_bytes",
     "memory.events.high",
     "memory.failcnt",
     "memory.stat.workingset_refault_anon",
     "memory.stat.workingset_refault_file",
 )
-_FIELDS = {
-    "cpu": (
-        "cpu.usage_nsec",
-        "cpu.quota_usec",
-        "cpu.period_usec",
-        "cpu.nr_periods",
-        "cpu.nr_throttled",
-        "cpu.throttled_nsec",
-        "cpu.cpus",
-    ),
+_COUNTERS = {
+    "cpu": ("cpu.usage_nsec", "cpu.nr_periods", "cpu.nr_throttled", "cpu.throttled_nsec"),
     "memory": _MEMORY,
-    "io": ("io.devices", "io.limits", *_MEMORY),
+    "io": ("io.devices", *_MEMORY),
 }
 """Of a container and of each cgroup above it, by the resource that is short."""
+_MEMORY_LIMITS = ("memory.usage_bytes", "memory.high_bytes", "memory.max_bytes")
+_LIMITS = {
+    "cpu": ("cpu.quota_usec", "cpu.period_usec", "cpu.cpus"),
+    "memory": _MEMORY_LIMITS,
+    "io": ("io.limits", *_MEMORY_LIMITS),
+}
+"""What is asked in the second look only."""
 
 Item = Container | str
 """A container, or the path of a cgroup above some."""
@@ -72,11 +68,12 @@ class Looker:
         self.cpu_seconds = 0.0
         """CPU time of all looks."""
 
-    def begin(self, resources: Collection[str]) -> Begun:
-        """Read the host, and list what is to be read. Raises ListingFailed."""
+    def begin(self, resources: Collection[str], *, last: bool = True) -> Begun:
+        """Read the host, and list what is to be read; ``last``: the limits, too. Raises ListingFailed."""
         began = time.thread_time()
         try:
-            fields = dict.fromkeys(name for resource in resources for name in _FIELDS[resource])
+            sets = (_LIMITS, _COUNTERS) if last else (_COUNTERS,)
+            fields = dict.fromkeys(name for each in sets for resource in resources for name in each[resource])
             stalls = [f"pressure.{resource}_some" for resource in resources]
             containers = self._sampler.containers()[:MOST]
             host = self._host("io" in resources)

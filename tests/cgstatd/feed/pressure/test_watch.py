@@ -16,6 +16,7 @@ from cgstatd.feed.pressure.watch import (
     BETWEEN_SECONDS,
     COSTLIEST_SECONDS,
     KEPT,
+    LONGEST_IN_VAIN_SECONDS,
     LONGEST_SECONDS,
     OFF,
     PAUSE_SECONDS,
@@ -183,7 +184,7 @@ async def test_pressure_without_end_is_looked_at_more_and_more_rarely_until_some
     pauses = [await world.round("cpu") for _ in range(5)]
     assert pauses == [10.0, 20.0, 40.0, LONGEST_SECONDS, LONGEST_SECONDS]
     world.during = lambda: None
-    assert await world.round("cpu") == PAUSE_SECONDS
+    assert [await world.round("cpu") for _ in range(6)] == [10.0, 20.0, 40.0, 80.0, *[LONGEST_IN_VAIN_SECONDS] * 2]
     assert world.watch.waits == {WEB: {("cpu", "own_limit"): 5}}
 
 

@@ -78,6 +78,9 @@ def test_only_the_files_of_what_is_short_are_read(host: FakeHost, monkeypatch: p
     monkeypatch.setattr(Directory, "content", noting)
     take(looker, resources=("cpu",))
     assert read == {"cpu.pressure", "cpu.stat", "cpu.max", "cpuset.cpus"}
+    read.clear()
+    take(looker, looker.begin(("cpu", "memory"), last=False))
+    assert read == {"cpu.pressure", "memory.pressure", "cpu.stat", "memory.events", "memory.stat"}
 
 
 def test_one_that_ends_between_listing_and_reading_is_left_out(host: FakeHost) -> None:
@@ -109,7 +112,7 @@ def test_one_that_was_made_anew_is_another_life(host: FakeHost) -> None:
 
 def test_two_looks_tell_the_cause(host: FakeHost) -> None:
     looker = Looker(host.sampler())
-    before = take(looker)
+    before = take(looker, looker.begin(ALL, last=False))
     host.set("web", "cpu.pressure", STALL.format(10**9))
     host.set("web", "cpu.stat", "usage_usec 9\nnr_periods 23\nnr_throttled 22\nthrottled_usec 900000000\n")
     (said,) = verdicts(before, take(looker), ALL)
