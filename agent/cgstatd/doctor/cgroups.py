@@ -138,8 +138,5 @@ def _watched(triggers: Triggers) -> Iterator[Finding]:
     triggers.close()
     if names:
         yield Finding(OK, f"pressure is watched without a wake-up in calm times: {', '.join(names)}")
-    reasons: dict[str, list[str]] = {}
-    for name, why in triggers.absent.items():
-        reasons.setdefault(why, []).append(name)
-    for why, several in reasons.items():
-        yield Finding(NOTE, f"pressure is not watched ({', '.join(several)}): {why}", "which containers wait, and why")
+    for why in triggers.reasons():
+        yield Finding(NOTE, why, "which containers wait, and why")

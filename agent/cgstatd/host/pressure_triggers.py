@@ -62,6 +62,13 @@ class Triggers(NamedTuple):
     absent: dict[str, str]
     """resource -> the reason."""
 
+    def reasons(self) -> list[str]:
+        """``pressure is not watched (memory, io): …``, a line for each reason."""
+        several: dict[str, list[str]] = {}
+        for resource, why in self.absent.items():
+            several.setdefault(why, []).append(resource)
+        return [f"pressure is not watched ({', '.join(names)}): {why}" for why, names in several.items()]
+
     def close(self) -> None:
         """End all of them."""
         for each in self.open:

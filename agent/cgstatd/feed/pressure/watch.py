@@ -132,8 +132,8 @@ class PressureWatch:
         except asyncio.CancelledError:  # stopped meanwhile: what was opened is closed when it is there
             opening.add_done_callback(_close_when_opened)
             raise
-        for resource, why in self._triggers.absent.items():
-            log.info("pressure of %s is not watched: %s", resource, why)
+        for why in self._triggers.reasons():
+            log.info("%s", why)
 
     # -- listening
 
