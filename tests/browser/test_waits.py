@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from browser.driver import Open, live, shots, until
+from browser.measured import FRAMES, STICKS_OUT
 from cgstatd.outputs.pressure_types import FollowPressure, PressureWait
 from cgstatd.web.routes.follow import FOLLOWER
 from fakehost import container_id
@@ -65,3 +68,19 @@ async def test_it_goes_by_itself_and_a_page_that_comes_meanwhile_has_it(server: 
         follower.pressure(event(wait("db", "because"), valid=0.1))
         await until(page, "document.getElementById('waits').hidden")
         assert await page.locator("#waits li").count() == 0
+
+
+@pytest.mark.parametrize("width", [320, 720, 1440])
+async def test_a_long_sentence_does_not_stick_out(server: Server, open_page: Open, width: int) -> None:
+    why = (
+        f"the limit of /{'a-long-slice-' * 8}.slice above it, 0.5 cores (cpu.max), ran out in 98 % of the periods"
+    )
+    async with open_page(server.port) as page:
+        await live(page)
+        server.runner.app[FOLLOWER].pressure(event(*[wait(name, why) for name in ("web-1", "web-2", "db", "queue")]))
+        await until(page, SHOWN)
+        await page.set_viewport_size({"width": width, "height": 800})
+        await page.evaluate(FRAMES)
+        assert await page.evaluate(STICKS_OUT) == []
+        if path := shots(f"waits-{width}"):
+            await page.screenshot(path=path)
