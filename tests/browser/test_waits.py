@@ -72,9 +72,7 @@ async def test_it_goes_by_itself_and_a_page_that_comes_meanwhile_has_it(server: 
 
 @pytest.mark.parametrize("width", [320, 720, 1440])
 async def test_a_long_sentence_does_not_stick_out(server: Server, open_page: Open, width: int) -> None:
-    why = (
-        f"the limit of /{'a-long-slice-' * 8}.slice above it, 0.5 cores (cpu.max), ran out in 98 % of the periods"
-    )
+    why = f"the limit of /{'a-long-slice-' * 8}.slice above it, 0.5 cores (cpu.max), ran out in 98 % of the periods"
     async with open_page(server.port) as page:
         await live(page)
         server.runner.app[FOLLOWER].pressure(event(*[wait(name, why) for name in ("web-1", "web-2", "db", "queue")]))
