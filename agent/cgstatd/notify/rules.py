@@ -73,7 +73,7 @@ class Rules:
         yield self._of(
             identity,
             EXIT,
-            f"ended {how}{', killed for want of memory' if ended.oom_killed else ''}",
+            f"ended {how}{'; it had processes killed for want of memory' if ended.oom_killed else ''}",
             reason_of(code, ended.oom_killed) or OOM_KILLED,
             finished,
             exit_code=code,

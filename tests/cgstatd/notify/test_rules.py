@@ -70,7 +70,7 @@ def test_an_end_with_0_is_none_and_an_unknown_code_is_counted() -> None:
 def test_an_end_for_want_of_memory_is_told_even_without_a_code() -> None:
     [found] = World().end(None, absent="no record", oom_killed=True)
     assert (found.reason, found.exit_code, found.exit_code_absent) == ("OOMKilled", None, "no record")
-    assert found.text == "web ended with an unknown code, killed for want of memory"
+    assert found.text == "web ended with an unknown code; it had processes killed for want of memory"
 
 
 def test_a_child_that_was_killed_is_told_once() -> None:
