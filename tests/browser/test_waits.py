@@ -13,6 +13,8 @@ from cgstatd.web.routes.follow import FOLLOWER
 from fakehost import container_id
 from wire import Server
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 SHOWN = "!document.getElementById('waits').hidden"
 
 
