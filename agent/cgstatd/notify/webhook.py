@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time as clock
 from collections.abc import Awaitable, Callable, Iterable
 
 from ..basics.once_in_a_while import OnceInAWhile
@@ -124,12 +125,16 @@ class Webhook:
         """At the memory of all containers, and at the OOM kills of those that live on. Raises ListingFailed,
         ReadingFailed."""
         self._follower.look_for_kills()
-        if self._feed.last_pass is not None and self._feed.restrained(LOOK_SECONDS):
+        last = self._feed.last_pass
+        recent = last is not None and clock.monotonic() - last.began < LOOK_SECONDS
+        if not recent and self._feed.restrained(LOOK_SECONDS):
             return
-        round_ = self._feed.round(LOOK_SECONDS)
+        round_ = last if last is not None and recent else self._feed.round(LOOK_SECONDS)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PASS_SECONDS):
                 await round_.settled()
+        if (failure := round_.failure) is not None:
+            raise failure
         mem_total = await self._feed.run(self._feed.sampler.mem_total)
         self._take(self._rules.memory(list(round_.stats), mem_total))
 
