@@ -12,6 +12,7 @@ from ..basics.once_in_a_while import OnceInAWhile
 from ..basics.timing import Backoff, Time
 from ..feed.engine import Engine
 from ..feed.host_totals import HostTotals
+from ..outputs.own_metrics import Called
 from ..sampling.container import ReadingFailed
 from ..sampling.registry import ListingFailed
 from . import messages
@@ -40,7 +41,16 @@ class Connector:
         self._waiting: asyncio.Task[None] | None = None
         self._once = OnceInAWhile()
         self._said = ""
+        self._outbox: Outbox | None = None
         self.connected = False
+        self._outcomes = {"connected": 0, "refused": 0, "failed": 0}
+
+    def figures(self) -> Called | None:
+        """For /metrics; None: there is no server to call. Any thread may ask."""
+        if not self._destination.url:
+            return None
+        outbox = self._outbox
+        return Called(self.connected, 0 if outbox is None else outbox.waiting, dict(self._outcomes))
 
     async def call(self, destination: Destination) -> None:
         """Call this server from now on, and no other; nothing happens where it is the same."""
@@ -67,6 +77,7 @@ class Connector:
     async def _run(self, destination: Destination) -> None:
         outbox = Outbox(self._engine.events, self._time)
         outbox.start()
+        self._outbox = outbox
         try:
             while True:
                 asked = await self._once_connected(destination, outbox)
@@ -82,12 +93,13 @@ class Connector:
 
     async def _once_connected(self, destination: Destination, outbox: Outbox) -> float:
         """One attempt, and the connection for as long as it lasts; for how long the server wants us to stay away."""
-        began, asked = self._time.now(), 0.0
+        began, asked, outcome = self._time.now(), 0.0, "failed"
         try:
             hello = messages.hello(await self._engine.host.get(), read_token(destination.token_file))
             async with connect(destination, hello) as link:
                 began = self._time.now()
                 self.connected = True
+                self._outcomes["connected"] += 1
                 self._said = ""
                 log.info("dockhand connected url=%s", destination.url)
                 try:
@@ -95,6 +107,7 @@ class Connector:
                 finally:
                     outbox.disconnected(acknowledged=link.acknowledged())
         except Refused as error:
+            outcome = "refused"
             self._say(destination, f"refused: {error}")
             self._backoff.refused()
             asked = error.retry_after
@@ -105,7 +118,9 @@ class Connector:
         except Exception:
             log.exception("dockhand url=%s", destination.url)
         finally:
-            if self.connected:
+            if not self.connected:
+                self._outcomes[outcome] += 1
+            else:
                 self._backoff.held(self._time.now() - began)
             self.connected = False
         return asked

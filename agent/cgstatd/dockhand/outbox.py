@@ -44,6 +44,11 @@ class Outbox:
         self._pings: deque[bool] = deque()
         """The pings that were not answered yet: whether that event went out before it."""
 
+    @property
+    def waiting(self) -> int:
+        """How many events the server has not confirmed. Any thread may ask."""
+        return len(self._kept)
+
     def start(self) -> None:
         """Listen from now on."""
         self._room.set()

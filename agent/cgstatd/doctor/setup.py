@@ -12,7 +12,7 @@ from ..config import DEFAULT_CONFIG, BadConfig, Settings, load
 from ..config.address import is_private
 from ..web.server.tls import BadCertificate
 from ..web.server.tls import load as load_certificate
-from . import forwarding, notifications
+from . import calling, forwarding, notifications
 from .findings import COSTS, NOTE, OK, Finding, Section, listed, some
 
 _LEAST_ROOM = 8 << 20
@@ -29,6 +29,7 @@ def section() -> Section:
         return Section("Configuration", [Finding(COSTS, first, "everything: cgstatd serve does not start", todo)])
     found = [_listen(settings), _tokens(settings), *_tls(settings), *_history(settings), *forwarding.findings()]
     found += notifications.findings(settings)
+    found += calling.findings(settings)
     return Section("Configuration", found)
 
 

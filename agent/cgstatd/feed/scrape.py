@@ -9,7 +9,7 @@ from cgroupfs import ParseError
 
 from ..host.procfs.host_stat import PATH, parse_host_stat
 from ..outputs.metric_families import EXPORTED_FIELDS
-from ..outputs.own_metrics import DiskFigures, Notified, OwnMetrics, PressureFigures
+from ..outputs.own_metrics import Called, DiskFigures, Notified, OwnMetrics, PressureFigures
 from ..sampling.exported_metrics import ContainerMetrics, MetricsReader, each_network_once
 from ..sampling.host_figures import agent_cost
 from ..sampling.host_metrics import HostMetricsReader
@@ -35,6 +35,7 @@ class Scraper:
         self.disk: Callable[[], DiskFigures | None] = lambda: None
         """The history on disk. Any thread may ask."""
         self.notified: Callable[[], Notified | None] = lambda: None
+        self.called: Callable[[], Called | None] = lambda: None
         """The webhook. Any thread may ask."""
         self.pressure: Callable[[], PressureFigures | None] = lambda: None
         """What waited. The event loop asks."""
@@ -83,6 +84,7 @@ class Scraper:
             host=host,
             disk=self.disk(),
             notified=self.notified(),
+            called=self.called(),
         )
 
     def _cores(self) -> int:

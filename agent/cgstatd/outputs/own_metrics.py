@@ -36,6 +36,16 @@ class Notified(NamedTuple):
     """How many events came to which end."""
 
 
+class Called(NamedTuple):
+    """The connection to a Dockhand server (dockhand_url)."""
+
+    connected: bool
+    waiting: int
+    """Events that wait for it."""
+    outcomes: Mapping[str, int]
+    """How many attempts came to which end."""
+
+
 class PressureFigures(NamedTuple):
     """What the watch of the host's pressure counted."""
 
@@ -70,5 +80,7 @@ class OwnMetrics(NamedTuple):
     """None: nothing is kept on disk (history_dir)."""
     notified: Notified | None = None
     """None: there is no webhook."""
+    called: Called | None = None
+    """None: no server is called."""
     pressure: PressureFigures | None = None
     """None: nothing watches."""

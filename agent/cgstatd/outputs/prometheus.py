@@ -25,7 +25,7 @@ from .host_metric_lines import host_lines
 from .metric_families import FAMILIES, rows
 from .metric_lines import escaped, family_head
 from .negotiation import OPENMETRICS, Format
-from .own_metrics import DiskFigures, Notified, OwnMetrics, PressureFigures
+from .own_metrics import Called, DiskFigures, Notified, OwnMetrics, PressureFigures
 
 MAX_LABELS = 16
 MAX_VALUE = 128
@@ -148,7 +148,8 @@ def _of_itself(own: OwnMetrics) -> Iterator[Metric]:
         ("cgstatd_resident_memory_bytes", "gauge", cost.rss_bytes, "Resident memory of the agent."),
         ("cgstatd_open_descriptors", "gauge", cost.descriptors, "Open descriptors of the agent."),
     )
-    for name, kind, value, text in (*rows, *_of_the_disk(own.disk), *_of_the_webhook(own.notified)):
+    others = (*_of_the_disk(own.disk), *_of_the_webhook(own.notified), *_of_dockhand(own.called))
+    for name, kind, value, text in (*rows, *others):
         if value is not None:
             metric = Metric(name, text, kind)
             metric.add_sample(name + "_total" * (kind == "counter"), {}, value)
@@ -162,6 +163,11 @@ def _of_itself(own: OwnMetrics) -> Iterator[Metric]:
         for outcome, count in own.notified.outcomes.items():
             outcomes.add_sample("cgstatd_notifications_total", {"outcome": outcome}, count)
         yield outcomes
+    if own.called is not None:
+        attempts = Metric("cgstatd_dockhand_attempts", "What became of calls of the Dockhand server.", "counter")
+        for outcome, count in own.called.outcomes.items():
+            attempts.add_sample("cgstatd_dockhand_attempts_total", {"outcome": outcome}, count)
+        yield attempts
     build = Metric("cgstatd_build_info", "The agent's version.", "gauge")
     build.add_sample("cgstatd_build_info", {"version": __version__, "python": python_version()}, 1)
     yield build
@@ -179,6 +185,12 @@ def _of_the_webhook(found: Notified | None) -> Iterator[tuple[str, str, float, s
     if found is not None:
         yield "cgstatd_notify_ok", "gauge", int(not found.trouble), "Whether the webhook took the latest notification."
         yield "cgstatd_notify_waiting", "gauge", found.waiting, "Notifications that wait for it."
+
+
+def _of_dockhand(found: Called | None) -> Iterator[tuple[str, str, float, str]]:
+    if found is not None:
+        yield "cgstatd_dockhand_connected", "gauge", int(found.connected), "Whether the Dockhand server is connected."
+        yield "cgstatd_dockhand_events_waiting", "gauge", found.waiting, "Events that it has not confirmed."
 
 
 class _Once(Collector):

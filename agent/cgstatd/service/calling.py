@@ -15,6 +15,7 @@ from ..web.app import make_engine_app
 from ..web.guard import Guard
 from ..web.routes.context import CONTEXT
 from ..web.routes.engine import ENGINE
+from ..web.routes.metrics import SCRAPER
 from ..web.server.limits import Limits
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ class Calling:
         self._runner = web.AppRunner(make_engine_app(self._app, guard), access_log=None)
         await self._runner.setup()
         server = cast(web.Server, self._runner.server)
-        return Connector(server, self._app[ENGINE], HostTotals(self._app[CONTEXT].feed))
+        made = Connector(server, self._app[ENGINE], HostTotals(self._app[CONTEXT].feed))
+        self._app[SCRAPER].called = made.figures
+        return made
 
     def try_now(self) -> None:
         """Wait no longer where there is no connection."""

@@ -1,0 +1,71 @@
+"""Whether there is a Dockhand server to call (dockhand_url), what that needs, and what the running agent says of it."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Iterator
+
+from ..config import Settings
+from ..config.address import parse_address
+from ..dockhand.token_file import BadToken, read_token
+from .findings import COSTS, NOTE, OK, Finding
+
+_COST = "Dockhand: the server sees nothing of this host"
+_OUTCOME = re.compile(r'cgstatd_dockhand_attempts_total\{outcome="(\w+)"\} ([0-9.e+]+)')
+_CONNECTED = re.compile(r"(?m)^cgstatd_dockhand_connected ([0-9.e+]+)$")
+
+
+def findings(settings: Settings) -> Iterator[Finding]:
+    """Nothing where no server is called."""
+    if not settings.dockhand_url:
+        return
+    trouble = _needs(settings)
+    if trouble is not None:
+        yield trouble
+        return
+    text = _metrics(settings)
+    if text is None:
+        todo = "cgstatd_dockhand_connected of /metrics says it"
+        what = f"Dockhand: {settings.dockhand_url} is called; the running agent was not asked how that goes"
+        yield Finding(NOTE, what, "", todo)
+    else:
+        yield _as_it_goes(settings.dockhand_url, text)
+
+
+def _needs(settings: Settings) -> Finding | None:
+    """What keeps it from being called at all; None: nothing that can be seen from here."""
+    try:
+        read_token(settings.dockhand_token_file)
+        if settings.dockhand_ca:
+            ssl.create_default_context(cafile=settings.dockhand_ca)
+    except BadToken as error:
+        if isinstance(error.__cause__, PermissionError):
+            return None  # the agent's user may well read it
+        return Finding(COSTS, f"dockhand_token_file {error}", _COST, "put the token there that Dockhand made")
+    except PermissionError:
+        return None
+    except OSError as error:  # SSLError is one
+        return Finding(COSTS, f"dockhand_ca {settings.dockhand_ca}: {error.strerror or error}", _COST, "see the file")
+    return None
+
+
+def _as_it_goes(url: str, text: str) -> Finding:
+    found, outcomes = _CONNECTED.search(text), {name: int(float(value)) for name, value in _OUTCOME.findall(text)}
+    if found is None:
+        what = f"Dockhand: the running agent calls no server yet, {url} is configured"
+        return Finding(COSTS, what, _COST, "systemctl reload cgstatd; the log says why not")
+    said = ", ".join(f"{outcomes.get(name, 0)} {name}" for name in ("connected", "refused", "failed"))
+    if float(found[1]):
+        return Finding(OK, f"Dockhand: connected to {url} (attempts: {said})")
+    todo = "journalctl -u cgstatd says what the server or the network answers"
+    return Finding(COSTS, f"Dockhand: not connected to {url} (attempts: {said})", _COST, todo)
+
+
+def _metrics(settings: Settings) -> str | None:
+    """What the agent's own metrics say; None: it cannot be asked from here."""
+    if settings.tls_cert:
+        return None
+    from .ask_agent import metrics  # noqa: PLC0415 - for those who call a server only
+
+    return metrics(parse_address(settings.listen[0]))
