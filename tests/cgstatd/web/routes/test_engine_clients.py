@@ -1,10 +1,12 @@
-"""Unmodified clients of the Engine API on the agent's own docker socket: docker-py, the docker CLI, Compose."""
+"""Unmodified clients of the Engine API on the agent's own docker socket: docker-py, the docker CLI, Compose, aiodocker,
+dockerode (Node.js)."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -183,3 +185,102 @@ def test_compose_lists_its_projects(cli: Any) -> None:
     ]
     found = rows(cli("compose", "-p", "shop", "ps", "--format", "json"))
     assert [(each["Name"], each["Service"], each["State"]) for each in found] == [("a", "web", "running")]
+
+
+# -- aiodocker
+
+ASYNC = """
+import asyncio, json, sys, aiodocker
+
+async def main():
+    said = {}
+    async with aiodocker.Docker(url="unix://" + sys.argv[1]) as docker:
+        said["names"] = sorted(each["Names"][0] for each in await docker.containers.list(all=True))
+        one = await docker.containers.get("a")
+        said["state"] = (await one.show())["State"]["Status"]
+        said["usage"] = (await one.stats(stream=False))[0]["memory_stats"]["usage"]
+        seen = []
+        async for each in one.stats(stream=True):
+            seen.append(each)
+            if len(seen) == 2:
+                break
+        said["streamed"] = seen[1]["preread"] == seen[0]["read"]
+        said["running"] = (await docker.system.info())["ContainersRunning"]
+        for name, call in (("stop", one.stop()), ("none", docker.containers.get("nope"))):
+            try:
+                await call
+            except aiodocker.exceptions.DockerError as error:
+                said[name] = [error.status, error.message]
+    print(json.dumps(said))
+
+asyncio.run(main())
+"""
+
+
+def test_aiodocker(made: tuple[Agent, str, FakeHost]) -> None:
+    pytest.importorskip("aiodocker", reason="aiodocker is not installed: pip install aiodocker")
+    command = [sys.executable, "-W", "ignore", "-c", ASYNC, made[1]]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "names": ["/a", "/b", "/paused", "/stopped"],
+        "state": "running",
+        "usage": 3 << 20,
+        "streamed": True,
+        "running": 2,
+        "stop": [403, READ_ONLY],
+        "none": [404, "No such container: nope"],
+    }
+
+
+# -- dockerode
+
+NODE = """
+const Docker = require("dockerode"), docker = new Docker({socketPath: process.argv[2]})
+const said = {}
+const first = stream => new Promise((done, failed) => {
+    let text = ""
+    stream.on("data", data => {
+        text += data
+        if (!text.includes("\\n")) return
+        stream.destroy()
+        done(JSON.parse(text.split("\\n")[0]))
+    })
+    stream.on("error", failed)
+})
+;(async () => {
+    said.names = (await docker.listContainers({all: true})).map(each => each.Names[0]).sort()
+    const one = docker.getContainer("a")
+    said.state = (await one.inspect()).State.Status
+    said.usage = (await one.stats({stream: false})).memory_stats.usage
+    said.streamed = (await first(await one.stats({stream: true}))).name
+    said.program = (await one.top()).Processes[0].at(-1)
+    said.event = (await first(await docker.getEvents({since: 0, until: Date.now() / 1000 | 0}))).Type
+    said.running = (await docker.info()).ContainersRunning
+    for (const [name, call] of [["stop", () => one.stop()], ["none", () => docker.getContainer("nope").inspect()]])
+        await call().catch(error => said[name] = [error.statusCode, error.json.message])
+    console.log(JSON.stringify(said))
+})()
+"""
+
+
+def test_dockerode(made: tuple[Agent, str, FakeHost], tmp_path: Path) -> None:
+    node = shutil.which("node") or pytest.skip("Node.js is not installed")
+    if subprocess.run([node, "-e", "require('dockerode')"], capture_output=True, check=False).returncode:
+        pytest.skip("dockerode is not where Node.js looks (NODE_PATH): npm install dockerode")
+    (tmp_path / "client.cjs").write_text(NODE)
+    done = subprocess.run(
+        [node, str(tmp_path / "client.cjs"), made[1]], capture_output=True, encoding="utf-8", timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "names": ["/a", "/b", "/paused", "/stopped"],
+        "state": "running",
+        "usage": 3 << 20,
+        "streamed": "/a",
+        "program": "web",
+        "event": "container",
+        "running": 2,
+        "stop": [403, READ_ONLY],
+        "none": [404, "No such container: nope"],
+    }
