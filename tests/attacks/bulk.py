@@ -246,6 +246,12 @@ def children(a: KernelArena) -> str:
             for made in range(1, _CHILDREN + 1):
                 os.mkdir(f"{places[made % len(places)]}/{made}")
         assert made > 300 * len(places)
+        began = time.process_time()
+        for inside in places:
+            for each in os.listdir(inside):
+                if os.path.isdir(f"{inside}/{each}"):
+                    Path(f"{inside}/{each}/cgroup.procs").read_bytes()
+        all_of_them = time.process_time() - began  # on a busy machine the kernel takes longer for each
         took = {}
         for target in (METRICS, f"/api/containers/{a.attacker}/detail", ALL):
             began = a.cpu_seconds()
@@ -254,7 +260,7 @@ def children(a: KernelArena) -> str:
             assert status == 200, body[:300]
         assert a.attacker.encode() in a.ask(ALL)[2]
         said = "".join(a.log)
-    assert max(took.values()) < 0.5, took
+    assert max(took.values()) < all_of_them, (took, all_of_them)
     assert "its processes are not counted" in said
     most = max(took.values()) * 1000
     return f"{made} made; its processes are not counted, and the log says so; at most {most:.0f} ms of CPU an answer"
@@ -274,6 +280,8 @@ def namespace(a: KernelArena) -> str:
             assert a.attacker.encode() in a.ask(ALL)[2]
             time.sleep(0.6)
 
+        while a.attacker.encode() not in a.ask(ALL)[2]:
+            time.sleep(0.1)
         per_pass = a.cpu_of_each(10, ask)
         status, _, body = a.ask(f"/api/containers/{a.attacker}/detail")
         network = json.loads(body)["network"]

@@ -88,7 +88,7 @@ class KernelArena(Arena):
     """The directory of ours in each tree."""
     victim: str = field(kw_only=True)
     attacker: str = field(kw_only=True)
-    free: str = container_id("nobody's")
+    free: str = container_id(f"nobody's {os.getpid()}")
     """An id that no container has."""
 
     @contextmanager
@@ -169,7 +169,7 @@ def _enable(above: str, directory: str) -> None:
 def kernel_arena(folder: Path) -> Iterator[KernelArena]:
     """Skips, saying why, where no cgroup can be made."""
     require_root()
-    victim, attacker = container_id("attack-victim"), container_id("attack-attacker")
+    victim, attacker = (container_id(f"{each} {os.getpid()}") for each in ("victim", "attacker"))  # of this run
     names = {victim: "attack-victim", attacker: "attack-attacker"}
     data = folder / "docker"
     for identity, name in names.items():
@@ -195,6 +195,4 @@ def kernel_arena(folder: Path) -> Iterator[KernelArena]:
         assert sleeper.stdout.readline() == "done\n"
         found = stack.enter_context(running(folder, "--docker-root", str(data)))
         port, pid, tokens, secret, _, log = found
-        yield KernelArena(
-            port, pid, tokens, secret, folder, "attack-victim", log, trees=trees, victim=victim, attacker=attacker
-        )
+        yield KernelArena(port, pid, tokens, secret, folder, victim, log, trees=trees, victim=victim, attacker=attacker)

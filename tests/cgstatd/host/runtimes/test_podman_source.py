@@ -191,7 +191,7 @@ def test_exit_codes_that_are_none_are_left_out(write: Write, rows: str) -> None:
 
 
 def test_a_table_of_exit_codes_that_makes_rows_up_costs_no_memory(write: Write) -> None:
-    rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) "
+    rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30) "
     rows += "SELECT hex(zeroblob(2000000)) AS ID, i AS Timestamp, 0 AS ExitCode FROM n"
     write(DATABASE, database(BURNING, script=f"CREATE VIEW ContainerExitCode AS {rows};"))
     tracemalloc.start()

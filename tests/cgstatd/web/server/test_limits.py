@@ -194,10 +194,12 @@ async def test_requests_sent_far_ahead_of_the_answers_are_cut(server: Server) ->
 # -- those who do not read
 
 
-def crowd(path: Path, count: int) -> FakeHost:
+def crowd(path: Path) -> FakeHost:
+    """Containers with names so long that their figures are 450 kB: more than the kernel holds for a client."""
     host = FakeHost(path)
-    for number in range(count):
+    for number in range(350):
         host.add(f"c{number}")
+        host.on_disk(f"c{number}", running=True, shown="\N{SPOUTING WHALE}" * 256)
     return host
 
 
@@ -205,7 +207,7 @@ def crowd(path: Path, count: int) -> FakeHost:
 async def test_a_client_that_does_not_read_is_cut_and_its_buffer_is_bounded(tmp_path: Path, target: str) -> None:
     limits = Limits(send_seconds=1.0)
     async with (
-        serving(crowd(tmp_path, 1500).sampler(), limits=limits) as server,
+        serving(crowd(tmp_path).sampler(), limits=limits) as server,
         from_address(server, "127.0.0.1", receive=4096) as sleeper,
     ):
         sleeper.send(target)
@@ -225,7 +227,7 @@ async def test_what_is_left_when_it_closes_is_not_waited_for_without_end(tmp_pat
     """A small rest in the buffer pauses nothing, and closing would wait for it."""
     limits = Limits(send_seconds=0.5, idle_seconds=0.3)
     async with (
-        serving(crowd(tmp_path, 1000).sampler(), limits=limits) as server,
+        serving(crowd(tmp_path).sampler(), limits=limits) as server,
         from_address(server, "127.0.0.1", receive=4096) as sleeper,
     ):
         for _ in range(3):
@@ -235,7 +237,7 @@ async def test_what_is_left_when_it_closes_is_not_waited_for_without_end(tmp_pat
 
 async def test_a_slow_reader_that_reads_is_not_cut(tmp_path: Path) -> None:
     async with (
-        serving(crowd(tmp_path, 1500).sampler(), limits=Limits(send_seconds=1.0)) as server,
+        serving(crowd(tmp_path).sampler(), limits=Limits(send_seconds=1.0)) as server,
         from_address(server, "127.0.0.1", receive=200_000) as reader,
     ):
         reader.send(STREAM)
