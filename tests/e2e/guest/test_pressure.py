@@ -24,6 +24,8 @@ HOG = "sleep 5; exec tail /dev/zero"
 HIGH = 16 << 20
 WAIT_SECONDS = 300
 CALM_SECONDS = 60
+LEAST_USEC = 150_000
+"""Of a wait that a trigger fires for."""
 SETTLE_SECONDS = 15
 TRIES = 5
 SLICE = "e2epressure.slice"
@@ -171,11 +173,12 @@ def test_a_calm_minute_has_no_wake_up_and_no_verdict(waits: Waits, docker: Docke
         looked = watched(on)["looks"] - looks
         text = f"{woken[0]} voluntary switches with the watch, {woken[1]} without; {looked} looks; stalled us: {grown}"
         record["notes"]["waits: a calm minute"] = text
-        if max(grown.values()) < 150_000:  # no trigger of 0.15 s and more within 2 s can have fired
+        if looked == 0:
             break
+        assert max(grown.values()) >= LEAST_USEC, f"it looked though no program of the host waited: {text}"
     else:
         pytest.skip(f"the host was never calm for {CALM_SECONDS} s: {text}")
     for agent in (on, off):
         agent.stop()
-    assert looked == 0 and woken[0] <= woken[1] + 5, text
+    assert woken[0] <= 2 * woken[1] + 20, text
     assert not [each for each in waits.found if each["name"] == "calm"]

@@ -2,7 +2,7 @@
 
 A trigger (:mod:`cgstatd.host.pressure_triggers`) fires at most once in 2 s. While two looks are taken, and for a pause
 after them, the event loop does not listen, so that pressure without end costs two looks a pause. The pause is 10 s at
-first; looks that find the same as those before double it up to a minute, or two minutes if no container waits, and
+first; looks that find nothing new double it up to a minute, or two minutes if no container waits, and
 max_cpu may ask for more.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -41,6 +41,8 @@ OFF = "pressure = false in the configuration"
 STARTING = "the agent is starting"
 KEPT = 1000
 """Containers of which it is counted how often they waited; the one that waited longest ago gives way."""
+_RECENT = 8
+"""Looks. On a host that is always busy the same containers wait now and then, in turn: that is nothing new."""
 _Key = tuple[str, str]
 
 
@@ -67,7 +69,8 @@ class PressureWatch:
         self._wake = asyncio.Event()
         self._why_not = OFF
         self._pause = PAUSE_SECONDS
-        self._found: frozenset[tuple[str, str, str]] = frozenset()
+        self._recent: deque[frozenset[tuple[str, str, str]]] = deque(maxlen=_RECENT)
+        """What the latest looks found."""
         self.looks = 0
         """Pairs of looks."""
         self.fires: Counter[str] = Counter()
@@ -195,9 +198,10 @@ class PressureWatch:
 
     def _paused(self, found: list[Verdict] | None, cost_before: float) -> float:
         names = frozenset((each.identity.id, each.resource, each.cause.value) for each in found or ())
-        same, self._found = names == self._found, names
+        known = bool(self._recent) and names.issubset(frozenset().union(*self._recent))
+        self._recent.append(names)
         longest = LONGEST_SECONDS if found else LONGEST_IN_VAIN_SECONDS
-        self._pause = min(2 * self._pause, longest) if same else PAUSE_SECONDS
+        self._pause = min(2 * self._pause, longest) if known else PAUSE_SECONDS
         percent = self._feed.cpu_budget.percent
         costs = (self._looker.cpu_seconds - cost_before) * 100 / percent if percent else 0.0
         return max(self._pause, min(costs, COSTLIEST_SECONDS))
