@@ -11,7 +11,7 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ...host.identity import short
 from ...outputs.history_types import ContainerHistory, HistoryHead, HostHistory
@@ -31,6 +31,7 @@ from .spans import Place, Span, Timeline, base_of, disk, memory
 from .steps import Grid, HostRow, grid, host_row, shown_ms
 from .steps import gaps as gaps_of
 
+S = TypeVar("S")
 T = TypeVar("T", HostSteps, ContainerSteps)
 _CURSOR = re.compile(r"([0-9a-f]{1,16})-([0-9]{1,12})")
 PAGE_BYTES = 1 << 20
@@ -77,8 +78,16 @@ class History:
         self._lines: tuple[object, bytes] = None, b""
         """The latest lines of all containers, and what they are of."""
         self._lines_turn = asyncio.Lock()
+        self._one = asyncio.Lock()
+        """Threads that compute take the interpreter from each other, and from the event loop: there is one at a time,
+        however many clients read."""
         self._turn = asyncio.Lock()
         """Answers that need the disk are made one after the other: each may be a second of work."""
+
+    async def _work(self, call: Callable[..., S], *arguments: Any) -> S:
+        """Have something computed in a thread."""
+        async with self._one:
+            return await asyncio.to_thread(call, *arguments)
 
     # -- in steps
 
@@ -93,7 +102,7 @@ class History:
             since=times[0],
             until=times[-1],
             timestamps=times,
-            figures=await asyncio.to_thread(found.figures.steps),
+            figures=await self._work(found.figures.steps),
             gaps=gaps_of(times, reasons),
         )
 
@@ -120,7 +129,7 @@ class History:
             since=times[0],
             until=times[-1],
             timestamps=times,
-            figures=await asyncio.to_thread(found.figures.steps),
+            figures=await self._work(found.figures.steps),
             gaps=gaps_of(times, found.end(plan.now.time_ms)),
             marks=found.marks,
             first=found.ends[0] if found.ends else None,
@@ -205,8 +214,8 @@ class History:
                 place, goes_on = await self._from_disk(self.disk, plan, found, who, base + recent.first - 1)
             if not goes_on:
                 return
-        span = await asyncio.to_thread(memory, recent, base, place, plan.timeline, plan.state.hole)
-        await asyncio.to_thread(found.add, span)
+        span = await self._work(memory, recent, base, place, plan.timeline, plan.state.hole)
+        await self._work(found.add, span)
 
     async def _from_disk(
         self, on_disk: Disk, plan: _Plan, found: HostSteps | ContainerSteps, who: Who | None, until: int
@@ -217,8 +226,8 @@ class History:
         while after is not None:
             rows = _HOST_ROWS if who is None else _CONTAINER_ROWS
             fetched = await on_disk.fetch(after, until, rows, who, False)
-            span = await asyncio.to_thread(disk, fetched.segments, after, until, place, plan.timeline)
-            goes_on = await asyncio.to_thread(found.add, span)
+            span = await self._work(disk, fetched.segments, after, until, place, plan.timeline)
+            goes_on = await self._work(found.add, span)
             if span.rounds:
                 place = Place(span.rounds[-1].row.number)
                 if not goes_on:
@@ -266,8 +275,8 @@ class History:
         back = -(-(now.time_ms - steps.first_ms + steps.step_ms) // interval_ms) + 2
         first = max(ring.first, ring.last - back, 0)
         what = ring.snapshot(first, ring.last, lambda each: each.life[:3] in living)
-        found = await asyncio.to_thread(lines, what, steps, now, figures, ring.interval_seconds)
-        return await asyncio.to_thread(encode, found)
+        found = await self._work(lines, what, steps, now, figures, ring.interval_seconds)
+        return await self._work(encode, found)
 
     # -- round by round
 
@@ -322,7 +331,7 @@ class History:
             end = min(first + min(_AT_ONCE, page.limit) - 1, ring.last)
             what, place = ring.snapshot(first, end), Place(page.after)
             make = partial(memory, what, base, place, timeline, state.hole)
-            page.add(*await asyncio.to_thread(_lines, make, names), base + end)
+            page.add(*await self._work(_lines, make, names), base + end)
         oldest = state.runs[0].first if state.files else base + ring.first if ring.last >= 0 else None
         latest = base + ring.last if ring.last >= 0 else state.last if state.files else None
         head = HistoryHead(
@@ -346,7 +355,7 @@ class History:
             most = max(1, min(page.limit, _COUNTERS_AT_ONCE // (1 + len(whole.parts))))
             while page.room and page.after < end:
                 make = partial(disk, fetched.segments, page.after, end, Place(page.after), timeline, most)
-                lines, lost = await asyncio.to_thread(_lines, make, names)
+                lines, lost = await self._work(_lines, make, names)
                 page.add(lines, lost, end if len(lines) < most else lines[-1].key)
             more = fetched.more
 
