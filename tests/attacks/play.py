@@ -18,6 +18,7 @@ import pytest
 
 from attacks import (
     bulk,
+    called,
     credentials,
     encrypted,
     engine,
@@ -119,6 +120,7 @@ STAGES = (
             logins.smuggled_logins,
         ),
     ),
+    Stage(called.calling_arena, (called.hostile_server,)),
 )
 
 
