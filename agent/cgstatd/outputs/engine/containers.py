@@ -7,23 +7,15 @@ Health is there where a file says how it is: Podman's. Docker keeps it in memory
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from ...basics.text import is_number, printable
+from ...basics.text import printable
 from ...host.identity import Identity
 from ...host.runtimes.base import Endpoint, Health, Metadata, Port, State
 from ...sampling.lived import Terminated, with_end
 from ..follow_types import FollowExit
-from .filters import BadFilter, Filters, any_of, labels_fit
 from .names import duration, id_of, image_id_of, labels, rfc3339, status_of
-
-FILTERS = frozenset(
-    "ancestor before exited expose health id isolation is-task label name network publish since status volume".split()
-)
-_UNHELD = ("volume", "isolation", "is-task")
-"""What the agent does not know of any container; to ask for it finds none."""
-_STATES = frozenset("created running paused restarting removing exited dead".split())
 
 
 class Listed(NamedTuple):
@@ -68,7 +60,8 @@ def _started(each: Listed) -> float | None:
     return each.born_seconds if found is None else found
 
 
-def _created(each: Listed) -> float | None:
+def created(each: Listed) -> float | None:
+    """Unix time."""
     found = metadata_of(each.identity).created_seconds
     return each.born_seconds if found is None else found
 
@@ -127,7 +120,8 @@ def _image(found: Metadata) -> str:
     return printable(found.image or found.image_id or "")
 
 
-def _mode(found: Metadata) -> str:
+def network_mode(found: Metadata) -> str:
+    """As its runtime has it."""
     return printable(found.network_mode or "")
 
 
@@ -140,12 +134,12 @@ def summary(each: Listed, now: float) -> dict[str, Any]:
         "Image": _image(found),
         "ImageID": image_id_of(found),
         "Command": _program(each),
-        "Created": int(_created(each) or 0),
+        "Created": int(created(each) or 0),
         "Ports": [_port(port) for port in found.ports],
         "Labels": labels(identity),
         "State": each.status,
         "Status": status_text(each, now),
-        "HostConfig": {"NetworkMode": _mode(found)},
+        "HostConfig": {"NetworkMode": network_mode(found)},
         "NetworkSettings": {"Networks": _networks(found)},
         "Mounts": [],
     }
@@ -158,7 +152,7 @@ def inspected(each: Listed) -> dict[str, Any]:
     default = {key: value for key, value in _endpoint(bridge).items() if key in _OF_BRIDGE}
     return {
         "Id": id_of(identity),
-        "Created": rfc3339(_created(each)),
+        "Created": rfc3339(created(each)),
         "Path": _program(each),
         "Args": [],
         "State": {
@@ -185,7 +179,7 @@ def inspected(each: Listed) -> dict[str, Any]:
         "AppArmorProfile": "",
         "ExecIDs": None,
         "HostConfig": {
-            "NetworkMode": _mode(found),
+            "NetworkMode": network_mode(found),
             "Memory": found.memory_limit_bytes or 0,
             "RestartPolicy": {"Name": "", "MaximumRetryCount": 0},
             "PortBindings": _bindings(found.ports, published=True),
@@ -230,89 +224,3 @@ def _bindings(ports: Iterable[Port], *, published: bool) -> dict[str, list[dict[
         elif not published:
             found.setdefault(key, None)
     return found
-
-
-# -- the list's parameters
-
-
-def chosen(several: Sequence[Listed], filters: Filters, *, everything: bool, limit: int) -> list[Listed]:
-    """The containers that a request asks for, the latest first. Raises BadFilter."""
-    _check(filters)
-    ordered = sorted(several, key=lambda each: -(_created(each) or 0.0))
-    everything = everything or limit > 0 or "status" in filters or "exited" in filters
-    if not everything:
-        ordered = [each for each in ordered if each.status in ("running", "paused", "restarting")]
-    borders = {key: _border(filters, key, ordered) for key in ("before", "since") if filters.get(key)}
-    found = [each for each in ordered if _fits(each, filters) and _between(each, borders)]
-    return found[:limit] if limit > 0 else found
-
-
-def _check(filters: Filters) -> None:
-    for name, known in (("status", _STATES), ("health", frozenset({"starting", "healthy", "unhealthy", "none"}))):
-        for value in filters.get(name, ()):
-            if value not in known:
-                raise BadFilter(f"invalid filter '{name}={printable(value, 40)}'")
-    for value in filters.get("exited", ()):
-        if not is_number(value, 3):
-            raise BadFilter(f"invalid filter 'exited={printable(value, 40)}'")
-
-
-def _border(filters: Filters, key: str, several: Sequence[Listed]) -> float:
-    wanted = filters[key][0]
-    for each in several:
-        if _is(each, wanted):
-            return _created(each) or 0.0
-    raise BadFilter(f"No such container: {printable(wanted, 80)}")
-
-
-def _is(each: Listed, wanted: str) -> bool:
-    return each.identity.name == wanted.removeprefix("/") or (bool(wanted) and id_of(each.identity).startswith(wanted))
-
-
-def _between(each: Listed, borders: Mapping[str, float]) -> bool:
-    created = _created(each) or 0.0
-    return created < borders.get("before", float("inf")) and created > borders.get("since", float("-inf"))
-
-
-def _fits(each: Listed, filters: Filters) -> bool:
-    if not filters:
-        return True
-    identity, found = each.identity, metadata_of(each.identity)
-    tests = {
-        "id": lambda value: id_of(identity).startswith(value),
-        "name": lambda value: _is_name(identity.name, value),
-        "status": lambda value: value == each.status,
-        "health": lambda value: value == (each.health.status if each.health else "none"),
-        "exited": lambda value: not each.running and found.exit_code == int(value),
-        "ancestor": lambda value: _is_image(found, value),
-        "network": lambda value: (
-            any(value in (e.network, e.network_id) for e in found.endpoints) or value == _mode(found)
-        ),
-        "publish": lambda value: any(_is_port(port.host_number, port.protocol, value) for port in found.ports),
-        "expose": lambda value: any(_is_port(port.number, port.protocol, value) for port in found.ports),
-    }
-    if any(filters.get(name) for name in _UNHELD):
-        return False
-    return labels_fit(filters, labels(identity)) and all(any_of(filters, name, fits) for name, fits in tests.items())
-
-
-def _is_name(name: str, wanted: str) -> bool:
-    """A part of the name; ``^`` and ``$`` are its ends. No other expression: a client's would be run on every name."""
-    part = wanted.removeprefix("^").removeprefix("/").removesuffix("$")
-    at_start, at_end = wanted.startswith("^"), wanted.endswith("$")
-    if at_start and at_end:
-        return name == part
-    return name.startswith(part) if at_start else name.endswith(part) if at_end else part in name
-
-
-def _is_image(found: Metadata, wanted: str) -> bool:
-    own = (found.image or "").removesuffix(":latest")
-    image_id = image_id_of(found)
-    return wanted.removesuffix(":latest") == own or (
-        len(wanted) > 3 and image_id.removeprefix("sha256:").startswith(wanted.removeprefix("sha256:"))
-    )
-
-
-def _is_port(number: int, protocol: str, wanted: str) -> bool:
-    port, _, kind = wanted.partition("/")
-    return bool(number) and port == str(number) and kind in ("", protocol)

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from ...basics.text import is_number, printable
 from ...feed.engine import Engine, NotRunning
-from ...outputs.engine import containers, processes, system
+from ...outputs.engine import container_filters, containers, processes, system
 from ...outputs.engine.filters import BadFilter, parse_filters
 from ...sampling.container import ReadingFailed
 from ...sampling.lookup import Ambiguous, NotFound
@@ -141,11 +141,11 @@ async def info(request: web.Request) -> web.StreamResponse:
 async def listing(request: web.Request) -> web.StreamResponse:
     """GET /containers/json"""
     query = request.query
-    filters = parse_filters(query.get("filters"), containers.FILTERS)
+    filters = parse_filters(query.get("filters"), container_filters.FILTERS)
     limit = query.get("limit") or "0"
     if limit != "-1" and not is_number(limit, 9):
         raise BadFilter(f"invalid limit {printable(limit, 40)!r}")
-    chosen = containers.chosen(
+    chosen = container_filters.chosen(
         await request.app[ENGINE].listed.get(), filters, everything=is_on(query.get("all")), limit=int(limit)
     )
     now = time.time()

@@ -10,8 +10,9 @@ import pytest
 
 from cgstatd.host.identity import Identity
 from cgstatd.host.runtimes.base import Endpoint, Metadata, Port, State
-from cgstatd.outputs.engine import containers, events, names, system
-from cgstatd.outputs.engine.containers import Listed, chosen, inspected, status_text, summary
+from cgstatd.outputs.engine import events, names, system
+from cgstatd.outputs.engine.container_filters import FILTERS, chosen
+from cgstatd.outputs.engine.containers import Listed, inspected, status_text, summary
 from cgstatd.outputs.engine.filters import BadFilter, parse_filters
 
 HEX = "ab" * 32
@@ -110,7 +111,7 @@ def test_labels_say_what_a_container_really_is() -> None:
 
 def ask(filters: dict[str, Any], *several: Listed, everything: bool = True, limit: int = 0) -> list[str]:
     """The names that a request for these filters gets."""
-    parsed = parse_filters(json.dumps(filters), containers.FILTERS)
+    parsed = parse_filters(json.dumps(filters), FILTERS)
     return [each.identity.name for each in chosen(several, parsed, everything=everything, limit=limit)]
 
 
@@ -179,7 +180,7 @@ def test_without_all_only_those_that_run_are_listed() -> None:
 )
 def test_bad_filters_are_refused(text: str, words: str) -> None:
     with pytest.raises(BadFilter, match=re.escape(words)):
-        chosen([WEB], parse_filters(text, containers.FILTERS), everything=True, limit=0)
+        chosen([WEB], parse_filters(text, FILTERS), everything=True, limit=0)
 
 
 # -- beside containers
