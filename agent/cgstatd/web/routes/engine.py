@@ -16,7 +16,7 @@ from aiohttp import web
 
 from ...basics.text import is_number, printable
 from ...feed.engine import Engine, NotRunning
-from ...outputs.engine import container_filters, containers, processes, system
+from ...outputs.engine import container_filters, containers, inventory, processes, system
 from ...outputs.engine.filters import BadFilter, parse_filters
 from ...sampling.container import ReadingFailed
 from ...sampling.lookup import Ambiguous, NotFound
@@ -166,36 +166,36 @@ async def top(request: web.Request) -> web.StreamResponse:
 
 async def images(request: web.Request) -> web.StreamResponse:
     """GET /images/json"""
-    return engine_answer(request, system.images(await request.app[ENGINE].listed.get()))
+    return engine_answer(request, inventory.images(await request.app[ENGINE].listed.get()))
 
 
 async def networks(request: web.Request) -> web.StreamResponse:
     """GET /networks"""
-    return engine_answer(request, system.networks(await request.app[ENGINE].listed.get()))
+    return engine_answer(request, inventory.networks(await request.app[ENGINE].listed.get()))
 
 
 async def image(request: web.Request) -> web.StreamResponse:
     """GET /images/{name}/json"""
     wanted = request.match_info["name"]
-    found = system.image(await request.app[ENGINE].listed.get(), wanted)
+    found = inventory.image(await request.app[ENGINE].listed.get(), wanted)
     return engine_answer(request, found) if found else refusal(404, f"No such image: {printable(wanted, 80)}")
 
 
 async def network(request: web.Request) -> web.StreamResponse:
     """GET /networks/{name}"""
     wanted = request.match_info["name"]
-    found = system.network(await request.app[ENGINE].listed.get(), wanted)
+    found = inventory.network(await request.app[ENGINE].listed.get(), wanted)
     return engine_answer(request, found) if found else refusal(404, f"network {printable(wanted, 80)} not found")
 
 
 async def volumes(request: web.Request) -> web.StreamResponse:
     """GET /volumes"""
-    return engine_answer(request, system.volumes())
+    return engine_answer(request, inventory.volumes())
 
 
 async def disk_usage(request: web.Request) -> web.StreamResponse:
     """GET /system/df"""
-    return engine_answer(request, system.disk_usage(await request.app[ENGINE].listed.get(), time.time()))
+    return engine_answer(request, inventory.disk_usage(await request.app[ENGINE].listed.get(), time.time()))
 
 
 async def refuse(_request: web.Request) -> web.StreamResponse:

@@ -10,7 +10,7 @@ import pytest
 
 from cgstatd.host.identity import Identity
 from cgstatd.host.runtimes.base import Endpoint, Metadata, Port, State
-from cgstatd.outputs.engine import events, names, system
+from cgstatd.outputs.engine import events, inventory, names
 from cgstatd.outputs.engine.container_filters import FILTERS, chosen
 from cgstatd.outputs.engine.containers import Listed, inspected, status_text, summary
 from cgstatd.outputs.engine.filters import BadFilter, parse_filters
@@ -187,7 +187,7 @@ def test_bad_filters_are_refused(text: str, words: str) -> None:
 
 
 def test_images_are_those_that_containers_name() -> None:
-    found = system.images([WEB, JOB, listed("b", image="busybox", image_id="sha256:" + "34" * 32)])
+    found = inventory.images([WEB, JOB, listed("b", image="busybox", image_id="sha256:" + "34" * 32)])
     assert [(each["RepoTags"], each["Containers"], each["Size"]) for each in found] == [
         (["nginx:latest"], 1, -1), (["busybox:latest"], 1, -1)
     ]  # fmt: skip
@@ -199,7 +199,7 @@ def test_networks_have_the_addresses_of_those_that_run() -> None:
         listed("a", endpoints=(here,)),
         listed("b", id="bb" * 32, running=False, endpoints=(Endpoint("shop", "cd" * 32),)),
     ]
-    (network,) = system.networks(several)
+    (network,) = inventory.networks(several)
     assert (network["Name"], network["Id"]) == ("shop", "cd" * 32)
     assert {each["Name"]: each["IPv4Address"] for each in network["Containers"].values()} == {"a": "172.18.0.3/16"}
 
