@@ -109,9 +109,7 @@ def check(tmp_path: Path, process: Agent) -> None:
     process.process.terminate()
     process.end()
     ended = f"{process.process.pid} +++ exited with 0 +++"
-    until = time.monotonic() + 10
     while ended not in (trace := re.sub(" +", " ", (tmp_path / "trace").read_text())):
-        assert time.monotonic() < until, trace[-1000:]
         time.sleep(0.05)
     lines = trace.splitlines()
     connects = [line for line in lines if "connect(" in line]

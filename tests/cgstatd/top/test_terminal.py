@@ -152,9 +152,7 @@ def test_of_an_agent_that_goes_and_comes_back(terminal: Terminal) -> None:
         first.end()
         assert "burn" in terminal.until("agent gone")
     with agent("--listen", f"127.0.0.1:{port}", *RECORDED):
-        ends = time.monotonic() + 20
         while "agent gone" in terminal.screen:
-            assert time.monotonic() < ends
             time.sleep(0.1)
         terminal.until("22 containers")
     terminal.press("q")
