@@ -72,10 +72,8 @@ class Arena:
     def client(self, address: str = "127.0.0.1") -> http.client.HTTPConnection:
         """A connection of a client that means well."""
         if self.tls is None:
-            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=20, source_address=(address, 0))
-        return http.client.HTTPSConnection(
-            "127.0.0.1", self.port, timeout=20, source_address=(address, 0), context=self.tls
-        )
+            return http.client.HTTPConnection("127.0.0.1", self.port, source_address=(address, 0))
+        return http.client.HTTPSConnection("127.0.0.1", self.port, source_address=(address, 0), context=self.tls)
 
     def ask(
         self, target: str = ALL, secret: str | None = "", address: str = "127.0.0.1", method: str = "GET", **more: str

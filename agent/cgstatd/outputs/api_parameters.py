@@ -10,6 +10,7 @@ from .follow_types import MAXIMUM_SECONDS, MINIMUM_SECONDS
 from .history_types import MOST_ROUNDS, MOST_STEP, MOST_TIME
 from .processes_json import DEFAULT_LIMIT, SORTS
 
+_FIGURE = "(cpuPercent|memoryUsage|networkRxRate|networkTxRate|blockReadRate|blockWriteRate)"
 PARAMETERS: dict[str, dict[str, Any]] = {
     "id": {
         "name": "id",
@@ -105,7 +106,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "in": "query",
         "description": "Some of `cpuPercent`, `memoryUsage`, `networkRxRate`, `networkTxRate`, `blockReadRate`, "
         "`blockWriteRate`, with commas between.",
-        "schema": {"type": "string", "default": "cpuPercent,memoryUsage"},
+        "schema": {"type": "string", "default": "cpuPercent,memoryUsage", "pattern": f"^{_FIGURE}(,{_FIGURE}){{0,6}}$"},
         "example": "cpuPercent,memoryUsage",
     },
     "cursor": {
