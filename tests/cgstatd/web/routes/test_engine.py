@@ -511,11 +511,16 @@ async def planted(host: FakeHost, quick: None) -> AsyncIterator[Server]:
             Config={
                 "Env": [f"PASSWORD={CANARY}"], "Cmd": [CANARY], "Entrypoint": [CANARY], "Hostname": CANARY,
                 "Healthcheck": {"Test": ["CMD-SHELL", CANARY]}, "User": CANARY, "WorkingDir": CANARY,
+                "Volumes": {CANARY: {}}, "OnBuild": [CANARY], "Shell": [CANARY], "StopSignal": CANARY,
             },
             MountPoints={CANARY: {"Source": CANARY, "Destination": CANARY, "Name": CANARY}},
             NetworkSettings={"Networks": {"shop": {"Aliases": [CANARY], "DriverOpts": {CANARY: CANARY}}}},
             LogPath=CANARY,
+            SecretReferences=[{"SecretName": CANARY}],
         )  # fmt: skip
+        path = host.path / "var/lib/docker/containers" / container_id(name) / "hostconfig.json"
+        others = {"Binds": [CANARY], "Annotations": {CANARY: CANARY}, "Sysctls": {CANARY: CANARY}, "Links": [CANARY]}
+        path.write_text(json.dumps(json.loads(path.read_text()) | others))
     async with serving(host.sampler()) as server:
         yield server
 
@@ -529,6 +534,10 @@ async def test_no_secret_is_in_any_answer(planted: Server) -> None:
                 "events" in target
             )
             said += (await planted.ask(target + query)).body
+    for route in ("/api/containers", "/api/containers/a/detail", "/api/containers/stats", "/metrics", "/_hawser/info"):
+        found = await planted.ask(route)
+        assert found.status == 200, (route, found.status)
+        said += found.body
     for filters in ('{"label":["x"]}', '{"volume":["x"]}', '{"nope":["x"]}', '{"health":["healthy"]}'):
         said += (await planted.ask(f"/containers/json?all=1&filters={filters}")).body
     assert b"shop" in said and b"/bin/sh" in said and CANARY.encode() not in said
