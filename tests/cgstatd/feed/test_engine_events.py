@@ -55,7 +55,8 @@ class Host:
         self.now = 0.0
         self.reading: Callable[[], None] = lambda: None
         """What happens while a listing is made, after its containers were read."""
-        feed, follower = SimpleNamespace(run=self._run), SimpleNamespace(listen=self._listen, unlisten=self._unlisten)
+        feed = SimpleNamespace(run=self._run)
+        follower = SimpleNamespace(listen=self._listen, unlisten=self._unlisten, observers=[])
         self.tell: Callable[[Changes], None] = lambda _: None
         self.events = EngineEvents(
             cast(Any, feed), cast(Any, follower), lambda: lambda: list(self.listed), lambda: int(self.now * SECOND)

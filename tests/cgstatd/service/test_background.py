@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -27,6 +28,7 @@ class Host:
         self.failure = ""
         self.hang = threading.Event()
         self.hang.set()
+        self.registry = SimpleNamespace(arrived=None)
 
     def out_of_resources(self, error: Exception) -> None:
         """It never is."""
