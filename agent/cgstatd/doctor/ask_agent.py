@@ -1,4 +1,4 @@
-"""Asks the agent of this host for its own metrics. Imported only where there is a webhook to ask about."""
+"""Asks the agent of this host for its own metrics. Imported only where there is something to ask about."""
 
 from __future__ import annotations
 

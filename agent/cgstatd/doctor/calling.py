@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Iterator
 
 from ..config import Settings
-from ..config.address import parse_address
 from ..dockhand.token_file import BadToken, read_token
 from .findings import COSTS, NOTE, OK, Finding
+from .outgoing import authorities, bad_secret, own_metrics
 
 _COST = "Dockhand: the server sees nothing of this host"
 _OUTCOME = re.compile(r'cgstatd_dockhand_attempts_total\{outcome="(\w+)"\} ([0-9.e+]+)')
@@ -24,7 +23,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     if trouble is not None:
         yield trouble
         return
-    text = _metrics(settings)
+    text = own_metrics(settings)
     if text is None:
         todo = "cgstatd_dockhand_connected of /metrics says it"
         what = f"Dockhand: {settings.dockhand_url} is called; the running agent was not asked how that goes"
@@ -37,17 +36,9 @@ def _needs(settings: Settings) -> Finding | None:
     """What keeps it from being called at all; None: nothing that can be seen from here."""
     try:
         read_token(settings.dockhand_token_file)
-        if settings.dockhand_ca:
-            ssl.create_default_context(cafile=settings.dockhand_ca)
     except BadToken as error:
-        if isinstance(error.__cause__, PermissionError):
-            return None  # the agent's user may well read it
-        return Finding(COSTS, f"dockhand_token_file {error}", _COST, "put the token there that Dockhand made")
-    except PermissionError:
-        return None
-    except OSError as error:  # SSLError is one
-        return Finding(COSTS, f"dockhand_ca {settings.dockhand_ca}: {error.strerror or error}", _COST, "see the file")
-    return None
+        return bad_secret("dockhand_token_file", error, _COST, "put the token there that Dockhand made")
+    return authorities("dockhand_ca", settings.dockhand_ca, _COST)
 
 
 def _as_it_goes(url: str, text: str) -> Finding:
@@ -60,12 +51,3 @@ def _as_it_goes(url: str, text: str) -> Finding:
         return Finding(OK, f"Dockhand: connected to {url} (attempts: {said})")
     todo = "journalctl -u cgstatd says what the server or the network answers"
     return Finding(COSTS, f"Dockhand: not connected to {url} (attempts: {said})", _COST, todo)
-
-
-def _metrics(settings: Settings) -> str | None:
-    """What the agent's own metrics say; None: it cannot be asked from here."""
-    if settings.tls_cert:
-        return None
-    from .ask_agent import metrics  # noqa: PLC0415 - for those who call a server only
-
-    return metrics(parse_address(settings.listen[0]))

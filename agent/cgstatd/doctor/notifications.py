@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Iterator
 
 from ..config import Settings
-from ..config.address import parse_address
 from ..notify.destination import BadSecret, origin, read_secret
 from .findings import COSTS, NOTE, OK, Finding
+from .outgoing import authorities, bad_secret, own_metrics
 
 _COST = "notifications: none is delivered"
 _OUTCOME = re.compile(r'cgstatd_notifications_total\{outcome="(\w+)"\} ([0-9.e+]+)')
@@ -26,7 +25,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     if trouble is not None:
         yield trouble
         return
-    found = _metrics(settings)
+    found = own_metrics(settings)
     if found is None:
         yield Finding(
             NOTE,
@@ -41,19 +40,10 @@ def findings(settings: Settings) -> Iterator[Finding]:
 def _needs(settings: Settings) -> Finding | None:
     """What keeps it from being told at all; None: nothing that can be seen from here."""
     try:
-        if settings.notify_secret_file:
-            read_secret(settings.notify_secret_file)
-        if settings.notify_ca:
-            ssl.create_default_context(cafile=settings.notify_ca)
+        read_secret(settings.notify_secret_file)
     except BadSecret as error:
-        if isinstance(error.__cause__, PermissionError):
-            return None  # the agent's user may well read it
-        return Finding(COSTS, f"notify_secret_file {error}", _COST, "see the file it names")
-    except PermissionError:
-        return None
-    except OSError as error:  # SSLError is one
-        return Finding(COSTS, f"notify_ca {settings.notify_ca}: {error.strerror or error}", _COST, "see the file")
-    return None
+        return bad_secret("notify_secret_file", error, _COST, "see the file it names")
+    return authorities("notify_ca", settings.notify_ca, _COST)
 
 
 def _as_it_goes(where: str, text: str) -> Finding:
@@ -69,12 +59,3 @@ def _as_it_goes(where: str, text: str) -> Finding:
         todo = "journalctl -u cgstatd says what the server or the network answers"
         return Finding(COSTS, f"notifications: {where} did not take the latest: {said}", "notifications", todo)
     return Finding(NOTE if lost else OK, f"notifications go to {where}: {said}")
-
-
-def _metrics(settings: Settings) -> str | None:
-    """What the agent's own metrics say; None: it cannot be asked from here."""
-    if settings.tls_cert:
-        return None
-    from .ask_agent import metrics  # noqa: PLC0415 - for those who have a webhook only
-
-    return metrics(parse_address(settings.listen[0]))

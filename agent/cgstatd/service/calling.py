@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ from ..web.routes.context import CONTEXT
 from ..web.routes.engine import ENGINE
 from ..web.routes.metrics import SCRAPER
 from ..web.server.limits import Limits
+from .outgoing import Outgoing
 
 if TYPE_CHECKING:
     from ..dockhand.connector import Connector
@@ -26,26 +26,17 @@ STREAMS = 64
 """Streams that the server may have open at a time."""
 
 
-class Calling:
-    """Used in the event loop. As long as no server is configured there is nothing behind it."""
+class Calling(Outgoing):
+    """Used in the event loop."""
 
     def __init__(self, app: web.Application) -> None:
+        super().__init__()
         self._app = app
         self._runner: web.AppRunner | None = None
         self._connector: Connector | None = None
-        self._changing: asyncio.Task[None] | None = None
-
-    def take_over(self, settings: Settings) -> None:
-        """Call the server that the settings name, if it is another."""
-        self._changing = asyncio.get_running_loop().create_task(self._change_after(self._changing, settings))
-
-    async def _change_after(self, earlier: asyncio.Task[None] | None, settings: Settings) -> None:
-        if earlier is not None:
-            await asyncio.wait([earlier])
-        await self.change(settings)
 
     async def change(self, settings: Settings) -> None:
-        """The same, at once."""
+        """Call the server that the settings name, if it is another."""
         url = settings.dockhand_url
         if not url and self._connector is None:
             return
@@ -75,10 +66,8 @@ class Calling:
         if self._connector is not None:
             self._connector.try_now()
 
-    async def stop(self) -> None:
+    async def end(self) -> None:
         """Hang up."""
-        if self._changing is not None:
-            await asyncio.wait([self._changing])
         if self._connector is not None:
             await self._connector.stop()
         if self._runner is not None:

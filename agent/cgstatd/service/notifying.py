@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ from ..web.routes.context import CONTEXT
 from ..web.routes.follow import FOLLOWER
 from ..web.routes.metrics import SCRAPER
 from ..web.routes.queries import QUERIES
+from .outgoing import Outgoing
 
 if TYPE_CHECKING:
     from ..notify.webhook import Webhook
@@ -22,25 +22,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Notifying:
-    """Used in the event loop. As long as no webhook is configured there is nothing behind it."""
+class Notifying(Outgoing):
+    """Used in the event loop."""
 
     def __init__(self, app: web.Application) -> None:
+        super().__init__()
         self._app = app
         self._webhook: Webhook | None = None
-        self._changing: asyncio.Task[None] | None = None
-
-    def take_over(self, settings: Settings) -> None:
-        """Tell the webhook that the settings name, if it is another."""
-        self._changing = asyncio.get_running_loop().create_task(self._change_after(self._changing, settings))
-
-    async def _change_after(self, earlier: asyncio.Task[None] | None, settings: Settings) -> None:
-        if earlier is not None:
-            await asyncio.wait([earlier])
-        await self.change(settings)
 
     async def change(self, settings: Settings) -> None:
-        """The same, at once."""
+        """Tell the webhook that the settings name, if it is another."""
         url = settings.notify_url
         if not url and self._webhook is None:
             return
@@ -65,9 +56,7 @@ class Notifying:
         if self._webhook is not None:
             self._webhook.try_now()
 
-    async def stop(self) -> None:
-        """End, whatever waits."""
-        if self._changing is not None:
-            await asyncio.wait([self._changing])
+    async def end(self) -> None:
+        """Whatever waits."""
         if self._webhook is not None:
             await self._webhook.stop()
