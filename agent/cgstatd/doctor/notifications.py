@@ -40,7 +40,8 @@ def findings(settings: Settings) -> Iterator[Finding]:
 def _needs(settings: Settings) -> Finding | None:
     """What keeps it from being told at all; None: nothing that can be seen from here."""
     try:
-        read_secret(settings.notify_secret_file)
+        if settings.notify_secret_file:
+            read_secret(settings.notify_secret_file)
     except BadSecret as error:
         return bad_secret("notify_secret_file", error, _COST, "see the file it names")
     return authorities("notify_ca", settings.notify_ca, _COST)
