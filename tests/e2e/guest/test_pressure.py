@@ -31,7 +31,7 @@ TRIES = 5
 SLICE = "e2epressure.slice"
 ONE_CPU = ("--cpuset-cpus", "0")
 
-pytestmark = pytest.mark.modes("v2")
+pytestmark = [pytest.mark.modes("v2"), pytest.mark.long]
 
 
 class Waits(threading.Thread):
