@@ -12,7 +12,6 @@ import contextlib
 import os
 import re
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ from typing import NamedTuple
 
 from cgroupfs import Clock, Root
 
+from .own_directory import own_directory
 from .recorded_root import Reading, RecordedRoot
 
 _ANY = rb"(\A.*\Z)"
@@ -209,7 +209,7 @@ def replayed(roots: Sequence[Root]) -> Iterator[Root]:
     if len(roots) == 1 or not isinstance(first, RecordedRoot) or not isinstance(second, RecordedRoot):
         yield first
         return
-    with tempfile.TemporaryDirectory(prefix="cgstatd-replay-") as directory:
+    with own_directory() as directory:
         replay = Replay(first, second, directory)
         replay.start()
         try:
