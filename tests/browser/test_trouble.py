@@ -115,7 +115,8 @@ async def test_three_hundred_containers_without_jank(tmp_path: Path, open_page: 
         open_page(server.port, **DESKTOP) as page,
     ):
         await live(page, 15)
-        assert await page.locator("#count").inner_text() == f"{COUNT} containers"
+        # on a busy machine the first rounds may be without some
+        await until(page, f"document.querySelector('#count').innerText === '{COUNT} containers'")
         assert await page.locator(".row").count() < 40  # only what can be seen is there
         session = await page.context.new_cdp_session(page)
         await session.send("Performance.enable", {"timeDomain": "threadTicks"})
