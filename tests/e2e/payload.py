@@ -34,7 +34,8 @@ def payload(target: Path, arguments: Mapping[str, str], *, bench: bool = False) 
             if path.suffix in (".py", ".conf", ""):
                 archive.add(path, path.name, recursive=False)
         archive.add(environment, "environment")
-        archive.add(PROJECT / "tests/tools/recreate.py", "tools/recreate.py")
+        for name in ("recreate.py", "ends.py", "endings.py"):
+            archive.add(PROJECT / "tests/tools" / name, f"tools/{name}")
         for path in sorted((PROJECT / "systemd").glob("*.*")):
             archive.add(path, f"systemd/{path.name}", recursive=False)
         for path in [*packages(), *certificate(target.parent)]:
