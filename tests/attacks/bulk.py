@@ -283,9 +283,13 @@ def namespace(a: KernelArena) -> str:
         while a.attacker.encode() not in a.ask(ALL)[2]:
             time.sleep(0.1)
         per_pass = a.cpu_of_each(10, ask)
-        status, _, body = a.ask(f"/api/containers/{a.attacker}/detail")
-        network = json.loads(body)["network"]
-        assert status == 200 and network["interfacesLeftOut"] == 2 * _PAIRS - len(network["interfaces"])
+        while True:  # seen once on a busy machine: a reading that did not have them all
+            status, _, body = a.ask(f"/api/containers/{a.attacker}/detail")
+            network = json.loads(body)["network"]
+            assert status == 200
+            if (network["interfacesLeftOut"] or 0) + len(network["interfaces"]) == 2 * _PAIRS:
+                break
+            time.sleep(0.1)
     return f"{per_pass:.0f} ms of CPU a pass with everything around it, {len(body) // 1024} KiB of detail"
 
 
