@@ -21,10 +21,11 @@ import msgspec
 from cgroupfs.pseudofs import Root
 
 from .base import HEX_ID, ExitCode, LogSize, Match, Metadata, Skip, State, Unreadable, is_hex_id
-from .docker_health import Check, Written, check_of
+from .docker_health import Check, check_of
 from .endpoints import docker_network
 from .engine import EngineRecord
 from .folder import FolderSource
+from .health_log import Written
 from .labels import NULL, Wanted, cut
 from .logs import log_size
 from .statefile import Int, StateFiles, parser_of, unix_time

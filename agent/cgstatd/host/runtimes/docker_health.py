@@ -10,12 +10,10 @@ probe, whose time the check itself says (nanoseconds; 0: the default)::
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import msgspec
 
 from .base import Health, HealthCheck
-from .health_log import health
+from .health_log import Written, health
 from .statefile import Int
 
 IN_MEMORY = "Docker keeps it in memory: what its file says may be older than the latest probe"
@@ -31,25 +29,11 @@ class Check(msgspec.Struct, rename="pascal", frozen=True):
     start_interval: Int = 0
 
 
-class Probe(msgspec.Struct, rename="pascal", frozen=True):
-    """One result; not what the probe printed."""
-
-    end: datetime | None = None
-
-
-class Written(msgspec.Struct, rename="pascal", frozen=True):
-    """The health in the file."""
-
-    status: str = ""
-    failing_streak: Int = 0
-    log: list[Probe] | None = None
-
-
 def check_of(check: Check | None, written: Written | None, started_seconds: float | None) -> HealthCheck | None:
     """None: the container has no health check; Docker then writes no health, or says that it is ``none``."""
     if written is None or written.status in ("", "none"):
         return None
-    found = health(written.status, written.failing_streak, [each.end for each in written.log or ()])
+    found = health(written)
     last = max(started_seconds or 0.0, found.checked_seconds or 0.0)
     return HealthCheck(found, until_seconds=last + _apart(check or Check(), found.status == "starting"))
 

@@ -37,29 +37,32 @@ class Check(msgspec.Struct, rename="pascal", frozen=True):
 
 
 class _Probe(msgspec.Struct, rename="pascal", frozen=True):
+    """One result; not what the probe printed."""
+
     end: datetime | None = None
 
 
-class _Log(msgspec.Struct, rename="pascal", frozen=True):
+class Written(msgspec.Struct, rename="pascal", frozen=True):
+    """The results, as Docker and Podman alike write them."""
+
     status: str = ""
     failing_streak: Int = 0
     log: list[_Probe] | None = None
 
 
-_parse = parser_of(_Log)
+_parse = parser_of(Written)
 
 
 def parse(data: bytes) -> Health:
     """Raises ValueError."""
-    found = _parse(data)
-    return health(found.status, found.failing_streak, [each.end for each in found.log or ()])
+    return health(_parse(data))
 
 
-def health(status: str, failing_streak: int, ends: list[datetime | None]) -> Health:
-    """As Docker and Podman alike write it, with when each probe ended."""
-    if status not in _STATUSES:
+def health(written: Written) -> Health:
+    """What was known when it was written."""
+    if written.status not in _STATUSES:
         return Health(None, NOT_WRITTEN)
-    return Health(status, None, failing_streak, unix_time(ends[-1]) if ends else None)
+    return Health(written.status, None, written.failing_streak, unix_time(written.log[-1].end) if written.log else None)
 
 
 def check_of(container_id: str, owner_uid: int, run_dir: str, destination: str) -> HealthCheck:
