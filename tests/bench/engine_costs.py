@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 from engines import children_ns, docker_get, docker_pids
 from measure import cpu_nsec
 
-ROUNDS = 3
+ROUNDS = 7
 STREAM_SECONDS = 10
 MOST_PART = 0.1
 """Of what the engine takes."""

@@ -115,7 +115,7 @@ def _collect(
         devices={},
         pids=cgroup.pids(),
         pressure=cgroup.pressure(),
-        network=read_interfaces(root, cgroup.population(), host.namespaces),
+        network=read_interfaces(root, cgroup.population, host.namespaces),
         partners=_partners(own, stats) if own else (),
         limits=((cgroup.path, cgroup.limits()), *host.limits),
         promised_limit=container.promised_limit,

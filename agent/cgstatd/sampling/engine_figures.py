@@ -105,7 +105,7 @@ class EngineReader:
                 counting = sampler.counting
                 counted = counting is None or counting.anything
                 values, missing = cgroup.read(self._all if counted else self._without_block)
-                network = read_interfaces(sampler.root, cgroup.population(), self._namespaces, container.finder)
+                network = read_interfaces(sampler.root, cgroup.population, self._namespaces, container.finder)
         except CgroupGone:
             return None
         except OSError as error:

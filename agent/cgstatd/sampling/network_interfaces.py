@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -27,16 +28,17 @@ class Interfaces(NamedTuple):
 
 
 def read_interfaces(
-    root: Root, population: Population, namespaces: Namespaces, finder: ProcessFinder | None = None
+    root: Root, populated: Callable[[], Population], namespaces: Namespaces, finder: ProcessFinder | None = None
 ) -> Interfaces:
     """The interfaces in the network namespace of one of a cgroup's processes: first of the one that ``finder`` holds.
 
-    Raises Exhausted.
+    ``populated`` lists the processes; asked only where that one does not answer. Raises Exhausted, and what it raises.
     """
-    if finder is not None and population.pids:
+    if finder is not None:
         held = finder.ask(lambda process: _of(root, process, namespaces), namespaces)
         if held is not None and held.reason in (None, Absent.HOST_NETWORK):
             return held
+    population = populated()
     reason = Absent.NO_NETWORK if population.pids else Absent.NO_PROCESS if population.whole else Absent.TOO_MANY
     failed = Interfaces(None, reason, population.path or "cgroup.procs", None)
     for pid in population.pids:
