@@ -9,6 +9,9 @@ from ..host.runtimes.base import Metadata, State
 
 COMPLETED, ERROR, OOM_KILLED = "Completed", "Error", "OOMKilled"
 """Why a container ended, in the words of Kubernetes and kube-state-metrics."""
+_RUN = (State.RUNNING, State.PAUSED)
+_BIRTH_SECONDS = 0.5
+"""For so long a container may have had its cgroup before its engine takes the time of its start."""
 UNSEEN = "its runtime's state does not say how it ended, and the agent did not see it end"
 
 
@@ -59,14 +62,25 @@ def with_end(metadata: Metadata, shown_id: str, last: Terminated | None) -> Meta
     """The metadata of a container that does not run, with the end that the agent saw where its runtime keeps none."""
     if last is None or last.id != shown_id or metadata.exit_code is not None or metadata.state is State.CREATED:
         return metadata
+    if metadata.state in _RUN and _of_an_earlier_life(last, metadata.started_seconds):
+        return metadata
     return replace(
         metadata,
-        state=State.EXITED if metadata.state is State.UNKNOWN else metadata.state,
+        state=State.EXITED if metadata.state in (*_RUN, State.UNKNOWN) else metadata.state,
         exit_code=last.exit_code,
         oom_killed=last.oom_killed if metadata.oom_killed is None else metadata.oom_killed,
         started_seconds=metadata.started_seconds or last.started_seconds,
         finished_seconds=metadata.finished_seconds or last.finished_seconds,
     )
+
+
+def _of_an_earlier_life(last: Terminated, started: float | None) -> bool:
+    """Whether it ended before the life that its engine says it lives was started, as far as that can be told."""
+    if started is None:
+        return False
+    if last.started_seconds is not None:
+        return last.started_seconds < started - _BIRTH_SECONDS
+    return last.finished_seconds is not None and last.finished_seconds < started
 
 
 def last_end(metadata: Metadata | None, shown_id: str, lived: Lived, *, running: bool) -> Terminated | None:

@@ -190,6 +190,31 @@ def test_where_the_state_does_not_say_how_it_ended_the_agents_word_counts() -> N
     assert with_end(recorded, "box", seen) is recorded
 
 
+@pytest.mark.parametrize(
+    "seen", [Terminated("a", 137, started_seconds=10.0), Terminated("a", 137, finished_seconds=19.0)]
+)
+def test_one_that_is_started_again_has_no_code_of_the_life_before(seen: Terminated) -> None:
+    """Its engine writes that it runs; its cgroup was not there yet when the containers were listed."""
+    again = Metadata("docker", "a", "a", state=State.RUNNING, started_seconds=20.0)
+    assert with_end(again, "a", seen) is again
+
+
+@pytest.mark.parametrize("state", [State.RUNNING, State.PAUSED])
+@pytest.mark.parametrize(
+    "seen",
+    [
+        Terminated("a", 137, started_seconds=19.8, finished_seconds=21.0),  # its cgroup is older than its start
+        Terminated("a", 137, started_seconds=20.0),
+        Terminated("a", 137, finished_seconds=21.0),
+    ],
+)
+def test_one_that_has_ended_does_not_run_though_its_engine_has_not_yet_written_it(
+    state: State, seen: Terminated
+) -> None:
+    found = with_end(Metadata("docker", "a", "a", state=state, started_seconds=20.0), "a", seen)
+    assert (found.state, found.exit_code) == (State.EXITED, 137)
+
+
 def test_the_last_end_of_one_that_does_not_run_is_its_own_or_has_a_reason() -> None:
     seen = Terminated("a", 137, signal=9)
     exited = Metadata("docker", "a", "a", state=State.EXITED, exit_code=137)
