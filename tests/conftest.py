@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from inmemory import in_memory
 from recordedhosts import shared_directory
 
 # A shell that runs the tests in the background has them start with SIGINT ignored, and every program that they start
@@ -16,27 +19,34 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONG = (
-    "attacks/test_schemathesis.py",
-    "attacks/test_attacks_by_hoards.py",
     "attacks/test_schemathesis_with_tokens.py",
+    "attacks/test_attacks_by_comings.py",
+    "edges/test_hangs.py",
+    "attacks/test_schemathesis.py",
+    "attacks/test_attacks_by_hanging_on.py",
+    "attacks/test_attacks_on_rules.py",
+    "browser/test_looks.py",
+    "attacks/test_attacks_by_hoards.py",
+    "prometheus/test_forward.py",
     "attacks/test_attacks_by_files.py",
     "attacks/test_attacks.py",
     "attacks/test_memory_limit.py",
-    "edges/test_hangs.py",
-    "browser/test_looks.py",
+    "browser/test_past.py",
     "browser/test_address.py",
-    "attacks/test_attacks_on_rules.py",
-    "browser/test_page.py",
     "browser/test_trouble.py",
+    "browser/test_stopped.py",
+    "browser/test_page.py",
 )
 """Files that take a minute or so: they are begun first, so that no worker is left alone with one at the end."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """One directory of recorded hosts for the whole run: its workers are started after this, and inherit it."""
+    """One temporary directory and one of recorded hosts for the whole run: its workers are started after this, and
+    inherit both."""
     if not hasattr(config, "workerinput"):
         made = contextlib.ExitStack()
         config.add_cleanup(made.close)
+        made.enter_context(in_memory())
         made.enter_context(shared_directory())
 
 
@@ -44,3 +54,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long files first; within a file, and among the others, the order stays."""
     order = {Path(__file__).parent / name: number for number, name in enumerate(LONG)}
     items.sort(key=lambda item: order.get(item.path, len(LONG)))
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """A command that a test runs in this process sets the log up, on the standard error of that test: that is undone.
+
+    Else what later tests log would be written to a stream that is closed.
+    """
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)

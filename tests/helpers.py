@@ -138,8 +138,12 @@ def write_files(top: str, files: dict[str, bytes | str]) -> str:
     """Make the files (with their directories) below ``top``; returns ``top``."""
     for name, data in files.items():
         path = os.path.join(top, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as file:
+        try:
+            file = open(path, "wb")  # noqa: SIM115  closed below
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            file = open(path, "wb")  # noqa: SIM115
+        with file:
             file.write(data if isinstance(data, bytes) else data.encode())
     return top
 

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -203,6 +204,7 @@ ENVIRONMENT = {
     "PYTHONPATH": os.pathsep.join((f"{PROJECT}/agent", f"{PROJECT}/cgroups")),
     "PYTHONDONTWRITEBYTECODE": "1",
     "LC_ALL": "C.UTF-8",
+    "TMPDIR": tempfile.gettempdir(),
 }
 COMMAND = (sys.executable, "-m", "cgstatd")
 
