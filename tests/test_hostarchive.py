@@ -223,7 +223,7 @@ def test_workers_that_ask_at_once_unpack_once(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_run_leaves_nothing_behind(workers: str, tmp_path: Path) -> None:
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", workers, "tests/test_fixtures.py"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", workers, "tests/test_demo.py"],
         cwd=PROJECT,
         env={**ENVIRONMENT, "TMPDIR": str(tmp_path)},
         capture_output=True,

@@ -66,7 +66,8 @@ class Place(NamedTuple):
     """A file that hangs."""
 
     name: str
-    path: Callable[[FakeHost], Path]
+    path: Callable[[FakeHost, str], Path]
+    """Of a container."""
     of_host: bool = False
     """It is the host's: no container is hung."""
     fresh_seconds: float = 0.6
@@ -74,10 +75,10 @@ class Place(NamedTuple):
 
 
 def _in_cgroup(name: str) -> Place:
-    return Place(name, lambda host: host.scope(HUNG) / name)
+    return Place(name, lambda host, container: host.scope(container) / name)
 
 
-def _process(host: FakeHost, name: str = HUNG) -> Path:
+def _process(host: FakeHost, name: str) -> Path:
     """Its directory in /proc."""
     return host.path / "proc" / (host.scope(name) / "cgroup.procs").read_text().split()[0]
 
@@ -92,28 +93,28 @@ PLACES = {
     place.name: place
     for place in (
         _in_cgroup("memory.current"),
-        Place("net/dev", lambda host: _process(host) / "net/dev"),
-        Place("/proc/<pid>/status", lambda host: _process(host) / "status", fresh_seconds=1.1),
+        Place("net/dev", lambda host, container: _process(host, container) / "net/dev"),
+        Place("/proc/<pid>/status", lambda host, container: _process(host, container) / "status", fresh_seconds=1.1),
         _in_cgroup("io.stat"),
         _in_cgroup("memory.peak"),
         _in_cgroup("memory.events"),
         _in_cgroup("pids.current"),
         _in_cgroup("cpu.pressure"),
         _in_cgroup("cgroup.procs"),
-        Place("/proc/stat", lambda host: host.path / "proc/stat", of_host=True),
+        Place("/proc/stat", lambda host, _: host.path / "proc/stat", of_host=True),
         Place(
             "config.v2.json",
-            lambda host: host.path / f"var/lib/docker/containers/{container_id(HUNG)}/config.v2.json",
+            lambda host, container: host.path / f"var/lib/docker/containers/{container_id(container)}/config.v2.json",
             fresh_seconds=4.2,
         ),
     )
 }
 
 
-def make_host(folder: Path) -> FakeHost:
-    """Three containers with every file that any route reads."""
+def make_host(folder: Path, *more: str) -> FakeHost:
+    """Three containers with every file that any route reads, and more of that kind."""
     host = FakeHost(folder)
-    for name in (HUNG, *OTHERS):
+    for name in (HUNG, *OTHERS, *more):
         host.add(name, memory=MEMORY)
         write_files(str(host.scope(name)), dict(_MORE))
         write_files(str(_process(host, name)), dict(_PROCESS))
@@ -410,7 +411,7 @@ def main() -> None:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
                 host = make_host(folder / "host")
                 try:
-                    blocking = stack.enter_context(Blocking(PLACES[name].path(host)).mounted())
+                    blocking = stack.enter_context(Blocking(PLACES[name].path(host, HUNG)).mounted())
                 except pytest.skip.Exception as why:
                     print(f"| {name} | {route} | not measured: {why} |")
                     continue

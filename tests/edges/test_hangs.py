@@ -6,7 +6,6 @@ No time is measured here: what an agent does not answer within 20 s has no statu
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import time
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from edges.hangs import HUNG, PLACES, ROUTES, Blocking, Place, Program, log_file, make_host, measure, running
-from fakehost import FakeHost, container_id
+from fakehost import FakeHost
 from wire import COMMAND, ENVIRONMENT
 
 MEETS = {
@@ -45,7 +44,7 @@ class Stage:
 @pytest.fixture(params=PLACES)
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
     place, host = PLACES[request.param], make_host(tmp_path / "host")
-    with Blocking(place.path(host)).mounted() as blocking, running(host) as program:
+    with Blocking(place.path(host, HUNG)).mounted() as blocking, running(host) as program:
         try:
             yield Stage(host, place, blocking, program)
         finally:
@@ -118,7 +117,7 @@ def test_a_log_whose_disk_hangs_costs_its_size_and_one_thread(tmp_path: Path) ->
 
 def test_the_doctor_goes_on_without_the_file_and_names_it(tmp_path: Path) -> None:
     host = make_host(tmp_path / "host")
-    with Blocking(PLACES["memory.current"].path(host)).mounted() as blocking:
+    with Blocking(PLACES["memory.current"].path(host, HUNG)).mounted() as blocking:
         blocking.hang()
         doctor = subprocess.Popen(
             [*COMMAND, "doctor", "--json", "--host-root", str(host.path)],
@@ -134,25 +133,3 @@ def test_the_doctor_goes_on_without_the_file_and_names_it(tmp_path: Path) -> Non
     found = {section["title"]: section["findings"] for section in json.loads("".join(lines) + "}")["sections"]}
     assert [each["what"] for each in found["Files that hang"]] == [f"reading hangs: {blocking.path}"]
     assert any("an earlier reading of" in each["what"] for each in found["Figures"])
-
-
-@pytest.mark.parametrize("name", [name for name, place in PLACES.items() if name != "config.v2.json"])
-def test_a_fifo_in_the_place_of_a_file_holds_up_nobody(name: str, tmp_path: Path) -> None:
-    """It needs no right to be made, and no FUSE: opened without O_NONBLOCK it is waited for until it has a writer."""
-    host = make_host(tmp_path / "host")
-    path = PLACES[name].path(host)
-    path.unlink()
-    os.mkfifo(path)
-    with running(host) as program:
-        threads = None
-        for _ in range(2):
-            for of, route in ROUTES.items():
-                answer = program.ask(route.target, route.enough)
-                assert answer.status == 200, (of, answer)
-                found = dict.fromkeys(route.those, True) if route.has is None else route.has(answer.body)
-                assert all(found.get(each) for each in route.those), (of, found)
-            before, threads = threads, program.threads()
-        assert threads == before
-        status = program.ask(f"/api/containers/{container_id(HUNG)}/detail").status
-        assert status == 200
-        assert not any("a reading hangs" in line for line in program.log), program.log

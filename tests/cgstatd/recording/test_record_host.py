@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -100,33 +101,36 @@ def host(tmp_path: Path) -> MadeUpHost:
 # -- like the host
 
 
-@pytest.mark.parametrize(("name", "reading"), TREES)
-def test_a_recording_gives_the_figures_names_and_labels_of_its_host(name: str, reading: str, out: str) -> None:
-    source = open_roots(tree(name, reading))
+@pytest.fixture(scope="module", params=TREES, ids="-".join)
+def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """A tree, and the recording of it: to be read only. Both are directories."""
+    folder = tmp_path_factory.mktemp("recording")
+    source, out = tree(*request.param), f"{folder}/recorded"
+    write(open_roots(source)[0], out)
+    yield source, out
+    shutil.rmtree(folder)
+
+
+def test_a_recording_gives_the_figures_names_and_labels_of_its_host(recorded: tuple[str, str]) -> None:
+    source, out = open_roots(recorded[0]), recorded[1]
     wanted = figures(source)
     assert len(wanted) > 10 and any(each.identity.metadata and each.identity.metadata.labels for each in wanted)
-    write(source[0], out)
     assert figures(open_roots(f"{out}/t0")) == wanted
     assert figures(open_roots(f"{out}/t1")) == wanted
     assert details(open_host(open_roots(out)[0], OPTIONS)) == details(open_host(source[0], OPTIONS))
 
 
-@pytest.mark.parametrize(("name", "reading"), TREES)
-def test_stopped_containers_are_in_a_recording_too(name: str, reading: str, out: str) -> None:
-    (source,) = open_roots(tree(name, reading))
-    write(source, out)
-    assert on_disk(open_roots(out)[1]) == on_disk(source)
+def test_stopped_containers_are_in_a_recording_too(recorded: tuple[str, str]) -> None:
+    (source,) = open_roots(recorded[0])
+    assert on_disk(open_roots(recorded[1])[1]) == on_disk(source)
 
 
-@pytest.mark.parametrize(("name", "reading"), TREES)
-def test_a_recording_of_a_recording_is_the_same(name: str, reading: str, out: str) -> None:
-    write(open_roots(tree(name, reading))[0], out)
-    write(open_roots(out)[0], f"{out}-again")
-    assert index_of(f"{out}-again") == index_of(out)
-    first, second = (
-        {path.removeprefix(top): os.stat(path).st_size for path in files(top)} for top in (out, f"{out}-again")
-    )
-    assert first == second
+def test_a_recording_of_a_recording_is_the_same(recorded: tuple[str, str], out: str) -> None:
+    first = recorded[1]
+    write(open_roots(first)[0], out)
+    assert index_of(out) == index_of(first)
+    sizes = [{path.removeprefix(top): os.stat(path).st_size for path in files(top)} for top in (first, out)]
+    assert sizes[0] == sizes[1]
 
 
 @pytest.mark.parametrize("version", [1, 2])

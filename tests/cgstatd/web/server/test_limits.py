@@ -9,7 +9,6 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -194,9 +193,11 @@ async def test_requests_sent_far_ahead_of_the_answers_are_cut(server: Server) ->
 # -- those who do not read
 
 
-def crowd(path: Path) -> FakeHost:
-    """Containers with names so long that their figures are 450 kB: more than the kernel holds for a client."""
-    host = FakeHost(path)
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> FakeHost:
+    """Containers with names so long that their figures are 450 kB: more than the kernel holds for a client. To be read
+    only."""
+    host = FakeHost(tmp_path_factory.mktemp("crowd"))
     for number in range(350):
         host.add(f"c{number}")
         host.on_disk(f"c{number}", running=True, shown="\N{SPOUTING WHALE}" * 256)
@@ -204,10 +205,10 @@ def crowd(path: Path) -> FakeHost:
 
 
 @pytest.mark.parametrize("target", [STREAM, ALL])
-async def test_a_client_that_does_not_read_is_cut_and_its_buffer_is_bounded(tmp_path: Path, target: str) -> None:
+async def test_a_client_that_does_not_read_is_cut_and_its_buffer_is_bounded(crowd: FakeHost, target: str) -> None:
     limits = Limits(send_seconds=1.0)
     async with (
-        serving(crowd(tmp_path).sampler(), limits=limits) as server,
+        serving(crowd.sampler(), limits=limits) as server,
         from_address(server, "127.0.0.1", receive=4096) as sleeper,
     ):
         sleeper.send(target)
@@ -223,11 +224,11 @@ async def test_a_client_that_does_not_read_is_cut_and_its_buffer_is_bounded(tmp_
         await until(lambda: server.gate.open == 0)
 
 
-async def test_what_is_left_when_it_closes_is_not_waited_for_without_end(tmp_path: Path) -> None:
+async def test_what_is_left_when_it_closes_is_not_waited_for_without_end(crowd: FakeHost) -> None:
     """A small rest in the buffer pauses nothing, and closing would wait for it."""
     limits = Limits(send_seconds=0.5, idle_seconds=0.3)
     async with (
-        serving(crowd(tmp_path).sampler(), limits=limits) as server,
+        serving(crowd.sampler(), limits=limits) as server,
         from_address(server, "127.0.0.1", receive=4096) as sleeper,
     ):
         for _ in range(3):
@@ -235,9 +236,9 @@ async def test_what_is_left_when_it_closes_is_not_waited_for_without_end(tmp_pat
         await until(lambda: server.gate.open == 0)
 
 
-async def test_a_slow_reader_that_reads_is_not_cut(tmp_path: Path) -> None:
+async def test_a_slow_reader_that_reads_is_not_cut(crowd: FakeHost) -> None:
     async with (
-        serving(crowd(tmp_path).sampler(), limits=Limits(send_seconds=1.0)) as server,
+        serving(crowd.sampler(), limits=Limits(send_seconds=1.0)) as server,
         from_address(server, "127.0.0.1", receive=200_000) as reader,
     ):
         reader.send(STREAM)
