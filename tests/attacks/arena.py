@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, NamedTuple
+from weakref import WeakSet
 
 import pytest
 
@@ -25,7 +26,9 @@ from wire import ALL, COMMAND, agent
 
 CONTAINERS = 2000
 """So that an answer (0.6 MB) is more than the kernel holds for a client that does not read."""
-TIMEOUTS = ("--request-timeout", "4", "--idle-timeout", "5", "--send-timeout", "2")
+SEND_SECONDS = 2
+"""No client that does not read is cut earlier."""
+TIMEOUTS = ("--request-timeout", "4", "--idle-timeout", "5", "--send-timeout", f"{SEND_SECONDS}")
 VIEW, METRICS = "containers:view", "metrics:view"
 REQUEST = b"GET " + ALL.encode() + b" HTTP/1.1\r\nHost: localhost\r\n"
 
@@ -45,6 +48,7 @@ class Arena:
     """What the agent has said."""
     tls: ssl.SSLContext | None = None
     """With what a good client connects."""
+    _sockets: WeakSet[socket.socket] = field(default_factory=WeakSet)
 
     def new_token(self, name: str, env: int = 1) -> str:
         """A token, which the agent knows within a second."""
@@ -55,12 +59,18 @@ class Arena:
     def connect(self, address: str = "127.0.0.1", receive: int = 0) -> socket.socket:
         """A connection from one of the host's many loopback addresses."""
         sock = socket.socket()
+        self._sockets.add(sock)
         sock.settimeout(10)
         if receive:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
         sock.bind((address, 0))
         sock.connect(("127.0.0.1", self.port))
         return sock
+
+    def hang_up(self) -> None:
+        """Close the connections that an attack has left open: one that failed does not come so far."""
+        for sock in list(self._sockets):
+            sock.close()
 
     def asking(self, target: str, address: str = "127.0.0.1", more: str = "", receive: int = 0) -> socket.socket:
         """A connection that has asked, with the token; its answer is not read. ``more``: further header lines."""

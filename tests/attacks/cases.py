@@ -12,15 +12,16 @@ from attacks.arena import Arena, Attack, Stage
 from attacks.kernel import kernel_arena
 from attacks.play import STAGES, play
 
-NETWORK = STAGES[:1]
+
+def _with(*attacks: str) -> tuple[Stage, ...]:
+    """The stages whose first attacks have these names."""
+    return tuple(stage for stage in STAGES if stage.attacks[0].__name__ in attacks)
 
 
-def _of(*modules: str) -> tuple[Stage, ...]:
-    return tuple(stage for stage in STAGES[1:] if stage.attacks[0].__module__.split(".")[-1] in modules)
-
-
-FILES, HOARDS = _of("bulk", "planted"), _of("hoards")
-REST = tuple(stage for stage in STAGES[1:] if stage not in (*FILES, *HOARDS))
+NETWORK, HANGING = _with("no_token", "dns_rebinding"), _with("sleeping_readers")
+FILES = _with("digits", "links")
+COMING, HOARDS = _with("last_words"), _with("from_the_future")
+REST = tuple(stage for stage in STAGES if stage not in (*NETWORK, *HANGING, *FILES, *COMING, *HOARDS))
 
 
 def cases(*stages: Stage) -> pytest.MarkDecorator:

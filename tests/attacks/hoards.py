@@ -34,9 +34,9 @@ def home(uid: int) -> str:
 
 @contextmanager
 def hoards_arena(_folder: Path, containers: int = 20, prefix: tuple[str, ...] = ()) -> Iterator[TreeArena]:
-    """An agent over a host with some users. Not in ``_folder``, which may be memory."""
+    """An agent over a host with some users. Not in ``_folder``, which stays until the end of the run."""
     require_root()
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as here:
+    with tempfile.TemporaryDirectory() as here:
         host = FakeHost(Path(here) / "host")
         for number in range(containers):
             host.add(f"c{number}")
@@ -432,13 +432,15 @@ def long_paths(a: TreeArena) -> str:
     return f"{count} shown as the user's, listed after {seconds:.1f} s"
 
 
-ALL_OF_THEM = (
+COMING_AND_GOING = (
     last_words,
     start_events,
     touched,
     comings_and_goings,
     gone_configs,
     event_streams,
+)
+MANY_AND_LARGE = (
     from_the_future,
     many_names,
     nudged,

@@ -12,6 +12,7 @@ from attacks.arena import TreeArena
 from attacks.planted import container, everything, own, until_listed
 
 _GIGABYTE = 1 << 30
+_MOST_READ = 4 << 20
 _VIEW = """
 CREATE VIEW ContainerConfig AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)
 SELECT printf('%064x', i) AS ID, 'x' AS Name, NULL AS PodID, hex(zeroblob(2000000)) AS JSON FROM n;
@@ -21,8 +22,8 @@ CREATE TABLE PodConfig (ID TEXT, Name TEXT, JSON TEXT);
 
 
 def huge_config(a: TreeArena) -> str:
-    """a config.v2.json of 1 GB: a sparse file, and 1 GB of JSON as a real one begins, each of the system's and of the
-    user's
+    """a config.v2.json of 1 GB: a sparse file, and one whose first 16 MiB are JSON as a real one begins, each of the
+    system's and of the user's
     """
     wanted = []
     text = b'{"Name":"/huge","Config":{"Labels":{' + b",".join(b'"label-%06d":"value"' % n for n in range(40_000))
@@ -35,8 +36,9 @@ def huge_config(a: TreeArena) -> str:
         folder = container(a, f"huge {users}", users=users)
         folder.mkdir(parents=True)
         with open(folder / "config.v2.json", "wb") as file:
-            while file.tell() < _GIGABYTE:
+            while file.tell() < 4 * _MOST_READ:
                 file.write(text)
+            file.truncate(_GIGABYTE)  # what is read beyond would be a gigabyte, whatever stands there
         wanted.append(folder.name)
     own(a.host.path / "home/ann")
     found = until_listed(a, wanted)

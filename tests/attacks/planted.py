@@ -24,9 +24,9 @@ _SYSTEMS = "var/lib/docker/containers"
 
 @contextmanager
 def planted_arena(_folder: Path) -> Iterator[TreeArena]:
-    """An agent over a host with a user who has a home. Not in ``_folder``, which may be memory: a file has 1 GB."""
+    """An agent over a host with a user who has a home. Not in ``_folder``, which stays until the end of the run."""
     require_root()
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as here:
+    with tempfile.TemporaryDirectory() as here:
         host = FakeHost(Path(here) / "host")
         for number in range(20):
             host.add(f"c{number}")

@@ -41,9 +41,11 @@ MAX_GROWTH_MIB = 48.0
 MAX_PEAK_MIB = 64.0
 """Above what it had before the attack."""
 README = Path(__file__).with_name("README.md")
+_SOME = 50
+"""Containers, where their number is not the point."""
 STAGES = (
     Stage(
-        arena,
+        partial(arena, containers=_SOME),
         (
             credentials.no_token,
             credentials.wrong_token,
@@ -58,6 +60,11 @@ STAGES = (
             floods.idle_connections,
             floods.idle_from_everywhere,
             floods.slow_senders,
+        ),
+    ),
+    Stage(
+        arena,
+        (
             sleepers.sleeping_readers,
             sleepers.sleeping_array_readers,
             sleepers.too_many_streams,
@@ -67,6 +74,11 @@ STAGES = (
             hangers_on.dripping_reader,
             hangers_on.many_intervals,
             hangers_on.resets,
+        ),
+    ),
+    Stage(
+        partial(arena, containers=_SOME),
+        (
             credentials.dns_rebinding,
             credentials.cross_origin,
             credentials.no_credentials_on_the_network,
@@ -99,12 +111,13 @@ STAGES = (
         planted.planted_arena,
         (planted.links, planted.fifos, oversized.huge_config, oversized.crowd, oversized.database, engine.secrets),
     ),
-    Stage(hoards.hoards_arena, hoards.ALL_OF_THEM),
+    Stage(hoards.hoards_arena, hoards.COMING_AND_GOING),
+    Stage(hoards.hoards_arena, hoards.MANY_AND_LARGE),
     Stage(encrypted.tls_arena, (encrypted.old_tls,)),
     Stage(encrypted.mutual_arena, (encrypted.another_authority,)),
     Stage(partial(encrypted.mutual_arena, names=("kube", "good")), (encrypted.another_spelling,)),
     Stage(
-        partial(arena, containers=50),
+        partial(arena, containers=_SOME),
         (
             rules.other_metrics,
             rules.anonymous_stream,
@@ -138,8 +151,11 @@ def play(a: Arena, attack: Attack) -> Played:
     """One attack, with a client beside it; afterwards the agent is there, answers newcomers, and has not grown."""
     name = words(attack).partition(":")[0]
     before = a.memory()
-    with Bystander(a) as beside:
-        outcome = attack(a)
+    try:
+        with Bystander(a) as beside:
+            outcome = attack(a)
+    finally:
+        a.hang_up()
     after = a.memory()
     a.good_client()
     most = max(before, after, beside.most_memory)

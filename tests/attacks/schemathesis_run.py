@@ -55,8 +55,8 @@ class Ran:
     """What it prints about failures; empty: there are none."""
     statuses: dict[str, Counter[int]]
     """Operation -> how often each status was answered."""
-    checks: set[str]
-    """The checks that failed."""
+    checks: dict[str, set[str]]
+    """Operation -> the checks that failed."""
 
     @property
     def cases(self) -> int:
@@ -100,15 +100,15 @@ def run_schemathesis(
     *headers: str,
     examples: int,
     deterministic: bool = True,
-    path: str = "",
+    paths: tuple[str, ...] = (),
     each_from_elsewhere: bool = False,
 ) -> Ran:
-    """All checks on all operations, or on those of one path. ``headers``: sent along with each request."""
+    """All checks on all operations, or on those of some paths. ``headers``: sent along with each request."""
     (folder / "document.json").write_text(json.dumps(document))
     settings = CONFIG.format(examples=examples, deterministic=str(deterministic).lower(), stream=STREAM)
     (folder / "schemathesis.toml").write_text(settings)
     more = [part for header in headers for part in ("--header", header)]
-    more += ["--include-path", path] if path else []
+    more += [part for path in paths for part in ("--include-path", path)]
     environment = ENVIRONMENT | {"HOME": str(folder)}
     if each_from_elsewhere:
         more += ["--header", "Connection: close"]
@@ -121,9 +121,9 @@ def run_schemathesis(
     return Ran(ran.stdout + ran.stderr if ran.returncode else "", *_recorded(folder / "events.ndjson"))
 
 
-def _recorded(report: Path) -> tuple[dict[str, Counter[int]], set[str]]:
+def _recorded(report: Path) -> tuple[dict[str, Counter[int]], dict[str, set[str]]]:
     statuses: dict[str, Counter[int]] = defaultdict(Counter)
-    failed: set[str] = set()
+    failed: dict[str, set[str]] = defaultdict(set)
     with open(report, encoding="utf-8") as file:
         for line in file:
             recorder = json.loads(line).get("ScenarioFinished", {}).get("recorder", {})
@@ -131,5 +131,7 @@ def _recorded(report: Path) -> tuple[dict[str, Counter[int]], set[str]]:
                 if interaction["response"] is not None:
                     statuses[recorder["label"]][interaction["response"]["status_code"]] += 1
             for checks in recorder.get("checks", {}).values():
-                failed.update(check["name"] for check in checks if check["status"] == "failure")
+                for check in checks:
+                    if check["status"] == "failure":
+                        failed[recorder["label"]].add(check["name"])
     return statuses, failed

@@ -1,7 +1,8 @@
 """Each attack over the network, on an agent that has to survive them all. `attacks.play` prints what came of each.
 
-Those through files are in test_attacks_by_files.py and test_attacks_by_hoards.py, the others in
-test_attacks_on_rules.py.
+Those of clients that do not read are in test_attacks_by_hanging_on.py, those through files in
+test_attacks_by_files.py, test_attacks_by_comings.py and test_attacks_by_hoards.py, the others in
+test_attacks_on_rules.py: several files, for several workers.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 
 from attacks.arena import Attack, Stage
-from attacks.cases import FILES, HOARDS, NETWORK, REST, Arenas, cases
+from attacks.cases import COMING, FILES, HANGING, HOARDS, NETWORK, REST, Arenas, cases
 from attacks.play import README, STAGES, words
 
 
@@ -19,7 +20,7 @@ def test_the_agent_survives(arenas: Arenas, stage: Stage, attack: Attack) -> Non
 
 
 def test_every_stage_is_played() -> None:
-    assert sorted(map(id, (*NETWORK, *FILES, *HOARDS, *REST))) == sorted(map(id, STAGES))
+    assert sorted(map(id, (*NETWORK, *HANGING, *FILES, *COMING, *HOARDS, *REST))) == sorted(map(id, STAGES))
 
 
 def test_the_table_that_is_kept_has_every_attack_with_its_outcome() -> None:
