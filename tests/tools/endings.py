@@ -69,6 +69,12 @@ def wait_until(what: Callable[[], object], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+def kill_first(pid: Callable[[], object]) -> None:
+    """Kill the first process once its engine knows it: before that it may say 0, which is whoever calls this."""
+    wait_until(lambda: str(pid()).strip() not in ("", "0"))
+    os.kill(int(str(pid())), signal.SIGKILL)
+
+
 class Engine:
     """Docker or Podman, by its command line."""
 
@@ -94,7 +100,7 @@ class Engine:
             raise SystemExit(f"{self.name}: {made.stderr}")
         if kind == "SIGKILL":
             time.sleep(1)
-            os.kill(int(self.inspect(key, "{{.State.Pid}}")), signal.SIGKILL)
+            kill_first(lambda: self.inspect(key, "{{.State.Pid}}"))
         if kind == "renamed":
             self.run("rename", name, f"{name}2")
         if kind == "loop":
@@ -117,8 +123,8 @@ class Foreground(Engine):
         """The agent's id for the container, and the command."""
         raise NotImplementedError
 
-    def pid(self, name: str) -> int:
-        """Of the first process."""
+    def pid(self, name: str) -> object:
+        """Of the first process, as its command line says it; 0 or nothing: not yet known."""
         raise NotImplementedError
 
     def play(self, kind: str, name: str) -> Ended:
@@ -134,7 +140,7 @@ class Foreground(Engine):
             ) as process:
                 if kind == "SIGKILL":
                     time.sleep(2)
-                    os.kill(self.pid(name), signal.SIGKILL)
+                    kill_first(lambda: self.pid(name))
                 code = process.wait()
             self.after(name)
         return Ended(key, self.code_of(code))
@@ -171,9 +177,9 @@ class Ctr(Foreground):
             LIVES[kind],
         ]
 
-    def pid(self, name: str) -> int:
+    def pid(self, name: str) -> object:
         listed = self.run("task", "ls").stdout.split("\n")
-        return next(int(line.split()[1]) for line in listed if line.startswith(name))
+        return next((line.split()[1] for line in listed if line.startswith(name)), "")
 
 
 class Oci(Foreground):
@@ -197,9 +203,9 @@ class Oci(Foreground):
         Path(bundle, "config.json").write_text(json.dumps(found))
         return key, [*self.command, "run", "--bundle", str(bundle), key]
 
-    def pid(self, name: str) -> int:
+    def pid(self, name: str) -> object:
         key = f"{name.encode().hex():0>64}"[-64:]
-        return int(json.loads(self.run("state", key).stdout)["pid"])
+        return json.loads(self.run("state", key).stdout or "{}").get("pid", "")
 
 
 class Lxc(Foreground):
@@ -228,8 +234,8 @@ class Lxc(Foreground):
         """lxc-start exits with 0 whatever its container did, and writes no record."""
         return None
 
-    def pid(self, name: str) -> int:
-        return int(run("lxc-info", "-P", f"{self.options.work}/lxc", "-n", name, "-p", "-H").stdout)
+    def pid(self, name: str) -> object:
+        return run("lxc-info", "-P", f"{self.options.work}/lxc", "-n", name, "-p", "-H").stdout
 
 
 class Unit(Foreground):
@@ -249,10 +255,10 @@ class Unit(Foreground):
     def _unit(self, name: str) -> str:
         return f"{name}.service" if self.name == "service" else f"spawn-{name}.service"
 
-    def pid(self, name: str) -> int:
+    def pid(self, name: str) -> object:
         if self.name == "service":
-            return int(run("systemctl", "show", "-P", "MainPID", self._unit(name)).stdout)
-        return int(run("machinectl", "show", "-P", "Leader", name).stdout)
+            return run("systemctl", "show", "-P", "MainPID", self._unit(name)).stdout
+        return run("machinectl", "show", "-P", "Leader", name).stdout
 
     def after(self, name: str) -> None:
         run("systemctl", "reset-failed", self._unit(name))
