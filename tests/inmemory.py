@@ -12,6 +12,8 @@ import tempfile
 from collections.abc import Iterator
 
 _MEMORY = "/dev/shm"
+_LIMITS = "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"
+"""Of the container that the tests may run in: what is in its memory file systems counts as its memory."""
 _ROOM = 4 << 30
 """Bytes that have to be free, there and in the machine: a run has some hundred MB at a time."""
 
@@ -41,4 +43,11 @@ def _has_room() -> bool:
     except OSError:
         return False
     usable = os.access(_MEMORY, os.W_OK) and not found.f_flag & os.ST_NOEXEC
-    return bool(usable and available) and min(found.f_bavail * found.f_frsize, int(available[1]) << 10) >= _ROOM
+    room = min(found.f_bavail * found.f_frsize, int(available[1]) << 10 if available else 0, *_limits())
+    return usable and room >= _ROOM
+
+
+def _limits() -> Iterator[int]:
+    for path in _LIMITS:
+        with contextlib.suppress(OSError, ValueError), open(path, encoding="ascii") as file:
+            yield int(file.read())
