@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 
+from ..basics.file_look import FileLook, is_same, look
 from . import store
 from .tokens import BadTokens, Token, digest
 
@@ -34,18 +35,22 @@ def default_path(environment: Mapping[str, str] = os.environ) -> str:
 class Keyring:
     """Looked at from the event loop: one stat a second at most, and a read of a small local file when it changed."""
 
-    def __init__(self, path: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        path: str,
+        clock: Callable[[], float] = time.monotonic,
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         self.path = path
         self.present = False
         """Whether there was ever a file: from then on every request needs a token."""
         self.problem = ""
         """Why the file cannot be used. Until it can, a token is neither good nor wrong."""
         self._problem_since = 0.0
-        self._clock = clock
+        self._clock, self._wall_ns = clock, wall_ns
         self._checked = -CHECK_SECONDS
-        self._identity: store.Identity | None = None
-        self._broken: store.Identity | None = None
-        """Of a file whose content cannot be used: it is read again when it has changed."""
+        self._seen: FileLook | None = None
+        """The file that the tokens are from, or whose content cannot be used; None: read it in any case."""
         self._tokens: dict[str, Token] = {}
         self._revoked: dict[str, str] = {}
         """Digest -> name of tokens that were good: the log can say whose they were."""
@@ -84,10 +89,10 @@ class Keyring:
             return
         self._checked = at
         try:
-            found = store.identity(os.stat(self.path))
-            if found in (self._identity, self._broken):
+            found = look(os.stat(self.path), self._wall_ns())
+            if is_same(self._seen, found):
                 return
-            tokens, self._identity = store.read(self.path)
+            tokens, self._seen = store.read(self.path, self._wall_ns)
         except FileNotFoundError:
             if self.present:
                 self._fail(f"{self.path}: the file is gone")
@@ -97,15 +102,15 @@ class Keyring:
             return
         except BadTokens as error:
             self._fail(str(error))
-            self._broken = found
+            self._seen = found
             return
         if self.problem:
             log.info("tokens are accepted again: %s", self.path)
-        self.present, self.problem, self._broken = True, "", None
+        self.present, self.problem = True, ""
         self._replace({token.sha256: token for token in tokens.tokens})
 
     def _fail(self, problem: str) -> None:
-        self.present, self._identity, self._broken = True, None, None
+        self.present, self._seen = True, None
         if not self.problem:
             self._problem_since = self._checked
         if problem != self.problem:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from typing import Literal
 
 import msgspec
 
+from ..basics.file_look import FileLook, look
 from .tokens import (
     MAX_FILE_BYTES,
     BadTokens,
@@ -30,7 +32,6 @@ from .tokens import new_secret as make_secret
 
 DEFAULT_TOKENS = "/etc/cgstatd/tokens.json"
 _MODE = 0o600
-Identity = tuple[int, int, int, int, int, int]
 Env = Sequence[int] | Literal["any"]
 Change = Callable[[TokensFile], TokensFile]
 Show = Callable[[str], None]
@@ -41,11 +42,12 @@ def _unseen(_secret: str) -> None:
     """Shows nothing: the caller does."""
 
 
-def read(path: str) -> tuple[TokensFile, Identity]:
-    """The tokens, and the identity of the file, which changes whenever the file does. Raises OSError, BadTokens."""
+def read(path: str, now_ns: Callable[[], int] = time.time_ns) -> tuple[TokensFile, FileLook]:
+    """The tokens, and the look at the file before it was read. Raises OSError, BadTokens."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         found = os.fstat(fd)
+        seen = look(found, now_ns())
         if not stat.S_ISREG(found.st_mode):
             raise BadTokens(f"{path}: not a regular file")
         if found.st_uid not in (0, os.geteuid()) or found.st_mode & 0o022:
@@ -54,14 +56,9 @@ def read(path: str) -> tuple[TokensFile, Identity]:
                 f"{stat.S_IMODE(found.st_mode):04o}); chown root and chmod 600 it"
             )
         with open(fd, "rb", closefd=False) as file:
-            return decode(path, file.read(MAX_FILE_BYTES + 1)), identity(found)
+            return decode(path, file.read(MAX_FILE_BYTES + 1)), seen
     finally:
         os.close(fd)
-
-
-def identity(found: os.stat_result) -> Identity:
-    """Changes whenever the file does."""
-    return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_uid, found.st_mode)
 
 
 def add(path: str, name: str, env: Env, allow: Sequence[str], show: Show = _unseen) -> str:

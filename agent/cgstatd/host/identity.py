@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from cgroupfs import Root
-from cgroupfs.hangs import OneReader, StillHangs
+from cgroupfs.hangs import StillHangs
 
+from ..basics.file_look import SETTLED_NS, FileLook, is_same, look
 from ..basics.text import printable
 from .discovery import CgroupRef
 from .runtimes import NAMED
@@ -54,22 +55,8 @@ def short(container_id: str) -> str:
     return container_id[:SHORT_ID] if is_hex_id(container_id) else container_id
 
 
-Mark = tuple[int, int, int] | None
-
-
-def _mark(path: str, readers: OneReader, before: Mark) -> Mark:
-    """What changes when a file is made in a directory, or written anew; None: it is not there, or cannot be read.
-
-    ``before``: what it was, for when an earlier look hangs.
-    """
-    try:
-        with readers.of(path):
-            found = os.stat(path)
-    except StillHangs:
-        return before
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+Looks = dict[str, FileLook | None]
+"""By place (real path); None: it is not there, or cannot be read."""
 
 
 class Names:
@@ -82,9 +69,11 @@ class Names:
         more: Callable[[], Sequence[MetadataSource]] = lambda: (),
         root: Root | None = None,
         want: Callable[[Sequence[str]], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``rootless`` gives the sources of one uid; ``more`` is asked for further system sources (a data root that a
         running engine was given) when no source knows a container; ``want`` takes the labels that are always kept."""
+        self._clock = clock
         self.want = want
         self._root = root or Root()
         self._system = list(system)
@@ -94,7 +83,10 @@ class Names:
         """Hashes: ids and paths are input, and long."""
         self._generation = 0
         self._looked = float("-inf")
-        self._marks: dict[str, Mark] = {}
+        self._looks: Looks = {}
+        self._unsettled: set[str] = set()
+        """Places of the system's to look at again soon. Those of users wait for the next second: to change them costs
+        a user nothing."""
 
     def sources(self, uid: int) -> Sequence[MetadataSource]:
         """The sources of the system (0) or of one user."""
@@ -102,21 +94,34 @@ class Names:
 
     def generation(self) -> int:
         """Counts up when a source may know more than before: one of its places changed. Looked at once a second."""
-        now = time.monotonic()
+        now = self._clock()
         if now - self._looked >= _LOOK_SECONDS:
             self._looked = now
             self._users.forget()
-            before = self._marks
-            marks = {place: _mark(place, self._root.readers, before.get(place)) for place in self._places()}
-            if marks != self._marks:
-                self._marks = marks
-                self._generation += 1
+            system = self._look_at(self._system)
+            self._looks = system | self._look_at(self._users.all())
+            self._unsettled = {place for place, seen in system.items() if seen and seen.unsettled_ns}
+        elif self._unsettled and now - self._looked >= SETTLED_NS / 1e9:
+            self._looks |= self._look_at(self._system, self._unsettled)
+            self._unsettled = set()
         return self._generation
 
-    def _places(self) -> Iterator[str]:
-        for source in [*self._system, *self._users.all()]:
-            for place in source.places:
-                yield self._root.join(place)
+    def _look_at(self, sources: Iterable[MetadataSource], only: Container[str] | None = None) -> Looks:
+        """Their places, or ``only`` some of them; counts up if one changed."""
+        places = {self._root.join(place) for source in sources for place in source.places}
+        found = {place: self._stat(place) for place in places if only is None or place in only}
+        if any(not is_same(self._looks.get(place), seen) for place, seen in found.items()):
+            self._generation += 1
+        return found
+
+    def _stat(self, path: str) -> FileLook | None:
+        try:
+            with self._root.readers.of(path):
+                return look(os.stat(path), self._root.clock().time_ms * 1_000_000)
+        except StillHangs:
+            return self._looks.get(path)
+        except OSError:
+            return None
 
     def identify(self, ref: CgroupRef) -> Identity:
         """The identity to show for a cgroup."""

@@ -15,6 +15,7 @@ from cgroupfs import Root
 from cgroupfs.hangs import StillHangs
 from cgroupfs.pseudofs import release
 
+from ..basics.file_look import FileLook, is_same, look
 from .inotify import IN_DELETE, IN_IGNORED, IN_MOVED_TO, IN_ONLYDIR, IN_Q_OVERFLOW, Inotify
 from .runtimes.beneath import open_directory
 
@@ -26,13 +27,12 @@ _LOOK_NS = 250_000_000
 """How often the directories without a watch are looked at; 1.5 us each."""
 _HURRY_NS = 50_000_000
 """The same where a client asks for a name that is not known."""
-Mark = tuple[int, int, int] | None
 
 
 class _Place:
     """A directory of state files."""
 
-    __slots__ = ("mark", "real", "users", "watch")
+    __slots__ = ("look", "real", "users", "watch")
 
     def __init__(self) -> None:
         self.users = 0
@@ -40,7 +40,7 @@ class _Place:
         self.watch: int | None = None
         self.real = ""
         """Its path for this process, without links."""
-        self.mark: Mark = None
+        self.look: FileLook | None = None
 
 
 class StateWatch:
@@ -94,7 +94,7 @@ class StateWatch:
             else:
                 self._by_watch.setdefault(known.watch, set()).add(place)
                 return
-        known.mark = self._mark(known.real, None)
+        known.look = self._look(known.real, None)
         self._unwatched.add(place)
 
     def forget(self, place: str) -> None:
@@ -132,28 +132,27 @@ class StateWatch:
                     self._unwatched.add(place)
         if self._unwatched and now_ns - self._looked_ns >= (_HURRY_NS if hurry else _LOOK_NS):
             self._looked_ns = now_ns
-            found.update(self._other_marks())
+            found.update(self._looked_at())
         return found
 
-    def _other_marks(self) -> list[str]:
+    def _looked_at(self) -> list[str]:
         found = []
         for place in list(self._unwatched):
             known = self._places[place]
-            mark = self._mark(known.real, known.mark)
-            if mark != known.mark:
-                known.mark = mark
+            now = self._look(known.real, known.look)
+            if not is_same(known.look, now):
                 found.append(place)
+            known.look = now
         return found
 
-    def _mark(self, path: str, before: Mark) -> Mark:
+    def _look(self, path: str, before: FileLook | None) -> FileLook | None:
         try:
             with self._root.readers.of(path):
-                found = os.stat(path)
+                return look(os.stat(path), self._root.clock().time_ms * 1_000_000)
         except StillHangs:
             return before
         except (OSError, ValueError):
             return None
-        return found.st_ino, found.st_mtime_ns, found.st_ctime_ns
 
     def pending(self) -> bool:
         """Whether anything was written since :meth:`changed`; False where there is no watch."""

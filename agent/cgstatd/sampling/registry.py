@@ -11,6 +11,7 @@ from cgroupfs import Descriptors, Exhausted, Hierarchy, Root
 from cgroupfs.hangs import still_wanted
 from cgroupfs.pseudofs import EXHAUSTED
 
+from ..basics.file_look import SETTLED_NS
 from ..host.discovery import CgroupRef, Discovery
 from ..host.identity import Names
 from ..host.starting import behind, living, promised_limit
@@ -23,8 +24,8 @@ _IDENTITY_NS = 4_000_000_000
 """A container's identity is looked up again after this time, even if no event tells of its state files."""
 _STARTING_NS = 100_000_000
 """The same, doubled each time, where its engine has not yet written that it runs."""
-_SETTLED_NS = 150_000_000
-"""The same once after a change: a second change within the same step of the clock does not show in a file's times."""
+_SETTLED_NS = SETTLED_NS * 3 // 2
+"""The same once after a change: what is read at once may not be settled."""
 _NAMELESS_NS = tuple(seconds * 1_000_000_000 for seconds in (1, 8, 30, 300))
 """The same where no name was found and no place of names changed: the runtime may write its files late."""
 _VAIN_LOOKUPS = 6
@@ -237,6 +238,8 @@ class Registry:
         return changed
 
     def _look_up(self, container: Container, now: int) -> bool:
+        # First the places: what is written between the two looks is found at the next one.
+        container.generation = self._names.generation()
         found = self._names.identify(container.ref)
         kept_in = found.metadata.kept_in if found.metadata else ""
         if self._keep_in(container, kept_in, trusted=bool(found.metadata and not found.metadata.owner_uid)):
@@ -246,7 +249,6 @@ class Registry:
             container.last_end = recorded_end(on_disk, found.id)
         age = None if container.since_ns is None else now - container.since_ns
         container.promised_limit = promised_limit(on_disk, age)
-        container.generation = self._names.generation()
         container.due_ns = now + self._wait(container, found.metadata is not None, behind(on_disk))
         if container.lookups == _SAID_AFTER and found.metadata is None and _has_process(container):
             self._names.say_missing(container.ref)

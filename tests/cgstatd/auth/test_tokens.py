@@ -8,6 +8,7 @@ import os
 import stat
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from cgstatd.auth import store
 from cgstatd.auth.failures import MAX_FAILURES, Failures
 from cgstatd.auth.keyring import Keyring, default_path
 from cgstatd.auth.tokens import PREFIX, BadTokens, digest
+from cgstatd.basics import file_look
 from wire import COMMAND, ENVIRONMENT, run
 
 VIEW = ["containers:view"]
@@ -194,6 +196,19 @@ def test_revoking_is_noticed_within_a_second(path: str, clock: Clock) -> None:
     assert keyring.find(other) is not None
 
 
+def test_a_revocation_within_the_same_tick_as_the_latest_look_is_noticed(
+    path: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its new file may have the inode, the size and the times of the old one."""
+    secret, other = store.add(path, "central", [1], VIEW), store.add(path, "another", [1], VIEW)
+    monkeypatch.setattr(file_look, "version_of", lambda found: (1,))
+    keyring = Keyring(path, clock, lambda: os.stat(path).st_ctime_ns + 2_000_000)
+    assert keyring.find(secret) and keyring.find(other)
+    store.revoke(path, "central")
+    clock.now += 1.0
+    assert keyring.find(secret) is None and keyring.find(other)
+
+
 def test_after_a_rotation_the_old_value_is_refused_and_the_new_one_taken(path: str, clock: Clock) -> None:
     old = store.add(path, "central", [1], VIEW)
     keyring = Keyring(path, clock)
@@ -208,7 +223,7 @@ def test_the_file_is_looked_at_once_a_second_and_read_when_it_changed(
     path: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = store.add(path, "a", [1], VIEW)
-    keyring = Keyring(path, clock)
+    keyring = Keyring(path, clock, lambda: time.time_ns() + 1_000_000_000)
     looks: list[str] = []
     stat_of = os.stat
     assert keyring.find(secret)

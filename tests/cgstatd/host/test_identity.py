@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cgroupfs import Root
+from cgroupfs.pseudofs import Clock
+from cgstatd.basics import file_look
 from cgstatd.basics.text import printable
 from cgstatd.host.discovery import CgroupRef
 from cgstatd.host.identity import SHORT_ID, Names, short
@@ -25,6 +30,7 @@ class Source:
         self.owner_uid = owner_uid
         self.found = found
         self.asked: list[str] = []
+        self.places: tuple[str, ...] = ()
 
     def get(self, container_id: str) -> Metadata | Unreadable | None:
         self.asked.append(container_id)
@@ -217,6 +223,84 @@ def test_everything_on_disk_is_the_systems_and_the_known_users() -> None:
     assert [each.name for each in known.on_disk()] == ["web"]
     known.identify(ref(B, uid=1000))
     assert [each.name for each in known.on_disk()] == ["web", "mine"]
+
+
+# -- places that change
+
+
+class Places:
+    """A source's place, and a clock that the test moves."""
+
+    def __init__(self, place: Path, uid: int = 0) -> None:
+        self.place = place
+        self.seconds = 0.0
+        source = Source(owner_uid=uid)
+        source.places = (str(place),)
+        changed = os.stat(place).st_ctime_ns
+        root_clock = Clock(0, changed // 1_000_000 + 2)
+        self.names = Names(
+            [] if uid else [source],
+            lambda _: [source],
+            root=At(lambda: root_clock._replace(time_ms=root_clock.time_ms + int(self.seconds * 1000))),
+            clock=lambda: self.seconds,
+        )
+        if uid:
+            self.names.sources(uid)
+
+    def counted(self, seconds: float) -> int:
+        """The generation so much later."""
+        self.seconds += seconds
+        return self.names.generation()
+
+
+class At(Root):
+    """A root with a wall clock of its own."""
+
+    __slots__ = ("_now",)
+
+    def __init__(self, now: Callable[[], Clock]) -> None:
+        super().__init__("")
+        self._now = now
+
+    def clock(self, path: str = "") -> Clock:
+        return self._now()
+
+
+@pytest.fixture
+def same_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What changes looks as it did before."""
+    monkeypatch.setattr(file_look, "version_of", lambda found: (1,))
+
+
+@pytest.mark.usefixtures("same_tick")
+def test_a_place_that_changed_within_the_same_tick_as_the_look_at_it_is_looked_at_soon(tmp_path: Path) -> None:
+    places = Places(tmp_path)
+    first = places.counted(0)
+    assert places.counted(0.05) == first
+    assert places.counted(0.05) == first + 1, "what came behind the look in that tick"
+    assert places.counted(0.5) == first + 1
+    assert places.counted(1) == places.counted(1) == first + 1
+
+
+@pytest.mark.usefixtures("same_tick")
+def test_a_users_place_is_looked_at_once_a_second_however_often_it_changes(tmp_path: Path) -> None:
+    places = Places(tmp_path, 1000)
+    first = places.counted(0)
+    assert places.counted(0.5) == first
+    assert places.counted(0.5) == first + 1
+    assert places.counted(1) == first + 1
+
+
+def test_a_place_that_comes_goes_and_changes_counts_each_time(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    places = Places(place)
+    places.seconds = 10
+    before = places.counted(0)
+    for change in ((place / "a").mkdir, (place / "a").rmdir, place.rmdir, place.mkdir):
+        change()
+        before += 1
+        assert places.counted(10) == places.counted(10) == before
 
 
 # -- what may be shown

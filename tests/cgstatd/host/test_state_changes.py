@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from cgroupfs import Root
+from cgroupfs.pseudofs import Clock
+from cgstatd.basics import file_look
 from cgstatd.host import state_changes
 from cgstatd.host.state_changes import StateWatch
 
@@ -18,6 +20,16 @@ def replace(path: Path, text: str) -> None:
     """As Docker writes: a new file renamed over the old one."""
     (path / ".new").write_text(text)
     (path / ".new").rename(path / "config.v2.json")
+
+
+class Later(Root):
+    """A root whose wall clock a test moves on."""
+
+    seconds = 1.0
+
+    def clock(self, path: str = "") -> Clock:
+        now = super().clock(path)
+        return now._replace(time_ms=now.time_ms + int(self.seconds * 1000))
 
 
 @pytest.fixture
@@ -41,7 +53,7 @@ def test_a_file_that_is_replaced_or_removed_is_told_once(
 ) -> None:
     if not inotify:
         no_inotify(monkeypatch)
-    watch, now = StateWatch(Root(""), follow=True), SECOND
+    watch, now = StateWatch(Later(""), follow=True), SECOND
     assert watch.follow(str(place), trusted)
     assert watch.changed(now) == set()
     for change in (lambda: replace(place, "2"), (place / "config.v2.json").unlink):
@@ -51,6 +63,20 @@ def test_a_file_that_is_replaced_or_removed_is_told_once(
         now += 3 * SECOND
         assert watch.changed(now) == {str(place)}
         assert watch.changed(now + SECOND) == set()
+    watch.close()
+
+
+def test_what_is_written_within_the_same_tick_as_the_look_is_told_by_the_next_one(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_look, "version_of", lambda found: (1,))
+    root = Later("")
+    watch, root.seconds = StateWatch(root, follow=True), 0.0
+    watch.follow(str(place), trusted=False)
+    replace(place, "2")
+    root.seconds = 1.0
+    assert watch.changed(SECOND) == {str(place)}
+    assert watch.changed(2 * SECOND) == set()
     watch.close()
 
 
@@ -67,7 +93,7 @@ def test_a_directory_that_goes_and_comes_again_is_told_both_times(place: Path) -
 
 
 def test_a_directory_of_a_user_has_no_watch_whose_events_would_be_for_all(place: Path) -> None:
-    watch = StateWatch(Root(""), follow=True)
+    watch = StateWatch(Later(""), follow=True)
     watch.follow(str(place), trusted=False)
     for _ in range(3):
         replace(place, "x")

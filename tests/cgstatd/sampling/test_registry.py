@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -11,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from cgroupfs import Descriptors, detect
-from cgstatd.host import runtimes, state_changes
-from cgstatd.host.discovery import Discovery
-from cgstatd.host.identity import Names
+from cgstatd.host import identity, runtimes, state_changes
+from cgstatd.host.discovery import CgroupRef, Discovery
+from cgstatd.host.identity import Identity, Names
 from cgstatd.host.runtimes.base import State
 from cgstatd.host.state_changes import StateWatch
 from cgstatd.sampling.container import Container
@@ -89,6 +90,25 @@ def test_a_rename_is_in_the_next_listing_and_is_news(followed: Followed) -> None
     assert followed.single.find("c").id == A
     with pytest.raises(NotFound):
         followed.single.find("a")
+
+
+def test_a_name_that_is_written_between_the_look_at_it_and_that_at_its_place_is_in_the_next_listing(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity, "_LOOK_SECONDS", 0.0)
+    new = followed.host.add("new")
+    shutil.rmtree(followed.host.path / f"var/lib/docker/containers/{new}")
+    identify = followed.names.identify
+
+    def written_behind(ref: CgroupRef) -> Identity:
+        found = identify(ref)
+        if found.id == new:
+            followed.host.on_disk("new", running=True)
+        return found
+
+    monkeypatch.setattr(followed.names, "identify", written_behind)
+    assert followed.shown()[new] == new[:12]
+    assert followed.shown()[new] == "new"
 
 
 def test_names_that_are_swapped_are_right_at_once_and_nothing_has_two(followed: Followed) -> None:

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
+from ...basics.file_look import Version
 from .labels import Wanted
-
-Version = tuple[int, int, int, int, int]
 
 
 class Share(NamedTuple):

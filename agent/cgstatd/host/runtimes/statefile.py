@@ -24,9 +24,10 @@ import msgspec
 from cgroupfs.hangs import StillHangs
 from cgroupfs.pseudofs import Root, release
 
+from ...basics.file_look import look, version_of
 from .base import Unreadable
 from .beneath import open_directory
-from .budget import ENTRY_BYTES, READ_BYTES, Budget, Kept, Version, weigh
+from .budget import ENTRY_BYTES, READ_BYTES, Budget, Kept, weigh
 from .labels import Labels, Wanted
 from .refused import Later, Refused, unreadable
 
@@ -44,9 +45,6 @@ MOST_HUNG = 8
 engine's state costs names, never the figures."""
 _CROWDED_NS = 10_000_000_000
 """How long a file that found no room is not looked at again."""
-_SETTLED_MS = 100
-"""A file that had changed less than this before it was read is read once more, this much later: time stamps step by up
-to 10 ms, so they may not show a second change in place. The change time counts, which only the kernel sets."""
 _HANGS = "an earlier reading still hangs"
 _MOST_SIZES = 64
 """Files whose sizes are added up: a log is rotated into a few."""
@@ -226,7 +224,7 @@ class StateFiles:
     def _is_current(self, kept: Kept, now_ns: int) -> bool:
         try:
             with self.root.readers.of(kept.real):
-                now = _version(os.lstat(self.root.join(kept.real)))
+                now = version_of(os.lstat(self.root.join(kept.real)))
         except StillHangs:
             return True
         except OSError:
@@ -275,12 +273,13 @@ class StateFiles:
             after = os.fstat(fd)
         finally:
             release(fd)
-        if not again_ns and _version(found) != _version(after):
+        seen = look(found, now.time_ms * 1_000_000)
+        if not again_ns and seen.version != version_of(after):
             again_ns = now.monotonic_ns
-        elif not again_ns and 0 <= now.time_ms - found.st_ctime_ns // 1_000_000 < _SETTLED_MS:
-            again_ns = now.monotonic_ns + _SETTLED_MS * 1_000_000
+        elif not again_ns and seen.unsettled_ns:
+            again_ns = now.monotonic_ns + seen.unsettled_ns
         size = weigh(value) + ENTRY_BYTES
-        return Kept(real, _version(found), value, again_ns, round_, size, now.monotonic_ns)
+        return Kept(real, seen.version, value, again_ns, round_, size, now.monotonic_ns)
 
     def _parsed(
         self, fd: int, found: os.stat_result, real: str, parse: Callable[[bytes], object], limit: int
@@ -313,11 +312,6 @@ class StateFiles:
         # The modes of a recorded tree are those of its copy (git under umask 002: writable by the group).
         if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and self.root.live:
             raise Refused("writable by its group or by others")
-
-
-def _version(found: os.stat_result) -> Version:
-    # With the change time: a file given to another owner keeps its inode, mtime and size.
-    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
 
 
 def _content(fd: int, size: int, limit: int) -> bytes:

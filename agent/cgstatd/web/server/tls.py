@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import re
@@ -9,6 +10,8 @@ import ssl
 import time
 from collections.abc import Callable
 from weakref import WeakSet
+
+from ...basics.file_look import FileLook, is_same, look
 
 log = logging.getLogger(__name__)
 CHECK_SECONDS = 1.0
@@ -27,11 +30,19 @@ class BadCertificate(Exception):
 class Certificates:
     """Gives each new connection the context of that moment. A broken new pair is reported, and the old one stays."""
 
-    def __init__(self, cert: str, key: str, client_ca: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        cert: str,
+        key: str,
+        client_ca: str = "",
+        clock: Callable[[], float] = time.monotonic,
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         self._cert, self._key, self._client_ca = cert, key, client_ca
-        self._clock = clock
+        self._clock, self._wall_ns = clock, wall_ns
         self._checked = clock()
-        self._seen = self._stat()
+        self._seen = self._look()
+        self._digests = self._read()
         self._authorities = _authorities(client_ca)
         self._context = load(cert, key, client_ca)
         self._admitting = WeakSet([self._context])
@@ -50,10 +61,12 @@ class Certificates:
     def refresh(self) -> None:
         """Read the files again if they changed."""
         self._checked = self._clock()
-        seen = self._stat()
-        if seen == self._seen:
+        seen = self._look()
+        if all(map(is_same, self._seen, seen)):
             return
-        self._seen = seen
+        self._seen, before, self._digests = seen, self._digests, self._read()
+        if self._digests == before:
+            return
         # Before they are loaded: an authority that goes in between is found to be gone at the next look.
         authorities = _authorities(self._client_ca)
         try:
@@ -68,8 +81,20 @@ class Certificates:
             self._authorities = authorities
             self._admitting.add(self._context)
 
-    def _stat(self) -> tuple[tuple[int, int, int] | None, ...]:
-        return tuple(_version(path) for path in (self._cert, self._key, self._client_ca) if path)
+    def _look(self) -> list[FileLook | None]:
+        return [self._look_at(path) for path in self._paths()]
+
+    def _paths(self) -> list[str]:
+        return [path for path in (self._cert, self._key, self._client_ca) if path]
+
+    def _read(self) -> list[bytes]:
+        return [_digest(path) for path in self._paths()]
+
+    def _look_at(self, path: str) -> FileLook | None:
+        try:
+            return look(os.stat(path), self._wall_ns())
+        except OSError:
+            return None
 
 
 def _authorities(path: str) -> frozenset[bytes]:
@@ -83,12 +108,13 @@ def _authorities(path: str) -> frozenset[bytes]:
         return frozenset()
 
 
-def _version(path: str) -> tuple[int, int, int] | None:
+def _digest(path: str) -> bytes:
+    """Of the content; of none where it cannot be read, of which load() says more."""
     try:
-        found = os.stat(path)
+        with open(path, "rb") as file:
+            return hashlib.sha256(file.read(_MAX_PEM_BYTES)).digest()
     except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
+        return b""
 
 
 def load(cert: str, key: str, client_ca: str = "") -> ssl.SSLContext:
