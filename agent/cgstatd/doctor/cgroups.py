@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cgroupfs import Hierarchy, Root, Version
 
 from ..host.pressure_triggers import Triggers, open_triggers
-from .findings import COSTS, NOTE, OK, Finding, Section
+from ..sampling.container import Container
+from .findings import COSTS, NOTE, OK, Finding, Section, listed, some
 from .inside_container import in_container
 
 _MODES = {"unified": "v2 alone", "legacy": "v1 alone", "hybrid": "v1, and v2 beside it (hybrid)"}
@@ -25,15 +26,15 @@ _KERNELS = {"io": "blkio"}
 """The kernel's own name, where it is another."""
 
 
-def section(root: Root, hierarchy: Hierarchy) -> Section:
-    """One line for each mount, one for each controller that is missing."""
+def section(root: Root, hierarchy: Hierarchy, containers: Sequence[Container] = ()) -> Section:
+    """One line for each mount, one for each controller that is missing, and who has pressure."""
     present = {name for name, _ in hierarchy.bound}
     table = _table(root)
     findings = [
         *_places(hierarchy),
         *(_missing(root, name, hierarchy, table) for name in _PRICES if name not in present),
         *_swap(root, hierarchy),
-        *_pressure(root, hierarchy),
+        *_pressure(root, hierarchy, containers),
         *(_watched(open_triggers(root)) if root.live else ()),
     ]
     return Section(f"Control groups: {_MODES[hierarchy.mode]}", findings)
@@ -114,22 +115,29 @@ def _swap(root: Root, hierarchy: Hierarchy) -> Iterator[Finding]:
         return
 
 
-def _pressure(root: Root, hierarchy: Hierarchy) -> Iterator[Finding]:
-    """PSI: v2 only; off by default on some kernels. The v2 root's own files are left out of a v1 host's view."""
-    mount = hierarchy.trees[0]
-    if hierarchy.mode != "unified" or mount.version is not Version.V2:
-        todo = "nothing; cgroup v2 has it (systemd.unified_cgroup_hierarchy=1 on the kernel command line)"
-        yield Finding(NOTE, "pressure (PSI): v1 has none", "in the detail view and the metrics: pressure", todo)
+def _pressure(root: Root, hierarchy: Hierarchy, containers: Sequence[Container]) -> Iterator[Finding]:
+    """PSI is in the v2 tree alone, and off by default on some kernels. On a hybrid host the engine decides who is in
+    that tree."""
+    costs = "in the detail view and the metrics: pressure"
+    advice = "cgroup v2 has it (systemd.unified_cgroup_hierarchy=1 on the kernel command line)"
+    tree = hierarchy.unified
+    if tree is None:
+        yield Finding(NOTE, "pressure (PSI): v1 has none", costs, f"nothing; {advice}")
         return
+    hybrid = hierarchy.mode == "hybrid"
     try:
-        root.read(f"{mount.point}/cpu.pressure")
+        root.read(f"{tree.point}/cpu.pressure")
     except OSError:
-        yield Finding(
-            NOTE,
-            "pressure (PSI): switched off",
-            "in the detail view and the metrics: pressure",
-            "add psi=1 to the kernel command line and reboot, if you want it",
-        )
+        if root.live or not hybrid:  # in records of hybrid hosts that file may be left out
+            todo = "add psi=1 to the kernel command line and reboot, if you want it"
+            yield Finding(NOTE, "pressure (PSI): switched off", costs, todo)
+            return
+    lacking = [each for each in containers if all(point != tree.point for point, _ in each.ref.inodes)]
+    if hybrid and lacking:
+        names = listed(sorted(each.identity.name for each in lacking), 3)
+        what = f"pressure (PSI): {len(lacking)} of {some(len(containers), 'container')} are in v1 alone ({names})"
+        todo = f"nothing; an engine that has its containers in the v2 tree, too, has it (runc since 1.1), and {advice}"
+        yield Finding(NOTE, what, f"{costs} of these", todo)
 
 
 def _watched(triggers: Triggers) -> Iterator[Finding]:

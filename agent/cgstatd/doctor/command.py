@@ -59,7 +59,7 @@ def diagnose(host_root: str, options: HostOptions, engine: str | None = None) ->
 def _sections(found: Examination, host_root: str, patience: Patience) -> Sequence[Section]:
     own = type(found.root) is Root
     work: list[Callable[[], Section]] = [
-        partial(cgroups.section, found.root, found.sampler.hierarchy),
+        partial(cgroups.section, found.root, found.sampler.hierarchy, [each.container for each in found.containers]),
         partial(engines.section, found),
         partial(figures.section, found),
         *([partial(rights.section, found.root)] if own else []),

@@ -433,5 +433,42 @@ def test_whether_pressure_is_watched_or_why_not(host: FakeHost, monkeypatch: pyt
     assert trigger.waits.closed
 
 
+V2, V1 = "32 24 0:27 / {} rw - cgroup2 cgroup2 rw\n", "33 24 0:28 / {} rw - cgroup cgroup rw,memory,pids\n"
+
+
+@pytest.mark.parametrize(
+    ("mounts", "said"),
+    [
+        pytest.param(V2.format("/sys/fs/cgroup") + V1.format("/sys/v1"), [], id="hybrid, containers in both"),
+        pytest.param(
+            V2.format("/sys/v2") + V1.format("/sys/fs/cgroup"),
+            ["pressure (PSI): 2 of 2 containers are in v1 alone (paused, web)"],
+            id="hybrid, containers in v1 alone",
+        ),
+        pytest.param(V1.format("/sys/fs/cgroup"), ["pressure (PSI): v1 has none"], id="v1"),
+    ],
+)
+def test_who_has_pressure_depends_on_the_trees_that_containers_are_in(
+    host: FakeHost, tmp_path: Path, mounts: str, said: list[str]
+) -> None:
+    write_files(str(host.path), {
+        "proc/1/mountinfo": mounts, "sys/v1/tasks": "", "sys/v2/cpu.pressure": "some total=0\n"
+    })  # fmt: skip
+    found = findings(report(host, tmp_path), "Control groups")
+    assert [each.what for each in found if each.what.startswith("pressure")] == said
+
+
+def test_pressure_that_is_switched_off_is_so_on_a_hybrid_host_too(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cgstatd.doctor.cgroups.open_triggers", lambda _: Triggers([], {}))
+    monkeypatch.setattr("cgstatd.doctor.examination.time", SimpleNamespace(sleep=Sleeping(), process_time=lambda: 0.0))
+    write_files(str(host.path), {
+        "proc/1/mountinfo": V2.format("/sys/v2") + V1.format("/sys/fs/cgroup"), "sys/v2/cgroup.procs": ""
+    })  # fmt: skip
+    found = findings(diagnose(str(host.path), HostOptions()), "Control groups")
+    assert [each.what for each in found if each.what.startswith("pressure")] == ["pressure (PSI): switched off"]
+
+
 def test_a_recorded_host_says_nothing_of_watching(host: FakeHost, tmp_path: Path) -> None:
     assert not [each for each in findings(report(host, tmp_path), "Control groups") if "watched" in each.what]
