@@ -7,6 +7,8 @@ anew: the agent adds what it saw under earlier ids.
 The rule of ``flapping``: the workload came back at least :data:`FLAPS` times within the last 15 minutes. A start counts
 if the end before it was a failure (another code than 0, a signal, for want of memory, or not known how), or if the
 engine's count of restarts says that it is one. So a job that a timer runs each minute and that exits with 0 does not.
+Lives that are too short to be seen are in the engine's count alone. It tells them as long as it is known when they
+were: since the agent heard of the container last, or since the container was made.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ class _Workload(NamedTuple):
     came_back: tuple[float, ...] = ()
     """When (monotonic), the latest FLAPS times."""
     last: Terminated | None = None
+    heard: float = 0.0
+    """When (monotonic) the engine's count was taken."""
     rose: bool = False
     """Whether the engine's count rose with the latest end: its next start is counted already."""
 
@@ -55,18 +59,31 @@ class View(NamedTuple):
     """Whether ends are noticed without clients, too: then what was not seen did not happen."""
     since: float
     """What came back later (monotonic) flaps."""
+    made_since: float
+    """Restarts of what was made later (Unix time) flap."""
 
     def of(self, identity: Identity) -> Lived:
         """What is known of a container's workload."""
         engines = identity.metadata.restarts if identity.metadata else None
-        own = 0 if self.complete else None
+        own, unseen = (0, False) if self.complete else (None, None)
         known = self.known.get(_key(identity)) if self.known else None
+        young = _restarts_since(identity, self.made_since)
         if known is None:
-            return Lived(own if engines is None else engines, False if self.complete else None)
-        flapping = len(known.came_back) == FLAPS and known.came_back[0] > self.since
+            return Lived(own if engines is None else engines, True if young >= FLAPS else unseen)
+        came_back = sum(when > self.since for when in known.came_back)
         if identity.id != known.latest:  # another one has taken its place
-            return Lived(own if engines is None else engines, flapping, known.last)
-        return Lived(known.before + (engines or 0), flapping, known.last)
+            return Lived(own if engines is None else engines, max(came_back, young) >= FLAPS, known.last)
+        if engines is not None and known.counted is not None and known.heard > self.since:
+            came_back += max(0, engines - known.counted)
+        return Lived(known.before + (engines or 0), max(came_back, young) >= FLAPS, known.last)
+
+
+def _restarts_since(identity: Identity, when: float) -> int:
+    """The engine's count of restarts of a container that was made since (Unix time); 0 of another."""
+    made = identity.metadata
+    if made is None or made.created_seconds is None or made.created_seconds < when:
+        return 0
+    return made.restarts or 0
 
 
 class Lives:
@@ -81,11 +98,17 @@ class Lives:
 
     def view(self) -> View:
         """What is known now."""
-        return View(dict(self._known), self.complete, self._clock() - FLAPPING_SECONDS)
+        return self._view(dict(self._known))
 
     def of(self, identity: Identity) -> Lived:
         """What is known now of one container's workload."""
-        return View(self._known, self.complete, self._clock() - FLAPPING_SECONDS).of(identity)
+        return self._view(self._known).of(identity)
+
+    def _view(self, known: Mapping[str, _Workload]) -> View:
+        return View(known, self.complete, self._clock() - FLAPPING_SECONDS, self._made_since())
+
+    def _made_since(self) -> float:
+        return self._now() - FLAPPING_SECONDS
 
     def hear(self, found: Changes) -> None:
         """What happened since the last time, in order."""
@@ -113,10 +136,14 @@ class Lives:
         engines = identity.metadata.restarts if identity.metadata else None
         other, failed = identity.id != known.latest, known.last is not None and known.last.reason != COMPLETED
         before = known.before + (known.counted or 0 if other else 0) + (failed and (other or engines is None))
-        came_back = known.again(self._clock(), int(failed and not rose and not known.rose))
+        unseen = _restarts_since(identity, self._made_since()) if other else 0
+        now = self._clock()
+        came_back = known.again(now, unseen + (failed and not rose and not known.rose))
         self._keep(
             identity,
-            known._replace(latest=identity.id, counted=engines, before=before, came_back=came_back, rose=False),
+            known._replace(
+                latest=identity.id, counted=engines, before=before, came_back=came_back, heard=now, rose=False
+            ),
         )
 
     def _counted(self, known: _Workload, identity: Identity) -> tuple[_Workload, bool]:
@@ -124,10 +151,11 @@ class Lives:
         engines = identity.metadata.restarts if identity.metadata else None
         if engines is None or identity.id != known.latest:
             return known, False
-        more = 0 if known.counted is None else engines - known.counted
+        now, first = self._clock(), known.counted is None
+        more = _restarts_since(identity, self._made_since()) if first else engines - (known.counted or 0)
         if more < 0:  # started by hand: the engine counts anew
             known = known._replace(before=known.before + (known.counted or 0))
-        return known._replace(counted=engines, came_back=known.again(self._clock(), max(0, more))), more > 0
+        return known._replace(counted=engines, heard=now, came_back=known.again(now, max(0, more))), more > 0
 
     def _of(self, identity: Identity) -> _Workload:
         return self._known.get(_key(identity)) or _Workload(identity.owner_uid, identity.id)

@@ -108,6 +108,42 @@ def test_lives_that_were_missed_are_in_the_engines_count(world: World) -> None:
     assert world.of(counted(50))[:2] == (50, True)
 
 
+def test_restarts_that_only_the_engine_saw_count_while_no_end_and_no_start_is_heard(world: World) -> None:
+    world.end(counted(0))
+    for restarts, flapping in ((1, False), (2, False), (3, True), (40, True)):
+        assert world.of(counted(restarts))[:2] == (restarts, flapping)
+    world.now += FLAPPING_SECONDS + 1  # by now they may have been before the last quarter of an hour
+    assert world.of(counted(40))[:2] == (40, False)
+    world.start(counted(40))
+    assert world.of(counted(40)).flapping is True, "heard now: when they were is not known"
+
+
+def test_the_count_of_a_container_that_was_made_lately_is_of_lately(world: World) -> None:
+    """Each of its lives may be too short to be seen."""
+    wall = world.now + 1e9
+    young, old = {"created_seconds": wall - 60}, {"created_seconds": wall - FLAPPING_SECONDS - 1}
+    assert world.of(counted(2, **young)) == Lived(2, False, None)
+    assert world.of(counted(3, **young)) == Lived(3, True, None)
+    assert world.of(counted(3, **old)) == Lived(3, False, None)
+    assert Lives(lambda: 0.0, lambda: wall).view().of(counted(3, **young)).flapping is True
+    world.end(counted(2, **young))  # the first that is heard
+    world.start(counted(3, **young))
+    world.now += FLAPPING_SECONDS - 100
+    assert world.of(counted(3, **young)).flapping is True
+    other = World()
+    other.end(counted(2, **old))
+    other.start(counted(3, **old))
+    assert other.of(counted(3, **old)).flapping is False
+
+
+def test_the_count_of_one_that_took_anothers_place_is_added_to_what_was_heard_of_that(world: World) -> None:
+    wall = world.now + 1e9
+    world.end(counted(0, 1, "shop-web-1", labels=SHOP), 1)
+    new = counted(2, 2, "shop-web-1", labels=SHOP, created_seconds=wall)
+    world.start(new)
+    assert world.of(new)[:2] == (3, True)
+
+
 def test_it_flaps_for_a_quarter_of_an_hour_after_the_third_time(world: World) -> None:
     for _ in range(FLAPS):
         assert world.of(lxc()).flapping is False
