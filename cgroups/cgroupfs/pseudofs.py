@@ -111,7 +111,7 @@ def release(fd: int) -> None:
 class Root:
     """The directory below which /proc and /sys are found: "/" on the host itself, /host in a container.
 
-    A subclass may answer :meth:`identity` and :meth:`clock` from an index: that is how a recorded tree, whose files
+    A subclass may answer :meth:`identity`, :meth:`size` and :meth:`clock` from an index: that is how a recorded tree, whose files
     have other inodes, owners and times than they had on their host, is read (``cgstatd.recording.recorded_root``).
 
     Each of the host's files has one reader at a time: while one hangs, the next gets StillHangs (an OSError) at once.
@@ -151,6 +151,13 @@ class Root:
         else:
             found = os.fstat(fd)
         return Identity(found.st_ino, found.st_uid)
+
+    def size(self, path: str, found: int) -> int:
+        """The bytes of a file (host path) of which only the size is wanted; ``found``: those that are there.
+
+        A recorded tree has such files without their content.
+        """
+        return found
 
     def clock(self, path: str = "") -> Clock:
         """Now; of a recorded tree: when the files of the cgroup at ``path`` (below the mounts) were read."""

@@ -1,8 +1,8 @@
 """``cgstatd record``: this host's files, read twice, as a tree that every command reads like the host.
 
-For bug reports, tests and demonstrations, so it holds names, images and labels, and no environment, arguments or mounts
-(``reduced_state``). Written beside its destination and put in place when it is whole: a run that fails or is
-interrupted leaves nothing.
+For bug reports, tests and demonstrations, so it holds names, images, labels and addresses, and no environment,
+arguments, mounts, commands of health checks or logs (``reduced_state``). Written beside its destination and put in
+place when it is whole: a run that fails or is interrupted leaves nothing.
 """
 
 from __future__ import annotations
@@ -82,6 +82,8 @@ def _readings(
         writer.add(host_files.engines(sampler.root, options))
         uids = {uid for each in containers for uid in (each.ref.owner_uid, each.ref.parent_owner_uid)}
         writer.add(state.pieces(frozenset(uids - {0})))
+        known = [each.identity.metadata for each in containers if each.identity.metadata is not None]
+        writer.add(state.of_containers(sampler.names, known))
         writers.append(writer)
     return writers, containers
 
@@ -169,7 +171,7 @@ def _summary(
     lines = [
         f"recorded {len(containers)} containers{f' ({which})' if which else ''} of a host with kernel "
         f"{facts['kernel']}, cgroups {facts['mode']}: {size}, two readings {(second - first) / 1e9:.1f} s apart",
-        "it holds names, images, labels and process names; no environment, arguments or mounts",
+        "it holds names, images, labels, addresses and process names; no environment, arguments, mounts or logs",
     ]
     notes = list(left_out.notes)
     if notes:

@@ -9,7 +9,8 @@
                                    "/sys/fs/cgroup/user.slice/…": {"uid": 1000}},
                          "clocks": {"/system.slice/docker-….scope": {"monotonic_ns": 1, "time_ms": 1}}}, "t1": …}}
 
-``files`` holds inode and owner where they matter; an owner that is not listed is root. ``clocks`` says when each
+``files`` holds inode and owner where they matter, and the size of a file whose content is left out (a log); an owner
+that is not listed is root. ``clocks`` says when each
 container's own files were read, since reading a whole host takes a while. ``left_out``, where it is there, says what
 could not be recorded. A byte of a path that is not UTF-8 is written ``\\xff``.
 
@@ -35,6 +36,8 @@ class RecordedFile(msgspec.Struct, frozen=True, omit_defaults=True):
 
     inode: int | None = None
     uid: int = 0
+    size: int | None = None
+    """Of a file whose content is not recorded (a log)."""
 
 
 class Instant(msgspec.Struct, frozen=True):
@@ -113,6 +116,11 @@ class RecordedRoot(Root):
         if recorded is None:
             return Identity(found.inode, 0)
         return Identity(found.inode if recorded.inode is None else recorded.inode, recorded.uid)
+
+    def size(self, path: str, found: int) -> int:
+        """As on the recorded host."""
+        recorded = self.reading.files.get(index_key(path))
+        return found if recorded is None or recorded.size is None else recorded.size
 
     def clock(self, path: str = "") -> Clock:
         """When the cgroup at ``path`` was read, else when the reading began."""

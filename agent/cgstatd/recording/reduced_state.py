@@ -6,29 +6,37 @@ is kept of it, empty where the file as a whole is not needed; ValueError: not th
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from ..host.runtimes import libpod
-from ..host.runtimes.base import State, is_hex_id
-from ..host.runtimes.libpod import LibpodContainer
+from ..host.runtimes.base import is_hex_id
 
 Keep = dict[str, Any]
 """Field -> None: its value, where that is plain; another Keep: these fields of the object (or of each in a list)."""
+EACH = "*"
+"""In place of a field: each of an object whose fields are names."""
 
 
 def _fields(names: str) -> Keep:
     return dict.fromkeys(names.split())
 
 
-_CONFIG_V2: Keep = _fields("ID Name Created Image RestartCount") | {
-    "State": _fields("Running Paused Restarting Pid StartedAt FinishedAt ExitCode OOMKilled"),
-    "Config": _fields("Image Labels"),
+_HEALTH: Keep = _fields("Status FailingStreak") | {"Log": _fields("End")}
+_CONFIG_V2: Keep = _fields("ID Name Created Image RestartCount Path") | {
+    "State": _fields("Running Paused Restarting Pid Dead RemovalInProgress StartedAt FinishedAt ExitCode OOMKilled")
+    | {"Health": _HEALTH},
+    "Config": _fields("Image Labels") | {"Healthcheck": _fields("Interval StartPeriod StartInterval")},
+    "NetworkSettings": {
+        "Networks": {
+            EACH: _fields(
+                "NetworkID EndpointID Gateway IPAddress IPPrefixLen IPv6Gateway GlobalIPv6Address GlobalIPv6PrefixLen "
+                "MacAddress"
+            )
+        },
+        "Ports": {EACH: _fields("HostIp HostPort")},
+    },
 }
 _STORED = _fields("id names image created")
 _STORED_TOOL = _fields("image-name pod-name pod-id")
@@ -71,6 +79,8 @@ def _kept(value: Any, keep: Keep | None) -> Any:
         return _plain(value)
     if isinstance(value, list):
         return [_kept(item, keep) for item in value if isinstance(item, dict)]
+    if isinstance(value, dict) and EACH in keep:
+        return {key: _kept(item, keep[EACH]) for key, item in value.items()}
     if isinstance(value, dict):
         return {key: _kept(value[key], inner) for key, inner in keep.items() if key in value}
     return None
@@ -92,6 +102,8 @@ def fields(names: str) -> Callable[[bytes], bytes]:
 
 
 docker_config = _object(_CONFIG_V2)
+health_log = _object(_HEALTH)
+"""Podman's, without what the probes printed."""
 containerd_config = _object(_CONTAINERD)
 _crio_config = _object(_CRIO)
 
@@ -144,59 +156,3 @@ def passwd(data: bytes, uids: frozenset[int]) -> bytes:
         if len(fields) == 7 and fields[2].isdigit() and int(fields[2]) in uids:
             kept += b":".join((fields[0], b"x", fields[2], fields[2], b"", fields[5], b"")) + b"\n"
     return kept
-
-
-# -- Podman's database -------------------------------------------------------------------------------------------------
-
-_STATES = {State.CREATED: 2, State.RUNNING: 3, State.EXITED: 4, State.PAUSED: 5}
-_TABLES = """
-    PRAGMA page_size = 1024;
-    CREATE TABLE ContainerConfig (ID TEXT PRIMARY KEY, Name TEXT, PodID TEXT, JSON TEXT);
-    CREATE TABLE ContainerState (ID TEXT PRIMARY KEY, JSON TEXT);
-    CREATE TABLE PodConfig (ID TEXT PRIMARY KEY, Name TEXT);
-"""
-
-
-def podman_database(data: bytes) -> bytes:
-    """A database made anew from what the reader understood of this one: nothing else of it can get in."""
-    rows = {key: row for key, row in libpod.parse(data).containers.items() if isinstance(row, LibpodContainer)}
-    pods = sorted({row.pod for row in rows.values() if row.pod is not None})
-    with closing(sqlite3.connect(":memory:")) as made:
-        made.executescript(_TABLES)
-        made.executemany("INSERT INTO PodConfig VALUES (?, ?)", zip(pods, pods, strict=True))
-        for key, row in rows.items():
-            config, now = (msgspec.json.encode(value).decode() for value in (_libpod_config(row), _libpod_state(row)))
-            made.execute("INSERT INTO ContainerConfig VALUES (?, ?, ?, ?)", (key, row.name, row.pod, config))
-            made.execute("INSERT INTO ContainerState VALUES (?, ?)", (key, now))
-        made.commit()
-        return made.serialize()
-
-
-def _time(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-
-
-def _libpod_config(row: LibpodContainer) -> dict[str, Any]:
-    return {
-        "labels": row.labels.kept,
-        "rootfsImageName": row.image,
-        "rootfsImageID": row.image_id,
-        "createdTime": _time(row.created_seconds),
-        "createNetNS": row.network_mode is not None,
-        "networkMode": row.network_mode,
-        "pause": row.infra,
-        "spec": {"linux": {"resources": {"memory": {"limit": row.memory_limit_bytes}}}},
-    }
-
-
-def _libpod_state(row: LibpodContainer) -> dict[str, Any]:
-    return {
-        "state": _STATES.get(row.state, 0),
-        "pid": row.pid or 0,
-        "startedTime": _time(row.started_seconds),
-        "finishedTime": _time(row.finished_seconds),
-        "exited": row.exit_code is not None,
-        "exitCode": row.exit_code or 0,
-        "oomKilled": bool(row.oom_killed),
-        "restartCount": row.restarts,
-    }

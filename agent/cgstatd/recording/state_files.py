@@ -6,25 +6,30 @@ kept. They are written at the path that was looked for, not where a symbolic lin
 
 from __future__ import annotations
 
+import operator
 import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
 from cgroupfs import Root
 
+from ..host.identity import Names
 from ..host.running_engines import running_roots
-from ..host.runtimes.base import Unreadable
+from ..host.runtimes.base import LogSize, Metadata, Unreadable
 from ..host.runtimes.budget import unlimited
 from ..host.runtimes.docker import docker_data_root
+from ..host.runtimes.health_log import LOG_BYTES
 from ..host.runtimes.libpod import DATABASE_LIMIT
+from ..host.runtimes.logs import of_log
 from ..host.runtimes.nspawn import is_machine_name
-from ..host.runtimes.statefile import FILE_LIMIT, StateFiles, is_file_name
+from ..host.runtimes.statefile import FILE_LIMIT, Sizes, StateFiles, is_file_name
 from ..sampling.open_host import DEFAULT_STORAGE, HostOptions
 from . import reduced_state as reduce
+from .reduced_database import podman_database
 from .written_tree import LeftOut, Piece
 
 
@@ -49,7 +54,7 @@ DOCKER = (
     _Files("containers/<id>/hostconfig.json", reduce.fields("NetworkMode Memory")),
 )
 STORAGE = (
-    _Files("db.sql", reduce.podman_database, DATABASE_LIMIT),
+    _Files("db.sql", podman_database, DATABASE_LIMIT),
     _Files("<driver>/containers.json", reduce.storage_list, 16 << 20),
     _Files("<driver>/volatile-containers.json", reduce.storage_list, 16 << 20),
     _Files("<driver>/<id>/userdata/config.json", reduce.crio_config),
@@ -93,6 +98,29 @@ class StateRecorder:
         yield from self._below(files, "/var/lib/lxc", LXC)
         if uids:
             yield from self._users(files, uids)
+
+    def of_containers(self, names: Names, several: Iterable[Metadata]) -> Iterator[Piece]:
+        """What their state only points to: the results of health checks, and the sizes of logs."""
+        for each in several:
+            files = StateFiles(self._root, each.owner_uid)
+            if each.health is not None and each.health.log:
+                found = files.read(each.health.log, reduce.health_log, LOG_BYTES)
+                if isinstance(found, Unreadable):
+                    self._left_out.add(found.path, found.reason)
+                elif found:
+                    yield Piece(each.health.log, found, uid=each.owner_uid)
+            log = names.log_size(each)
+            if isinstance(log, LogSize):
+                yield from self._log(files, log)
+
+    @staticmethod
+    def _log(files: StateFiles, log: LogSize) -> Iterator[Piece]:
+        directory, name = os.path.split(log.path)
+        there = files.names(directory)
+        for each in filter(of_log(name), there if isinstance(there, list) else ()):
+            found = files.sizes(directory, partial(operator.eq, each))
+            if isinstance(found, Sizes):
+                yield Piece(f"{directory}/{each}", b"", uid=files.owner_uid, size=found.size_bytes)
 
     def _users(self, files: StateFiles, uids: frozenset[int]) -> Iterator[Piece]:
         passwd = files.read("/etc/passwd", partial(reduce.passwd, uids=uids))
@@ -148,7 +176,7 @@ class StateRecorder:
 
 def _read(files: StateFiles, path: str, kind: _Files) -> bytes | Unreadable | None:
     """The reduced file; a database between two transactions (see ``podman``)."""
-    if kind.reduce is not reduce.podman_database:
+    if kind.reduce is not podman_database:
         return files.read(path, kind.reduce, kind.limit)
     for _ in range(_TRIES):
         quiet = not files.size_beside(path, "-journal")

@@ -27,6 +27,8 @@ class Piece(NamedTuple):
     data: bytes | None = None
     inode: int | None = None
     uid: int = 0
+    size: int | None = None
+    """Of a file whose content is left out."""
 
 
 class LeftOut:
@@ -99,8 +101,8 @@ class TreeWriter:
         """What the index says of this reading."""
         at = self._clock
         facts = {
-            index_key(piece.path): RecordedFile(piece.inode, piece.uid)
+            index_key(piece.path): RecordedFile(piece.inode, piece.uid, piece.size)
             for piece in self._pieces.values()
-            if piece.inode is not None or piece.uid
+            if piece.inode is not None or piece.uid or piece.size is not None
         }
         return Reading(monotonic_ns=at.monotonic_ns, time_ms=at.time_ms, files=facts, clocks=self._clocks)

@@ -20,6 +20,8 @@ LOG_BYTES = 256 << 10
 """Podman keeps five probes with 500 characters each, unless it is told otherwise."""
 LOCAL, EVENTS = "local", "events_logger"
 NOT_WRITTEN = "Podman has written no result of its health check yet"
+IN_EVENTS = "its results go to Podman's events, and into no file"
+LOCAL_NAME = "healthcheck.log"
 ELSEWHERE = "its results are not in the place where Podman usually writes them"
 _STATUSES = frozenset(("starting", "healthy", "unhealthy"))
 _OFF = b'"NONE"'
@@ -68,7 +70,7 @@ def health(written: Written) -> Health:
 def check_of(container_id: str, owner_uid: int, run_dir: str, destination: str) -> HealthCheck:
     """Where to look. Of a user's only in the place of its own: the rest of its word is not followed."""
     if destination == EVENTS:
-        return HealthCheck(Health(None, "its results go to Podman's events, and into no file"))
+        return HealthCheck(Health(None, IN_EVENTS))
     path = _path(container_id, owner_uid, run_dir, destination)
     if path is None or "/../" in path:
         return HealthCheck(Health(None, ELSEWHERE))
@@ -80,7 +82,7 @@ def _path(container_id: str, owner_uid: int, run_dir: str, destination: str) -> 
         own = f"/run/user/{owner_uid}/" if owner_uid else "/"
         folder, _, last = run_dir.rpartition("/")
         fits = last == "userdata" and folder.endswith(f"/{container_id}") and run_dir.startswith(own)
-        return f"{folder}/healthcheck.log" if fits else None
+        return f"{folder}/{LOCAL_NAME}" if fits else None
     if owner_uid or not destination.startswith("/"):
         return None
     return f"{destination.rstrip('/')}/{container_id}-healthcheck.log"

@@ -203,8 +203,9 @@ class StateFiles:
             return None
         try:
             found = os.fstat(fd)
-            self._check(fd, found, f"{directory.rstrip('/')}/{name}", found.st_size)
-            return found.st_size
+            real = f"{directory.rstrip('/')}/{name}"
+            self._check(fd, found, real, found.st_size)
+            return self.root.size(real, found.st_size)
         finally:
             release(fd)
 

@@ -1,0 +1,148 @@
+"""What the newer readers read is in a recording too: health, networks, ports, ends, sizes of logs; and no secret."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cgroupfs import Root
+from cgstatd.host.runtimes import libpod
+from cgstatd.host.runtimes.base import Health, LogSize
+from cgstatd.host.runtimes.docker import DockerSource
+from cgstatd.recording import reduced_database as reduce
+from cgstatd.recording.record_host import record_host
+from cgstatd.recording.recorded_root import open_roots
+from cgstatd.sampling.health_checks import health_of
+from cgstatd.sampling.log_sizes import log_of
+from cgstatd.sampling.open_host import HostOptions, open_host
+from helpers import MadeUpHost
+
+from ..host.runtimes.test_podman_source import BURN, Row, config, database
+
+ID = "0123456789abcdef" * 4
+SECRET = "hunter2-s3cret"
+STORAGE = "/var/lib/containers/storage"
+RUN = f"/run/containers/storage/overlay-containers/{BURN}"
+OPTIONS = HostOptions(follow=False)
+CHECK = {"Test": ["CMD-SHELL", f"curl -H {SECRET}"], "Interval": 5_000_000_000, "StartPeriod": 1, "StartInterval": 2}
+PROBE = {"Start": "2026-11-27T19:08:27.036Z", "End": "2026-11-27T19:08:27.5Z", "ExitCode": 1, "Output": SECRET}
+RESULTS = {"Status": "unhealthy", "FailingStreak": 3, "Log": [PROBE, PROBE]}
+DOCKER = {
+    "State": {"Running": True, "StartedAt": "2026-11-27T19:00:00Z", "Health": RESULTS, "Dead": False},
+    "Config": {"Image": "busybox:1", "Labels": {"app": "web"}, "Healthcheck": CHECK, "Env": [SECRET]},
+    "Path": "/bin/server",
+    "Args": [SECRET],
+    "RestartCount": 7,
+    "NetworkSettings": {
+        "SandboxKey": SECRET,
+        "Networks": {
+            "shop": {
+                "NetworkID": "25ab", "EndpointID": "3da0", "Gateway": "172.18.0.1", "IPAddress": "172.18.0.3",
+                "IPPrefixLen": 16, "MacAddress": "02:42:ac:12:00:03", "DriverOpts": {"x": SECRET}, "Links": [SECRET],
+            },
+        },
+        "Ports": {"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}], "443/tcp": None},
+    },
+}  # fmt: skip
+
+
+def podman_row(**state: Any) -> Row:
+    status = {"podman": {"interfaces": {"eth0": {
+        "subnets": [{"ipnet": "10.88.0.2/16", "gateway": "10.88.0.1"}, {"ipnet": "fd00::2/64"}],
+        "mac_address": "9a:00:00:00:00:01",
+    }}}}  # fmt: skip
+    mappings = [{"host_ip": "127.0.0.1", "container_port": 80, "host_port": 8080, "range": 2, "protocol": "udp"}]
+    now = {"state": 3, "pid": 1, "restartCount": 4, "runDir": f"{RUN}/userdata", "networkStatus": status} | state
+    return BURN, "pm-burn", None, config(healthcheck=CHECK, newPortMappings=mappings), now
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> MadeUpHost:
+    """A container of Docker's and one of Podman's."""
+    made = MadeUpHost(str(tmp_path / "host"))
+    made.container(f"/system.slice/docker-{ID}.scope", pids=[71])
+    made.docker(ID, "web", config=DOCKER)
+    made.container(f"/machine.slice/libpod-{BURN}.scope", pids=[72])
+    for path, data in ((f"{STORAGE}/db.sql", database(podman_row())), (f"{RUN}/healthcheck.log", json.dumps(RESULTS))):
+        made.write(path, data)
+        os.chmod(made.real(path), 0o600)
+    return made
+
+
+def recorded(host: MadeUpHost, tmp_path: Path) -> tuple[str, Root]:
+    out = str(tmp_path / "recorded")
+    record_host(host.root, OPTIONS, out, 0)
+    return out, open_roots(out)[0]
+
+
+def told(root: Root) -> dict[str, tuple[Any, Any, Any]]:
+    """Name -> metadata, health, size of the log."""
+    with closing(open_host(root, OPTIONS)) as sampler:
+        return {
+            each.identity.name: (
+                each.identity.metadata,
+                health_of(sampler.names, each, 0, 1_795_806_000_000),
+                log_of(sampler.names, each, 0),
+            )
+            for each in sampler.containers()
+        }
+
+
+def test_a_recording_says_of_each_container_what_its_host_does(host: MadeUpHost, tmp_path: Path) -> None:
+    host.write(f"/var/lib/docker/containers/{ID}/{ID}-json.log", SECRET * 10)
+    host.write(f"/var/lib/docker/containers/{ID}/{ID}-json.log.1", SECRET * 20)
+    host.write(f"{STORAGE}/overlay-containers/{BURN}/userdata/ctr.log", SECRET * 3)
+    before = told(host.root)
+    assert before["pm-burn"][1] == Health("unhealthy", None, 3, 1795806507.5)
+    assert before["web"][1].status == "unhealthy"
+    assert before["web"][2].size == LogSize(f"/var/lib/docker/containers/{ID}/{ID}-json.log", 30 * len(SECRET), 2)
+    assert before["web"][0].endpoints and before["web"][0].ports and before["pm-burn"][0].ports
+    out, root = recorded(host, tmp_path)
+    assert told(root) == before
+    files = [f"{base}/{name}" for base, _, names in os.walk(out) for name in names]
+    assert [path for path in files if SECRET.encode() in Path(path).read_bytes()] == []
+    assert sum(os.path.getsize(path) for path in files if path.endswith((".log", ".log.1"))) < 500
+    again = str(tmp_path / "again")
+    record_host(root, OPTIONS, again, 0)
+    assert told(open_roots(again)[0]) == before
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"healthcheck": None},
+        {"healthcheck": {"Test": ["NONE"]}},
+        {"healthLogDestination": "/var/log/health"},
+        {"healthLogDestination": "events_logger"},
+        {"healthLogDestination": "relative"},
+        {"netNsCtr": "a" * 64},
+        {"createNetNS": False, "networkMode": ""},
+    ],
+)
+def test_a_row_of_podmans_database_reads_as_before(changes: dict[str, Any]) -> None:
+    key, name, pod, made, now = podman_row()
+    data = database((key, name, pod, made | changes, now))
+    assert libpod.parse(reduce.podman_database(data)) == libpod.parse(data)
+    assert SECRET.encode() not in reduce.podman_database(data)
+
+
+def test_the_exit_codes_of_containers_that_podman_removed_are_kept() -> None:
+    script = (
+        "CREATE TABLE ContainerExitCode(ID TEXT PRIMARY KEY NOT NULL, Timestamp INTEGER NOT NULL, ExitCode INTEGER);"
+        f"INSERT INTO ContainerExitCode VALUES ('{'e' * 64}', 1795806507, 137);"
+    )
+    data = database(podman_row(state=6, exited=True, exitCode=3, oomKilled=True), script=script)
+    found = libpod.parse(reduce.podman_database(data))
+    assert found == libpod.parse(data) and found.exit_codes["e" * 64].code == 137
+
+
+@pytest.mark.parametrize("more", [{"Dead": True}, {"RemovalInProgress": True}, {"Health": None}])
+def test_a_file_of_dockers_reads_as_before(host: MadeUpHost, tmp_path: Path, more: dict[str, Any]) -> None:
+    host.docker(ID, "web", config=DOCKER | {"State": DOCKER["State"] | more})
+    _, root = recorded(host, tmp_path)
+    assert DockerSource(root).get(ID) == DockerSource(host.root).get(ID)
