@@ -8,13 +8,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from cgroupfs import Root
-from cgstatd.host.runtimes import libpod
+from cgstatd.host.runtimes import containerd, crio, docker, docker_health, endpoints, health_log, libpod
 from cgstatd.host.runtimes.base import Health, LogSize
 from cgstatd.host.runtimes.docker import DockerSource
 from cgstatd.recording import reduced_database as reduce
+from cgstatd.recording import reduced_state
 from cgstatd.recording.record_host import record_host
 from cgstatd.recording.recorded_root import open_roots
 from cgstatd.sampling.health_checks import health_of
@@ -146,3 +148,24 @@ def test_a_file_of_dockers_reads_as_before(host: MadeUpHost, tmp_path: Path, mor
     host.docker(ID, "web", config=DOCKER | {"State": DOCKER["State"] | more})
     _, root = recorded(host, tmp_path)
     assert DockerSource(root).get(ID) == DockerSource(host.root).get(ID)
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept"),
+    [
+        (docker._Container, reduced_state._CONFIG_V2),
+        (docker._State, reduced_state._CONFIG_V2["State"]),
+        (docker._Config, reduced_state._CONFIG_V2["Config"]),
+        (docker_health.Check, reduced_state._CONFIG_V2["Config"]["Healthcheck"]),
+        (health_log.Written, reduced_state._HEALTH),
+        (health_log._Probe, reduced_state._HEALTH["Log"]),
+        (endpoints._Settings, reduced_state._CONFIG_V2["NetworkSettings"]),
+        (endpoints._Network, reduced_state._CONFIG_V2["NetworkSettings"]["Networks"][reduced_state.EACH]),
+        (endpoints._Binding, reduced_state._CONFIG_V2["NetworkSettings"]["Ports"][reduced_state.EACH]),
+        (containerd._Config, reduced_state._CONTAINERD),
+        (containerd._Annotations, reduced_state._CONTAINERD["annotations"]),
+        (crio._Annotations, reduced_state._CRIO["annotations"]),
+    ],
+)
+def test_every_field_that_a_reader_has_is_kept(kind: type[msgspec.Struct], kept: dict[str, Any]) -> None:
+    assert {field.encode_name for field in msgspec.structs.fields(kind)} <= kept.keys()
