@@ -17,7 +17,9 @@ from ..config.example import example
 from .steps import Called, Directory, Linked, Removed, RemovedTree, Step, Written
 from .systemctl import Systemctl
 
-SERVICE, SOCKET = "cgstatd.service", "cgstatd.socket"
+SERVICE, SOCKET, FORWARD = "cgstatd.service", "cgstatd.socket", "cgstatd-forward.service"
+_FORWARDED = "forward.yml"
+"""What FORWARD sends. It starts once its administrator says where to (forward.env), and enables it."""
 _PACKAGED = "/usr/lib/systemd/system/cgstatd.service"
 _HIDDEN = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108 - where the service must not be
 _HEAD = "# Written by `cgstatd install`, which replaces it.\n"
@@ -117,6 +119,8 @@ def installing(layout: Layout, *, socket: bool) -> list[Step]:
         Directory(layout.units),
         Written(f"{layout.units}/{SERVICE}", unit(layout)),
         Written(f"{layout.units}/{SOCKET}", _HEAD + source(SOCKET)),
+        Written(f"{layout.units}/{FORWARD}", _HEAD + source(FORWARD)),
+        Written(f"{layout.config}/{_FORWARDED}", source(_FORWARDED), keep=True),
         Directory(os.path.dirname(layout.link)),
         Linked(layout.link, layout.program),
         Called(call, ("daemon-reload",)),
@@ -128,22 +132,24 @@ def installing(layout: Layout, *, socket: bool) -> list[Step]:
         ]
     steps.append(Called(call, ("enable", SERVICE), f"is-enabled --quiet {SERVICE}"))
     steps.append(Called(call, ("restart", SERVICE)))  # also where nothing changed: pip may have brought newer code
+    steps.append(Called(call, ("restart", FORWARD), where=f"is-active --quiet {FORWARD}"))
     return steps
 
 
 def uninstalling(layout: Layout, *, purge: bool) -> list[Step]:
-    """The steps back, in order; ``purge``: configuration, tokens and the history on disk too."""
-    call, units = layout.systemctl, (SERVICE, SOCKET)
+    """The steps back, in order; ``purge``: configuration, tokens and what is on disk too."""
+    call, units = layout.systemctl, (SERVICE, SOCKET, FORWARD)
     there = [name for name in units if os.path.exists(f"{layout.units}/{name}")]
     steps: list[Step] = [Called(call, ("disable", "--now", *there))] if there else []
     steps += [Removed(f"{layout.units}/{name}") for name in units]
     steps.append(Removed(layout.link, only_to=layout.program))
     if purge:
         steps += [RemovedTree(f"{layout.units}/{name}.d") for name in units]
-        steps += [Removed(layout.at(path)) for path in (DEFAULT_CONFIG, DEFAULT_TOKENS)]
+        ours = (layout.at(DEFAULT_CONFIG), layout.at(DEFAULT_TOKENS), f"{layout.config}/{_FORWARDED}")
+        steps += [Removed(path) for path in ours]
         steps.append(Removed(layout.config))
-        steps.append(RemovedTree(layout.at("/var/lib/private/cgstatd")))  # the history, which systemd links to:
-        steps.append(Removed(layout.at("/var/lib/cgstatd")))
+        for name in ("cgstatd", "cgstatd-forward"):  # the history, and what waits to be sent; systemd links to them
+            steps += [RemovedTree(layout.at(f"/var/lib/private/{name}")), Removed(layout.at(f"/var/lib/{name}"))]
     if there:
         steps.append(Called(call, ("daemon-reload",)))
     return steps

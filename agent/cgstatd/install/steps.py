@@ -127,14 +127,18 @@ class RemovedTree:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """systemctl was called; ``unless`` it says already what is wanted."""
+    """systemctl was called, ``unless`` it says already what is wanted, or says no ``where`` the call is for."""
 
     systemctl: Systemctl
     arguments: Sequence[str]
     unless: str = ""
     """``is-enabled cgstatd.service``: a question whose yes means that there is nothing to do."""
+    where: str = ""
+    """``is-active cgstatd.service``: a question whose no means that there is nothing to do."""
 
     def pending(self) -> str:
+        if self.where and not self.systemctl.ask(*self.where.split()):
+            return ""
         if self.unless and self.systemctl.ask(*self.unless.split()):
             return ""
         return f"systemctl {' '.join(self.arguments)}"

@@ -17,6 +17,7 @@ from wire import run
 
 CONFIG, TOKENS = "etc/cgstatd/config.toml", "etc/cgstatd/tokens.json"
 UNIT, SOCKET = "etc/systemd/system/cgstatd.service", "etc/systemd/system/cgstatd.socket"
+FORWARD, FORWARDED = "etc/systemd/system/cgstatd-forward.service", "etc/cgstatd/forward.yml"
 LINK = "usr/local/bin/cgstatd"
 
 
@@ -66,12 +67,31 @@ def calls(layout: Layout) -> list[str]:
 
 def test_it_writes_the_units_for_this_environment_and_starts_the_service(layout: Layout) -> None:
     assert install(layout, socket=False, dry_run=False) == 0
-    assert files(layout) == {CONFIG, UNIT, SOCKET, LINK}
+    assert files(layout) == {CONFIG, UNIT, SOCKET, LINK, FORWARD, FORWARDED}
     unit = Path(layout.root, UNIT).read_text()
     assert f"\nExecStart={layout.program} serve\n" in unit and "/usr/bin/cgstatd" not in unit
     assert os.readlink(f"{layout.root}/{LINK}") == layout.program
     assert Path(layout.root, CONFIG).stat().st_mode & 0o777 == 0o644
     assert calls(layout) == ["daemon-reload", "enable cgstatd.service", "restart cgstatd.service"]
+
+
+def test_what_sends_to_a_server_is_there_as_shipped_and_is_not_started(layout: Layout) -> None:
+    install(layout, socket=False, dry_run=False)
+    for path in (FORWARD, FORWARDED):
+        assert Path(layout.root, path).read_text().endswith(source(os.path.basename(path)))
+    assert "ConditionPathExists=/etc/cgstatd/forward.env" in Path(layout.root, FORWARD).read_text()
+    assert not [call for call in calls(layout) if "forward" in call]
+
+
+def test_the_second_time_what_sends_has_its_new_unit_and_its_changed_configuration(layout: Layout) -> None:
+    install(layout, socket=False, dry_run=False)
+    calls(layout)
+    Path(layout.root, FORWARD).write_text("old")
+    Path(layout.root, FORWARDED).write_text("changed")
+    layout.systemctl.call("enable", "--now", "cgstatd-forward.service")
+    install(layout, socket=False, dry_run=False)
+    assert "vmagent" in Path(layout.root, FORWARD).read_text() and Path(layout.root, FORWARDED).read_text() == "changed"
+    assert calls(layout)[-1] == "restart cgstatd-forward.service"
 
 
 def test_the_second_time_it_only_starts_what_may_be_newer(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,8 +141,8 @@ def test_uninstalling_leaves_configuration_and_tokens(layout: Layout, capsys: py
     Path(layout.root, TOKENS).write_text("{}")
     calls(layout)
     assert uninstall(layout, purge=False, dry_run=False) == 0
-    assert files(layout) == {CONFIG, TOKENS}
-    assert calls(layout) == ["disable --now cgstatd.service cgstatd.socket", "daemon-reload"]
+    assert files(layout) == {CONFIG, TOKENS, FORWARDED}
+    assert calls(layout) == ["disable --now cgstatd.service cgstatd.socket cgstatd-forward.service", "daemon-reload"]
     out = capsys.readouterr().out
     assert f"kept: {layout.root}/etc/cgstatd" in out and "rm -r " in out
     assert uninstall(layout, purge=False, dry_run=False) == 0 and calls(layout) == []
@@ -135,7 +155,7 @@ def test_purging_leaves_nothing(layout: Layout) -> None:
     drop_in.parent.mkdir()
     drop_in.write_text("")
     assert uninstall(layout, purge=True, dry_run=True) == 0
-    assert files(layout) == {CONFIG, TOKENS, UNIT, SOCKET, LINK, f"{UNIT}.d/rootless.conf"}
+    assert files(layout) == {CONFIG, TOKENS, UNIT, SOCKET, FORWARD, FORWARDED, LINK, f"{UNIT}.d/rootless.conf"}
     uninstall(layout, purge=True, dry_run=False)
     assert files(layout) == set() and not os.path.exists(layout.config)
 
@@ -216,7 +236,7 @@ def test_the_command_is_a_sentence_where_it_cannot_install() -> None:
 # -- the units
 
 
-@pytest.mark.parametrize("name", ["cgstatd.service", "cgstatd.socket"])
+@pytest.mark.parametrize("name", ["cgstatd.service", "cgstatd.socket", "cgstatd-forward.service", "forward.yml"])
 def test_the_units_are_the_ones_in_the_tree(name: str) -> None:
     assert source(name) == Path(PROJECT, "systemd", name).read_text()
 
