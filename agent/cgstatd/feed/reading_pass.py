@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 
+from ..sampling.container import Container
 from ..sampling.model import ContainerStats
 from ..sampling.pass_work import PassWork
 from ..sampling.registry import LISTING_SECONDS, ListingFailed
@@ -62,6 +63,10 @@ class Pass:
         """How long it took, once it is complete."""
         self.cpu_seconds = 0.0
         """CPU time of its readings that have come to an end."""
+
+    def unread(self) -> frozenset[Container] | None:
+        """The containers that are there and have no figures yet; None: any may be. To be asked before ``stats``."""
+        return self._work.unread() if self.listed else None
 
     def encoded(self, encode: Callable[[ContainerStats], bytes], first: int, end: int) -> list[bytes]:
         """stats[first:end], each encoded once for all who ask (always with the same encoder)."""

@@ -76,10 +76,14 @@ class FollowRound(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     effective_interval: float
     """Seconds between rounds at present: more than the interval where readings cost more than max_cpu allows."""
     containers: int
+    """How many stat events it has."""
     seconds: float
     """How long the reading took."""
     overruns: int
     """Points in time at which there was no round because the one before was still under way."""
+    late: list[str] = []
+    """Ids of containers that are there and have no stat event in this round: they could not be read, or not within a
+    second. Their latest figures are those of an earlier round."""
     timestamp: int
 
 

@@ -68,6 +68,8 @@ class PassWork:
         self.outstanding: dict[Container, Identity] = {}
         """The containers still to be read, under the names of the listing: none is there twice, even if one is renamed
         since."""
+        self.left_out: set[Container] = set()
+        """The containers that are there and could not be read."""
         self.failure: ListingFailed | None = None
         """Why the containers could not be listed, or why not all of them were read."""
         self._listed = False
@@ -176,15 +178,22 @@ class PassWork:
     def _take(self, container: Container, result: ContainerStats | Pending | None) -> None:
         if self.over:
             return
-        identity = self.outstanding.pop(container, None)
+        identity = self.outstanding.get(container)
         if isinstance(result, ContainerStats):
             if identity is not None and identity is not result.identity:
                 result = result._replace(identity=identity)
             if self.encode is not None:
                 self.encoded.append(self.encode(result))
             self.stats.append(result)
+        self.outstanding.pop(container, None)  # last: it is always in one of both
+
+    def unread(self) -> frozenset[Container]:
+        """The containers that are there, as far as is known, and have no figures. To be asked before ``stats``: one
+        that is read meanwhile is in both."""
+        return frozenset((*list(self.outstanding), *list(self.left_out)))
 
     def _left_out(self, container: Container, error: Exception) -> None:
+        self.left_out.add(container)
         self.outstanding.pop(container, None)
         if (failure := self._sampler.out_of_resources(error)) is not None:
             self.failure = failure  # the agent's own trouble: a container that is left out is not gone

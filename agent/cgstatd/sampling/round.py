@@ -80,6 +80,8 @@ class Round:
     """The figures of one look over all containers."""
 
     looks: list[Look] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
+    """Ids of containers that are there and could not be read, or not in time."""
     mem_total_bytes: int | None = None
     cores: int = MOST_CORES
     """The cores of the host."""

@@ -37,6 +37,8 @@ class Entry:
     disk: deque[float | None] = field(default_factory=_lines)
     ended: FollowExit | None = None
     until: float = 0.0
+    late: bool = False
+    """It is there, and was not read in the latest round."""
 
 
 def total(one: int | None, other: int | None) -> int | None:
@@ -86,7 +88,7 @@ class Model:
                 return False
             case FollowRound():
                 self.apart, self.at_ms = event.effective_interval, event.timestamp
-                self._end_round(now)
+                self._end_round(now, frozenset(event.late))
             case FollowFailed():
                 self.say(f"no figures: {event.error}")
             case FollowOom():
@@ -119,14 +121,16 @@ class Model:
         if entry is not None:
             entry.ended, entry.until = event, now + ENDED_SECONDS
 
-    def _end_round(self, now: float) -> None:
+    def _end_round(self, now: float, late: frozenset[str]) -> None:
+        """Who is neither in the round nor late is gone."""
         self.rounds += 1
         for key, stat in self._round.items():
             entry = self.entries.setdefault(key, Entry(stat))
             entry.stat, entry.ended, entry.until = stat, None, 0.0
         for key, entry in list(self.entries.items()):
             _push(entry, self._round.get(key))
-            if key not in self._round and now > entry.until:
+            entry.late = key not in self._round and not entry.ended and entry.stat.id in late
+            if key not in self._round and not entry.late and now > entry.until:
                 del self.entries[key]
         self._round = {}
 

@@ -125,9 +125,8 @@ def _cells(entry: Entry, blocks: str) -> dict[str, tuple[str, str]]:
 
 def _row(entry: Entry, columns: Sequence[Column], name_width: int, selected: bool, blocks: str) -> Text:
     stat, cells = entry.stat, _cells(entry, blocks)
-    mark = "✝" if entry.ended else "‖" if stat.state == "paused" else ""
-    if blocks is not BLOCKS:
-        mark = "x" if entry.ended else "=" if stat.state == "paused" else ""
+    ended, late, paused = ("✝", "…", "‖") if blocks is BLOCKS else ("x", "~", "=")
+    mark = ended if entry.ended else late if entry.late else paused if stat.state == "paused" else ""
     name = f"{stat.name} {mark}" if mark else stat.name
     line = Text(no_wrap=True, end="", style="bold" if selected else "dim" if mark else "")
     colour = "red" if stat.oom_kills else ""

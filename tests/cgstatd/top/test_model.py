@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 pytest.importorskip("rich", reason="no rich: pip install 'cgstatd[top]'")
@@ -24,7 +26,7 @@ def stat(name: str, cpu: float | None = 0.0, memory: int | None = 1 << 20, **mor
     return FollowStat(**(figures | {"cpu_percent": cpu, "memory_usage": memory} | more))  # type: ignore[arg-type]
 
 
-def end(apart: float = 1.0) -> FollowRound:
+def end(apart: float = 1.0, late: Sequence[str] = ()) -> FollowRound:
     interval = 1.0
     return FollowRound(
         round=1,
@@ -33,6 +35,7 @@ def end(apart: float = 1.0) -> FollowRound:
         containers=1,
         seconds=0.0,
         overruns=0,
+        late=list(late),
         timestamp=0,
     )
 
@@ -52,6 +55,19 @@ def names(model: Model) -> list[str]:
 
 def screen(model: Model, width: int = 80, height: int = 24, seen: Screen | None = None) -> list[str]:
     return [line.plain for line in table_lines(model, seen or Screen(), width, height)]
+
+
+def test_who_is_late_stays_with_a_gap_and_a_mark_and_who_is_gone_goes() -> None:
+    model = told(stat("a", 9.0), stat("b", 5.0), stat("c", 1.0))
+    model.take(stat("c", 2.0))
+    model.take(end(late=["a" * 8]))
+    assert names(model) == ["a", "c"]
+    late, there = (entry for _, entry in model.rows())
+    assert (late.late, list(late.cpu), late.stat.cpu_percent) == (True, [9.0, None], 9.0) and not there.late
+    assert "a …" in "\n".join(screen(model)) and "c …" not in "\n".join(screen(model))
+    model.take(stat("a", 3.0))
+    model.take(end())
+    assert not model.rows()[0][1].late
 
 
 def test_lines_begin_before_the_first_round_where_the_agent_has_a_history() -> None:

@@ -99,9 +99,10 @@ class EventSender:
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
         if len(self._latest) > 2 * len(found.looks) + _LATEST_MORE:  # ends that no client heard of
-            here = {look.stats.identity.id for look in found.looks}
+            here = {*found.late, *(look.stats.identity.id for look in found.looks)}
             self._latest = {key: event for key, event in self._latest.items() if key in here}
-        group.before = {look.stats.identity.id: look.stats for look in found.looks}
+        late = {key: group.before[key] for key in found.late if key in group.before}
+        group.before = late | {look.stats.identity.id: look.stats for look in found.looks}
         end = FollowRound(
             round=group.rounds,
             interval=group.steps * GRID_SECONDS,
@@ -109,6 +110,7 @@ class EventSender:
             containers=len(found.looks),
             seconds=seconds,
             overruns=group.overruns,
+            late=found.late,
             timestamp=time.time_ns() // 1_000_000,
         )
         data = sse.event(b"round", encode(end), ring.next_id())

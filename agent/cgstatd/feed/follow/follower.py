@@ -46,7 +46,7 @@ LINGER_SECONDS = 15.0
 LOOK_STEPS = 4
 _FRESHNESS_SECONDS = 0.1
 _PASS_SECONDS = 1.0
-"""A round does not wait longer than this for a hung container: it goes without it."""
+"""A round does not wait longer than this: it goes without the containers that are not read by then, and names them."""
 
 
 class Follower:
@@ -316,8 +316,9 @@ class Follower:
                 await round_.settled()
         if (failure := round_.failure) is not None:
             raise failure
+        unread = round_.unread()
         stats = {each.identity.id: each for each in list(round_.stats)}
-        found = await self._feed.run(partial(self.looks.take, stats))
+        found = await self._feed.run(partial(self.looks.take, stats, unread))
         if found is None:
             raise ReadingFailed("an earlier look at the containers still hangs")
         seconds = round(time.monotonic() - began, 4)

@@ -102,8 +102,13 @@ class RoundWork:
         """
         return list(_emptied(self._changes))
 
-    def take(self, stats: Mapping[str, ContainerStats]) -> Round | None:
-        """The round that goes with a pass' figures (by id); None: an earlier one still hangs. Raises ListingFailed."""
+    def take(
+        self, stats: Mapping[str, ContainerStats], unread: frozenset[Container] | None = frozenset()
+    ) -> Round | None:
+        """The round that goes with a pass' figures (by id); None: an earlier one still hangs. Raises ListingFailed.
+
+        ``unread``: the containers that the pass has not read; None: it has not even listed them.
+        """
         with self._turn() as changes:
             if changes is None:
                 return None
@@ -120,6 +125,8 @@ class RoundWork:
                 last = container.last  # None: it came back under the same id after the pass
                 if figures is not None and last is not None and figures.monotonic_ns <= last.monotonic_ns:
                     self._look(container, figures, round_, changes)
+                elif unread is None or container in unread:
+                    round_.late.append(container.identity.id)
             self._arm()
             self._bury(changes)
             return round_

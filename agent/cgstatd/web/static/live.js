@@ -24,7 +24,7 @@ const handlers = {
   },
   stat: (data) => store.stat(data),
   round(data) {
-    store.endRound(Date.now(), data.timestamp, data.effectiveInterval * 1000);
+    store.endRound(Date.now(), data.timestamp, data.effectiveInterval * 1000, data.late);
     pace(data);
     offered();
     refresh();

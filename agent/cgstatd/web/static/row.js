@@ -100,13 +100,14 @@ class Row {
     const pills = [];
     if (ended) pills.push([ended.exitCode == null ? ended.state ?? "ended" : `exited ${ended.exitCode}`, ended.exitCode ? "pill bad" : "pill"]);
     else if (stat.state !== "running") pills.push([stat.state, "pill"]);
+    if (entry.late) pills.push(["late", "pill", "Not read within a second: its figures are those of an earlier round"]);
     if (entry.stopped?.oomKilled) pills.push(["OOM-killed", "pill bad"]);
     if (stat.oomKills) pills.push([stat.oomKills > 1 ? `OOM-killed ×${stat.oomKills}` : "OOM-killed", "pill bad"]);
     if (stat.ownerUid) pills.push([`uid ${stat.ownerUid}`, "pill"]);
     const wanted = JSON.stringify(pills);
     if (this.wanted !== wanted) {
       this.wanted = wanted;
-      this.pills.replaceChildren(...pills.map(([text, name]) => make("span", name, text)));
+      this.pills.replaceChildren(...pills.map(([text, name, title = ""]) => Object.assign(make("span", name, text), {title})));
     }
     toggle(this.element, "paused", stat.state === "paused");
     toggle(this.element, "ended", Boolean(ended));

@@ -70,8 +70,9 @@ class Store {
     this.round.set(keyOf(stat), stat);
   }
 
-  // A round is complete: who is not in it is gone. time, apart: the agent's.
-  endRound(now, time, apart) {
+  // A round is complete: who is neither in it nor late is gone. time, apart: the agent's; late: ids.
+  endRound(now, time, apart, late = []) {
+    const waited = new Set(late);
     Object.assign(this, {now: time, apart});
     this.tick(time);
     for (const [key, stat] of this.round) {
@@ -87,7 +88,8 @@ class Store {
     for (const [key, entry] of this.containers) {
       const stat = this.round.get(key) ?? null;
       entry.history.push(stat);
-      if (stat === null && now > entry.until) this.containers.delete(key);
+      entry.late = stat === null && !entry.ended && waited.has(entry.stat.id);
+      if (stat === null && !entry.late && now > entry.until) this.containers.delete(key);
     }
     this.round = new Map();
   }

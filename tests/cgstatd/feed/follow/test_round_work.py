@@ -95,6 +95,18 @@ def test_those_who_are_there_at_first_did_not_start(host: FakeHost) -> None:
     assert not found.started and not found.ended and not found.killed
 
 
+def test_those_that_the_pass_has_not_read_are_late_and_those_that_it_found_gone_are_not(host: FakeHost) -> None:
+    add(host, "db")
+    watching = Watching(host)
+    web, db = sorted(watching.sampler.containers(), key=lambda each: each.identity.name, reverse=True)
+    stats = {each.identity.id: each for _, each in readings(watching.sampler) if each is not None}
+    only = {web.identity.id: stats[web.identity.id]}
+    for unread, late in ((frozenset({web, db}), [db]), (frozenset({web}), []), (None, [db])):
+        round_ = watching.looks.take(only, unread)
+        assert round_ is not None and [look.stats.identity.id for look in round_.looks] == [web.identity.id]
+        assert round_.late == [each.identity.id for each in late]
+
+
 def test_a_container_that_comes_starts(host: FakeHost) -> None:
     watching = Watching(host)
     watching.look()

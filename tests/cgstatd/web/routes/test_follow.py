@@ -410,14 +410,32 @@ async def test_a_stop_ends_every_stream_with_the_end_of_the_body(host: FakeHost,
         await cleanup
 
 
-async def test_a_hung_container_costs_only_itself(server: Server, hang: Hang) -> None:
+async def test_a_hung_container_costs_only_itself_and_is_told_to_be_there(server: Server, hang: Hang) -> None:
     async with following(server, "?interval=0.5") as client:
-        await client.until("round")
+        assert (await client.until("round"))["late"] == []
         hang.names.add("b")
-        await client.until("round", 5)
+        late = (await client.until("round", 5))["late"]
         last = [data["name"] for data in client.of("stat")[-3:]]
         assert "b" not in last and "a" in last
+        assert late == [container_id("b")]
         hang.release()
+        while (round_ := await client.until("round", len(client.of("round")) + 1))["late"]:
+            pass
+        assert round_["containers"] == 4
+        assert not client.of("exit")
+        burning = [data for data in client.of("stat") if data["name"] == "b"]
+        assert burning[-1]["networkRxRate"] is not None, "compared with its figures before"
+
+
+async def test_a_container_that_cannot_be_read_is_told_to_be_there(server: Server, host: FakeHost) -> None:
+    async with following(server) as client:
+        await client.until("round")
+        host.make_unreadable("b", "cpu.stat")
+        host.make_unreadable("b", "memory.current")
+        late = []
+        while not late:
+            late = (await client.until("round", len(client.of("round")) + 1))["late"]
+        assert late == [container_id("b")]
 
 
 async def test_what_a_round_found_that_is_there_too_late_is_told_by_the_next(
