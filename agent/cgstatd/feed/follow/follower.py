@@ -4,6 +4,8 @@ Between the passes only the OOM counters are read: at once when a container's fi
 runtime removes the cgroup a moment later, and the counter and the peak go with it), and each second for the others.
 Without pidfds they are read at every point of the grid. From that death on, the runtime's record of the container is
 read whenever it is written: with a restart policy the record of an end is overwritten within a third of a second.
+The containers are listed soon after a cgroup came or went (:mod:`.news`), whatever the intervals: a first process may
+not live until the next round.
 
 Without clients first processes alone are watched (:mod:`.unattended`), where the service asks for it.
 """
@@ -15,7 +17,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from ... import __version__
@@ -23,8 +25,9 @@ from ...outputs import sse
 from ...outputs.follow_types import FollowHello
 from ...outputs.pressure_types import FollowPressure
 from ...sampling.container import Container, ReadingFailed
+from ...sampling.model import ContainerStats
 from ...sampling.registry import ListingFailed
-from ...sampling.round import Changes
+from ...sampling.round import Changes, Round
 from ..answer_bodies import Bodies
 from ..history.ring import Ring as Rounds
 from ..lives import Lives
@@ -34,6 +37,7 @@ from .deaths import Deaths, Notice
 from .event_sender import EventSender, Group, encode
 from .interval_grid import GRID_SECONDS, due, settled, stretched
 from .last_words import LastWords
+from .news import News
 from .pause import FORGOTTEN, OFF, UNKNOWN, Pause, Standing, missed, pause_since, sentence
 from .round_work import RoundWork
 from .sent_events import Ring
@@ -64,6 +68,7 @@ class Follower:
         self.looks = RoundWork(feed.sampler)
         self._deaths = Deaths(self._died)
         self._written = Notice(self._wake_now)
+        self._news = News(feed, self._wake.set)
         self._unattended: Unattended | None = None
         """What watches without clients; None: nothing does."""
         self._told: Pass | None = None
@@ -149,6 +154,7 @@ class Follower:
         if self._pause is None:
             self._sender.ring = Ring(secrets.token_hex(4))
         self.looks = RoundWork(self._feed.sampler, self._pause.left.lives if self._pause else None)
+        self._news.start()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def _let_go(self, why: str) -> None:
@@ -212,8 +218,7 @@ class Follower:
                 client.end()
         if self._task is not None:
             self._task.cancel()
-        self._deaths.close()
-        self._written.close()
+        self._close_notices()
         self.looks.close()
         if self._unattended is not None:
             self._unattended.stop()
@@ -241,12 +246,16 @@ class Follower:
                 self._let_go(OFF if self.rounds is None else UNKNOWN)
             else:
                 self._sender.pause()
-            self._deaths.close()
-            self._written.close()
+            self._close_notices()
         if self._unattended is not None and not self._stopping:
             self._unattended.start()
         with contextlib.suppress(ReadingFailed):
             await self._feed.run(self.looks.close)
+
+    def _close_notices(self) -> None:
+        self._deaths.close()
+        self._written.close()
+        self._news.stop()
 
     def _is_idle(self) -> bool:
         return not self._sender.groups and not self._listeners
@@ -273,6 +282,7 @@ class Follower:
         self._wake.clear()
         if self._dead or any(group.urgent and group.clients for group in self._sender.groups.values()):
             return
+        until = min(until, self._news.due(self.looks))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, until - time.monotonic())):
                 await self._wake.wait()
@@ -293,7 +303,10 @@ class Follower:
                     self._dead = False
                     await self._feed.run(partial(self.looks.between, all_containers=every))
                     if self._listeners and due(LOOK_STEPS, point, until):
-                        await self._feed.run(partial(self.looks.take, {}))
+                        await self._take({})
+                    self._tell()
+                if time.monotonic() >= self._news.due(self.looks):
+                    await self._take({})
                     self._tell()
         except (ListingFailed, ReadingFailed) as error:
             for group in groups:
@@ -318,7 +331,7 @@ class Follower:
             raise failure
         unread = round_.unread()
         stats = {each.identity.id: each for each in list(round_.stats)}
-        found = await self._feed.run(partial(self.looks.take, stats, unread))
+        found = await self._take(stats, unread)
         if found is None:
             raise ReadingFailed("an earlier look at the containers still hangs")
         seconds = round(time.monotonic() - began, 4)
@@ -329,9 +342,17 @@ class Follower:
                 group, found, seconds, stretched(group.steps, self._feed.cpu_budget.interval_seconds)
             )
 
+    async def _take(
+        self, stats: Mapping[str, ContainerStats], unread: frozenset[Container] | None = frozenset()
+    ) -> Round | None:
+        """List the containers, and what goes with the figures. Raises ListingFailed, ReadingFailed."""
+        with self._news.listing(self.looks):
+            return await self._feed.run(partial(self.looks.take, stats, unread))
+
     def _tell(self) -> None:
         self._deaths.watch(self.looks.pidfds())
         self._written.listen(self.looks.records_fd)
+        self._news.listen()
         changes = self.looks.changes()
         if self._pause is not None and self.looks.resumed is not None and self.rounds is not None:
             pause, self._pause = self._pause, None

@@ -21,19 +21,10 @@ from ...sampling.sampler import Sampler
 from ..shared_passes import Feed
 from .deaths import Deaths, Notice
 from .interval_grid import GRID_SECONDS
+from .listing_pace import FAILED_SECONDS, LEAST_SECONDS, ListingPace
 from .round_work import RoundWork
 
 log = logging.getLogger(__name__)
-LEAST_SECONDS = 0.05
-"""Between two listings, and between two looks at records that are being written: those of an end stay for 0.3 s."""
-MOST_SECONDS = 0.4
-"""Between two listings where they cost so much that max_cpu asks for it, or where cgroups come and go that are no
-container's: each listing in vain doubles the distance."""
-FAILED_SECONDS = 1.0
-"""The same after one that failed."""
-LONGEST_SECONDS = 10.0
-"""Between two looks for a first process that was not found, or for containers where inotify tells of none."""
-_DOUBLINGS = 8
 
 
 class Unattended:
@@ -67,10 +58,7 @@ class Unattended:
         """Whether the OOM kills of all containers are to be looked for."""
         self._looking = False
         self._begun = False
-        self._listed = float("-inf")
-        self._least = LEAST_SECONDS
-        self._vain = 0
-        """Listings in a row that found no container come, gone or changed."""
+        self._pace = ListingPace(feed.cpu_budget.apart)
         self._tries = 0
         """Listings since the latest news that found no first process of some container."""
 
@@ -84,7 +72,7 @@ class Unattended:
 
         self._looks = self._make(self._feed.sampler)
         self._dead = self._new = self._begun = False
-        self._least, self._vain, self._tries, self._listed = LEAST_SECONDS, 0, 0, float("-inf")
+        self._pace, self._tries = ListingPace(self._feed.cpu_budget.apart), 0
         self._feed.sampler.registry.came_or_went = from_the_thread
         self._task = loop.create_task(self._run())
 
@@ -153,7 +141,8 @@ class Unattended:
             if begin:
                 await self._feed.run(looks.rest)
         except (ListingFailed, ReadingFailed) as error:
-            self._new, self._least = True, FAILED_SECONDS
+            self._new = True
+            self._pace.failed()
             log.debug("watching first processes: %s", error)
         finally:
             self._looking = False
@@ -176,15 +165,13 @@ class Unattended:
         self._written.listen(self._looks.records_fd)
 
     async def _list(self, now: float) -> None:
-        registry, calm = self._feed.sampler.registry, now - self._listed > LONGEST_SECONDS
-        before, new = registry.number, self._new
+        registry, new = self._feed.sampler.registry, self._new
+        before = registry.number
         self._tries = 0 if new else self._tries + 1
-        self._new, self._listed = False, now
+        self._new = False
+        self._pace.begun(now)
         await self._feed.run(partial(self._looks.take, {}))
-        if new:
-            self._vain = 0 if calm or registry.number != before else self._vain + 1
-        least = max(LEAST_SECONDS, self._feed.cpu_budget.apart(self._looks.cost_seconds))
-        self._least = min(least * 2.0 ** min(self._vain, _DOUBLINGS), MOST_SECONDS)
+        self._pace.done(self._looks.cost_seconds, news=new, changed=registry.number != before)
 
     @property
     def _registry_fd(self) -> int | None:
@@ -192,9 +179,7 @@ class Unattended:
 
     def _due(self, *, again: bool) -> float:
         """When the next listing may be made; ``again``: for want of a first process alone."""
-        if not again:
-            return self._listed + self._least
-        return self._listed + min(self._least * 2.0 ** min(self._tries, _DOUBLINGS), LONGEST_SECONDS)
+        return self._pace.again(self._tries) if again else self._pace.due
 
     def _pause(self) -> float | None:
         now, ends = self._clock(), []

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from cgstatd.feed.follow.unattended import FAILED_SECONDS, LEAST_SECONDS, LONGEST_SECONDS, MOST_SECONDS, Unattended
+from cgstatd.feed.follow.listing_pace import FAILED_SECONDS, LEAST_SECONDS, LONGEST_SECONDS, MOST_SECONDS
+from cgstatd.feed.follow.unattended import Unattended
 from cgstatd.sampling.registry import ListingFailed
 
 

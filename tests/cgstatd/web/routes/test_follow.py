@@ -16,15 +16,20 @@ from typing import Any
 
 import pytest
 
-from cgroupfs import Clock
+from cgroupfs import Clock, Descriptors, detect
 from cgstatd import __version__
 from cgstatd.feed.follow import follower as module
 from cgstatd.feed.follow.pause import OFF, TOO_LONG, UNKNOWN
+from cgstatd.host import runtimes
 from cgstatd.host.discovery import Discovery
+from cgstatd.host.identity import Names
+from cgstatd.host.state_changes import StateWatch
 from cgstatd.outputs.pressure_types import FollowPressure, PressureWait
 from cgstatd.sampling.container import ReadingFailed
 from cgstatd.sampling.rates import CpuWindow
+from cgstatd.sampling.registry import Registry
 from cgstatd.sampling.round import Round
+from cgstatd.sampling.sampler import Sampler
 from cgstatd.web.routes.follow import FOLLOWER
 from cgstatd.web.server import event_stream
 from fakehost import FakeHost, Hang, LiveRoot, container_id
@@ -103,6 +108,38 @@ async def test_hello_comes_first_then_a_round_at_once_with_every_container_that_
         assert stats["a"]["id"] == container_id("a") and stats["a"]["runtime"] == "docker"
         assert stats["a"]["pids"] == 1 and stats["a"]["memoryLimited"] is False
         assert stats["a"]["networkRxRate"] is None  # nothing to compare with yet
+
+
+@pytest.fixture
+async def told(host: FakeHost, quick: None) -> AsyncIterator[Server]:
+    """A server that inotify tells of its containers."""
+    root = host.root()
+    hierarchy, names = detect(root), Names(runtimes.system_sources(root), lambda _: [], root=root)
+    discovery = Discovery(root, hierarchy, runtimes.match, follow=True)
+    states = StateWatch(root, follow=True)
+    registry = Registry(root, hierarchy, discovery, names, Descriptors(100), states=states)
+    async with serving(Sampler(root, hierarchy, registry, names)) as server:
+        yield server
+
+
+async def test_who_comes_and_goes_between_two_rounds_is_told_at_once(told: Server, host: FakeHost) -> None:
+    """Its first process has to be watched while it lives."""
+    async with following(told, "?interval=60") as client:
+        await client.until("round")
+        host.add("new")
+        assert (await client.until("start"))["name"] == "new"
+        host.on_disk("new")
+        host.remove("new")
+        assert (await client.until("exit"))["name"] == "new"
+        assert len(client.of("round")) == 1
+
+
+async def test_what_another_request_has_listed_meanwhile_is_told_too(told: Server, host: FakeHost) -> None:
+    async with following(told, "?interval=60") as client:
+        await client.until("round")
+        host.add("new")
+        assert (await told.ask(ALL)).status == 200
+        assert (await client.until("start"))["name"] == "new"
 
 
 async def test_containers_that_share_a_network_say_so_by_its_number(server: Server, host: FakeHost) -> None:
