@@ -219,9 +219,13 @@ def _stopped(known: Known, words: FollowExit | None, view: View) -> ContainerDet
 def _of_the_last_life(words: FollowExit | None, metadata: Metadata | None) -> FollowExit | None:
     """None where the runtime's record is of a later life, whose end was not seen."""
     started = milliseconds(metadata.started_seconds) if metadata else None
-    if words is None or started is None:
+    if words is None or metadata is None or started is None:
         return words
-    return None if started > (words.timestamp if words.started is None else words.started) else words
+    if words.started is not None:
+        return None if started > words.started else words
+    # It was told without its record, up to some seconds later: its code has to be the record's.
+    another = None not in (words.exit_code, metadata.exit_code) and words.exit_code != metadata.exit_code
+    return None if another or started > words.timestamp else words
 
 
 def _gone(identity: Identity, words: FollowExit, view: View) -> ContainerDetail:

@@ -85,3 +85,7 @@ def test_last_words_of_an_earlier_life_are_none_of_a_later_one() -> None:
     nameless = follow_exit(ended()._replace(started_seconds=None), None, END_MS)
     assert _of_the_last_life(nameless, record) is nameless
     assert _of_the_last_life(nameless, replace(record, started_seconds=END_MS / 1000 + 1)) is None
+    # An end whose record was lost is told up to some seconds later: the next life may be over by then.
+    assert _of_the_last_life(nameless, replace(record, started_seconds=END_MS / 1000 - 1, exit_code=137)) is None
+    unknown = follow_exit(ended(None, absent="why")._replace(started_seconds=None), None, END_MS)
+    assert _of_the_last_life(unknown, record) is unknown
