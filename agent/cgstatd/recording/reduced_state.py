@@ -148,6 +148,11 @@ def nerdctl_name(data: bytes) -> bytes:
     return data.strip()
 
 
+def pid(data: bytes) -> bytes:
+    """A number."""
+    return b"%d" % int(data.decode())
+
+
 def passwd(data: bytes, uids: frozenset[int]) -> bytes:
     """Name and home of the users that own containers."""
     kept = b""

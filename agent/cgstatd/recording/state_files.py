@@ -21,6 +21,7 @@ from ..host.identity import Names
 from ..host.running_engines import running_roots
 from ..host.runtimes.base import LogSize, Metadata, Unreadable
 from ..host.runtimes.budget import unlimited
+from ..host.runtimes.containerd import is_word
 from ..host.runtimes.docker import docker_data_root
 from ..host.runtimes.health_log import LOG_BYTES
 from ..host.runtimes.libpod import DATABASE_LIMIT
@@ -41,9 +42,10 @@ class _Files(NamedTuple):
     limit: int = FILE_LIMIT
 
 
-_TASK = "io.containerd.runtime.v2.task/<namespace>/<id>/config.json"
+_TASK = "io.containerd.runtime.v2.task/<namespace>/<task>/"
 _VARIABLES: dict[str, Callable[[str], object]] = {
     "<id>": re.compile(r"[0-9a-f]{64}").fullmatch,
+    "<task>": is_word,
     "<name>": is_file_name,
     "<machine>": is_machine_name,
     "<driver>": lambda name: is_file_name(name) and name.endswith("-containers"),
@@ -63,8 +65,10 @@ STORAGE = (
 LXC = (_Files("<name>/config", reduce.lxc_config),)
 SYSTEM = (
     _Files("etc/docker/daemon.json", reduce.fields("data-root graph")),
-    _Files(f"run/containerd/{_TASK}", reduce.containerd_config),
-    _Files(f"run/k3s/containerd/{_TASK}", reduce.containerd_config),
+    _Files(f"run/containerd/{_TASK}config.json", reduce.containerd_config),
+    _Files(f"run/containerd/{_TASK}init.pid", reduce.pid),
+    _Files(f"run/k3s/containerd/{_TASK}config.json", reduce.containerd_config),
+    _Files(f"run/k3s/containerd/{_TASK}init.pid", reduce.pid),
     _Files("var/lib/nerdctl/<name>/names/<name>/<name>", reduce.nerdctl_name),
     _Files("run/systemd/machines/<machine>", reduce.machine),
 )

@@ -13,7 +13,7 @@ import pytest
 
 from cgroupfs import Root
 from cgstatd.host.runtimes import containerd, crio, docker, docker_health, endpoints, health_log, libpod
-from cgstatd.host.runtimes.base import Health, LogSize
+from cgstatd.host.runtimes.base import Health, LogSize, Metadata
 from cgstatd.host.runtimes.docker import DockerSource
 from cgstatd.recording import reduced_database as reduce
 from cgstatd.recording import reduced_state
@@ -112,6 +112,20 @@ def test_a_recording_says_of_each_container_what_its_host_does(host: MadeUpHost,
     again = str(tmp_path / "again")
     record_host(root, OPTIONS, again, 0)
     assert told(open_roots(again)[0]) == before
+
+
+@pytest.mark.parametrize(("namespace", "key"), [("k8s.io", "c" * 64), ("default", "web")])
+def test_a_task_of_containerd_is_what_it_was_with_its_pid(
+    host: MadeUpHost, tmp_path: Path, namespace: str, key: str
+) -> None:
+    folder = f"/run/containerd/io.containerd.runtime.v2.task/{namespace}/{key}"
+    host.write(f"{folder}/config.json", json.dumps({"process": {"env": [SECRET], "args": [SECRET]}, "linux": {}}))
+    host.write(f"{folder}/init.pid", "4711")
+    out, root = recorded(host, tmp_path)
+    found = containerd.ContainerdSource(root).get(key)
+    assert isinstance(found, Metadata) and found.pid == 4711
+    assert found == containerd.ContainerdSource(host.root).get(key)
+    assert SECRET.encode() not in Path(f"{out}/t0{folder}/config.json").read_bytes()
 
 
 @pytest.mark.parametrize(

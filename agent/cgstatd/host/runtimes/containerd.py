@@ -5,8 +5,8 @@
 namespace moby is Docker's.
 
 State: ``<state>/io.containerd.runtime.v2.task/<namespace>/<id>/config.json``, the OCI bundle of each task that is not
-yet deleted, with ``<state>`` /run/containerd (k3s: /run/k3s/containerd). The annotations count; whose task is paused
-or has ended it does not say::
+yet deleted, with ``<state>`` /run/containerd (k3s: /run/k3s/containerd), and runc's ``init.pid`` beside it. The
+annotations count; whether the task is paused or has ended, and how, is in no file: its shim keeps that in memory::
 
     {"annotations": {"io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.container-name": "web",
       "io.kubernetes.cri.sandbox-name": "shop-0", "io.kubernetes.cri.sandbox-namespace": "prod",
@@ -24,6 +24,7 @@ import msgspec
 
 from cgroupfs.pseudofs import Root
 
+from ...basics.text import is_number
 from . import oci
 from .base import HEX_ID, Match, Metadata, Skip, Unreadable, is_hex_id
 from .kubernetes import kubernetes_labels, kubernetes_name
@@ -40,7 +41,8 @@ _NAMESPACES = frozenset({"default", "k8s.io", "buildkit"})
 """The usual ones; a directory of another name with a bare id in it counts as a --cgroup-parent of Docker's."""
 _WORDS = frozenset({"default"})
 """The namespace whose ids are words: those of nerdctl and the kubelet have 64 hexadecimal digits in any case."""
-_is_word = re.compile(r"(?=.{1,76}$)[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*").fullmatch
+_PID_BYTES = 64
+is_word = re.compile(r"(?=.{1,76}$)[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*").fullmatch
 """What containerd takes for an id (pkg/identifiers)."""
 _KINDS = "cri-containerd|nerdctl"
 _named = re.compile(rf"(?:{_KINDS})-({HEX_ID})\.scope|[^/]*:(?:{_KINDS}):({HEX_ID})").fullmatch
@@ -54,7 +56,7 @@ def match(parent: str, name: str) -> Match | Skip | None:
         return Match(RUNTIME, found[1] or found[2])
     above = parent.strip("/").split("/")
     if not is_hex_id(name):
-        return Match(RUNTIME, name) if len(above) == 1 and above[0] in _WORDS and _is_word(name) else None
+        return Match(RUNTIME, name) if len(above) == 1 and above[0] in _WORDS and is_word(name) else None
     if any(_in_pod(part) for part in above) or (len(above) == 1 and above[0] in _NAMESPACES):
         return Match(RUNTIME, name)
     return None
@@ -121,6 +123,13 @@ def _parse(data: bytes) -> _Known:
     )
 
 
+def _parse_pid(data: bytes) -> int:
+    text = data.decode().strip()
+    if not is_number(text, 7) or not int(text):
+        raise ValueError("not a process id")
+    return int(text)
+
+
 class ContainerdSource:
     """The tasks of one containerd, and the names of nerdctl's stopped containers."""
 
@@ -142,7 +151,7 @@ class ContainerdSource:
 
     def get(self, container_id: str) -> Metadata | Unreadable | None:
         """The metadata of a container by its whole id, in any namespace."""
-        if not is_hex_id(container_id) and not _is_word(container_id):
+        if not is_hex_id(container_id) and not is_word(container_id):
             return None
         namespaces = self._namespaces()
         if isinstance(namespaces, Unreadable):
@@ -180,6 +189,7 @@ class ContainerdSource:
         name = container_id[:12] if is_hex_id(container_id) else container_id
         if found.name is None and found.nerdctl_name is not None:
             name = self._names.name(namespace, container_id, found.nerdctl_name)
+        pid = self._files.read(f"{self._tasks}/{namespace}/{container_id}/init.pid", _parse_pid, _PID_BYTES)
         return Metadata(
             runtime=RUNTIME,
             id=container_id,
@@ -191,6 +201,7 @@ class ContainerdSource:
             pod=found.pod,
             infra=found.sandbox,
             owner_uid=self.owner_uid,
+            pid=pid if isinstance(pid, int) else None,
         )
 
 

@@ -126,6 +126,18 @@ def test_a_word_is_no_id_in_other_namespaces(write: Write) -> None:
     assert list(ContainerdSource(Root()).all()) == []
 
 
+@pytest.mark.parametrize(
+    ("content", "pid"), [("4711", 4711), ("4711\n", 4711), ("", None), ("x", None), ("0", None), ("9" * 5000, None)]
+)
+def test_the_first_process_of_a_task_is_in_a_file_beside_its_bundle(
+    write: Write, content: str, pid: int | None
+) -> None:
+    task(write, oci(cri()))
+    write(f"{TASKS}/k8s.io/{ID}/init.pid", content)
+    found = ContainerdSource(Root()).get(ID)
+    assert isinstance(found, Metadata) and found.pid == pid
+
+
 def test_dockers_tasks_are_not_containerds(write: Write) -> None:
     task(write, oci(cri()), "moby")
     assert ContainerdSource(Root()).get(ID) is None
