@@ -31,6 +31,7 @@ from .runtimes.base import (
     Unreadable,
     is_hex_id,
 )
+from .runtimes.containerd import RUNTIME as CONTAINERD
 from .user_sources import Users
 
 log = logging.getLogger(__name__)
@@ -242,8 +243,14 @@ class Names:
 
 
 def left_behind(identity: Identity) -> bool:
-    """Whether a cgroup without a process is a directory that a dead engine left: no state knows its id."""
-    return identity.metadata is None and is_hex_id(identity.id) is not None
+    """Whether a cgroup without a process is no container's.
+
+    It is a directory that a dead engine left (no state knows its id), or a task of containerd that has ended and is not
+    deleted yet (``ctr run -d``).
+    """
+    if identity.metadata is None:
+        return is_hex_id(identity.id) is not None
+    return identity.metadata.runtime == CONTAINERD
 
 
 _ADVICE = {

@@ -99,7 +99,8 @@ class OneContainer:
     @staticmethod
     def _by_whole_id(wanted: str, live: Sequence[Container]) -> Known | None:
         """The usual question, answered without a look at the disk. An id that is a name may be ambiguous."""
-        return next((running(w) for w in live if w.identity.id == wanted and not w.identity.owner_uid), None)
+        of_the_system = (each for each in live if each.identity.id == wanted and not each.identity.owner_uid)
+        return next((running(each) for each in of_the_system if not each.over), None)
 
     def find_to_read(self, wanted: str, freshness_seconds: float) -> ToRead | ContainerStats:
         """What is to be read for its figures; a reading that is not older than ``freshness_seconds`` will do.

@@ -16,7 +16,7 @@ from cgroupfs.pseudofs import Clock
 from cgstatd.basics import file_look
 from cgstatd.basics.text import printable
 from cgstatd.host.discovery import CgroupRef
-from cgstatd.host.identity import SHORT_ID, Names, short
+from cgstatd.host.identity import SHORT_ID, Identity, Names, left_behind, short
 from cgstatd.host.runtimes.base import Match, Metadata, MetadataSource, Unreadable
 
 A, B = "a" * 64, "b" * 64
@@ -74,6 +74,21 @@ def test_the_metadatas_runtime_counts_where_the_cgroups_name_was_a_guess() -> No
 def test_a_name_in_one_runtime_is_not_the_container_of_that_name_in_another(cgroup: str, metadata: str) -> None:
     found = names(Source(metadata, web=meta("web", "other", metadata))).identify(ref("web", cgroup))
     assert (found.name, found.runtime, found.metadata) == ("web", cgroup, None)
+
+
+@pytest.mark.parametrize(
+    ("identity", "left"),
+    [
+        (Identity(A, A[:12], "docker", 0, None), True),
+        (Identity(A, "web", "docker", 0, meta(A, "web")), False),
+        (Identity("web", "web", "lxc", 0, None), False),
+        (Identity("web", "web", "containerd", 0, meta("web", "web", "containerd")), True),
+    ],
+)
+def test_a_cgroup_without_a_process_is_no_container_where_no_engine_would_leave_a_living_one_so(
+    identity: Identity, left: bool
+) -> None:
+    assert left_behind(identity) is left
 
 
 def test_an_id_that_the_runtime_itself_shows_is_taken() -> None:

@@ -10,6 +10,7 @@ from cgroupfs import CgroupGone, Descriptors, Root, Vitals
 from cgroupfs.pseudofs import release
 
 from ...host.first_process import MOST, First, first_process
+from ...host.identity import left_behind
 from ...host.pidfd import Exit, Untold, how_ended
 from ...host.runtimes.base import RecordsEnds
 from ...sampling.container import Container, ReadingFailed
@@ -150,9 +151,31 @@ class Followed:
         sure = self.service or last.first.certain or self.life.pid is not None
         return word if sure or not isinstance(word, Exit) or word.code else None
 
+    @property
+    def dead(self) -> bool:
+        """Whether a first process has died, and none is watched."""
+        return self._dead is not None and not self.armed
+
     def release(self) -> None:
         """Close what is open."""
         self._close_dead()
+
+
+def has_process(container: Container) -> bool:
+    """True also where that cannot be read."""
+    try:
+        with container.reading() as cgroup:
+            return bool(cgroup.procs(1))
+    except CgroupGone:
+        return False
+    except (ReadingFailed, OSError):
+        return True
+
+
+def has_ended(container: Container, known: Followed) -> bool:
+    """Whether a container has ended whose cgroup is still there: its first process was seen to die, no process is left,
+    and its runtime would not have it so while it lives."""
+    return known.dead and left_behind(container.identity) and not has_process(container)
 
 
 def born_seconds(root: Root, container: Container) -> float:

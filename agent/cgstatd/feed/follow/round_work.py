@@ -23,7 +23,7 @@ from ...sampling.model import ContainerStats
 from ...sampling.round import Changes, Killed, Look, OwnLimits, Round
 from ...sampling.sampler import Sampler
 from .ends import Ends
-from .followed_container import UNWATCHED, Followed, born_seconds, watch_first
+from .followed_container import UNWATCHED, Followed, born_seconds, has_ended, has_process, watch_first
 from .last_words import without_labels
 from .pause import MOST_LIVES, Standing, Told
 from .runtime_records import Records
@@ -58,6 +58,8 @@ class RoundWork:
         self._limits_left = 0
         """Of how many containers the limits may be read again in this round."""
         self._followed: dict[Container, Followed] = {}
+        self._emptied: set[Container] = set()
+        """Their ends were told, and their cgroups are still there, without a process."""
         self._begun = False
         self._deaths: deque[tuple[Container, int]] = deque()
         """First processes that died, and their pidfds: from the event loop."""
@@ -120,7 +122,7 @@ class RoundWork:
             self._compare(listed, changes)
             if self._told is not None and self.resumed is None:
                 self.resumed = self._standing()
-            for container in listed:
+            for container in filter(self._followed.__contains__, listed):
                 figures = stats.get(container.identity.id)
                 last = container.last  # None: it came back under the same id after the pass
                 if figures is not None and last is not None and figures.monotonic_ns <= last.monotonic_ns:
@@ -232,8 +234,10 @@ class RoundWork:
         self._ends.bury({each.identity.id: known.seen_seconds for each, known in self._followed.items()}, changes)
 
     def _compare(self, listed: list[Container], changes: Changes) -> None:
+        here = set(listed)
+        self._find_emptied(here)
         for container in listed:
-            if container not in self._followed:
+            if container not in self._followed and container not in self._emptied:
                 known = self._new(container)
                 if self._begun:
                     changes.started.append(self._started(container, known))
@@ -241,8 +245,22 @@ class RoundWork:
                     self._records.take(container, known, container.identity.metadata)
                 self._followed[container] = known  # now: if its files hang, another thread begins with it anew
         self._begun = True
-        for gone in self._followed.keys() - set(listed):
+        for gone in self._followed.keys() - here:
             self._ends.gone(gone, self._followed.pop(gone))
+
+    def _find_emptied(self, here: set[Container]) -> None:
+        """Those that have ended, or live again, while their cgroups stayed."""
+        for container in self._emptied - here:
+            self._emptied.discard(container)
+        for container in self._emptied & here:
+            if has_process(container):
+                self._emptied.discard(container)
+                container.over = False
+        for container in here & self._followed.keys():
+            if has_ended(container, self._followed[container]):
+                self._ends.gone(container, self._followed.pop(container))
+                self._emptied.add(container)
+                container.over = True
 
     def _new(self, container: Container) -> Followed:
         """Of a container made while a client follows, or in a pause, even the first count of kills is news."""

@@ -678,6 +678,43 @@ def test_the_kernel_tells_code_and_signal_where_the_runtime_keeps_no_state(
     assert (end.exit_code, end.absent, end.signal, end.signal_absent) == (code, None, signal, None)
 
 
+def test_one_whose_processes_have_ended_has_ended_though_its_cgroup_stays(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task of containerd that is not deleted yet (``ctr run -d``), or what a dead engine left."""
+    monkeypatch.setattr(followed_container, "how_ended", lambda fd: Exit(3, None))
+    watching = nameless(host)
+    dead(watching, First(101, True))
+    assert watching.look().ended == [], "others live on"
+    host.set("web", "cgroup.procs", "")
+    (end,) = watching.look().ended
+    assert (end.identity.id, end.exit_code) == (container_id("web"), 3)
+    (container,) = watching.sampler.containers()
+    assert container.over, "lists do not say that it runs"
+    found = watching.look()
+    assert not found.ended and not found.started
+    host.set("web", "cgroup.procs", "101\n")
+    found = watching.look()
+    assert [each.id for each in found.started] == [container_id("web")] and not found.ended
+    dead(watching, First(101, True))
+    host.set("web", "cgroup.procs", "")
+    assert len(watching.look().ended) == 1
+    host.remove("web")
+    found = watching.look()
+    assert not found.ended and not found.started
+
+
+def test_one_whose_end_its_runtime_records_has_ended_when_its_cgroup_is_gone(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(followed_container, "how_ended", lambda fd: Exit(3, None))
+    watching = Watching(host)
+    watching.look()
+    dead(watching, First(101, True))
+    host.set("web", "cgroup.procs", "")
+    assert watching.look().ended == []
+
+
 def test_a_kernel_that_keeps_no_ends_is_the_reason_beside_the_runtimes(
     host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
