@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...host.runtimes.base import Metadata, State
+from ...host.runtimes.base import ExitCode, Metadata, State
 
 _RUNNING = (State.RUNNING, State.PAUSED)
 _ENDED = (State.EXITED, State.RESTARTING)
@@ -21,7 +21,7 @@ _ENDED = (State.EXITED, State.RESTARTING)
 class Life:
     """Hears records in their order. Times are seconds since the epoch."""
 
-    __slots__ = ("_restarts", "born_seconds", "end", "overwritten", "pid", "started_seconds")
+    __slots__ = ("_restarts", "born_seconds", "end", "overwritten", "pid", "restarts", "started_seconds")
 
     def __init__(self, born_seconds: float) -> None:
         """``born_seconds``: when its cgroup was made, or a little later."""
@@ -30,6 +30,8 @@ class Life:
         """The start by which the runtime names this life; None: not heard yet."""
         self.pid: int | None = None
         """The first process, where the runtime says."""
+        self.restarts: int | None = None
+        """How many restarts were counted when it ran."""
         self.end: Metadata | None = None
         """The record of this life's end."""
         self.overwritten = False
@@ -51,11 +53,31 @@ class Life:
             return
         if start == self.started_seconds:
             if found.state in _RUNNING:
-                self.pid = found.pid
+                self.pid, self.restarts = found.pid, found.restarts
             elif found.state in _ENDED and found.exit_code is not None:
                 self.end = found
         elif start > self.started_seconds:
             self.overwritten = True
+
+    def kept_code(self, kept: ExitCode, record: Metadata | None, runs: Callable[[int], bool]) -> int | None:
+        """This life's exit code, where the runtime keeps that of the latest end apart from its record and beyond the
+        next start; None: it may be another life's.
+
+        ``record``: what there is of the container now; None: it was removed. ``runs``: whether there is a process;
+        asked last, so that what was read before cannot be about its end.
+        """
+        if self.started_seconds is None or kept.recorded_seconds < int(self.started_seconds):
+            return None
+        if record is None:
+            return None if self.overwritten else kept.code
+        if self.restarts is None or record.restarts != self.restarts + 1:
+            return None
+        start = record.started_seconds
+        if start is None or start == self.started_seconds or kept.recorded_seconds < int(start):
+            return kept.code
+        if kept.recorded_seconds > int(start) or record.state not in _RUNNING or record.pid is None:
+            return None
+        return kept.code if runs(record.pid) else None
 
     def _recognise(
         self, found: Metadata, start: float, holds: Callable[[int], bool], before_seconds: float | None

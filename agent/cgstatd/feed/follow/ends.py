@@ -101,8 +101,7 @@ class Ends:
             identity = identity._replace(metadata=end)
             code, oom_killed = end.exit_code, end.oom_killed
         else:
-            code = self._records.exit_code(container, known)
-            code = kernel.code if code is None and isinstance(kernel, Exit) else code
+            code = kernel.code if isinstance(kernel, Exit) else self._records.exit_code(container, known)
             oom_killed = None if known.vitals.oom_kills is None else known.oom_told
         last = known.last
         if last is not None:  # the counter may have been read after the last round

@@ -14,7 +14,7 @@ from cgroupfs import CgroupGone, Root
 
 from ...host.identity import Names
 from ...host.inotify import IN_Q_OVERFLOW, Inotify
-from ...host.runtimes.base import Metadata, State
+from ...host.runtimes.base import Metadata, State, Unreadable
 from ...sampling.container import Container, ReadingFailed
 from .followed_container import Followed
 
@@ -68,11 +68,23 @@ class Records:
         known.life.hear(record, holds, before_seconds)
 
     def exit_code(self, container: Container, known: Followed) -> int | None:
-        """Of a container that its runtime has removed, if that end must be this life's."""
-        found = known.recorder.exit_code(container.ref.match.id) if known.recorder else None
-        if found is None or known.life.overwritten or known.life.started_seconds is None:
+        """Of a life whose record is gone (the container was removed, or started again), if what the runtime keeps
+        beside the record must be of that life."""
+        key, recorder = container.ref.match.id, known.recorder
+        kept = recorder.exit_code(key) if recorder else None
+        if kept is None or recorder is None:
             return None
-        return found.code if found.recorded_seconds >= int(known.seen_seconds) else None
+        record = recorder.get(key)
+        if isinstance(record, Unreadable):
+            return None
+        return known.life.kept_code(kept, record, self._runs)
+
+    def _runs(self, pid: int) -> bool:
+        try:
+            self._root.identity(f"/proc/{pid}")
+        except OSError:
+            return False
+        return True
 
     def watch(self, container: Container, known: Followed) -> None:
         """Its end is near: watch for its record to be written."""

@@ -165,7 +165,7 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class ExitCode:
-    """How a container ended whose metadata the runtime has removed."""
+    """How a container ended last, where the runtime keeps it apart from the record of the container."""
 
     code: int
     recorded_seconds: float
@@ -211,7 +211,8 @@ class RecordsEnds(MetadataSource, Protocol):
         """The directory (host path) in which a file comes or goes whenever the record of this container is written."""
 
     def exit_code(self, container_id: str) -> ExitCode | None:
-        """The last exit code of a container that the runtime has removed; None: it keeps none."""
+        """The code of the latest end, also of a container that was started again or removed since; None: it keeps
+        none."""
 
 
 @runtime_checkable

@@ -14,7 +14,8 @@ ContainerState.JSON, without the keys that have Go's zero value (libpod/containe
     {"state": 6, "startedTime": "2026-11-25T22:29:27.610482102Z", "finishedTime": "2026-11-25T22:29:28.123787941Z",
      "exitCode": 3, "oomKilled": true, "restartCount": 1, "exited": true}
 
-ContainerExitCode keeps the last exit code of a container that was removed for five minutes more (Timestamp: seconds).
+ContainerExitCode keeps the last exit code of a container (Timestamp: seconds), beyond its next start and, for five
+minutes, its removal. It is written before the state is, and replaced at the next end.
 """
 
 from __future__ import annotations
@@ -53,8 +54,7 @@ _QUERY = """
     LIMIT 20000
 """
 _EXIT_CODES = """
-    SELECT ID, Timestamp, ExitCode FROM ContainerExitCode WHERE ID NOT IN (SELECT ID FROM ContainerConfig)
-    ORDER BY Timestamp DESC LIMIT 1000
+    SELECT ID, Timestamp, ExitCode FROM ContainerExitCode ORDER BY Timestamp DESC LIMIT 1000
 """
 _HIGHEST_CODE = 255
 # libpod/define/containerstate.go
@@ -123,7 +123,7 @@ class Database:
     containers: dict[str, LibpodContainer | str]
     """By id; of a malformed row the reason."""
     exit_codes: dict[str, ExitCode]
-    """Of containers that were removed, by id."""
+    """Of the latest end of each container, by id."""
 
 
 def parse(data: bytes, wanted: Wanted | None = None, most: int = MOST_ROWS, owner_uid: int = 0) -> Database:

@@ -83,7 +83,7 @@ class PodmanSource:
         return self._storage.path
 
     def exit_code(self, container_id: str) -> ExitCode | None:
-        """Kept for five minutes."""
+        """Kept until the next end, and for five minutes after the removal."""
         rows = self._rows()
         return rows.exit_codes.get(container_id) if isinstance(rows, Database) else None
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from cgstatd.feed.follow.container_life import Life
-from cgstatd.host.runtimes.base import Metadata, State
+from cgstatd.host.runtimes.base import ExitCode, Metadata, State
 
 BEFORE = Metadata(
     runtime="docker",
@@ -96,3 +96,52 @@ def test_a_manual_start_counts_restarts_anew() -> None:
 def test_a_record_without_a_start_says_nothing() -> None:
     life = hears(replace(BEFORE, started_seconds=None, state=State.CREATED))
     assert (life.end, life.started_seconds) == (None, None)
+
+
+# -- what is kept of an end apart from the record
+
+
+def said(state: State, start: float | None, restarts: int | None, pid: int | None = None) -> Metadata:
+    return Metadata("podman", "a" * 64, "web", state=state, started_seconds=start, restarts=restarts, pid=pid)
+
+
+def lived(restarts: int | None = 2) -> Life:
+    life = Life(1000.0)
+    life.hear(said(State.RUNNING, 1000.5, restarts, 7), lambda pid: True)
+    assert life.started_seconds == 1000.5
+    return life
+
+
+@pytest.mark.parametrize(
+    ("ended", "now", "runs", "code"),
+    [
+        pytest.param(1003, None, False, 3, id="removed"),
+        pytest.param(1000, None, False, 3, id="removed, within the second of its start"),
+        pytest.param(999, None, False, None, id="removed, and an earlier life's"),
+        pytest.param(1003, (State.RUNNING, 1004.2, 3), False, 3, id="started again"),
+        pytest.param(1003, (State.CREATED, 1000.5, 3), False, 3, id="about to be"),
+        pytest.param(1003, (State.CREATED, None, 3), False, 3, id="about to be, without a start"),
+        pytest.param(1004, (State.RUNNING, 1004.2, 3), True, 3, id="within a second, and it runs"),
+        pytest.param(1004, (State.RUNNING, 1004.2, 3), False, None, id="within a second, and it has ended again"),
+        pytest.param(1004, (State.EXITED, 1004.2, 3), True, None, id="the next end is recorded"),
+        pytest.param(
+            1005, (State.RUNNING, 1004.2, 3), True, None, id="the next end's, whose record is not written yet"
+        ),
+        pytest.param(1003, (State.RUNNING, 1004.2, 4), True, None, id="started twice again"),
+        pytest.param(1003, (State.RUNNING, 1004.2, 0), True, None, id="started by hand"),
+        pytest.param(1003, (State.RUNNING, 1004.2, None), True, None, id="restarts are not counted"),
+    ],
+)
+def test_a_code_that_is_kept_is_of_this_life_or_is_left(
+    ended: float, now: tuple[State, float | None, int | None] | None, runs: bool, code: int | None
+) -> None:
+    made = None if now is None else said(now[0], now[1], now[2], 8)
+    assert lived().kept_code(ExitCode(3, ended), made, lambda pid: runs and pid == 8) == code
+
+
+def test_a_code_that_is_kept_is_left_where_it_is_not_known_when_this_life_began() -> None:
+    assert Life(1000.0).kept_code(ExitCode(3, 1003), None, lambda pid: True) is None
+    assert lived(None).kept_code(ExitCode(3, 1003), said(State.RUNNING, 1004.0, None), lambda pid: True) is None
+    later = lived()
+    later.hear(said(State.RUNNING, 1004.0, 3), lambda pid: True)
+    assert later.kept_code(ExitCode(3, 1003), None, lambda pid: True) is None

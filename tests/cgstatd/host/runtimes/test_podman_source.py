@@ -161,12 +161,12 @@ def test_an_end_with_code_0_is_known_though_podman_does_not_write_zeros(write: W
     assert (found.exit_code, found.oom_killed) == (0, False)
 
 
-def test_the_exit_code_of_a_container_that_was_removed_is_kept_for_some_time(write: Write) -> None:
+def test_the_exit_code_of_the_latest_end_is_kept_beyond_a_start_and_for_some_time_a_removal(write: Write) -> None:
     rows = f"INSERT INTO ContainerExitCode VALUES ('{A}', 1795645783, 5), ('{BURN}', 1795645768, 3);"
     write(DATABASE, database(BURNING, script=CODES + rows))
     source = PodmanSource(Root())
     assert source.exit_code(A) == ExitCode(5, 1795645783.0)
-    assert source.exit_code(BURN) is None  # it is there: its own record counts
+    assert source.exit_code(BURN) == ExitCode(3, 1795645768.0)
     assert source.exit_code(INFRA) is None
     assert source.record_folder(A) == STORAGE
 
