@@ -18,7 +18,7 @@ import pytest
 from cgroupfs import Clock, Root
 from cgstatd.host.discovery import Discovery
 from cgstatd.recording.recorded_root import Reading, RecordedRoot
-from cgstatd.sampling.container import Container
+from cgstatd.sampling.container import Container, ReadingFailed
 from cgstatd.sampling.model import ContainerStats
 from cgstatd.sampling.open_host import HostOptions, open_host
 from cgstatd.sampling.sampler import Pending, Sampler
@@ -239,6 +239,21 @@ def burn_once_read(host: FakeHost, name: str, usage_usec: int, monkeypatch: pyte
         return found
 
     monkeypatch.setattr(Container, "counters", read)
+
+
+@contextmanager
+def unreadable(monkeypatch: pytest.MonkeyPatch, name: str) -> Iterator[None]:
+    """Inside, readings of a container fail as a whole."""
+    counters = Container.counters
+
+    def read(container: Container, *arguments: Any) -> Any:
+        if container.identity.name == name:
+            raise ReadingFailed("cannot read cpu.stat: Input/output error")
+        return counters(container, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Container, "counters", read)
+        yield
 
 
 def sampling_threads() -> list[threading.Thread]:

@@ -11,7 +11,7 @@ import pytest
 from browser.driver import DESKTOP, PHONE, Open, live, names, until
 from browser.measured import FRAMES
 from browser.populated import compose
-from fakehost import FakeHost
+from fakehost import FakeHost, unreadable
 from wire import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -46,6 +46,19 @@ async def test_starts_and_ends_are_told(server: Server, host: FakeHost, open_pag
         await page.locator(".row.ended", has_text="new").wait_for()
         await page.get_by_role("button", name="Events 2").click()
         assert await page.locator("#events-list li").count() == 2
+
+
+async def test_a_container_that_is_late_stays_and_says_so(
+    server: Server, open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_page(server.port) as page:
+        await live(page)
+        shown = await names(page)
+        with unreadable(monkeypatch, "web-1"):
+            await page.locator(".row", has_text="web-1").locator(".pill", has_text="late").wait_for()
+            assert await names(page) == shown
+        await page.locator(".row .pill", has_text="late").wait_for(state="detached")
+        assert await names(page) == shown
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,8 @@ async def server(host: FakeHost, quick: None) -> AsyncIterator[Server]:
 @pytest.fixture
 async def remembering(host: FakeHost, quick: None) -> AsyncIterator[Server]:
     """A server over the made-up host that keeps an hour."""
+    for name in "abc":  # before its first round, which would remember that there is none
+        (host.scope(name) / "memory.events").write_text("oom_kill 0\n")
     async with serving(host.sampler(), history=3600.0) as server:
         yield server
 

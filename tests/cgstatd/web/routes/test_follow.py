@@ -32,7 +32,7 @@ from cgstatd.sampling.round import Round
 from cgstatd.sampling.sampler import Sampler
 from cgstatd.web.routes.follow import FOLLOWER
 from cgstatd.web.server import event_stream
-from fakehost import FakeHost, Hang, LiveRoot, container_id
+from fakehost import FakeHost, Hang, LiveRoot, container_id, unreadable
 from wire import ALL, Connection, Server, serving
 
 FOLLOW = "/api/containers/stats/follow"
@@ -464,15 +464,15 @@ async def test_a_hung_container_costs_only_itself_and_is_told_to_be_there(server
         assert burning[-1]["networkRxRate"] is not None, "compared with its figures before"
 
 
-async def test_a_container_that_cannot_be_read_is_told_to_be_there(server: Server, host: FakeHost) -> None:
+async def test_a_container_that_cannot_be_read_is_told_to_be_there(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with following(server) as client:
         await client.until("round")
-        host.make_unreadable("b", "cpu.stat")
-        host.make_unreadable("b", "memory.current")
-        late = []
-        while not late:
-            late = (await client.until("round", len(client.of("round")) + 1))["late"]
-        assert late == [container_id("b")]
+        with unreadable(monkeypatch, "b"):
+            while not (round_ := await client.until("round", len(client.of("round")) + 1))["late"]:
+                pass
+        assert round_["late"] == [container_id("b")] and round_["containers"] == 3
 
 
 async def test_what_a_round_found_that_is_there_too_late_is_told_by_the_next(
