@@ -111,8 +111,9 @@ def release(fd: int) -> None:
 class Root:
     """The directory below which /proc and /sys are found: "/" on the host itself, /host in a container.
 
-    A subclass may answer :meth:`identity`, :meth:`size` and :meth:`clock` from an index: that is how a recorded tree, whose files
-    have other inodes, owners and times than they had on their host, is read (``cgstatd.recording.recorded_root``).
+    A subclass may answer :meth:`identity`, :meth:`size` and :meth:`clock` from an index: that is how a recorded tree,
+    whose files have other inodes, owners and times than they had on their host, is read
+    (``cgstatd.recording.recorded_root``).
 
     Each of the host's files has one reader at a time: while one hangs, the next gets StillHangs (an OSError) at once.
     """
