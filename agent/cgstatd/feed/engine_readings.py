@@ -22,8 +22,8 @@ from ..sampling.registry import ListingUnderWay
 from ..sampling.work_item import Again
 from . import reading_pass
 from .engine_lookup import Several, find
+from .job import Job
 from .patience import Patience
-from .sampling_thread import Job
 from .shared_passes import Feed
 
 Answer = EngineFigures | Known

@@ -16,8 +16,9 @@ from ..sampling.registry import LISTING_SECONDS, ListingFailed
 from ..sampling.sampler import Sampler
 from ..sampling.work_item import Item
 from .answer_bodies import Body
+from .job import Job
 from .patience import Patience
-from .sampling_thread import Job, SamplingThread
+from .sampling_thread import SamplingThread
 
 CONTAINER_SECONDS = 8.0
 """A container is left out when none has come to its end for so long."""

@@ -25,8 +25,9 @@ from ..sampling.sampler import Sampler
 from ..sampling.work_item import Again
 from .coalesced import news_wait
 from .cpu_budget import CpuBudget
+from .job import Job
 from .reading_pass import Pass
-from .sampling_thread import Job, SamplingThread
+from .sampling_thread import SamplingThread
 from .thread_calls import ThreadCalls
 
 log = logging.getLogger(__name__)

@@ -16,9 +16,10 @@ from ..sampling.registry import ListingUnderWay
 from ..sampling.sampler import Sampler
 from ..sampling.work_item import Again, Item
 from . import reading_pass
+from .job import Job
 from .patience import Patience
 from .reading_pass import STOPPING
-from .sampling_thread import Job, SamplingThread
+from .sampling_thread import SamplingThread
 
 S = TypeVar("S")
 T = TypeVar("T")

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from cgroupfs.hangs import still_wanted
-from cgstatd.feed import sampling_thread
-from cgstatd.feed.sampling_thread import Job, SamplingThread
+from cgstatd.feed import sampling_thread, sampling_worker
+from cgstatd.feed.job import Job
+from cgstatd.feed.sampling_thread import SamplingThread
 from cgstatd.sampling.work_item import Again
 from fakehost import no_thread_left, sampling_threads
 from patience import until
@@ -22,8 +23,8 @@ from patience import until
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(sampling_thread, "STUCK_SECONDS", 0.05)
-    monkeypatch.setattr(sampling_thread, "_CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(sampling_worker, "STUCK_SECONDS", 0.05)
+    monkeypatch.setattr(sampling_worker, "CHECK_SECONDS", 0.01)
     with no_thread_left():
         yield
 
@@ -116,12 +117,12 @@ async def test_a_thread_that_gets_no_processor_is_not_taken_for_a_hung_one(
     team: SamplingThread, released: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[int] = []
-    monkeypatch.setattr(sampling_thread, "thread_state", lambda thread: looks.append(thread) or "R")
+    monkeypatch.setattr(sampling_worker, "thread_state", lambda thread: looks.append(thread) or "R")
     job, _ = job_of(hanging(released))
     team.submit(job)
     await until(lambda: len(looks) > 5)
     assert team.overruns == 0
-    monkeypatch.setattr(sampling_thread, "thread_state", lambda _: "S")
+    monkeypatch.setattr(sampling_worker, "thread_state", lambda _: "S")
     await until(lambda: team.overruns == 1)
 
 
@@ -187,7 +188,7 @@ async def test_work_about_many_that_is_busy_for_long_is_not_begun_twice(team: Sa
 async def test_slow_items_that_do_not_hang_cost_no_thread(
     team: SamplingThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sampling_thread, "STUCK_SECONDS", 0.4)
+    monkeypatch.setattr(sampling_worker, "STUCK_SECONDS", 0.4)
     job, _ = job_of(*[lambda: time.sleep(0.03)] * 20)
     team.submit(job)
     await until(lambda: job.done)
@@ -275,14 +276,14 @@ async def test_nothing_is_lost_where_the_hung_item_returns_as_its_thread_is_left
 ) -> None:
     done: list[str] = []
     [thread] = sampling_threads()
-    worker = sampling_thread._Worker
+    worker = sampling_worker.Worker
 
     def replacement() -> Any:
         released.set()
         thread.join(2)
         return worker()
 
-    monkeypatch.setattr(sampling_thread, "_Worker", replacement)
+    monkeypatch.setattr(sampling_thread, "Worker", replacement)
     job, _ = job_of(hanging(released), lambda: done.append("b"))
     team.submit(job)
     await until(lambda: job.done)
@@ -293,7 +294,7 @@ async def test_nothing_is_lost_where_the_thread_had_begun_another_job_as_it_was_
     team: SamplingThread, released: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
-    busy, look = threading.Event(), sampling_thread._Worker.look
+    busy, look = threading.Event(), sampling_worker.Worker.look
     first, _ = job_of(hanging(released))
 
     def slow() -> None:
@@ -307,7 +308,7 @@ async def test_nothing_is_lost_where_the_thread_had_begun_another_job_as_it_was_
             assert busy.wait(2)
 
     second, _ = job_of(slow, lambda: done.append("b"))
-    monkeypatch.setattr(sampling_thread._Worker, "look", and_goes_on)
+    monkeypatch.setattr(sampling_worker.Worker, "look", and_goes_on)
     team.submit(first)
     team.submit(second)
     await until(lambda: second.done)

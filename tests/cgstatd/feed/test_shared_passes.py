@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from cgroupfs import CgroupGone
-from cgstatd.feed import reading_pass, sampling_thread
+from cgstatd.feed import reading_pass, sampling_thread, sampling_worker
 from cgstatd.feed.shared_passes import Feed
 from cgstatd.host.discovery import Discovery
 from cgstatd.host.runtimes.base import State
@@ -48,8 +48,8 @@ def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hang]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampling_thread, "STUCK_SECONDS", 0.1)
-    monkeypatch.setattr(sampling_thread, "_CHECK_SECONDS", 0.02)
+    monkeypatch.setattr(sampling_worker, "STUCK_SECONDS", 0.1)
+    monkeypatch.setattr(sampling_worker, "CHECK_SECONDS", 0.02)
     monkeypatch.setattr(pass_work, "CPU_WINDOW_SECONDS", 0.05)
     monkeypatch.setattr(CpuWindow, "MINIMUM_NS", 20_000_000)
     monkeypatch.setattr(reading_pass, "_ONLY_HUNG_SECONDS", 0.4)

@@ -14,7 +14,7 @@ import pytest
 
 from cgstatd.config import BadConfig, Settings
 from cgstatd.config.changed import LIVE, RESTART, changed
-from cgstatd.feed import reading_pass, sampling_thread
+from cgstatd.feed import reading_pass, sampling_thread, sampling_worker
 from cgstatd.feed.shared_passes import Feed
 from cgstatd.sampling.registry import ListingFailed
 from cgstatd.service.background import Background
@@ -118,7 +118,7 @@ async def test_a_listing_that_hangs_gives_no_sign_of_life(monkeypatch: pytest.Mo
 
 
 async def test_a_hung_thread_that_is_left_behind_is_no_reason_for_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampling_thread, "STUCK_SECONDS", 0.05)
+    monkeypatch.setattr(sampling_worker, "STUCK_SECONDS", 0.05)
     host, notices = Host(), Notices()
     async with running(host, notices) as background:
         await until(notices, "WATCHDOG=1")
@@ -139,7 +139,7 @@ async def test_a_hung_thread_that_is_left_behind_is_no_reason_for_a_restart(monk
 
 
 async def test_a_crew_of_hung_threads_alone_gives_no_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampling_thread, "STUCK_SECONDS", 0.05)
+    monkeypatch.setattr(sampling_worker, "STUCK_SECONDS", 0.05)
     monkeypatch.setattr(sampling_thread, "MAX_THREADS", 1)
     monkeypatch.setattr(reading_pass, "CONTAINER_SECONDS", 0.2)
     host, notices = Host(), Notices()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cgstatd.auth import keyring
-from cgstatd.feed import reading_pass, sampling_thread
+from cgstatd.feed import reading_pass, sampling_worker
 from cgstatd.recording.recorded_root import Reading, RecordedRoot, open_roots
 from cgstatd.sampling import pass_work
 from cgstatd.sampling.open_host import HostOptions, open_host
@@ -26,8 +26,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(pass_work, "CPU_WINDOW_SECONDS", 0.05)
     monkeypatch.setattr(CpuWindow, "MINIMUM_NS", 20_000_000)
     monkeypatch.setattr(reading_pass, "_ONLY_HUNG_SECONDS", 0.4)
-    monkeypatch.setattr(sampling_thread, "STUCK_SECONDS", 0.1)
-    monkeypatch.setattr(sampling_thread, "_CHECK_SECONDS", 0.02)
+    monkeypatch.setattr(sampling_worker, "STUCK_SECONDS", 0.1)
+    monkeypatch.setattr(sampling_worker, "CHECK_SECONDS", 0.02)
     with no_thread_left():
         yield
 

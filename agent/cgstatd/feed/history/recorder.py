@@ -18,8 +18,8 @@ from ...sampling.history_reading import HistoryReading
 from ...sampling.history_work import Clocks, HistoryWork, clocks
 from ...sampling.registry import ListingFailed
 from ..cpu_budget import CpuBudget
+from ..job import Job
 from ..reading_pass import Pass
-from ..sampling_thread import Job
 from ..shared_passes import Feed
 from .gaps import Gap
 from .ring import Ring

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cgstatd.feed import health, reading_pass, sampling_thread
+from cgstatd.feed import health, reading_pass, sampling_thread, sampling_worker
 from cgstatd.host.discovery import Discovery
 from cgstatd.sampling import registry
 from cgstatd.web.routes.health import HEALTH as WATCHED
@@ -59,7 +59,7 @@ async def test_after_a_pass_it_lists_nothing_itself(server: Server, hang: Hang) 
 async def test_a_pass_that_takes_long_is_not_waited_for(
     host: FakeHost, server: Server, hang: Hang, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sampling_thread, "STUCK_SECONDS", 3600.0)  # slow, but not so slow that it counts as hung
+    monkeypatch.setattr(sampling_worker, "STUCK_SECONDS", 3600.0)  # slow, but not so slow that it counts as hung
     monkeypatch.setattr(reading_pass, "CONTAINER_SECONDS", 3600.0)
     hang.names.add("b")
     reading = asyncio.create_task(server.ask(ALL))
