@@ -32,9 +32,10 @@ from .formats import Stall
 from .hierarchy import Hierarchy, Mount, Version, detect
 from .kept import Descriptors
 from .members import Members, Population
-from .pseudofs import Clock, Directory, Identity, KeptFile, Root
+from .pseudofs import Directory, KeptFile
 from .reader import KeptReader, Reading, Selection, select
 from .records import VITALS, Limits, Vitals
+from .root import Clock, Identity, Root
 
 __all__ = [
     "FIELDS",

@@ -19,8 +19,9 @@ from .fields import UNIFIED
 from .hierarchy import NEWEST, Hierarchy, Mount, Version
 from .kept import Descriptors
 from .members import Members, Population, Walk, members, population
-from .pseudofs import Directory, Root
+from .pseudofs import Directory
 from .reader import KeptReader, Plan, Selection
+from .root import Root
 
 R = TypeVar("R")
 

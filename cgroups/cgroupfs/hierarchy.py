@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import NoCgroups
-from .pseudofs import Root
+from .root import Root
 
 
 class Version(enum.Enum):

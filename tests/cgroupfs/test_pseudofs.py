@@ -7,13 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from cgroupfs import Absent, CgroupGone, Directory, Exhausted, KeptFile, ParseError, Root
-from cgroupfs.pseudofs import EXHAUSTED, FILE_LIMIT, HOST_FILE_LIMIT, absence
+from cgroupfs import Absent, CgroupGone, Directory, Exhausted, KeptFile, ParseError
+from cgroupfs.pseudofs import EXHAUSTED, FILE_LIMIT, absence
 from helpers import FakeDirectory, write_files
 
 REASONS = {
@@ -61,7 +60,6 @@ def test_a_file_is_read_whole(tmp_path: Path) -> None:
         assert directory.read("big") == data
         assert directory.read("small") == b"1\n"
         assert directory.read("empty") == b""
-    assert Root(str(tmp_path)).read("/big") == data
 
 
 def test_a_planted_giant_costs_no_more_than_the_limit(tmp_path: Path) -> None:
@@ -77,9 +75,6 @@ def test_a_planted_giant_costs_no_more_than_the_limit(tmp_path: Path) -> None:
         file.read()
     assert failed.value.reason is Absent.TOO_LARGE
     file.close()
-    os.truncate(tmp_path / "giant", HOST_FILE_LIMIT * 4)
-    with pytest.raises(OSError, match="File too large"):
-        Root(str(tmp_path)).read("/giant")
 
 
 def test_a_list_of_any_length_is_read_up_to_its_last_whole_line(tmp_path: Path) -> None:
@@ -281,31 +276,6 @@ def test_a_kept_proc_file_of_a_dead_process_is_gone() -> None:
     with pytest.raises(CgroupGone):
         file.read()
     file.close()
-
-
-# -- the root
-
-
-@pytest.mark.parametrize(("path", "joined"), [("/", "/proc"), ("/host", "/host/proc"), ("/host/", "/host/proc")])
-def test_host_paths_are_below_the_root(path: str, joined: str) -> None:
-    assert Root(path).join("/proc") == joined
-
-
-def test_identity_is_inode_and_owner_by_path_or_descriptor(tmp_path: Path) -> None:
-    write_files(str(tmp_path), {"a": ""})
-    root, found = Root(str(tmp_path)), os.stat(tmp_path / "a")
-    assert root.identity("/a") == (found.st_ino, found.st_uid)
-    fd = os.open(tmp_path / "a", os.O_RDONLY)
-    assert root.identity("/never/looked/at", fd) == (found.st_ino, found.st_uid)
-    os.close(fd)
-    with pytest.raises(FileNotFoundError):
-        root.identity("/none")
-
-
-def test_the_clock_is_now_on_both_clocks() -> None:
-    first, second = Root().clock(), Root().clock("/any")
-    assert first.monotonic_ns <= second.monotonic_ns
-    assert abs(first.time_ms - time.time() * 1000) < 5000
 
 
 @pytest.mark.parametrize("kept", ["file", "directory"])

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgroupfs import Root
-from cgroupfs.pseudofs import Clock
+from cgroupfs import Clock, Root
 from cgstatd.basics import file_look
 from cgstatd.basics.text import printable
 from cgstatd.host.discovery import CgroupRef

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cgroupfs import Root
-from cgroupfs.pseudofs import Clock
+from cgroupfs import Clock, Root
 from cgstatd.basics import file_look
 from cgstatd.host import state_changes
 from cgstatd.host.state_changes import StateWatch

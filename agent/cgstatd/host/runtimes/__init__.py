@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cgroupfs.pseudofs import Root
+from cgroupfs import Root
 
 from . import containerd, crio, docker, lxc, nspawn, podman, systemd
 from .base import SKIP, Match, Matcher, Metadata, MetadataSource, Skip, State, Unreadable

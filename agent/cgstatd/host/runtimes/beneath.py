@@ -11,7 +11,8 @@ from __future__ import annotations
 import errno
 import os
 
-from cgroupfs.pseudofs import Root, release
+from cgroupfs import Root
+from cgroupfs.pseudofs import release
 
 _WALK = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 MAX_LINKS = 40

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from cgroupfs.pseudofs import Root
+from cgroupfs import Root
 
 from ...basics.text import is_number
 from . import oci

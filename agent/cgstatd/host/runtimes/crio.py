@@ -20,7 +20,7 @@ from datetime import datetime
 
 import msgspec
 
-from cgroupfs.pseudofs import Root
+from cgroupfs import Root
 
 from .base import HEX_ID, SKIP, Match, Metadata, Skip, State, Unreadable, is_hex_id
 from .kubernetes import kubernetes_labels, kubernetes_name

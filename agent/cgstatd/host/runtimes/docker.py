@@ -18,7 +18,7 @@ from datetime import datetime
 
 import msgspec
 
-from cgroupfs.pseudofs import Root
+from cgroupfs import Root
 
 from .base import HEX_ID, ExitCode, LogSize, Match, Metadata, Skip, State, Unreadable, is_hex_id
 from .docker_health import Check, check_of

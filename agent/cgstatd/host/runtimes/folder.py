@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
-from cgroupfs.pseudofs import Root
+from cgroupfs import Root
 
 from .base import Metadata, Unreadable
 from .statefile import StateFiles

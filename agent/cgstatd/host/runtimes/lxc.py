@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from cgroupfs.pseudofs import Root
+from cgroupfs import Root
 
 from .base import SKIP, Match, Metadata, Skip, Unreadable
 from .folder import FolderSource

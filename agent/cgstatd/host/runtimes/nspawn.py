@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from cgroupfs.pseudofs import Root
+from cgroupfs import Root
 
 from ...basics.text import is_number
 from .base import Match, Metadata, Skip, State, Unreadable

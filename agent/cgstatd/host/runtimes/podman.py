@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cgroupfs.pseudofs import Root
+from cgroupfs import Root
 
 from . import health_log, libpod
 from .base import HEX_ID, SKIP, ExitCode, Health, LogSize, Match, Metadata, Skip, Unreadable, is_hex_id

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cgroupfs.pseudofs import Root
+from cgroupfs import Root
 
 from .base import MetadataSource
 from .budget import Budget

@@ -21,8 +21,9 @@ from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
 import msgspec
 
+from cgroupfs import Root
 from cgroupfs.hangs import StillHangs
-from cgroupfs.pseudofs import Root, release
+from cgroupfs.pseudofs import release
 
 from ...basics.file_look import look, version_of
 from .base import Unreadable

@@ -12,7 +12,7 @@ import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 from pyfakefs.helpers import reset_ids, set_gid, set_uid
 
-from cgroupfs.pseudofs import Root
+from cgroupfs import Root
 
 Write = Callable[..., str]
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
-from cgroupfs.pseudofs import Root
+from cgroupfs import Root
 from cgstatd.host.runtimes import Budget, Metadata, State, Unreadable
 from cgstatd.host.runtimes.budget import ENTRY_BYTES, SYSTEM
 from cgstatd.host.runtimes.docker import DockerSource, docker_data_root

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
-from cgroupfs.pseudofs import Root
+from cgroupfs import Root
 from cgstatd.host.runtimes import Metadata, Unreadable
 from cgstatd.host.runtimes.base import Health, HealthCheck
 from cgstatd.host.runtimes.docker import DockerSource

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
-from cgroupfs.pseudofs import Root
+from cgroupfs import Root
 from cgstatd.host.runtimes import Metadata, State, Unreadable, system_sources
 from cgstatd.host.runtimes.containerd import ContainerdSource
 from cgstatd.host.runtimes.crio import CrioSource

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
-from cgroupfs.pseudofs import Root
+from cgroupfs import Root
 from cgstatd.host.runtimes import Metadata, State, Unreadable
 from cgstatd.host.runtimes.lxc import LxcSource
 from cgstatd.host.runtimes.nspawn import NspawnSource

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
-from cgroupfs.pseudofs import Clock, Root
+from cgroupfs import Clock, Root
 from cgstatd.host.runtimes import Budget, Metadata, State, Unreadable, rootless_sources
 from cgstatd.host.runtimes.base import ExitCode
 from cgstatd.host.runtimes.budget import USER

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
-from cgroupfs.pseudofs import Clock, Root
+from cgroupfs import Clock, Root
 from cgstatd.host.runtimes import Unreadable
 from cgstatd.host.runtimes.beneath import MAX_DEPTH, open_directory
 from cgstatd.host.runtimes.budget import ENTRY_BYTES, READ_BYTES, SYSTEM, USER, Budget, Share, weigh
