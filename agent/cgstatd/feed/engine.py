@@ -111,7 +111,7 @@ class Engine:
     def _read_host(self) -> HostWords:
         sampler = self._feed.sampler
         memory = sampler.hierarchy.mount("memory")
-        cores = sampler.cores()
+        cores = sampler.host.cores()
         uname = self._uname()
         return HostWords(
             name=printable(uname.nodename),
@@ -119,7 +119,7 @@ class Engine:
             machine=printable(uname.machine),
             system=printable(self._system()),
             cores=None if cores == MOST_CORES else cores,
-            memory_bytes=sampler.mem_total(),
+            memory_bytes=sampler.host.mem_total(),
             cgroup_version="1" if memory is not None and memory.version is Version.V1 else "2",
             time_ns=time.time_ns(),
             machine_id=self._machine_id(),

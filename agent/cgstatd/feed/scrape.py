@@ -79,7 +79,7 @@ class Scraper:
             stuck=feed.sampling_thread.stuck,
             read_errors=dict(sampler.read_errors),
             followers=self._follower.clients,
-            mem_total_bytes=sampler.mem_total(),
+            mem_total_bytes=sampler.host.mem_total(),
             cores=cores or None,
             host=host,
             disk=self.disk(),

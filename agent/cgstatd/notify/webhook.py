@@ -135,7 +135,7 @@ class Webhook:
                 await round_.settled()
         if (failure := round_.failure) is not None:
             raise failure
-        mem_total = await self._feed.run(self._feed.sampler.mem_total)
+        mem_total = await self._feed.run(self._feed.sampler.host.mem_total)
         self._take(self._rules.memory(list(round_.stats), mem_total))
 
     # -- what is sent

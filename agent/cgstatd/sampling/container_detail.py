@@ -77,7 +77,7 @@ def host_part(sampler: Sampler, container: Container) -> HostPart:
     now = sampler.root.clock()
     log = log_of(sampler.names, container, now.monotonic_ns)
     health = health_of(sampler.names, container, now.monotonic_ns, now.time_ms)
-    return HostPart(sampler.namespaces(), sampler.host_stat(), sampler.mem_total(), limits, log, health)
+    return HostPart(sampler.namespaces(), sampler.host.stat(), sampler.host.mem_total(), limits, log, health)
 
 
 def collect(

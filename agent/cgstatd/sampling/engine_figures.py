@@ -90,8 +90,8 @@ class EngineReader:
         """What several readings share. Raises ListingFailed."""
         sampler = self._sampler
         self._namespaces = sampler.namespaces()
-        self._cores = sampler.cores()
-        cpu = sampler.host_stat()
+        self._cores = sampler.host.cores()
+        cpu = sampler.host.stat()
         self._host_nsec = None if cpu is None else (cpu.total - cpu.steal) * (1_000_000_000 // TICKS_PER_SECOND)
 
     def read(self, container: Container) -> EngineFigures | None:
@@ -125,7 +125,7 @@ class EngineReader:
             before=before,
             cores=None if self._cores == MOST_CORES else self._cores,
             memory_usage_bytes=counters.memory_usage_bytes,
-            memory_limit_bytes=memory_limit(counters.memory_max_bytes, sampler.mem_total()),
+            memory_limit_bytes=memory_limit(counters.memory_max_bytes, sampler.host.mem_total()),
             memory_peak_bytes=values["memory.peak_bytes"],
             memory_failcnt=values["memory.failcnt"],
             memory_stat={key: value for key, value in stat if value is not None},

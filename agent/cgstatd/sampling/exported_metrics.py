@@ -79,7 +79,7 @@ class MetricsReader:
         self.listing_number = self._sampler.registry.number
         self._started = {each: self._started[each] for each in listed if each in self._started}
         if len(self._started) < len(listed):
-            stat = self._sampler.host_stat()
+            stat = self._sampler.host.stat()
             self._boot_seconds = None if stat is None else stat.boot_seconds
         return [(each, each.identity) for each in listed], self._sampler.namespaces()
 

@@ -97,7 +97,7 @@ class HistoryReading:
             counters.cpu_usage_nsec,
             counters.memory_usage_bytes,
             counters.inactive_file_bytes,
-            rates.memory_limit(counters.memory_max_bytes, sampler.known_mem_total),
+            rates.memory_limit(counters.memory_max_bytes, sampler.host.known_mem_total),
             traffic.rx_bytes,
             traffic.tx_bytes,
             traffic.namespace,

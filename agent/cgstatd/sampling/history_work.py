@@ -136,7 +136,7 @@ class HistoryWork:
             return None
 
     def _host(self, containers: int) -> HostSample:
-        cpu = self._sampler.host_stat()
+        cpu = self._sampler.host.stat()
         memory = self._get(MEMINFO, parse_meminfo) or {}
         load = self._get(LOADAVG, parse_loadavg)
         return HostSample(

@@ -34,7 +34,7 @@ class ProcessRow(NamedTuple):
 def program_list(sampler: Sampler, container: Container) -> list[ProcessRow] | None:
     """The first :data:`MOST` of them; None: the container is gone. Raises ReadingFailed."""
     root = sampler.root
-    stat = sampler.host_stat()
+    stat = sampler.host.stat()
     boot = None if stat is None else stat.boot_seconds
     try:
         with container.reading() as cgroup:

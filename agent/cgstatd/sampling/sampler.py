@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple, TypeVar
 
-from cgroupfs import Absent, CgroupGone, Counting, Exhausted, Hierarchy, Missing, ParseError, Root
-from cgroupfs.formats import parse_cpu_list
+from cgroupfs import Absent, CgroupGone, Counting, Exhausted, Hierarchy, Missing, Root
 from cgroupfs.hangs import still_wanted
-from cgroupfs.pseudofs import EXHAUSTED, raise_exhausted
+from cgroupfs.pseudofs import EXHAUSTED
 
 from ..host.identity import Identity, Names, left_behind
-from ..host.procfs.host_stat import PATH as STAT
-from ..host.procfs.host_stat import HostCpu, parse_host_stat
-from ..host.procfs.meminfo import mem_total_bytes
 from ..host.starting import limit_in_force
 from . import rates
 from .container import Begun, Container, ReadingFailed, Shared, explain
+from .host_facts import HostFacts
 from .model import ContainerStats, CpuReading
 from .network import Namespaces, Traffic, host_network
 from .registry import OutOfResources, Registry
@@ -29,9 +26,6 @@ T = TypeVar("T")
 
 _NOTHING_WRONG = (Absent.NO_PROCESS, Absent.NO_NETWORK, Absent.HOST_NETWORK)
 """NO_NETWORK: all its processes were replaced while they were asked."""
-_MEM_TOTAL_NS = 60_000_000_000
-_CORES_NS = 10_000_000_000
-_ONLINE = "/sys/devices/system/cpu/online"
 
 
 class Pending(NamedTuple):
@@ -61,10 +55,7 @@ class Sampler:
         self.registry = registry
         self._engine_namespaces = engine_namespaces
         self._shared = shared
-        self._mem_total: int | None = None
-        self._mem_total_at = 0
-        self._cores = rates.MOST_CORES
-        self._cores_at = 0
+        self.host = HostFacts(root, partial(names.say_once, "host"))
         self._host_namespace: int | None = None
         self.read_errors: Counter[str] = Counter()
         """How many readings failed, by field (:class:`~cgstatd.sampling.container.ReadingFailed`)."""
@@ -82,8 +73,8 @@ class Sampler:
         try:
             namespaces = Namespaces(self.root, self._engine_namespaces(), self._host_namespace)
             self._host_namespace = namespaces.host
-            self.cores()
-            self.mem_total()
+            self.host.cores()
+            self.host.mem_total()
         except Exhausted as error:
             raise self.out_of_resources(error) or error from error
         if self._shared is not None:
@@ -123,53 +114,6 @@ class Sampler:
         """Whether v1 counts block I/O at all; None: it always does."""
         return None if self._shared is None else self._shared.counting
 
-    def host_stat(self) -> HostCpu | None:
-        """/proc/stat now; None where it cannot be read. Not to be called while a container's lock is held."""
-        try:
-            return parse_host_stat(self.root.read(STAT))
-        except (OSError, ParseError):
-            return None
-
-    def mem_total(self) -> int | None:
-        """The host's memory in bytes; None where /proc/meminfo does not say (then unlimited has no figure).
-
-        Not to be called while a container's lock is held.
-        """
-        now = time.monotonic_ns()
-        if self._mem_total is None or now - self._mem_total_at > _MEM_TOTAL_NS:
-            self._mem_total_at = now
-            try:
-                self._mem_total = mem_total_bytes(self.root)
-            except (OSError, ParseError) as error:
-                if isinstance(error, OSError):
-                    raise_exhausted(error)
-                self.names.say_once("host", f"cannot read the host's memory: {error}")
-        return self._mem_total
-
-    @property
-    def known_mem_total(self) -> int | None:
-        """The same as it was found last. Reads nothing."""
-        return self._mem_total
-
-    def cores(self) -> int:
-        """The cores that are online, which bound CPU figures. MOST_CORES where the host does not say."""
-        now = time.monotonic_ns()
-        if not self._cores_at or now - self._cores_at > _CORES_NS:
-            self._cores_at = now
-            online = self._count(_ONLINE, lambda data: len(parse_cpu_list(data)))
-            self._cores = online or self._count(STAT, lambda data: parse_host_stat(data).cores) or rates.MOST_CORES
-        return self._cores
-
-    def _count(self, path: str, parse: Callable[[bytes], int]) -> int:
-        """0: the file does not say. Raises Exhausted."""
-        try:
-            return parse(self.root.read(path))
-        except ParseError:
-            return 0
-        except OSError as error:
-            raise_exhausted(error, path)
-            return 0
-
     def read(self, container: Container, namespaces: Namespaces) -> ContainerStats | Pending | None:
         """One container's figures; None: it is gone. Raises ReadingFailed."""
         begun = self.begin(container)
@@ -201,7 +145,7 @@ class Sampler:
         if usage is None:
             return self._figures(begun, traffic, None)
         reading = CpuReading(usage, begun.clock.monotonic_ns, begun.cpu_read_ns)
-        percent = begun.container.percent(reading, self._cores)
+        percent = begun.container.percent(reading, self.host.known_cores)
         if percent is None:
             return Pending(begun, traffic, begun.container.window.age_ns(reading.monotonic_ns))
         return self._figures(begun, traffic, percent)
@@ -209,7 +153,7 @@ class Sampler:
     def second(self, pending: Pending) -> ContainerStats | None:
         """The figures of a reading that was waiting for its CPU window; None: it is gone. Raises ReadingFailed."""
         begun, traffic, _ = pending
-        found = self._guarded(begun.container, lambda container: (container.second_cpu(self._cores),))
+        found = self._guarded(begun.container, lambda container: (container.second_cpu(self.host.known_cores),))
         return None if found is None else self._figures(begun, traffic, found[0])
 
     def baseline(self, container: Container) -> None:
@@ -255,7 +199,7 @@ class Sampler:
         container, identity = begun.container, begun.container.identity
         traffic = self._own(identity, traffic)
         stats = container.last = rates.stats(
-            identity, begun.clock, begun.counters, traffic, percent, self._mem_total, begun.cpu_read_ns
+            identity, begun.clock, begun.counters, traffic, percent, self.host.known_mem_total, begun.cpu_read_ns
         )
         return stats
 

@@ -114,7 +114,7 @@ class RoundWork:
         with self._turn() as changes:
             if changes is None:
                 return None
-            round_ = Round(mem_total_bytes=self._sampler.mem_total(), cores=self._sampler.cores())
+            round_ = Round(mem_total_bytes=self._sampler.host.mem_total(), cores=self._sampler.host.cores())
             self._dead()
             before, self._listed_ns = self._listed_ns, time.monotonic_ns()
             listed = self._sampler.containers()

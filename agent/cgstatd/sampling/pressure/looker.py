@@ -116,7 +116,7 @@ class Looker:
 
     def _host(self, with_devices: bool) -> Host:
         stat = self._stat()
-        cores = self._sampler.cores()
+        cores = self._sampler.host.cores()
         if cores == MOST_CORES and stat is not None:
             cores = stat.cores
         busy = None if stat is None else (stat.busy, stat.total)
