@@ -185,7 +185,7 @@ def test_state_files_that_say_nothing_new_are_news_more_and_more_seldom(followed
     assert not followed.listing.changed_since(number)
     followed.rename("a", "c")
     assert followed.shown()[A] == "c"
-    assert followed.listing._quiet_until == 0 or not followed.listing._vain
+    assert followed.listing._naming._quiet_until == 0 or not followed.listing._naming._vain
 
 
 # -- a container that its engine is just starting
