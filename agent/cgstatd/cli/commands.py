@@ -19,11 +19,12 @@ from ..config import Settings
 from ..outputs.table import Line, json_line, ordered, render
 from ..recording.recorded_root import open_roots
 from ..recording.replayed_root import replayed
-from ..sampling.container import Container, ReadingFailed
+from ..sampling.container import Container
 from ..sampling.lookup import Ambiguous, Known, NotFound, merge, resolve
 from ..sampling.one_container import not_running
 from ..sampling.open_host import HostOptions, open_host
 from ..sampling.pass_work import CPU_WINDOW_SECONDS
+from ..sampling.reading_failed import ReadingFailed
 from ..sampling.sampler import Pending, Sampler
 from ..service import memory_giveback
 

@@ -13,7 +13,7 @@ from ..basics.timing import Backoff, Time
 from ..feed.engine import Engine
 from ..feed.host_totals import HostTotals
 from ..outputs.own_metrics import Called
-from ..sampling.container import ReadingFailed
+from ..sampling.reading_failed import ReadingFailed
 from ..sampling.registry import ListingFailed
 from . import messages
 from .link import Destination, Refused, connect, why_failed

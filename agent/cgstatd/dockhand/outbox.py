@@ -17,7 +17,7 @@ from ..basics.timing import Time
 from ..feed.engine_events import EngineEvents
 from ..feed.event_listener import Listener
 from ..outputs.engine.hawser import container_event
-from ..sampling.container import ReadingFailed
+from ..sampling.reading_failed import ReadingFailed
 from ..sampling.registry import ListingFailed
 from . import messages
 

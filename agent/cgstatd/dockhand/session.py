@@ -15,7 +15,7 @@ from ..basics.timing import Time
 from ..feed.host_totals import HostTotals
 from ..outputs.engine import hawser
 from ..outputs.engine.system import READ_ONLY
-from ..sampling.container import ReadingFailed
+from ..sampling.reading_failed import ReadingFailed
 from ..sampling.registry import ListingFailed
 from . import messages
 from .answering import Answering

@@ -15,10 +15,11 @@ from ..host.procfs.host_stat import PATH as STAT
 from ..host.procfs.host_stat import HostCpu, parse_host_stat
 from ..host.procfs.meminfo import PATH as MEMINFO
 from ..host.procfs.meminfo import parse_meminfo
-from ..sampling.container import Container, ReadingFailed
+from ..sampling.container import Container
 from ..sampling.model import ContainerStats
 from ..sampling.open_host import HostOptions, open_host
 from ..sampling.pass_work import CPU_WINDOW_SECONDS
+from ..sampling.reading_failed import ReadingFailed
 from ..sampling.sampler import Pending, Sampler
 from .patience import Patience
 

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from cgroupfs import Absent, CgroupGone, Missing, select
 
-from ..sampling.container import Container, ReadingFailed
+from ..sampling.container import Container
 from ..sampling.model import ContainerStats
+from ..sampling.reading_failed import ReadingFailed
 from .examination import Examination, Seen
 from .findings import COSTS, NOTE, OK, Finding, Section, listed, some
 

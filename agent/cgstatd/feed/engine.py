@@ -16,13 +16,14 @@ from ..host.procfs.uname import Uname, read_uname
 from ..host.runtimes.base import State
 from ..outputs.engine.containers import Listed, gone
 from ..outputs.engine.system import HostWords
-from ..sampling.container import Container, ReadingFailed
+from ..sampling.container import Container
 from ..sampling.first_programs import FirstPrograms
 from ..sampling.health_checks import health_of
 from ..sampling.lived import with_end
 from ..sampling.lookup import Known, NotFound
 from ..sampling.program_list import ProcessRow, program_list
 from ..sampling.rates import MOST_CORES
+from ..sampling.reading_failed import ReadingFailed
 from .coalesced import Coalesced
 from .engine_events import EngineEvents
 from .engine_lookup import find, is_named

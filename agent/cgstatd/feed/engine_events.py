@@ -17,7 +17,7 @@ from ..host.runtimes.base import State
 from ..outputs.engine.containers import Listed
 from ..outputs.engine.events import Event, Recorded, ended, event, nanoseconds, recorded
 from ..outputs.engine.names import id_of
-from ..sampling.container import ReadingFailed
+from ..sampling.reading_failed import ReadingFailed
 from ..sampling.registry import ListingFailed
 from ..sampling.round import Changes
 from .coalesced import Coalesced

@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 from ..host.runtimes.base import Metadata
 from ..outputs.engine.names import engine_id
-from ..sampling.container import Container, ReadingFailed
+from ..sampling.container import Container
 from ..sampling.engine_figures import EngineFigures, EngineReader
 from ..sampling.lookup import Known, NotFound, running
+from ..sampling.reading_failed import ReadingFailed
 from ..sampling.registry import ListingUnderWay
 from ..sampling.work_item import Again
 from . import reading_pass

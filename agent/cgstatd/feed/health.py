@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from ..sampling.container import ReadingFailed
+from ..sampling.reading_failed import ReadingFailed
 from ..sampling.registry import ListingFailed
 from .coalesced import Coalesced
 from .reading_pass import STOPPING

@@ -24,13 +24,14 @@ from ..outputs.host_json import NO_HISTORY, HistoryFacts, HostAnswer, PassFacts,
 from ..outputs.identity_json import ContainerIdentity, container_identity, milliseconds
 from ..outputs.own_metrics import DiskFigures
 from ..outputs.pressure_types import NOT_WATCHED, PressureFacts
-from ..sampling.container import Container, ReadingFailed
+from ..sampling.container import Container
 from ..sampling.container_detail import Detail, HostPart, collect, host_part
 from ..sampling.health_checks import health_of
 from ..sampling.host_figures import MINIMUM_WINDOW_NS, HostReader, agent_cost
 from ..sampling.lived import NOTHING, Lived, with_end
 from ..sampling.lookup import Known, NotFound
 from ..sampling.model import ContainerStats
+from ..sampling.reading_failed import ReadingFailed
 from .coalesced import Coalesced
 from .follow.followed_container import uptime_seconds
 from .follow.follower import Follower

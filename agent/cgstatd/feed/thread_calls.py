@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, TypeVar, overload
 
 from ..sampling import registry
-from ..sampling.container import ReadingFailed
+from ..sampling.reading_failed import ReadingFailed
 from ..sampling.registry import ListingUnderWay
 from ..sampling.sampler import Sampler
 from ..sampling.work_item import Again, Item

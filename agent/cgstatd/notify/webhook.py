@@ -14,7 +14,7 @@ from ..feed.follow.follower import Follower
 from ..feed.shared_passes import Feed
 from ..outputs.notification_json import Notification, body
 from ..outputs.own_metrics import Notified
-from ..sampling.container import ReadingFailed
+from ..sampling.reading_failed import ReadingFailed
 from ..sampling.registry import ListingFailed
 from ..sampling.round import Changes
 from .coalescing import Coalescing

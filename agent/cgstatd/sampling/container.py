@@ -6,25 +6,19 @@ holds ``busy`` meanwhile. So a file of it that hangs costs one thread, and the n
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
 from cgroupfs import (
-    VITALS,
     Absent,
     Cgroup,
     CgroupGone,
     Clock,
-    CounterReader,
     Counters,
-    Counting,
     Descriptors,
     Exhausted,
     Hierarchy,
-    KeptReader,
-    Missing,
     Root,
     Vitals,
 )
@@ -32,36 +26,16 @@ from cgroupfs.hangs import still_wanted
 
 from ..host.discovery import CgroupRef
 from ..host.identity import Identity
-from ..host.limit_changes import LimitChanges
 from ..host.runtimes.base import Health
 from . import rates
 from .lived import Terminated
 from .model import ContainerStats, CpuReading, Log
 from .network import Namespaces, ProcessFinder, Traffic
+from .open_files import OpenFiles, Shared
+from .reading_failed import HUNG, ReadingFailed
 
-_REOPEN_NS = 30_000_000_000
 _STILL_NS = 45_000_000_000
 """The reading behind the first one that is so much later reads everything again."""
-_UNSAID = re.compile(r"^memory\.stat\.|\.usage(?=_)|_(bytes|nsec)$|\.devices$")
-"""The part of a field's name that the file beside it says too."""
-HUNG = "hung"
-
-
-class ReadingFailed(Exception):
-    """A container's figures could not be read; the text says which file and why."""
-
-    def __init__(self, why: str, field: str = "container") -> None:
-        """``field``: the one that could not be read; ``hung`` if another reading waits for a file; ``container``: any
-        field."""
-        super().__init__(why)
-        self.field = field
-
-
-class Shared(NamedTuple):
-    """What the readers of all containers share: change notification, and whether v1 counts block I/O at all."""
-
-    changes: LimitChanges
-    counting: Counting | None
 
 
 class Begun(NamedTuple):
@@ -80,35 +54,10 @@ class Begun(NamedTuple):
 class Container:
     """A container cgroup. Its readings are taken by one thread at a time (``busy`` is held meanwhile)."""
 
-    __slots__ = (
-        "_cgroup",
-        "_finder",
-        "_hierarchy",
-        "_opened_ns",
-        "_reader",
-        "_root",
-        "_shared",
-        "_still",
-        "_vitals",
-        "busy",
-        "closed",
-        "descriptors",
-        "due_ns",
-        "generation",
-        "health",
-        "identity",
-        "kept_in",
-        "last",
-        "last_end",
-        "log",
-        "lookups",
-        "naming",
-        "over",
-        "promised_limit",
-        "ref",
-        "since_ns",
-        "window",
-    )  # fmt: skip
+    __slots__ = tuple(
+        "_files _hierarchy _root _shared _still busy closed descriptors due_ns generation health identity kept_in "
+        "last last_end log lookups naming over promised_limit ref since_ns window".split()
+    )
 
     def __init__(
         self,
@@ -141,7 +90,7 @@ class Container:
         """Whether the latest reading found no process in it: it ends, or a dead engine left it behind."""
         self.descriptors = descriptors
         self._shared = shared
-        self._cgroup = Cgroup(root, hierarchy, ref.path, dict(ref.inodes), descriptors)
+        self._files = OpenFiles(root, hierarchy, ref, descriptors, shared)
         self.busy = threading.Lock()
         self.naming = threading.Lock()
         """Held while its identity is looked up: its state files may hang, too."""
@@ -149,21 +98,17 @@ class Container:
         """When (monotonic) its health was looked at last, and what was found."""
         self.log: tuple[int, Log] | None = None
         """When (monotonic, ns) its log was looked at, and what was found; written while ``naming`` is held."""
-        self._vitals: KeptReader[Vitals] | None = None
         self._still: Begun | None = None
         """The history's reading of it since which nothing ran in it."""
         self.last: ContainerStats | None = None
         self.closed = False
         """Once it is closed it opens nothing any more."""
-        self._reader: CounterReader | None = None
-        self._opened_ns = 0
-        self._finder = ProcessFinder(root, self._cgroup, descriptors)
         self.window = rates.CpuWindow()
 
     @property
     def finder(self) -> ProcessFinder:
         """The holder of one of its processes, for other questions than its traffic."""
-        return self._finder
+        return self._files.finder
 
     def moved(self, ref: CgroupRef) -> bool:
         """Take over another view of the same cgroup (v1: a tree more or less has it); False: it is another cgroup."""
@@ -174,31 +119,21 @@ class Container:
         if self.closed or not self.busy.acquire(blocking=False):  # a hung reading is not waited for
             return False
         try:
-            seen = self._finder.seen
-            self._close_reader()
-            self._close_vitals()
-            self._finder.close()
-            self._cgroup.close()
+            seen = self._files.finder.seen
+            self._files.close()
             self.ref = ref
-            self._cgroup = Cgroup(self._root, self._hierarchy, ref.path, dict(ref.inodes), self.descriptors)
-            self._finder = ProcessFinder(self._root, self._cgroup, self.descriptors)
-            self._finder.seen = seen
+            self._files = OpenFiles(self._root, self._hierarchy, ref, self.descriptors, self._shared)
+            self._files.finder.seen = seen
         finally:
             self.done()
         return True
 
-    def _open(self) -> CounterReader:
+    def _opened(self) -> OpenFiles:
         """Raises CgroupGone once it is closed, even if a reader still holds it: no file is opened then that is never
         closed."""
         if self.closed:
             raise CgroupGone(self.ref.path)
-        if self._reader is None:
-            counting = self._shared.counting if self._shared else None
-            self._reader = self._cgroup.counters(self.descriptors, self.ref.match.payload, counting)
-            self._opened_ns = self._root.clock(self.ref.path).monotonic_ns
-            if self._shared is not None:
-                self._shared.changes.follow(self._reader)
-        return self._reader
+        return self._files
 
     def reading(self) -> Reading:
         """Its cgroup, for one thread at a time; there is no other way to it.
@@ -211,7 +146,7 @@ class Container:
         """As :meth:`reading`; :meth:`done` ends it. Raises ReadingFailed."""
         if not self.busy.acquire(blocking=False):
             raise self.still_hangs()
-        return self._cgroup
+        return self._files.cgroup
 
     def still_hangs(self) -> ReadingFailed:
         """The error that a second reader gets."""
@@ -229,59 +164,30 @@ class Container:
         Raises ReadingFailed, CgroupGone, OSError; nothing of it stays open then.
         """
         with self.reading():
-            return self._read_vitals(known)
-
-    def _read_vitals(self, known: Vitals | None = None) -> Vitals:
-        try:
-            if self.closed:
-                raise CgroupGone(self.ref.path)
-            if self._vitals is None:
-                self._vitals = self._cgroup.reader(VITALS, self.descriptors)
-            if known is None:
-                return self._vitals.read()
-            return self._vitals.read("memory")._replace(pids=known.pids)
-        except (CgroupGone, OSError):
-            self._close_vitals()
-            raise
+            return self._opened().vitals(known)
 
     def forget_vitals(self) -> None:
         """Close their files: no client follows the container any more. If a reading hangs, they stay open until it is
         closed."""
         if self.busy.acquire(blocking=False):
             try:
-                self._close_vitals()
+                self._files.close_vitals()
             finally:
                 self.done()
 
-    def _close_vitals(self) -> None:
-        if self._vitals is not None:
-            self._vitals.close()
-            self._vitals = None
-
     def read_cpu(self) -> CpuReading | None:
         """CPU time alone, remembered as a baseline. Raises CgroupGone, OSError."""
-        reading = self._cpu()
+        reading = self._opened().cpu()
         if reading is not None:
             self.window.add(reading)
         return reading
-
-    def _cpu(self) -> CpuReading | None:
-        reader = self._open()
-        before = self._root.clock(self.ref.path).monotonic_ns
-        usage = reader.cpu_usage_nsec()
-        return None if usage is None else CpuReading(usage, before, reader.cpu_read_ns)
 
     def counters(self, before: Counters | None = None) -> Begun:
         """The first half of a reading: the cgroup's files. Raises CgroupGone, ReadingFailed.
 
         ``before``: see :meth:`cgroupfs.CounterReader.read`.
         """
-        reader = self._reader or self._open()
-        clock = self._root.clock(self.ref.path)
-        counters = reader.read(before)
-        if reader.missing:
-            self._look_at_missing(reader, clock.monotonic_ns)
-        return Begun(self, clock, counters, reader.cpu_read_ns)
+        return Begun(self, *self._opened().counters(before))
 
     def counters_and_vitals(self) -> Begun:
         """As :meth:`counters`, with the vitals; these may be missing. Raises CgroupGone, ReadingFailed, Exhausted.
@@ -296,7 +202,7 @@ class Container:
                 self._still = None
             return begun._replace(vitals=known.vitals)
         try:
-            begun = begun._replace(vitals=self._read_vitals())
+            begun = begun._replace(vitals=self._opened().vitals(None))
         except Exhausted:
             raise
         except (CgroupGone, OSError):
@@ -304,21 +210,14 @@ class Container:
         self._still = begun if None not in begun.counters[:3] else None
         return begun
 
-    def _look_at_missing(self, reader: CounterReader, now_ns: int) -> None:
-        failed = reader.failed()
-        if failed is not None:
-            self._close_reader()  # opened anew next time: where no descriptor is left, a file counts as unreadable
-            raise ReadingFailed(explain(failed), failed.field)
-        if now_ns - self._opened_ns > _REOPEN_NS:
-            self._close_reader()  # a controller may have been enabled meanwhile
-
     def traffic(self, namespaces: Namespaces) -> Traffic:
         """The second half: net/dev. Raises CgroupGone (also if its last process has left), Exhausted.
 
         Trouble with its network costs the network figures, never the container.
         """
-        traffic = self._finder.traffic(namespaces)
-        if traffic.reason is Absent.NO_PROCESS and self._finder.seen:
+        finder = self._files.finder
+        traffic = finder.traffic(namespaces)
+        if traffic.reason is Absent.NO_PROCESS and finder.seen:
             raise CgroupGone(self.ref.path)
         return traffic
 
@@ -336,25 +235,15 @@ class Container:
 
     def second_cpu(self, cores: int = rates.MOST_CORES) -> float | None:
         """CPU percent since the reading before, for a container that had no baseline. Raises CgroupGone, OSError."""
-        reading = self._cpu()
+        reading = self._opened().cpu()
         return None if reading is None else self.percent(reading, cores)
-
-    def _close_reader(self) -> None:
-        if self._reader is not None:
-            if self._shared is not None:
-                self._shared.changes.forget(self._reader)
-            self._reader.close()
-            self._reader = None
 
     def close(self, later: Callable[[], None] | None = None) -> None:
         """Release everything, for good. If a thread is reading it (and may hang), that thread does it."""
         self.closed = True
         if self.busy.acquire(blocking=False):
             try:
-                self._close_reader()
-                self._close_vitals()
-                self._finder.close()
-                self._cgroup.close()
+                self._files.close()
             finally:
                 self.busy.release()
         elif later is not None:
@@ -375,9 +264,3 @@ class Reading:
     def __exit__(self, *exc: object) -> None:
         self._container.done()
         still_wanted()
-
-
-def explain(missing: Missing) -> str:
-    """A failed value in words."""
-    field = _UNSAID.sub("", missing.field).replace(".", " ").replace("_", " ")
-    return f"cannot read {field}: {missing.path}: {missing.reason.value}"

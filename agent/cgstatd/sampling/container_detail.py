@@ -12,13 +12,14 @@ from ..host.block_devices import Device, Devices
 from ..host.identity import Identity
 from ..host.procfs.host_stat import HostCpu
 from ..host.runtimes.base import Health, State
-from .container import Container, ReadingFailed
+from .container import Container
 from .health_checks import health_of
 from .log_sizes import log_of
 from .model import ContainerStats, Log
 from .network import Namespaces
 from .network_interfaces import Interfaces, read_interfaces
 from .processes import ProcessesMemory, processes_memory, started_seconds
+from .reading_failed import ReadingFailed
 from .sampler import Sampler
 
 _ANCESTORS = 32

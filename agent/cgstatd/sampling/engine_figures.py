@@ -13,12 +13,13 @@ from cgroupfs import CgroupGone, DeviceIo, Version, select, stat_keys
 from ..host.identity import Identity
 from ..host.procfs.net_dev import Interface
 from ..host.runtimes.base import State
-from .container import Begun, Container, ReadingFailed
+from .container import Begun, Container
 from .host_metrics import TICKS_PER_SECOND
 from .model import CpuReading
 from .network import Namespaces
 from .network_interfaces import read_interfaces
 from .rates import MOST_CORES, memory_limit
+from .reading_failed import ReadingFailed
 from .sampler import Sampler
 
 _FIELDS = (

@@ -15,13 +15,14 @@ from ..host.block_devices import Device, Devices
 from ..host.identity import Identity, left_behind
 from ..host.procfs.net_dev import Interface
 from ..host.starting import limit_in_force
-from .container import Container, ReadingFailed
+from .container import Container
 from .health_checks import health_of
 from .lived import NOTHING, Lived, Terminated
 from .log_sizes import log_of
 from .network import Namespaces
 from .network_interfaces import read_interfaces
 from .processes import started_seconds
+from .reading_failed import ReadingFailed
 from .sampler import Sampler
 
 Listed = tuple[Container, Identity]

@@ -12,7 +12,8 @@ from cgroupfs import CgroupGone, ParseError, Root
 from ..basics.text import printable
 from ..host.first_process import MOST, first_process
 from ..host.procfs.pid_stat import parse_parent
-from .container import Container, ReadingFailed
+from .container import Container
+from .reading_failed import ReadingFailed
 
 SETTLED_SECONDS = 5.0
 """A runtime begins a container under its own name, and becomes the program then."""

@@ -17,9 +17,10 @@ from cgroupfs import Vitals
 from cgroupfs.hangs import still_wanted
 
 from . import rates
-from .container import Begun, Container, ReadingFailed
+from .container import Begun, Container
 from .history_model import ContainerSample
 from .network import Namespaces, Traffic
+from .reading_failed import ReadingFailed
 from .registry import OutOfResources
 from .sampler import Sampler
 

@@ -20,10 +20,11 @@ from ..host.procfs.meminfo import PATH as MEMINFO
 from ..host.procfs.meminfo import parse_meminfo
 from ..host.runtimes.base import Metadata, State
 from ..host.runtimes.labels import PROJECTS
-from .container import Container, ReadingFailed
+from .container import Container
 from .history_model import ContainerSample, Ended, HostSample, Life, Subject, Taken
 from .history_reading import NOTHING, HistoryReading
 from .model import ContainerStats
+from .reading_failed import ReadingFailed
 from .sampler import Sampler
 
 T = TypeVar("T")

@@ -9,8 +9,9 @@ from ..basics.file_look import SETTLED_NS
 from ..host.identity import Names
 from ..host.starting import behind, living, promised_limit
 from ..host.state_changes import StateWatch
-from .container import Container, ReadingFailed
+from .container import Container
 from .lived import recorded_end
+from .reading_failed import ReadingFailed
 
 _IDENTITY_NS = 4_000_000_000
 """A container's identity is looked up again after this time, even if no event tells of its state files."""

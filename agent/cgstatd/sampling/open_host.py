@@ -24,8 +24,8 @@ from ..host.runtimes.docker import DockerSource, docker_data_root
 from ..host.runtimes.podman import PodmanSource
 from ..host.runtimes.statefile import StateFiles
 from ..host.state_changes import StateWatch
-from .container import Shared
 from .model import MEMORY_OFF
+from .open_files import Shared
 from .registry import Registry
 from .sampler import Sampler
 

@@ -16,9 +16,10 @@ from itertools import islice
 from operator import itemgetter
 
 from ..host.identity import Identity
-from .container import Begun, Container, ReadingFailed
+from .container import Begun, Container
 from .model import ContainerStats
 from .network import Namespaces, Traffic
+from .reading_failed import ReadingFailed
 from .registry import ListingFailed, ListingUnderWay
 from .sampler import Pending, Sampler
 from .work_item import Again, Item

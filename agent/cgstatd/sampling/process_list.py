@@ -19,8 +19,9 @@ from ..basics.text import printable
 from ..host.identity import Identity
 from ..host.procfs.pid_stat import STATES, parse_children, parse_names, parse_stat
 from ..host.procfs.process import threads
-from .container import Container, ReadingFailed
+from .container import Container
 from .processes import TICKS, process_status
+from .reading_failed import ReadingFailed
 
 MOST = 512
 """Processes that one answer looks at."""

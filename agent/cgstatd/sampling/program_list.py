@@ -12,8 +12,9 @@ from cgroupfs import CgroupGone, ParseError
 
 from ..basics.text import printable
 from ..host.procfs.pid_stat import PidStat, parse_parent, parse_stat
-from .container import Container, ReadingFailed
+from .container import Container
 from .processes import TICKS
+from .reading_failed import ReadingFailed
 from .sampler import Sampler
 
 MOST = 512

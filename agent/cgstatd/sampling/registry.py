@@ -14,8 +14,9 @@ from cgroupfs.pseudofs import EXHAUSTED
 from ..host.discovery import CgroupRef, Discovery
 from ..host.identity import Names
 from ..host.state_changes import StateWatch
-from .container import Container, Shared
+from .container import Container
 from .naming import Naming
+from .open_files import Shared
 
 LISTING_SECONDS = 10.0
 

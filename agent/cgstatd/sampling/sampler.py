@@ -15,10 +15,12 @@ from cgroupfs.pseudofs import EXHAUSTED
 from ..host.identity import Identity, Names, left_behind
 from ..host.starting import limit_in_force
 from . import rates
-from .container import Begun, Container, ReadingFailed, Shared, explain
+from .container import Begun, Container
 from .host_facts import HostFacts
 from .model import ContainerStats, CpuReading
 from .network import Namespaces, Traffic, host_network
+from .open_files import Shared
+from .reading_failed import ReadingFailed, explain
 from .registry import OutOfResources, Registry
 
 log = logging.getLogger(__name__)
@@ -58,7 +60,7 @@ class Sampler:
         self.host = HostFacts(root, partial(names.say_once, "host"))
         self._host_namespace: int | None = None
         self.read_errors: Counter[str] = Counter()
-        """How many readings failed, by field (:class:`~cgstatd.sampling.container.ReadingFailed`)."""
+        """How many readings failed, by field (:class:`~cgstatd.sampling.reading_failed.ReadingFailed`)."""
 
     def containers(self, hurry: bool = False) -> list[Container]:
         """The containers that have a cgroup now, those that belong to the system first. Raises ListingFailed."""

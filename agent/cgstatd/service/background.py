@@ -14,8 +14,8 @@ from ..basics import logs
 from ..config import BadConfig, Settings
 from ..config.changed import LIVE, changed
 from ..feed.shared_passes import Feed
-from ..sampling.container import ReadingFailed
 from ..sampling.host_figures import agent_cost
+from ..sampling.reading_failed import ReadingFailed
 from ..sampling.registry import ListingFailed
 from .memory_giveback import EACH_SECONDS, GiveBack
 from .systemd import Notifier

@@ -23,8 +23,8 @@ from ..outputs.history_types import HistoryLines
 from ..outputs.host_json import HostAnswer
 from ..outputs.processes_json import SORTS, ContainerProcesses, container_processes, no_processes
 from ..outputs.stats_json import Failure
-from ..sampling.container import ReadingFailed
 from ..sampling.lookup import Ambiguous, NotFound
+from ..sampling.reading_failed import ReadingFailed
 from ..sampling.registry import ListingFailed
 from ..sampling.sampler import Sampler
 

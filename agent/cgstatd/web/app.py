@@ -11,8 +11,8 @@ from aiohttp.http import HttpProcessingError
 
 from ..feed.shared_passes import Feed
 from ..outputs.host_json import NO_HISTORY, HistoryFacts
-from ..sampling.container import ReadingFailed
 from ..sampling.lookup import Ambiguous, NotFound
+from ..sampling.reading_failed import ReadingFailed
 from ..sampling.registry import ListingFailed
 from .guard import Guard
 from .routes.context import CONTEXT, Context

@@ -21,9 +21,9 @@ from cgstatd.feed.patience import MOST_SECONDS
 from cgstatd.feed.reading_pass import CONTAINER_SECONDS
 from cgstatd.feed.scrape import Scraper
 from cgstatd.feed.shared_passes import Feed
-from cgstatd.sampling.container import ReadingFailed
 from cgstatd.sampling.engine_figures import EngineReader
 from cgstatd.sampling.exported_metrics import MetricsReader
+from cgstatd.sampling.reading_failed import ReadingFailed
 from cgstatd.sampling.sampler import Sampler
 from fakehost import FakeHost, no_thread_left
 

@@ -22,9 +22,10 @@ from cgstatd.feed.shared_passes import Feed
 from cgstatd.host.discovery import Discovery
 from cgstatd.host.runtimes.base import State
 from cgstatd.sampling import pass_work, registry
-from cgstatd.sampling.container import Container, ReadingFailed
+from cgstatd.sampling.container import Container
 from cgstatd.sampling.lookup import Ambiguous, NotFound
 from cgstatd.sampling.rates import CpuWindow
+from cgstatd.sampling.reading_failed import ReadingFailed
 from cgstatd.sampling.registry import ListingFailed
 from fakehost import FakeHost, Hang, burn_once_read, container_id, no_thread_left, sampling_threads
 from patience import until

@@ -15,10 +15,11 @@ from cgroupfs import Absent, CgroupGone, Clock, Counters, Descriptors, Exhausted
 from cgstatd.host.discovery import CgroupRef
 from cgstatd.host.identity import Identity
 from cgstatd.host.runtimes.base import Match
-from cgstatd.sampling.container import Container, ReadingFailed, explain
+from cgstatd.sampling.container import Container
 from cgstatd.sampling.model import CpuReading
 from cgstatd.sampling.network import Namespaces, Traffic
 from cgstatd.sampling.open_host import HostOptions, open_host
+from cgstatd.sampling.reading_failed import ReadingFailed, explain
 from cgstatd.sampling.sampler import Pending
 from helpers import MadeUpHost, open_descriptors
 

@@ -24,9 +24,9 @@ from cgstatd.outputs.stats_json import one_container
 from cgstatd.recording.recorded_root import open_roots
 from cgstatd.sampling import open_host as host_module
 from cgstatd.sampling import registry as listing_module
-from cgstatd.sampling.container import ReadingFailed
 from cgstatd.sampling.model import ContainerStats
 from cgstatd.sampling.open_host import HostOptions, descriptor_budget, open_host
+from cgstatd.sampling.reading_failed import ReadingFailed
 from cgstatd.sampling.registry import ListingFailed
 from cgstatd.sampling.sampler import Pending, Sampler
 from fakehost import readings

@@ -13,7 +13,8 @@ from ...host.first_process import MOST, First, first_process
 from ...host.identity import left_behind
 from ...host.pidfd import Exit, Untold, how_ended
 from ...host.runtimes.base import RecordsEnds
-from ...sampling.container import Container, ReadingFailed
+from ...sampling.container import Container
+from ...sampling.reading_failed import ReadingFailed
 from ...sampling.round import Look, OwnLimits
 from .container_life import Life
 

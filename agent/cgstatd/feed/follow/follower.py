@@ -24,8 +24,9 @@ from ... import __version__
 from ...outputs import sse
 from ...outputs.follow_types import FollowHello
 from ...outputs.pressure_types import FollowPressure
-from ...sampling.container import Container, ReadingFailed
+from ...sampling.container import Container
 from ...sampling.model import ContainerStats
+from ...sampling.reading_failed import ReadingFailed
 from ...sampling.registry import ListingFailed
 from ...sampling.round import Changes, Round
 from ..answer_bodies import Bodies

@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
-from ...sampling.container import ReadingFailed
+from ...sampling.reading_failed import ReadingFailed
 from ...sampling.registry import ListingFailed
 from ..shared_passes import Feed
 from .deaths import Notice

@@ -16,10 +16,11 @@ from cgroupfs.hangs import left_check
 
 from ...host.identity import Identity
 from ...host.runtimes.systemd import RUNTIME as SYSTEMD
-from ...sampling.container import Container, ReadingFailed
+from ...sampling.container import Container
 from ...sampling.history_model import Life
 from ...sampling.history_work import life_of
 from ...sampling.model import ContainerStats
+from ...sampling.reading_failed import ReadingFailed
 from ...sampling.round import Changes, Killed, Look, OwnLimits, Round
 from ...sampling.sampler import Sampler
 from .ends import Ends

@@ -15,7 +15,8 @@ from cgroupfs import CgroupGone, Root
 from ...host.identity import Names
 from ...host.inotify import IN_Q_OVERFLOW, Inotify
 from ...host.runtimes.base import Metadata, State, Unreadable
-from ...sampling.container import Container, ReadingFailed
+from ...sampling.container import Container
+from ...sampling.reading_failed import ReadingFailed
 from .followed_container import Followed
 
 log = logging.getLogger(__name__)

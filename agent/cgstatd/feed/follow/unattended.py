@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from ...sampling.container import Container, ReadingFailed
+from ...sampling.container import Container
+from ...sampling.reading_failed import ReadingFailed
 from ...sampling.registry import ListingFailed
 from ...sampling.round import Changes
 from ...sampling.sampler import Sampler

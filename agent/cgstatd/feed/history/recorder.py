@@ -12,10 +12,10 @@ import logging
 import time
 from collections.abc import Callable
 
-from ...sampling.container import ReadingFailed
 from ...sampling.history_model import Taken
 from ...sampling.history_reading import HistoryReading
 from ...sampling.history_work import Clocks, HistoryWork, clocks
+from ...sampling.reading_failed import ReadingFailed
 from ...sampling.registry import ListingFailed
 from ..cpu_budget import CpuBudget
 from ..job import Job

@@ -21,10 +21,10 @@ from ...host.pressure_triggers import NOT_LIVE, RESOURCES, Trigger, Triggers, op
 from ...outputs.own_metrics import PressureFigures
 from ...outputs.pressure_types import FollowPressure, PressureFacts
 from ...outputs.pressure_words import pressure_event
-from ...sampling.container import ReadingFailed
 from ...sampling.pressure.looker import Looker
 from ...sampling.pressure.looks import Look
 from ...sampling.pressure.verdict import Verdict, verdicts
+from ...sampling.reading_failed import ReadingFailed
 from ...sampling.registry import ListingFailed
 from ..shared_passes import Feed
 

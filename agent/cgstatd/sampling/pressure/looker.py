@@ -16,8 +16,9 @@ from cgroupfs import Cgroup, CgroupGone, ParseError, Reading, Selection, select
 from ...host.block_devices import Devices
 from ...host.identity import Identity
 from ...host.procfs.host_stat import PATH, HostCpu, parse_host_stat
-from ..container import Container, ReadingFailed
+from ..container import Container
 from ..rates import MOST_CORES
+from ..reading_failed import ReadingFailed
 from ..sampler import Sampler
 from .looks import Counted, Host, Look
 from .verdict import ancestors

@@ -18,8 +18,8 @@ from ...basics.text import is_number, printable
 from ...feed.engine import Engine, NotRunning
 from ...outputs.engine import container_filters, containers, inventory, processes, system
 from ...outputs.engine.filters import BadFilter, parse_filters
-from ...sampling.container import ReadingFailed
 from ...sampling.lookup import Ambiguous, NotFound
+from ...sampling.reading_failed import ReadingFailed
 from ...sampling.registry import ListingFailed, OutOfResources
 from ..server.limits import RETRY_SECONDS
 from ..server.one_body import NoRoom, answer

@@ -17,9 +17,9 @@ from ...outputs.engine import events, stats, system
 from ...outputs.engine.filters import Filters, parse_filters
 from ...outputs.engine.names import engine_id, id_of
 from ...sampling import pass_work
-from ...sampling.container import ReadingFailed
 from ...sampling.engine_figures import EngineCpu, EngineFigures
 from ...sampling.lookup import Ambiguous, Known, NotFound
+from ...sampling.reading_failed import ReadingFailed
 from ...sampling.registry import ListingFailed
 from ..server.one_body import NoRoom
 from ..server.pieces import PIECE_BYTES

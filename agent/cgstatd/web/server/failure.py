@@ -8,7 +8,7 @@ from aiohttp import web
 
 from ... import __version__
 from ...outputs.stats_json import encode_failure
-from ...sampling.container import ReadingFailed
+from ...sampling.reading_failed import ReadingFailed
 from ...sampling.registry import ListingFailed, OutOfResources
 from .limits import RETRY_SECONDS
 

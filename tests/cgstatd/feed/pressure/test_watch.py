@@ -26,8 +26,8 @@ from cgstatd.feed.shared_passes import Feed
 from cgstatd.host.identity import Identity
 from cgstatd.host.pressure_triggers import NOT_LIVE, Trigger, Triggers
 from cgstatd.outputs.pressure_types import FollowPressure
-from cgstatd.sampling.container import ReadingFailed
 from cgstatd.sampling.pressure.verdict import Cause, Verdict
+from cgstatd.sampling.reading_failed import ReadingFailed
 from cgstatd.sampling.sampler import Sampler
 from fakehost import FakeHost, container_id, no_thread_left
 

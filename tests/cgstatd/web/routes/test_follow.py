@@ -25,8 +25,8 @@ from cgstatd.host.discovery import Discovery
 from cgstatd.host.identity import Names
 from cgstatd.host.state_changes import StateWatch
 from cgstatd.outputs.pressure_types import FollowPressure, PressureWait
-from cgstatd.sampling.container import ReadingFailed
 from cgstatd.sampling.rates import CpuWindow
+from cgstatd.sampling.reading_failed import ReadingFailed
 from cgstatd.sampling.registry import Registry
 from cgstatd.sampling.round import Round
 from cgstatd.sampling.sampler import Sampler
