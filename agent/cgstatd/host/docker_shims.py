@@ -21,7 +21,8 @@ import msgspec
 from cgroupfs import Root
 
 from .runtimes.base import is_hex_id
-from .runtimes.statefile import StateFiles, parser_of
+from .runtimes.state_values import parser_of
+from .runtimes.statefile import StateFiles
 
 COMM = b"containerd-shim"
 """As /proc/<pid>/comm has it: 15 bytes."""

@@ -23,11 +23,13 @@ from ..host.runtimes.base import LogSize, Metadata, Unreadable
 from ..host.runtimes.budget import unlimited
 from ..host.runtimes.containerd import is_word
 from ..host.runtimes.docker import docker_data_root
+from ..host.runtimes.file_sizes import Sizes, sizes
 from ..host.runtimes.health_log import LOG_BYTES
 from ..host.runtimes.libpod import DATABASE_LIMIT
 from ..host.runtimes.logs import of_log
 from ..host.runtimes.nspawn import is_machine_name
-from ..host.runtimes.statefile import FILE_LIMIT, Sizes, StateFiles, is_file_name
+from ..host.runtimes.state_values import is_file_name
+from ..host.runtimes.statefile import FILE_LIMIT, StateFiles
 from ..sampling.open_host import DEFAULT_STORAGE, HostOptions
 from . import reduced_state as reduce
 from .reduced_database import podman_database
@@ -122,7 +124,7 @@ class StateRecorder:
         directory, name = os.path.split(log.path)
         there = files.names(directory)
         for each in filter(of_log(name), there if isinstance(there, list) else ()):
-            found = files.sizes(directory, partial(operator.eq, each))
+            found = sizes(files, directory, partial(operator.eq, each))
             if isinstance(found, Sizes):
                 yield Piece(f"{directory}/{each}", b"", uid=files.owner_uid, size=found.size_bytes)
 

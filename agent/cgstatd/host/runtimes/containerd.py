@@ -31,7 +31,8 @@ from .kubernetes import kubernetes_labels, kubernetes_name
 from .labels import MOST_VALUE, cut
 from .nerdctl import DATA_ROOT, NameStore
 from .oci import Linux
-from .statefile import StateFiles, is_file_name, parser_of
+from .state_values import is_file_name, parser_of
+from .statefile import StateFiles
 
 RUNTIME = "containerd"
 STATE = "/run/containerd"

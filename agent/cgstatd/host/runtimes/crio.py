@@ -25,7 +25,8 @@ from cgroupfs import Root
 from .base import HEX_ID, SKIP, Match, Metadata, Skip, State, Unreadable, is_hex_id
 from .kubernetes import kubernetes_labels, kubernetes_name
 from .labels import Labels, Wanted, cut
-from .statefile import StateFiles, parser_of, unix_time
+from .state_values import parser_of, unix_time
+from .statefile import StateFiles
 from .storage import STORAGE, ContainersStorage
 
 RUNTIME = "cri-o"

@@ -28,7 +28,8 @@ from .folder import FolderSource
 from .health_log import Written
 from .labels import NULL, Wanted, cut
 from .logs import log_size
-from .statefile import Int, StateFiles, parser_of, unix_time
+from .state_values import Int, parser_of, unix_time
+from .statefile import StateFiles
 
 RUNTIME = "docker"
 DATA_ROOT = "/var/lib/docker"

@@ -14,7 +14,7 @@ import msgspec
 
 from .base import Health, HealthCheck
 from .health_log import Written, health
-from .statefile import Int
+from .state_values import Int
 
 IN_MEMORY = "Docker keeps it in memory: what its file says may be older than the latest probe"
 _INTERVAL_SECONDS, _START_INTERVAL_SECONDS = 30.0, 5.0

@@ -14,7 +14,7 @@ from datetime import datetime
 import msgspec
 
 from .base import Health, HealthCheck
-from .statefile import Int, parser_of, unix_time
+from .state_values import Int, parser_of, unix_time
 
 LOG_BYTES = 256 << 10
 """Podman keeps five probes with 500 characters each, unless it is told otherwise."""

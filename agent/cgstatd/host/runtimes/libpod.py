@@ -36,7 +36,7 @@ from .engine import EngineRecord
 from .health_log import Check, check_of
 from .labels import NULL, Wanted, cut
 from .oci import Linux
-from .statefile import Int, parser_of, unix_time
+from .state_values import Int, parser_of, unix_time
 
 if TYPE_CHECKING:
     import sqlite3

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 
 from .base import LogSize, Unreadable
-from .statefile import Sizes, StateFiles
+from .file_sizes import Sizes, sizes
+from .statefile import StateFiles
 
 _ROTATED = r"(?:\.[0-9]{1,6}(?:\.gz)?)?"
 
@@ -18,5 +19,5 @@ def of_log(name: str) -> Callable[[str], object]:
 
 def log_size(files: StateFiles, directory: str, name: str) -> LogSize | Unreadable | None:
     """Of the log ``name`` with what it was rotated into (``name.1``, ``name.2.gz``); None: there is none."""
-    found = files.sizes(directory, of_log(name))
+    found = sizes(files, directory, of_log(name))
     return LogSize(f"{directory}/{name}", found.size_bytes, found.files) if isinstance(found, Sizes) else found

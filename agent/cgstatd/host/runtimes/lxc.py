@@ -20,7 +20,8 @@ from cgroupfs import Root
 from .base import SKIP, Match, Metadata, Skip, Unreadable
 from .folder import FolderSource
 from .labels import cut
-from .statefile import StateFiles, is_file_name
+from .state_values import is_file_name
+from .statefile import StateFiles
 
 RUNTIME = "lxc"
 STATE = "/var/lib/lxc"

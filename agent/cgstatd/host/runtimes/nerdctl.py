@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .base import is_hex_id
-from .statefile import StateFiles, is_file_name
+from .state_values import is_file_name
+from .statefile import StateFiles
 
 DATA_ROOT = "/var/lib/nerdctl"
 _ID_LIMIT = 256

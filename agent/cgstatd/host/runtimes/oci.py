@@ -11,7 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from .labels import NULL
-from .statefile import Int
+from .state_values import Int
 
 LIST_LIMIT = 16 << 10
 """Bytes of the JSON of a container's namespaces (some 200), or of another list."""

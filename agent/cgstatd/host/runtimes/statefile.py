@@ -12,14 +12,10 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import stat
 from collections.abc import Callable
 from dataclasses import is_dataclass, replace
-from datetime import datetime
 from itertools import islice
-from typing import Annotated, Any, NamedTuple, TypeVar, cast
-
-import msgspec
+from typing import Any, TypeVar, cast
 
 from cgroupfs import Root
 from cgroupfs.hangs import StillHangs
@@ -31,6 +27,7 @@ from .beneath import open_directory
 from .budget import ENTRY_BYTES, READ_BYTES, Budget, Kept, weigh
 from .labels import Labels, Wanted
 from .refused import Later, Refused, unreadable
+from .trusted_file import OPEN, check, content
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -46,36 +43,7 @@ MOST_HUNG = 8
 engine's state costs names, never the figures."""
 _CROWDED_NS = 10_000_000_000
 """How long a file that found no room is not looked at again."""
-_HANGS = "an earlier reading still hangs"
-_MOST_SIZES = 64
-"""Files whose sizes are added up: a log is rotated into a few."""
-_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-Int = Annotated[int, msgspec.Meta(ge=-(1 << 62), le=1 << 62)]
-"""A number as the runtimes write it; JSON's may have thousands of digits."""
-
-
-class Sizes(NamedTuple):
-    """Of several files together."""
-
-    size_bytes: int
-    files: int
-
-
-def is_file_name(name: str) -> bool:
-    """Whether a name that came from outside may be one component of a path (printable also means encodable)."""
-    return 0 < len(name) <= 255 and name.isprintable() and "/" not in name and name not in (".", "..")
-
-
-def parser_of(kind: type[T]) -> Callable[[bytes], T]:
-    """A JSON parser that makes the named fields of ``kind`` only: other fields are skipped, never decoded."""
-    return msgspec.json.Decoder(kind).decode
-
-
-def unix_time(when: datetime | None) -> float | None:
-    """Seconds since the epoch; None for no time and for Go's zero time (year 1), which means never."""
-    return None if when is None or when.year == 1 else when.timestamp()
+HANGS = "an earlier reading still hangs"
 
 
 class StateFiles:
@@ -167,49 +135,6 @@ class StateFiles:
             log.warning("uid=%d more than %d names in %s: the others are left out", self.owner_uid, most, directory)
         return sorted(names[:most])
 
-    def sizes(self, directory: str, wanted: Callable[[str], object]) -> Sizes | Unreadable | None:
-        """Of the files in a directory whose names are ``wanted``, under the same rules; None: there is none. They are
-        opened by O_PATH, which can read nothing."""
-        if self.root.readers.count >= MOST_HUNG:
-            return Unreadable(_HANGS, directory)
-        names = self.names(directory)
-        if isinstance(names, Unreadable):
-            return names
-        names = [name for name in names if wanted(name)][:_MOST_SIZES]
-        if not names:
-            return None
-        path = f"{directory}/{names[0]}"
-        try:
-            with self.root.readers.of(path):
-                parent, real = open_directory(self.root, directory)
-                try:
-                    found = [self._size(parent, real, name) for name in names]
-                finally:
-                    release(parent)
-        except Refused as error:
-            return Unreadable(str(error), directory)
-        except StillHangs:
-            return Unreadable(_HANGS, path)
-        except OSError as error:
-            return unreadable(error, path)
-        there = [size for size in found if size is not None]
-        return Sizes(sum(there), len(there)) if there else None
-
-    def _size(self, parent: int, directory: str, name: str) -> int | None:
-        """Bytes; None: it is gone. Raises Refused, OSError."""
-        try:
-            os.stat(name, dir_fd=parent, follow_symlinks=False)  # where a file hangs, a call that has its name tells it
-            fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
-        except FileNotFoundError:
-            return None
-        try:
-            found = os.fstat(fd)
-            real = f"{directory.rstrip('/')}/{name}"
-            self._check(fd, found, real, found.st_size)
-            return self.root.size(real, found.st_size)
-        finally:
-            release(fd)
-
     def size_beside(self, path: str, suffix: str) -> int:
         """The size of a file's companion (a database's journal), 0 where there is none."""
         try:
@@ -255,7 +180,7 @@ class StateFiles:
         directory, name = os.path.split(path)
         parent, real = open_directory(self.root, directory)
         try:
-            fd = os.open(name, _OPEN, dir_fd=parent)
+            fd = os.open(name, OPEN, dir_fd=parent)
         finally:
             release(parent)
         real = f"{real.rstrip('/')}/{name}"
@@ -287,11 +212,11 @@ class StateFiles:
         self, fd: int, found: os.stat_result, real: str, parse: Callable[[bytes], object], limit: int
     ) -> object:
         try:
-            self._check(fd, found, real, limit)
+            check(self.root, self.owner_uid, fd, found, real, limit)
             if wait_ns := self._shelf.wait_ns(found.st_size + READ_BYTES, self.root.clock().monotonic_ns):
                 rate = self._shelf.share.rate
                 raise Later(f"read later: of the files of uid {self.owner_uid} at most {rate} bytes a second", wait_ns)
-            return parse(_content(fd, found.st_size, limit))
+            return parse(content(fd, found.st_size, limit))
         except Later:
             raise
         except Refused as error:
@@ -302,30 +227,6 @@ class StateFiles:
             return Unreadable("nested too deeply", real)
         except ValueError as error:  # msgspec's errors too: they name fields and types, never values
             return Unreadable(f"malformed: {str(error)[:200]}", real)
-
-    def _check(self, fd: int, found: os.stat_result, real: str, limit: int) -> None:
-        if not stat.S_ISREG(found.st_mode):
-            raise Refused("is not a regular file")
-        if found.st_size > limit:
-            raise Refused(f"larger than {limit} bytes")
-        uid = self.root.identity(real, fd).uid
-        if uid != self.owner_uid:
-            raise Refused(f"owned by uid {uid}, not by {self.owner_uid}")
-        # The modes of a recorded tree are those of its copy (git under umask 002: writable by the group).
-        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and self.root.live:
-            raise Refused("writable by its group or by others")
-
-
-def _content(fd: int, size: int, limit: int) -> bytes:
-    """The whole content, mostly in one piece: to join several takes the memory twice."""
-    parts, read, wanted = [], 0, min(size, limit) + 1
-    while part := os.read(fd, wanted):
-        parts.append(part)
-        read += len(part)
-        wanted = 1 << 18
-        if read > limit:  # it grew since fstat
-            raise Refused(f"larger than {limit} bytes")
-    return b"".join(parts)
 
 
 def _shared(before: object, now: object) -> object:

@@ -20,7 +20,8 @@ import msgspec
 
 from .base import Unreadable, is_hex_id
 from .labels import NULL, cut
-from .statefile import MOST_NAMES, USERS_NAMES, StateFiles, parser_of, unix_time
+from .state_values import parser_of, unix_time
+from .statefile import MOST_NAMES, USERS_NAMES, StateFiles
 
 STORAGE = "/var/lib/containers/storage"
 _LISTS = ("containers.json", "volatile-containers.json")

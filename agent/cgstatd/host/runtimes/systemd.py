@@ -6,7 +6,7 @@ No state is read: the unit's name is the id and the name.
 from __future__ import annotations
 
 from .base import Match, Skip
-from .statefile import is_file_name
+from .state_values import is_file_name
 
 RUNTIME = "systemd"
 

@@ -15,7 +15,8 @@ from cgroupfs import Clock, Root
 from cgstatd.host.runtimes import Unreadable
 from cgstatd.host.runtimes.beneath import MAX_DEPTH, open_directory
 from cgstatd.host.runtimes.budget import ENTRY_BYTES, READ_BYTES, SYSTEM, USER, Budget, Share, weigh
-from cgstatd.host.runtimes.statefile import MOST_HUNG, USERS_NAMES, StateFiles, is_file_name, parser_of
+from cgstatd.host.runtimes.state_values import is_file_name, parser_of
+from cgstatd.host.runtimes.statefile import MOST_HUNG, USERS_NAMES, StateFiles
 
 Write = Callable[..., str]
 PlainUser = Callable[[], AbstractContextManager[None]]

@@ -1,0 +1,28 @@
+"""Values of state files, which are input: how JSON becomes records, numbers, times, and names that may be in a path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+Int = Annotated[int, msgspec.Meta(ge=-(1 << 62), le=1 << 62)]
+"""A number as the runtimes write it; JSON's may have thousands of digits."""
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a name that came from outside may be one component of a path (printable also means encodable)."""
+    return 0 < len(name) <= 255 and name.isprintable() and "/" not in name and name not in (".", "..")
+
+
+def parser_of(kind: type[T]) -> Callable[[bytes], T]:
+    """A JSON parser that makes the named fields of ``kind`` only: other fields are skipped, never decoded."""
+    return msgspec.json.Decoder(kind).decode
+
+
+def unix_time(when: datetime | None) -> float | None:
+    """Seconds since the epoch; None for no time and for Go's zero time (year 1), which means never."""
+    return None if when is None or when.year == 1 else when.timestamp()
