@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from cgstatd.feed.history.disk import Disk
+from cgstatd.feed.history.disk import Disk, Files
 from cgstatd.feed.history.reading import History
 from cgstatd.feed.history.ring import Ring
 from cgstatd.feed.history.sealed import Run
@@ -69,12 +69,16 @@ class Agent:
         self.ring = Ring(rounds, INTERVAL, name=name, boot=boot)
         self.ring.began_ns = second * 1_000_000_000
         self.store = Store(str(directory), keep, most, Run(name, boot, INTERVAL))
-        self.disk = Disk(self.ring, self.store, self.now)
-        self.history = History(None, self.ring, self.now, self.disk)  # type: ignore[arg-type]
+        self.keep_on(self.store)
         self.began = second
         self._before = set[Life]()
         self.owner: Callable[[int], int] = lambda _: 0
         self.places: Callable[[], Sequence[int]] = lambda: range(self.containers)
+
+    def keep_on(self, files: Files) -> None:
+        """These are its files."""
+        self.disk = Disk(self.ring, files, self.now)
+        self.history = History(None, self.ring, self.now, self.disk)  # type: ignore[arg-type]
 
     def now(self) -> Clocks:
         """The clocks."""

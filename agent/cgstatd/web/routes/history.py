@@ -15,10 +15,11 @@ from aiohttp import web
 from ...basics.text import is_number
 from ...feed.history.boot import boot_of
 from ...feed.history.disk import Disk, Silent
-from ...feed.history.reading import Asked, History
+from ...feed.history.reading import History
 from ...feed.history.recorder import Recorder
 from ...feed.history.ring import Ring
 from ...feed.history.short_lines import DEFAULT_FIGURES, FIGURES
+from ...feed.history.steps_reading import Asked
 from ...outputs.history_types import MOST_ROUNDS, MOST_STEP, MOST_TIME
 from ..server.failure import failure
 from ..server.limits import RETRY_SECONDS

@@ -13,10 +13,10 @@ import pytest
 
 from cgstatd.feed.history import disk as disk_module
 from cgstatd.feed.history import gaps
-from cgstatd.feed.history.disk import Disk, Silent
+from cgstatd.feed.history.disk import Silent
 from cgstatd.feed.history.disk_model import DiskFailed, Fetched, State
 from cgstatd.feed.history.gaps import WORDS, Gap
-from cgstatd.feed.history.reading import Asked
+from cgstatd.feed.history.steps_reading import Asked
 from storedhistory import BEGAN_MS, INTERVAL, Agent, Running, everything, judged, seconds
 
 HOUR = 3600
@@ -149,7 +149,7 @@ async def test_days_in_steps_are_the_difference_of_the_counters(directory: Path)
         assert set(known) == {31.0}  # 31 of 200 ticks, two cores
         assert reason(answer, 5000) == reason(answer, 25_000) == WORDS[Gap.STOPPED]
         assert reason(answer, 900) in (gaps.BEFORE, None)
-        found = await agent.history._in_steps(
+        found = await agent.history.steps.filled(
             Asked(at(20_000), at(21_190), 10), _container, agent_who(2)
         )  # fmt: skip
         sink = found[1]
@@ -297,7 +297,7 @@ async def test_nothing_waits_for_a_disk_that_hangs(directory: Path, monkeypatch:
         monkeypatch.setattr(disk_module, name, 0.05)
     hung = Hung()
     agent = Agent(directory, 1000, "00000001")
-    agent.history.disk = agent.disk = Disk(agent.ring, hung)
+    agent.keep_on(hung)
     async with Running(agent):
         agent.round()
         await agent.disk.store()

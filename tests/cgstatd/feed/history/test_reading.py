@@ -14,9 +14,9 @@ import pytest
 
 from cgstatd.feed.cpu_budget import CpuBudget
 from cgstatd.feed.history import gaps
-from cgstatd.feed.history.reading import Asked
 from cgstatd.feed.history.short_lines import FIGURES, most_points
 from cgstatd.feed.history.steps import grid
+from cgstatd.feed.history.steps_reading import Asked
 from cgstatd.outputs.history_types import ContainerHistory
 from cgstatd.sampling import pass_work
 from cgstatd.sampling.lookup import NotFound
@@ -422,7 +422,7 @@ async def test_before_the_first_round_there_is_nothing(host: FakeHost, monkeypat
 
 
 async def test_a_page_ends_where_it_is_long_enough(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cgstatd.feed.history.reading.PAGE_BYTES", 2000)
+    monkeypatch.setattr("cgstatd.feed.history.rounds_reading.PAGE_BYTES", 2000)
     async with keeping(host, monkeypatch) as kept:
         for _ in range(10):
             await kept.point(10)

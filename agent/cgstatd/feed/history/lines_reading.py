@@ -1,0 +1,49 @@
+"""Makes the short lines of all containers at once, of what the ring has."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from .page_lines import encode
+from .past import Past
+from .short_lines import lines, most_points
+from .steps import grid, shown_ms
+
+_LINES_MS = 900_000
+"""How far back the lines go where a client does not say."""
+
+
+class LinesReading:
+    """Used in the event loop."""
+
+    def __init__(self, past: Past) -> None:
+        self._past = past
+        self._lines: tuple[object, bytes] = None, b""
+        """The latest lines, and what they are of."""
+        self._turn = asyncio.Lock()
+
+    async def lines(self, since_ms: int | None, step_seconds: float, figures: Sequence[str]) -> bytes:
+        """The short lines of all containers that are there, encoded; made once for all who ask for the same between
+        two rounds."""
+        key = (self._past.ring.last, since_ms, step_seconds, tuple(figures))
+        async with self._turn:
+            if self._lines[0] != key:
+                self._lines = key, await self._make_lines(since_ms, step_seconds, figures)
+            return self._lines[1]
+
+    async def _make_lines(self, since_ms: int | None, step_seconds: float, figures: Sequence[str]) -> bytes:
+        ring, now = self._past.ring, self._past.now()
+        interval_ms = int(ring.interval_seconds * 1000)
+        latest, oldest = self._past.row(ring.last), self._past.row(ring.first)
+        point = now.time_ms if latest is None else shown_ms(latest.boottime_ns, now)
+        wanted = point - _LINES_MS if since_ms is None else since_ms
+        since = min(point, max(wanted, point if oldest is None else shown_ms(oldest.boottime_ns, now)))
+        living = {each.life[:3] for each in ring.tracks() if not each.ended}
+        most = most_points(len(living), len(figures))
+        steps = grid(interval_ms, point, since, point, max(step_seconds, (point - since) / 1000 / most))
+        back = -(-(now.time_ms - steps.first_ms + steps.step_ms) // interval_ms) + 2
+        first = max(ring.first, ring.last - back, 0)
+        what = ring.snapshot(first, ring.last, lambda each: each.life[:3] in living)
+        found = await self._past.compute(lines, what, steps, now, figures, ring.interval_seconds)
+        return await self._past.compute(encode, found)

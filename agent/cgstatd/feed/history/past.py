@@ -1,0 +1,46 @@
+"""What answers of the history are made of, and the threads in which they are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ...sampling.history_work import Clocks, clocks
+from .disk import Disk
+from .disk_model import State
+from .ring import HOST, Ring
+from .steps import HostRow, host_row
+
+S = TypeVar("S")
+TRIES = 3
+"""A file that turns out to be broken is set aside, and the answer begun anew."""
+
+
+class Past:
+    """Used in the event loop."""
+
+    def __init__(self, ring: Ring, on_disk: Disk | None = None, now: Callable[[], Clocks] = clocks) -> None:
+        self.ring = ring
+        self.disk = on_disk
+        self.now = now
+        self._one = asyncio.Lock()
+        """Threads that compute take the interpreter from each other, and from the event loop: there is one at a time,
+        however many clients read."""
+        self.disk_turn = asyncio.Lock()
+        """Answers that need the disk are made one after the other: each may be a second of work."""
+
+    @property
+    def state(self) -> State:
+        """What is on disk."""
+        return State() if self.disk is None else self.disk.state
+
+    async def compute(self, call: Callable[..., S], *arguments: Any) -> S:
+        """Have something computed in a thread."""
+        async with self._one:
+            return await asyncio.to_thread(call, *arguments)
+
+    def row(self, number: int) -> HostRow | None:
+        """A round of the host that the ring has."""
+        found = self.ring.host.between(number, number).packed(number, number) if number >= 0 else b""
+        return host_row(next(HOST.rows(found)))[0] if found else None

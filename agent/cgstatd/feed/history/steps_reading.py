@@ -1,0 +1,212 @@
+"""Reads one container or the host in steps: from the ring, and what it does not have from the disk.
+
+An hour of 100 containers must hold up no other answer, and neither must a week.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+from ...host.identity import short
+from ...outputs.history_types import ContainerHistory, HostHistory
+from ...sampling.history_model import Life
+from ...sampling.history_work import Clocks
+from ...sampling.lookup import Known, NotFound
+from ..shared_passes import Feed
+from . import gaps
+from .disk import Disk, Silent
+from .disk_model import Moved, State, Who
+from .in_steps import ContainerSteps, HostSteps
+from .past import TRIES, Past
+from .ring import Track
+from .spans import Place, Timeline, base_of, disk, memory
+from .steps import Grid, grid, shown_ms
+from .steps import gaps as gaps_of
+
+T = TypeVar("T", HostSteps, ContainerSteps)
+_HOST_ROWS, _CONTAINER_ROWS = 64, 32
+"""Rows of a file, a minute each, that are fetched together."""
+
+
+class Asked(NamedTuple):
+    """What a client wants: milliseconds since the epoch (None: what memory has, the latest), seconds a step."""
+
+    since_ms: int | None
+    until_ms: int | None
+    step_seconds: float
+
+
+class _Plan(NamedTuple):
+    """The steps of an answer, and what they are made of."""
+
+    grid: Grid
+    state: State
+    timeline: Timeline
+    now: Clocks
+    earliest: str
+    """Why there is nothing before the first round."""
+
+
+class StepsReading:
+    """Used in the event loop."""
+
+    def __init__(self, feed: Feed, past: Past) -> None:
+        self._feed = feed
+        self._past = past
+
+    async def host(self, asked: Asked) -> HostHistory:
+        """The host in steps."""
+        plan, found = await self.filled(asked, lambda plan: HostSteps(plan.grid, plan.now, plan.earliest), None)
+        reasons = found.reasons.end(plan.now.time_ms)
+        times = plan.grid.timestamps
+        return HostHistory(
+            interval=self._past.ring.interval_seconds,
+            step=plan.grid.step_ms / 1000,
+            since=times[0],
+            until=times[-1],
+            timestamps=times,
+            figures=await self._past.compute(found.figures.steps),
+            gaps=gaps_of(times, reasons),
+        )
+
+    async def container(self, wanted: str, asked: Asked) -> ContainerHistory:
+        """A container in steps, also one that is gone. Raises NotFound, Ambiguous, ListingFailed, ReadingFailed."""
+        try:
+            known: Known | None = await self._feed.run(partial(self._feed.find, wanted))
+        except NotFound:
+            known = None
+        who = await self._gone(wanted) if known is None else (known.owner_uid, known.runtime, known.id)
+        if who is None:
+            raise NotFound(wanted)
+        plan, found = await self.filled(asked, lambda plan: ContainerSteps(plan.grid, plan.now, plan.earliest), who)
+        times = plan.grid.timestamps
+        latest = found.latest
+        life = latest.life if latest else Life(*who, 0)
+        return ContainerHistory(
+            id=life.id,
+            name=latest.subject.name if latest else short(life.id),
+            runtime=life.runtime,
+            owner_uid=life.owner_uid,
+            interval=self._past.ring.interval_seconds,
+            step=plan.grid.step_ms / 1000,
+            since=times[0],
+            until=times[-1],
+            timestamps=times,
+            figures=await self._past.compute(found.figures.steps),
+            gaps=gaps_of(times, found.end(plan.now.time_ms)),
+            marks=found.marks,
+            first=found.ends[0] if found.ends else None,
+            last=found.ends[-1] if found.ends else None,
+        )
+
+    async def _gone(self, wanted: str) -> Who | None:
+        """A container that is no longer there: by id, name or prefix; the latest where several fit."""
+        tests: tuple[Callable[[Track], bool], ...] = (
+            lambda each: each.life.id == wanted,
+            lambda each: each.subject.name == wanted,
+            lambda each: each.life.id.startswith(wanted),
+        )
+        for fits in tests:
+            if found := self._past.ring.where(fits):
+                newest = max(found, key=lambda each: (not each.life.owner_uid, each.last))
+                return newest.life[:3]
+        if self._past.disk is None:
+            return None
+        for _ in range(TRIES):
+            try:
+                return await self._past.disk.find(wanted)
+            except Moved:
+                continue
+            except Silent:
+                break
+        return None
+
+    async def filled(self, asked: Asked, begin: Callable[[_Plan], T], who: Who | None) -> tuple[_Plan, T]:
+        """The steps of an answer, filled. A disk that does not answer is a gap."""
+        for _ in range(TRIES):
+            plan = self._plan(asked, gaps.BEFORE)
+            found = begin(plan)
+            try:
+                await self._gather(plan, found, who)
+            except Moved:
+                continue
+            except Silent:
+                break
+            return plan, found
+        plan = self._plan(asked, gaps.SILENT)
+        found = begin(plan)
+        await self._gather(plan._replace(state=State()), found, who)
+        return plan, found
+
+    def _plan(self, asked: Asked, earliest: str) -> _Plan:
+        """What there is now, and the steps that a client wants of it."""
+        ring, now = self._past.ring, self._past.now()
+        state = self._past.state
+        interval_ms = int(ring.interval_seconds * 1000)
+        first, last = self._past.row(ring.first), self._past.row(ring.last)
+        began_ns = None if first is None else first.boottime_ns
+        timeline = Timeline.of(state.runs, state.run, ring.boot, began_ns, now)
+        kept_ms = ring.rounds * interval_ms
+        point = now.time_ms
+        if last is not None:
+            late = last.monotonic_ns - (ring.began_ns or 0) - last.number * interval_ms * 1_000_000
+            point = shown_ms(last.boottime_ns, now) - late // 1_000_000
+        recent = now.time_ms - kept_ms
+        if first is not None:
+            recent = min(recent, shown_ms(first.boottime_ns, now))  # the host was asleep meanwhile
+        horizon = recent
+        for part in state.runs[:1]:
+            horizon = min(horizon, shown_ms(part.first_boottime_ns + timeline.shifts_ns[part.run], now))
+        until = point if asked.until_ms is None else min(max(asked.until_ms, horizon), max(now.time_ms, point))
+        wanted = min(recent, until - kept_ms) if asked.since_ms is None else asked.since_ms
+        since = max(wanted, horizon)
+        steps = grid(interval_ms, point, min(since, until), until, asked.step_seconds)
+        return _Plan(steps, state, timeline, now, earliest)
+
+    async def _gather(self, plan: _Plan, found: HostSteps | ContainerSteps, who: Who | None) -> None:
+        ring, base = self._past.ring, base_of(plan.state)
+        recent = ring.snapshot(max(ring.first, 0), ring.last, lambda each: who is not None and each.life[:3] == who)
+        place = Place()
+        if plan.state.files and self._past.disk is not None:
+            async with self._past.disk_turn:
+                place, goes_on = await self._from_disk(self._past.disk, plan, found, who, base + recent.first - 1)
+            if not goes_on:
+                return
+        span = await self._past.compute(memory, recent, base, place, plan.timeline, plan.state.hole)
+        await self._past.compute(found.add, span)
+
+    async def _from_disk(
+        self, on_disk: Disk, plan: _Plan, found: HostSteps | ContainerSteps, who: Who | None, until: int
+    ) -> tuple[Place, bool]:
+        """The rounds that memory does not have; whether later ones may count."""
+        place = Place()
+        after = await self._start(on_disk, plan, until)
+        while after is not None:
+            rows = _HOST_ROWS if who is None else _CONTAINER_ROWS
+            fetched = await on_disk.fetch(after, until, rows, who, False)
+            span = await self._past.compute(disk, fetched.segments, after, until, place, plan.timeline)
+            goes_on = await self._past.compute(found.add, span)
+            if span.rounds:
+                place = Place(span.rounds[-1].row.number)
+                if not goes_on:
+                    return place, False
+            after = fetched.segments[-1].rounds.last if fetched.more else None
+        if place.key < 0:  # all of the steps are in memory, or in the gap before
+            place = Place(max((min(part.last, until) for part in plan.state.runs if part.first <= until), default=-1))
+            if place.key >= 0:
+                found.reasons.goes_on()
+        return place, True
+
+    async def _start(self, on_disk: Disk, plan: _Plan, until: int) -> int | None:
+        """The key behind which the rounds of the steps are, and some before; None: none are on disk."""
+        steps = plan.grid
+        since = steps.first_ms - steps.step_ms - 4 * steps.half_ms
+        for contents in plan.state.files:
+            for part in contents.runs:
+                shift = plan.timeline.shifts_ns[part.run]
+                if part.first <= until and shown_ms(part.last_boottime_ns + shift, plan.now) >= since:
+                    boottime = plan.now.boottime_ns - (plan.now.time_ms - since) * 1_000_000 - shift
+                    return await on_disk.seek(contents, part, boottime)
+        return None
