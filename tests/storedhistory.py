@@ -117,11 +117,7 @@ class Agent:
     def kill(self) -> None:
         """As kill -9 leaves it: nothing is written any more."""
         self.store._close_files()
-        if self.store._lock >= 0:
-            import os
-
-            os.close(self.store._lock)
-            self.store._lock = -1
+        self.store._files.leave()
 
 
 async def everything(agent: Agent, cursor: str = "", limit: int = 1000) -> tuple[list[dict[str, Any]], bool]:

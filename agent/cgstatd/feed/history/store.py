@@ -1,36 +1,24 @@
-"""The directory of the history: files that follow one another, within a number of bytes.
+"""The rounds on disk: written to files that follow one another, and read from them.
 
-The oldest file goes as a whole, so that nothing is ever deleted within one. A file that is broken, or of another
-program, is set aside under another name; the rounds that the ring still has are then written once more. Used in the
-disk's thread; ``state`` may be read by any.
+The oldest file goes as a whole, so that nothing is ever deleted within one. A file that is broken is set aside; the
+rounds that the ring still has are then written once more. Used in the disk's thread; ``state`` may be read by any.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
-import logging
 import os
-import re
 import sqlite3
-import stat
 from collections.abc import Iterator
 
-from cgroupfs.pseudofs import release
-
-from ...basics.private_directory import NotPrivate, private_directory
-from ...basics.text import is_number
 from .disk_model import Contents, DiskFailed, Fetched, Moved, RunPart, Segment, State, Who
 from .file_rows import Writing
+from .own_files import OwnFiles
 from .ring import Snapshot
 from .sealed import Broken, Rounds, Run, Track
 from .sqlite_file import SqliteFile
-from .steps import host_row
+from .stored_rounds import Fit, best_fit, key_before, with_all, with_these
 
-log = logging.getLogger(__name__)
-_NAME = re.compile(r"history-([0-9]{8})\.db")
-_ASIDE = ".set-aside"
 _FILES = 8
 """A file is full with this part of the bytes, or of the time, that are kept."""
 _MOST_SECONDS = 86_400.0
@@ -43,20 +31,16 @@ class Store:
     """Opened at the first use; what fails is tried again at the next."""
 
     def __init__(self, directory: str, keep_seconds: float, most_bytes: int, run: Run) -> None:
-        self._wanted = directory
         self._keep = keep_seconds
         self._most = most_bytes
         self._run = run
-        self._directory = ""
-        self._lock = -1
+        self._files = OwnFiles(directory)
         self._file: SqliteFile | None = None
         """The one that is written."""
         self._path = ""
         """Of the one that is written."""
         self._reader: SqliteFile | None = None
         self._writing = Writing(keep_seconds, most_bytes)
-        self._bad: set[str] = set()
-        """Paths that are broken and cannot be renamed."""
         self._of: tuple[str, Who, dict[int, Track]] | None = None
         """The tracks of who was asked for last."""
         self.state = State()
@@ -68,10 +52,10 @@ class Store:
         if self.state.opened:
             return
         with self._failing():
-            self._take_directory()
+            self._files.take()
             kept: list[Contents] = []
             hole = False
-            for path in self._paths():
+            for path in self._files.paths():
                 found = self._look(path)
                 if found is not None and kept and found.first <= kept[-1].last:
                     self._set_aside(path, "its rounds are not behind those of the file before")
@@ -79,48 +63,12 @@ class Store:
                 hole = found is None
                 kept += [found] if found is not None else []
             run = 1 + max((each.runs[-1].run for each in kept), default=0)
-            self.state = self.state._replace(opened=True, run=run, files=tuple(kept), bytes=self._size(), hole=hole)
-
-    def _take_directory(self) -> None:
-        if self._lock >= 0:
-            return
-        with contextlib.suppress(FileExistsError, FileNotFoundError, OSError):
-            os.mkdir(self._wanted, 0o700)
-        try:
-            directory = private_directory(self._wanted)
-        except NotPrivate as error:
-            raise DiskFailed(str(error)) from error
-        lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            release(lock)
-            raise DiskFailed(f"{directory} is in use by another agent") from error
-        self._directory, self._lock = directory, lock
-
-    def _paths(self) -> list[str]:
-        names = sorted(name for name in os.listdir(self._directory) if _NAME.fullmatch(name))
-        return [path for name in names if (path := os.path.join(self._directory, name)) not in self._bad]
+            self.state = self.state._replace(opened=True, run=run, files=tuple(kept), bytes=self._files.size, hole=hole)
 
     def _look(self, path: str) -> Contents | None:
         """What a file holds; None: nothing, or it was set aside."""
         try:
-            status = os.lstat(path)
-            if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_nlink != 1:
-                raise Broken("it is no file of this agent's own")
-            if os.path.lexists(f"{path}-journal") and os.lstat(f"{path}-journal").st_size:
-                SqliteFile(path, write=True).close()  # takes back what a power cut left half written
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(f"{path}-journal")  # it says nothing: SQLite would have emptied it
-            file = SqliteFile(path)
-            try:
-                found = file.contents()
-            finally:
-                file.close()
-            if found is None:
-                with contextlib.suppress(OSError):
-                    os.unlink(path)
-            return found
+            return self._files.look(path)
         except Broken as error:
             self._set_aside(path, str(error))
             return None
@@ -128,32 +76,11 @@ class Store:
     def _set_aside(self, path: str, why: str) -> None:
         """Never look at a file again."""
         self._close_files()
-        self._bad.add(path)
         files = tuple(each for each in self.state.files if each.path != path)
         gone = self.state.files[-1] if self.state.files and self.state.files[-1].path == path else None
         hole = self.state.hole or (gone is not None and any(part.run != self.state.run for part in gone.runs))
         self.state = self.state._replace(files=files, set_aside=self.state.set_aside + 1, hole=hole)
-        try:
-            for end in ("", "-journal"):
-                if os.path.lexists(path + end):
-                    os.rename(path + end, path + _ASIDE + end)
-        except OSError as error:
-            log.error("history: %s is not used: %s; it cannot be renamed: %s", path, why, error.strerror)
-        else:
-            log.error("history: %s is not used: %s; it is %s%s now", path, why, os.path.basename(path), _ASIDE)
-
-    def _size(self) -> int:
-        return sum(size for _, size in self._sizes())
-
-    def _sizes(self) -> list[tuple[str, int]]:
-        """Every file of the history that is in the directory."""
-        found = []
-        with contextlib.suppress(OSError), os.scandir(self._directory) as entries:
-            for entry in entries:
-                if entry.name.startswith("history-"):
-                    with contextlib.suppress(OSError):
-                        found.append((entry.path, entry.stat(follow_symlinks=False).st_size))
-        return found
+        self._files.set_aside(path, why)
 
     @contextlib.contextmanager
     def _failing(self) -> Iterator[None]:
@@ -162,7 +89,7 @@ class Store:
             yield
         except (OSError, sqlite3.Error) as error:
             self._close_files()
-            raise DiskFailed(_words(error, self._directory or self._wanted)) from error
+            raise DiskFailed(self._files.words(error)) from error
 
     def _close_files(self) -> None:
         for file in (self._file, self._reader):
@@ -183,7 +110,7 @@ class Store:
         except Broken as error:
             self._set_aside(self._path, str(error))
             raise Moved from error
-        self.state = self.state._replace(bytes=self._size())
+        self.state = self.state._replace(bytes=self._files.size)
 
     def _write(self, snapshot: Snapshot) -> None:
         while True:
@@ -212,17 +139,13 @@ class Store:
             if not new:
                 self._path = files[-1].path
             else:
-                self._path = os.path.join(self._directory, f"history-{self._next_serial():08}.db")
+                self._path = self._files.next_path()
             self._close_files()  # no other descriptor of the file may be closed while it is locked
             self._file = SqliteFile(self._path, write=True)
             self._writing.begin()
         if files and files[-1].path == self._path:
             return self._file, files[-1]
         return self._file, Contents(self._path, (), 0, 0)
-
-    def _next_serial(self) -> int:
-        names = [name for name in os.listdir(self._directory) if name.startswith("history-")]
-        return 1 + max((int(name[8:16]) for name in names if is_number(name[8:16])), default=0)
 
     def _full(self) -> None:
         """Whether the next rounds go to a new file."""
@@ -239,10 +162,10 @@ class Store:
 
     def _room(self, size: int) -> None:
         """Keep within the bytes: what was set aside goes first, then the oldest file."""
-        while (sizes := self._sizes()) and sum(size for _, size in sizes) + size > self._most:
-            aside = sorted(path for path, _ in sizes if _ASIDE in path)
-            if aside:
-                os.unlink(aside[0])
+        while (sizes := self._files.sizes()) and sum(each for _, each in sizes) + size > self._most:
+            first, _ = sizes[0]
+            if self._files.is_aside(first):
+                os.unlink(first)
             elif len(self.state.files) > 1:
                 self._drop_oldest()
             else:
@@ -269,9 +192,7 @@ class Store:
                     file.append([(self.state.run, ended)], [], [])
         finally:
             self._close_files()
-            if self._lock >= 0:
-                release(self._lock)
-                self._lock = -1
+            self._files.leave()
 
     # -- reading
 
@@ -294,15 +215,7 @@ class Store:
         """The key behind which all rounds of a run are that are not before a time, and some that are. Raises Moved,
         DiskFailed."""
         with self._reading(contents) as file:
-            low, high = part.first, part.last
-            while low < high:
-                middle = (low + high + 1) // 2
-                found = file.row_at(middle)
-                if host_row(next(iter(found.rows())))[0].boottime_ns <= boottime_ns:
-                    low = middle
-                else:
-                    high = found.first - 1
-            return file.row_at(max(low, part.first)).first - 1
+            return key_before(file, part, boottime_ns)
 
     @contextlib.contextmanager
     def _reading(self, contents: Contents) -> Iterator[SqliteFile]:
@@ -328,17 +241,9 @@ class Store:
     def _segment(
         self, file: SqliteFile, contents: Contents, rounds: Rounds, who: Who | None, everything: bool
     ) -> Segment:
-        if who is None and not everything:
-            return Segment(rounds, [], {})
-        parts = file.parts(rounds.first)
         if who is not None:
-            mine = self._tracks_of(file, contents, who)
-            found = [(track, part) for key, track in mine.items() if (part := parts.get(key)) is not None]
-            marks = {each.track: mine[each.track] for each in rounds.marked() if each.track in mine}
-        else:
-            found = [(file.track(part.track), part) for part in parts.all()]
-            marks = {each.track: file.track(each.track) for each in rounds.marked()}
-        return Segment(rounds, found, marks)
+            return with_these(file, rounds, self._tracks_of(file, contents, who))
+        return with_all(file, rounds) if everything else Segment(rounds, [], {})
 
     def _tracks_of(self, file: SqliteFile, contents: Contents, who: Who) -> dict[int, Track]:
         path = f"{contents.path} {contents.tracks}"
@@ -350,17 +255,13 @@ class Store:
     def find(self, wanted: str) -> Who | None:
         """The container with an id, a name or the beginning of an id; the latest where several fit. Raises Moved,
         DiskFailed."""
-        best: tuple[int, bool, Who] | None = None
+        best: Fit | None = None
         for contents in reversed(self.state.files):
             with self._reading(contents) as file:
-                for _, track in sorted(file.mentioning(wanted), key=lambda pair: -pair[0]):
-                    life = track.life
-                    fits = [life.id == wanted, track.subject.name == wanted, life.id.startswith(wanted)]
-                    if True in fits:
-                        rank = (3 - fits.index(True), not life.owner_uid, life[:3])
-                        if best is None or rank[:2] > best[:2]:
-                            best = rank
-        return None if best is None else best[2]
+                fit = best_fit(file, wanted)
+            if fit is not None and (best is None or fit[:2] > best[:2]):
+                best = fit
+        return None if best is None else best.who
 
 
 def _seconds(contents: Contents) -> float:
@@ -369,15 +270,3 @@ def _seconds(contents: Contents) -> float:
         max(0, each.last_boottime_ns - each.first_boottime_ns) / 1e9 + each.what.interval_seconds
         for each in contents.runs
     )  # fmt: skip
-
-
-def _words(error: Exception, directory: str) -> str:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    number = getattr(error, "errno", None)
-    if code == sqlite3.SQLITE_FULL or number == errno.ENOSPC:
-        return f"{directory}: no space left on the disk"
-    if code == sqlite3.SQLITE_READONLY or number == errno.EROFS:
-        return f"{directory}: read-only"
-    if isinstance(error, OSError):
-        return f"{error.filename or directory}: {error.strerror}"
-    return f"{directory}: {error}"
