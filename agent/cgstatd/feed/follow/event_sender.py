@@ -61,6 +61,8 @@ class EventSender:
         self._lives = lives
         self._latest: dict[str, FollowStat] = {}
         """The latest ``stat`` event of each container, whatever the interval."""
+        self._pressure: tuple[float, FollowPressure] | None = None
+        """The latest, and when (monotonic) it is out of date."""
 
     def forget(self) -> None:
         """Following has ended: clients of the next time get another ring, so these events are of no use to them."""
@@ -175,10 +177,17 @@ class EventSender:
 
     def pressure(self, event: FollowPressure) -> None:
         """Tell every client. It is about now: clients that come back are not told what was."""
+        self._pressure = time.monotonic() + event.valid_seconds, event
         data = sse.event(b"pressure", encode(event), self.ring.next_id())
         for group in self.groups.values():
             for client in group.clients:
                 client.change(self.ring.number, data)
+
+    def pressure_now(self) -> list[bytes]:
+        """The latest, for a client that comes; empty where it is out of date."""
+        if self._pressure is None or time.monotonic() >= self._pressure[0]:
+            return []
+        return [sse.event(b"pressure", encode(self._pressure[1]))]
 
     def _killed(self, killed: Killed, now_ms: int, returning: bool) -> None:
         self._change(b"oom", out.follow_oom(killed, now_ms), returning)

@@ -15,9 +15,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 from ... import __version__
@@ -28,20 +27,20 @@ from ...sampling.container import Container
 from ...sampling.model import ContainerStats
 from ...sampling.reading_failed import ReadingFailed
 from ...sampling.registry import ListingFailed
-from ...sampling.round import Changes, Round
+from ...sampling.round import Round
 from ..answer_bodies import Bodies
-from ..history.ring import Ring as Rounds
 from ..lives import Lives
 from ..reading_pass import Pass
 from ..shared_passes import Feed
+from .change_listeners import ChangeListeners, Listener
 from .deaths import Deaths, Notice
 from .event_sender import EventSender, Group, encode
 from .interval_grid import GRID_SECONDS, due, settled, stretched
 from .last_words import LastWords
 from .news import News
-from .pause import FORGOTTEN, OFF, UNKNOWN, Pause, Standing, missed, pause_since, sentence
+from .pause import Standing
+from .returning_clients import ReturningClients
 from .round_work import RoundWork
-from .sent_events import Ring
 from .subscription import Subscription
 from .unattended import Unattended
 
@@ -66,6 +65,9 @@ class Follower:
         self.last_words = LastWords()
         self.lives = Lives()
         self._sender = EventSender(self.last_words, self.lives, bodies or Bodies())
+        self.returning = ReturningClients(self._sender)
+        self._changes = ChangeListeners(self.lives, self._sender, self.returning)
+        self.observers = self._changes.observers
         self.looks = RoundWork(feed.sampler)
         self._deaths = Deaths(self._died)
         self._written = Notice(self._wake_now)
@@ -74,21 +76,8 @@ class Follower:
         """What watches without clients; None: nothing does."""
         self._told: Pass | None = None
         """The pass of the last round."""
-        self._listeners: list[Callable[[Changes], None]] = []
-        self.observers: list[Callable[[Changes], None]] = []
-        """Told of what is noticed anyway, after ``lives``; no look is made for them."""
-        self.rounds: Rounds | None = None
-        """The history, where there is one."""
-        self._left: Standing | None = None
-        """What clients knew when the last of them had left."""
-        self._pause: Pause | None = None
-        """The pause that has ended, and of which clients that came back are still to be told."""
-        self._lost = ("", "")
-        """The run before, and why clients of it begin anew."""
         self._dead = False
         """Whether since the last look a container's first process died, or its runtime wrote a record."""
-        self._pressure: tuple[float, FollowPressure] | None = None
-        """The latest, and when (monotonic) it is out of date."""
 
     @property
     def clients(self) -> int:
@@ -108,13 +97,12 @@ class Follower:
             interval=steps * GRID_SECONDS,
             version=__version__,
             resumed=number is not None,
-            missed=self._missed(last_event_id, number),
+            missed=self.returning.missed(last_event_id, number),
         )
         first = [sse.event(b"hello", encode(hello))]
         if number is not None:
             first += self._sender.ring.since(number, steps)
-        if self._pressure is not None and time.monotonic() < self._pressure[0]:
-            first.append(sse.event(b"pressure", encode(self._pressure[1])))
+        first += self._sender.pressure_now()
         client = Subscription(steps, first, returning=number is not None)
         group.clients.add(client)
         latest = group.latest
@@ -128,58 +116,24 @@ class Follower:
             client.end()
         return client
 
-    def _missed(self, last_event_id: str, number: int | None) -> str | None:
-        """What a client that comes back is not told."""
-        ring = self._sender.ring
-        if number is not None:
-            seconds = ring.paused_since(number)
-            return sentence(seconds, self.rounds) if seconds else None
-        if not last_event_id:
-            return None
-        run, why = self._lost
-        of = last_event_id.partition("-")[0]
-        return FORGOTTEN if of == ring.run else why if of == run else UNKNOWN
-
     def _begin(self) -> None:
         if self._task is not None or self._stopping:
             return
         if self._unattended is not None:
             self._unattended.stop()
-        if self._left is not None:
-            pause, self._left = pause_since(self._left, self.rounds), None
-            if isinstance(pause, Pause):
-                self._pause = pause
-                self._sender.ring.paused(pause.seconds)
-            else:
-                self._let_go(pause)
-        if self._pause is None:
-            self._sender.ring = Ring(secrets.token_hex(4))
-        self.looks = RoundWork(self._feed.sampler, self._pause.left.lives if self._pause else None)
+        self.returning.begin()
+        self.looks = RoundWork(self._feed.sampler, self.returning.told)
         self._news.start()
         self._task = asyncio.get_running_loop().create_task(self._run())
-
-    def _let_go(self, why: str) -> None:
-        """Clients that come back begin anew."""
-        self._lost = self._sender.ring.run, why
-        self._sender.forget()
 
     def watch(self) -> None:
         """From now on notice how containers end, whether a client listens or not. A recorded tree has no processes."""
         if not self._feed.sampler.root.live:
             return
         self.lives.complete = True
-        self._unattended = Unattended(self._feed, self._seen_unattended)
+        self._unattended = Unattended(self._feed, self._changes.unattended)
         if self._task is None:
             self._unattended.start()
-
-    def _seen_unattended(self, found: Changes) -> None:
-        self.lives.hear(found)
-        self._sender.remember(found)
-        self._observed(found)
-
-    def _observed(self, found: Changes) -> None:
-        for each in self.observers:
-            each(found)
 
     def look_for_kills(self) -> None:
         """Notice soon which containers had processes killed that are not their first, where no client listens; where
@@ -187,23 +141,22 @@ class Follower:
         if self._unattended is not None:
             self._unattended.look_for_kills()
 
-    async def listen(self, listener: Callable[[Changes], None]) -> None:
+    async def listen(self, listener: Listener) -> None:
         """Tell of the starts, ends and kills from now on, which needs no pass. Raises ListingFailed, ReadingFailed."""
-        if listener not in self._listeners:
-            self._listeners.append(listener)
+        if listener not in self._changes.asking:
+            self._changes.asking.append(listener)
         self._begin()
         await self._feed.run(partial(self.looks.take, {}))
         self._tell()
 
     def pressure(self, event: FollowPressure) -> None:
         """Tell what waits, clients that come soon too."""
-        self._pressure = time.monotonic() + event.valid_seconds, event
         self._sender.pressure(event)
 
-    def unlisten(self, listener: Callable[[Changes], None]) -> None:
+    def unlisten(self, listener: Listener) -> None:
         """No more; nothing where it did not listen."""
-        if listener in self._listeners:
-            self._listeners.remove(listener)
+        if listener in self._changes.asking:
+            self._changes.asking.remove(listener)
 
     def leave(self, client: Subscription) -> None:
         """A client went away."""
@@ -234,7 +187,7 @@ class Follower:
                 if self._is_idle():
                     left = await self._standing()
                     if self._is_idle():  # no client came meanwhile
-                        self._left = left
+                        self.returning.left = left
                         self._tell()
                         break
                 until = int((now - began) / GRID_SECONDS)
@@ -242,11 +195,8 @@ class Follower:
                 point = max(point, until)
                 await self._sleep(began + (point + 1) * GRID_SECONDS)
         finally:
-            self._task, self._told, self._pause = None, None, None
-            if self._left is None:
-                self._let_go(OFF if self.rounds is None else UNKNOWN)
-            else:
-                self._sender.pause()
+            self._task, self._told = None, None
+            self.returning.end()
             self._close_notices()
         if self._unattended is not None and not self._stopping:
             self._unattended.start()
@@ -259,11 +209,11 @@ class Follower:
         self._news.stop()
 
     def _is_idle(self) -> bool:
-        return not self._sender.groups and not self._listeners
+        return not self._sender.groups and not self._changes.asking
 
     async def _standing(self) -> Standing | None:
         """What is kept through a pause; None: nothing of it could be told afterwards."""
-        if self.rounds is None or self._pause is not None:
+        if not self.returning.remembers:
             return None
         try:
             return await self._feed.run(self.looks.standing)
@@ -303,7 +253,7 @@ class Follower:
                 if every or self._dead or self.looks.waiting:
                     self._dead = False
                     await self._feed.run(partial(self.looks.between, all_containers=every))
-                    if self._listeners and due(LOOK_STEPS, point, until):
+                    if self._changes.asking and due(LOOK_STEPS, point, until):
                         await self._take({})
                     self._tell()
                 if time.monotonic() >= self._news.due(self.looks):
@@ -354,23 +304,7 @@ class Follower:
         self._deaths.watch(self.looks.pidfds())
         self._written.listen(self.looks.records_fd)
         self._news.listen()
-        changes = self.looks.changes()
-        if self._pause is not None and self.looks.resumed is not None and self.rounds is not None:
-            pause, self._pause = self._pause, None
-            for when_ms, each in missed(pause, self.looks.resumed, self.rounds, time.time_ns() // 1_000_000):
-                if not self.lives.complete:
-                    self.lives.hear(each)
-                self._sender.changes(each, when_ms, returning=True)
-            for each in changes:  # kills of the time before this look
-                self._sender.changes(each, returning=True)
-                self._observed(each)
-            return
-        for each in changes:
-            self.lives.hear(each)
-            self._sender.changes(each)
-            self._observed(each)
-            for listener in self._listeners:
-                listener(each)
+        self._changes.tell(self.looks.changes(), self.looks.resumed)
 
     def _died(self, container: Container, pidfd: int) -> None:
         """Look now: the cgroup will be gone soon."""

@@ -367,9 +367,9 @@ async def test_a_pause_that_is_longer_than_the_history_is_a_sentence(
     remembering: Server, host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     last = await last_of_a_client(remembering, monkeypatch)
-    follower = remembering.runner.app[FOLLOWER]
-    assert follower._left is not None
-    follower._left = follower._left._replace(monotonic_ns=0)
+    returning = remembering.runner.app[FOLLOWER].returning
+    assert returning.left is not None
+    returning.left = returning.left._replace(monotonic_ns=0)
     async with following(remembering, "?interval=0.25", f"Last-Event-ID: {last}") as client:
         await client.until("round")
         assert client.of("hello")[0]["resumed"] is False and client.of("hello")[0]["missed"] == TOO_LONG
