@@ -3,16 +3,13 @@ own."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from time import thread_time
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
-from cgroupfs import CgroupGone, Max, Vitals
-from cgroupfs.hangs import left_check
+from cgroupfs import CgroupGone, Vitals
 
 from ...host.identity import Identity
 from ...host.runtimes.systemd import RUNTIME as SYSTEMD
@@ -21,27 +18,21 @@ from ...sampling.history_model import Life
 from ...sampling.history_work import life_of
 from ...sampling.model import ContainerStats
 from ...sampling.reading_failed import ReadingFailed
-from ...sampling.round import Changes, Killed, Look, OwnLimits, Round
+from ...sampling.round import Changes, Killed, Look, Round
 from ...sampling.sampler import Sampler
 from .ends import Ends
 from .followed_container import UNWATCHED, Followed, born_seconds, has_ended, has_process, watch_first
 from .last_words import without_labels
+from .limit_looks import LimitLooks
+from .look_turns import LookTurns
 from .pause import MOST_LIVES, Standing, Told
 from .runtime_records import Records
 
 T = TypeVar("T")
-LIMITS_NS = 15_000_000_000
-"""Limits are read again after this time: they are set when a container is made and rarely changed."""
-_LIMITS_AT_LEAST = 8
-"""Of so many in each round, and of as many more as are due twice over since the round before: not of all at once, which
-would keep other work waiting."""
 
 
 class RoundWork:
-    """Used in the sampling thread. A second thread finds it busy and does without.
-
-    If a file hangs, another thread begins the look anew, and goes on with what is known of the changes.
-    """
+    """Used in the sampling thread. A second thread finds it busy and does without."""
 
     def __init__(self, sampler: Sampler, told: Mapping[Life, Told] | None = None) -> None:
         """``told``: what clients knew before a pause that ends now; what is new to them is news."""
@@ -51,13 +42,8 @@ class RoundWork:
         """CLOCK_MONOTONIC before the containers were listed last."""
         self.resumed: Standing | None = None
         """The lives that there are at the end of a pause."""
-        self._looking: Callable[[], bool] | None = None
-        """Whether another thread has replaced the thread that looks; None: no thread looks."""
-        self._found = Changes()
-        """What the look under way has found."""
-        self._closed = False
-        self._limits_left = 0
-        """Of how many containers the limits may be read again in this round."""
+        self._turns = LookTurns(self._release)
+        self._limits = LimitLooks()
         self._followed: dict[Container, Followed] = {}
         self._emptied: set[Container] = set()
         """Their ends were told, and their cgroups are still there, without a process."""
@@ -66,16 +52,12 @@ class RoundWork:
         """First processes that died, and their pidfds: from the event loop."""
         self._pidfds: deque[tuple[Container, int]] = deque()
         """First processes whose death is to be noticed, and their pidfds: for the event loop."""
-        self._changes: deque[Changes] = deque()
-        """For the event loop."""
         self.all_armed = False
         """Whether every container's death will be noticed at once."""
         # The processes of a recorded tree are none of this host's.
         self._live = sampler.root.live
         self._records = Records(sampler.root, sampler.names, notice=self._live)
         self._ends = Ends(self._records, live=self._live)
-        self.cost_seconds = 0.0
-        """CPU time of the latest look."""
 
     @property
     def records_fd(self) -> int | None:
@@ -103,7 +85,12 @@ class RoundWork:
 
         Neither these nor the pidfds go with a round: one that hung comes too late, and is dropped with its figures.
         """
-        return list(_emptied(self._changes))
+        return self._turns.changes()
+
+    @property
+    def cost_seconds(self) -> float:
+        """CPU time of the latest look."""
+        return self._turns.cost_seconds
 
     def take(
         self, stats: Mapping[str, ContainerStats], unread: frozenset[Container] | None = frozenset()
@@ -112,14 +99,14 @@ class RoundWork:
 
         ``unread``: the containers that the pass has not read; None: it has not even listed them.
         """
-        with self._turn() as changes:
+        with self._turns.turn() as changes:
             if changes is None:
                 return None
             round_ = Round(mem_total_bytes=self._sampler.host.mem_total(), cores=self._sampler.host.cores())
             self._dead()
             before, self._listed_ns = self._listed_ns, time.monotonic_ns()
             listed = self._sampler.containers()
-            self._limits_left = _LIMITS_AT_LEAST + 2 * len(listed) * (self._listed_ns - before) // LIMITS_NS
+            self._limits.begin(len(listed), self._listed_ns - before)
             self._compare(listed, changes)
             if self._told is not None and self.resumed is None:
                 self.resumed = self._standing()
@@ -136,7 +123,7 @@ class RoundWork:
 
     def standing(self) -> Standing | None:
         """The lives that clients know of; None: a look still hangs, or they are too many to be remembered."""
-        with self._turn() as changes:
+        with self._turns.turn() as changes:
             return None if changes is None or len(self._followed) > MOST_LIVES else self._standing()
 
     def _standing(self) -> Standing:
@@ -155,7 +142,7 @@ class RoundWork:
 
         ``all_containers``: of all containers; that is cheap, and often comes before the cgroup is removed.
         """
-        with self._turn() as changes:
+        with self._turns.turn() as changes:
             if changes is None:
                 return
             dead = self._dead()
@@ -166,40 +153,12 @@ class RoundWork:
 
     def rest(self) -> None:
         """No client follows: remember the kills so far, which are no news later, and keep no file open."""
-        with self._turn() as changes:
+        with self._turns.turn() as changes:
             if changes is None:
                 return
             self._kills(list(self._followed.items()), changes)
             for container in self._followed:
                 container.forget_vitals()
-
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[Changes | None]:
-        """Where the look notes its changes; None: this thread may not look now. What was closed meanwhile is released
-        at the end."""
-        if self._is_busy() or self.is_closed():
-            yield None
-            return
-        mine = self._looking = left_check()
-        began = thread_time()
-        try:
-            yield self._found
-        finally:
-            if self._looking is mine:  # else another thread has begun the look anew
-                self._looking = None
-                self.cost_seconds = thread_time() - began
-                if self._found:
-                    self._changes.append(self._found)
-                    self._found = Changes()
-                if self.is_closed():
-                    self.close()
-
-    def _is_busy(self) -> bool:
-        return self._looking is not None and not self._looking()
-
-    def is_closed(self) -> bool:
-        """Whether it looks no more."""
-        return self._closed
 
     def _dead(self) -> list[tuple[Container, Followed]]:
         """The containers whose first process has died since the last look. From now on their records are watched."""
@@ -286,7 +245,7 @@ class RoundWork:
         known = self._followed[container]
         try:
             known.vitals = container.vitals()
-            self._refresh_limits(container, known)
+            self._limits.refresh(container, known)
         except (CgroupGone, OSError):  # gone, or it left a tree: no file of it is kept open
             container.forget_vitals()
         except ReadingFailed as error:
@@ -317,17 +276,6 @@ class RoundWork:
             self._ends.lives_on(container)
         self.all_armed = all(known.armed for known in self._followed.values())
 
-    def _refresh_limits(self, container: Container, known: Followed) -> None:
-        now = time.monotonic_ns()
-        old = known.limits_ns is not None and now - known.limits_ns > LIMITS_NS
-        if known.limits_ns is None or (old and self._limits_left > 0):
-            self._limits_left -= old
-            known.limits_ns = now
-            with container.reading() as cgroup:
-                limits = cgroup.limits()
-            pids = limits.pids_max
-            known.limits = OwnLimits(limits.cpu_cores, None if isinstance(pids, Max) else pids)
-
     @staticmethod
     def _oom(container: Container, known: Followed, changes: Changes) -> None:
         vitals: Vitals = known.vitals
@@ -341,9 +289,9 @@ class RoundWork:
 
     def close(self) -> None:
         """Release what is open, for good. If a hung thread still looks, that thread does it."""
-        self._closed = True
-        if self._is_busy():
-            return
+        self._turns.close()
+
+    def _release(self) -> None:
         for container, fd in (pair for each in (self._deaths, self._pidfds) for pair in _emptied(each)):
             container.descriptors.close(fd)
         for container, known in self._followed.items():

@@ -212,7 +212,7 @@ def test_of_a_cgroup_that_is_gone_nothing_is_kept_open_and_a_new_reader_is_made_
 
 def test_a_second_thread_does_without(host: FakeHost) -> None:
     watching = Watching(host)
-    with watching.looks._turn():
+    with watching.looks._turns.turn():
         assert watching.looks.take({}) is None
         assert watching.between().killed == []
         watching.looks.close()

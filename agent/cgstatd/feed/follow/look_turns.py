@@ -1,0 +1,67 @@
+"""One thread looks at the containers at a time; what the looks have found waits here for the event loop."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from time import thread_time
+
+from cgroupfs.hangs import left_check
+
+from ...sampling.round import Changes
+
+
+class LookTurns:
+    """If a file hangs, another thread begins the look anew, and goes on with what is known of the changes."""
+
+    def __init__(self, release: Callable[[], None]) -> None:
+        """``release`` lets go of what is open, once it is closed and no thread looks."""
+        self._release = release
+        self._looking: Callable[[], bool] | None = None
+        """Whether another thread has replaced the thread that looks; None: no thread looks."""
+        self._found = Changes()
+        """What the look under way has found."""
+        self._changes: deque[Changes] = deque()
+        self._closed = False
+        self.cost_seconds = 0.0
+        """CPU time of the latest look."""
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[Changes | None]:
+        """Where the look notes its changes; None: this thread may not look now."""
+        if self._is_busy() or self._is_closed():
+            yield None
+            return
+        mine = self._looking = left_check()
+        began = thread_time()
+        try:
+            yield self._found
+        finally:
+            if self._looking is mine:  # else another thread has begun the look anew
+                self._looking = None
+                self.cost_seconds = thread_time() - began
+                if self._found:
+                    self._changes.append(self._found)
+                    self._found = Changes()
+                if self._is_closed():
+                    self._release()
+
+    def _is_busy(self) -> bool:
+        return self._looking is not None and not self._looking()
+
+    def _is_closed(self) -> bool:
+        return self._closed
+
+    def changes(self) -> list[Changes]:
+        """What was found since the last call, in order. Called in the event loop."""
+        found = []
+        while self._changes:
+            found.append(self._changes.popleft())
+        return found
+
+    def close(self) -> None:
+        """No thread looks any more. If a hung one still does, the release is up to that thread."""
+        self._closed = True
+        if not self._is_busy():
+            self._release()
