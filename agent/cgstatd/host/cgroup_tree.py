@@ -19,6 +19,7 @@ from cgroupfs import CgroupGone, Directory, Exhausted, Mount, Root
 
 from .inotify import IN_IGNORED, IN_Q_OVERFLOW, Inotify
 from .runtimes.base import SKIP, Match, Skip
+from .user_room import Room
 from .user_turns import ENTRIES, FOLLOWING, Turns
 
 log = logging.getLogger(__name__)
@@ -31,10 +32,6 @@ MOST_OF_A_USER = 2_000
 """Entries of one directory of a user's that are looked at: each change in it makes the agent list all of them again."""
 USERS_LOOKS = 2_000
 """So many of a user's directories are looked into in one refresh, or a third of that if they are new: some 30 ms."""
-USERS_BYTES = 4 << 20
-"""Bytes of all that is known of one user's directories: some 5,000 of them, or 1,000 with the longest paths."""
-_ENTRY_BYTES = 700
-"""Bytes of what is known of one directory, beside its path."""
 _USER_SLICE = re.compile(r"user-([0-9]{1,10})\.slice")
 Matcher = Callable[[str, str], Match | Skip | None]
 
@@ -80,8 +77,7 @@ class Tree:
         self._lost = False
         """Events were lost: all that is known may be wrong."""
         self._full = False
-        self._taken: dict[int, int] = {}
-        """uid -> bytes of what is known of its directories."""
+        self._room = Room()
         self._shut = False
         self._turns = Turns()
         self.containers: dict[str, Found] = {}
@@ -148,7 +144,7 @@ class Tree:
     def _follow(self, path: str, inode: int, above: int) -> bool:
         """Add a directory. The watch comes before the first scan, so that no child made in between is missed."""
         room = MAX_DIRECTORIES // 2 if above else MAX_DIRECTORIES
-        if len(self._nodes) >= room or path.count("/") > MAX_DEPTH or not self._has_room(above, path):
+        if len(self._nodes) >= room or path.count("/") > MAX_DEPTH or not self._room.has(above, path):
             self._say_full(path.rpartition("/")[0])
             return False
         watch = None
@@ -168,18 +164,8 @@ class Tree:
                 )
                 self._inotify = None
         self._nodes[path] = _Node(inode, above, self._owner(path, above), watch)
-        self._take(above, path)
+        self._room.take(above, path)
         return True
-
-    def _has_room(self, uid: int, path: str) -> bool:
-        """Whether one more directory of a user's may be known. Root's always may."""
-        return not uid or self._taken.get(uid, 0) + len(path) + _ENTRY_BYTES <= USERS_BYTES
-
-    def _take(self, uid: int, path: str, sign: int = 1) -> None:
-        if uid:
-            self._taken[uid] = self._taken.get(uid, 0) + sign * (len(path) + _ENTRY_BYTES)
-            if not self._taken[uid]:
-                del self._taken[uid]
 
     def _say_full(self, path: str) -> None:
         if not self._full:
@@ -254,22 +240,22 @@ class Tree:
             return True
         if known is not None:
             self._drop(path)
-        if not self._has_room(parent.owner_uid, path):
+        if not self._room.has(parent.owner_uid, path):
             return False
         self.containers[path] = Found(path, match, inode, self._owner(path, parent.owner_uid), parent.owner_uid)
-        self._take(parent.owner_uid, path)
+        self._room.take(parent.owner_uid, path)
         self.version += 1
         return True
 
     def _drop(self, path: str) -> None:
         """Forget a directory that is gone, and everything below it."""
         if (gone := self.containers.pop(path, None)) is not None:
-            self._take(gone.parent_owner_uid, path, -1)
+            self._room.give_back(gone.parent_owner_uid, path)
             self.version += 1
         node = self._nodes.pop(path, None)
         if node is None:
             return
-        self._take(node.above_uid, path, -1)
+        self._room.give_back(node.above_uid, path)
         if node.watch is not None and self._watches.pop(node.watch, None) is not None and self._inotify is not None:
             self._inotify.remove(node.watch)
         for name in node.children:
@@ -283,7 +269,7 @@ class Tree:
         self.version += bool(self.containers)
         self.containers = {}
         self._nodes.clear()
-        self._taken.clear()
+        self._room.clear()
         self._watches.clear()
         self._dirty.clear()
         self._turns.forget()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from cgroupfs import Mount, Root, Version
-from cgstatd.host import cgroup_tree, runtimes
+from cgstatd.host import cgroup_tree, runtimes, user_room
 from cgstatd.host.cgroup_tree import Found, Tree
 from cgstatd.host.inotify import IN_Q_OVERFLOW, Inotify
 from cgstatd.host.runtimes.base import Match
@@ -781,7 +781,7 @@ def test_the_recorded_matches_are_what_the_matcher_says(followed: Followed) -> N
 def test_what_is_known_of_one_users_directories_has_so_many_bytes_at_most(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cgroup_tree, "USERS_BYTES", 20_000)
+    monkeypatch.setattr(user_room, "USERS_BYTES", 20_000)
     followed = Followed(str(tmp_path), follow=False)
     for uid in (1000, 1001):
         for number in range(100):
@@ -799,7 +799,7 @@ def test_what_is_known_of_one_users_directories_has_so_many_bytes_at_most(
 def test_a_users_long_paths_take_the_place_of_its_own_directories_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cgroup_tree, "USERS_BYTES", 20_000)
+    monkeypatch.setattr(user_room, "USERS_BYTES", 20_000)
     followed = Followed(str(tmp_path), follow=False)
     deep = "/user.slice/user-1000.slice" + "".join(f"/{letter * 250}" for letter in "abcdefghijkl")
     followed.mkdir(f"{deep}/{SCOPE}")

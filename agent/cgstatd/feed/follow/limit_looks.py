@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from cgroupfs import Max
 
 from ...sampling.container import Container
@@ -28,9 +26,8 @@ class LimitLooks:
         """A round of so many containers begins, so long after the one before."""
         self._left = _AT_LEAST + 2 * containers * since_ns // LIMITS_NS
 
-    def refresh(self, container: Container, known: Followed) -> None:
-        """Read them if they are due. Raises CgroupGone, ReadingFailed, OSError."""
-        now = time.monotonic_ns()
+    def refresh(self, container: Container, known: Followed, now: int) -> None:
+        """Read them if they are due. ``now``: monotonic, in nanoseconds. Raises CgroupGone, ReadingFailed, OSError."""
         old = known.limits_ns is not None and now - known.limits_ns > LIMITS_NS
         if known.limits_ns is not None and not (old and self._left > 0):
             return

@@ -245,7 +245,7 @@ class RoundWork:
         known = self._followed[container]
         try:
             known.vitals = container.vitals()
-            self._limits.refresh(container, known)
+            self._limits.refresh(container, known, time.monotonic_ns())
         except (CgroupGone, OSError):  # gone, or it left a tree: no file of it is kept open
             container.forget_vitals()
         except ReadingFailed as error:
