@@ -37,7 +37,8 @@ import sys, time, json
 from cgroupfs import Cgroup, Root, io_counting
 from cgstatd.host.limit_changes import LimitChanges
 from cgstatd.sampling.open_host import HostOptions, descriptor_budget, open_host
-from cgstatd.sampling.network import Namespaces, ProcessFinder
+from cgstatd.sampling.network import Namespaces
+from cgstatd.sampling.process_finder import ProcessFinder
 from cgstatd.sampling.pass_work import PassWork
 
 root, sampler = Root("/"), open_host(Root("/"), HostOptions())

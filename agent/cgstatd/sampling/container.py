@@ -30,8 +30,9 @@ from ..host.runtimes.base import Health
 from . import rates
 from .lived import Terminated
 from .model import ContainerStats, CpuReading, Log
-from .network import Namespaces, ProcessFinder, Traffic
+from .network import Namespaces, Traffic
 from .open_files import OpenFiles, Shared
+from .process_finder import ProcessFinder
 from .reading_failed import HUNG, ReadingFailed
 
 _STILL_NS = 45_000_000_000

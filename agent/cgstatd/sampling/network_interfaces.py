@@ -12,7 +12,8 @@ from cgroupfs.pseudofs import read_rest, release
 
 from ..host.procfs.net_dev import LIMIT, Listed, list_net_dev
 from ..host.procfs.process import Process
-from .network import Namespaces, ProcessFinder
+from .network import Namespaces
+from .process_finder import ProcessFinder
 
 _REASONS = {errno.EACCES: Absent.PERMISSION, errno.EPERM: Absent.PERMISSION}
 

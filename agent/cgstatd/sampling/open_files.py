@@ -25,7 +25,7 @@ from cgroupfs import (
 from ..host.discovery import CgroupRef
 from ..host.limit_changes import LimitChanges
 from .model import CpuReading
-from .network import ProcessFinder
+from .process_finder import ProcessFinder
 from .reading_failed import ReadingFailed, explain
 
 _REOPEN_NS = 30_000_000_000

@@ -14,7 +14,8 @@ from cgroupfs import Absent, Cgroup, CgroupGone, Descriptors, Exhausted, ParseEr
 from cgstatd.host.procfs.net_dev import LIMIT
 from cgstatd.host.procfs.process import DESCRIPTORS, Process
 from cgstatd.sampling import network
-from cgstatd.sampling.network import Namespaces, ProcessFinder, Traffic, host_network
+from cgstatd.sampling.network import Namespaces, Traffic, host_network
+from cgstatd.sampling.process_finder import CHECK_NS, ProcessFinder
 from helpers import NET_DEV, MadeUpHost, open_descriptors, unprivileged
 
 PATH = "/docker/" + "a" * 64
@@ -65,10 +66,10 @@ def test_a_process_that_changes_its_namespace_late_is_noticed_within_the_interva
     host.process(7, PATH, namespace=55)
     found = finder(host)
     for n in range(3):  # found, seen to be the same, believed
-        host.root.now_ns = (n + 1) * network._CHECK_NS
+        host.root.now_ns = (n + 1) * CHECK_NS
         read(host, found)
     host.process(7, PATH, namespace=1)
-    host.root.now_ns += network._CHECK_NS
+    host.root.now_ns += CHECK_NS
     assert read(host, found).reason is Absent.HOST_NETWORK
 
 

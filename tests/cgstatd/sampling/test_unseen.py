@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from cgroupfs import Absent, Cgroup, Descriptors, Root, detect
-from cgstatd.sampling.network import Namespaces, ProcessFinder
+from cgstatd.sampling.network import Namespaces
 from cgstatd.sampling.open_host import HostOptions, open_host
+from cgstatd.sampling.process_finder import ProcessFinder
 
 ID = "c" * 64
 

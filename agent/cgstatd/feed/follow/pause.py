@@ -18,7 +18,8 @@ from ...host.runtimes.labels import PROJECTS
 from ...sampling.history_model import Life
 from ...sampling.lived import ambiguous
 from ...sampling.round import Changes, Ended, Killed
-from ..history.ring import Mark, Ring, Track
+from ..history.ring import Ring
+from ..history.tracks import Mark, Track
 from .followed_container import NOTHING
 
 MOST_LIVES = 2000

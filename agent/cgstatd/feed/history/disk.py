@@ -19,8 +19,9 @@ from typing import Protocol, TypeVar
 from ...outputs.own_metrics import DiskFigures
 from ...sampling.history_work import Clocks, clocks
 from .disk_model import Contents, DiskFailed, Fetched, Moved, RunPart, State, Who
-from .ring import Ring, Snapshot
+from .ring import Ring
 from .sealed import number_of, run_of
+from .tracks import Snapshot
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

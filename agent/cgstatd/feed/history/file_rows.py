@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from ...sampling.history_model import Life, Subject
 from .disk_model import Contents, RunPart
-from .ring import CONTAINER, HOST, Lived, Mark, Snapshot
 from .sealed import (
     Part,
     Rounds,
@@ -24,6 +23,7 @@ from .sealed import (
 from .series import Row
 from .sqlite_file import SqliteFile
 from .steps import host_row
+from .tracks import CONTAINER, HOST, Lived, Mark, Snapshot
 
 MOST_ROUNDS = 60
 """Of one row."""

@@ -9,7 +9,6 @@ from ...outputs.history_types import ContainerCounters, HistoryMark
 from ...sampling.history_model import ContainerSample, HostSample, Life
 from ...sampling.history_work import Clocks
 from . import gaps
-from .ring import Mark
 from .spans import LifeRows, Round, Span
 from .steps import (
     CONTAINER_GAUGES,
@@ -22,6 +21,7 @@ from .steps import (
     add_host,
     shown_ms,
 )
+from .tracks import Mark
 
 
 class Reasons:

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 from ...sampling.history_work import Clocks, clocks
 from .disk import Disk
 from .disk_model import State
-from .ring import HOST, Ring
+from .ring import Ring
 from .steps import HostRow, host_row
+from .tracks import HOST
 
 S = TypeVar("S")
 TRIES = 3

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import msgspec
 
 from ...sampling.history_model import Life, Subject
-from .ring import CONTAINER, HOST, Mark
 from .series import Row
+from .tracks import CONTAINER, HOST, Mark
 
 RUN_BITS = 32
 """A round's key: the number of the agent's run, then that of the round within it."""

@@ -14,10 +14,10 @@ from ...sampling.history_work import Clocks
 from . import gaps
 from .disk_model import Who
 from .in_steps import Reasons
-from .ring import Lived, Snapshot
 from .series import Row, Rows
 from .steps import CONTAINER_RATES, Grid, container_gauges, container_rates, host_row, shown_ms
 from .steps import gaps as gaps_of
+from .tracks import Lived, Snapshot
 
 MOST_POINTS = 120
 """Of a line. Where there would be more, the steps are longer."""

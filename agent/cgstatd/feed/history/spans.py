@@ -15,10 +15,10 @@ from ...sampling.history_work import Clocks
 from . import gaps
 from .disk_model import RunPart, Segment, State
 from .gaps import Gap
-from .ring import Lived, Mark, Snapshot
 from .sealed import key_of, run_of
 from .series import Row
 from .steps import HostRow, host_row, shown_ms
+from .tracks import Lived, Mark, Snapshot
 
 _MILLION = 1_000_000
 

@@ -20,10 +20,10 @@ from .disk import Disk, Silent
 from .disk_model import Moved, State, Who
 from .in_steps import ContainerSteps, HostSteps
 from .past import TRIES, Past
-from .ring import Track
 from .spans import Place, Timeline, base_of, disk, memory
 from .steps import Grid, grid, shown_ms
 from .steps import gaps as gaps_of
+from .tracks import Track
 
 T = TypeVar("T", HostSteps, ContainerSteps)
 _HOST_ROWS, _CONTAINER_ROWS = 64, 32

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from .disk_model import Contents, DiskFailed, Fetched, Moved, RunPart, Segment, State, Who
 from .file_rows import Writing
 from .own_files import OwnFiles
-from .ring import Snapshot
 from .sealed import Broken, Rounds, Run, Track
 from .sqlite_file import SqliteFile
 from .stored_rounds import Fit, best_fit, key_before, with_all, with_these
+from .tracks import Snapshot
 
 _FILES = 8
 """A file is full with this part of the bytes, or of the time, that are kept."""

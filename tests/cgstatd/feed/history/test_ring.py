@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgstatd.feed.history.ring import CONTAINER, HOST, Ring
+from cgstatd.feed.history.ring import Ring
 from cgstatd.feed.history.series import ROWS, UNKNOWN, Layout, Series
+from cgstatd.feed.history.tracks import CONTAINER, HOST
 from cgstatd.sampling.history_model import ContainerSample, Ended, HostSample, Life, Subject, Taken
 
 SECOND = 1_000_000_000
