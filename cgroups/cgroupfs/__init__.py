@@ -18,22 +18,24 @@ the lowest price.
 """
 
 from .absent import MAX, Absent, Limit, Max, Missing
-from .cgroup import Cgroup, io_counting
+from .cgroup import Cgroup
 from .controllers import FIELDS, field_files
 from .controllers.cpu import Cpu
-from .controllers.io import Counting, DeviceIo, DeviceLimit, Io
+from .controllers.io import DeviceIo, DeviceLimit, Io
 from .controllers.memory import Memory, MemoryEvents, MemoryStat, stat_keys
 from .controllers.pids import Pids
 from .controllers.psi import Pressure
 from .counters import CounterReader, Counters
+from .counting import Counting, io_counting
 from .errors import CgroupError, CgroupGone, Exhausted, NoCgroups, ParseError
 from .fields import Field
 from .formats import Stall
 from .hierarchy import Hierarchy, Mount, Version, detect
 from .kept import Descriptors
+from .kept_reader import KeptReader
 from .members import Members, Population
 from .pseudofs import Directory, KeptFile
-from .reader import KeptReader, Reading, Selection, select
+from .reader import Reading, Selection, select
 from .records import VITALS, Limits, Vitals
 from .root import Clock, Identity, Root
 

@@ -9,18 +9,20 @@ from typing import TypeVar
 from . import records
 from .controllers import FIELDS
 from .controllers.cpu import Cpu
-from .controllers.io import Counting, Io
+from .controllers.io import Io
 from .controllers.memory import Memory
 from .controllers.pids import Pids
 from .controllers.psi import Pressure
 from .counters import CounterReader
+from .counting import Counting
 from .errors import CgroupGone
 from .fields import UNIFIED
 from .hierarchy import NEWEST, Hierarchy, Mount, Version
 from .kept import Descriptors
+from .kept_reader import KeptReader
 from .members import Members, Population, Walk, members, population
 from .pseudofs import Directory
-from .reader import KeptReader, Plan, Selection
+from .reader import Plan, Selection
 from .root import Root
 
 R = TypeVar("R")
@@ -188,7 +190,7 @@ class Cgroup:
 
     def counters(self, descriptors: Descriptors, payload: str = "", counting: Counting | None = None) -> CounterReader:
         """A reader that keeps the files open; ``payload``: the child cgroup that is frozen instead of this one (crun);
-        ``counting``: see :func:`io_counting`. Raises CgroupGone.
+        ``counting``: see :func:`~cgroupfs.counting.io_counting`. Raises CgroupGone.
         """
         names = ("cpuacct", "memory", "io", "freezer")
         with self._controllers(names) as opened, ExitStack() as stack:
@@ -257,15 +259,3 @@ class Cgroup:
                 return found
             whole = whole and found.whole
         return Members("", [], whole=whole)
-
-
-def io_counting(root: Root, hierarchy: Hierarchy) -> Counting | None:
-    """Tells whether block I/O is counted at all, to be refreshed once per pass; None where it always is (v2)."""
-    mount = hierarchy.mount("io")
-    if mount is None or mount.version is NEWEST:
-        return None
-    try:
-        with Directory(root.join(mount.point)) as directory:
-            return Counting(directory)
-    except (CgroupGone, OSError):
-        return None

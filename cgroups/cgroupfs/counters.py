@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, TypeVar
 from .absent import FAILED, Absent, Limit, Missing
 from .controllers import FIELDS
 from .controllers.freezer import FREEZING
-from .controllers.io import Counting, sums
+from .controllers.io import sums
+from .counting import Counting
 from .errors import ParseError
 from .hierarchy import NEWEST, Version
 from .kept import AbsentFile, Descriptors, File, Refused, Source, content, open_file, release_all

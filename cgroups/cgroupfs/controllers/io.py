@@ -16,18 +16,14 @@ Which one is taken, see :func:`devices_v1`.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..absent import Absent, Missing
-from ..errors import CgroupError
 from ..fields import Field, Files, Lacking, file, rule
 from ..formats import DeviceLine, parse_device_operations, parse_nested_keyed
-from ..hangs import still_wanted
 from ..hierarchy import Version
-from ..pseudofs import Directory, KeptFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,46 +170,3 @@ def sums(version: Version) -> tuple[tuple[str, ...], Callable[[bytes], tuple[int
     """For readers that want no devices: the files in the order in which they are believed, and how to get the bytes
     that were read and written from one of them."""
     return (V1_BYTES, _sums_v1) if version is Version.V1 else (("io.stat",), _sums_v2)
-
-
-class Counting:
-    """Whether the kernel counts block I/O for any v1 cgroup at all.
-
-    The root cgroup's recursive files include every cgroup: where they are all zero, no cgroup's file needs to be read.
-    (v1 counts only under a throttle rule or the bfq scheduler; most hosts have neither.)
-    """
-
-    __slots__ = ("_busy", "_files", "anything")
-
-    def __init__(self, root: Directory) -> None:
-        """``root``: the blkio hierarchy's root directory, not kept."""
-        self.anything = True
-        self._busy = threading.Lock()
-        self._files: list[KeptFile] = []
-        for name in V1_BYTES:
-            if name.endswith("_recursive"):
-                fd = root.open(name)
-                if isinstance(fd, int):
-                    self._files.append(KeptFile(f"{root.path}/{name}", fd))
-        if not any("throttle" in each.path for each in self._files):
-            self.close()
-
-    def refresh(self) -> None:
-        """Look again, once per pass. While an earlier look hangs, every cgroup counts. Raises LeftBehind."""
-        if not self._busy.acquire(blocking=False):
-            self.anything = True
-            return
-        try:
-            self.anything = not self._files or any(counts(parse_device_operations(f.read())) for f in self._files)
-        except (CgroupError, OSError):
-            self.anything = True
-        finally:
-            self._busy.release()
-            still_wanted()
-
-    def close(self) -> None:
-        """Release the descriptors. From then on every cgroup counts as one with block I/O."""
-        for each in self._files:
-            each.close()
-        self._files = []
-        self.anything = True
