@@ -8,6 +8,7 @@ import logging
 import aiohttp
 from aiohttp import web
 
+from ..basics.destination import Destination
 from ..basics.once_in_a_while import OnceInAWhile
 from ..basics.timing import Backoff, Time
 from ..feed.engine import Engine
@@ -16,7 +17,7 @@ from ..outputs.own_metrics import Called
 from ..sampling.reading_failed import ReadingFailed
 from ..sampling.registry import ListingFailed
 from . import messages
-from .link import Destination, Refused, connect, why_failed
+from .link import Refused, connect, why_failed
 from .messages import NotTheProtocol
 from .outbox import Outbox
 from .session import Ended, Session
@@ -95,7 +96,7 @@ class Connector:
         """One attempt, and the connection for as long as it lasts; for how long the server wants us to stay away."""
         began, asked, outcome = self._time.now(), 0.0, "failed"
         try:
-            hello = messages.hello(await self._engine.host.get(), read_token(destination.token_file))
+            hello = messages.hello(await self._engine.host.get(), read_token(destination.secret_file))
             async with connect(destination, hello) as link:
                 began = self._time.now()
                 self.connected = True

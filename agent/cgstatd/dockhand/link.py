@@ -6,17 +6,16 @@ import asyncio
 import contextlib
 import fcntl
 import socket as socket_module
-import ssl
 import struct
 import termios
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from .. import __version__
+from ..basics.destination import Destination
 from ..basics.text import printable
 from . import messages
 from .messages import MOST_BYTES, NotTheProtocol, decode
@@ -37,21 +36,10 @@ class Refused(Exception):
         self.retry_after = retry_after
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Whom to call."""
-
-    url: str = ""
-    """Empty: no server."""
-    token_file: str = ""
-    ca: str = ""
-    """A file of authorities; empty: the system's."""
-
-    @property
-    def address(self) -> str:
-        """Where to connect: with Dockhand's path where none is named."""
-        parts = urlsplit(self.url)
-        return self.url if parts.path not in ("", "/") else parts._replace(path=PATH).geturl()
+def address_of(url: str) -> str:
+    """Where to connect: with Dockhand's path where the URL names none."""
+    parts = urlsplit(url)
+    return url if parts.path not in ("", "/") else parts._replace(path=PATH).geturl()
 
 
 class Link:
@@ -75,8 +63,7 @@ class Link:
 @contextlib.asynccontextmanager
 async def connect(destination: Destination, hello: bytes) -> AsyncIterator[Link]:
     """Say ``hello``, and wait for the welcome. Raises Refused, Ended, NotTheProtocol, and what aiohttp raises."""
-    secure = destination.url.startswith("wss:")
-    context = await asyncio.to_thread(ssl.create_default_context, cafile=destination.ca or None) if secure else True
+    tls = await destination.tls()
     async with aiohttp.ClientSession(
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": f"cgstatd/{__version__}"},
@@ -85,8 +72,8 @@ async def connect(destination: Destination, hello: bytes) -> AsyncIterator[Link]
     ) as session:
         async with asyncio.timeout(CONNECT_SECONDS):
             socket = await session.ws_connect(
-                destination.address,
-                ssl=context,
+                address_of(destination.url),
+                ssl=tls,
                 autoping=False,  # a ping is a sign of life, too
                 decode_text=False,
                 max_msg_size=MOST_BYTES,

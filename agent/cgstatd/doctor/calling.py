@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
 from ..config import Settings
 from ..dockhand.token_file import BadToken, read_token
 from .findings import COSTS, NOTE, OK, Finding
-from .outgoing import authorities, bad_secret, own_metrics
+from .outgoing import authorities, bad_secret, findings_of
 
 _COST = "Dockhand: the server sees nothing of this host"
 _OUTCOME = re.compile(r'cgstatd_dockhand_attempts_total\{outcome="(\w+)"\} ([0-9.e+]+)')
@@ -17,19 +18,11 @@ _CONNECTED = re.compile(r"(?m)^cgstatd_dockhand_connected ([0-9.e+]+)$")
 
 def findings(settings: Settings) -> Iterator[Finding]:
     """Nothing where no server is called."""
-    if not settings.dockhand_url:
-        return
-    trouble = _needs(settings)
-    if trouble is not None:
-        yield trouble
-        return
-    text = own_metrics(settings)
-    if text is None:
-        todo = "cgstatd_dockhand_connected of /metrics says it"
-        what = f"Dockhand: {settings.dockhand_url} is called; the running agent was not asked how that goes"
-        yield Finding(NOTE, what, "", todo)
-    else:
-        yield _as_it_goes(settings.dockhand_url, text)
+    url = settings.dockhand_url
+    if url:
+        what = f"Dockhand: {url} is called; the running agent was not asked how that goes"
+        not_asked = Finding(NOTE, what, "", "cgstatd_dockhand_connected of /metrics says it")
+        yield from findings_of(settings, _needs(settings), not_asked, partial(_as_it_goes, url))
 
 
 def _needs(settings: Settings) -> Finding | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
+from ..basics.destination import origin
 from ..config import Settings
-from ..notify.destination import BadSecret, origin, read_secret
+from ..notify.secret_file import BadSecret, read_secret
 from .findings import COSTS, NOTE, OK, Finding
-from .outgoing import authorities, bad_secret, own_metrics
+from .outgoing import authorities, bad_secret, findings_of
 
 _COST = "notifications: none is delivered"
 _OUTCOME = re.compile(r'cgstatd_notifications_total\{outcome="(\w+)"\} ([0-9.e+]+)')
@@ -18,23 +20,11 @@ _LOST = ("dropped", "refused", "expired")
 
 def findings(settings: Settings) -> Iterator[Finding]:
     """Nothing where there is no webhook."""
-    if not settings.notify_url:
-        return
-    where = origin(settings.notify_url)
-    trouble = _needs(settings)
-    if trouble is not None:
-        yield trouble
-        return
-    found = own_metrics(settings)
-    if found is None:
-        yield Finding(
-            NOTE,
-            f"notifications go to {where}; the running agent was not asked how that goes",
-            "",
-            "cgstatd_notify_ok and cgstatd_notifications_total of /metrics say it",
-        )
-        return
-    yield _as_it_goes(where, found)
+    if settings.notify_url:
+        where = origin(settings.notify_url)
+        what = f"notifications go to {where}; the running agent was not asked how that goes"
+        not_asked = Finding(NOTE, what, "", "cgstatd_notify_ok and cgstatd_notifications_total of /metrics say it")
+        yield from findings_of(settings, _needs(settings), not_asked, partial(_as_it_goes, where))
 
 
 def _needs(settings: Settings) -> Finding | None:

@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable, Iterator
 
 from ..config import Settings
 from ..config.address import parse_address
 from .findings import COSTS, Finding
+
+
+def findings_of(
+    settings: Settings, trouble: Finding | None, not_asked: Finding, as_it_goes: Callable[[str], Finding]
+) -> Iterator[Finding]:
+    """What is to be said of one server.
+
+    ``trouble``: what keeps it from being used at all; ``not_asked``: where the running agent cannot be asked;
+    ``as_it_goes``: of what its metrics say.
+    """
+    if trouble is not None:
+        yield trouble
+        return
+    text = _own_metrics(settings)
+    yield not_asked if text is None else as_it_goes(text)
 
 
 def bad_secret(setting: str, error: Exception, cost: str, todo: str) -> Finding | None:
@@ -28,7 +44,7 @@ def authorities(setting: str, path: str, cost: str) -> Finding | None:
     return None
 
 
-def own_metrics(settings: Settings) -> str | None:
+def _own_metrics(settings: Settings) -> str | None:
     """What the running agent's metrics say; None: it cannot be asked from here."""
     if settings.tls_cert:
         return None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 
 import aiohttp
 
 from .. import __version__
+from ..basics.destination import Destination
 from ..basics.text import is_number, printable
-from .destination import BadSecret, Destination, read_secret
+from .secret_file import BadSecret, read_secret
 
 ANSWER_SECONDS = 10.0
 """From the connection to the answer's status."""
@@ -57,9 +57,8 @@ async def _post(destination: Destination, body: bytes) -> tuple[int, float]:
     headers = {"Content-Type": "application/json", "User-Agent": f"cgstatd/{__version__}"}
     if destination.secret_file:
         headers |= await asyncio.to_thread(read_secret, destination.secret_file)
-    secure = destination.url.startswith("https:")
+    tls = await destination.tls()
     # A session each time: between two notifications there may be days, and certificates are renewed meanwhile.
-    context = await asyncio.to_thread(ssl.create_default_context, cafile=destination.ca or None) if secure else True
     async with (
         aiohttp.ClientSession(
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -68,7 +67,7 @@ async def _post(destination: Destination, body: bytes) -> tuple[int, float]:
             max_line_size=_HEAD_BYTES,
             max_field_size=_HEAD_BYTES,
         ) as session,
-        session.post(destination.url, data=body, headers=headers, ssl=context, allow_redirects=False) as response,
+        session.post(destination.url, data=body, headers=headers, ssl=tls, allow_redirects=False) as response,
     ):
         said = response.headers.get("Retry-After", "")
         status = response.status

@@ -8,6 +8,7 @@ import logging
 import time as clock
 from collections.abc import Awaitable, Callable, Iterable
 
+from ..basics.destination import Destination, origin
 from ..basics.once_in_a_while import OnceInAWhile
 from ..basics.timing import Backoff, Time
 from ..feed.follow.follower import Follower
@@ -19,7 +20,6 @@ from ..sampling.registry import ListingFailed
 from ..sampling.round import Changes
 from .coalescing import Coalescing
 from .delivery import Failed, Refused, deliver
-from .destination import Destination
 from .rules import Rules
 from .waiting import DELIVERED, REFUSED, UNKNOWN, Waited, Waiting
 
@@ -202,14 +202,14 @@ class Webhook:
         self._waiting.done(those, DELIVERED)
         self._backoff = self._backoff.anew()
         if self._trouble:
-            log.info("notify delivers again to=%s", to.shown)
+            log.info("notify delivers again to=%s", origin(to.url))
         self._trouble = ""
         return None
 
     def _say(self, sentence: str) -> None:
         """Once, until it is another, something was delivered, or once in a while."""
         if self._once.due("again") or sentence != self._trouble:
-            log.warning("notify not delivered to=%s: %s", self._destination.shown, sentence)
+            log.warning("notify not delivered to=%s: %s", origin(self._destination.url), sentence)
         self._trouble = sentence
 
     async def _sleep(self, seconds: float) -> None:

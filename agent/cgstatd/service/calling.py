@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, cast
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from ..basics.destination import Destination
 from ..config import Settings
-from ..config.address import is_private
 from ..web.app import make_engine_app
 from ..web.guard import Guard
 from ..web.routes.context import CONTEXT
 from ..web.routes.engine import ENGINE
 from ..web.routes.metrics import SCRAPER
 from ..web.server.limits import Limits
-from .outgoing import Outgoing
+from .outgoing import Outgoing, warn_without_tls
 
 if TYPE_CHECKING:
     from ..dockhand.connector import Connector
 
-log = logging.getLogger(__name__)
 STREAMS = 64
 """Streams that the server may have open at a time."""
 
@@ -40,12 +37,9 @@ class Calling(Outgoing):
         url = settings.dockhand_url
         if not url and self._connector is None:
             return
-        from ..dockhand.link import Destination  # noqa: PLC0415 - for those who call a server only
-
         if self._connector is None:
             self._connector = await self._make()
-        if url.startswith("ws:") and not _is_private(url):
-            log.warning("dockhand_url without TLS: the token can be read on the way; use wss:")
+        warn_without_tls("dockhand_url", url, shown="the token", use="wss:")
         await self._connector.call(Destination(url, settings.dockhand_token_file, settings.dockhand_ca))
 
     async def _make(self) -> Connector:
@@ -72,7 +66,3 @@ class Calling(Outgoing):
             await self._connector.stop()
         if self._runner is not None:
             await self._runner.cleanup()
-
-
-def _is_private(url: str) -> bool:
-    return is_private(f"{urlsplit(url).hostname}:0")

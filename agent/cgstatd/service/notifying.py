@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from ..basics.destination import Destination
 from ..config import Settings
-from ..config.address import is_private
 from ..web.routes.context import CONTEXT
 from ..web.routes.follow import FOLLOWER
 from ..web.routes.metrics import SCRAPER
 from ..web.routes.queries import QUERIES
-from .outgoing import Outgoing
+from .outgoing import Outgoing, warn_without_tls
 
 if TYPE_CHECKING:
     from ..notify.webhook import Webhook
-
-log = logging.getLogger(__name__)
 
 
 class Notifying(Outgoing):
@@ -35,12 +31,9 @@ class Notifying(Outgoing):
         url = settings.notify_url
         if not url and self._webhook is None:
             return
-        from ..notify.destination import Destination  # noqa: PLC0415 - for those who have a webhook only
-
         if self._webhook is None:
             self._webhook = self._make()
-        if url.startswith("http:") and not is_private(f"{urlsplit(url).hostname}:0"):
-            log.warning("notify_url without TLS: what is sent can be read on the way; use https:")
+        warn_without_tls("notify_url", url, shown="what is sent", use="https:")
         await self._webhook.tell(Destination(url, settings.notify_secret_file, settings.notify_ca))
 
     def _make(self) -> Webhook:

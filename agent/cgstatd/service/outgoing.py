@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
+from urllib.parse import urlsplit
 
 from ..config import Settings
+from ..config.address import is_private
+
+log = logging.getLogger(__name__)
 
 
 class Outgoing(ABC):
@@ -40,3 +45,9 @@ class Outgoing(ABC):
     @abstractmethod
     async def end(self) -> None:
         """The same, once no change is under way."""
+
+
+def warn_without_tls(setting: str, url: str, *, shown: str, use: str) -> None:
+    """Say so where ``shown`` goes through foreign networks for everyone to read; ``use``: the scheme to take."""
+    if url.startswith(("http:", "ws:")) and not is_private(f"{urlsplit(url).hostname}:0"):
+        log.warning("%s without TLS: %s can be read on the way; use %s", setting, shown, use)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from cgstatd.basics.destination import Destination
 from cgstatd.basics.timing import Backoff
 from cgstatd.dockhand.connector import Connector
-from cgstatd.dockhand.link import Destination
 from cgstatd.feed import engine_events
 from cgstatd.feed.host_totals import HostTotals
 from cgstatd.sampling import pass_work

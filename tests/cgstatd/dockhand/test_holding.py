@@ -15,9 +15,10 @@ import pytest
 from aiohttp import WSCloseCode
 
 from certificates import Pair, authority, issue
+from cgstatd.basics.destination import Destination
 from cgstatd.dockhand import link as link_module
 from cgstatd.dockhand import outbox
-from cgstatd.dockhand.link import Destination
+from cgstatd.dockhand.link import address_of
 from cgstatd.dockhand.session import FIRST_METRICS_SECONDS, METRICS_SECONDS, PING_SECONDS, SILENCE_SECONDS
 from cgstatd.host.identity import Identity
 from cgstatd.outputs.engine.events import event
@@ -438,6 +439,6 @@ async def test_authorities_that_cannot_be_read(
 
 
 def test_the_path_is_dockhands_where_none_is_named() -> None:
-    assert Destination("wss://d.example.org").address == "wss://d.example.org/api/hawser/connect"
-    assert Destination("wss://d.example.org/").address == "wss://d.example.org/api/hawser/connect"
-    assert Destination("wss://d.example.org:1/x").address == "wss://d.example.org:1/x"
+    assert address_of("wss://d.example.org") == "wss://d.example.org/api/hawser/connect"
+    assert address_of("wss://d.example.org/") == "wss://d.example.org/api/hawser/connect"
+    assert address_of("wss://d.example.org:1/x") == "wss://d.example.org:1/x"

@@ -15,12 +15,13 @@ import pytest
 
 from certificates import authority, issue
 from cgstatd import __version__
+from cgstatd.basics.destination import Destination, origin
 from cgstatd.basics.timing import Backoff
 from cgstatd.feed.follow.follower import Follower
 from cgstatd.host.identity import Identity
 from cgstatd.notify import delivery
 from cgstatd.notify.coalescing import APART_SECONDS
-from cgstatd.notify.destination import BadSecret, Destination, origin, read_secret
+from cgstatd.notify.secret_file import BadSecret, read_secret
 from cgstatd.notify.waiting import AT_ONCE, MOST
 from cgstatd.notify.webhook import GATHER_SECONDS, LOOK_SECONDS, Webhook
 from cgstatd.sampling import pass_work

@@ -1,10 +1,8 @@
-"""Whom to tell: the address of the webhook, and the secret that it wants to see."""
+"""The secret that a webhook wants to see."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from ..basics.private_directory import NotPrivate
 from ..basics.private_file import read_private
@@ -17,28 +15,6 @@ _NOT_OURS = frozenset("host content-type content-length content-encoding transfe
 
 class BadSecret(Exception):
     """The file cannot be used; one sentence, without its content."""
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Where notifications go."""
-
-    url: str = ""
-    """Empty: nowhere."""
-    secret_file: str = ""
-    ca: str = ""
-    """A file of authorities; empty: the system's."""
-
-    @property
-    def shown(self) -> str:
-        """For the log: without path and query, which may be a secret."""
-        return origin(self.url)
-
-
-def origin(url: str) -> str:
-    """``https://hooks.example.org``."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def read_secret(path: str) -> dict[str, str]:
