@@ -7,10 +7,11 @@ from typing import Any
 
 import jsonschema
 
-from cgstatd.web.routes.openapi import document
+from cgstatd.outputs.openapi import document
+from cgstatd.web.routes.table import ROUTES
 from wire import Answer
 
-DOCUMENT = document()
+DOCUMENT = document(ROUTES)
 
 
 def resolved(what: dict[str, Any]) -> dict[str, Any]:

@@ -98,7 +98,7 @@ class Engine:
         program = None if metadata is not None and metadata.program else self._programs.of(target)
         born = None if started else born_seconds(self._feed.sampler.root, target)
         now = self._feed.sampler.root.clock()
-        health = health_of(self._feed.sampler.names, target, now.monotonic_ns, now.time_ms) if freezer else None
+        health = health_of(self._feed.sampler.names, target, now) if freezer else None
         return Listed(target.identity, state, True, born, health, program)
 
     def _processes(self, known: Known) -> list[ProcessRow]:

@@ -129,7 +129,7 @@ class Queries:
                 uptime = uptime_seconds(self._feed.sampler.root, known.target)
                 pids = self._pids(known.target)
                 lived = _lived(view, known.target)
-                health = health_of(sampler.names, known.target, now.monotonic_ns, now.time_ms)
+                health = health_of(sampler.names, known.target, now)
                 found.append(container_identity(identity, state, pids, lived, uptime_seconds=uptime, health=health))
             else:
                 found.append(_stopped_identity(known, view))

@@ -77,7 +77,7 @@ def host_part(sampler: Sampler, container: Container) -> HostPart:
     limits = _ancestors_limits(sampler, container.ref.path)
     now = sampler.root.clock()
     log = log_of(sampler.names, container, now.monotonic_ns)
-    health = health_of(sampler.names, container, now.monotonic_ns, now.time_ms)
+    health = health_of(sampler.names, container, now)
     return HostPart(sampler.namespaces(), sampler.host.stat(), sampler.host.mem_total(), limits, log, health)
 
 

@@ -95,7 +95,7 @@ class MetricsReader:
     def _read(self, namespaces: Namespaces, container: Container, identity: Identity) -> ContainerMetrics | None:
         names, now = self._sampler.names, self._sampler.root.clock()
         log = log_of(names, container, now.monotonic_ns).size
-        health = health_of(names, container, now.monotonic_ns, now.time_ms)
+        health = health_of(names, container, now)
         try:
             with container.reading() as cgroup:
                 found, devices = self._one(container, cgroup, identity, namespaces)

@@ -5,6 +5,8 @@ As with the size of its log, the lock that lookups of its name take is held, and
 
 from __future__ import annotations
 
+from cgroupfs import Clock
+
 from ..host.identity import Names
 from ..host.runtimes.base import Health, HealthCheck, Metadata, Unreadable
 from ..host.runtimes.docker_health import as_of
@@ -14,23 +16,22 @@ from .log_sizes import HANGS
 EVERY_NS = 1_000_000_000
 
 
-def health_of(names: Names, container: Container, now_ns: int, now_ms: int) -> Health | None:
-    """Of a container that runs; None: it has no health check, or its runtime knows none. ``now_ns``: monotonic;
-    ``now_ms``: since the epoch."""
+def health_of(names: Names, container: Container, now: Clock) -> Health | None:
+    """Of a container that runs; None: it has no health check, or its runtime knows none."""
     metadata = container.identity.metadata
     if metadata is None or metadata.health is None:
         return None
     check = metadata.health
     if not check.log:
-        return as_of(check, now_ms / 1000)
+        return as_of(check, now.time_ms / 1000)
     known = container.health
-    if known is not None and now_ns - known[0] < EVERY_NS:
+    if known is not None and now.monotonic_ns - known[0] < EVERY_NS:
         return known[1]
     if not container.naming.acquire(blocking=False):
         return Health(None, HANGS) if known is None else known[1]
     try:
         found = _look(names, metadata, check)
-        container.health = now_ns, found
+        container.health = now.monotonic_ns, found
     finally:
         container.naming.release()
     return found

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from cgroupfs import Root
+from cgroupfs import Clock, Root
 from cgstatd.host.runtimes import containerd, crio, docker, docker_health, endpoints, health_log, libpod
 from cgstatd.host.runtimes.base import Health, LogSize, Metadata
 from cgstatd.host.runtimes.docker import DockerSource
@@ -88,7 +88,7 @@ def told(root: Root) -> dict[str, tuple[Any, Any, Any]]:
         return {
             each.identity.name: (
                 each.identity.metadata,
-                health_of(sampler.names, each, 0, 1_795_806_000_000),
+                health_of(sampler.names, each, Clock(0, 1_795_806_000_000)),
                 log_of(sampler.names, each, 0),
             )
             for each in sampler.containers()

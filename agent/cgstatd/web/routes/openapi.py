@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 from aiohttp import web
 
+from ...auth.rules import Rule
 from ...feed.answer_bodies import Body
 from .negotiated import negotiated
 
 
-def document() -> dict[str, Any]:
-    """OpenAPI of the table of routes."""
-    from ...outputs.openapi import document as document_of  # noqa: PLC0415 - for who asks only
-    from .table import ROUTES  # noqa: PLC0415 - the table has this module's own route
+def documented(rules: Callable[[], Sequence[Rule]]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """The handler that answers with the document of these routes; it is itself the handler of one of them."""
 
-    return document_of(ROUTES)
+    @functools.cache
+    def document() -> bytes:
+        from ...outputs.openapi import document  # noqa: PLC0415 - for who asks only
 
+        return msgspec.json.format(msgspec.json.encode(document(rules())), indent=1)
 
-@functools.cache
-def _bytes() -> bytes:
-    return msgspec.json.format(msgspec.json.encode(document()), indent=1)
+    async def openapi(request: web.Request) -> web.Response:
+        return await negotiated(request, Body([document()]), "application/json")
 
-
-async def openapi(request: web.Request) -> web.Response:
-    """The document; the same as long as the agent runs."""
-    return await negotiated(request, Body([_bytes()]), "application/json")
+    return openapi

@@ -47,7 +47,7 @@ class Route(Rule):
     """Of the Engine API: errors are in its words, and a token may come as a Dockhand server sends it."""
 
 
-ROUTES = (
+ROUTES: tuple[Route, ...] = (
     Route(path="/healthz", handler=health.healthz, open=True, brief=True),
     Route(path="/api/containers/stats", handler=stats.all_containers, permission=CONTAINERS_VIEW),
     Route(
@@ -72,7 +72,7 @@ ROUTES = (
     Route(path="/metrics", handler=metrics.metrics, permission=METRICS_VIEW),
     Route(path="/api/auth/login", method="POST", handler=login.login, open=True),
     Route(path="/api/auth/logout", method="POST", handler=login.logout, open=True),
-    Route(path="/api/openapi.json", handler=openapi.openapi),
+    Route(path="/api/openapi.json", handler=openapi.documented(lambda: ROUTES)),
     # The page itself holds nothing of the host; what it asks for needs a token.
     Route(path="/", handler=page.live_page, open=True),
 )

@@ -10,8 +10,8 @@ import jsonschema
 import pytest
 
 from cgstatd.outputs.api_routes import FOLLOW_EVENTS, WORDS
+from cgstatd.outputs.openapi import document
 from cgstatd.web.routes.context import valid_container_id
-from cgstatd.web.routes.openapi import document
 from cgstatd.web.routes.table import ENGINE_ROUTES, HAWSER_ROUTES, REFUSALS, ROUTES
 from documented import conforms, resolved, response, schema, validate
 from fakehost import FakeHost
@@ -19,8 +19,8 @@ from wire import Server
 
 
 def event_schema(path: str, name: str) -> dict[str, Any]:
-    content = document()["paths"][path]["get"]["responses"]["200"]["content"]["text/event-stream"]
-    return content["x-events"][name] | {"components": document()["components"]}
+    content = document(ROUTES)["paths"][path]["get"]["responses"]["200"]["content"]["text/event-stream"]
+    return content["x-events"][name] | {"components": document(ROUTES)["components"]}
 
 
 async def test_every_route_is_in_it_and_nothing_else(server: Server) -> None:
@@ -29,11 +29,11 @@ async def test_every_route_is_in_it_and_nothing_else(server: Server) -> None:
     engines = {
         route.path for route in (*ENGINE_ROUTES, *HAWSER_ROUTES, *REFUSALS)
     }  # Docker publishes a document of these
-    assert routes - engines == set(document()["paths"])
+    assert routes - engines == set(document(ROUTES)["paths"])
 
 
 async def test_it_is_served(server: Server) -> None:
-    assert (await server.ask("/api/openapi.json")).json == document()
+    assert (await server.ask("/api/openapi.json")).json == document(ROUTES)
 
 
 def test_every_route_has_words_and_no_others_are_there() -> None:
@@ -42,7 +42,7 @@ def test_every_route_has_words_and_no_others_are_there() -> None:
 
 def test_permissions_and_the_environment_are_those_of_the_table() -> None:
     for route in ROUTES:
-        operation = document()["paths"][route.path][route.method.lower()]
+        operation = document(ROUTES)["paths"][route.path][route.method.lower()]
         names = {resolved(each)["name"] for each in operation.get("parameters", [])}
         assert (f"permission {route.permission}," in operation.get("description", "")) is bool(route.permission)
         assert ("env" in names) is bool(route.permission)
@@ -50,7 +50,7 @@ def test_permissions_and_the_environment_are_those_of_the_table() -> None:
 
 
 def test_every_schema_is_a_schema_and_every_example_fits() -> None:
-    for path, operations in document()["paths"].items():
+    for path, operations in document(ROUTES)["paths"].items():
         for method, operation in operations.items():
             for status in operation["responses"]:
                 for media, body in response(path, status, method).get("content", {}).items():
@@ -61,14 +61,14 @@ def test_every_schema_is_a_schema_and_every_example_fits() -> None:
 
 
 def test_what_is_in_braces_is_a_parameter_of_each_operation() -> None:
-    for path, operations in document()["paths"].items():
+    for path, operations in document(ROUTES)["paths"].items():
         for operation in operations.values():
             found = [resolved(each) for each in operation.get("parameters", [])]
             assert {each["name"] for each in found if each["in"] == "path"} == set(re.findall(r"{(\w+)}", path))
 
 
 def test_every_parameter_has_a_schema_and_its_example_fits() -> None:
-    for parameter in document()["components"]["parameters"].values():
+    for parameter in document(ROUTES)["components"]["parameters"].values():
         jsonschema.Draft202012Validator.check_schema(parameter["schema"])
         if "example" in parameter:
             validate(parameter["example"], parameter["schema"])
@@ -82,7 +82,7 @@ def test_every_parameter_has_a_schema_and_its_example_fits() -> None:
 def test_the_pattern_of_an_id_is_what_is_looked_up(wanted: str, valid: bool) -> None:
     """But for a single dot: clients take it out of a URL (RFC 3986), so that it means another path."""
     assert valid_container_id(wanted) is valid
-    against = jsonschema.Draft202012Validator(document()["components"]["parameters"]["id"]["schema"])
+    against = jsonschema.Draft202012Validator(document(ROUTES)["components"]["parameters"]["id"]["schema"])
     assert against.is_valid(wanted) is valid
 
 

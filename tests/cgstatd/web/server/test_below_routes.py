@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from cgstatd.outputs.api_responses import ERRORS
-from cgstatd.web.routes.openapi import document
+from cgstatd.outputs.openapi import document
 from cgstatd.web.routes.table import ROUTES, Route
 from cgstatd.web.server.limits import Limits
 from documented import conforms, first_method, response
@@ -192,7 +192,7 @@ async def test_a_stream_too_many_is_answered_as_documented(host: FakeHost) -> No
 
 
 def test_each_error_that_is_documented_is_one_of_some_path() -> None:
-    operations = [each for path in document()["paths"].values() for each in path.values()]
+    operations = [each for path in document(ROUTES)["paths"].values() for each in path.values()]
     documented = {int(status) for each in operations for status in each["responses"]}
     assert documented - {200, 204, 304} == set(ERRORS)
 
