@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TypeVar
 
@@ -18,10 +18,10 @@ from .counting import Counting
 from .errors import CgroupGone
 from .fields import UNIFIED
 from .hierarchy import NEWEST, Hierarchy, Mount, Version
-from .kept import Descriptors
+from .kept import Descriptors, PartlyKept
 from .kept_reader import KeptReader
 from .members import Members, Population, Walk, members, population
-from .pseudofs import Directory
+from .pseudofs import Directory, KeptFile
 from .reader import Plan, Selection
 from .root import Root
 
@@ -34,10 +34,11 @@ class Cgroup:
     A controller whose tree does not have the path is absent in the records (v1: a container can be missing from one
     tree while it starts or dies). ``inodes`` (mount point -> inode), where given, pins the identity: a directory with
     another inode raises CgroupGone. ``descriptors``, where given: the directories that were read once stay open, while
-    at least half of these are free, until :meth:`close`. Without it nothing stays open.
+    at least half of these are free, until :meth:`close`. Without it nothing stays open. What the latest
+    :meth:`counters` keeps open is not opened once more by :meth:`read`.
     """
 
-    __slots__ = ("_descriptors", "_hierarchy", "_inodes", "_kept", "_root", "path")
+    __slots__ = ("_descriptors", "_files", "_hierarchy", "_inodes", "_kept", "_root", "path")
 
     def __init__(
         self,
@@ -52,6 +53,8 @@ class Cgroup:
         self._inodes = inodes or {}
         self._descriptors = descriptors
         self._kept: dict[str, Directory] = {}
+        self._files: Mapping[str, KeptFile] = {}
+        """Those of the latest counters, by their real paths; closed once these are."""
         self.path = path.rstrip("/")
 
     def close(self) -> None:
@@ -137,7 +140,8 @@ class Cgroup:
         plan, trees = plans[selection]
         opened = self._open(trees)
         try:
-            found = plan.read(opened)
+            files = self._files
+            found = plan.read([each and PartlyKept(each, files) for each in opened] if files else opened)
             for mount, directory in zip(trees, opened, strict=True):
                 self._keep(mount, directory)
             return found
@@ -201,7 +205,9 @@ class Cgroup:
             acct, memory, io, freezer = (
                 (found, self._where(name)[1]) if (found := opened[name]) else None for name in names
             )
-            return CounterReader(acct, memory, io, freezer, descriptors, counting, now)
+            reader = CounterReader(acct, memory, io, freezer, descriptors, counting, now)
+            self._files = reader.kept
+            return reader
 
     def source(self, name: str) -> str:
         """The file behind a field (``cpu.usage_nsec``, ``memory.stat.anon``, ``pressure.cpu_some``), as a path of the
@@ -232,7 +238,8 @@ class Cgroup:
         best, walk = Population(0, "", []), Walk(most)
         for mount in self._hierarchy.trees:
             try:
-                found = population(self.directory_path(mount), walk)
+                kept = self._kept.get(mount.point)
+                found = population(kept or self.directory_path(mount), walk)
             except CgroupGone as error:  # v1: a starting or dying container is missing from some trees
                 gone = gone or error
                 continue

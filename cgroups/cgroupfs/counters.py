@@ -64,6 +64,7 @@ class CounterReader:
         "_whole",
         "cpu_read_ns",
         "followed",
+        "kept",
         "missing",
     )
 
@@ -97,6 +98,8 @@ class CounterReader:
         except BaseException:
             release_all(opened, descriptors)
             raise
+        self.kept = {file.path: file for file in opened if isinstance(file, KeptFile)}
+        """The files that stay open until :meth:`close`, by their real paths. A reader beside this one may read them."""
         single = opened[: -len(names)]
         self._files = opened
         self._io = [(file, parse) for file in opened[-len(names) :]]

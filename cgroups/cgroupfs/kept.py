@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from .absent import Absent
@@ -129,6 +129,32 @@ def release_all(files: Iterable[File], descriptors: Descriptors) -> None:
         if isinstance(file, KeptFile) and file.fd >= 0:
             descriptors.release()
             file.close()
+
+
+class PartlyKept:
+    """A directory of which some files are open already: :class:`~cgroupfs.reader.Contents`. Owns nothing."""
+
+    __slots__ = ("_directory", "_files", "path")
+
+    def __init__(self, directory: Directory, files: Mapping[str, KeptFile]) -> None:
+        """``files``: by their real paths; closed ones among them do not count."""
+        self.path = directory.path
+        self._directory = directory
+        self._files = files
+
+    def content(self, name: str) -> bytes | Absent:
+        """One file. Raises CgroupGone, Exhausted."""
+        file = self._files.get(f"{self.path}/{name}")
+        if file is None or file.fd < 0:
+            return self._directory.content(name)
+        try:
+            return content(file)
+        except CgroupGone:  # or its controller was switched off: the directory knows
+            return self._directory.content(name)
+
+    def check(self) -> None:
+        """Raises CgroupGone where another directory, or none, is at the path by now."""
+        self._directory.check()
 
 
 class KeptFiles:

@@ -110,27 +110,31 @@ def _members(path: str, limit: int, depth: int, walk: Walk) -> Members | None:
     return None
 
 
-def population(path: str, walk: Walk) -> Population:
-    """All processes of the directory at ``path`` and below it, counted. Raises CgroupGone, Exhausted, OSError."""
+def population(where: Directory | str, walk: Walk) -> Population:
+    """All processes of a directory (open already, or by its real path) and below it, counted. Raises CgroupGone,
+    Exhausted, OSError."""
     walk.whole, walk.listed = True, []
-    found = _population(path, 0, walk)
+    if isinstance(where, Directory):
+        found = _population(where, 0, walk)
+    else:
+        with Directory(where) as directory:
+            found = _population(directory, 0, walk)
     return found._replace(whole=walk.whole, listed=tuple(walk.listed))
 
 
-def _population(path: str, depth: int, walk: Walk) -> Population:
-    with Directory(path) as directory:
-        data = directory.read_lines("cgroup.procs")
-        listed, whole = (b"", True) if isinstance(data, Absent) else data
-        walk.whole = walk.whole and whole
-        pids = parse_pids(listed)
-        names = walk.below(directory, depth)
+def _population(directory: Directory, depth: int, walk: Walk) -> Population:
+    data = directory.read_lines("cgroup.procs")
+    listed, whole = (b"", True) if isinstance(data, Absent) else data
+    walk.whole = walk.whole and whole
+    pids = parse_pids(listed)
     walk.listed += pids[: walk.most - len(walk.listed)]
-    number, where, some = len(pids), f"{path}/cgroup.procs" if pids else "", pids[:_SOME]
-    for name in names:
+    number, where, some = len(pids), f"{directory.path}/cgroup.procs" if pids else "", pids[:_SOME]
+    for name in walk.below(directory, depth):
         if not walk.enter():
             break
         try:
-            inner = _population(f"{path}/{name}", depth + 1, walk)
+            with Directory(f"{directory.path}/{name}") as below:
+                inner = _population(below, depth + 1, walk)
         except CgroupGone:
             continue
         number += inner.number

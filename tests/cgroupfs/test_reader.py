@@ -224,3 +224,21 @@ def test_directories_stay_open_while_half_of_the_descriptors_are_free_and_until_
     assert (budget.used, len(os.listdir("/proc/self/fd"))) == (0, before)
     assert group.read(wanted).values["memory.usage_bytes"] == 3
     assert budget.used == 0, "closed is closed"
+
+
+def test_what_the_counters_keep_open_is_not_opened_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files: dict[str, bytes | str] = {"cpu.stat": "usage_usec 1\n", "memory.current": "5\n", "memory.peak": "7\n"}
+    group = made_cgroup(tmp_path, Version.V2, files)
+    wanted = select("cpu.usage_nsec", "memory.usage_bytes", "memory.peak_bytes")
+    counters = group.counters(Descriptors(9))
+    opened: list[str] = []
+    original = os.open
+    monkeypatch.setattr(
+        os, "open", lambda path, *a, **k: opened.append(os.path.basename(path)) or original(path, *a, **k)
+    )
+    assert list(group.read(wanted).values.values()) == [1000, 5, 7]
+    assert opened == ["c", "memory.peak"]
+    counters.close()
+    (tmp_path / "cg/c/memory.current").write_text("6\n")
+    assert list(group.read(wanted).values.values()) == [1000, 6, 7]
+    assert opened[2:] == ["c", "cpu.stat", "memory.current", "memory.peak"]

@@ -2,13 +2,11 @@
 
 A value that is not known is a series that is not there, never a 0. Where several containers share a network namespace
 only its owner has the network series, and stacked block devices (dm, md, loop) have none: a sum counts nothing twice.
-Label values are input (names, images, labels, interfaces): printable, bounded in length and number, escaped by the
-encoder.
+The labels of a container's series are written once, as long as they stay what they are (:mod:`.container_labels`).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from platform import python_version
 
@@ -18,79 +16,49 @@ from prometheus_client.openmetrics.exposition import generate_latest as encode_o
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from .. import __version__
-from ..basics.text import printable
-from ..host.workload import workload
 from ..sampling.exported_metrics import ContainerMetrics
+from .container_labels import Labels, WrittenLabels
 from .host_metric_lines import host_lines
 from .metric_families import FAMILIES, rows
-from .metric_lines import escaped, family_head
+from .metric_lines import family_head
 from .negotiation import OPENMETRICS, Format
 from .own_metrics import Called, DiskFigures, Notified, OwnMetrics, PressureFigures
 
-MAX_LABELS = 16
-MAX_VALUE = 128
-_NAME = re.compile(r"[^a-zA-Z0-9_]")
-
-
-def label_names(keys: Iterable[str]) -> dict[str, str]:
-    """Container label -> metric label; of those that become the same the first; bounded."""
-    found: dict[str, str] = {}
-    for key in list(keys)[:MAX_LABELS]:
-        name = "container_label_" + _NAME.sub("_", key)
-        if name not in found.values():
-            found[key] = name
-    return found
-
-
-def container_labels(each: ContainerMetrics, chosen: dict[str, str]) -> dict[str, str]:
-    """The labels of a container's series."""
-    identity, metadata = each.identity, each.identity.metadata
-    found = {
-        "id": printable(each.path),
-        "name": identity.name,
-        "image": printable(metadata.image) if metadata and metadata.image else "",
-    }
-    if metadata is not None and metadata.labels:
-        for key, name in chosen.items():
-            value = metadata.labels.get(key)
-            if value is not None:
-                found[name] = printable(value, MAX_VALUE)
-    return found
-
 
 def _of_containers(
-    containers: Sequence[ContainerMetrics], chosen: dict[str, str], openmetrics: bool
+    containers: Sequence[ContainerMetrics], labels: Sequence[Labels], openmetrics: bool
 ) -> Iterator[bytes]:
     """The lines of all containers, family by family. The library's encoder makes each label of each line anew, at six
     times the price."""
-    found = rows((_written(container_labels(each, chosen)), each) for each in containers)
+    found = rows((written.own, each) for written, each in zip(labels, containers, strict=True))
     for name, kind, of, value, text, _ in FAMILIES:
         series, lines = family_head(name, kind, text, openmetrics)
-        lines += [f"{series}{{{labels}}} {said}" for labels, row in found[of] if (said := value(row)) is not None]
+        lines += [f"{series}{{{own}}} {said}" for own, row in found[of] if (said := value(row)) is not None]
         if len(lines) > 2:
             yield _together(lines)
 
 
-def _of_workloads(containers: Sequence[ContainerMetrics], openmetrics: bool) -> Iterator[bytes]:
+def _of_workloads(
+    containers: Sequence[ContainerMetrics], labels: Sequence[Labels], openmetrics: bool
+) -> Iterator[bytes]:
     """Series that a container keeps when it is made anew: they have its workload and no id."""
     restarts, codes, reasons, flapping = dict[str, int](), dict[str, int](), dict[str, int](), dict[str, int]()
     health = dict[str, int]()
-    for each in containers:
-        of, lived = workload(each.identity), each.lived
-        if of is None:
+    for each, (_, own) in zip(containers, labels, strict=True):
+        lived = each.lived
+        if own is None:
             continue
-        labels = _written({"name": each.identity.name, "workload": of})
         if lived.restarts is not None:  # two of one name and workload: made anew just now
-            restarts[labels] = restarts.get(labels, 0) + lived.restarts
+            restarts[own] = restarts.get(own, 0) + lived.restarts
         if lived.flapping is not None:
-            flapping[labels] = max(flapping.get(labels, 0), int(lived.flapping))
+            flapping[own] = max(flapping.get(own, 0), int(lived.flapping))
         if each.health is not None:
-            health[f'{labels},status="{each.health}"'] = 1
+            health[f'{own},status="{each.health}"'] = 1
         last = lived.last or each.last_end
         if last is not None and last.exit_code is not None:
-            codes[labels] = last.exit_code
+            codes[own] = last.exit_code
         if last is not None and last.reason is not None:
-            reasons[f'{labels},reason="{last.reason}"'] = 1
+            reasons[f'{own},reason="{last.reason}"'] = 1
     for name, kind, values, text in (
         ("container_restarts", "counter", restarts, "How often it came back, as its engine counts where it does."),
         ("container_last_terminated_exitcode", "gauge", codes, "Exit code of the last end, where it is known."),
@@ -99,18 +67,18 @@ def _of_workloads(containers: Sequence[ContainerMetrics], openmetrics: bool) -> 
         ("container_health_status", "gauge", health, "Its health check: starting, healthy or unhealthy, where known."),
     ):
         series, lines = family_head(name, kind, text, openmetrics)
-        lines += [f"{series}{{{labels}}} {value}" for labels, value in values.items()]
+        lines += [f"{series}{{{own}}} {value}" for own, value in values.items()]
         if values:
             yield _together(lines)
 
 
 def _of_pressure(
-    containers: Sequence[ContainerMetrics], found: PressureFigures, chosen: dict[str, str], openmetrics: bool
+    containers: Sequence[ContainerMetrics], labels: Sequence[Labels], found: PressureFigures, openmetrics: bool
 ) -> Iterator[bytes]:
     """What waited, and why: series of containers that waited at least once, three resources and five causes each."""
     waits = [
-        f'{{{_written(container_labels(each, chosen))},resource="{resource}",cause="{cause}"}} {count}'
-        for each in containers
+        f'{{{own},resource="{resource}",cause="{cause}"}} {count}'
+        for each, (own, _) in zip(containers, labels, strict=True)
         for (resource, cause), count in found.waits.get(each.identity.id, {}).items()
     ]
     watched = [f'{{resource="{resource}"}} {int(on)}' for resource, on in found.watched.items()]
@@ -125,10 +93,6 @@ def _of_pressure(
         full, lines = family_head(name, kind, text, openmetrics)
         if series:
             yield _together([*lines, *(full + each for each in series)])
-
-
-def _written(labels: dict[str, str]) -> str:
-    return ",".join([f'{key}="{escaped(value)}"' for key, value in labels.items()])
 
 
 def _of_itself(own: OwnMetrics) -> Iterator[Metric]:
@@ -208,16 +172,19 @@ def _together(lines: Iterable[str]) -> bytes:
 
 
 def exposition(
-    containers: Sequence[ContainerMetrics], own: OwnMetrics, labels: Sequence[str], form: Format
+    containers: Sequence[ContainerMetrics], own: OwnMetrics, names: Sequence[str], form: Format, written: WrittenLabels
 ) -> list[bytes]:
-    """The body in parts, in one of the two formats. Never all of its lines at once: they are several times its size."""
+    """The body in parts, in one of the two formats. Never all of its lines at once: they are several times its size.
+
+    ``names``: of container labels that become metric labels; ``written``: what is kept from one scrape to the next.
+    """
     encode = encode_openmetrics if form is OPENMETRICS else encode_text
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Once(list(_of_itself(own))))
-    parts = list(_of_containers(containers, label_names(labels), form is OPENMETRICS))
-    parts += _of_workloads(containers, form is OPENMETRICS)
+    labels, openmetrics = written.of(containers, names), form is OPENMETRICS
+    parts = [*_of_containers(containers, labels, openmetrics), *_of_workloads(containers, labels, openmetrics)]
     if own.pressure is not None:
-        parts += _of_pressure(containers, own.pressure, label_names(labels), form is OPENMETRICS)
+        parts += _of_pressure(containers, labels, own.pressure, openmetrics)
     if own.host is not None:
-        parts.append(_together(host_lines(own.host, form is OPENMETRICS)))
+        parts.append(_together(host_lines(own.host, openmetrics)))
     return [*parts, encode(registry)]

@@ -123,7 +123,7 @@ class MetricsReader:
         population = cgroup.population()
         if not population.number and population.whole and (container.last is not None or left_behind(identity)):
             raise CgroupGone(cgroup.path)  # it had processes: it is stopping; or it never had one
-        network = read_interfaces(root, lambda: population, namespaces, container.finder)
+        network = read_interfaces(root, lambda: population, namespaces, container.finder, population.pids)
         own = metadata is None or metadata.network_mode != "host"
         if not population.whole:
             self._sampler.names.say_once(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -15,6 +15,8 @@ from ..host.procfs.process import Process
 from .network import Namespaces
 from .process_finder import ProcessFinder
 
+_SHORT = 4096
+"""Bytes of a net/dev that is remembered: of some 30 interfaces."""
 _REASONS = {errno.EACCES: Absent.PERMISSION, errno.EPERM: Absent.PERMISSION}
 
 
@@ -29,14 +31,19 @@ class Interfaces(NamedTuple):
 
 
 def read_interfaces(
-    root: Root, populated: Callable[[], Population], namespaces: Namespaces, finder: ProcessFinder | None = None
+    root: Root,
+    populated: Callable[[], Population],
+    namespaces: Namespaces,
+    finder: ProcessFinder | None = None,
+    listed: Collection[int] = (),
 ) -> Interfaces:
     """The interfaces in the network namespace of one of a cgroup's processes: first of the one that ``finder`` holds.
 
-    ``populated`` lists the processes; asked only where that one does not answer. Raises Exhausted, and what it raises.
+    ``populated`` lists the processes; asked only where that one does not answer. ``listed``: see
+    :meth:`ProcessFinder.ask`. Raises Exhausted, and what ``populated`` raises.
     """
     if finder is not None:
-        held = finder.ask(lambda process: _of(root, process, namespaces), namespaces)
+        held = finder.ask(lambda process: _of(root, process, namespaces), namespaces, listed)
         if held is not None and held.reason in (None, Absent.HOST_NETWORK):
             return held
     population = populated()
@@ -72,19 +79,25 @@ def _of(root: Root, process: Process, namespaces: Namespaces) -> Interfaces:
     """Raises CgroupGone, Exhausted, OSError."""
     fd = process.open_net_dev()  # not kept open: it would hold the namespace
     try:
-        return _parsed(root, fd, process.net_dev, namespaces)
+        return _parsed(root, fd, process, namespaces)
     finally:
         release(fd)
 
 
-def _parsed(root: Root, fd: int, path: str, namespaces: Namespaces) -> Interfaces:
+def _parsed(root: Root, fd: int, process: Process, namespaces: Namespaces) -> Interfaces:
+    """Parsed only if the text changed: most containers' network is silent most of the time."""
+    path = process.net_dev
     inode = root.identity(path, fd).inode
     if namespaces.is_host(inode):
         return Interfaces(None, Absent.HOST_NETWORK, path, inode)
     found = namespaces.listed.get(inode)
     if found is None:
         try:
-            found = list_net_dev(read_rest(fd, b"", LIMIT))
+            data = read_rest(fd, b"", LIMIT)
+            text, found = process.interfaces_seen
+            if found is None or data != text:
+                found = list_net_dev(data)
+                process.interfaces_seen = (data, found) if len(data) <= _SHORT else (b"", None)
         except ParseError as error:
             return Interfaces(None, error.reason, path, inode)
         namespaces.listed[inode] = found

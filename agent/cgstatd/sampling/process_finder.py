@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import TypeVar
 
@@ -61,17 +61,18 @@ class ProcessFinder:
             self._release()
         return traffic or absent(self._unseen)
 
-    def ask(self, read: Callable[[Process], T], namespaces: Namespaces) -> T | None:
+    def ask(self, read: Callable[[Process], T], namespaces: Namespaces, listed: Collection[int] = ()) -> T | None:
         """What ``read`` finds of the process that is held; None: none is held, or it is gone or in another cgroup.
 
-        Raises Exhausted.
+        ``listed``: processes that the cgroup listed a moment ago. One of them that lives is in the cgroup: its number
+        cannot have been another's. Raises Exhausted.
         """
         if self._process is None and not self._closed and self._descriptors.used < self._descriptors.limit:
             self._find(namespaces, set())
         if self._process is not None:
             with suppress(CgroupGone, OSError):
                 found = read(self._process)
-                if self._process.stayed():
+                if self._process.pid in listed or self._process.stayed():
                     return found
             self._release()
         return None

@@ -513,6 +513,16 @@ def test_the_process_that_is_held_is_asked_by_others_too_until_it_is_gone(host: 
     assert ask() is None
 
 
+def test_a_process_that_its_cgroup_has_just_listed_is_not_looked_for_once_more(
+    host: MadeUpHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.container(PATH, pids=[7])
+    found = finder(host)
+    read(host, found)
+    monkeypatch.setattr(Process, "stayed", lambda _: pytest.fail("it was listed"))
+    assert found.ask(lambda process: process.pid, Namespaces(host.root), [7]) == 7
+
+
 def test_without_descriptors_to_spare_no_process_is_held_for_others(host: MadeUpHost) -> None:
     host.container(PATH, pids=[7])
     assert finder(host, descriptors=Descriptors(0)).ask(lambda process: process.pid, Namespaces(host.root)) is None

@@ -50,7 +50,17 @@ def threads(path: str, fd: int | None = None) -> list[str]:
 class Process:
     """A live process. Raises CgroupGone when it is not (any more), OSError (EACCES) where it may not be read."""
 
-    __slots__ = ("_fd", "_membership", "_membership_file", "_net_dev", "large", "net_dev_seen", "path", "pid")
+    __slots__ = (
+        "_fd",
+        "_membership",
+        "_membership_file",
+        "_net_dev",
+        "interfaces_seen",
+        "large",
+        "net_dev_seen",
+        "path",
+        "pid",
+    )
 
     def __init__(self, root: Root, pid: int, procs: str = "") -> None:
         """``procs``: the real path of the cgroup.procs that lists the process, where it is known.
@@ -62,6 +72,8 @@ class Process:
         self._net_dev = _NET_DEV
         self.net_dev_seen = (b"\0", (0, 0))
         """The last text of its net/dev and its meaning, for the reader; no file has this text."""
+        self.interfaces_seen: tuple[bytes, Any] = (b"", None)
+        """The same of its interfaces one by one."""
         self.large: Any = None
         """What its namespace's reader keeps of a net/dev that is too large to be read each time."""
         self._fd = -1

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from ...config.settings import DEFAULT_LABELS
 from ...feed.scrape import Scraper
+from ...outputs.container_labels import WrittenLabels
 from ...outputs.negotiation import OPENMETRICS, TEXT, Format, negotiate
 from ..server.one_body import OneBody
 from .context import CONTEXT
@@ -30,6 +31,7 @@ METRIC_LABELS: web.AppKey[MetricLabels] = web.AppKey("metric_labels", MetricLabe
 
 
 _BODIES: web.AppKey[dict[Format, OneBody]] = web.AppKey("metric_bodies", dict)
+_WRITTEN: web.AppKey[WrittenLabels] = web.AppKey("metric_written_labels", WrittenLabels)
 
 
 async def metrics(request: web.Request) -> web.Response:
@@ -40,7 +42,7 @@ async def metrics(request: web.Request) -> web.Response:
     form = negotiate(request.headers.get("Accept", ""))
     labels = request.app[METRIC_LABELS].names
     # In a thread: text for hundreds of containers takes longer than other requests should wait.
-    make = partial(exposition, *scrape, labels, form)
+    make = partial(exposition, *scrape, labels, form, request.app[_WRITTEN])
     body = await request.app[_BODIES][form].get((scrape, labels), make, threaded=True)
     return await negotiated(request, body, form.content_type, "Accept")
 
@@ -49,4 +51,5 @@ def add_metrics(app: web.Application) -> None:
     """The scraper behind the route."""
     app[SCRAPER] = Scraper(app[CONTEXT].feed, app[FOLLOWER])
     app[METRIC_LABELS] = MetricLabels()
+    app[_WRITTEN] = WrittenLabels()
     app[_BODIES] = {form: OneBody(app[CONTEXT].bodies) for form in (TEXT, OPENMETRICS)}

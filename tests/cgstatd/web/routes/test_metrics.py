@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 
 from cgstatd.config.settings import DEFAULT_LABELS
 from cgstatd.host.identity import Identity
-from cgstatd.outputs.prometheus import MAX_LABELS, label_names
+from cgstatd.outputs.container_labels import MAX_LABELS, label_names
 from cgstatd.sampling.round import Changes, Ended
 from cgstatd.web.routes.follow import FOLLOWER
 from cgstatd.web.routes.metrics import SCRAPER
