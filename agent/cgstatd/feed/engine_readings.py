@@ -30,6 +30,8 @@ from .shared_passes import Feed
 Answer = EngineFigures | Known
 """Figures, or a container that does not run."""
 FRESH_SECONDS = 0.3
+_KEPT_SECONDS = 1.0
+"""Answers are dropped after this time: they hold the figures of every container that was asked for."""
 _AGAIN_SECONDS = 0.05
 
 
@@ -98,14 +100,16 @@ class EngineReadings:
             if future.done():
                 continue
             if isinstance(error, ListingUnderWay) and self._waits(loop):
-                self._asked.setdefault(wanted, future)
+                again = self._asked.setdefault(wanted, future)
+                if again is not future:  # it was asked for meanwhile, too: one answer is for both
+                    again.add_done_callback(partial(_answer_too, future))
                 continue
             if answer is not None:
                 future.set_result(answer)
             else:
                 future.set_exception(error or NotFound(wanted))
         self._kept = self._clock(), kept
-        loop.call_later(1.0, self._forget, kept)
+        loop.call_later(_KEPT_SECONDS, self._forget, kept)
         self._under_way = bool(self._asked)
         if self._asked:
             loop.call_later(0.0 if self._until is None else _AGAIN_SECONDS, self._begin)
@@ -187,3 +191,14 @@ class EngineReadings:
             return found if sampler.names.again(found.target) == found.target else None
         by_id = engine_id(found.runtime, found.owner_uid, found.id).startswith(wanted) or found.id.startswith(wanted)
         return found if by_id or not sampler.registry.look_again([found.target]) else None
+
+
+def _answer_too(future: asyncio.Future[Answer], answered: asyncio.Future[Answer]) -> None:
+    """Give one future the answer of another."""
+    if future.done() or answered.cancelled():
+        return
+    error = answered.exception()
+    if error is None:
+        future.set_result(answered.result())
+    else:
+        future.set_exception(error)

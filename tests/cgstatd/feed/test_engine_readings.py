@@ -1,0 +1,46 @@
+"""Requests of one moment are one job; none of them is forgotten while another lists the containers."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from cgstatd.feed.engine_readings import EngineReadings
+from cgstatd.feed.shared_passes import Feed
+from cgstatd.sampling.engine_figures import EngineFigures, EngineReader
+from cgstatd.sampling.registry import ListingUnderWay
+from fakehost import FakeHost, container_id
+from patience import until
+
+
+async def test_who_asked_before_a_listing_that_was_under_way_is_answered_with_who_asked_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = FakeHost(tmp_path)
+    host.add("a")
+    begun, go_on, begin = threading.Event(), threading.Event(), EngineReader.begin
+
+    def under_way_at_first(reader: EngineReader) -> None:
+        if not begun.is_set():
+            begun.set()
+            go_on.wait(10)
+            raise ListingUnderWay("another thread lists them")
+        begin(reader)
+
+    monkeypatch.setattr(EngineReader, "begin", under_way_at_first)
+    feed = Feed(host.sampler(), freshness_seconds=0.5, baseline_seconds=0)
+    feed.start()
+    try:
+        readings, key = EngineReadings(feed), container_id("a")
+        first = asyncio.ensure_future(readings.get(key))
+        await until(begun.is_set)
+        second = asyncio.ensure_future(readings.get(key))
+        await asyncio.sleep(0)
+        go_on.set()
+        assert isinstance(await second, EngineFigures)
+        assert await first is second.result()
+    finally:
+        feed.stop()
