@@ -136,7 +136,7 @@ class EngineEvents:
     # -- from the follower
 
     def _observed(self, found: Changes) -> None:
-        """Whoever comes later may ask for it. While a client listens, it is told as a listener's."""
+        """Kept for clients that ask for the past later. While one listens, :meth:`_changes` hears it anyway."""
         if self._task is None:
             self._changes(found)
 

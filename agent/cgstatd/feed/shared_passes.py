@@ -116,8 +116,8 @@ class Feed:
         self._sampling_thread.submit(job)
 
     def _arrived(self, several: list[Container]) -> None:
-        """New containers get their baseline as soon as a listing finds them: whoever asks later need not wait for a
-        second reading."""
+        """New containers get their baseline as soon as a listing finds them: a request that comes later need not
+        wait for a second reading."""
         if self._baseline > 0 and not self._stopping:
             self._sampling_thread.submit(
                 Job(deque(partial(self._sampler.first_baseline, each) for each in several), long=True)

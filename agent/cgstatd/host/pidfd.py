@@ -39,7 +39,7 @@ class Untold(enum.Enum):
 
 
 def how_ended(fd: int) -> Exit | Untold:
-    """How the process of a pidfd ended, whoever waited for it."""
+    """How the process of a pidfd ended, whichever process waited for it."""
     buffer = bytearray(_INFO.size)
     _INFO.pack_into(buffer, 0, _EXIT, *([0] * 13))
     try:

@@ -19,7 +19,7 @@ _CORES_NS = 10_000_000_000
 _ONLINE = "/sys/devices/system/cpu/online"
 
 
-class HostFacts:
+class HostCapacity:
     """Looked at again from time to time. No method is to be called while a container's lock is held: these are files of
     the host, and one that hangs must cost no container."""
 

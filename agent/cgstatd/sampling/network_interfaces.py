@@ -15,8 +15,8 @@ from ..host.procfs.process import Process
 from .network import Namespaces
 from .process_finder import ProcessFinder
 
-_SHORT = 4096
-"""Bytes of a net/dev that is remembered: of some 30 interfaces."""
+_REMEMBERED = 4096
+"""Bytes of a net/dev that is kept with its meaning, at most: of some 30 interfaces."""
 _REASONS = {errno.EACCES: Absent.PERMISSION, errno.EPERM: Absent.PERMISSION}
 
 
@@ -97,7 +97,7 @@ def _parsed(root: Root, fd: int, process: Process, namespaces: Namespaces) -> In
             text, found = process.interfaces_seen
             if found is None or data != text:
                 found = list_net_dev(data)
-                process.interfaces_seen = (data, found) if len(data) <= _SHORT else (b"", None)
+                process.interfaces_seen = (data, found) if len(data) <= _REMEMBERED else (b"", None)
         except ParseError as error:
             return Interfaces(None, error.reason, path, inode)
         namespaces.listed[inode] = found

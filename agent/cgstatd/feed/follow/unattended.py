@@ -1,4 +1,4 @@
-"""Watches first processes while no client listens, so that an end has its exit code whoever asks later.
+"""Watches first processes while no client listens, so that an end has its exit code for later requests.
 
 It sleeps without a timer: a pidfd tells a death, inotify tells a cgroup that came or went, and any other listing tells
 what it found. A look at a new cgroup before the engine has put a process into it is made again, later and later. No

@@ -1,6 +1,7 @@
 """GET /containers/json and /containers/{id}/json: never the environment, never an argument, never a mount.
 
-Health is there where a file says how it is: Podman's. Docker keeps it in memory. What probes printed is never there.
+Health is there where a file says how it is: Podman's, and Docker's until its next probe (what that finds is in memory
+alone). What probes printed is never there.
 
 ``Command`` and ``Path`` are the first program alone: its path where the runtime's state has it, else its name.
 """
