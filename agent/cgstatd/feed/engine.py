@@ -10,7 +10,6 @@ from functools import partial
 from cgroupfs import CgroupGone, ParseError, Version, select
 
 from ..basics.text import printable
-from ..host.identity import Identity, short
 from ..host.procfs.host_load import UPTIME, parse_uptime
 from ..host.procfs.uname import Uname, read_uname
 from ..host.runtimes.base import State
@@ -19,8 +18,8 @@ from ..outputs.engine.system import HostWords
 from ..sampling.container import Container
 from ..sampling.first_programs import FirstPrograms
 from ..sampling.health_checks import health_of
-from ..sampling.lived import with_end
 from ..sampling.lookup import Known, NotFound
+from ..sampling.one_container import ended_as, identity_of
 from ..sampling.program_list import ProcessRow, program_list
 from ..sampling.rates import MOST_CORES
 from ..sampling.reading_failed import ReadingFailed
@@ -137,7 +136,7 @@ class Engine:
         """Empty where there is none (machine-id(5))."""
         try:
             text = self._feed.sampler.root.read(_MACHINE_ID).decode("ascii", "replace").strip()
-        except (OSError, ParseError):
+        except OSError:
             return ""
         return text if re.fullmatch(f"[0-9a-f]{{{_MACHINE_ID_DIGITS}}}", text) else ""
 
@@ -151,7 +150,7 @@ class Engine:
         for path in _OS_RELEASE:
             try:
                 data = self._feed.sampler.root.read(path)[:_OS_RELEASE_BYTES]
-            except (OSError, ParseError):
+            except OSError:
                 continue
             for line in data.decode("utf-8", "replace").splitlines():
                 key, _, value = line.partition("=")
@@ -161,11 +160,7 @@ class Engine:
 
 
 def _stopped(view: View, known: Known) -> Listed:
-    name = printable(known.name) or short(known.id)
-    identity = Identity(printable(known.id), name, known.runtime, known.owner_uid, known.metadata)
-    metadata = None if known.metadata is None else with_end(known.metadata, identity.id, view.of(identity).last)
-    state = metadata.state if metadata else known.state
-    return Listed(identity._replace(metadata=metadata), state, running=False)
+    return Listed(*ended_as(known, view.of(identity_of(known))), running=False)
 
 
 def _state(container: Container, said: State, freezer: bool) -> State:

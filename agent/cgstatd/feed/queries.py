@@ -13,9 +13,8 @@ import msgspec
 
 from cgroupfs import Cgroup, CgroupGone, Io, Pids
 
-from ..basics.text import printable
 from ..host.block_devices import Devices
-from ..host.identity import Identity, short
+from ..host.identity import Identity
 from ..host.runtimes.base import Metadata, State
 from ..outputs.detail_json import container_detail
 from ..outputs.detail_types import ContainerDetail
@@ -28,9 +27,10 @@ from ..sampling.container import Container
 from ..sampling.container_detail import Detail, HostPart, collect, host_part
 from ..sampling.health_checks import health_of
 from ..sampling.host_figures import MINIMUM_WINDOW_NS, HostReader, agent_cost
-from ..sampling.lived import NOTHING, Lived, with_end
+from ..sampling.lived import NOTHING, Lived
 from ..sampling.lookup import Known, NotFound
 from ..sampling.model import ContainerStats
+from ..sampling.one_container import ended_as, identity_of
 from ..sampling.reading_failed import ReadingFailed
 from .coalesced import Coalesced
 from .follow.followed_container import uptime_seconds
@@ -199,13 +199,10 @@ def _lived(view: View, container: Container) -> Lived:
 
 def _stopped_identity(known: Known, view: View) -> ContainerIdentity:
     """Of a container that has no cgroup."""
-    name = printable(known.name) or short(known.id)
-    identity = Identity(printable(known.id), name, known.runtime, known.owner_uid, known.metadata)
-    lived = view.of(identity)
-    metadata = None if known.metadata is None else with_end(known.metadata, identity.id, lived.last)
-    state = metadata.state if metadata else known.state
+    lived = view.of(identity_of(known))
+    identity, state = ended_as(known, lived)
     stopped = state in (State.EXITED, State.CREATED)
-    return container_identity(identity._replace(metadata=metadata), state, 0 if stopped else None, lived, running=False)
+    return container_identity(identity, state, 0 if stopped else None, lived, running=False)
 
 
 def _stopped(known: Known, words: FollowExit | None, view: View) -> ContainerDetail:

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from ..host.identity import Identity
-from ..host.runtimes.base import Metadata, is_hex_id
+from ..basics.text import printable
+from ..host.identity import Identity, short
+from ..host.runtimes.base import Metadata, State, is_hex_id
 from . import rates
 from .container import Container
+from .lived import Lived, with_end
 from .lookup import Known, candidates, doubled, merge, resolve, running
 from .model import ContainerStats
 from .network import Namespaces
@@ -29,8 +31,16 @@ _LOOKED_AT = 10
 
 
 def identity_of(known: Known) -> Identity:
-    """Of a container that has no cgroup."""
-    return Identity(known.id, known.name, known.runtime, known.owner_uid, known.metadata)
+    """Of a container that has no cgroup, as answers show it."""
+    name = printable(known.name) or short(known.id)
+    return Identity(printable(known.id), name, known.runtime, known.owner_uid, known.metadata)
+
+
+def ended_as(known: Known, lived: Lived) -> tuple[Identity, State]:
+    """The same with the end that the agent saw, where the runtime keeps none; and the state that follows from it."""
+    identity = identity_of(known)
+    metadata = None if known.metadata is None else with_end(known.metadata, identity.id, lived.last)
+    return identity._replace(metadata=metadata), metadata.state if metadata else known.state
 
 
 def not_running(sampler: Sampler, known: Known) -> ContainerStats:
