@@ -121,6 +121,8 @@ class EngineEvents:
                     await self._look()
                 except (ListingFailed, ReadingFailed) as error:
                     log.debug("events: %s", error)
+                except Exception:
+                    log.exception("events")
         finally:
             self._task = None
             self._before = None

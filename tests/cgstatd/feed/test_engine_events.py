@@ -184,3 +184,18 @@ async def test_a_container_that_is_made_while_the_listing_is_read_is_not_removed
     while looks < 8:
         await asyncio.sleep(0.001)
     assert [each.action for each in await heard(host, listener)] == ["create", "start"]
+
+
+async def test_a_look_that_fails_is_logged_and_the_next_one_tells(host: Host, caplog: pytest.LogCaptureFixture) -> None:
+    listener, _ = await host.events.subscribe(past=False)
+
+    def fails() -> None:
+        host.reading = lambda: None
+        raise RuntimeError("a bug")
+
+    host.reading = fails
+    host.listed = []
+    async for each in listener.events():
+        assert each.action == "destroy"
+        break
+    assert "a bug" in caplog.text
