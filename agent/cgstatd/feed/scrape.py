@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from cgroupfs import ParseError
-
-from ..host.procfs.host_stat import PATH, parse_host_stat
 from ..outputs.metric_families import EXPORTED_FIELDS
 from ..outputs.own_metrics import Called, DiskFigures, Notified, OwnMetrics, PressureFigures
 from ..sampling.exported_metrics import ContainerMetrics, MetricsReader, each_network_once
@@ -67,7 +64,8 @@ class Scraper:
     def _own(self, containers: int) -> OwnMetrics:
         feed, sampler = self._feed, self._feed.sampler
         host = self._host.read() if self._host_metrics else None
-        cores = self._cores() if host is None else len(host.cpus)
+        stat = sampler.host.stat() if host is None else None
+        cores = len(host.cpus) if host is not None else stat.cores if stat is not None else 0
         return OwnMetrics(
             cost=agent_cost(),
             containers=containers,
@@ -86,9 +84,3 @@ class Scraper:
             notified=self.notified(),
             called=self.called(),
         )
-
-    def _cores(self) -> int:
-        try:
-            return parse_host_stat(self._feed.sampler.root.read(PATH)).cores
-        except (OSError, ParseError):
-            return 0
