@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from functools import partial
@@ -37,12 +36,9 @@ from .follow.followed_container import uptime_seconds
 from .follow.follower import Follower
 from .follow.last_words import LastWords
 from .lives import View
-from .reading_pass import Pass
 from .shared_passes import Feed
 
 T = TypeVar("T", Io, Pids)
-_PASS_SECONDS = 1.0
-"""These answers do not wait longer than this for a hung container's figures."""
 
 
 class Found(NamedTuple):
@@ -82,13 +78,7 @@ class Queries:
 
     async def stats(self) -> dict[str, ContainerStats]:
         """The figures of a pass by id, without those that hang. Raises ListingFailed."""
-        round_: Pass = self._feed.round()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_PASS_SECONDS):
-                await round_.settled()
-        if (failure := round_.failure) is not None:
-            raise failure
-        return {each.identity.id: each for each in list(round_.stats)}
+        return {each.identity.id: each for each in await self._feed.round().in_time()}
 
     async def _make_listing(self) -> list[ContainerIdentity]:
         stats = await self.stats()

@@ -4,6 +4,7 @@ awaited."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -22,6 +23,8 @@ from .sampling_thread import SamplingThread
 
 CONTAINER_SECONDS = 8.0
 """A container is left out when none has come to its end for so long."""
+_IN_TIME_SECONDS = 1.0
+"""What is told at an interval, or is about more than figures, does not wait longer than this for a hung container."""
 STOPPING = "the agent is stopping"
 _FLUSH_SECONDS = 0.05
 """Results of a long pass are handed on at this interval."""
@@ -229,6 +232,13 @@ class Pass:
         while not self.complete and not self.only_hung:
             await self._changed.wait()
         return self._known()
+
+    async def in_time(self) -> list[ContainerStats]:
+        """The same, as far as it is known within a second; it does not grow any more. Raises ListingFailed."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_IN_TIME_SECONDS):
+                await self.settled()
+        return list(self._known())
 
     def _known(self) -> list[ContainerStats]:
         if (failure := self.failure) is not None:

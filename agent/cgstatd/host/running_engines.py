@@ -2,7 +2,7 @@
 
 ``dockerd --data-root /mnt/docker`` (or ``-g``, ``--graph``), and conmon's bundle path
 (``-b /mnt/containers/overlay-containers/<id>/userdata``), which names Podman's storage root; where no dockerd runs,
-its containers' shims lead to the data root (:mod:`.shims`). Only processes of root outside every container are
+its containers' shims lead to the data root (:mod:`.docker_shims`). Only processes of root outside every container are
 believed: every user may call a process dockerd, a container's root too (and Docker in Docker really is one, with a data
 root and a network of its own).
 """

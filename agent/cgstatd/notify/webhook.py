@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time as clock
 from collections.abc import Awaitable, Callable, Iterable
@@ -28,8 +27,6 @@ LOOK_SECONDS = 10.0
 """Between two looks at the memory and the OOM kills of all containers. A reading made for others is shared."""
 GATHER_SECONDS = 1.0
 """What happens within this time goes in one request."""
-_PASS_SECONDS = 1.0
-"""A look does not wait longer than this for a hung container."""
 
 
 class Webhook:
@@ -130,13 +127,9 @@ class Webhook:
         if not recent and self._feed.restrained(LOOK_SECONDS):
             return
         round_ = last if last is not None and recent else self._feed.round(LOOK_SECONDS)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_PASS_SECONDS):
-                await round_.settled()
-        if (failure := round_.failure) is not None:
-            raise failure
+        found = await round_.in_time()
         mem_total = await self._feed.run(self._feed.sampler.host.mem_total)
-        self._take(self._rules.memory(list(round_.stats), mem_total))
+        self._take(self._rules.memory(found, mem_total))
 
     # -- what is sent
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
 
 from cgroupfs import Vitals
 from cgroupfs.hangs import still_wanted
@@ -23,9 +22,9 @@ from .network import Namespaces, Traffic
 from .reading_failed import ReadingFailed
 from .registry import OutOfResources
 from .sampler import Sampler
+from .work_item import taken_out
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 _PART = 64
 """Containers: a few milliseconds' worth, after which a request for one container may go first."""
 NOTHING = Vitals(None, None, None)
@@ -53,12 +52,12 @@ class HistoryReading:
 
     def _read(self, left: deque[Container], begun: deque[Begun], namespaces: Namespaces) -> None:
         """What is left of a part. A thread that was left behind with one of its containers has taken that out."""
-        for container in _emptied(left):
+        for container in taken_out(left):
             found = self._counters(container)
             still_wanted()
             if found is not None:
                 begun.append(found)
-        for each in _emptied(begun):
+        for each in taken_out(begun):
             traffic = self._traffic(each, namespaces)
             still_wanted()
             if traffic is not None:
@@ -106,9 +105,3 @@ class HistoryReading:
             counters.io_write_bytes,
             *vitals,
         )
-
-
-def _emptied(those: deque[T]) -> Iterator[T]:
-    """Each, taken out before it is looked at: another thread that goes on finds the rest."""
-    while those:
-        yield those.popleft()

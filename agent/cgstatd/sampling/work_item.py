@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
+T = TypeVar("T")
 Item = Callable[[], None]
 """It handles its own errors."""
+
+
+def taken_out(those: deque[T]) -> Iterator[T]:
+    """Each, taken out before it is looked at: another thread that goes on finds the rest."""
+    while those:
+        yield those.popleft()
 
 
 class Again:

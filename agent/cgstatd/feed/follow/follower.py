@@ -49,8 +49,6 @@ LINGER_SECONDS = 15.0
 """An interval's rounds go on for this long after its last client left."""
 LOOK_STEPS = 4
 _FRESHNESS_SECONDS = 0.1
-_PASS_SECONDS = 1.0
-"""A round does not wait longer than this: it goes without the containers that are not read by then, and names them."""
 
 
 class Follower:
@@ -275,12 +273,8 @@ class Follower:
     async def _pass(self, groups: list[Group]) -> None:
         began = time.monotonic()
         round_ = self._told = self._feed.round(_FRESHNESS_SECONDS)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_PASS_SECONDS):
-                await round_.settled()
-        if (failure := round_.failure) is not None:
-            raise failure
-        unread = round_.unread()
+        await round_.in_time()
+        unread = round_.unread()  # before the figures: what is read meanwhile is in both
         stats = {each.identity.id: each for each in list(round_.stats)}
         found = await self._take(stats, unread)
         if found is None:

@@ -10,6 +10,7 @@ from time import thread_time
 from cgroupfs.hangs import left_check
 
 from ...sampling.round import Changes
+from ...sampling.work_item import taken_out
 
 
 class LookTurns:
@@ -55,10 +56,7 @@ class LookTurns:
 
     def changes(self) -> list[Changes]:
         """What was found since the last call, in order. Called in the event loop."""
-        found = []
-        while self._changes:
-            found.append(self._changes.popleft())
-        return found
+        return list(taken_out(self._changes))
 
     def close(self) -> None:
         """No thread looks any more. If a hung one still does, the release is up to that thread."""

@@ -6,8 +6,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeVar
+from collections.abc import Iterable, Mapping
 
 from cgroupfs import CgroupGone, Vitals
 
@@ -20,6 +19,7 @@ from ...sampling.model import ContainerStats
 from ...sampling.reading_failed import ReadingFailed
 from ...sampling.round import Changes, Killed, Look, Round
 from ...sampling.sampler import Sampler
+from ...sampling.work_item import taken_out
 from .ends import Ends
 from .followed_container import UNWATCHED, Followed, born_seconds, has_ended, has_process, watch_first
 from .last_words import without_labels
@@ -27,8 +27,6 @@ from .limit_looks import LimitLooks
 from .look_turns import LookTurns
 from .pause import MOST_LIVES, Standing, Told
 from .runtime_records import Records
-
-T = TypeVar("T")
 
 
 class RoundWork:
@@ -78,7 +76,7 @@ class RoundWork:
 
         The caller owns them. Called in the event loop.
         """
-        return list(_emptied(self._pidfds))
+        return list(taken_out(self._pidfds))
 
     def changes(self) -> list[Changes]:
         """What happened since the last call, in order. Called in the event loop.
@@ -292,7 +290,7 @@ class RoundWork:
         self._turns.close()
 
     def _release(self) -> None:
-        for container, fd in (pair for each in (self._deaths, self._pidfds) for pair in _emptied(each)):
+        for container, fd in (pair for each in (self._deaths, self._pidfds) for pair in taken_out(each)):
             container.descriptors.close(fd)
         for container, known in self._followed.items():
             container.forget_vitals()
@@ -300,8 +298,3 @@ class RoundWork:
         self._followed.clear()
         self._ends.close()
         self._records.close()
-
-
-def _emptied(those: deque[T]) -> Iterator[T]:
-    while those:
-        yield those.popleft()

@@ -1,8 +1,8 @@
 """Hears what runtimes record of containers' lives, at the moment when they write it (inotify).
 
-The listing watches some of the same directories (:mod:`..statewatch`), with an inotify instance of its own. That one
-stops watching when the cgroup is gone, which is when an end is waited for here. It never watches users' directories,
-whose owners could fill its queue. And its events wake no one: those of an end wake the event loop at once.
+The listing watches some of the same directories (:mod:`cgstatd.host.state_changes`), with an inotify instance of its
+own. That one stops watching when the cgroup is gone, which is when an end is waited for here. It never watches users'
+directories, whose owners could fill its queue. And its events wake no one: those of an end wake the event loop at once.
 """
 
 from __future__ import annotations
@@ -39,10 +39,13 @@ class Records:
         """A descriptor that is readable when a runtime has written a watched record; None: there is none."""
         return None if self._inotify is None else self._inotify.fd
 
-    def hear(self, container: Container, known: Followed, before_seconds: float | None = None) -> Metadata | None:
-        """Read the container's record and remember what it says of this life; None: there is none."""
+    def _look_for_recorder(self, container: Container, known: Followed) -> None:
         if known.recorder is None and not known.silent:
             known.recorder = self._names.recorder(container.ref)
+
+    def hear(self, container: Container, known: Followed, before_seconds: float | None = None) -> Metadata | None:
+        """Read the container's record and remember what it says of this life; None: there is none."""
+        self._look_for_recorder(container, known)
         if known.recorder is None:
             found: Metadata | None = self._names.identify(container.ref).metadata
             known.silent = known.silent or found is not None
@@ -89,8 +92,7 @@ class Records:
 
     def watch(self, container: Container, known: Followed) -> None:
         """Its end is near: watch for its record to be written."""
-        if known.recorder is None and not known.silent:
-            known.recorder = self._names.recorder(container.ref)
+        self._look_for_recorder(container, known)
         folder = known.recorder.record_folder(container.ref.match.id) if known.recorder else None
         if folder is None or not self._noticing():
             return

@@ -7,7 +7,6 @@ allows, which is cheaper than a pass: it makes no answers.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -25,8 +24,6 @@ from .gaps import Gap
 from .ring import Ring
 
 log = logging.getLogger(__name__)
-_PASS_SECONDS = 1.0
-"""A round does not wait longer than this for a hung container: it goes without it."""
 _SHARED_PART = 0.2
 """Of the interval. A pass that is not older is taken over."""
 _SHARED_SECONDS = 2.0
@@ -109,11 +106,7 @@ class Recorder:
 
     async def _of(self, shared: Pass) -> Taken:
         """What a pass has read that a client asked for."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_PASS_SECONDS):
-                await shared.settled()
-        if (failure := shared.failure) is not None:
-            raise failure
+        await shared.in_time()
         self._told = shared
         return await self._feed.run(self._work.take)
 
