@@ -66,6 +66,8 @@ class Field(NamedTuple):
     v2: Place | None
     needs: str = ""
     """If that field is no number, this one stands still (no quota, no throttling)."""
+    idles: bool = False
+    """Whether it stands still while CPU time and memory in use do: nothing has run in the cgroup then."""
 
     def place(self, version: Version) -> Place | None:
         """Where this version has it."""
@@ -92,15 +94,21 @@ def rule(name: str, found: Rule, *others: str) -> Place:
 
 
 def declare(
-    controller: str, unit: str = "", *, v1: Place | None = None, v2: Place | None = None, needs: str = ""
+    controller: str,
+    unit: str = "",
+    *,
+    v1: Place | None = None,
+    v2: Place | None = None,
+    needs: str = "",
+    idles: bool = False,
 ) -> Any:
     """A field that is declared where its record has the attribute, whose name it takes."""
-    return dataclasses.field(default=None, metadata={"places": (unit, controller, v1, v2, needs)})
+    return dataclasses.field(default=None, metadata={"places": (unit, controller, v1, v2, needs, idles)})
 
 
-def both(controller: str, unit: str, place: Place, needs: str = "") -> Any:
+def both(controller: str, unit: str, place: Place, needs: str = "", idles: bool = False) -> Any:
     """As :func:`declare`, of a field that both versions have in the same file."""
-    return declare(controller, unit, v1=place, v2=place, needs=needs)
+    return declare(controller, unit, v1=place, v2=place, needs=needs, idles=idles)
 
 
 def declared(record: type, prefix: str) -> Iterator[Field]:

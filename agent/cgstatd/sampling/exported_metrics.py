@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from cgroupfs import Absent, Cgroup, CgroupGone, DeviceIo, select
+from cgroupfs import FIELDS, Absent, Cgroup, CgroupGone, DeviceIo, Reading, select
 
 from ..host.block_devices import Device, Devices
 from ..host.identity import Identity, left_behind
@@ -28,6 +28,10 @@ from .sampler import Sampler
 Listed = tuple[Container, Identity]
 
 _BLOCK, _LIMIT = "io.devices", "memory.max_bytes"
+_RUNS = ("cpu.usage_nsec", "memory.usage_bytes")
+"""While these stand still nothing has run in a container."""
+_IDLE_NS = 45_000_000_000
+"""For so long fields are believed to stand still."""
 
 
 class ContainerMetrics(NamedTuple):
@@ -56,14 +60,27 @@ class ContainerMetrics(NamedTuple):
     """The status of its health check; None: it has none, or that is not known."""
 
 
+class _Idle(NamedTuple):
+    """What was read of a container that stands still while nothing runs in it."""
+
+    read_ns: int
+    """When (monotonic)."""
+    runs: tuple[int | None, ...]
+    """:data:`_RUNS`, as they were read just before."""
+    reading: Reading
+
+
 class MetricsReader:
     """Remembers when containers were started. Used in the sampling thread."""
 
     def __init__(self, sampler: Sampler, fields: Iterable[str]) -> None:
         """``fields``: what is read of a container's cgroup, beside its block devices."""
-        wanted = dict.fromkeys((*fields, _LIMIT))
-        self._without_block = select(*wanted, lean=True)
-        self._with_block = select(*wanted, _BLOCK, lean=True)
+        wanted = dict.fromkeys((*fields, _LIMIT, *_RUNS))
+        moving = [name for name in wanted if not FIELDS[name].idles]
+        self._without_block = select(*moving, lean=True)
+        self._with_block = select(*moving, _BLOCK, lean=True)
+        self._idle = select(*(name for name in wanted if FIELDS[name].idles))
+        self._idles: dict[Container, _Idle] = {}
         self._sampler = sampler
         self._devices = Devices(sampler.root)
         self._boot_seconds: int | None = None
@@ -79,6 +96,7 @@ class MetricsReader:
         listed = self._sampler.containers()
         self.listing_number = self._sampler.registry.number
         self._started = {each: self._started[each] for each in listed if each in self._started}
+        self._idles = {each: self._idles[each] for each in listed if each in self._idles}
         if len(self._started) < len(listed):
             stat = self._sampler.host.stat()
             self._boot_seconds = None if stat is None else stat.boot_seconds
@@ -115,9 +133,11 @@ class MetricsReader:
         root, metadata, counting = self._sampler.root, identity.metadata, self._sampler.counting
         blocks = counting is None or counting.anything
         values, missing = cgroup.read(self._with_block if blocks else self._without_block)
+        still, more = self._read_idle(container, cgroup, values)
+        missing += more
         if missing:
             self._sampler.failures(container, missing)
-        fields = {**values, _LIMIT: limit_in_force(values[_LIMIT], container.promised_limit)}
+        fields = {**values, **still, _LIMIT: limit_in_force(values[_LIMIT], container.promised_limit)}
         io = fields.get(_BLOCK) if not any(each.field == _BLOCK for each in missing) else None
         block = io.devices if io else ()
         population = cgroup.population()
@@ -145,6 +165,20 @@ class MetricsReader:
             last_end=container.last_end,
         )
         return found, devices
+
+    def _read_idle(self, container: Container, cgroup: Cgroup, values: Mapping[str, Any]) -> Reading:
+        """What stands still with the container's CPU time and memory: read again where these have changed, and once in
+        a while."""
+        now_ns, runs = self._sampler.root.clock().monotonic_ns, tuple(values[name] for name in _RUNS)
+        known = self._idles.get(container)
+        if known is not None and known.runs == runs and None not in runs and now_ns - known.read_ns < _IDLE_NS:
+            return known.reading
+        found = cgroup.read(self._idle)
+        if any(each.failed for each in found.missing):
+            self._idles.pop(container, None)
+        else:
+            self._idles[container] = _Idle(now_ns, runs, found)
+        return found
 
     def _started_seconds(self, container: Container, cgroup: Cgroup) -> float | None:
         metadata = container.identity.metadata

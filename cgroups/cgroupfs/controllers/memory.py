@@ -128,6 +128,7 @@ class Memory:
         BYTES,
         v1=rule("memory.memsw.usage_in_bytes", swap_v1, "memory.usage_in_bytes"),
         v2=file("memory.swap.current", parse_value),
+        idles=True,
     )
     swap_max_bytes: Limit = declare(
         "memory",
@@ -136,11 +137,18 @@ class Memory:
         v2=file("memory.swap.max", parse_limit),
     )
     peak_bytes: int | None = declare(
-        "memory", BYTES, v1=file("memory.max_usage_in_bytes", parse_value), v2=file("memory.peak", parse_value)
+        "memory",
+        BYTES,
+        v1=file("memory.max_usage_in_bytes", parse_value),
+        v2=file("memory.peak", parse_value),
+        idles=True,
     )
     events: MemoryEvents = part(MemoryEvents)
     failcnt: int | None = declare(
-        "memory", v1=file("memory.failcnt", parse_value), v2=file("memory.events", flat_key(b"max"))
+        "memory",
+        v1=file("memory.failcnt", parse_value),
+        v2=file("memory.events", flat_key(b"max")),
+        idles=True,
     )
     """How often the limit was hit."""
     hierarchical_max_bytes: Limit = declare("memory", BYTES, v1=file("memory.stat", hierarchical_limit))
@@ -178,14 +186,15 @@ def _of_stat() -> Iterator[Field]:
         own = _V1_STAT.get(name, name.encode())
         v1 = None if name in _V1_NEVER else file("memory.stat", flat_key(b"total_" + own, otherwise=own))
         unit = "" if name.startswith(_COUNTS) else BYTES
-        yield Field(f"memory.stat.{name}", unit, "memory", v1, file("memory.stat", flat_key(name.encode())))
+        v2 = file("memory.stat", flat_key(name.encode()))
+        yield Field(f"memory.stat.{name}", unit, "memory", v1, v2, idles=True)
 
 
 def _of_events() -> Iterator[Field]:
     for name in (each.name for each in fields(MemoryEvents)):
         key = flat_key(name.encode())
         v1 = file("memory.oom_control", key) if name == "oom_kill" else None
-        yield Field(f"memory.events.{name}", "", "memory", v1, file("memory.events", key))
+        yield Field(f"memory.events.{name}", "", "memory", v1, file("memory.events", key), idles=True)
 
 
 FIELDS: tuple[Field, ...] = (*declared(Memory, "memory"), *_of_stat(), *_of_events())

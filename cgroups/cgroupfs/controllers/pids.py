@@ -14,7 +14,7 @@ from ..formats import parse_limit, parse_value
 class Pids:
     """How many tasks the cgroup and everything below it have. None: see ``missing``."""
 
-    current: int | None = both("pids", "", file("pids.current", parse_value))
+    current: int | None = both("pids", "", file("pids.current", parse_value), idles=True)
     max: Limit = both("pids", "", file("pids.max", parse_limit))
     peak: int | None = both("pids", "", file("pids.peak", parse_value))
     missing: tuple[Missing, ...] = ()

@@ -1,0 +1,84 @@
+"""What a scrape reads of a container: all of it, unless nothing has run in it since."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cgstatd.outputs.metric_families import EXPORTED_FIELDS
+from cgstatd.sampling.exported_metrics import MetricsReader
+from fakehost import FakeHost
+
+CACHE, PEAK, TASKS = "memory.stat.file", "memory.peak_bytes", "pids.current"
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> FakeHost:
+    host = FakeHost(tmp_path)
+    host.add("a")
+    (host.scope("a") / "memory.peak").write_text("9\n")
+    return host
+
+
+class Scraper:
+    """Scrapes of a host with one container."""
+
+    def __init__(self, host: FakeHost) -> None:
+        self.sampler = host.sampler()
+        self._reader = MetricsReader(self.sampler, EXPORTED_FIELDS)
+
+    def scrape(self) -> Any:
+        """The container's fields."""
+        (listed,), namespaces = self._reader.begin()
+        found = self._reader.read(namespaces, listed)
+        assert found is not None
+        return found.fields
+
+
+def change(host: FakeHost) -> None:
+    """Of a container in which nothing runs none of these changes; so it is seen what is read again."""
+    host.set("a", "memory.stat", "anon 1\nfile 7\ninactive_file 3\n")
+    host.set("a", "memory.peak", "8\n")
+    host.set("a", "pids.current", "5\n")
+    host.set("a", "memory.max", "4096\n")
+
+
+def test_while_nothing_runs_in_a_container_only_what_may_change_all_the_same_is_read_again(host: FakeHost) -> None:
+    scraper = Scraper(host)
+    before = scraper.scrape()
+    assert (before[CACHE], before[PEAK], before[TASKS]) == (2, 9, 1)
+    change(host)
+    now = scraper.scrape()
+    assert (now[CACHE], now[PEAK], now[TASKS]) == (2, 9, 1) and now["memory.max_bytes"] == 4096
+
+
+@pytest.mark.parametrize(("file", "content"), [("cpu.stat", "usage_usec 1000001\n"), ("memory.current", "4096\n")])
+def test_once_something_ran_everything_is(host: FakeHost, file: str, content: str) -> None:
+    scraper = Scraper(host)
+    scraper.scrape()
+    change(host)
+    host.set("a", file, content)
+    now = scraper.scrape()
+    assert (now[CACHE], now[PEAK], now[TASKS]) == (7, 8, 5)
+
+
+def test_and_once_in_a_while(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    scraper = Scraper(host)
+    scraper.scrape()
+    change(host)
+    clock = scraper.sampler.root.clock
+    monkeypatch.setattr(
+        type(scraper.sampler.root), "clock", lambda *_: clock()._replace(monotonic_ns=clock().monotonic_ns + 45 * 10**9)
+    )
+    assert scraper.scrape()[CACHE] == 7
+
+
+def test_what_could_not_be_read_is_tried_again(host: FakeHost) -> None:
+    scraper = Scraper(host)
+    host.make_unreadable("a", "memory.peak")
+    assert scraper.scrape()[PEAK] is None
+    (host.scope("a") / "memory.peak").rmdir()
+    (host.scope("a") / "memory.peak").write_text("9\n")
+    assert scraper.scrape()[PEAK] == 9
