@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from cgroupfs import CgroupGone, ParseError, Vitals
+from cgroupfs import CgroupGone, Vitals
 
 from ..basics.text import printable
 from ..host.discovery import CgroupRef
@@ -26,8 +26,6 @@ from .history_reading import NOTHING, HistoryReading
 from .model import ContainerStats
 from .reading_failed import ReadingFailed
 from .sampler import Sampler
-
-T = TypeVar("T")
 
 
 class Clocks(NamedTuple):
@@ -129,17 +127,10 @@ class HistoryWork:
             return Ended(life, None, None, None)
         return Ended(life, found.exit_code, found.oom_killed, int(found.finished_seconds * 1000))
 
-    def _get(self, path: str, parse: Callable[[bytes], T]) -> T | None:
-        try:
-            return parse(self._sampler.root.read(path))
-        except (OSError, ParseError) as error:
-            self._sampler.names.say_once("host", f"cannot read {path}: {error}")
-            return None
-
     def _host(self, containers: int) -> HostSample:
         cpu = self._sampler.host.stat()
-        memory = self._get(MEMINFO, parse_meminfo) or {}
-        load = self._get(LOADAVG, parse_loadavg)
+        memory = self._sampler.host.get(MEMINFO, parse_meminfo) or {}
+        load = self._sampler.host.get(LOADAVG, parse_loadavg)
         return HostSample(
             cpu_busy_ticks=cpu.busy if cpu else None,
             cpu_total_ticks=cpu.total if cpu else None,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from cgroupfs import Hierarchy, ParseError, Root
+from cgroupfs import Hierarchy, Root
 
 from ..host.procfs.host_load import LOADAVG, UPTIME, parse_loadavg, parse_uptime
 from ..host.procfs.host_stat import PATH as STAT
@@ -18,7 +18,6 @@ from ..host.procfs.meminfo import parse_meminfo
 from ..host.procfs.net_dev import parse_traffic
 from .sampler import Sampler
 
-T = TypeVar("T")
 NET_DEV = "/proc/1/net/dev"
 MINIMUM_WINDOW_NS = 200_000_000
 """/proc/stat counts in ticks of 10 ms: over less, one tick is 5 % and more."""
@@ -56,16 +55,9 @@ class HostReader:
         self._older: tuple[int, HostCpu] | None = None
         self._newer: tuple[int, HostCpu] | None = None
 
-    def _get(self, path: str, parse: Callable[[bytes], T]) -> T | None:
-        try:
-            return parse(self._sampler.root.read(path))
-        except (OSError, ParseError) as error:
-            self._sampler.names.say_once("host", f"cannot read {path}: {error}")
-            return None
-
     def has_window(self) -> bool:
         """Take a reading; whether an earlier one is old enough (and not too old) to compare with."""
-        cpu = self._get(STAT, parse_host_stat)
+        cpu = self._sampler.host.get(STAT, parse_host_stat)
         return cpu is None or self._window(self._sampler.root.clock().monotonic_ns, cpu) is not None
 
     def _window(self, now: int, cpu: HostCpu) -> CpuWindow | None:
@@ -84,21 +76,21 @@ class HostReader:
 
     def traffic(self) -> tuple[int, int] | None:
         """(received, sent) bytes over all interfaces of the host but ``lo``; None where that cannot be read."""
-        return self._get(NET_DEV, parse_traffic)
+        return self._sampler.host.get(NET_DEV, parse_traffic)
 
     def read(self) -> HostFacts:
         """All facts, now. A file that cannot be read costs its own facts alone."""
         root = self._sampler.root
-        cpu = self._get(STAT, parse_host_stat)
+        cpu = self._sampler.host.get(STAT, parse_host_stat)
         return HostFacts(
             hierarchy=self._sampler.hierarchy,
             hostname=self.hostname(),
             kernel=_kernel(root),
             cpu=cpu,
             window=None if cpu is None else self._window(root.clock().monotonic_ns, cpu),
-            memory=self._get(MEMINFO, parse_meminfo) or {},
-            uptime_seconds=self._get(UPTIME, parse_uptime),
-            load=self._get(LOADAVG, parse_loadavg),
+            memory=self._sampler.host.get(MEMINFO, parse_meminfo) or {},
+            uptime_seconds=self._sampler.host.get(UPTIME, parse_uptime),
+            load=self._sampler.host.get(LOADAVG, parse_loadavg),
         )
 
 

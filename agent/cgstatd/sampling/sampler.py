@@ -16,7 +16,7 @@ from ..host.identity import Identity, Names, left_behind
 from ..host.starting import limit_in_force
 from . import rates
 from .container import Begun, Container
-from .host_capacity import HostCapacity
+from .host_files import HostFiles
 from .model import ContainerStats, CpuReading
 from .network import Namespaces, Traffic, host_network
 from .open_files import Shared
@@ -57,7 +57,7 @@ class Sampler:
         self.registry = registry
         self._engine_namespaces = engine_namespaces
         self._shared = shared
-        self.host = HostCapacity(root, partial(names.say_once, "host"))
+        self.host = HostFiles(root, partial(names.say_once, "host"))
         self._host_namespace: int | None = None
         self.read_errors: Counter[str] = Counter()
         """How many readings failed, by field (:class:`~cgstatd.sampling.reading_failed.ReadingFailed`)."""

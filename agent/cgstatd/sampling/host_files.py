@@ -1,9 +1,10 @@
-"""What the figures of containers are measured against: the host's memory, its cores and its CPU time."""
+"""What files of the host say: its memory, its cores and its CPU time, and any other that a caller can parse."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from cgroupfs import ParseError, Root
 from cgroupfs.formats import parse_cpu_list
@@ -14,12 +15,13 @@ from ..host.procfs.host_stat import HostCpu, parse_host_stat
 from ..host.procfs.meminfo import mem_total_bytes
 from . import rates
 
+T = TypeVar("T")
 _MEM_TOTAL_NS = 60_000_000_000
 _CORES_NS = 10_000_000_000
 _ONLINE = "/sys/devices/system/cpu/online"
 
 
-class HostCapacity:
+class HostFiles:
     """Looked at again from time to time. No method is to be called while a container's lock is held: these are files of
     the host, and one that hangs must cost no container."""
 
@@ -32,6 +34,14 @@ class HostCapacity:
         self.known_cores = rates.MOST_CORES
         """As :meth:`cores` found them last."""
         self._cores_ns = 0
+
+    def get(self, path: str, parse: Callable[[bytes], T]) -> T | None:
+        """What one file says now; None where it cannot be read, which the log says once."""
+        try:
+            return parse(self._root.read(path))
+        except (OSError, ParseError) as error:
+            self._say(f"cannot read {path}: {error}")
+            return None
 
     def stat(self) -> HostCpu | None:
         """/proc/stat now; None where it cannot be read."""
