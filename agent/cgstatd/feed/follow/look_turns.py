@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from time import thread_time
@@ -19,6 +20,8 @@ class LookTurns:
     def __init__(self, release: Callable[[], None]) -> None:
         """``release`` lets go of what is open, once it is closed and no thread looks."""
         self._release = release
+        self._gate = threading.Lock()
+        """Held for a moment: where a look begins or ends, and where all of it ends, which is the event loop's."""
         self._looking: Callable[[], bool] | None = None
         """Whether another thread has replaced the thread that looks; None: no thread looks."""
         self._found = Changes()
@@ -31,28 +34,29 @@ class LookTurns:
     @contextlib.contextmanager
     def turn(self) -> Iterator[Changes | None]:
         """Where the look notes its changes; None: this thread may not look now."""
-        if self._is_busy() or self._is_closed():
+        with self._gate:
+            mine = None if self._closed or self._is_busy() else left_check()
+            if mine is not None:
+                self._looking = mine
+        if mine is None:
             yield None
             return
-        mine = self._looking = left_check()
         began = thread_time()
         try:
             yield self._found
         finally:
             if self._looking is mine:  # else another thread has begun the look anew
-                self._looking = None
                 self.cost_seconds = thread_time() - began
                 if self._found:
                     self._changes.append(self._found)
                     self._found = Changes()
-                if self._is_closed():
+                with self._gate:
+                    self._looking, closed = None, self._closed
+                if closed:
                     self._release()
 
     def _is_busy(self) -> bool:
         return self._looking is not None and not self._looking()
-
-    def _is_closed(self) -> bool:
-        return self._closed
 
     def changes(self) -> list[Changes]:
         """What was found since the last call, in order. Called in the event loop."""
@@ -60,6 +64,7 @@ class LookTurns:
 
     def close(self) -> None:
         """No thread looks any more. If a hung one still does, the release is up to that thread."""
-        self._closed = True
-        if not self._is_busy():
+        with self._gate:
+            self._closed, busy = True, self._is_busy()
+        if not busy:
             self._release()

@@ -292,7 +292,7 @@ class RoundWork:
     def _release(self) -> None:
         for container, fd in (pair for each in (self._deaths, self._pidfds) for pair in taken_out(each)):
             container.descriptors.close(fd)
-        for container, known in self._followed.items():
+        for container, known in list(self._followed.items()):  # a thread that was left behind may be in a step still
             container.forget_vitals()
             known.release()
         self._followed.clear()

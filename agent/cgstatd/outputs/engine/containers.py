@@ -163,7 +163,7 @@ def inspected(each: Listed) -> dict[str, Any]:
             "Restarting": status == "restarting",
             "OOMKilled": bool(found.oom_killed),
             "Dead": False,
-            "Pid": found.pid or 0,
+            "Pid": (each.running and found.pid) or 0,
             "ExitCode": found.exit_code or 0,
             "Error": "",
             "StartedAt": rfc3339(_started(each)),

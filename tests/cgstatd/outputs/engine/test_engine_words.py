@@ -91,6 +91,12 @@ def test_a_container_of_which_no_file_says_its_state_is_what_its_cgroup_says() -
 # -- the list
 
 
+def test_what_does_not_run_has_no_first_process() -> None:
+    """containerd's file keeps its pid until the task is deleted."""
+    assert inspected(listed(pid=7))["State"]["Pid"] == 7
+    assert inspected(listed(running=False, pid=7))["State"]["Pid"] == 0
+
+
 def test_published_and_exposed_ports() -> None:
     each = listed(ports=(Port(80, "tcp", 8080, "0.0.0.0"), Port(53, "udp")))
     assert summary(each, NOW)["Ports"] == [
