@@ -30,12 +30,13 @@ run: $(RUNTIME)  ## install into .venv, start the agent in the foreground, show 
 demo: $(RUNTIME)  ## the same on a recorded host that is played on, for a machine without containers
 	@$(BIN)/python tests/tools/run.py $(PORT) --sort cpu --recorded fixtures/demo-hybrid-docker.txt $(ARGS)
 
-# Compiled once: some hundred programs are started, and each would compile the agent anew.
+# Compiled once: some hundred programs are started, and each would compile the agent anew. More workers than cores,
+# since many tests wait for an agent or a browser.
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(STAMP) lint  ## lint, then every test
 	@$(BIN)/python -m compileall -q agent cgroups tests
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not host" $(ARGS) || [ $$? = 5 ]
-	$(BIN)/python -m pytest -m host $(ARGS) || [ $$? = 5 ]
+	$(BIN)/python -m pytest -n 6 --dist loadfile --no-loadscope-reorder -m "not host" $(ARGS) || [ $$? = 5 ]
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m host $(ARGS) || [ $$? = 5 ]
 
 lint: $(STAMP)  ## ruff, mypy --strict and the order of imports
 	$(BIN)/ruff check .

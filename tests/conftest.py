@@ -25,6 +25,7 @@ LONG = (
     "attacks/test_schemathesis.py",
     "attacks/test_attacks_by_hanging_on.py",
     "attacks/test_attacks_on_rules.py",
+    "host/test_link_down.py",
     "browser/test_looks.py",
     "attacks/test_attacks_by_hoards.py",
     "prometheus/test_forward.py",
