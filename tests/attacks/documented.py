@@ -18,7 +18,7 @@ from wire import agent
 
 MANY = int(os.environ.get("CGSTATD_SCHEMATHESIS", "0"))
 FEW = 10
-TIMEOUT = pytest.mark.timeout(3600 if MANY else 180)
+TIMEOUT = pytest.mark.timeout(3600 if MANY else 300)
 
 
 @contextmanager
