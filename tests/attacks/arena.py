@@ -146,6 +146,16 @@ class Arena:
                 continue
         return count
 
+    def warm(self) -> None:
+        """Memory is measured once the agent has listed and read everything a few times.
+
+        The first listing of many containers may take longer than the agent waits for it (503) on a busy machine.
+        """
+        while self.ask(ALL)[0] == 503:
+            time.sleep(0.1)
+        for _ in range(3):
+            self.good_client()
+
     def good_client(self, address: str = "127.0.0.98") -> float:
         """A newcomer with a token, from elsewhere: answered, in so many seconds."""
         began = time.monotonic()
@@ -213,8 +223,7 @@ def arena(
     with running(folder, "--host-root", str(host.path), *arguments) as found:
         port, pid, tokens, secret, _, log = found
         made = TreeArena(port, pid, tokens, secret, folder, "", log, tls, host=host)
-        for _ in range(3):
-            made.good_client()  # memory is measured once it is warm
+        made.warm()
         made.good = json.loads(made.ask(ALL)[2])[-1]["id"]
         yield made
 

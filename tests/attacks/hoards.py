@@ -46,8 +46,7 @@ def hoards_arena(_folder: Path, containers: int = 20, prefix: tuple[str, ...] = 
         with running(Path(here), "--host-root", str(host.path), prefix=prefix) as found:
             port, pid, tokens, token, folder, log = found
             made = TreeArena(port, pid, tokens, token, folder, "c2", log, host=host)
-            for _ in range(3):
-                made.good_client()
+            made.warm()
             yield made
 
 

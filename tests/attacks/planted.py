@@ -41,8 +41,7 @@ def planted_arena(_folder: Path) -> Iterator[TreeArena]:
         with running(Path(here), "--host-root", str(host.path)) as found:
             port, pid, tokens, token, folder, log = found
             made = TreeArena(port, pid, tokens, token, folder, "c2", log, host=host)
-            for _ in range(3):
-                made.good_client()
+            made.warm()
             yield made
 
 
