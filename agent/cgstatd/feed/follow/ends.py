@@ -102,7 +102,7 @@ class Ends:
             code, oom_killed = end.exit_code, end.oom_killed
         else:
             code = kernel.code if isinstance(kernel, Exit) else self._records.exit_code(container, known)
-            oom_killed = None if known.vitals.oom_kills is None else known.oom_told
+            oom_killed = True if known.oom_told else False if known.oom_final else None
         last = known.last
         if last is not None:  # the counter may have been read after the last round
             last = last._replace(vitals=known.vitals)

@@ -54,6 +54,7 @@ class Followed:
         "life",
         "limits",
         "limits_ns",
+        "oom_final",
         "oom_kills",
         "oom_told",
         "recorder",
@@ -101,6 +102,8 @@ class Followed:
         """How many were reported, or were there before; None: not read yet."""
         self.oom_told = False
         """Whether an ``oom`` event was sent in this life."""
+        self.oom_final = False
+        """Whether its OOM kills were counted after its first process had died: none can come that is not known."""
         self.last: Look | None = None
         self.limits = OwnLimits(None, None)
         self.limits_ns: int | None = None

@@ -280,7 +280,7 @@ class RoundWork:
         total, before = vitals.oom_kills, known.oom_kills
         if total is None:
             return
-        known.oom_kills = total
+        known.oom_kills, known.oom_final = total, known.dead
         if before is not None and total > before:
             known.oom_told = True
             changes.killed.append(Killed(container.identity, total - before, total, vitals, container.last))

@@ -819,3 +819,17 @@ def test_kills_before_the_agent_rests_are_no_news_and_one_at_the_death_is(host: 
     dead(watching, First(101, True))
     host.remove("web", from_disk=True)
     assert [end.oom_killed for end in watching.look().ended] == [True]
+
+
+@pytest.mark.parametrize(("counted", "killed"), [(True, False), (False, None)])
+def test_no_end_is_told_to_be_none_by_the_oom_killer_where_the_kills_were_not_counted_after_it(
+    host: FakeHost, counted: bool, killed: bool | None
+) -> None:
+    """A runtime may remove the cgroup before it can be looked at: the last count is of before."""
+    watching = nameless(host)
+    watching.look()
+    if counted:
+        dead(watching, First(101, True))
+    host.remove("web")
+    (end,) = watching.look().ended
+    assert end.oom_killed is killed
