@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from inmemory import in_memory
 from recordedhosts import shared_directory
@@ -17,6 +18,10 @@ from recordedhosts import shared_directory
 # would inherit that: Ctrl-C must do here what it does in a terminal.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("cgstatd", deadline=None)
+settings.load_profile("cgstatd")
 
 LONG = (
     "attacks/test_schemathesis_with_tokens.py",
