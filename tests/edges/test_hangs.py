@@ -24,7 +24,7 @@ MEETS = {
     "/proc/<pid>/status": "processes",
     "io.stat": "metrics",
     "memory.peak": "follow",
-    "memory.events": "metrics",
+    "memory.events": "follow",
     "pids.current": "list",
     "cpu.pressure": "metrics",
     "cgroup.procs": "metrics",
