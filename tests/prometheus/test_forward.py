@@ -13,6 +13,7 @@ import subprocess
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,8 +28,6 @@ from wire import agent
 UNITS = Path(PROJECT, "systemd")
 BINARIES = {name: shutil.which(name) for name in ("vmagent", "victoria-metrics", "prometheus")}
 SERVICE = "http://127.0.0.1"
-SCRAPERS_SECONDS = 1.0
-"""Between two scrapes here, and for how long a scraper waits for an answer."""
 
 
 class Link:
@@ -42,9 +41,6 @@ class Link:
         self.scrapes = 0
         self.answered = 0
         """Scrapes whose answer has come to its end (it is not compressed: its last family is known)."""
-        self.in_time = 0
-        """Those of them that came soon enough for a scraper that waits for a second: on a busy machine one may not."""
-        self._asked = 0.0
         self._open: set[socket.socket] = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -69,11 +65,8 @@ class Link:
         with contextlib.suppress(OSError):
             while data := one.recv(1 << 16):
                 other.sendall(data)
-                if b"GET /metrics " in data:
-                    self.scrapes, self._asked = self.scrapes + 1, time.monotonic()
-                if data.endswith(b"\n") and b"cgstatd_build_info" in data:
-                    self.in_time += time.monotonic() - self._asked < SCRAPERS_SECONDS / 2
-                    self.answered += 1
+                self.scrapes += data.count(b"GET /metrics ")
+                self.answered += data.endswith(b"\n") and b"cgstatd_build_info" in data
         for each in (one, other):
             self._open.discard(each)
             with contextlib.suppress(OSError):
@@ -114,11 +107,12 @@ class Victoria:
             body: bytes = answer.read()
             return body
 
-    def samples(self) -> dict[tuple[str, str], list[int]]:
-        """When the series of the agent's own that every scrape has were read, by instance and environment."""
+    def samples(self, series: str = "cgstatd_containers") -> dict[tuple[str, str], list[int]]:
+        """When the samples of a series were read (milliseconds), by instance and environment; by default of one that
+        the agent has in every answer."""
         with contextlib.suppress(urllib.error.URLError, ConnectionError):
             self.ask("/internal/force_flush")
-            lines = self.ask("/api/v1/export?match[]=cgstatd_containers").splitlines()
+            lines = self.ask(f"/api/v1/export?match[]={urllib.parse.quote(series)}").splitlines()
             found = [json.loads(line) for line in lines]
             return {
                 (each["metric"]["instance"], each["metric"]["env"]): [
@@ -127,6 +121,14 @@ class Victoria:
                 for each in found
             }
         return {}
+
+    def up(self, until_ms: int) -> int:
+        """How many scrapes until then had an answer in time, by the scraper's word."""
+        lines = self.ask("/api/v1/export?match[]=up").splitlines()
+        pairs = [
+            pair for each in map(json.loads, lines) for pair in zip(each["timestamps"], each["values"], strict=True)
+        ]
+        return sum(value == 1 for when, value in pairs if when <= until_ms)
 
     def count(self) -> int:
         return sum(map(len, self.samples().values()))
@@ -263,12 +265,19 @@ def test_a_link_that_is_cut_loses_no_scrape(
         until(lambda: victoria.count() > before, forwarder.process)
         between_scrapes(scraping, forwarder.process)
         scraping.cut()  # what is read by now is all that there is to send
-        until(lambda: victoria.count() >= scraping.in_time, forwarder.process)
-        found = victoria.samples()
-        (key,) = found
+        cut = time.time_ns() // 1_000_000
+
+        def kept(series: str) -> list[int]:
+            return [when for each in victoria.samples(series).values() for when in each if when <= cut]
+
+        # ``up`` is the scraper's own of each scrape: 0 where it waited for the answer in vain, on a busy machine.
+        until(lambda: len(kept("up")) >= scraping.scrapes, forwarder.process)
+        (key,) = victoria.samples()
         assert key == ("edge-1", "7")
-        print(f"{scraping.scrapes} scrapes, {scraping.in_time} answered in time, {len(found[key])} in the store")
-        assert len(found[key]) == len(set(found[key])) and scraping.in_time <= len(found[key]) <= scraping.scrapes
+        found, came = kept("cgstatd_containers"), kept("up")
+        print(f"{scraping.scrapes} scrapes, {len(found)} in the store, link down for {scraping.scrapes - down}")
+        assert len(came) == len(set(came)) == scraping.scrapes
+        assert len(found) == len(set(found)) == victoria.up(cut) and set(found) <= set(came)
 
 
 def test_the_doctor_sees_what_waits_for_the_server(tmp_path: Path, victoria: Victoria) -> None:
