@@ -8,11 +8,22 @@ import time
 from collections.abc import Callable, Iterator
 
 from ...sampling.reading_failed import ReadingFailed
-from ...sampling.registry import ListingFailed
+from ...sampling.registry import ListingFailed, Registry
 from ..shared_passes import Feed
 from .deaths import Notice
 from .listing_pace import LONGEST_SECONDS, ListingPace
 from .round_work import RoundWork
+
+
+def hear_listings(registry: Registry, heard: Callable[[], None]) -> None:
+    """Have the event loop told when a listing, which is in another thread, finds that containers came or went."""
+    loop = asyncio.get_running_loop()
+
+    def from_the_thread() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(heard)
+
+    registry.came_or_went = from_the_thread
 
 
 class News:
@@ -32,13 +43,7 @@ class News:
 
     def start(self) -> None:
         """Also hear of what other requests' listings find: they take inotify's events."""
-        loop = asyncio.get_running_loop()
-
-        def from_the_thread() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(self._listed_by_others)
-
-        self._feed.sampler.registry.came_or_went = from_the_thread
+        hear_listings(self._feed.sampler.registry, self._listed_by_others)
         self._started = True
 
     def stop(self) -> None:

@@ -23,6 +23,7 @@ from ..shared_passes import Feed
 from .deaths import Deaths, Notice
 from .interval_grid import GRID_SECONDS
 from .listing_pace import FAILED_SECONDS, LEAST_SECONDS, ListingPace
+from .news import hear_listings
 from .round_work import RoundWork
 
 log = logging.getLogger(__name__)
@@ -65,17 +66,11 @@ class Unattended:
 
     def start(self) -> None:
         """No client listens."""
-        loop = asyncio.get_running_loop()
-
-        def from_the_thread() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(self._listed_by_others)
-
         self._looks = self._make(self._feed.sampler)
         self._dead = self._new = self._begun = False
         self._pace, self._tries = ListingPace(self._feed.cpu_budget.apart), 0
-        self._feed.sampler.registry.came_or_went = from_the_thread
-        self._task = loop.create_task(self._run())
+        hear_listings(self._feed.sampler.registry, self._listed_by_others)
+        self._task = asyncio.get_running_loop().create_task(self._run())
 
     def stop(self) -> None:
         """A client came: its rounds find everything. Or the agent ends."""
