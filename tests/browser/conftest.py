@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from browser.apart import own_network
-from browser.driver import ARGUMENTS, DESKTOP, EXECUTABLE, NETWORK_ERRORS, Open
+from browser.driver import ARGUMENTS, COMPLAINTS, DESKTOP, EXECUTABLE, NETWORK_ERRORS, Open
 from fakehost import FakeHost
 from wire import Server, serving
 
@@ -65,7 +65,7 @@ def open_page(browser: Browser) -> Open:
         context = await browser.new_context(**(options or DESKTOP))
         context.set_default_timeout(0)  # a busy machine takes what it takes; a test that hangs says where
         page = await context.new_page()
-        complaints: list[str] = []
+        complaints = COMPLAINTS.setdefault(page, [])
         requests: list[str] = []
 
         def on_console(message: Any) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -31,9 +33,18 @@ NETWORK_ERRORS = ("net::ERR_CONNECTION_REFUSED", "net::ERR_INCOMPLETE_CHUNKED_EN
 Open = Callable[..., AbstractAsyncContextManager["Page"]]
 
 
+COMPLAINTS: WeakKeyDictionary[Page, list[str]] = WeakKeyDictionary()
+"""What each page has had to complain of: errors and warnings on its console, exceptions."""
+HANGS_SECONDS = 150.0
+"""Less than a whole test may take: so a page that hangs is seen as it stands."""
+
+
 async def until(page: Page, expression: str) -> None:
     """Wait until an expression is true. The page forbids eval, which playwright's own waiting needs."""
+    ends = time.monotonic() + HANGS_SECONDS
     while not await page.evaluate(expression):
+        assert COMPLAINTS.get(page, []) == []
+        assert time.monotonic() < ends, f"never true: {expression}\n{page.url}\n{await page.inner_text('body')}"
         await asyncio.sleep(0.05)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import re
 from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from browser.lived import GONE, LONG_GONE, ROUNDS, Lived, ahead
 from browser.measured import FAINT_TEXT, FRAMES, STICKS_OUT
 from cgstatd.feed import queries
 from cgstatd.outputs.host_json import AgentFacts, agent_facts
-from fakehost import FakeHost
+from fakehost import FakeHost, unreadable
 from wire import Server, serving
 
 if TYPE_CHECKING:
@@ -301,6 +302,23 @@ async def test_there_is_a_range_of_all_that_the_disk_has(
         await until(page, f"document.querySelector('.ranges').innerText.split(/\\s+/).join(' ') === '{titles}'")
         last = page.locator(".ranges button").last
         assert await last.get_attribute("aria-pressed") == "true"
+
+
+@pytest.mark.parametrize("late", [True, False], ids=["late", "not there"])
+async def test_a_container_that_the_first_round_lacks_has_its_live_range_when_it_comes(
+    server: Server, host: FakeHost, open_page: Open, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    name, ranges = "web-1" if late else "soon", "Live 15 min 1 h"
+    with ExitStack() as first:
+        first.enter_context(unreadable(monkeypatch, name))
+        async with open_page(server.port, at=f"#c={name}", statuses=(404, 500, 503)) as page:
+            await live(page, rows=4)
+            await page.locator("aside h2", has_text=name).wait_for()
+            first.close()
+            if not late:
+                host.add(name)
+            await until(page, f"document.querySelector('.ranges').innerText.split(/\\s+/).join(' ') === '{ranges}'")
+            await page.locator(".row[aria-selected=true]", has_text=name).wait_for()
 
 
 def facts(seconds: float, *arguments: Any) -> AgentFacts:
