@@ -35,7 +35,7 @@ demo: $(RUNTIME)  ## the same on a recorded host that is played on, for a machin
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(STAMP) lint  ## lint, then every test
 	@$(BIN)/python -m compileall -q agent cgroups tests
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not host" $(ARGS) || [ $$? = 5 ]
+	$(BIN)/python -m pytest -n 6 --dist loadfile --no-loadscope-reorder -m "not host" $(ARGS) || [ $$? = 5 ]
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m host $(ARGS) || [ $$? = 5 ]
 
 lint: $(STAMP)  ## ruff, mypy --strict and the order of imports

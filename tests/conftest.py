@@ -30,7 +30,7 @@ LONG = (
     "attacks/test_schemathesis.py",
     "attacks/test_attacks_by_hanging_on.py",
     "attacks/test_attacks_on_rules.py",
-    "host/test_link_down.py",
+    "prometheus/test_link_down.py",
     "browser/test_looks.py",
     "attacks/test_attacks_by_hoards.py",
     "prometheus/test_forward.py",
@@ -42,8 +42,19 @@ LONG = (
     "browser/test_trouble.py",
     "browser/test_stopped.py",
     "browser/test_page.py",
+    "cgstatd/feed/history/test_disk_faults.py",
+    "cgstatd/web/routes/test_follow.py",
+    "cgstatd/web/routes/test_engine.py",
+    "cgstatd/web/server/test_limits.py",
+    "cgstatd/web/routes/test_stream.py",
+    "cgstatd/feed/test_shared_passes.py",
+    "edges/test_straddle.py",
+    "prometheus/test_scrape.py",
+    "cgstatd/web/routes/test_health.py",
+    "browser/test_groups.py",
 )
-"""Files that take a minute or so: they are begun first, so that no worker is left alone with one at the end."""
+"""Files that take long, or mostly wait: they are begun first, so that no worker is left alone with one at the end, and
+the many that never wait fill what is left of the processors."""
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything here needs the browser."""
-    missing = "" if EXECUTABLE else "no chromium: apt install chromium"
+    missing = "" if EXECUTABLE else "no chromium: apt install chromium-headless-shell"
     if importlib.util.find_spec("playwright") is None:
         missing = "no playwright: pip install 'cgstatd[dev]'"
     for item in items:

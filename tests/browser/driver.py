@@ -14,7 +14,9 @@ from weakref import WeakKeyDictionary
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
-EXECUTABLE = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+"""The first one has no windows, which nobody sees: it takes a third of the others' CPU time."""
+EXECUTABLE = next(filter(None, map(shutil.which, BROWSERS)), None)
 ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"

@@ -94,7 +94,7 @@ class Client:
 
     def __init__(self, namespace: int, address: str, token: str, pause: float) -> None:
         self.rounds: list[dict[str, Any]] = []
-        """Each with ``at``: when it was seen (monotonic)."""
+        """Each with ``asked`` and ``at``: when it was asked for and seen (monotonic)."""
         self.truncated = self.failures = 0
         self.latest = ""
         self._cursor = ""
@@ -115,7 +115,7 @@ class Client:
 
     def _page(self, address: str, token: str) -> bool:
         """One page; whether another one is there already."""
-        connection = http.client.HTTPConnection(address, AGENT_PORT, timeout=3)
+        asked, connection = time.monotonic(), http.client.HTTPConnection(address, AGENT_PORT, timeout=3)
         with contextlib.closing(connection):
             path = f"/api/history?limit=100&cursor={self._cursor}"
             connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
@@ -126,7 +126,7 @@ class Client:
         head, *lines = map(json.loads, body.splitlines())
         self.truncated += head["truncated"]
         self.latest = head["latest"] or ""
-        self.rounds += [line | {"at": time.monotonic()} for line in lines]
+        self.rounds += [line | {"asked": asked, "at": time.monotonic()} for line in lines]
         if lines:
             self._cursor = lines[-1]["cursor"]
         return bool(lines) and self._cursor != self.latest
@@ -295,17 +295,17 @@ def play(minutes: float, folder: Path) -> bool:
         sixth = minutes * 10
         until(lambda: bool(client.rounds), "the first round is there")
         time.sleep(sixth)
-        began, before = time.monotonic(), len(client.rounds)
         namespaces.link(up=False)
+        began = time.monotonic()
         time.sleep(sixth * 1.3)
         edge.restart(signal.SIGTERM)
         time.sleep(sixth * 1.3)
         killed_at = time.monotonic()
         edge.restart(signal.SIGKILL)
         time.sleep(sixth * 1.4)
-        down, came = time.monotonic() - began, len(client.rounds) - before
-        namespaces.link(up=True)
         back = time.monotonic()
+        down, came = back - began, sum(began < each["asked"] < back for each in client.rounds)
+        namespaces.link(up=True)
         until(lambda: client.rounds[-1]["at"] > back and client.caught_up, "the client has caught up")
         print(f"link down for {down:.0f} s; meanwhile the client got {came} rounds")
         print(f"caught up {time.monotonic() - back:.1f} s after it was back")

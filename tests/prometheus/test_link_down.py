@@ -11,7 +11,6 @@ import pytest
 
 from helpers import PROJECT
 
-pytestmark = pytest.mark.host
 NEEDED = ("ip", "nsenter", "unshare", "vmagent", "victoria-metrics")
 
 
