@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 STAMP := $(VENV)/.installed
+HOST_TESTS = $(if $(findstring tests/,$(ARGS)),,$$(grep -rlE 'mark\.host|attacks\.cases' tests --include='test_*.py'))
 # RUNTIME: what the agent needs. STAMP: what developing it needs, too.
 
 .PHONY: run test lint demo deb bench e2e clean help
@@ -31,12 +32,13 @@ demo: $(RUNTIME)  ## the same on a recorded host that is played on, for a machin
 	@$(BIN)/python tests/tools/run.py $(PORT) --sort cpu --recorded fixtures/demo-hybrid-docker.txt $(ARGS)
 
 # Compiled once: some hundred programs are started, and each would compile the agent anew. More workers than cores,
-# since many tests wait for an agent or a browser.
+# since many tests wait for an agent or a browser. What needs this kernel's cgroups comes after that, from those files
+# alone that have such tests.
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(STAMP) lint  ## lint, then every test
 	@$(BIN)/python -m compileall -q agent cgroups tests
 	$(BIN)/python -m pytest -n 6 --dist loadfile --no-loadscope-reorder -m "not host" $(ARGS) || [ $$? = 5 ]
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m host $(ARGS) || [ $$? = 5 ]
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m host $(ARGS) $(HOST_TESTS) || [ $$? = 5 ]
 
 lint: $(STAMP)  ## ruff, mypy --strict and the order of imports
 	$(BIN)/ruff check .

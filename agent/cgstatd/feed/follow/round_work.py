@@ -43,8 +43,9 @@ class RoundWork:
         self._turns = LookTurns(self._release)
         self._limits = LimitLooks()
         self._followed: dict[Container, Followed] = {}
-        self._emptied: set[Container] = set()
-        """Their ends were told, and their cgroups are still there, without a process."""
+        self._emptied: dict[Container, int | None] = {}
+        """Their ends were told, and their cgroups are still there, without a process: how many OOM kills were told or
+        had been there before. The next life in the same cgroup goes on counting from there."""
         self._begun = False
         self._deaths: deque[tuple[Container, int]] = deque()
         """First processes that died, and their pidfds: from the event loop."""
@@ -193,10 +194,11 @@ class RoundWork:
 
     def _compare(self, listed: list[Container], changes: Changes) -> None:
         here = set(listed)
-        self._find_emptied(here)
+        lives_again = self._find_emptied(here, changes)
         for container in listed:
             if container not in self._followed and container not in self._emptied:
                 known = self._new(container)
+                known.oom_kills = lives_again.get(container, known.oom_kills)
                 if self._begun:
                     changes.started.append(self._started(container, known))
                 elif container.identity.metadata is not None:
@@ -206,19 +208,22 @@ class RoundWork:
         for gone in self._followed.keys() - here:
             self._ends.gone(gone, self._followed.pop(gone))
 
-    def _find_emptied(self, here: set[Container]) -> None:
-        """Those that have ended, or live again, while their cgroups stayed."""
-        for container in self._emptied - here:
-            self._emptied.discard(container)
-        for container in self._emptied & here:
-            if has_process(container):
-                self._emptied.discard(container)
-                container.over = False
+    def _find_emptied(self, here: set[Container], changes: Changes) -> dict[Container, int | None]:
+        """Find those that have ended while their cgroups stayed; those that live again, and their OOM kills so far."""
+        for container in self._emptied.keys() - here:
+            del self._emptied[container]
+        lives_again = {}
+        for container in filter(has_process, [*self._emptied]):
+            container.over = False
+            lives_again[container] = self._emptied.pop(container)
         for container in here & self._followed.keys():
-            if has_ended(container, self._followed[container]):
+            known = self._followed[container]
+            if has_ended(container, known):
+                self._kills([(container, known)], changes)  # nobody looks at it again
                 self._ends.gone(container, self._followed.pop(container))
-                self._emptied.add(container)
+                self._emptied[container] = known.oom_kills
                 container.over = True
+        return lives_again
 
     def _new(self, container: Container) -> Followed:
         """Of a container made while a client follows, or in a pause, even the first count of kills is news."""

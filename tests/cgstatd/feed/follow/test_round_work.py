@@ -704,6 +704,26 @@ def test_one_whose_processes_have_ended_has_ended_though_its_cgroup_stays(
     assert not found.ended and not found.started
 
 
+def test_an_oom_kill_is_told_before_the_end_of_one_whose_cgroup_stays(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy host: nothing was looked at between its death and the round that finds it empty."""
+    monkeypatch.setattr(followed_container, "how_ended", lambda fd: Exit(137, 9))
+    watching = nameless(host)
+    dead(watching, First(101, True))
+    kill(host, "web", 1)
+    host.set("web", "cgroup.procs", "")
+    found = watching.look()
+    assert [each.identity.id for each in found.killed] == [container_id("web")]
+    (end,) = found.ended
+    assert end.oom_killed is True
+    host.set("web", "cgroup.procs", "101\n")
+    found = watching.look()
+    assert found.started and not found.killed, "the kill of the life before"
+    kill(host, "web", 3)
+    assert [(each.kills, each.total) for each in watching.look().killed] == [(2, 3)]
+
+
 def test_one_whose_end_its_runtime_records_has_ended_when_its_cgroup_is_gone(
     host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
