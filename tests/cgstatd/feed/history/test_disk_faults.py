@@ -20,7 +20,7 @@ from cgstatd.feed.history.gaps import WORDS, Gap
 from helpers import PROJECT
 from storedhistory import Agent, Running, everything, seconds
 
-FLIPS = int(os.environ.get("CGSTATD_FLIPS", "250"))
+FLIPS = int(os.environ.get("CGSTATD_FLIPS", "100"))
 KILLS = int(os.environ.get("CGSTATD_KILLS", "20"))
 
 
