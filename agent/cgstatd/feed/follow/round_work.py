@@ -245,16 +245,18 @@ class RoundWork:
         return container.identity if found is None else container.identity._replace(metadata=found)
 
     def _look(self, container: Container, stats: ContainerStats, round_: Round, changes: Changes) -> None:
-        known = self._followed[container]
+        known, now = self._followed[container], time.monotonic_ns()
         try:
             known.vitals = container.vitals()
-            self._limits.refresh(container, known, time.monotonic_ns())
+            self._limits.refresh(container, known, now)
         except (CgroupGone, OSError):  # gone, or it left a tree: no file of it is kept open
             container.forget_vitals()
         except ReadingFailed as error:
             self._sampler.failed(container, error)
-        if known.life.started_seconds is None and not known.silent:
+        named = container.identity.metadata is not None
+        if known.life.started_seconds is None and not known.silent and (named or now >= known.recording.due_ns):
             self._records.hear(container, known)
+            known.recording.failed(now)
         self._oom(container, known, changes)
         known.last = Look(container, stats, known.vitals, known.limits)
         round_.looks.append(known.last)
@@ -266,13 +268,13 @@ class RoundWork:
             return
         now = time.monotonic_ns()
         for container, known in list(self._followed.items()):
-            if known.armed or now < known.arm_again_ns:
+            if known.armed or now < known.arming.due_ns:
                 continue
             found = watch_first(self._sampler.root, container, known.life.pid)
             if isinstance(found, str):
                 known.unwatched = found == UNWATCHED
                 self._ends.expect(container, known)
-                known.arm_later(now)
+                known.arming.failed(now)
                 continue
             known.watch(found)
             self._pidfds.append((container, found.fd))
