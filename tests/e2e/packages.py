@@ -5,6 +5,7 @@ The package is built by ``make deb``, here and not in the guest, once for each s
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -41,7 +42,14 @@ def _sources() -> Iterator[Path]:
 
 
 def packages() -> list[Path]:
-    """Revisions 1 and 2. Raises CannotBuild."""
+    """Revisions 1 and 2. Raises CannotBuild. A second run that is started meanwhile waits for them."""
+    cache_directory().mkdir(parents=True, exist_ok=True)
+    with open(cache_directory() / "building", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _packages()
+
+
+def _packages() -> list[Path]:
     if shutil.which("dh") is None:
         _run(
             "apt-get", "install", "-y", "-q", "--no-install-recommends", "build-essential", "debhelper", "python3-venv"
