@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import StreamWriter
 
 from ...feed.answer_bodies import Bodies, Body
 from ...feed.reading_pass import Pass
@@ -33,6 +34,15 @@ OPENING_SECONDS = 0.2
 _OPENING = b": \n\n"
 _FIRST_WAIT_SECONDS, _LAST_WAIT_SECONDS = 0.001, 0.064
 """Between looks whether the client has room again."""
+
+
+def _as_one(writer: StreamWriter) -> None:
+    """Have the headers and what goes with them written at once.
+
+    From Python 3.12.9 on the library hands the transport two pieces: over TLS these are two records, and a client's
+    read ends with the first one, out of step with the slots from there on.
+    """
+    writer._writelines = lambda chunks: writer._write(b"".join(chunks))  # type: ignore[method-assign]
 
 
 class _Round(EventStream):
@@ -62,6 +72,8 @@ class _Round(EventStream):
         if getattr(writer, "chunked", None) is True:  # HTTP/1.1, and the library has not changed
             writer.chunked = False  # type: ignore[union-attr]
             self.chunked = True
+        if isinstance(writer, StreamWriter):
+            _as_one(writer)
         self._writer = writer
         version = request.version
         lines = [f"HTTP/{version[0]}.{version[1]} {self.status} {self.reason}"]

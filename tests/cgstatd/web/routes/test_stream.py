@@ -8,6 +8,7 @@ import itertools
 import re
 import signal
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,17 @@ async def test_each_write_and_each_4_kib_end_at_the_end_of_an_event(
         writes.append(bytes(data[:sent]))
         return sent
 
+    several = SegmentSocket.sendmsg
+
+    def sendmsg(self: SegmentSocket, buffers: Iterable[Any], *more: Any) -> int:
+        assert self.apart == socket.MSG_EOR
+        buffers = list(buffers)
+        sent = several(self, buffers, *more)
+        writes.append(b"".join(buffers)[:sent])
+        return sent
+
     monkeypatch.setattr(SegmentSocket, "send", send)
+    monkeypatch.setattr(SegmentSocket, "sendmsg", sendmsg)  # asyncio's way from Python 3.12 on
     asking = asyncio.create_task(server.ask(STREAM, version=version))
     await until(lambda: (sent := b"".join(writes)).count(b"event: stat") == 62 and KEEPALIVE in sent)
     assert server.feed.last_pass is not None
@@ -426,14 +437,14 @@ async def test_a_signal_with_open_streams_and_a_hung_read_ends_cleanly_and_waits
                 await connection.close()
 
 
-_HANGING_FIRST = """
+_HANGING_FIRST = f"""
 import sys, threading
 from cgstatd.feed import reading_pass
 from cgstatd.sampling.container import Container
 reading_pass.CONTAINER_SECONDS = 3600.0
 original = Container.read_cpu
 def read_cpu(container, *more):
-    if container.identity.name == "b":
+    if container.identity.id == "{container_id("b")}":
         threading.Event().wait()
     return original(container, *more)
 Container.read_cpu = read_cpu
@@ -452,7 +463,7 @@ async def test_a_file_that_hangs_from_the_first_baseline_on_keeps_nothing_from_s
         connection = Connection(*await asyncio.open_connection("127.0.0.1", process.port))
         connection.send(ALL)
         answer = await connection.answer()
-        assert {each["name"] for each in answer.json} == {"a", "c"}
+        assert {each["id"] for each in answer.json} == {container_id("a"), container_id("c")}
         await connection.close()
         process.process.terminate()
         code, err = await asyncio.to_thread(process.end)
