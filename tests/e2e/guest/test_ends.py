@@ -39,7 +39,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.mark.long
-@pytest.mark.modes("v2")
+@pytest.mark.modes("v2", "v1")
 def test_no_end_is_told_otherwise_than_its_engine_has_it(engine: str, record: dict[str, Any]) -> None:
     command = [sys.executable, "tools/ends.py", engine, "--agent", "/usr/bin/cgstatd"]
     more = ENGINES[engine][1]

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -36,13 +37,17 @@ _FIRST_WAIT_SECONDS, _LAST_WAIT_SECONDS = 0.001, 0.064
 """Between looks whether the client has room again."""
 
 
-def _as_one(writer: StreamWriter) -> None:
-    """Have the headers and what goes with them written at once.
+class _OneWrite(StreamWriter):
+    """Writes the headers and what goes with them at once.
 
     From Python 3.12.9 on the library hands the transport two pieces: over TLS these are two records, and a client's
     read ends with the first one, out of step with the slots from there on.
     """
-    writer._writelines = lambda chunks: writer._write(b"".join(chunks))  # type: ignore[method-assign]
+
+    __slots__ = ()
+
+    def _writelines(self, chunks: Iterable[Any]) -> None:
+        self._write(b"".join(chunks))
 
 
 class _Round(EventStream):
@@ -72,8 +77,8 @@ class _Round(EventStream):
         if getattr(writer, "chunked", None) is True:  # HTTP/1.1, and the library has not changed
             writer.chunked = False  # type: ignore[union-attr]
             self.chunked = True
-        if isinstance(writer, StreamWriter):
-            _as_one(writer)
+        if type(writer) is StreamWriter:
+            writer.__class__ = _OneWrite
         self._writer = writer
         version = request.version
         lines = [f"HTTP/{version[0]}.{version[1]} {self.status} {self.reason}"]
