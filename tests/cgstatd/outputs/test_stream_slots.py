@@ -62,7 +62,7 @@ def test_no_piece_lies_across_the_end_of_a_slot_unless_it_is_longer(
         found.append(at)
         at += len(piece)
     assert found == sorted(found)
-    assert all(len(data) <= longest or max(map(len, pieces)) > step - 8 * chunked for data in writes[1:])
+    assert all(len(data) <= longest or max(map(len, pieces)) > step - least_padding(chunked) for data in writes[1:])
 
 
 def test_nothing_follows_in_the_slots_of_a_piece_that_no_comment_fits_behind() -> None:
