@@ -318,6 +318,11 @@ class MadeUpHost:
             self.root.owners[f"{folder}/{file}"] = uid
 
 
+believed = pytest.mark.skipif(
+    os.geteuid() != 0, reason="needs root: only root's files are believed, and a made-up host's are whose the tests are"
+)
+
+
 @contextlib.contextmanager
 def unprivileged() -> Iterator[None]:
     """Run as nobody where the tests run as root: permissions count then."""

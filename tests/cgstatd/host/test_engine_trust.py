@@ -8,6 +8,7 @@ import pytest
 
 from cgroupfs import Root
 from cgstatd.host.running_engines import EngineNamespaces, LateSources, engine_processes, in_container, running_roots
+from helpers import believed
 
 ID = "a" * 64
 OUTSIDE = "0::/system.slice/docker.service\n"
@@ -49,11 +50,13 @@ def test_a_process_outside_containers_is_not_taken_for_one_inside(membership: st
     assert not in_container(membership.encode("latin-1"))
 
 
+@believed
 def test_an_engine_inside_a_container_names_no_data_root_of_the_host(host: Path) -> None:
     assert sorted(running_roots(Root(str(host)))) == [("docker", "/mnt/docker"), ("docker", "/no/cgroup")]
     assert len(LateSources(Root(str(host)), ["/no/cgroup"])()) == 1
 
 
+@believed
 def test_docker_in_docker_does_not_make_its_containers_network_the_hosts(host: Path) -> None:
     root = Root(str(host))
     own = {root.identity(f"/proc/{pid}/net/dev").inode for pid in (10, 50)}

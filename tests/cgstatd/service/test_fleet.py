@@ -12,11 +12,13 @@ from typing import Any
 
 from certificates import authority, issue, require_openssl
 from fakehost import FakeHost
+from helpers import believed
 from wire import ALL, Agent, agent, run
 
 ENVIRONMENTS = (1, 7, 12)
 
 
+@believed
 def test_one_token_walks_three_agents(tmp_path: Path) -> None:
     require_openssl()
     ca = authority(tmp_path, "fleet")

@@ -44,7 +44,8 @@ class Terminal:
         settings = " ".join(f"{key}={shlex.quote(value)}" for key, value in (ENVIRONMENT | environment).items())
         command = f"env {settings} {shlex.join([*COMMAND, 'top', *arguments])}"
         after = 'echo "left with $?"; stty -a | grep -qw -- "-icanon" && echo raw || echo cooked; sleep 60'
-        self.tmux("new-session", "-d", "-x", str(width), "-y", str(height), f"{command}; {after}")
+        # Ctrl-C is the program's: dash would end with it. A trap, unlike what is ignored, is not inherited.
+        self.tmux("new-session", "-d", "-x", str(width), "-y", str(height), f"trap : INT; {command}; {after}")
 
     def press(self, *keys: str) -> None:
         self.tmux("send-keys", *keys)

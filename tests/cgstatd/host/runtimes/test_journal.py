@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from cgroupfs import Root
 from cgstatd.host.runtimes.journal import MAGIC, nonce_of, rolled_back
 from cgstatd.host.runtimes.podman import PodmanSource
+from helpers import believed
 
 A = "a" * 64
 
@@ -67,6 +68,7 @@ def test_what_is_read_in_the_midst_of_a_transaction_is_what_was_before(
     assert {name for _, name in rows(path.read_bytes())} == {"new", "more"}
 
 
+@believed
 def test_podmans_containers_are_those_before_until_the_transaction_is_over(
     written: tuple[Path, sqlite3.Connection],
 ) -> None:
@@ -79,6 +81,7 @@ def test_podmans_containers_are_those_before_until_the_transaction_is_over(
     assert {each.name for each in source.all()} == {"new", "more"} - {"more"}
 
 
+@believed
 def test_the_state_before_is_that_of_the_latest_transaction(written: tuple[Path, sqlite3.Connection]) -> None:
     path, connection = written
     source = PodmanSource(Root(""), str(path.parent))
