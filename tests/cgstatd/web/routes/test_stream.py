@@ -309,8 +309,10 @@ async def test_a_client_that_comes_while_another_stream_hangs_is_served(
     await baselines(server, hang)
     monkeypatch.setattr(reading_pass, "CONTAINER_SECONDS", 3600.0)
     hang.names.add("b")
+    read = hang.reads.count("b")
     first = asyncio.create_task(server.ask(STREAM))
-    await asyncio.sleep(0.6)
+    await until(lambda: hang.reads.count("b") > read)
+    await asyncio.sleep(0.6)  # the next one has a pass of its own
     answer = await server.ask(STREAM)
     assert set(answer.stats) == {"a", "c"}
     assert not first.done()
