@@ -17,14 +17,14 @@ from ...sampling.container import Container
 from ...sampling.reading_failed import ReadingFailed
 from ...sampling.round import Look, OwnLimits
 from .container_life import Life
-from .tries import Tries
 
 NOTHING = Vitals(None, None, None)
-_ARM_NS = 8_000_000_000
-"""So far apart at most a process is asked for whose death is to be noticed: where the agent cannot see the host's
-processes that never succeeds, and each try reads the container's list of them."""
-_RECORD_NS = 64_000_000_000
-"""The same of a record that no runtime has: many places are looked in. One that comes later is found by the listing."""
+_ARM_TRIES = 8
+"""In so many looks one after the other a process is asked for whose death is to be noticed: a container has none at
+first."""
+_ARM_NS = (500_000_000, 8_000_000_000)
+"""After these tries the next one waits for so long at first, and at last: where the agent cannot see the host's
+processes it never succeeds, and each try reads the container's list of them."""
 UNSEEN = "its first process had ended before the agent looked"
 UNWATCHED = "the agent had no descriptor left to watch its first process"
 
@@ -41,11 +41,13 @@ class Followed:
     """Used in the sampling thread."""
 
     __slots__ = (
+        "_arm_tries",
+        "_arm_wait_ns",
         "_dead",
         "_descriptors",
         "_fd",
+        "arm_again_ns",
         "armed",
-        "arming",
         "dead_ns",
         "first",
         "last",
@@ -56,7 +58,6 @@ class Followed:
         "oom_kills",
         "oom_told",
         "recorder",
-        "recording",
         "seen_seconds",
         "service",
         "silent",
@@ -79,15 +80,16 @@ class Followed:
         self.seen_seconds = time.time()
         self.recorder: RecordsEnds | None = None
         """Where its runtime records its end."""
-        self.recording = Tries(_RECORD_NS)
         self.silent = False
         """Its runtime's state does not say how a container ended."""
         self.vitals = NOTHING
         """The latest that were read."""
         self.armed = False
         """Whether its first process' death will be noticed at once."""
-        self.arming = Tries(_ARM_NS)
-        """A container has no process at first."""
+        self.arm_again_ns = 0
+        """CLOCK_MONOTONIC before which that is not tried again."""
+        self._arm_tries = 0
+        self._arm_wait_ns = _ARM_NS[0]
         self._fd = -1
         """The pidfd that notices it: the event loop has it meanwhile."""
         self.first: First | None = None
@@ -111,7 +113,14 @@ class Followed:
     def watch(self, watched: Watched) -> None:
         """Its first process' death will be noticed by this pidfd, which comes back with :meth:`died`."""
         self.armed, self.first, self._fd = True, watched.first, watched.fd
-        self.arming.found()
+        self._arm_tries, self._arm_wait_ns = 0, _ARM_NS[0]
+
+    def arm_later(self, now_ns: int) -> None:
+        """There was none to be had."""
+        self._arm_tries += 1
+        if self._arm_tries >= _ARM_TRIES:
+            self.arm_again_ns = now_ns + self._arm_wait_ns
+            self._arm_wait_ns = min(2 * self._arm_wait_ns, _ARM_NS[1])
 
     def died(self, fd: int) -> None:
         """The process that was watched has died; owns the pidfd from now on."""

@@ -194,28 +194,27 @@ class RoundWork:
 
     def _compare(self, listed: list[Container], changes: Changes) -> None:
         here = set(listed)
-        lives_again = self._find_emptied(here, changes)
+        self._find_emptied(here, changes)
         for container in listed:
-            if container not in self._followed and container not in self._emptied:
-                known = self._new(container)
-                known.oom_kills = lives_again.get(container, known.oom_kills)
-                if self._begun:
-                    changes.started.append(self._started(container, known))
-                elif container.identity.metadata is not None:
-                    self._records.take(container, known, container.identity.metadata)
-                self._followed[container] = known  # now: if its files hang, another thread begins with it anew
+            if container in self._followed or (container in self._emptied and not has_process(container)):
+                continue
+            known = self._new(container)
+            if container in self._emptied:  # it lives again
+                known.oom_kills = self._emptied.pop(container)
+                container.over = False
+            if self._begun:
+                changes.started.append(self._started(container, known))
+            elif container.identity.metadata is not None:
+                self._records.take(container, known, container.identity.metadata)
+            self._followed[container] = known  # now: if its files hang, another thread begins with it anew
         self._begun = True
         for gone in self._followed.keys() - here:
             self._ends.gone(gone, self._followed.pop(gone))
 
-    def _find_emptied(self, here: set[Container], changes: Changes) -> dict[Container, int | None]:
-        """Find those that have ended while their cgroups stayed; those that live again, and their OOM kills so far."""
+    def _find_emptied(self, here: set[Container], changes: Changes) -> None:
+        """Those that have ended while their cgroups stayed."""
         for container in self._emptied.keys() - here:
             del self._emptied[container]
-        lives_again = {}
-        for container in filter(has_process, [*self._emptied]):
-            container.over = False
-            lives_again[container] = self._emptied.pop(container)
         for container in here & self._followed.keys():
             known = self._followed[container]
             if has_ended(container, known):
@@ -223,7 +222,6 @@ class RoundWork:
                 self._ends.gone(container, self._followed.pop(container))
                 self._emptied[container] = known.oom_kills
                 container.over = True
-        return lives_again
 
     def _new(self, container: Container) -> Followed:
         """Of a container made while a client follows, or in a pause, even the first count of kills is news."""
@@ -245,18 +243,17 @@ class RoundWork:
         return container.identity if found is None else container.identity._replace(metadata=found)
 
     def _look(self, container: Container, stats: ContainerStats, round_: Round, changes: Changes) -> None:
-        known, now = self._followed[container], time.monotonic_ns()
+        known = self._followed[container]
         try:
             known.vitals = container.vitals()
-            self._limits.refresh(container, known, now)
+            self._limits.refresh(container, known, time.monotonic_ns())
         except (CgroupGone, OSError):  # gone, or it left a tree: no file of it is kept open
             container.forget_vitals()
         except ReadingFailed as error:
             self._sampler.failed(container, error)
-        named = container.identity.metadata is not None
-        if known.life.started_seconds is None and not known.silent and (named or now >= known.recording.due_ns):
+        recorded = container.identity.metadata is not None  # else the listing looks for it, ever less often
+        if recorded and known.life.started_seconds is None and not known.silent:
             self._records.hear(container, known)
-            known.recording.failed(now)
         self._oom(container, known, changes)
         known.last = Look(container, stats, known.vitals, known.limits)
         round_.looks.append(known.last)
@@ -268,13 +265,13 @@ class RoundWork:
             return
         now = time.monotonic_ns()
         for container, known in list(self._followed.items()):
-            if known.armed or now < known.arming.due_ns:
+            if known.armed or now < known.arm_again_ns:
                 continue
             found = watch_first(self._sampler.root, container, known.life.pid)
             if isinstance(found, str):
                 known.unwatched = found == UNWATCHED
                 self._ends.expect(container, known)
-                known.arming.failed(now)
+                known.arm_later(now)
                 continue
             known.watch(found)
             self._pidfds.append((container, found.fd))
