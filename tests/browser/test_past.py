@@ -43,6 +43,8 @@ DRAWN = f"""((n, from, to) => {{
   return columns / (Math.floor(width * to) - Math.floor(width * from));
 }})"""
 """The share of a part of a chart's columns in which a line was drawn."""
+RANGES = "document.querySelector('.ranges').innerText.split(/\\s+/).join(' ')"
+"""The titles of the ranges that are offered."""
 UNKNOWN = "\N{EN DASH}"
 
 
@@ -299,7 +301,7 @@ async def test_there_is_a_range_of_all_that_the_disk_has(
     async with open_page(server.port, at="#c=web-1&range=all") as page:
         # Asked for once the agent has said how far it goes back.
         await until(page, "performance.getEntriesByType('resource').some(({name}) => name.includes('/history'))")
-        await until(page, f"document.querySelector('.ranges').innerText.split(/\\s+/).join(' ') === '{titles}'")
+        await until(page, f"{RANGES} === '{titles}'")
         last = page.locator(".ranges button").last
         assert await last.get_attribute("aria-pressed") == "true"
 
@@ -308,7 +310,7 @@ async def test_there_is_a_range_of_all_that_the_disk_has(
 async def test_a_container_that_the_first_round_lacks_has_its_live_range_when_it_comes(
     server: Server, host: FakeHost, open_page: Open, monkeypatch: pytest.MonkeyPatch, late: bool
 ) -> None:
-    name, ranges = "web-1" if late else "soon", "Live 15 min 1 h"
+    name = "web-1" if late else "soon"
     with ExitStack() as first:
         first.enter_context(unreadable(monkeypatch, name))
         async with open_page(server.port, at=f"#c={name}", statuses=(404, 500, 503)) as page:
@@ -317,7 +319,7 @@ async def test_a_container_that_the_first_round_lacks_has_its_live_range_when_it
             first.close()
             if not late:
                 host.add(name)
-            await until(page, f"document.querySelector('.ranges').innerText.split(/\\s+/).join(' ') === '{ranges}'")
+            await until(page, f"{RANGES} === 'Live 15 min 1 h'")
             await page.locator(".row[aria-selected=true]", has_text=name).wait_for()
 
 

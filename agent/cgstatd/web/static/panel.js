@@ -25,27 +25,17 @@ function open(entry, focus, push) {
   if (focus) detail.name.focus();
 }
 
-function inTable(wanted) {
-  const there = [...store.containers.values(), ...(filter.show ? store.stopped : [])];
-  return there.find(({stat}) => [stat.id, shortened(stat.id), stat.name].includes(wanted));
-}
-
 // The container that the address names: in the table, or, if a round has shown that it is not there, what is still known.
-// A later round may have it: it was late, or it starts only now.
+// Then a later round may have it: it was late, or it starts only now.
 function arrived() {
-  const wanted = awaited;
+  const wanted = awaited || (opened?.key === "" && opened.id);
   awaited = "";
-  const named = wanted ? inTable(wanted) : opened?.key === "" ? inTable(opened.id) : null;
-  if (named && wanted) {
+  if (!wanted) return;
+  const named = [...store.containers.values(), ...(filter.show ? store.stopped : [])].find(({stat}) => [stat.id, shortened(stat.id), stat.name].includes(wanted));
+  if (named) {
     open(named, false, false);
     table.reveal(named.key);
-  } else if (named) {
-    Object.assign(opened, {key: named.key, id: named.stat.id, name: named.stat.name, runtime: named.stat.runtime});
-    refreshDetail();
-    refreshPast();
-    writeAddress(false);
-    table.reveal(named.key);
-  } else if (wanted) {
+  } else if (opened?.id !== wanted) {
     show({key: "", id: wanted, name: wanted, runtime: ""}, false);
   }
 }
