@@ -1,6 +1,9 @@
 """A client that means well, in a process of its own: once a second one container, all, metrics, stream and list.
 
-An answer's time is until it is over; a stream's is until it has told every container whose files are not attacked.
+An answer's time is until it is over; a stream's is until it has told every container whose files are not attacked. The
+client only asks and reads: on another machine than the agent's, where a central server is, it would cost this one
+nothing. What it got is judged in a second process that gives way to all others (a megabyte of metrics takes longer to
+judge than to make).
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.queues import Queue
 from types import TracebackType
 from typing import NamedTuple
 
@@ -77,18 +81,36 @@ class Asked:
         return f"{self.right} of {self.number}, p50 / p99 / slowest {self.times()}"
 
 
+class Answer(NamedTuple):
+    """What one request got, not judged yet."""
+
+    what: str
+    seconds: float
+    failed: str
+    """Why there is no answer."""
+    status: int = 0
+    body: bytes = b""
+    parts: tuple[tuple[float, int], ...] = ()
+    """Of a stream: after how many seconds how many bytes of it had come."""
+
+
 class Good:
-    """The process, and what it has seen."""
+    """The two processes, and what they have seen."""
 
     def __init__(self, port: int, secret: str, containers: int) -> None:
-        ours, theirs = multiprocessing.Pipe()
+        context = multiprocessing.get_context("fork")
+        answers: Queue[Answer] = context.Queue()
+        ours, theirs = context.Pipe()
         self._results: list[Result] = []
         self._pipe = ours
-        context = multiprocessing.get_context("fork")
-        self._process = context.Process(target=_main, args=(port, secret, containers, theirs), daemon=True)
+        self._processes = [
+            context.Process(target=_ask, args=(_Client(port, secret), answers), daemon=True),
+            context.Process(target=_judge, args=(Judge(containers), answers, theirs), daemon=True),
+        ]
 
     def __enter__(self) -> Good:
-        self._process.start()
+        for each in self._processes:
+            each.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -106,25 +128,17 @@ class Good:
         self._results.clear()
 
     def stop(self) -> None:
-        """End it."""
-        self._process.terminate()
-        self._process.join(10)
+        """End them."""
+        for each in self._processes:
+            each.terminate()
+            each.join(10)
 
 
-def _main(port: int, secret: str, containers: int, results: Connection) -> None:
-    client = _Client(port, secret, containers)
+def _ask(client: _Client, answers: Queue[Answer]) -> None:
     due = time.monotonic()
     while True:
-        for what in ("one", "array", "metrics", "stream", "list"):
-            began = time.monotonic()
-            wrong, seconds = "", 0.0
-            try:
-                answer = client.ask(what)
-                seconds = (client.complete or time.monotonic()) - began
-                wrong = client.judge(what, *answer)
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                wrong = repr(error)[:120]
-            results.send((what, seconds or time.monotonic() - began, wrong))
+        for what in TARGETS:
+            answers.put(client.ask(what))
         now = time.monotonic()
         due = max(due + EACH_SECONDS, now)
         time.sleep(due - now)
@@ -132,47 +146,59 @@ def _main(port: int, secret: str, containers: int, results: Connection) -> None:
             return
 
 
+def _judge(judge: Judge, answers: Queue[Answer], results: Connection) -> None:
+    os.nice(19)
+    while True:
+        results.send(judge.result(answers.get()))
+
+
+TARGETS = {
+    "one": f"/api/containers/{container_id('c1')}/stats",
+    "array": ALL,
+    "metrics": "/metrics",
+    "stream": STREAM,
+    "list": "/api/containers",
+}
+
+
 class _Client:
     """A connection for each kind of request; the stream's is closed by the agent after each."""
 
-    def __init__(self, port: int, secret: str, containers: int) -> None:
+    def __init__(self, port: int, secret: str) -> None:
         self._port = port
         self._headers = {"Authorization": f"Bearer {secret}"}
-        self._ids = {container_id(f"c{number}") for number in range(containers) if number not in ATTACKED}
-        self._one = container_id("c1")
-        self._targets = {
-            "one": f"/api/containers/{self._one}/stats",
-            "array": ALL,
-            "metrics": "/metrics",
-            "stream": STREAM,
-            "list": "/api/containers",
-        }
         self._connections: dict[str, http.client.HTTPConnection] = {}
         self._used: set[str] = set()
         """Those of which the connection has had an answer, and is open still."""
-        self.complete: float | None = None
-        """When the latest stream had told every container that is not attacked: it goes on for those that are slow."""
 
-    def ask(self, what: str) -> tuple[int, bytes]:
+    def ask(self, what: str) -> Answer:
         """As every HTTP client does: a connection that the agent closed while it was idle is opened anew."""
+        began = time.monotonic()
         try:
-            return self._ask(what)
-        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
-            if what not in self._used:
-                raise
-            self._used.discard(what)
-            return self._ask(what)
+            try:
+                return self._ask(what, began)
+            except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+                if what not in self._used:
+                    raise
+                self._used.discard(what)
+                return self._ask(what, began)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            return Answer(what, time.monotonic() - began, repr(error)[:120])
 
-    def _ask(self, what: str) -> tuple[int, bytes]:
+    def _ask(self, what: str, began: float) -> Answer:
         connection = self._connections.get(what)
         if connection is None:
             connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20, source_address=(ADDRESS, 0))
             self._connections[what] = connection
         try:
-            connection.request("GET", self._targets[what], headers=self._headers)
+            connection.request("GET", TARGETS[what], headers=self._headers)
             answer = connection.getresponse()
-            self.complete = None
-            body = self._read_stream(answer) if what == "stream" and answer.status == 200 else answer.read()
+            pieces, parts, length = [], [], 0
+            while piece := (answer.read1(1 << 16) if what == "stream" else answer.read()):
+                pieces.append(piece)
+                length += len(piece)
+                parts.append((time.monotonic() - began, length))
+            seconds = time.monotonic() - began
         except (OSError, http.client.HTTPException):
             connection.close()
             raise
@@ -180,17 +206,34 @@ class _Client:
         if answer.will_close:
             connection.close()
             self._used.discard(what)
-        return answer.status, body
+        return Answer(what, seconds, "", answer.status, b"".join(pieces), tuple(parts) if what == "stream" else ())
 
-    def _read_stream(self, answer: http.client.HTTPResponse) -> bytes:
-        body = b""
-        while part := answer.read1(1 << 16):
-            body += part
-            if self.complete is None and self._ids <= set(re.findall(r'"id":"([0-9a-f]{64})"', body.decode())):
-                self.complete = time.monotonic()
-        return body
 
-    def judge(self, what: str, status: int, body: bytes) -> str:
+class Judge:
+    """Knows what an answer has to tell."""
+
+    def __init__(self, containers: int) -> None:
+        self._ids = {container_id(f"c{number}") for number in range(containers) if number not in ATTACKED}
+        self._one = container_id("c1")
+
+    def result(self, answer: Answer) -> Result:
+        """How long it took, and what is wrong with it."""
+        if answer.failed:
+            return Result(answer.what, answer.seconds, answer.failed)
+        try:
+            wrong = self.wrong(answer.what, answer.status, answer.body)
+        except (ValueError, LookupError, TypeError) as error:
+            wrong = repr(error)[:120]
+        return Result(answer.what, self._told_all(answer), wrong)
+
+    def _told_all(self, answer: Answer) -> float:
+        """When a stream had told every container that is not attacked: it goes on for those that are slow."""
+        ends = [answer.body.find(b'"id":"%b"' % each.encode()) for each in self._ids]
+        if not answer.parts or min(ends) < 0:
+            return answer.seconds
+        return next(seconds for seconds, length in answer.parts if length > max(ends))
+
+    def wrong(self, what: str, status: int, body: bytes) -> str:
         """What is wrong with an answer; nothing: it is complete, and right."""
         if status != 200:
             return f"{status} {body[:80]!r}"

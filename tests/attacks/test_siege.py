@@ -8,7 +8,7 @@ import pytest
 
 from attacks import play, siege
 from attacks.bounds import of_the_unit
-from attacks.goodness import RAW, Asked, Result, _Client
+from attacks.goodness import RAW, Answer, Asked, Judge, Result
 from fakehost import container_id
 
 
@@ -46,12 +46,26 @@ def rows(*names: str, raw: int = RAW) -> list[dict[str, object]]:
     ],
 )
 def test_an_answer_that_is_not_whole_or_not_right_is_wrong(what: str, body: str, wrong: str) -> None:
-    said = _Client(1, "secret", 17).judge(what, 200, body.encode())
+    said = Judge(17).wrong(what, 200, body.encode())
     assert wrong in said and bool(wrong) == bool(said)
 
 
 def test_a_status_that_is_no_answer_is_wrong() -> None:
-    assert _Client(1, "secret", 17).judge("one", 503, b"busy") == "503 b'busy'"
+    assert Judge(17).wrong("one", 503, b"busy") == "503 b'busy'"
+
+
+def test_a_stream_is_timed_until_it_has_told_every_container_that_is_not_attacked() -> None:
+    told = [f"event: stat\ndata: {json.dumps(row, separators=(',', ':'))}\n\n" for row in rows("c1", "c16", "c2")]
+    body = "".join([*told, "event: done\ndata: {}\n\n"]).encode()
+    first, second = len(told[0]), len(told[0] + told[1])
+    parts = ((0.1, first), (0.2, second - 5), (0.4, second), (8.0, len(body)))
+    assert Judge(17).result(Answer("stream", 8.0, "", 200, body, parts)) == Result("stream", 0.2, "")
+    cut = Answer("stream", 0.2, "", 200, told[0].encode(), parts[:1])
+    assert Judge(17).result(cut) == Result("stream", 0.2, "the stream has no end")
+
+
+def test_a_request_that_failed_is_wrong_for_that_reason() -> None:
+    assert Judge(17).result(Answer("one", 3.0, "TimeoutError()")) == Result("one", 3.0, "TimeoutError()")
 
 
 def test_the_figures_of_a_siege() -> None:
