@@ -25,6 +25,7 @@ from ..sampling.work_item import Again
 from . import sampling_worker
 from .job import Job
 from .job_line import JobLine
+from .known_hangs import KnownHangs
 from .sampling_worker import Worker
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class SamplingThread:
         self._jobs: JobLine[Job] = JobLine(lambda job: job.long)
         self._active = Worker()
         self._left: list[Worker] = []
+        self._known = KnownHangs()
         self._once_in_a_while = OnceInAWhile(_SAY_SECONDS)
         self.overruns = 0
         """How often a thread was left behind with a hung read."""
@@ -57,27 +59,29 @@ class SamplingThread:
         self._unfinished.add(job)
         self._jobs.put(job)
         if self._timer is None:
-            self._supervise_in(sampling_worker.CHECK_SECONDS)
+            self._supervise_later()
 
     def ended(self, job: Job) -> float:
         """When it was last seen that a job gets on (monotonic): an item of it came to its end; while it waits in the
         line, any job's."""
         return max(job.ended, self._active.ended) if job.waits else job.ended
 
-    def _supervise(self, due: float) -> None:
+    def _supervise(self, due: float, seconds: float) -> None:
         """Runs only while something is under way: an idle agent must not wake up ten times a second.
 
-        ``due``: when it should run. Where that was long ago the sampling thread, too, may not have run since.
+        ``due``: when it should run, ``seconds`` after the time before. Where that was long ago the sampling thread,
+        too, may not have run since.
         """
         self._unfinished = {job for job in self._unfinished if not job.done}
         self._timer = None
         if self._unfinished:
-            self.check(late=time.monotonic() - due > sampling_worker.CHECK_SECONDS)
-            self._supervise_in(sampling_worker.CHECK_SECONDS)
+            self.check(seconds, late=time.monotonic() - due > sampling_worker.CHECK_SECONDS)
+            self._supervise_later()
 
-    def _supervise_in(self, seconds: float) -> None:
+    def _supervise_later(self) -> None:
+        seconds = sampling_worker.KNOWN_CHECK_SECONDS if self._known else sampling_worker.CHECK_SECONDS
         due = time.monotonic() + seconds
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._supervise, due)
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._supervise, due, seconds)
 
     def _spawn(self, worker: Worker, first: Job | None) -> None:
         worker.job = first
@@ -108,17 +112,19 @@ class SamplingThread:
                 self._jobs.put_back(job)
             job = None
 
-    def check(self, *, late: bool = False) -> None:
-        """Leave the active thread behind if its item hangs, and put another in its place."""
+    def check(self, seconds: float, *, late: bool = False) -> None:
+        """Leave the active thread behind if its item hangs, and put another in its place. ``seconds``: since the look
+        before."""
         worker = self._active
         job, item = worker.job, worker.item
         self._left = [w for w in self._left if w.thread is not None and w.thread.is_alive()]
-        worker.look(late=late)
-        if not (worker.hangs or worker.is_slow) or len(self._left) >= MAX_THREADS:
+        worker.look(seconds, late=late)
+        hangs = worker.hangs or (worker.may_hang_again and bool(self._known) and _file_of(worker) in self._known)
+        if not (hangs or worker.is_slow) or len(self._left) >= MAX_THREADS:
             return
-        worker.file = self._file_of(worker) if worker.hangs else ""
+        worker.file = self._hung(worker) if hangs else ""
         # A thread that computes for so long goes on beside the others: two would not do the work any sooner.
-        worker.replaced = worker.hangs and worker.item is item and isinstance(item, Again)
+        worker.replaced = hangs and worker.item is item and isinstance(item, Again)
         worker.abandoned = True
         self.overruns += 1
         self._left.append(worker)
@@ -128,9 +134,9 @@ class SamplingThread:
         self._active.ended = worker.ended
         self._spawn(self._active, job)
 
-    def _file_of(self, worker: Worker) -> str:
-        thread = None if worker.thread is None else worker.thread.native_id
-        file = "" if thread is None else awaited_file(thread)
+    def _hung(self, worker: Worker) -> str:
+        file = _file_of(worker)
+        self._known.note(file)
         if self._once_in_a_while.due(file):
             log.warning("a reading hangs, and holds a thread: %s", file or "which file is not known")
         return file
@@ -149,3 +155,9 @@ class SamplingThread:
         if self._timer is not None:
             self._timer.cancel()
         self._jobs.put(None)
+
+
+def _file_of(worker: Worker) -> str:
+    """The file that it waits for; empty: not known."""
+    thread = None if worker.thread is None else worker.thread.native_id
+    return "" if thread is None else awaited_file(thread)

@@ -1,7 +1,9 @@
 """One thread that reads, and how what hangs is told from what is slow.
 
 That is told by looks, ten a second, at the thread: a thread that hangs uses no CPU time, does not wait for a processor,
-and is at the same item each time. A look that comes late does not count: the host is busy.
+and is at the same item each time. A look that comes late does not count: the host is busy. While there are files that
+hung a short time ago (:mod:`.known_hangs`) it is looked at more often, and one that stands still at such a file hangs
+again.
 """
 
 from __future__ import annotations
@@ -16,8 +18,14 @@ STUCK_SECONDS = 0.5
 """A thread that stands still at one item for so long hangs."""
 CHECK_SECONDS = 0.1
 """How far apart the looks are."""
+KNOWN_STUCK_SECONDS = 0.1
+"""The same for a thread that stands still at a file that is known to hang."""
+KNOWN_CHECK_SECONDS = 0.025
+"""How far apart the looks are while there is any."""
 _IDLE_SECONDS = 0.001
 """CPU time between two looks below which a thread stands still."""
+_ROUNDING = 1e-6
+"""Seconds: looks are added up."""
 
 
 class Worker:
@@ -27,8 +35,8 @@ class Worker:
         "_cpu",
         "_cpu_before",
         "_looked_at",
-        "_looks",
-        "_still",
+        "_seen_seconds",
+        "_still_seconds",
         "abandoned",
         "ended",
         "file",
@@ -48,8 +56,8 @@ class Worker:
         """The item of the last look, and since when."""
         self._cpu = self._cpu_before = 0.0
         """CPU time at the last look, and when it was first seen at this item."""
-        self._looks = self._still = 0
-        """How often it was seen at this item since; how often in a row it had stood still."""
+        self._seen_seconds = self._still_seconds = 0.0
+        """For how long it was seen at this item since; for how long it has stood still."""
         self.abandoned = False
         self.replaced = False
         """Whether another thread has begun its work anew."""
@@ -62,16 +70,16 @@ class Worker:
         """Whether its work was taken over, for :func:`cgroupfs.hangs.leave_behind_if`."""
         return self.replaced
 
-    def look(self, *, late: bool) -> None:
-        """See what it does; a look that comes ``late`` tells nothing of the time before."""
+    def look(self, seconds: float, *, late: bool) -> None:
+        """See what it does, so long after the look before; one that comes ``late`` tells nothing of the time before."""
         if self.thread is None or self.thread.ident is None:
             return
         at, cpu = (self.item, self.since), time.clock_gettime(time.pthread_getcpuclockid(self.thread.ident))
         if None in at or at != self._looked_at:
-            self._looked_at, self._cpu_before, self._looks, self._still = at, cpu, 0, 0
+            self._looked_at, self._cpu_before, self._seen_seconds, self._still_seconds = at, cpu, 0.0, 0.0
         elif not late and not self._is_runnable():
-            self._looks += 1
-            self._still = self._still + 1 if cpu - self._cpu < _IDLE_SECONDS else 0
+            self._seen_seconds += seconds
+            self._still_seconds = self._still_seconds + seconds if cpu - self._cpu < _IDLE_SECONDS else 0.0
         self._cpu = cpu
 
     def _is_runnable(self) -> bool:
@@ -82,13 +90,18 @@ class Worker:
     @property
     def hangs(self) -> bool:
         """Whether it waits for a file."""
-        return self._still * CHECK_SECONDS >= STUCK_SECONDS
+        return self._still_seconds >= STUCK_SECONDS - _ROUNDING
+
+    @property
+    def may_hang_again(self) -> bool:
+        """Whether it does where the file is one that hung a short time ago."""
+        return self._still_seconds >= KNOWN_STUCK_SECONDS - _ROUNDING
 
     @property
     def is_slow(self) -> bool:
         """Whether it computes for as long as another may hang; or does neither, for twice as long."""
         computes = self._cpu - self._cpu_before >= STUCK_SECONDS
-        return computes or self._looks * CHECK_SECONDS >= 2 * STUCK_SECONDS
+        return computes or self._seen_seconds >= 2 * STUCK_SECONDS - _ROUNDING
 
 
 def thread_state(thread: int) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,7 +136,7 @@ async def test_time_in_which_the_event_loop_did_not_run_is_not_the_items(
     team.submit(job)
     time.sleep(0.2)  # as on a host that gives this process no processor
     await asyncio.sleep(0)
-    team._supervise(time.monotonic() - 0.2)
+    team._supervise(time.monotonic() - 0.2, 0.01)
     assert team.overruns == 0
     await until(lambda: team.overruns == 1)
 
@@ -301,8 +304,8 @@ async def test_nothing_is_lost_where_the_thread_had_begun_another_job_as_it_was_
         busy.set()
         time.sleep(0.1)
 
-    def and_goes_on(worker: Any, *, late: bool) -> None:  # between the look and the decision, to the next job
-        look(worker, late=late)
+    def and_goes_on(worker: Any, seconds: float, *, late: bool) -> None:  # from look to decision, to the next job
+        look(worker, seconds, late=late)
         if worker.hangs and not released.is_set():
             released.set()
             assert busy.wait(2)
@@ -313,6 +316,54 @@ async def test_nothing_is_lost_where_the_thread_had_begun_another_job_as_it_was_
     team.submit(second)
     await until(lambda: second.done)
     assert done == ["b"] and first.done
+
+
+@pytest.fixture
+def opening(tmp_path: Path) -> Iterator[Callable[[str], Callable[[], None]]]:
+    """Makes items that hang while they open a FIFO of that name."""
+    made: list[Path] = []
+
+    def item_of(name: str) -> Callable[[], None]:
+        made.append(tmp_path / name)
+        os.mkfifo(made[-1])
+        return lambda: os.close(os.open(tmp_path / name, os.O_RDONLY))
+
+    yield item_of
+    for each in made:
+        with suppress(OSError):  # nobody waits there
+            os.close(os.open(each, os.O_WRONLY | os.O_NONBLOCK))
+
+
+async def test_a_file_that_hung_a_short_time_ago_is_not_waited_for_as_long(
+    team: SamplingThread, opening: Callable[[str], Callable[[], None]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    item = opening("again")
+    team.submit(job_of(item)[0])
+    await until(lambda: team.hung_files() == [str(tmp_path / "again")])
+    monkeypatch.setattr(sampling_worker, "STUCK_SECONDS", 3600.0)  # for what is not known
+    done: list[str] = []
+    team.submit(job_of(item, lambda: done.append("the next"))[0])
+    await until(lambda: done == ["the next"])
+    assert team.overruns == 2
+
+
+async def test_another_file_is_waited_for_as_long_as_ever(
+    team: SamplingThread, opening: Callable[[str], Callable[[], None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    team.submit(job_of(opening("known"))[0])
+    await until(lambda: team.stuck == 1)
+    monkeypatch.setattr(sampling_worker, "STUCK_SECONDS", 3600.0)
+    looks: list[float] = []
+    look = sampling_worker.Worker.look
+
+    def counted(worker: Any, seconds: float, *, late: bool) -> None:
+        looks.append(seconds)
+        look(worker, seconds, late=late)
+
+    monkeypatch.setattr(sampling_worker.Worker, "look", counted)
+    team.submit(job_of(opening("another"))[0])
+    await until(lambda: sum(looks) > 4 * sampling_worker.KNOWN_STUCK_SECONDS)
+    assert team.overruns == 1
 
 
 async def test_an_idle_crew_does_not_wake_up(team: SamplingThread) -> None:
