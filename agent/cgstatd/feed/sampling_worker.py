@@ -22,8 +22,8 @@ KNOWN_STUCK_SECONDS = 0.1
 """The same for a thread that stands still at a file that is known to hang."""
 KNOWN_CHECK_SECONDS = 0.025
 """How far apart the looks are while there is any."""
-_IDLE_SECONDS = 0.001
-"""CPU time between two looks below which a thread stands still."""
+_IDLE_PART = 0.01
+"""A thread that has used less of the time between two looks stands still."""
 _ROUNDING = 1e-6
 """Seconds: looks are added up."""
 
@@ -79,7 +79,7 @@ class Worker:
             self._looked_at, self._cpu_before, self._seen_seconds, self._still_seconds = at, cpu, 0.0, 0.0
         elif not late and not self._is_runnable():
             self._seen_seconds += seconds
-            self._still_seconds = self._still_seconds + seconds if cpu - self._cpu < _IDLE_SECONDS else 0.0
+            self._still_seconds = self._still_seconds + seconds if cpu - self._cpu < _IDLE_PART * seconds else 0.0
         self._cpu = cpu
 
     def _is_runnable(self) -> bool:

@@ -129,6 +129,22 @@ async def test_a_thread_that_gets_no_processor_is_not_taken_for_a_hung_one(
     await until(lambda: team.overruns == 1)
 
 
+@pytest.mark.parametrize("apart", [0.1, 0.025])
+@pytest.mark.parametrize(("used", "hangs"), [(0.02, False), (0.001, True)])
+def test_a_thread_that_computes_a_little_does_not_hang_however_often_it_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch, apart: float, used: float, hangs: bool
+) -> None:
+    looks = iter(range(1000))
+    monkeypatch.setattr(sampling_worker, "STUCK_SECONDS", 0.5)
+    monkeypatch.setattr(sampling_worker, "thread_state", lambda _: "S")
+    monkeypatch.setattr(sampling_worker.time, "clock_gettime", lambda _: next(looks) * apart * used)
+    worker = sampling_worker.Worker()
+    worker.thread, worker.item, worker.since = threading.current_thread(), lambda: None, 1.0
+    for _ in range(int(0.6 / apart) + 1):
+        worker.look(apart, late=False)
+    assert worker.hangs is hangs
+
+
 async def test_time_in_which_the_event_loop_did_not_run_is_not_the_items(
     team: SamplingThread, released: threading.Event
 ) -> None:
