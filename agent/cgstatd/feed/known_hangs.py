@@ -1,7 +1,8 @@
 """Files that hung a short time ago: the next reading of one that stands still there is not waited for as long.
 
 A disk that is dying, or a file of a user that answers each third time, would otherwise hold up the sampling thread for
-half a second again and again.
+half a second again and again. A file that is slow only (a disk that wakes up) is waited for as ever a minute later: a
+reading that was given up early counts only if it goes on to hang.
 """
 
 from __future__ import annotations

@@ -118,11 +118,15 @@ class SamplingThread:
         worker = self._active
         job, item = worker.job, worker.item
         self._left = [w for w in self._left if w.thread is not None and w.thread.is_alive()]
+        for each in filter(lambda w: w.hangs_for(sampling_worker.STUCK_SECONDS), self._left):
+            self._known.note(each.file)
         worker.look(seconds, late=late)
         hangs = worker.hangs or (worker.may_hang_again and bool(self._known) and _file_of(worker) in self._known)
         if not (hangs or worker.is_slow) or len(self._left) >= MAX_THREADS:
             return
         worker.file = self._hung(worker) if hangs else ""
+        if worker.hangs:
+            self._known.note(worker.file)
         # A thread that computes for so long goes on beside the others: two would not do the work any sooner.
         worker.replaced = hangs and worker.item is item and isinstance(item, Again)
         worker.abandoned = True
@@ -136,7 +140,6 @@ class SamplingThread:
 
     def _hung(self, worker: Worker) -> str:
         file = _file_of(worker)
-        self._known.note(file)
         if self._once_in_a_while.due(file):
             log.warning("a reading hangs, and holds a thread: %s", file or "which file is not known")
         return file

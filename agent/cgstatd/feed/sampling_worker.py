@@ -92,6 +92,11 @@ class Worker:
         """Whether it waits for a file."""
         return self._still_seconds >= STUCK_SECONDS - _ROUNDING
 
+    def hangs_for(self, seconds: float) -> bool:
+        """Whether the item that it was left behind with has taken so long already, and goes on."""
+        since = self.since
+        return since is not None and time.monotonic() - since >= seconds
+
     @property
     def may_hang_again(self) -> bool:
         """Whether it does where the file is one that hung a short time ago."""

@@ -18,6 +18,7 @@ import pytest
 from cgroupfs.hangs import still_wanted
 from cgstatd.feed import sampling_thread, sampling_worker
 from cgstatd.feed.job import Job
+from cgstatd.feed.known_hangs import REMEMBERED_SECONDS, KnownHangs
 from cgstatd.feed.sampling_thread import SamplingThread
 from cgstatd.sampling.work_item import Again
 from fakehost import no_thread_left, sampling_threads
@@ -355,7 +356,8 @@ async def test_a_file_that_hung_a_short_time_ago_is_not_waited_for_as_long(
 ) -> None:
     item = opening("again")
     team.submit(job_of(item)[0])
-    await until(lambda: team.hung_files() == [str(tmp_path / "again")])
+    await until(lambda: str(tmp_path / "again") in team._known)
+    assert team.hung_files() == [str(tmp_path / "again")]
     monkeypatch.setattr(sampling_worker, "STUCK_SECONDS", 3600.0)  # for what is not known
     done: list[str] = []
     team.submit(job_of(item, lambda: done.append("the next"))[0])
@@ -363,11 +365,28 @@ async def test_a_file_that_hung_a_short_time_ago_is_not_waited_for_as_long(
     assert team.overruns == 2
 
 
+async def test_a_file_that_is_slow_only_is_waited_for_as_ever_a_minute_after_it_hung(
+    team: SamplingThread, opening: Callable[[str], Callable[[], None]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    now, file = [0.0], tmp_path / "slow"
+    team._known = KnownHangs(lambda: now[0])
+    team._known.note(str(file))
+    monkeypatch.setattr(sampling_worker, "STUCK_SECONDS", 3600.0)
+    now[0] = REMEMBERED_SECONDS - 1
+    job, _ = job_of(opening("slow"))
+    team.submit(job)
+    await until(lambda: team.overruns == 1)  # given up early
+    os.close(os.open(file, os.O_WRONLY))  # and answers
+    await until(lambda: job.done)
+    now[0] = REMEMBERED_SECONDS
+    assert str(file) not in team._known
+
+
 async def test_another_file_is_waited_for_as_long_as_ever(
     team: SamplingThread, opening: Callable[[str], Callable[[], None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     team.submit(job_of(opening("known"))[0])
-    await until(lambda: team.stuck == 1)
+    await until(lambda: bool(team._known))
     monkeypatch.setattr(sampling_worker, "STUCK_SECONDS", 3600.0)
     looks: list[float] = []
     look = sampling_worker.Worker.look
