@@ -65,6 +65,12 @@ class Job:
         self.finish_if_over()
 
     @property
+    def moved(self) -> float:
+        """When a thread that is at an item of it was last seen to compute, or to wait for a processor (monotonic)."""
+        with self._lock:
+            return max((worker.last_moved() for worker in self._workers), default=0.0)
+
+    @property
     def only_hangs(self) -> bool:
         """Whether all that is left of it hangs."""
         with self._lock:

@@ -1,6 +1,7 @@
-"""How long readings are waited for: as long as containers come to their end, one after another.
+"""How long readings are waited for: as long as containers come to their end, one after another, or are computed.
 
-On a busy host a hundred containers may take longer than one that hangs may hold up an answer.
+On a busy host a hundred containers may take longer than one that hangs may hold up an answer, and so may the listing of
+a thousand.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ class Patience:
     """Of one that waits, from now on."""
 
     def __init__(self, seconds: float, ended: Callable[[], float]) -> None:
-        """``seconds`` from the last container that came to its end; ``ended``: when that was (monotonic)."""
+        """``seconds`` from when it was last seen that the work gets on; ``ended``: when that was (monotonic)."""
         self._seconds, self._ended = seconds, ended
         self._began = time.monotonic()
 
@@ -30,9 +31,11 @@ class Patience:
 
     async def wait(self, future: asyncio.Future[T]) -> T:
         """The result, or what it raises. Raises TimeoutError; the future is not cancelled then."""
+        left = self._began + self._seconds - time.monotonic()
         while not future.done():
-            left = self.left()
             if left <= 0:
                 raise TimeoutError
             await asyncio.wait([future], timeout=left)
+            if not future.done():
+                left = self.left()
         return future.result()

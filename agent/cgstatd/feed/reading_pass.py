@@ -52,7 +52,7 @@ class Pass:
         self._work = PassWork(sampler, lambda: self._call(self._listing_over), encode)
         self._deadline: asyncio.TimerHandle | None = None
         self._patience: Patience | None = None
-        """With the containers, once they are listed."""
+        """With the listing, then with the containers."""
         self._ended = 0.0
         """When a container came to its end last (monotonic), of the jobs that are done."""
         self._next_step: asyncio.TimerHandle | None = None
@@ -94,6 +94,7 @@ class Pass:
         """Queue the work."""
         self._deadline = self._loop.call_later(LISTING_SECONDS, self._out_of_time)
         self._submit(self._work.items)
+        self._patience = Patience(LISTING_SECONDS, lambda: self._sampling_thread.still_computes(self._jobs))
 
     def _submit(self, items: deque[Item]) -> None:
         job = Job(items, long=True)

@@ -16,6 +16,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Sequence
 
 from cgroupfs.hangs import awaited_file, leave_behind_if
 
@@ -62,9 +63,16 @@ class SamplingThread:
             self._supervise_later()
 
     def ended(self, job: Job) -> float:
-        """When it was last seen that a job gets on (monotonic): an item of it came to its end; while it waits in the
-        line, any job's."""
-        return max(job.ended, self._active.ended) if job.waits else job.ended
+        """When it was last seen that a job gets on (monotonic): an item of it came to its end, or the thread that is at
+        one computes, or would if it got a processor; while it waits in the line, any job's."""
+        active = self._active
+        return max(job.ended, active.ended, active.last_moved()) if job.waits else max(job.ended, job.moved)
+
+    def still_computes(self, jobs: Sequence[Job] = ()) -> float:
+        """When a thread that was left behind because it is slow was last seen to compute, or one that is at one of
+        these jobs, or the one that the first of them waits for (monotonic)."""
+        threads = [*self._left, self._active] if jobs and jobs[0].waits else self._left
+        return max((0.0, *(each.moved for each in jobs), *(each.last_moved() for each in threads)))
 
     def _supervise(self, due: float, seconds: float) -> None:
         """Runs only while something is under way: an idle agent must not wake up ten times a second.
@@ -118,8 +126,9 @@ class SamplingThread:
         worker = self._active
         job, item = worker.job, worker.item
         self._left = [w for w in self._left if w.thread is not None and w.thread.is_alive()]
-        for each in filter(lambda w: w.hangs_for(sampling_worker.STUCK_SECONDS), self._left):
-            self._known.note(each.file)
+        for each in self._left:
+            if each.hangs_for(sampling_worker.STUCK_SECONDS):
+                self._known.note(each.file)
         worker.look(seconds, late=late)
         hangs = worker.hangs or (worker.may_hang_again and bool(self._known) and _file_of(worker) in self._known)
         if not (hangs or worker.is_slow) or len(self._left) >= MAX_THREADS:
@@ -129,7 +138,7 @@ class SamplingThread:
             self._known.note(worker.file)
         # A thread that computes for so long goes on beside the others: two would not do the work any sooner.
         worker.replaced = hangs and worker.item is item and isinstance(item, Again)
-        worker.abandoned = True
+        worker.leave_behind()
         self.overruns += 1
         self._left.append(worker)
         if worker.replaced and job is not None and item is not None:

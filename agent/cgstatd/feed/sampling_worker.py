@@ -35,8 +35,10 @@ class Worker:
         "_cpu",
         "_cpu_before",
         "_looked_at",
+        "_moved",
         "_seen_seconds",
         "_still_seconds",
+        "_ticks",
         "abandoned",
         "ended",
         "file",
@@ -50,6 +52,10 @@ class Worker:
     def __init__(self) -> None:
         self.ended = 0.0
         """When an item came to its end last (monotonic): its own, or one of the worker's before it."""
+        self._moved = 0.0
+        """When it was last seen to compute, or to wait for a processor (monotonic)."""
+        self._ticks = ""
+        """CPU time of one that was left behind, when it was last asked for."""
         self.since: float | None = None
         self.item: Callable[[], None] | None = None
         self._looked_at: tuple[Callable[[], None] | None, float | None] = None, None
@@ -75,9 +81,12 @@ class Worker:
         if self.thread is None or self.thread.ident is None:
             return
         at, cpu = (self.item, self.since), time.clock_gettime(time.pthread_getcpuclockid(self.thread.ident))
+        runnable = self._is_runnable()
+        if runnable or cpu > self._cpu:
+            self._moved = time.monotonic()
         if None in at or at != self._looked_at:
             self._looked_at, self._cpu_before, self._seen_seconds, self._still_seconds = at, cpu, 0.0, 0.0
-        elif not late and not self._is_runnable():
+        elif not late and not runnable:
             self._seen_seconds += seconds
             self._still_seconds = self._still_seconds + seconds if cpu - self._cpu < _IDLE_PART * seconds else 0.0
         self._cpu = cpu
@@ -86,6 +95,26 @@ class Worker:
         """Whether it could run and gets no processor: nothing hangs then, the host is busy."""
         thread = None if self.thread is None else self.thread.native_id
         return thread is not None and thread_state(thread) == "R"
+
+    def leave_behind(self) -> None:
+        """From now on another thread is the active one."""
+        self.abandoned = True
+        self.last_moved()
+
+    def last_moved(self) -> float:
+        """When it was last seen to compute, or to wait for a processor (monotonic): now, if it has since the latest
+        look (where it was left behind: since this was asked before)."""
+        thread = self.thread
+        if thread is None or thread.ident is None or thread.native_id is None:
+            return self._moved
+        if self.abandoned:  # it may end at any moment: only the kernel may be asked for its clock, and by its number
+            ticks = thread_ticks(thread.native_id)
+            moved, self._ticks = "" not in (self._ticks, ticks) and self._ticks != ticks, ticks
+        else:
+            moved = time.clock_gettime(time.pthread_getcpuclockid(thread.ident)) > self._cpu
+        if moved or self._is_runnable():
+            self._moved = time.monotonic()
+        return self._moved
 
     @property
     def hangs(self) -> bool:
@@ -111,8 +140,18 @@ class Worker:
 
 def thread_state(thread: int) -> str:
     """The state of a thread of this process, by its kernel id: ``R``, ``S``, ``D``, … (proc(5)); empty: not known."""
+    return _stat(thread)[:1]
+
+
+def thread_ticks(thread: int) -> str:
+    """Its CPU time, user's and system's, in the kernel's words; empty: not known."""
+    return " ".join(_stat(thread).split()[11:13])
+
+
+def _stat(thread: int) -> str:
+    """What follows the name in /proc/self/task/<thread>/stat: the state, and numbers (proc(5)); empty: not known."""
     try:
-        with open(f"/proc/self/task/{thread}/stat", "rb") as file:
-            return file.read().rpartition(b") ")[2][:1].decode("ascii", "replace")
+        with open(f"/proc/self/task/{thread}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(") ")[2]
     except OSError:
         return ""

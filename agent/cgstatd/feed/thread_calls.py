@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -57,12 +56,12 @@ class ThreadCalls:
         in which nothing came to its end, ListingFailed where an earlier listing hangs, OutOfResources (a ListingFailed)
         where the agent has no descriptor or memory left.
         """
-        until = time.monotonic() + registry.LISTING_SECONDS
+        patience = Patience(registry.LISTING_SECONDS, self._sampling_thread.still_computes)
         while True:
             try:
                 return await self._run(work, one)
             except ListingUnderWay:
-                if time.monotonic() > until:
+                if patience.left() <= 0:
                     raise
                 await asyncio.sleep(_AGAIN_SECONDS)
 

@@ -215,6 +215,32 @@ async def test_slow_items_that_do_not_hang_cost_no_thread(
     assert team.overruns == 0 and len(sampling_threads()) == 1
 
 
+async def test_a_thread_that_was_left_behind_and_computes_is_told_from_one_that_hangs(
+    team: SamplingThread, released: threading.Event
+) -> None:
+    def computes() -> None:
+        while not released.is_set():
+            sum(range(1000))
+
+    slow, _ = job_of(computes)
+    team.submit(slow)
+    await until(lambda: team.overruns == 1)  # slow: another thread goes on
+    seen, ended = team.still_computes(), team.ended(slow)
+    await until(lambda: team.still_computes() > seen and team.ended(slow) > ended)
+    released.set()
+    await until(lambda: slow.done)
+    assert team.ended(slow) == slow.ended
+
+
+async def test_a_thread_that_hangs_does_not_get_on(team: SamplingThread, released: threading.Event) -> None:
+    hung, _ = job_of(hanging(released))
+    team.submit(hung)
+    await until(lambda: team.overruns == 1)
+    seen = team.still_computes([hung]), team.ended(hung)
+    await asyncio.sleep(0.05)
+    assert seen == (team.still_computes([hung]), team.ended(hung))
+
+
 async def test_the_number_of_threads_is_bounded_and_all_end_afterwards(
     team: SamplingThread, released: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:

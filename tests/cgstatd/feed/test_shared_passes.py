@@ -727,3 +727,43 @@ async def test_what_comes_after_stop_ends_at_once(host: FakeHost) -> None:
             await fed.round().wait()
         with pytest.raises(ReadingFailed, match="stopping"):
             await fed.one("a")
+
+
+# -- a busy host
+
+
+def computing(seconds: float) -> None:
+    """As what is begun on a host that has little time for the agent."""
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        sum(range(1000))
+
+
+async def test_what_computes_is_waited_for_however_long_it_takes(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading_pass, "CONTAINER_SECONDS", 0.2)
+    async with feeding(host) as fed:
+
+        def long() -> str:
+            computing(0.5)
+            return "done"
+
+        assert await asyncio.gather(fed.run(long), fed.run(lambda: "next")) == ["done", "next"]
+
+
+async def test_a_listing_that_computes_is_waited_for_however_long_it_takes(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (registry, reading_pass):
+        monkeypatch.setattr(module, "LISTING_SECONDS", 0.1)
+    refresh = Discovery.refresh
+
+    def long(self: Discovery) -> Any:
+        computing(0.3)
+        return refresh(self)
+
+    monkeypatch.setattr(Discovery, "refresh", long)
+    async with feeding(host) as fed:
+        found, one = await asyncio.gather(names_of(fed), fed.one(container_id("a")))
+        assert (found, one.identity.name) == (["a", "b", "c"], "a")
