@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 class Job:
     """Items done one after the other. Each is a call that handles its own errors."""
 
-    __slots__ = ("_lock", "_workers", "cpu_seconds", "done", "ended", "failure", "finished", "items", "long")
+    __slots__ = ("_lock", "_moved", "_workers", "cpu_seconds", "done", "ended", "failure", "finished", "items", "long")
 
     def __init__(self, items: deque[Callable[[], None]], *, long: bool = False) -> None:
         """``long``: of so many items that jobs which are not go first (:class:`.job_line.JobLine`)."""
@@ -28,6 +28,8 @@ class Job:
         self.long = long
         self._lock = threading.Lock()
         self._workers: set[Worker] = set()
+        self._moved = 0.0
+        """When one that is not at it any more was seen to compute last."""
         self.cpu_seconds = 0.0
         """CPU time that it took, without the items that hung for good."""
         self.finished: Callable[[], None] = lambda: None
@@ -61,6 +63,7 @@ class Job:
         worker.since = worker.item = None
         with self._lock:
             self._workers.discard(worker)
+            self._moved = max(self._moved, worker.moved)
             self.cpu_seconds += time.thread_time() - began
         self.finish_if_over()
 
@@ -68,7 +71,7 @@ class Job:
     def moved(self) -> float:
         """When a thread that is at an item of it was last seen to compute, or to wait for a processor (monotonic)."""
         with self._lock:
-            return max((worker.last_moved() for worker in self._workers), default=0.0)
+            return max([self._moved, *(worker.moved for worker in self._workers)])
 
     @property
     def only_hangs(self) -> bool:

@@ -94,7 +94,7 @@ class Pass:
         """Queue the work."""
         self._deadline = self._loop.call_later(LISTING_SECONDS, self._out_of_time)
         self._submit(self._work.items)
-        self._patience = Patience(LISTING_SECONDS, lambda: self._sampling_thread.still_computes(self._jobs))
+        self._patience = Patience(LISTING_SECONDS, self._listing_moved)
 
     def _submit(self, items: deque[Item]) -> None:
         job = Job(items, long=True)
@@ -126,6 +126,9 @@ class Pass:
             self._patience = Patience(CONTAINER_SECONDS, self._last_ended)
             self._deadline = self._loop.call_later(CONTAINER_SECONDS, self._out_of_time)
             self._step()
+
+    def _listing_moved(self) -> float:
+        return max(self._sampling_thread.moved(self._jobs), self._sampling_thread.left_moved)
 
     def _last_ended(self) -> float:
         return max(self._ended, *map(self._sampling_thread.ended, self._jobs), 0.0)

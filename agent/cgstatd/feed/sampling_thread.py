@@ -50,6 +50,8 @@ class SamplingThread:
         self._once_in_a_while = OnceInAWhile(_SAY_SECONDS)
         self.overruns = 0
         """How often a thread was left behind with a hung read."""
+        self.left_moved = 0.0
+        """When a thread that was left behind, because it is slow, was last seen to compute (monotonic)."""
 
     def start(self) -> None:
         """Start the thread."""
@@ -62,17 +64,16 @@ class SamplingThread:
         if self._timer is None:
             self._supervise_later()
 
-    def ended(self, job: Job) -> float:
-        """When it was last seen that a job gets on (monotonic): an item of it came to its end, or the thread that is at
-        one computes, or would if it got a processor; while it waits in the line, any job's."""
-        active = self._active
-        return max(job.ended, active.ended, active.last_moved()) if job.waits else max(job.ended, job.moved)
+    def moved(self, jobs: Sequence[Job]) -> float:
+        """When a thread that is at one of these jobs was last seen to compute, or would if it got a processor
+        (monotonic); where one of them waits in the line, the active thread, too."""
+        active = [self._active.moved] if any(job.waits for job in jobs) else []
+        return max([0.0, *active, *(job.moved for job in jobs)])
 
-    def still_computes(self, jobs: Sequence[Job] = ()) -> float:
-        """When a thread that was left behind because it is slow was last seen to compute, or one that is at one of
-        these jobs, or the one that the first of them waits for (monotonic)."""
-        threads = [*self._left, self._active] if jobs and jobs[0].waits else self._left
-        return max((0.0, *(each.moved for each in jobs), *(each.last_moved() for each in threads)))
+    def ended(self, job: Job) -> float:
+        """When it was last seen that a job gets on (monotonic): it moved, or an item of it came to its end; while it
+        waits in the line, one of any job."""
+        return max(self.moved([job]), job.ended, self._active.ended if job.waits else 0.0)
 
     def _supervise(self, due: float, seconds: float) -> None:
         """Runs only while something is under way: an idle agent must not wake up ten times a second.
@@ -127,6 +128,8 @@ class SamplingThread:
         job, item = worker.job, worker.item
         self._left = [w for w in self._left if w.thread is not None and w.thread.is_alive()]
         for each in self._left:
+            each.look(seconds, late=late)
+            self.left_moved = max(self.left_moved, each.moved)
             if each.hangs_for(sampling_worker.STUCK_SECONDS):
                 self._known.note(each.file)
         worker.look(seconds, late=late)
@@ -138,7 +141,8 @@ class SamplingThread:
             self._known.note(worker.file)
         # A thread that computes for so long goes on beside the others: two would not do the work any sooner.
         worker.replaced = hangs and worker.item is item and isinstance(item, Again)
-        worker.leave_behind()
+        worker.abandoned = True
+        self.left_moved = max(self.left_moved, worker.moved)
         self.overruns += 1
         self._left.append(worker)
         if worker.replaced and job is not None and item is not None:

@@ -26,6 +26,9 @@ _IDLE_PART = 0.01
 """A thread that has used less of the time between two looks stands still."""
 _ROUNDING = 1e-6
 """Seconds: looks are added up."""
+_CPU_CLOCK_OF_A_THREAD = 6
+"""How the kernel numbers it: CPUCLOCK_SCHED | CPUCLOCK_PERTHREAD_MASK (linux/posix-timers.h). The C library's
+pthread_getcpuclockid gives the same number, but must not be asked of a thread that may have ended."""
 
 
 class Worker:
@@ -35,15 +38,14 @@ class Worker:
         "_cpu",
         "_cpu_before",
         "_looked_at",
-        "_moved",
         "_seen_seconds",
         "_still_seconds",
-        "_ticks",
         "abandoned",
         "ended",
         "file",
         "item",
         "job",
+        "moved",
         "replaced",
         "since",
         "thread",
@@ -52,10 +54,8 @@ class Worker:
     def __init__(self) -> None:
         self.ended = 0.0
         """When an item came to its end last (monotonic): its own, or one of the worker's before it."""
-        self._moved = 0.0
-        """When it was last seen to compute, or to wait for a processor (monotonic)."""
-        self._ticks = ""
-        """CPU time of one that was left behind, when it was last asked for."""
+        self.moved = 0.0
+        """When it was last seen to compute, or to wait for a processor, or when a look came late (monotonic)."""
         self.since: float | None = None
         self.item: Callable[[], None] | None = None
         self._looked_at: tuple[Callable[[], None] | None, float | None] = None, None
@@ -65,6 +65,7 @@ class Worker:
         self._seen_seconds = self._still_seconds = 0.0
         """For how long it was seen at this item since; for how long it has stood still."""
         self.abandoned = False
+        """Whether another thread is the active one."""
         self.replaced = False
         """Whether another thread has begun its work anew."""
         self.file = ""
@@ -78,43 +79,18 @@ class Worker:
 
     def look(self, seconds: float, *, late: bool) -> None:
         """See what it does, so long after the look before; one that comes ``late`` tells nothing of the time before."""
-        if self.thread is None or self.thread.ident is None:
+        thread = None if self.thread is None else self.thread.native_id
+        if thread is None or (cpu := thread_cpu_seconds(thread)) is None:
             return
-        at, cpu = (self.item, self.since), time.clock_gettime(time.pthread_getcpuclockid(self.thread.ident))
-        runnable = self._is_runnable()
-        if runnable or cpu > self._cpu:
-            self._moved = time.monotonic()
+        at, runnable = (self.item, self.since), thread_state(thread) == "R"
+        if late or runnable or cpu > self._cpu:
+            self.moved = time.monotonic()
         if None in at or at != self._looked_at:
             self._looked_at, self._cpu_before, self._seen_seconds, self._still_seconds = at, cpu, 0.0, 0.0
         elif not late and not runnable:
             self._seen_seconds += seconds
             self._still_seconds = self._still_seconds + seconds if cpu - self._cpu < _IDLE_PART * seconds else 0.0
         self._cpu = cpu
-
-    def _is_runnable(self) -> bool:
-        """Whether it could run and gets no processor: nothing hangs then, the host is busy."""
-        thread = None if self.thread is None else self.thread.native_id
-        return thread is not None and thread_state(thread) == "R"
-
-    def leave_behind(self) -> None:
-        """From now on another thread is the active one."""
-        self.abandoned = True
-        self.last_moved()
-
-    def last_moved(self) -> float:
-        """When it was last seen to compute, or to wait for a processor (monotonic): now, if it has since the latest
-        look (where it was left behind: since this was asked before)."""
-        thread = self.thread
-        if thread is None or thread.ident is None or thread.native_id is None:
-            return self._moved
-        if self.abandoned:  # it may end at any moment: only the kernel may be asked for its clock, and by its number
-            ticks = thread_ticks(thread.native_id)
-            moved, self._ticks = "" not in (self._ticks, ticks) and self._ticks != ticks, ticks
-        else:
-            moved = time.clock_gettime(time.pthread_getcpuclockid(thread.ident)) > self._cpu
-        if moved or self._is_runnable():
-            self._moved = time.monotonic()
-        return self._moved
 
     @property
     def hangs(self) -> bool:
@@ -139,19 +115,20 @@ class Worker:
 
 
 def thread_state(thread: int) -> str:
-    """The state of a thread of this process, by its kernel id: ``R``, ``S``, ``D``, … (proc(5)); empty: not known."""
-    return _stat(thread)[:1]
+    """The state of a thread of this process, by its kernel id: ``R``, ``S``, ``D``, … (proc(5)); empty: not known.
 
-
-def thread_ticks(thread: int) -> str:
-    """Its CPU time, user's and system's, in the kernel's words; empty: not known."""
-    return " ".join(_stat(thread).split()[11:13])
-
-
-def _stat(thread: int) -> str:
-    """What follows the name in /proc/self/task/<thread>/stat: the state, and numbers (proc(5)); empty: not known."""
+    One that is runnable and gets no processor does not hang: the host is busy.
+    """
     try:
         with open(f"/proc/self/task/{thread}/stat", encoding="ascii", errors="replace") as file:
-            return file.read().rpartition(") ")[2]
+            return file.read().rpartition(") ")[2][:1]
     except OSError:
         return ""
+
+
+def thread_cpu_seconds(thread: int) -> float | None:
+    """The CPU time of a thread of this process, by its kernel id; None: it has ended."""
+    try:
+        return time.clock_gettime(~thread << 3 | _CPU_CLOCK_OF_A_THREAD)
+    except OSError:
+        return None

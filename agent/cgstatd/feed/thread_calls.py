@@ -56,7 +56,7 @@ class ThreadCalls:
         in which nothing came to its end, ListingFailed where an earlier listing hangs, OutOfResources (a ListingFailed)
         where the agent has no descriptor or memory left.
         """
-        patience = Patience(registry.LISTING_SECONDS, self._sampling_thread.still_computes)
+        patience = Patience(registry.LISTING_SECONDS, lambda: self._sampling_thread.left_moved)
         while True:
             try:
                 return await self._run(work, one)

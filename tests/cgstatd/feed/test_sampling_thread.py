@@ -138,7 +138,7 @@ def test_a_thread_that_computes_a_little_does_not_hang_however_often_it_is_looke
     looks = iter(range(1000))
     monkeypatch.setattr(sampling_worker, "STUCK_SECONDS", 0.5)
     monkeypatch.setattr(sampling_worker, "thread_state", lambda _: "S")
-    monkeypatch.setattr(sampling_worker.time, "clock_gettime", lambda _: next(looks) * apart * used)
+    monkeypatch.setattr(sampling_worker, "thread_cpu_seconds", lambda _: next(looks) * apart * used)
     worker = sampling_worker.Worker()
     worker.thread, worker.item, worker.since = threading.current_thread(), lambda: None, 1.0
     for _ in range(int(0.6 / apart) + 1):
@@ -225,20 +225,53 @@ async def test_a_thread_that_was_left_behind_and_computes_is_told_from_one_that_
     slow, _ = job_of(computes)
     team.submit(slow)
     await until(lambda: team.overruns == 1)  # slow: another thread goes on
-    seen, ended = team.still_computes(), team.ended(slow)
-    await until(lambda: team.still_computes() > seen and team.ended(slow) > ended)
+    seen, ended = team.left_moved, team.ended(slow)
+    await until(lambda: team.left_moved > seen and team.ended(slow) > ended)
+    seen, ended = team.left_moved, team.ended(slow)
     released.set()
-    await until(lambda: slow.done)
-    assert team.ended(slow) == slow.ended
+    await until(lambda: slow.done and len(sampling_threads()) == 1)
+    team.check(0.01)
+    # what was seen stays: who asks in that moment waits for what the thread did
+    assert team.left_moved >= seen and team.ended(slow) >= ended
+
+
+async def test_a_job_that_waits_in_the_line_gets_on_while_the_one_before_it_computes(
+    team: SamplingThread, released: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling_worker, "STUCK_SECONDS", 3600.0)
+
+    def computes() -> None:
+        while not released.is_set():
+            sum(range(1000))
+
+    over, slow, waiting = (job_of(item)[0] for item in (lambda: None, computes, lambda: None))
+    team.submit(over)
+    await until(lambda: over.done)
+    team.submit(slow)
+    team.submit(waiting)
+    seen = time.monotonic()
+    await until(lambda: team.moved([over, waiting]) > seen and team.ended(waiting) > seen)
 
 
 async def test_a_thread_that_hangs_does_not_get_on(team: SamplingThread, released: threading.Event) -> None:
     hung, _ = job_of(hanging(released))
     team.submit(hung)
     await until(lambda: team.overruns == 1)
-    seen = team.still_computes([hung]), team.ended(hung)
-    await asyncio.sleep(0.05)
-    assert seen == (team.still_computes([hung]), team.ended(hung))
+    seen = team.moved([hung]), team.left_moved, team.ended(hung)
+    for _ in range(5):
+        team.check(0.01)
+    assert seen == (team.moved([hung]), team.left_moved, team.ended(hung))
+
+
+async def test_time_in_which_nobody_looked_is_not_time_in_which_it_stood_still(
+    team: SamplingThread, released: threading.Event
+) -> None:
+    hung, _ = job_of(hanging(released))
+    team.submit(hung)
+    await until(lambda: team.overruns == 1)
+    time.sleep(0.2)  # as on a host that gives this process no processor
+    over = time.monotonic()
+    await until(lambda: team.ended(hung) >= over and team.left_moved >= over)
 
 
 async def test_the_number_of_threads_is_bounded_and_all_end_afterwards(
