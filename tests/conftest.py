@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import signal
 from collections.abc import Iterator
@@ -55,6 +56,14 @@ LONG = (
 )
 """Files that take long, or mostly wait: they are begun first, so that no worker is left alone with one at the end, and
 the many that never wait fill what is left of the processors."""
+
+
+def pytest_collection_finish() -> None:
+    """Six thousand tests and what they import live to the end: the collector need not go through them again and
+    again, which was an eighth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
 
 
 def pytest_configure(config: pytest.Config) -> None:
