@@ -150,8 +150,11 @@ class KernelRecorder:
     def _directory(self, path: str, inode: int | None = None) -> list[Piece]:
         """A cgroup directory (host path) and its files. Raises CgroupGone, OSError."""
         with Directory(self._root.join(path), inode) as directory:
-            present = set(os.listdir(directory.fd))
-            pieces = [Piece(path, uid=self._root.identity(path).uid)]
+            try:
+                present = set(os.listdir(directory.fd))
+            except FileNotFoundError as error:
+                raise CgroupGone(path) from error
+            pieces = [Piece(path, uid=self._root.identity(path, directory.fd).uid)]
             for name in CGROUP_FILES:
                 data = directory.read(name) if name in present else Absent.FILE_ABSENT
                 if not isinstance(data, Absent):

@@ -171,6 +171,24 @@ def test_a_container_that_vanishes_meanwhile_is_left_out(
     assert not [path for path in files(out) if "f" * 64 in path]
 
 
+def test_a_container_stays_whose_processes_remove_a_cgroup_below_it_meanwhile(
+    host: MadeUpHost, out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.mkdir(f"{SCOPE}/going")
+    entered = Directory.__enter__
+
+    def vanish(self: Directory) -> Directory:
+        directory = entered(self)
+        if self.path.endswith("/going"):
+            host.rmdir(f"{SCOPE}/going")
+        return directory
+
+    monkeypatch.setattr(Directory, "__enter__", vanish)
+    write(host.root, out)
+    assert [each.identity.name for each in figures(open_roots(f"{out}/t0"))] == ["web"]
+    assert index_of(out).left_out == []
+
+
 def test_every_file_that_the_library_asks_for_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = set()
     opened = Directory.open
