@@ -37,8 +37,8 @@ demo: $(RUNTIME)  ## the same on a recorded host that is played on, for a machin
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(STAMP) lint  ## lint, then every test
 	@$(BIN)/python -m compileall -q agent cgroups tests
-	$(BIN)/python -m pytest -n 6 --dist loadfile --no-loadscope-reorder -m "not host" $(ARGS) || [ $$? = 5 ]
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m host $(ARGS) $(HOST_TESTS) || [ $$? = 5 ]
+	$(BIN)/python -m pytest -n 8 --dist loadfile --no-loadscope-reorder -m "not host" $(ARGS) || [ $$? = 5 ]
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m host $(ARGS) $(HOST_TESTS) || [ $$? = 5 ]
 
 lint: $(STAMP)  ## ruff, mypy --strict and the order of imports
 	$(BIN)/ruff check .
