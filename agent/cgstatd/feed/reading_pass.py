@@ -28,7 +28,7 @@ _IN_TIME_SECONDS = 1.0
 STOPPING = "the agent is stopping"
 _FLUSH_SECONDS = 0.05
 """Results of a long pass are handed on at this interval."""
-_TOGETHER_SECONDS = 0.01
+TOGETHER_SECONDS = 0.01
 """Second readings that are due within this time are one job."""
 _ONLY_HUNG_SECONDS = 0.7
 """A pass that is older, and waits for hung readings alone, keeps no request waiting but the stream: that has sent the
@@ -147,7 +147,7 @@ class Pass:
             self._next_step = self._loop.call_later(_FLUSH_SECONDS, self._list_again)
             return
         pending, due = self._work.pending, deque[Item]()
-        while pending and pending[0][0] <= now + _TOGETHER_SECONDS:
+        while pending and pending[0][0] <= now + TOGETHER_SECONDS:
             due.append(partial(self._work.second, pending.popleft()[1]))
         if due:
             self._submit(due)
