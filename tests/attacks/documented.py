@@ -13,12 +13,17 @@ from typing import Any
 import pytest
 
 from attacks.schemathesis_run import Ran, run_schemathesis, with_items
+from cgstatd.web.routes.table import ROUTES
 from helpers import UNIFIED, recorded_host
 from wire import agent
 
 MANY = int(os.environ.get("CGSTATD_SCHEMATHESIS", "0"))
 FEW = 10
 TIMEOUT = pytest.mark.timeout(3600 if MANY else 300)
+_PARTS = 3
+_PATHS = tuple(dict.fromkeys(route.path for route in ROUTES))
+in_parts = pytest.mark.parametrize("paths", [_PATHS[part::_PARTS] for part in range(_PARTS)], ids=range(_PARTS))
+"""The paths of the document, a few at a time: all of them at once take a busy machine minutes."""
 
 
 @contextmanager
