@@ -12,6 +12,7 @@ from cgstatd.host.discovery import Discovery
 from cgstatd.sampling import registry
 from cgstatd.web.routes.health import HEALTH as WATCHED
 from fakehost import FakeHost, Hang
+from patience import until
 from wire import ALL, Server
 
 HEALTH = "/healthz"
@@ -104,11 +105,14 @@ async def test_a_listing_that_hangs_is_503_after_a_while_and_holds_one_thread_at
     for limit in ("CONTAINER_SECONDS", "LISTING_SECONDS"):
         monkeypatch.setattr(reading_pass, limit, 3600.0)
     hang.listing = True
+    reading = asyncio.create_task(server.ask(ALL))
+    await until(lambda: server.feed.sampling_thread.stuck == 1)  # on a busy host that is seen late
     for _ in range(3):
         status, said = await asked(server)
         assert (status, said) == (503, {"error": f"{HANGS}1"})
     assert hang.listings == 1
     hang.release()
+    assert (await reading).status == 200
     await asyncio.sleep(health.FRESH_SECONDS + 0.1)
     assert await asked(server) == OK
 
