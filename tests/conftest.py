@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from pyfakefs.fake_os import FakeOsModule
 
 from inmemory import in_memory
 from recordedhosts import shared_directory
@@ -19,6 +20,9 @@ from recordedhosts import shared_directory
 # would inherit that: Ctrl-C must do here what it does in a terminal.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# pyfakefs has no pread.
+FakeOsModule.pread = lambda self, fd, size, offset: (self.lseek(fd, offset, 0), self.read(fd, size))[1]
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("cgstatd", deadline=None)

@@ -51,6 +51,16 @@ for _host in HOSTS:
     expected(_host)  # before a test puts a made-up file system in place of the real one
 
 
+def fail_reads(patch: pytest.MonkeyPatch, number: int) -> None:
+    """From now on each read of an open file fails with this errno."""
+
+    def fail(fd: int, size: int, offset: int = 0) -> bytes:
+        raise OSError(number, os.strerror(number))
+
+    for name in ("read", "pread"):
+        patch.setattr(os, name, fail)
+
+
 def container(host: str, name: str) -> dict[str, Any]:
     """One container of expected.json."""
     return next(entry for entry in expected(host)["containers"] if entry["name"] == name)

@@ -19,7 +19,7 @@ from .counting import Counting
 from .errors import ParseError
 from .hierarchy import NEWEST, Version
 from .kept import AbsentFile, Descriptors, File, Refused, Source, content, open_file, release_all
-from .pseudofs import KeptFile, read_rest
+from .pseudofs import KeptFile, read_rest_of_kept
 
 T = TypeVar("T")
 _CHUNK = 4096
@@ -182,18 +182,15 @@ class CounterReader:
             self._read_limit()
         if self._frozen_stale:
             self._read_frozen()
-        os.lseek(cpu, 0, 0)
-        usage = self._cpu[2](os.read(cpu, _CHUNK))
+        usage = self._cpu[2](os.pread(cpu, _CHUNK, 0))
         self.cpu_read_ns = self._now()
-        os.lseek(memory, 0, 0)
-        in_use = self._memory[2](os.read(memory, _CHUNK))
+        in_use = self._memory[2](os.pread(memory, _CHUNK, 0))
         if before is not None and (usage, in_use) == before[:2]:
             inactive_file = before.inactive_file_bytes
         else:
-            os.lseek(stat, 0, 0)
-            data = os.read(stat, _CHUNK)
+            data = os.pread(stat, _CHUNK, 0)
             if len(data) == _CHUNK:
-                data = read_rest(stat, data)
+                data = read_rest_of_kept(stat, data)
             inactive_file = self._inactive_file[2](data)
         if usage is None or inactive_file is None:
             raise ParseError("a key is not there")

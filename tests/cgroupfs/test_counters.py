@@ -22,7 +22,7 @@ from cgroupfs import (
     Version,
 )
 from cgroupfs.controllers.io import V1_BYTES
-from helpers import TREES, UNIFIED, cgroup, cgroups, made_cgroup, recorded, write_files
+from helpers import TREES, UNIFIED, cgroup, cgroups, fail_reads, made_cgroup, recorded, write_files
 
 MANY = 1000
 V2_FILES: dict[str, bytes | str] = {
@@ -186,11 +186,8 @@ def test_a_refused_read_has_its_reason(
 ) -> None:
     reader = made_cgroup(tmp_path, Version.V2, V2_FILES).counters(Descriptors(MANY))
 
-    def refuse(fd: int, size: int) -> bytes:
-        raise OSError(number, os.strerror(number))
-
     with monkeypatch.context() as patch:
-        patch.setattr(os, "read", refuse)
+        fail_reads(patch, number)
         assert reader.read() == Counters(None, None, None, None, None, None, None)
     assert {missing.reason for missing in reader.missing.values()} == {reason}
     assert (reader.failed() is not None) is fails
@@ -289,11 +286,8 @@ def test_v1_before_hierarchies_falls_back_to_the_cgroups_own_cache(tmp_path: Pat
 def test_a_removed_cgroup_is_gone_and_not_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     reader = made_cgroup(tmp_path, Version.V2, V2_FILES).counters(Descriptors(MANY))
 
-    def gone(fd: int, size: int) -> bytes:
-        raise OSError(number, os.strerror(number))
-
     with monkeypatch.context() as patch:
-        patch.setattr(os, "read", gone)
+        fail_reads(patch, number)
         with pytest.raises(CgroupGone):
             reader.read()
         with pytest.raises(CgroupGone):

@@ -13,7 +13,7 @@ import pytest
 
 from cgroupfs import Absent, CgroupGone, Directory, Exhausted, KeptFile, ParseError
 from cgroupfs.pseudofs import EXHAUSTED, FILE_LIMIT, absence
-from helpers import FakeDirectory, write_files
+from helpers import FakeDirectory, fail_reads, write_files
 
 REASONS = {
     errno.ENOENT: Absent.FILE_ABSENT,
@@ -139,7 +139,7 @@ def test_a_read_that_fails_after_the_open_has_its_reason_and_leaks_nothing(
     write_files(str(tmp_path), {"cgroup.procs": "1\n"})
     before = open_descriptors()
     with Directory(str(tmp_path)) as directory, monkeypatch.context() as patch:
-        patch.setattr(os, "read", lambda fd, size: (_ for _ in ()).throw(OSError(number, os.strerror(number))))
+        fail_reads(patch, number)
         assert directory.read("cgroup.procs") is reason
     assert open_descriptors() == before
 
@@ -148,7 +148,7 @@ def test_a_cgroup_that_vanishes_between_open_and_read_is_gone(tmp_path: Path, mo
     write_files(str(tmp_path), {"cpu.stat": "usage_usec 1\n"})
     before = open_descriptors()
     with Directory(str(tmp_path)) as directory, monkeypatch.context() as patch:
-        patch.setattr(os, "read", lambda fd, size: (_ for _ in ()).throw(OSError(errno.ENODEV, "No such device")))
+        fail_reads(patch, errno.ENODEV)
         with pytest.raises(CgroupGone):
             directory.read("cpu.stat")
     assert open_descriptors() == before
@@ -258,11 +258,11 @@ def test_a_kept_file_of_a_removed_cgroup_is_gone(tmp_path: Path, monkeypatch: py
     (tmp_path / "a").write_bytes(b"1\n")
     file = kept(tmp_path / "a")
     with monkeypatch.context() as patch:
-        patch.setattr(os, "read", lambda fd, size: (_ for _ in ()).throw(OSError(number, os.strerror(number))))
+        fail_reads(patch, number)
         with pytest.raises(CgroupGone):
             file.read()
-        patch.setattr(os, "read", lambda fd, size: (_ for _ in ()).throw(OSError(errno.EIO, "I/O error")))
-        with pytest.raises(OSError, match="I/O error"):
+        fail_reads(patch, errno.EIO)
+        with pytest.raises(OSError, match=os.strerror(errno.EIO)):
             file.read()
     file.close()
 

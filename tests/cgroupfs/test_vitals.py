@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cgroupfs import VITALS, Cgroup, CgroupGone, Descriptors, Hierarchy, Mount, Root, Version, Vitals
+from helpers import fail_reads
 
 FILES = {
     Version.V1: {
@@ -66,11 +67,8 @@ def test_of_a_cgroup_that_is_gone_the_reader_says_so_and_can_be_closed(
     before, budget = open_descriptors(), Descriptors(9)
     reader = made(tmp_path, Version.V2).reader(VITALS, budget)
 
-    def gone(fd: int, size: int) -> bytes:
-        raise OSError(number, os.strerror(number))
-
     with monkeypatch.context() as patch:
-        patch.setattr(os, "read", gone)
+        fail_reads(patch, number)
         for read in (reader.read, lambda: reader.read("memory")):
             with pytest.raises(CgroupGone):
                 read()

@@ -40,14 +40,14 @@ def reader(cgroup: Path):
 def reads(reader: CounterReader, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that one reading reads."""
     seen: list[str] = []
-    real = os.lseek
+    real = os.pread
 
-    def lseek(fd: int, where: int, how: int) -> int:
+    def pread(fd: int, size: int, offset: int) -> bytes:
         seen.append(os.path.basename(os.readlink(f"/proc/self/fd/{fd}")))
-        return real(fd, where, how)
+        return real(fd, size, offset)
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "lseek", lseek)
+        patch.setattr(os, "pread", pread)
         reader.read()
     return seen
 
