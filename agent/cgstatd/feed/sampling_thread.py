@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -33,6 +34,13 @@ log = logging.getLogger(__name__)
 
 MAX_THREADS = 16
 _PATH = 1024
+SWITCH_SECONDS = 0.0005
+"""How long a thread that wants the interpreter's lock waits for another one that computes. Each system call lets go of
+the lock: with the usual 5 ms an answer of twenty calls would take a tenth of a second."""
+BUSY_SWITCH_SECONDS = 0.0001
+"""The same while a job takes longer than to the first look: the host is large, or clients keep the event loop busy.
+Then a reading of a thousand calls and the loop would each wait for the other a thousand times. Not always: a single
+answer costs half as much again."""
 _SAY_SECONDS = 600.0
 """A file that hangs has one line in the log, and another one if it still hangs after this time."""
 
@@ -46,6 +54,7 @@ class SamplingThread:
         self._jobs: JobLine[Job] = JobLine(lambda job: job.long)
         self._active = Worker()
         self._left: list[Worker] = []
+        self._often = False
         self._known = KnownHangs()
         self._once_in_a_while = OnceInAWhile(_SAY_SECONDS)
         self.overruns = 0
@@ -83,9 +92,15 @@ class SamplingThread:
         """
         self._unfinished = {job for job in self._unfinished if not job.done}
         self._timer = None
+        self._switch_often(any(not job.only_hangs for job in self._unfinished))
         if self._unfinished:
             self.check(seconds, late=time.monotonic() - due > sampling_worker.CHECK_SECONDS)
             self._supervise_later()
+
+    def _switch_often(self, often: bool) -> None:
+        if often != self._often:
+            self._often = often
+            sys.setswitchinterval(BUSY_SWITCH_SECONDS if often else SWITCH_SECONDS)
 
     def _supervise_later(self) -> None:
         seconds = sampling_worker.KNOWN_CHECK_SECONDS if self._known else sampling_worker.CHECK_SECONDS
@@ -170,6 +185,7 @@ class SamplingThread:
         """Let the idle thread end; a hung one ends with the process."""
         if self._timer is not None:
             self._timer.cancel()
+        self._switch_often(False)
         self._jobs.put(None)
 
 

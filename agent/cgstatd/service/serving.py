@@ -18,6 +18,7 @@ from aiohttp import web
 
 from ..config import Settings
 from ..config.address import parse_address
+from ..feed.sampling_thread import SWITCH_SECONDS
 from ..feed.scrape import Scraper
 from ..feed.shared_passes import Feed
 from ..sampling.sampler import Sampler
@@ -40,7 +41,6 @@ from .who_may_ask import CannotServe, certificates, make_guard, renew_guard
 
 log = logging.getLogger(__name__)
 _SHUTDOWN_SECONDS = 3.0
-_SWITCH_SECONDS = 0.0005
 
 
 def _sockets(settings: Settings, opened: contextlib.AsyncExitStack) -> list[socket.socket]:
@@ -152,9 +152,7 @@ def _settle() -> None:
     gc.freeze()
     gc.set_threshold(5_000, 5, 2)
     gc.enable()
-    # Each of the event loop's system calls lets go of the interpreter's lock. While the sampling thread computes, it
-    # comes back only after this time: with the usual 5 ms an answer of twenty calls would take a tenth of a second.
-    sys.setswitchinterval(_SWITCH_SECONDS)
+    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 async def _engine_listener(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -53,6 +54,16 @@ def hanging(released: threading.Event) -> Callable[[], None]:
 
     def item() -> None:
         released.wait(10)
+
+    return item
+
+
+def computing(released: threading.Event) -> Callable[[], None]:
+    """An item that computes until it is released."""
+
+    def item() -> None:
+        while not released.is_set():
+            sum(range(1000))
 
     return item
 
@@ -218,11 +229,7 @@ async def test_slow_items_that_do_not_hang_cost_no_thread(
 async def test_a_thread_that_was_left_behind_and_computes_is_told_from_one_that_hangs(
     team: SamplingThread, released: threading.Event
 ) -> None:
-    def computes() -> None:
-        while not released.is_set():
-            sum(range(1000))
-
-    slow, _ = job_of(computes)
+    slow, _ = job_of(computing(released))
     team.submit(slow)
     await until(lambda: team.overruns == 1)  # slow: another thread goes on
     seen, ended = team.left_moved, team.ended(slow)
@@ -240,11 +247,7 @@ async def test_a_job_that_waits_in_the_line_gets_on_while_the_one_before_it_comp
 ) -> None:
     monkeypatch.setattr(sampling_worker, "STUCK_SECONDS", 3600.0)
 
-    def computes() -> None:
-        while not released.is_set():
-            sum(range(1000))
-
-    over, slow, waiting = (job_of(item)[0] for item in (lambda: None, computes, lambda: None))
+    over, slow, waiting = (job_of(item)[0] for item in (lambda: None, computing(released), lambda: None))
     team.submit(over)
     await until(lambda: over.done)
     team.submit(slow)
@@ -458,6 +461,25 @@ async def test_another_file_is_waited_for_as_long_as_ever(
     team.submit(job_of(opening("another"))[0])
     await until(lambda: sum(looks) > 4 * sampling_worker.KNOWN_STUCK_SECONDS)
     assert team.overruns == 1
+
+
+async def test_threads_take_turns_more_often_while_a_job_takes_long_and_does_not_hang(
+    team: SamplingThread, released: threading.Event
+) -> None:
+    often, usual = (
+        pytest.approx(each) for each in (sampling_thread.BUSY_SWITCH_SECONDS, sampling_thread.SWITCH_SECONDS)
+    )
+    slow, _ = job_of(computing(released))
+    team.submit(slow)
+    await until(lambda: sys.getswitchinterval() == often)
+    released.set()
+    await until(lambda: sys.getswitchinterval() == usual)
+    released.clear()
+    hung, _ = job_of(hanging(released))
+    team.submit(hung)
+    await until(lambda: hung.only_hangs)
+    await until(lambda: sys.getswitchinterval() == usual)
+    assert not hung.done
 
 
 async def test_an_idle_crew_does_not_wake_up(team: SamplingThread) -> None:
