@@ -11,14 +11,16 @@ import logging
 import socket
 import ssl
 from contextlib import suppress
+from functools import partial
 from typing import cast
 
 from aiohttp import web
 
 from ...basics.once_in_a_while import OnceInAWhile
-from .gate import Gate
+from .gate import Gate, Seat
 from .handler import Handler
 from .limits import KERNEL_BUFFER_BYTES, MAX_REFUSALS
+from .lobby import Lobby
 from .peer import address_key, is_loopback
 from .refusal import TOO_MANY, Refusal
 from .segments import SegmentSocket
@@ -43,6 +45,8 @@ class Acceptor:
         self._loopback = is_loopback(sock.getsockname())
         self._once_in_a_while = OnceInAWhile()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: set[Lobby] = set()
+        """The connections whose clients have not said anything yet."""
         self._resume_timer: asyncio.TimerHandle | None = None
         self._open()
 
@@ -58,6 +62,8 @@ class Acceptor:
             self._resume_timer.cancel()
         for task in self._tasks:
             task.cancel()
+        for each in list(self._waiting):
+            each.close()
         self._sock.close()
         self.sockets = []
 
@@ -79,27 +85,33 @@ class Acceptor:
 
     def _welcome(self, sock: SegmentSocket, key: str) -> None:
         sock.setblocking(False)
-        gate, loop = self._gate, self._loop
-        protocol: Handler | Refusal
+        gate = self._gate
         seat = gate.admit(key)
         if seat is not None:
-            protocol = Handler(self._server, loop, gate.limits, seat, gate.turns, self._loopback, sock, self._tls)
-        else:
-            if self._once_in_a_while.due(key):
-                log.warning("address=%s too many connections: open=%d", key, gate.open)
-            if gate.refusing >= MAX_REFUSALS:
-                with suppress(OSError):  # no waiting for it to ask; most clients will read this all the same
-                    if self._tls is None:
-                        sock.send(TOO_MANY)
-                sock.close()
-                return
-            gate.refusing += 1
-            protocol = Refusal(loop, gate)
-        task = loop.create_task(self._attach(sock, protocol, key))
-        if seat is not None:
-            seat.cut = task.cancel  # while its handshake goes on
+            seconds, go_on = gate.limits.request_seconds, partial(self._serve, sock, seat, key)
+            self._waiting.add(Lobby(self._loop, sock, seat, seconds, go_on, self._waiting.discard))
+            return
+        if self._once_in_a_while.due(key):
+            log.warning("address=%s too many connections: open=%d", key, gate.open)
+        if gate.refusing >= MAX_REFUSALS:
+            with suppress(OSError):  # no waiting for it to ask; most clients will read this all the same
+                if self._tls is None:
+                    sock.send(TOO_MANY)
+            sock.close()
+            return
+        gate.refusing += 1
+        self._begin(sock, Refusal(self._loop, gate), key)
+
+    def _serve(self, sock: SegmentSocket, seat: Seat, key: str) -> None:
+        gate = self._gate
+        handler = Handler(self._server, self._loop, gate.limits, seat, gate.turns, self._loopback, sock, self._tls)
+        seat.cut = self._begin(sock, handler, key).cancel  # while its handshake goes on
+
+    def _begin(self, sock: SegmentSocket, protocol: Handler | Refusal, key: str) -> asyncio.Task[None]:
+        task = self._loop.create_task(self._attach(sock, protocol, key))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _attach(self, sock: socket.socket, protocol: Handler | Refusal, key: str) -> None:
         made = False

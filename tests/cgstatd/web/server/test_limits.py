@@ -212,7 +212,7 @@ async def test_a_client_that_does_not_read_is_cut_and_its_buffer_is_bounded(crow
         from_address(server, "127.0.0.1", receive=4096) as sleeper,
     ):
         sleeper.send(target)
-        await until(lambda: server.gate.open == 1)
+        await until(lambda: len(server.runner.server.connections) == 1)  # type: ignore[union-attr]
         [handler] = server.runner.server.connections  # type: ignore[union-attr]
         await until(lambda: handler._sending is not None)
         waiting = handler.transport.get_write_buffer_size()  # type: ignore[union-attr]

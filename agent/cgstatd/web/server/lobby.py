@@ -1,0 +1,60 @@
+"""Where a connection waits until its client says something: a descriptor and a timer, without a handler.
+
+Many clients open connections and leave them alone (a port scan, a browser that connects ahead, an attack). A handler
+and its transport cost some 0.3 ms of the event loop's time, this a tenth of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from .gate import Seat
+
+
+class Lobby:
+    """One connection that waits. It keeps its seat; ``go_on`` is called, once, when there is something to read."""
+
+    __slots__ = ("_go_on", "_left", "_loop", "_seat", "_sock", "_timer")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        seat: Seat,
+        seconds: float,
+        go_on: Callable[[], None],
+        left: Callable[[Lobby], None],
+    ) -> None:
+        """``seconds``: for how long it may wait; ``left``: called, once, when it does not wait any more."""
+        self._loop, self._sock, self._seat = loop, sock, seat
+        self._go_on, self._left = go_on, left
+        seat.cut = self.close
+        self._timer = loop.call_later(seconds, self.close)
+        loop.add_reader(sock.fileno(), self._look)
+
+    def _look(self) -> None:
+        try:
+            said = bool(self._sock.recv(1, socket.MSG_PEEK))
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            said = False
+        if not said:  # its client has gone
+            self.close()
+            return
+        self._leave()
+        self._go_on()
+
+    def _leave(self) -> None:
+        self._loop.remove_reader(self._sock.fileno())
+        self._timer.cancel()
+        self._left(self)
+
+    def close(self) -> None:
+        """End the connection; nothing happens where it does not wait any more."""
+        if self._sock.fileno() >= 0:
+            self._leave()
+            self._sock.close()
+            self._seat.leave()

@@ -1,0 +1,57 @@
+"""A connection costs a handler once its client says something."""
+
+from __future__ import annotations
+
+import asyncio
+
+from cgstatd.web.server.limits import Limits
+from fakehost import FakeHost
+from patience import until
+from wire import ALL, Server, serving
+
+
+def handlers(server: Server) -> int:
+    return len(server.runner.server.connections)  # type: ignore[union-attr]
+
+
+async def test_one_that_says_nothing_has_a_place_and_no_handler(host: FakeHost) -> None:
+    async with serving(host.sampler()) as server, server.connection() as silent:
+        await until(lambda: server.gate.open == 1)
+        assert handlers(server) == 0
+        silent.send(ALL)
+        assert (await silent.answer()).status == 200
+        assert (server.gate.open, handlers(server)) == (1, 1)
+
+
+async def test_a_request_that_comes_in_two_pieces_is_whole(host: FakeHost) -> None:
+    async with serving(host.sampler()) as server, server.connection() as slow:
+        slow.raw(b"G")
+        await until(lambda: handlers(server) == 1)
+        slow.raw(b"ET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % ALL.encode())
+        assert (await slow.answer()).status == 200
+
+
+async def test_one_that_goes_without_a_word_leaves_nothing(host: FakeHost) -> None:
+    async with serving(host.sampler()) as server:
+        async with server.connection() as gone, server.connection() as reset:
+            await until(lambda: server.gate.open == 2)
+            reset.writer.transport.abort()
+            await gone.close()
+            await until(lambda: server.gate.open == 0)
+        assert server.gate._seats._by_client == {}
+
+
+async def test_one_that_waits_too_long_is_closed(host: FakeHost) -> None:
+    async with serving(host.sampler(), limits=Limits(request_seconds=0.1)) as server, server.connection() as silent:
+        assert await silent.closed()
+        await until(lambda: server.gate.open == 0)
+
+
+async def test_those_that_wait_end_with_the_agent(host: FakeHost) -> None:
+    async with serving(host.sampler()) as server, asyncio.timeout(10):
+        connection = server.connection()
+        silent = await connection.__aenter__()
+        await until(lambda: server.gate.open == 1)
+    assert await silent.closed()
+    assert server.gate.open == 0
+    await connection.__aexit__(None, None, None)
