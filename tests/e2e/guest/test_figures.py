@@ -15,10 +15,10 @@ from engines import ENGINES, SHORT
 from figures import ALLOWED, IS_V2, Figures, differences
 
 CPU_SECONDS = 5.0
+"""The window of both CPU figures: a limit of half a core is kept within one period of 100 ms in it, 1 point."""
 APART_SECONDS = 2.0
 """All four readings may take so much longer than what lies between them."""
 TRIES = 3
-"""The window of both CPU figures: a limit of half a core is kept within one period of 100 ms in it, 1 point."""
 SETTLE_SECONDS = 90
 
 
