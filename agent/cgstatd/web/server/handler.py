@@ -43,6 +43,7 @@ class Handler(web.RequestHandler):
         "_tls",
         "_turns",
         "_unanswered",
+        "_until",
         "_wire",
         "peer",
     )
@@ -55,9 +56,11 @@ class Handler(web.RequestHandler):
         seat: Seat,
         turns: Turns,
         loopback: bool,
+        until: float,
         sock: SegmentSocket | None = None,
         tls: Certificates | None = None,
     ) -> None:
+        """``until``: when its first request has to be there (the loop's time): the connection is older than this."""
         super().__init__(
             manager,
             loop=loop,
@@ -73,6 +76,7 @@ class Handler(web.RequestHandler):
         self._limits, self._seat, self._turns = limits, seat, turns
         self._loopback = loopback
         self._tls = tls
+        self._until = until
         self._socket = sock
         self._wire: asyncio.Transport | None = None
         """The transport, also between aiohttp dropping it and its close."""
@@ -89,7 +93,7 @@ class Handler(web.RequestHandler):
         self._wire = cast(asyncio.Transport, transport)
         self._wire.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         self._seat.cut = self._wire.abort
-        self._expect_request()
+        self._expect_request(self._until)
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -121,10 +125,10 @@ class Handler(web.RequestHandler):
                 self._arriving.cancel()
                 self._arriving = None
         elif data and self._arriving is None and self._request_count == self._answered:
-            self._expect_request()
+            self._expect_request(self._loop.time() + self._limits.request_seconds)
 
-    def _expect_request(self) -> None:
-        self._arriving = self._loop.call_later(self._limits.request_seconds, self._too_slow)
+    def _expect_request(self, until: float) -> None:
+        self._arriving = self._loop.call_at(until, self._too_slow)
 
     def _too_slow(self) -> None:
         self._arriving = None

@@ -102,9 +102,11 @@ class Acceptor:
         gate.refusing += 1
         self._begin(sock, Refusal(self._loop, gate), key)
 
-    def _serve(self, sock: SegmentSocket, seat: Seat, key: str) -> None:
+    def _serve(self, sock: SegmentSocket, seat: Seat, key: str, until: float) -> None:
         gate = self._gate
-        handler = Handler(self._server, self._loop, gate.limits, seat, gate.turns, self._loopback, sock, self._tls)
+        handler = Handler(
+            self._server, self._loop, gate.limits, seat, gate.turns, self._loopback, until, sock, self._tls
+        )
         seat.cut = self._begin(sock, handler, key).cancel  # while its handshake goes on
 
     def _begin(self, sock: SegmentSocket, protocol: Handler | Refusal, key: str) -> asyncio.Task[None]:

@@ -14,7 +14,11 @@ from .gate import Seat
 
 
 class Lobby:
-    """One connection that waits. It keeps its seat; ``go_on`` is called, once, when there is something to read."""
+    """One connection that waits. It keeps its seat.
+
+    ``go_on`` is called, once, when there is something to read, with the time (the loop's) until which it may take to
+    ask.
+    """
 
     __slots__ = ("_go_on", "_left", "_loop", "_seat", "_sock", "_timer")
 
@@ -24,7 +28,7 @@ class Lobby:
         sock: socket.socket,
         seat: Seat,
         seconds: float,
-        go_on: Callable[[], None],
+        go_on: Callable[[float], None],
         left: Callable[[Lobby], None],
     ) -> None:
         """``seconds``: for how long it may wait; ``left``: called, once, when it does not wait any more."""
@@ -45,7 +49,7 @@ class Lobby:
             self.close()
             return
         self._leave()
-        self._go_on()
+        self._go_on(self._timer.when())
 
     def _leave(self) -> None:
         self._loop.remove_reader(self._sock.fileno())

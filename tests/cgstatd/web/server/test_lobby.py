@@ -31,6 +31,19 @@ async def test_a_request_that_comes_in_two_pieces_is_whole(host: FakeHost) -> No
         assert (await slow.answer()).status == 200
 
 
+async def test_what_it_waited_counts_for_how_long_its_request_may_take(host: FakeHost) -> None:
+    loop = asyncio.get_running_loop()
+    async with serving(host.sampler(), limits=Limits(request_seconds=60)) as server, server.connection() as slow:
+        await until(lambda: server.gate.open == 1)
+        opened = loop.time()
+        await asyncio.sleep(0.05)
+        slow.raw(b"G")
+        await until(lambda: handlers(server) == 1)
+        [handler] = server.runner.server.connections  # type: ignore[union-attr]
+        await until(lambda: handler._arriving is not None)
+        assert handler._arriving.when() <= opened + 60
+
+
 async def test_one_that_goes_without_a_word_leaves_nothing(host: FakeHost) -> None:
     async with serving(host.sampler()) as server:
         async with server.connection() as gone, server.connection() as reset:
