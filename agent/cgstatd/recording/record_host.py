@@ -12,9 +12,7 @@ import dataclasses
 import errno
 import os
 import shutil
-import signal
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -28,6 +26,7 @@ from ..sampling.container import Container
 from ..sampling.open_host import HostOptions, open_host
 from ..sampling.sampler import Sampler
 from . import host_files
+from .interrupts import Interrupts
 from .kernel_files import KernelRecorder
 from .recorded_root import FORMAT, INDEX, Index, Reading
 from .state_files import StateRecorder
@@ -100,7 +99,7 @@ def _write_index(path: str, index: Index) -> None:
 def _destination(directory: str) -> Iterator[str]:
     """A directory to write to, which takes the place of ``directory`` at the end, or disappears."""
     directory = os.path.realpath(directory)
-    with _termination():  # before there is anything to clean up
+    with Interrupts() as interrupts:  # they wait from the making of the directory to its end, but for the body
         try:
             exists = os.path.lexists(directory)
             if exists and os.listdir(directory):
@@ -110,8 +109,9 @@ def _destination(directory: str) -> Iterator[str]:
         except OSError as error:
             raise _cannot(directory, error) from error
         try:
-            yield path
-            _make_readable(path)
+            with interrupts.admitted():
+                yield path
+                _make_readable(path)
             _put_in_place(path, directory, exists)
         except OSError as error:
             raise _cannot(directory, error) from error
@@ -133,19 +133,6 @@ def _make_readable(path: str) -> None:
         os.chmod(base, 0o755)  # noqa: S103
         for name in names:
             os.chmod(f"{base}/{name}", 0o644)
-
-
-@contextlib.contextmanager
-def _termination() -> Iterator[None]:
-    """SIGTERM (of timeout, of a service manager) cleans up like Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _cannot(directory: str, error: OSError) -> CannotRecord:

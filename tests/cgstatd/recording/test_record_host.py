@@ -406,6 +406,56 @@ def test_an_interrupted_run_leaves_nothing(
     assert not exists or os.listdir(out) == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_the_directory_is_made_leaves_nothing(
+    number: int, host: MadeUpHost, out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = tempfile.mkdtemp
+
+    def interrupted(**options: Any) -> str:
+        path = make(**options)
+        signal.raise_signal(number)
+        return path
+
+    monkeypatch.setattr(tempfile, "mkdtemp", interrupted)
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt):
+        write(host.root, out)
+    assert os.listdir(os.path.dirname(out)) == ["host"] and signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_it_is_put_in_place_comes_too_late(
+    number: int, host: MadeUpHost, out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = os.rename
+
+    def interrupted(source: str, target: str) -> None:
+        rename(source, target)
+        signal.raise_signal(number)
+
+    os.mkdir(out)
+    monkeypatch.setattr(os, "rename", interrupted)
+    write(host.root, out)
+    assert sorted(os.listdir(out)) == ["index.json", "t0", "t1"]
+
+
+def test_a_second_signal_does_not_stop_the_cleaning_up(
+    host: MadeUpHost, out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = shutil.rmtree
+
+    def interrupted(path: str, **options: Any) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        remove(path, **options)
+
+    monkeypatch.setattr("cgstatd.recording.record_host.time.sleep", lambda _: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(host.root, out)
+    assert os.listdir(os.path.dirname(out)) == ["host"]
+
+
 def test_a_terminated_run_leaves_nothing(host: MadeUpHost, out: str) -> None:
     command = [sys.executable, "-m", "cgstatd", "record", out, "--interval", "60", "--host-root", host.top]
     environment = {**os.environ, "PYTHONPATH": f"{PROJECT}/agent:{PROJECT}/cgroups"}
