@@ -18,6 +18,8 @@ _IN = struct.Struct("<IIQQIIII")  # fuse_in_header: len, opcode, unique, nodeid,
 _OUT = struct.Struct("<IiQ")  # fuse_out_header: len, error, unique
 _ATTR = struct.Struct("<QII QQQQQQ IIIIIIIIII")  # fuse_attr_out: validity, then fuse_attr
 _GETATTR, _OPEN, _READ, _RELEASE, _FLUSH, _FORGET, _INIT, _INTERRUPT = 3, 14, 15, 18, 25, 2, 26, 36
+_UNANSWERED = (_FORGET, _INTERRUPT, _RELEASE)
+"""The kernel tells of these; no program's call waits for them."""
 _DIRECT_IO = 1
 _MNT_DETACH = 2
 
@@ -43,7 +45,9 @@ def _serve(fd: int, read: Callable[[], bytes], wait: Callable[[], object]) -> No
     try:
         with suppress(OSError):
             while len(data := os.read(fd, 1 << 18)) >= _IN.size:
-                wait()
+                _, opcode, *_ = _IN.unpack_from(data)
+                if opcode not in _UNANSWERED:
+                    wait()
                 _reply(fd, data, read)
     finally:
         os.close(fd)
