@@ -97,6 +97,7 @@ class FakeHost:
     ) -> str:
         """A running (or frozen) container; its id."""
         self._pid += 1
+        self.on_disk(name, running=True, pid=self._pid)  # first, as engines do: whoever sees the cgroup finds its name
         cgroup = str(self.scope(name).relative_to(self.path))
         self._write(
             {
@@ -113,7 +114,6 @@ class FakeHost:
                 f"proc/{self._pid}/net/dev": _NET_DEV.format(rx=rx, tx=tx),
             }
         )
-        self.on_disk(name, running=True, pid=self._pid)
         return container_id(name)
 
     def on_disk(
