@@ -15,6 +15,10 @@ _NEWS_PART = 0.2
 pause would otherwise have a large host read without pause."""
 
 
+OVERLOADED_SECONDS = 3.0
+"""While more is asked than the agent can answer, what is so old is answered with at once, and made anew meanwhile."""
+
+
 def news_wait(cost_seconds: float) -> float:
     """Seconds; how old a thing that took so long to make has to be before news make it out of date."""
     return max(NEWS_SECONDS, cost_seconds / _NEWS_PART)
@@ -32,26 +36,45 @@ class Coalesced(Generic[T]):
         *,
         busy_part: float = 1.0,
         cost: Callable[[], float] | None = None,
+        overloaded: Callable[[], bool] = lambda: False,
     ) -> None:
         """``news``: whether the result is out of date, however fresh; then it is made anew, after :func:`news_wait`.
         ``busy_part``: the part of the time for which it is made at most. ``cost``: the seconds of work that the latest
         result took, where that is known; else the time until it was there counts, that in which other programs had the
-        processor included."""
+        processor included. ``overloaded``: whether more is asked than can be answered; then nobody waits for a new
+        result who can have one that was begun less than :data:`OVERLOADED_SECONDS` ago."""
         self._make = make
         self._fresh = fresh_seconds
         self._news = news
         self._clock = clock
         self._busy_part = busy_part
         self._cost = cost
+        self._overloaded = overloaded
         self._task: asyncio.Future[T] | None = None
+        self._before: tuple[float, T] | None = None
+        """When the making of the result before began, and that result; kept while overloaded, and one is made."""
         self._began = self._ended = 0.0
 
     def forget(self) -> None:
         """The next result is made anew, by other settings."""
-        self._task = None
+        self._task = self._before = None
 
     async def get(self) -> T:
         """The result. Raises what making it raised."""
+        task, overloaded = self._usable(), self._overloaded()
+        if task is None:
+            self._before = self._made() if overloaded else None
+            self._began = self._clock()
+            task = self._task = asyncio.ensure_future(self._make())
+            task.add_done_callback(self._over)
+        if overloaded and not task.done() and self._before is not None:
+            began, result = self._before
+            if self._clock() - began < OVERLOADED_SECONDS:
+                return result
+        return await asyncio.shield(task)
+
+    def _usable(self) -> asyncio.Future[T] | None:
+        """The result that a request that comes now shares, made already or not."""
         task = self._task
         if task is not None:
             reusable = not task.cancelled() and (not task.done() or task.exception() is None)
@@ -60,13 +83,18 @@ class Coalesced(Generic[T]):
             soon = news_wait(took)
             fresh = age < max(self._fresh, took / self._busy_part) and (age < soon or not self._news())
             if reusable and (not task.done() or fresh):
-                return await asyncio.shield(task)
-        self._began = self._clock()
-        task = self._task = asyncio.ensure_future(self._make())
-        task.add_done_callback(self._over)
-        return await asyncio.shield(task)
+                return task
+        return None
+
+    def _made(self) -> tuple[float, T] | None:
+        task = self._task
+        if task is None or not task.done() or task.cancelled() or task.exception() is not None:
+            return None
+        return self._began, task.result()
 
     def _over(self, task: asyncio.Future[T]) -> None:
         self._ended = self._clock()
+        if task is self._task:
+            self._before = None
         if not task.cancelled():
             task.exception()  # the client may have gone away: no log line for it

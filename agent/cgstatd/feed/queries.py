@@ -71,14 +71,18 @@ class Queries:
         self.pressure: Callable[[], PressureFacts] = lambda: NOT_WATCHED
         """Whether pressure is watched. Any thread may ask."""
         self.listing: Coalesced[list[ContainerIdentity]] = Coalesced(
-            self._make_listing, fresh_seconds, lambda: feed.sampler.registry.changed_since(self._listed)
+            self._make_listing,
+            fresh_seconds,
+            lambda: feed.sampler.registry.changed_since(self._listed),
+            overloaded=feed.overloaded,
         )
-        self.host: Coalesced[HostAnswer] = Coalesced(self._make_host, fresh_seconds)
+        self.host: Coalesced[HostAnswer] = Coalesced(self._make_host, fresh_seconds, overloaded=feed.overloaded)
         self.hostname: Coalesced[str | None] = Coalesced(lambda: feed.run(self._host.hostname), fresh_seconds)
 
-    async def stats(self) -> dict[str, ContainerStats]:
+    async def stats(self, *, late_will_do: bool = False) -> dict[str, ContainerStats]:
         """The figures of a pass by id, without those that hang. Raises ListingFailed."""
-        return {each.identity.id: each for each in await self._feed.round().in_time()}
+        round_ = self._feed.round(late_will_do=late_will_do)
+        return {each.identity.id: each for each in await round_.in_time()}
 
     async def _make_listing(self) -> list[ContainerIdentity]:
         stats = await self.stats()
@@ -92,7 +96,7 @@ class Queries:
 
     async def detail(self, wanted: str) -> ContainerDetail:
         """Raises NotFound, Ambiguous, ListingFailed, ReadingFailed."""
-        stats = await self.stats()
+        stats = await self.stats(late_will_do=True)
         words = self._follower.last_words
         try:
             found = await self._feed.run(partial(self._find, wanted), partial(self._read, stats))

@@ -42,6 +42,7 @@ class Scraper:
             lambda: feed.sampler.registry.changed_since(self._listing),
             busy_part=_BUSY_PART,
             cost=lambda: self._metrics_reader.cpu_seconds,
+            overloaded=feed.overloaded,
         )
 
     def export_host(self, wanted: bool) -> None:

@@ -19,11 +19,11 @@ from ..sampling import pass_work
 from ..sampling.container import Container
 from ..sampling.lookup import Known
 from ..sampling.model import ContainerStats
-from ..sampling.one_container import OneContainer
+from ..sampling.one_container import OneContainer, by_whole_id
 from ..sampling.registry import ListingFailed, ListingUnderWay
 from ..sampling.sampler import Sampler
 from ..sampling.work_item import Again
-from .coalesced import news_wait
+from .coalesced import OVERLOADED_SECONDS, news_wait
 from .cpu_budget import CpuBudget
 from .job import Job
 from .reading_pass import Pass
@@ -47,6 +47,8 @@ class Feed:
         self._freshness = freshness_seconds
         self._baseline = baseline_seconds
         self._pass: Pass | None = None
+        self._before: Pass | None = None
+        """The pass before; kept while overloaded, until the next one."""
         self._passes: WeakSet[Pass] = WeakSet()
         """With those that a later one has superseded, for as long as they wait for a hung file."""
         self._baseline_job: Job | None = None
@@ -64,6 +66,8 @@ class Feed:
         self._said_stretched = False
         self.regular_seconds = 0.0
         """How often all containers are read whether a client asks or not (the history); 0: they are not."""
+        self.more_asked_than_answered: Callable[[], bool] = lambda: False
+        """What :meth:`overloaded` asks."""
         self.read_all_at: float | None = None
         """When (monotonic) the history began a reading of its own; None: it had none."""
 
@@ -135,11 +139,20 @@ class Feed:
         self,
         freshness_seconds: float | None = None,
         encode: Callable[[ContainerStats], bytes] | None = None,
+        *,
+        late_will_do: bool = False,
     ) -> Pass:
         """The pass that answers a request that comes now; ``freshness_seconds``: another window than the configured;
-        ``encode``: what a new pass applies to its stats as they come (:meth:`Pass.encoded`)."""
-        if (usable := self.usable(self._freshness if freshness_seconds is None else freshness_seconds)) is not None:
-            return usable
+        ``encode``: what a new pass applies to its stats as they come (:meth:`Pass.encoded`); ``late_will_do``: while
+        more is asked than can be answered, one of the last three seconds."""
+        usable = self.usable(self._freshness if freshness_seconds is None else freshness_seconds)
+        late = self._late() if self.overloaded() else None
+        if usable is None:
+            self._before = late
+            usable = self._begin(encode)
+        return late if late is not None and late_will_do else usable
+
+    def _begin(self, encode: Callable[[ContainerStats], bytes] | None) -> Pass:
         current = self._pass
         self.passes += 1
         if current is not None:
@@ -151,6 +164,16 @@ class Feed:
         else:
             current.start()
         return current
+
+    def _late(self) -> Pass | None:
+        """The latest pass that nobody needs to wait for, if it is not too old."""
+        there = (each for each in (self._pass, self._before) if each is not None and each.error is None)
+        late = next((each for each in there if each.complete or each.only_hung), None)
+        return late if late is not None and time.monotonic() - late.began < OVERLOADED_SECONDS else None
+
+    def overloaded(self) -> bool:
+        """Whether more is asked than can be answered: figures of the last three seconds then do for all who ask."""
+        return self.more_asked_than_answered()
 
     def usable(self, freshness_seconds: float) -> Pass | None:
         """The pass that a request within this window would share; None: it would need one of its own."""
@@ -196,6 +219,9 @@ class Feed:
 
     async def one(self, wanted: str) -> ContainerStats:
         """One container's figures. Raises NotFound, Ambiguous, ListingFailed, ReadingFailed."""
+        late = self._late() if self.overloaded() else None
+        if late is not None and (found := by_whole_id(wanted, late.stats)) is not None:
+            return found
         first = await self.run(
             lambda: self._one_container.find_to_read(wanted, self._freshness), self._one_container.read
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from ..basics.text import printable
@@ -48,6 +48,14 @@ def not_running(sampler: Sampler, known: Known) -> ContainerStats:
     clock = sampler.root.clock()
     identity = identity_of(known)
     return rates.stopped(identity, known.state, clock.time_ms, clock.monotonic_ns)
+
+
+def by_whole_id(wanted: str, stats: Iterable[ContainerStats]) -> ContainerStats | None:
+    """The figures of a container of the system by its whole id, among those of a pass; None: they have to be looked
+    for."""
+    if not is_hex_id(wanted):
+        return None
+    return next((each for each in stats if each.identity.id == wanted and not each.identity.owner_uid), None)
 
 
 class ToRead(NamedTuple):

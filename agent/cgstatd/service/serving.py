@@ -95,7 +95,7 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
             shutdown_timeout=_SHUTDOWN_SECONDS,
             handler_cancellation=True,  # else a stream without news keeps its place after its client has gone
         )
-        gate = Gate(limits_of(settings))
+        gate = _gate(settings, feed)
         feed.start()
         background: Background | None = None
         outgoing = Calling(app), Notifying(app)
@@ -133,6 +133,12 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
                 await each.stop()
             await runner.cleanup()
             feed.stop()
+
+
+def _gate(settings: Settings, feed: Feed) -> Gate:
+    gate = Gate(limits_of(settings))
+    feed.more_asked_than_answered = lambda: gate.turns.overloaded
+    return gate
 
 
 def _watch(app: web.Application, settings: Settings) -> None:

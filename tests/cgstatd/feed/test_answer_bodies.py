@@ -106,6 +106,27 @@ async def test_where_there_is_no_room_the_latest_will_do_for_some_time_then_it_i
     assert bodies.used == 60
 
 
+async def test_overloaded_nobody_waits_for_a_body_who_can_have_one_of_the_figures_before() -> None:
+    clock, overloaded = Clock(), True
+    one = OneBody(Bodies(clock=clock), lambda: overloaded)
+    first = await one.get((object(), "labels"), lambda: [b"1"])
+    goes_on, source = threading.Event(), (object(), "labels")
+
+    def slowly() -> list[bytes]:
+        assert goes_on.wait(20)
+        return [b"2"]
+
+    assert await one.get(source, slowly, threaded=True) is first
+    assert await one.get(source, slowly, threaded=True) is first
+    clock.now += 1.1
+    second = asyncio.ensure_future(one.get(source, slowly, threaded=True))
+    goes_on.set()
+    assert (await second).parts == (b"2",) and await one.get(source, slowly) is await second
+    assert (await one.get((object(), "other labels"), lambda: [b"3"])).parts == (b"3",)
+    overloaded = False
+    assert (await one.get((object(), "other labels"), lambda: [b"4"])).parts == (b"4",)
+
+
 async def test_what_fails_is_tried_again() -> None:
     one, source = OneBody(Bodies()), (object(),)
 

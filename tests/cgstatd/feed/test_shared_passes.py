@@ -125,6 +125,27 @@ async def test_without_a_window_requests_still_join_the_pass_under_way(host: Fak
         assert fed.passes == 2
 
 
+async def test_overloaded_nobody_waits_for_figures_who_can_have_those_of_three_seconds_ago(
+    host: FakeHost, hang: Hang, endless: None
+) -> None:
+    async with feeding(host, freshness=0.0) as fed:
+        first = fed.round()
+        await first.wait()
+        fed.more_asked_than_answered = lambda: True
+        hang.names.add("b")
+        under_way = fed.round()  # whoever begins it
+        assert fed.round(late_will_do=True) is first
+        assert under_way is not first and fed.round(late_will_do=True) is first and fed.round() is under_way
+        (found,) = [each for each in first.stats if each.identity.name == "b"]
+        assert await fed.one(container_id("b")) is found
+        first.began -= 3.0
+        assert fed.round(late_will_do=True) is under_way
+        await until(lambda: under_way.only_hung)
+        assert fed.round(late_will_do=True) is under_way  # those that do not hang
+        fed.more_asked_than_answered = lambda: False
+        assert fed.round(late_will_do=True) not in (first, under_way)
+
+
 async def test_a_new_pass_sees_what_came_and_what_went(host: FakeHost) -> None:
     async with feeding(host, freshness=0.0) as fed:
         assert await names_of(fed) == ["a", "b", "c"]

@@ -52,4 +52,5 @@ def add_metrics(app: web.Application) -> None:
     app[SCRAPER] = Scraper(app[CONTEXT].feed, app[FOLLOWER])
     app[METRIC_LABELS] = MetricLabels()
     app[_WRITTEN] = WrittenLabels()
-    app[_BODIES] = {form: OneBody(app[CONTEXT].bodies) for form in (TEXT, OPENMETRICS)}
+    context = app[CONTEXT]
+    app[_BODIES] = {form: OneBody(context.bodies, context.feed.overloaded) for form in (TEXT, OPENMETRICS)}

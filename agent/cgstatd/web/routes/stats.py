@@ -29,7 +29,7 @@ async def one_container(request: web.Request) -> web.Response:
 async def all_containers(request: web.Request) -> web.Response:
     """GET /api/containers/stats"""
     context = request.app[CONTEXT]
-    round_ = context.feed.round(encode=running)
+    round_ = context.feed.round(encode=running, late_will_do=True)
     known = len(await round_.settled())
     body = round_.shared.get((known,))
     if body is None:

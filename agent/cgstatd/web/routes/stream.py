@@ -206,7 +206,7 @@ def _error(text: str) -> bytes:
 
 async def _round(request: web.Request, context: Context, response: _Round) -> Body | None:
     """Send the round; what remains to be sent at its end."""
-    round_ = context.feed.round(encode=running)
+    round_ = context.feed.round(encode=running, late_will_do=True)
     remaining: Body | None = None
     async for body, last in _stats(round_, response, context.bodies):
         if last:

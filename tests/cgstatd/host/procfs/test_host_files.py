@@ -117,6 +117,57 @@ async def test_a_result_that_is_out_of_date_is_made_anew_but_not_at_once(cost: f
     assert await result.get() == 1
 
 
+async def test_overloaded_nobody_waits_who_can_have_the_result_before() -> None:
+    now, overloaded, made = 100.0, True, 0
+    goes_on = asyncio.Event()
+
+    async def make() -> int:
+        nonlocal made
+        made += 1
+        number = made
+        await goes_on.wait()
+        return number
+
+    result = Coalesced(make, 0.5, clock=lambda: now, overloaded=lambda: overloaded)
+    first = asyncio.ensure_future(result.get())
+    await asyncio.sleep(0)
+    goes_on.set()
+    assert await first == 1
+    goes_on.clear()
+    now = 101.0
+    assert [await result.get(), await result.get()] == [1, 1] and made == 1
+    await asyncio.sleep(0)
+    assert made == 2
+    now = 103.1
+    third = asyncio.ensure_future(result.get())
+    await asyncio.sleep(0.01)
+    assert not third.done()
+    goes_on.set()
+    assert await third == 2
+    overloaded, now = False, 104.0
+    assert await result.get() == 3
+
+
+async def test_overloaded_a_result_by_other_settings_or_one_that_failed_is_not_given() -> None:
+    now, fails = 100.0, False
+
+    async def make() -> float:
+        if fails:
+            raise ValueError
+        return now
+
+    result = Coalesced(make, 0.5, clock=lambda: now, overloaded=lambda: True)
+    assert await result.get() == 100.0
+    result.forget()
+    now = 101.0
+    assert await result.get() == 101.0
+    fails, now = True, 102.0
+    assert await result.get() == 101.0
+    await asyncio.sleep(0.01)
+    with pytest.raises(ValueError):
+        await result.get()
+
+
 async def test_what_was_made_by_other_settings_is_not_shared_any_more() -> None:
     made: list[int] = []
 

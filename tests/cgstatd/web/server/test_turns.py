@@ -11,18 +11,19 @@ from wire import serving
 
 
 class Host:
-    """A host's clock, and how much of the time the event loop's thread computes."""
+    """A host's clock, and how much of the time the event loop's thread computes, and all threads do."""
 
-    def __init__(self, busy: float) -> None:
-        self.busy = busy
-        self.now = self.cpu = 0.0
-        self.turns = Turns(lambda: self.now, lambda: self.cpu)
+    def __init__(self, busy: float, load: float = 0.0) -> None:
+        self.busy, self.load = busy, load
+        self.now = self.cpu = self.cpu_of_all = 0.0
+        self.turns = Turns(lambda: self.now, lambda: self.cpu, lambda: self.cpu_of_all)
 
     def moment(self, **asked: int) -> dict[str, list[float]]:
         """One moment in which each address asks so often: how long each request waits."""
         waits = {each: [self.turns.wait_seconds(each) for _ in range(number)] for each, number in asked.items()}
         self.now += MOMENT_SECONDS
         self.cpu += MOMENT_SECONDS * self.busy
+        self.cpu_of_all += MOMENT_SECONDS * self.load
         return waits
 
 
@@ -41,6 +42,35 @@ def test_the_more_it_asks_the_longer_it_waits() -> None:
         host.moment(attacker=number, server=1)
         several.append(host.moment(attacker=number, server=1)["attacker"][0])
     assert several == sorted(several) and several[0] < several[-1] <= 1.0
+
+
+def overloaded(host: Host, moments: int, **asked: int) -> list[bool]:
+    """Moment after moment."""
+    found = []
+    for _ in range(moments):
+        host.moment(**asked)
+        found.append(host.turns.overloaded)
+    return found
+
+
+def test_it_is_overloaded_while_the_agent_computes_much_of_a_second_and_several_ask() -> None:
+    host = Host(busy=0.2, load=0.9)
+    assert overloaded(host, 9, attacker=300, server=1) == [False] * 3 + [True] * 6
+    host.load = 0.1
+    assert not overloaded(host, 12, attacker=300, server=1)[-1]
+
+
+def test_one_that_asks_alone_overloads_nothing() -> None:
+    assert not any(overloaded(Host(busy=1.0, load=1.0), 20, benchmark=500))
+
+
+def test_a_moment_of_much_work_overloads_nothing() -> None:
+    host = Host(busy=0.2, load=0.02)
+    overloaded(host, 5, server=1, page=1)
+    host.load = 1.0
+    host.moment(server=1, page=1)
+    host.load = 0.02
+    assert not any(overloaded(host, 5, server=1, page=1))
 
 
 def test_nothing_waits_where_the_loop_has_time() -> None:
