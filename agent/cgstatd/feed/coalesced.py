@@ -15,7 +15,7 @@ _NEWS_PART = 0.2
 pause would otherwise have a large host read without pause."""
 
 
-OVERLOADED_SECONDS = 3.0
+OVERLOADED_SECONDS = 5.0
 """While more is asked than the agent can answer, what is so old is answered with at once, and made anew meanwhile."""
 
 

@@ -144,7 +144,7 @@ class Feed:
     ) -> Pass:
         """The pass that answers a request that comes now; ``freshness_seconds``: another window than the configured;
         ``encode``: what a new pass applies to its stats as they come (:meth:`Pass.encoded`); ``late_will_do``: while
-        more is asked than can be answered, one of the last three seconds."""
+        more is asked than can be answered, one of the last five seconds."""
         usable = self.usable(self._freshness if freshness_seconds is None else freshness_seconds)
         late = self._late() if self.overloaded() else None
         if usable is None:
@@ -172,7 +172,7 @@ class Feed:
         return late if late is not None and time.monotonic() - late.began < OVERLOADED_SECONDS else None
 
     def overloaded(self) -> bool:
-        """Whether more is asked than can be answered: figures of the last three seconds then do for all who ask."""
+        """Whether more is asked than can be answered: figures of the last five seconds then do for all who ask."""
         return self.more_asked_than_answered()
 
     def usable(self, freshness_seconds: float) -> Pass | None:

@@ -125,7 +125,7 @@ async def test_without_a_window_requests_still_join_the_pass_under_way(host: Fak
         assert fed.passes == 2
 
 
-async def test_overloaded_nobody_waits_for_figures_who_can_have_those_of_three_seconds_ago(
+async def test_overloaded_nobody_waits_for_figures_who_can_have_those_of_five_seconds_ago(
     host: FakeHost, hang: Hang, endless: None
 ) -> None:
     async with feeding(host, freshness=0.0) as fed:
@@ -138,7 +138,7 @@ async def test_overloaded_nobody_waits_for_figures_who_can_have_those_of_three_s
         assert under_way is not first and fed.round(late_will_do=True) is first and fed.round() is under_way
         (found,) = [each for each in first.stats if each.identity.name == "b"]
         assert await fed.one(container_id("b")) is found
-        first.began -= 3.0
+        first.began -= 5.0
         assert fed.round(late_will_do=True) is under_way
         await until(lambda: under_way.only_hung)
         assert fed.round(late_will_do=True) is under_way  # those that do not hang

@@ -138,13 +138,13 @@ async def test_overloaded_nobody_waits_who_can_have_the_result_before() -> None:
     assert [await result.get(), await result.get()] == [1, 1] and made == 1
     await asyncio.sleep(0)
     assert made == 2
-    now = 103.1
+    now = 105.1
     third = asyncio.ensure_future(result.get())
     await asyncio.sleep(0.01)
     assert not third.done()
     goes_on.set()
     assert await third == 2
-    overloaded, now = False, 104.0
+    overloaded, now = False, 106.0
     assert await result.get() == 3
 
 
