@@ -2,9 +2,9 @@
 
 A connection that waits makes room for a newcomer: it has not asked yet, its last answer is over, or it does not read
 its answer. It is one of the newcomer's own address if that has all the places that an address may have, else one of an
-address that has more (places.py). Those that never asked go first, then those between two requests; of these the one
-that has waited longest. So connections that are opened and left alone keep others out for no longer than
-:data:`MOMENT_SECONDS`.
+address that has more (places.py), else any that has never asked. Those that never asked go first, then those between
+two requests; of these the one that has waited longest. So connections that are opened and left alone, from however many
+addresses, keep others out for no longer than :data:`MOMENT_SECONDS`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from .limits import Limits
-from .places import Places
+from .places import FEW, Places
 from .turns import Turns
 
 MOMENT_SECONDS = 0.5
@@ -34,6 +34,11 @@ class Seat:
         self._asked = False
         self._since: float | None = gate.clock()
         self._stalled: float | None = None
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether a whole request has ever arrived."""
+        return self._asked
 
     def asks(self) -> None:
         """A whole request has arrived: it keeps its place until the answer is over."""
@@ -91,7 +96,9 @@ class Gate:
         if seats.count(key) >= self.limits.connections_per_address:
             if not seats.cut_one(key):
                 return None
-        elif not seats.room(key, self.limits.connections):
+        elif not seats.room(key, self.limits.connections) and not (
+            seats.count(key) < FEW and self._cut_one_left_alone()
+        ):
             return None
         seat = Seat(self, key)
         seats.take(key, seat)
@@ -102,6 +109,15 @@ class Gate:
         now = self.clock()
         found = [(order, seat) for seat in seats if (order := seat.spare(now)) is not None]
         return min(found, key=lambda each: each[0])[1] if found else None
+
+    def _cut_one_left_alone(self) -> bool:
+        """Whoever has it; whether there is one."""
+        found = self._spare(self._seats)
+        if found is None or found.has_asked:
+            return False
+        self._seats.leave(found.key, found)
+        found.cut()
+        return True
 
     def forget(self, seat: Seat) -> None:
         """Count a connection out; nothing where it was already."""

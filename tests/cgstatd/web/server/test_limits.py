@@ -47,6 +47,7 @@ async def from_address(server: Server, address: str, receive: int = 0) -> AsyncI
 
 async def test_a_connection_too_many_is_503_and_the_others_go_on(host: FakeHost) -> None:
     async with serving(host.sampler(), limits=Limits(connections=5)) as server, AsyncExitStack() as stack:
+        server.gate.clock = lambda: 100.0  # nobody waits for long
         open_ones = [await stack.enter_async_context(server.connection()) for _ in range(5)]
         await until(lambda: server.gate.open == 5)
         answer = await server.ask(ALL)
@@ -71,6 +72,29 @@ async def test_one_address_does_not_take_the_place_of_the_others(host: FakeHost)
         async with from_address(server, "127.0.0.2") as other:
             other.send(ALL)
             assert (await other.answer()).status == 200
+
+
+async def test_connections_that_are_left_alone_keep_nobody_out_whosever_they_are(host: FakeHost) -> None:
+    now = 100.0
+    async with serving(host.sampler(), limits=Limits(connections=20)) as server, AsyncExitStack() as stack:
+        server.gate.clock = lambda: now
+        mine = [await stack.enter_async_context(from_address(server, "127.0.0.99")) for _ in range(2)]
+        for each in mine:
+            each.send(ALL)
+            assert (await each.answer()).status == 200
+        for number in range(18):
+            await stack.enter_async_context(from_address(server, f"127.0.1.{number}"))
+        await until(lambda: server.gate.open == 20)
+        async with from_address(server, "127.0.0.99") as another:
+            another.send(ALL)
+            assert (await another.answer()).status == 503  # they have just come, and may be about to ask
+        now += MOMENT_SECONDS
+        async with from_address(server, "127.0.0.99") as another:
+            another.send(ALL)
+            assert (await another.answer()).status == 200
+        for each in mine:
+            each.send(ALL)
+            assert (await each.answer()).status == 200
 
 
 async def test_those_who_are_refused_are_bounded_too(host: FakeHost) -> None:
@@ -408,7 +432,9 @@ def test_an_address_with_as_many_as_any_other_takes_no_place_from_one() -> None:
     clock, gone = Clock(), list[str]()
     gate = Gate(Limits(connections=4), clock)
     for key in ("a", "a", "b", "b"):
-        admitted(gate, key, gone)
+        seat = admitted(gate, key, gone)
+        seat.asks()
+        seat.waits()
     clock.now += 60
     assert gate.admit("a") is None and gone == []
 
