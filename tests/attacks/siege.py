@@ -1,11 +1,11 @@
 """All attacks at once, over and over, on the installed program within the unit's bounds, beside a good client.
 
 ``PYTHONPATH=agent:cgroups:tests python -m attacks.siege [--minutes 15] [--containers 300]`` as root. The agent runs in
-a cgroup of its own with the MemoryMax and the CPUWeight of the unit; the attackers are niced. Each attack on the
-network is played again and again; those that plant files in the made-up host take turns, and clean up. Prints how it
-goes each half a minute and a table at the end; exit code 1 where the agent was killed or wrote a traceback, a good
-request was not answered or answered wrongly, the 99th percentile took 250 ms or more, or its memory did not come back
-within eleven minutes (what ended is remembered for ten).
+a cgroup of its own with the MemoryMax and the CPUWeight of the unit; the attackers, who would be other machines, have a
+tenth of that weight. Each attack on the network is played again and again; those that plant files in the made-up host
+take turns, and clean up. Prints how it goes each half a minute and a table at the end; exit code 1 where the agent was
+killed or wrote a traceback, a good request was not answered or answered wrongly, the 99th percentile took 250 ms or
+more, or its memory did not come back within eleven minutes (what ended is remembered for ten).
 """
 
 from __future__ import annotations
@@ -46,7 +46,6 @@ WARM_SECONDS = 8.0
 EACH_SECONDS = 30.0
 PAUSE_SECONDS = 5.0
 """Between two plays of one attack."""
-NICE = 10
 USERS = {"ann": 1000} | {f"user{uid}": uid for uid in range(1001, 1006)}
 ALSO_ANNS = "user1000"
 """What other attacks call the home of the same user."""
@@ -225,7 +224,7 @@ def siege(minutes: float, containers: int) -> int:
         a, within = stack.enter_context(besieged(containers, f"cgstatd-siege-{os.getpid()}"))
         own = store.add(a.tokens, "good", [1], [VIEW, METRICS])  # an attacker with its token would be the same client
         good = stack.enter_context(Good(a.port, own, containers))
-        os.nice(NICE)  # this process from here on: every attacker; neither the agent nor the good client
+        stack.enter_context(bounds.giving_way(within))  # from here on: every attacker, not the good client
         warm(a)
         before = a.memory()
         good.forget()
