@@ -13,8 +13,6 @@ NEWS_SECONDS = 0.1
 _NEWS_PART = 0.2
 """News make things be made anew for no more than this part of the time: a user who starts and ends containers without
 pause would otherwise have a large host read without pause."""
-
-
 OVERLOADED_SECONDS = 5.0
 """While more is asked than the agent can answer, what is so old is answered with at once, and made anew meanwhile."""
 

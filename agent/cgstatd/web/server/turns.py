@@ -66,7 +66,7 @@ class Turns:
 
     @property
     def overloaded(self) -> bool:
-        """Whether the agent computes most of the time, and more than one address asks."""
+        """Whether the agent computes much of the time, and more than one address asks."""
         return self._load > _OVERLOAD and len(self._recent) > 1
 
     def _next_moment(self, now: float) -> None:
