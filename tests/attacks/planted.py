@@ -84,6 +84,16 @@ def until_listed(a: Arena, wanted: list[str]) -> dict[str, list[dict[str, Any]]]
     return found
 
 
+def logged(a: Arena, words: str) -> bool:
+    """Whether the log has a line with these words, or gets one: it is read by a thread, behind what the agent says."""
+    until = time.monotonic() + 20
+    while not any(words in line for line in list(a.log)):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.1)
+    return True
+
+
 def links(a: TreeArena) -> str:
     """symbolic links where metadata is read: config.v2.json -> /etc/shadow, -> another container's and -> an absolute
     path outside; a container's directory and a user's whole storage -> elsewhere
