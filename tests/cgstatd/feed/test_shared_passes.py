@@ -667,13 +667,17 @@ async def test_a_baseline_is_skipped_while_the_one_before_overruns(host: FakeHos
 
 
 async def test_a_baseline_is_skipped_where_a_pass_has_just_done_the_same(host: FakeHost, hang: Hang) -> None:
-    async with feeding(host, baseline=0.4, freshness=0.0) as fed:
+    hour = {"freshness_seconds": 0.0, "baseline_seconds": 3600.0, "max_cpu_percent": 0.0}
+    async with feeding(host, baseline=3600.0, freshness=0.0) as fed:
         await until(lambda: len(hang.baselines) == 3)
-        until_ = time.monotonic() + 1.0
-        while time.monotonic() < until_:
-            await names_of(fed)
-            await asyncio.sleep(0.02)
-        assert len(hang.baselines) == 3
+        await until(lambda: fed._baseline_job is not None and fed._baseline_job.done)
+        await names_of(fed)
+        fed.retime(**hour)  # it is due at once
+        assert fed._baseline_job is not None and fed._baseline_job.done and len(hang.baselines) == 3
+        assert fed.last_pass is not None
+        fed.last_pass.began -= 1801  # half of the time between two ago
+        fed.retime(**hour)
+        await until(lambda: len(hang.baselines) == 6)
 
 
 @pytest.mark.parametrize(("regular", "baselines"), [(0.0, 3), (1000.0, 0), (1001.0, 3)])
