@@ -74,21 +74,16 @@ class Coalesced(Generic[T]):
     def _usable(self) -> asyncio.Future[T] | None:
         """The result that a request that comes now shares, made already or not."""
         task = self._task
-        if task is not None:
-            reusable = not task.cancelled() and (not task.done() or task.exception() is None)
-            age = self._clock() - self._began
-            took = self._ended - self._began if self._cost is None else self._cost()
-            soon = news_wait(took)
-            fresh = age < max(self._fresh, took / self._busy_part) and (age < soon or not self._news())
-            if reusable and (not task.done() or fresh):
-                return task
-        return None
+        if task is None or _failed(task):
+            return None
+        age = self._clock() - self._began
+        took = self._ended - self._began if self._cost is None else self._cost()
+        fresh = age < max(self._fresh, took / self._busy_part) and (age < news_wait(took) or not self._news())
+        return task if fresh or not task.done() else None
 
     def _made(self) -> tuple[float, T] | None:
-        task = self._task
-        if task is None or not task.done() or task.cancelled() or task.exception() is not None:
-            return None
-        return self._began, task.result()
+        """The result that is not usable any more."""
+        return None if self._task is None or _failed(self._task) else (self._began, self._task.result())
 
     def _over(self, task: asyncio.Future[T]) -> None:
         self._ended = self._clock()
@@ -96,3 +91,7 @@ class Coalesced(Generic[T]):
             self._before = None
         if not task.cancelled():
             task.exception()  # the client may have gone away: no log line for it
+
+
+def _failed(task: asyncio.Future[T]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)

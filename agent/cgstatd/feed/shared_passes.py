@@ -220,7 +220,7 @@ class Feed:
     async def one(self, wanted: str) -> ContainerStats:
         """One container's figures. Raises NotFound, Ambiguous, ListingFailed, ReadingFailed."""
         late = self._late() if self.overloaded() else None
-        if late is not None and (found := by_whole_id(wanted, late.stats)) is not None:
+        if late is not None and (found := next(by_whole_id(wanted, late.stats), None)) is not None:
             return found
         first = await self.run(
             lambda: self._one_container.find_to_read(wanted, self._freshness), self._one_container.read

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol, TypeVar
 
 from ..basics.text import printable
 from ..host.identity import Identity, short
@@ -50,12 +50,19 @@ def not_running(sampler: Sampler, known: Known) -> ContainerStats:
     return rates.stopped(identity, known.state, clock.time_ms, clock.monotonic_ns)
 
 
-def by_whole_id(wanted: str, stats: Iterable[ContainerStats]) -> ContainerStats | None:
-    """The figures of a container of the system by its whole id, among those of a pass; None: they have to be looked
-    for."""
-    if not is_hex_id(wanted):
-        return None
-    return next((each for each in stats if each.identity.id == wanted and not each.identity.owner_uid), None)
+class _Identified(Protocol):
+    @property
+    def identity(self) -> Identity: ...
+
+
+T = TypeVar("T", bound=_Identified)
+
+
+def by_whole_id(wanted: str, those: Iterable[T]) -> Iterator[T]:
+    """What is of the system's container with this whole id: the usual question, answered without a look at the disk.
+    Nothing where it is none, or only users have it. An id that is a name may be ambiguous."""
+    if is_hex_id(wanted):
+        yield from (each for each in those if each.identity.id == wanted and not each.identity.owner_uid)
 
 
 class ToRead(NamedTuple):
@@ -92,9 +99,9 @@ class OneContainer:
         again. Where it fits none, everything that may have changed is.
         """
         live = self._sampler.containers()
-        found = self._by_whole_id(wanted, live) if is_hex_id(wanted) else None
+        found = next((each for each in by_whole_id(wanted, live) if not each.over), None)
         if found is not None:
-            return found
+            return running(found)
         max_age, hurry = _STOPPED_SECONDS, False
         for _ in range(_TRIES):
             known = self._merged(self._sampler.containers(hurry), max_age)
@@ -113,12 +120,6 @@ class OneContainer:
         stored = [each.target for each in several if isinstance(each.target, Metadata)]
         changed = self._sampler.registry.look_again(live) if live else False
         return any([self._sampler.names.again(each) != each for each in stored]) or changed
-
-    @staticmethod
-    def _by_whole_id(wanted: str, live: Sequence[Container]) -> Known | None:
-        """The usual question, answered without a look at the disk. An id that is a name may be ambiguous."""
-        of_the_system = (each for each in live if each.identity.id == wanted and not each.identity.owner_uid)
-        return next((running(each) for each in of_the_system if not each.over), None)
 
     def find_to_read(self, wanted: str, freshness_seconds: float) -> ToRead | ContainerStats:
         """What is to be read for its figures; a reading that is not older than ``freshness_seconds`` will do.

@@ -115,8 +115,7 @@ class Gate:
         found = self._spare(self._seats)
         if found is None or found.has_asked:
             return False
-        self._seats.leave(found.key, found)
-        found.cut()
+        self._seats.cut(found.key, found)
         return True
 
     def forget(self, seat: Seat) -> None:

@@ -59,9 +59,13 @@ class Places(Generic[T]):
         found = self._spare(self._by_client.get(client, ()))
         if found is None:
             return False
-        self.leave(client, found)
-        found.cut()
+        self.cut(client, found)
         return True
+
+    def cut(self, client: str, occupant: T) -> None:
+        """End it: another takes its place."""
+        self.leave(client, occupant)
+        occupant.cut()
 
     def take(self, client: str, occupant: T) -> None:
         """It has a place from now on."""
