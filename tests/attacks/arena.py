@@ -103,6 +103,15 @@ class Arena:
         finally:
             connection.close()
 
+    def logged(self, *words: str) -> bool:
+        """Whether a line of the log has all these words, or gets them: a thread reads it, behind the agent."""
+        until = time.monotonic() + 20
+        while not any(all(each in line for each in words) for line in list(self.log)):
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.1)
+        return True
+
     def cpu_seconds(self) -> float:
         """CPU time that the agent has used."""
         fields = Path(f"/proc/{self.pid}/stat").read_text("ascii").rpartition(")")[2].split()

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 
 from attacks.arena import Arena, TreeArena, tally
-from attacks.planted import CANARY, container, own, until_listed
+from attacks.planted import CANARY, container, until_listed
 from attacks.sleepers import streams_of_one_token
 from wire import ALL, STREAM
 
@@ -121,23 +121,21 @@ def secrets(a: TreeArena) -> str:
     wanted = []
     for users in (False, True):
         for running in (False, True):
-            folder = container(a, f"secret {users} {running}", users=users)
-            folder.mkdir(parents=True)
-            config = {
-                "Name": f"/kept{int(users)}{int(running)}", "Path": "/bin/sh", "Args": ["-c", CANARY],
-                "LogPath": CANARY,
-                "State": {"Running": running, "Error": CANARY, "ExitCode": 3, "StartedAt": "2026-11-25T10:56:40Z",
-                          "Health": {"Status": "healthy", "Log": [{"Output": CANARY}]}},
-                "Config": {"Image": "web", "Env": [f"PASSWORD={CANARY}"], "Cmd": [CANARY], "Entrypoint": [CANARY],
-                           "Healthcheck": {"Test": ["CMD", CANARY]}, "Hostname": CANARY},
-                "MountPoints": {CANARY: {"Source": CANARY, "Destination": CANARY}},
-                "NetworkSettings": {"Networks": {"shop": {"Aliases": [CANARY], "Links": [CANARY]}}},
-            }  # fmt: skip
-            for file, content in (("config.v2.json", config), ("hostconfig.json", {"Binds": [CANARY]})):
-                (folder / file).write_text(json.dumps(content))
-                (folder / file).chmod(0o600)
-            if users:
-                own(a.host.path / "home/ann")
+            with container(a, f"secret {users} {running}", users=users) as folder:
+                folder.mkdir()
+                config = {
+                    "Name": f"/kept{int(users)}{int(running)}", "Path": "/bin/sh", "Args": ["-c", CANARY],
+                    "LogPath": CANARY,
+                    "State": {"Running": running, "Error": CANARY, "ExitCode": 3, "StartedAt": "2026-11-25T10:56:40Z",
+                              "Health": {"Status": "healthy", "Log": [{"Output": CANARY}]}},
+                    "Config": {"Image": "web", "Env": [f"PASSWORD={CANARY}"], "Cmd": [CANARY], "Entrypoint": [CANARY],
+                               "Healthcheck": {"Test": ["CMD", CANARY]}, "Hostname": CANARY},
+                    "MountPoints": {CANARY: {"Source": CANARY, "Destination": CANARY}},
+                    "NetworkSettings": {"Networks": {"shop": {"Aliases": [CANARY], "Links": [CANARY]}}},
+                }  # fmt: skip
+                for file, content in (("config.v2.json", config), ("hostconfig.json", {"Binds": [CANARY]})):
+                    (folder / file).write_text(json.dumps(content))
+                    (folder / file).chmod(0o600)
             wanted.append(folder.name)
     until_listed(a, wanted)
     said, asked = b"", 0

@@ -150,7 +150,7 @@ def kernel_user(a: KernelArena) -> str:
         owner, name = _whose(a, a.free)
         assert (owner, name) == (FORGER, a.free[:12])
         unharmed = _unharmed(a, before)
-        assert any("left out" in line and a.victim[:12] in line for line in a.log)
+        assert a.logged("left out", a.victim[:12])
     return f"{unharmed}; the double left out (and logged), the made-up one shown as uid {FORGER}'s, without a name"
 
 

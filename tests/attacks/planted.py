@@ -45,21 +45,31 @@ def planted_arena(_folder: Path) -> Iterator[TreeArena]:
             yield made
 
 
-def container(a: TreeArena, name: str, *, users: bool) -> Path:
-    """A running container of the system or of the user; where its runtime's files are to be."""
+@contextmanager
+def container(a: TreeArena, name: str, *, users: bool, engine: str = "docker") -> Iterator[Path]:
+    """Where the files of a container of the system or of the user are to be. It runs at the end of the block: a runtime
+    writes them before it starts a container.
+    """
     identity = container_id(name)
+    folder = a.host.path / (_HOME if users else _SYSTEMS) / identity
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    yield folder
+    if users:
+        own(folder)
+        for each in folder.parents[: _HOME.count("/")]:
+            os.chown(each, USER, USER)
     place = f"user.slice/user-{USER}.slice" if users else "system.slice"
-    cgroup = a.host.path / f"sys/fs/cgroup/{place}/docker-{identity}.scope"
-    cgroup.mkdir(parents=True)
+    made = a.host.path / f"sys/fs/cgroup/{place}/.{identity}"
+    made.mkdir(parents=True)
     for file in ("cpu.stat", "memory.current", "memory.stat", "cgroup.events", "io.stat"):
-        (cgroup / file).write_bytes((a.host.scope("c1") / file).read_bytes())
-    (cgroup / "cgroup.procs").write_text("70000\n")  # without one it is what a dead engine left behind
-    return a.host.path / (_HOME if users else _SYSTEMS) / identity
+        (made / file).write_bytes((a.host.scope("c1") / file).read_bytes())
+    (made / "cgroup.procs").write_text("70000\n")  # without one it is what a dead engine left behind
+    made.rename(made.with_name(f"{engine}-{identity}.scope"))
 
 
 def own(path: Path) -> None:
-    """The user's, and for nobody else."""
-    for each in (path, *path.rglob("*")):
+    """The user's, and for nobody else; what a link leads to stays whose it is."""
+    for each in (path, *(() if path.is_symlink() else path.rglob("*"))):
         os.chown(each, USER, USER, follow_symlinks=False)
         if each.is_file() and not each.is_symlink():
             each.chmod(0o600)
@@ -84,16 +94,6 @@ def until_listed(a: Arena, wanted: list[str]) -> dict[str, list[dict[str, Any]]]
     return found
 
 
-def logged(a: Arena, words: str) -> bool:
-    """Whether the log has a line with these words, or gets one: it is read by a thread, behind what the agent says."""
-    until = time.monotonic() + 20
-    while not any(words in line for line in list(a.log)):
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.1)
-    return True
-
-
 def links(a: TreeArena) -> str:
     """symbolic links where metadata is read: config.v2.json -> /etc/shadow, -> another container's and -> an absolute
     path outside; a container's directory and a user's whole storage -> elsewhere
@@ -107,14 +107,13 @@ def links(a: TreeArena) -> str:
     ]
     for users in (False, True):
         for number, target in enumerate(targets):
-            folder = container(a, f"link {users} {number}", users=users)
-            folder.mkdir(parents=True)
-            (folder / "config.v2.json").symlink_to(target)
+            with container(a, f"link {users} {number}", users=users) as folder:
+                folder.mkdir()
+                (folder / "config.v2.json").symlink_to(target)
             wanted.append(folder.name)
-        directory = container(a, f"link {users} directory", users=True)  # root's own links to directories are good
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        directory.symlink_to("/root" if users else f"{root}/root")
-        wanted.append(directory.name)
+        with container(a, f"link {users} directory", users=True) as folder:  # root's own links to directories are good
+            folder.symlink_to("/root" if users else f"{root}/root")
+        wanted.append(folder.name)
     (root / "home/ann/.local/share/containers").mkdir(parents=True)
     (root / "home/ann/.local/share/containers/storage").symlink_to("/root")
     own(root / "home/ann")
@@ -122,7 +121,7 @@ def links(a: TreeArena) -> str:
     said, slowest = everything(a, wanted)
     assert CANARY.encode() not in said
     assert {found[each][0]["name"] for each in wanted} == {each[:12] for each in wanted}
-    assert b"is a symbolic link" in said
+    assert a.logged("is a symbolic link")
     return (
         f"{len(wanted)} containers shown by their short ids, nothing of the targets in any answer or in the log; "
         f"slowest answer {slowest * 1000:.0f} ms"
@@ -133,29 +132,24 @@ def fifos(a: TreeArena) -> str:
     """FIFOs and directories where metadata is read: config.v2.json, hostconfig.json and Podman's db.sql"""
     root, wanted = a.host.path, []
     for users in (False, True):
-        folder = container(a, f"fifo {users}", users=users)
-        folder.mkdir(parents=True)
-        os.mkfifo(folder / "config.v2.json", 0o600)
+        with container(a, f"fifo {users}", users=users) as folder:
+            folder.mkdir()
+            os.mkfifo(folder / "config.v2.json", 0o600)
         wanted.append(folder.name)
-        folder = container(a, f"hostconfig {users}", users=users)
-        folder.mkdir(parents=True)
-        (folder / "config.v2.json").write_text('{"Name": "/kept"}')
-        (folder / "config.v2.json").chmod(0o600)
-        os.mkfifo(folder / "hostconfig.json", 0o600)
+        with container(a, f"hostconfig {users}", users=users) as folder:
+            folder.mkdir()
+            (folder / "config.v2.json").write_text('{"Name": "/kept"}')
+            (folder / "config.v2.json").chmod(0o600)
+            os.mkfifo(folder / "hostconfig.json", 0o600)
         wanted.append(folder.name)
-        folder = container(a, f"directory {users}", users=users)
-        (folder / "config.v2.json").mkdir(parents=True)
+        with container(a, f"directory {users}", users=users) as folder:
+            (folder / "config.v2.json").mkdir(parents=True)
         wanted.append(folder.name)
     storage = root / "var/lib/containers/storage"
     storage.mkdir(parents=True)
     os.mkfifo(storage / "db.sql", 0o600)
-    own(root / "home/ann")
     found = until_listed(a, wanted)
     _, slowest = everything(a, wanted)
     names = sorted(found[each][0]["name"] for each in wanted)
-    while names.count("kept") < 2:  # listed before their files were there
-        time.sleep(0.2)
-        found = until_listed(a, wanted)
-        names = sorted(found[each][0]["name"] for each in wanted)
     assert names == sorted(["kept", "kept", *(each[:12] for each in wanted if found[each][0]["name"] != "kept")])
     return f"none is waited for: {len(wanted)} containers answered, the slowest answer in {slowest * 1000:.0f} ms"
