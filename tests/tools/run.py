@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -34,7 +35,8 @@ def main(arguments: Sequence[str]) -> int:
     stats = ["--sort", "name"]
     if options[:1] == ["--sort"]:
         stats, options = options[:2], options[2:]
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a script's kill, and the end of the terminal
+        signal.signal(number, _interrupt)
     if options[:1] != ["--recorded"]:
         return run(port, stats, options)
     try:
@@ -46,26 +48,34 @@ def main(arguments: Sequence[str]) -> int:
         return 0
 
 
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
 def run(port: str, stats: Sequence[str], options: Sequence[str]) -> int:
-    """Serve, show, and stay."""
+    """Serve, show, and stay. What the terminal tells this program, it tells the others: they are not in its session."""
     agent = subprocess.Popen(
-        [PROGRAM, "serve", "--listen", f"127.0.0.1:{port}", *options], stderr=subprocess.PIPE, text=True
+        [PROGRAM, "serve", "--listen", f"127.0.0.1:{port}", *options],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     try:
         url = _url(agent)
         if url:
             print(flush=True)
-            subprocess.run([PROGRAM, "stats", *stats, *options], check=False)
+            subprocess.run([PROGRAM, "stats", *stats, *options], check=False, start_new_session=True)
             print(_next(url), flush=True)
             _pass_on(agent)
         code = agent.wait()
         if not url and code:
-            print("make run PORT=9800 takes another port, make run ARGS=… passes options on", file=sys.stderr)
+            print("PORT=9800 behind the command takes another port, ARGS=… passes options on", file=sys.stderr)
         return code
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal told the agent too
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # once is enough
+            signal.signal(number, signal.SIG_IGN)
         agent.terminate()
-        _pass_on(agent)
+        _pass_on(agent, but="level=info")
         agent.wait()
         return 0
 
@@ -81,10 +91,12 @@ def _url(agent: subprocess.Popen[str]) -> str:
     return ""
 
 
-def _pass_on(agent: subprocess.Popen[str]) -> None:
+def _pass_on(agent: subprocess.Popen[str], but: str | None = None) -> None:
+    """What it still says; ``but``: not the lines that begin so."""
     assert agent.stderr is not None
     for line in agent.stderr:
-        print(line, end="", file=sys.stderr, flush=True)
+        if but is None or not line.startswith(but):
+            print(line, end="", file=sys.stderr, flush=True)
 
 
 def _next(url: str) -> str:

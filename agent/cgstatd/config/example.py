@@ -9,14 +9,16 @@ from .changed import RESTART
 from .settings import DEFAULT_CONFIG, OPTIONS, Option
 
 _RESTART = [option.name for option in OPTIONS if option.name in RESTART]
+_WIDTH = 110
 _HEAD = f"""\
 The configuration of cgstatd, with the defaults: {DEFAULT_CONFIG}
 A key here is overridden by its environment variable, and that by its flag of `cgstatd serve`.
-`cgstatd config --check FILE` says what is wrong with a file, line by line. A reload (SIGHUP) takes over what
-has changed here, but for {", ".join(_RESTART[:6])},
-{", ".join(_RESTART[6:])}: these need a restart, and the log names those
-that changed. The files of tokens and certificates are read again by themselves.
-"""
+`cgstatd config --check FILE` says what is wrong with a file, line by line.
+""" + textwrap.fill(
+    f"A reload (SIGHUP) takes over what has changed here, but for {', '.join(_RESTART)}: these need a restart, and the "
+    "log names those that changed. The files of tokens and certificates are read again by themselves.",
+    _WIDTH,
+)
 
 
 def example() -> str:
@@ -30,8 +32,8 @@ def _comment(text: str) -> str:
 
 def _documented(option: Option) -> str:
     many = "a list of: " if option.kind.many else ""
-    lines = textwrap.wrap(f"{option.help[0].upper()}{option.help[1:]}.", 110)
-    lines += textwrap.wrap(f"Allowed: {many}{option.kind.allowed}.", 110)
+    lines = textwrap.wrap(f"{option.help[0].upper()}{option.help[1:]}.", _WIDTH)
+    lines += textwrap.wrap(f"Allowed: {many}{option.kind.allowed}.", _WIDTH)
     lines.append(f"Also {option.variable} and {option.flag}.")
     return _comment("\n".join(lines)) + f"#{option.name} = {toml(_shown(option))}\n"
 

@@ -50,7 +50,7 @@ _GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}")
 
 def mode() -> Kind:
     """A file's permissions."""
-    return _strings("three octal digits, as in 0660", "MODE", lambda text: _MODE.fullmatch(text) is not None, False)
+    return _strings("octal digits, as in 0660", "MODE", lambda text: _MODE.fullmatch(text) is not None, False)
 
 
 def group() -> Kind:

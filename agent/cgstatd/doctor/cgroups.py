@@ -145,6 +145,6 @@ def _watched(triggers: Triggers) -> Iterator[Finding]:
     names = [each.resource for each in triggers.open]
     triggers.close()
     if names:
-        yield Finding(OK, f"pressure is watched without a wake-up in calm times: {', '.join(names)}")
+        yield Finding(OK, f"pressure is watched: the kernel wakes the agent when processes wait for {', '.join(names)}")
     for why in triggers.reasons():
         yield Finding(NOTE, why, "which containers wait, and why")

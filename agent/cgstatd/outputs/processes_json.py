@@ -70,7 +70,8 @@ def _incomplete(found: ProcessList, looked: int) -> str | None:
     if not count and found.members.tasks:
         return "its processes have no pid in the agent's PID namespace"
     if looked < asked:
-        return f"{asked - looked} processes ended meanwhile, or may not be read"
+        gone = asked - looked
+        return f"{gone} {'process' if gone == 1 else 'processes'} ended meanwhile, or may not be read"
     return None
 
 

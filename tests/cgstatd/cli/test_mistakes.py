@@ -119,7 +119,7 @@ MISTAKES = [
     ("record {d}/none/x", "the directory above it is not there"),
     ("record {d}/x --host-root {host} --docker-root /nope", "--docker-root /nope: no such directory"),
     ("serve --docker-socket {d}/none/x --listen 127.0.0.1:0", "--docker-socket {d}/none/x: cannot listen there: there is no directory"),
-    ("serve --docker-socket-mode rw", "--docker-socket-mode rw: expected three octal digits, as in 0660"),
+    ("serve --docker-socket-mode rw", "--docker-socket-mode rw: expected octal digits, as in 0660"),
     ("serve --docker-socket {d}/s --docker-socket-group nobodys --listen 127.0.0.1:0", "nobodys: there is no such group: the agent has to be root or in that group"),
     ("top --url 127.0.0.1:9713", "--url 127.0.0.1:9713: expected an address as in http://127.0.0.1:9713"),
     ("top --url http://127.0.0.1:9 --token-file {d}/none", "--token-file {d}/none: No such file"),

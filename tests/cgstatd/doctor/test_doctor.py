@@ -427,7 +427,7 @@ def test_whether_pressure_is_watched_or_why_not(host: FakeHost, monkeypatch: pyt
     os.close(writable)
     watched = [f"{each.level} {each.what}" for each in found if "watched" in each.what]
     assert watched == [
-        "ok pressure is watched without a wake-up in calm times: cpu",
+        "ok pressure is watched: the kernel wakes the agent when processes wait for cpu",
         f"note pressure is not watched (memory, io): {refused}",
     ]
     assert trigger.waits.closed
