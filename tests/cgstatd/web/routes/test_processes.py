@@ -118,7 +118,7 @@ async def test_a_process_that_is_gone_makes_it_incomplete(server: Server, host: 
     process(host, 1001)
     members(host, [1001, 1002])
     found = (await server.ask(url("a"))).json
-    assert (found["count"], found["looked"]) == (2, 1) and "1 processes ended" in found["incomplete"]
+    assert (found["count"], found["looked"]) == (2, 1) and "1 process ended" in found["incomplete"]
 
 
 async def test_one_that_does_not_run_has_none_and_says_so(server: Server) -> None:
