@@ -105,9 +105,9 @@ class Ends:
             oom_killed = True if known.oom_told else False if known.oom_final else None
         last = known.last
         if last is not None:  # the counter may have been read after the last round
-            last = last._replace(vitals=known.vitals)
+            last = last._replace(vitals=known.counted)
         elif container.last is not None:
-            last = Look(container, container.last, known.vitals, known.limits)
+            last = Look(container, container.last, known.counted, known.limits)
         untold = oom_killed and not known.oom_told
         return Ended(
             identity,
@@ -118,7 +118,7 @@ class Ends:
             *_signal(code, kernel),
             oom_killed,
             life.started_seconds,
-            Killed(identity, None, None, known.vitals, container.last) if untold else None,
+            Killed(identity, None, None, known.counted, container.last) if untold else None,
         )
 
     def _absent(self, why: str | None, known: Followed, kernel: Exit | Untold | None) -> str:

@@ -48,6 +48,7 @@ class Followed:
         "_fd",
         "arm_again_ns",
         "armed",
+        "counted",
         "dead_ns",
         "first",
         "last",
@@ -84,6 +85,8 @@ class Followed:
         """Its runtime's state does not say how a container ended."""
         self.vitals = NOTHING
         """The latest that were read."""
+        self.counted = NOTHING
+        """The latest of each that was known: of a cgroup that is being removed some files are gone before the rest."""
         self.armed = False
         """Whether its first process' death will be noticed at once."""
         self.arm_again_ns = 0
@@ -109,6 +112,13 @@ class Followed:
         self.limits_ns: int | None = None
         self.dead_ns: int | None = None
         """CLOCK_MONOTONIC when the cgroup was found to be gone."""
+
+    def saw(self, vitals: Vitals) -> None:
+        """They were read."""
+        self.vitals = vitals
+        if None in vitals:
+            vitals = Vitals(*(old if new is None else new for new, old in zip(vitals, self.counted, strict=True)))
+        self.counted = vitals
 
     def watch(self, watched: Watched) -> None:
         """Its first process' death will be noticed by this pidfd, which comes back with :meth:`died`."""

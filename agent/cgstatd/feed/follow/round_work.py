@@ -181,7 +181,7 @@ class RoundWork:
     def _kills(self, those: Iterable[tuple[Container, Followed]], changes: Changes) -> None:
         for container, known in those:
             try:
-                known.vitals = container.vitals(known.vitals)
+                known.saw(container.vitals(known.vitals))
             except (CgroupGone, OSError):
                 continue
             except ReadingFailed as error:
@@ -245,7 +245,7 @@ class RoundWork:
     def _look(self, container: Container, stats: ContainerStats, round_: Round, changes: Changes) -> None:
         known = self._followed[container]
         try:
-            known.vitals = container.vitals()
+            known.saw(container.vitals())
             self._limits.refresh(container, known, time.monotonic_ns())
         except (CgroupGone, OSError):  # gone, or it left a tree: no file of it is kept open
             container.forget_vitals()

@@ -727,6 +727,26 @@ def test_one_whose_processes_have_ended_has_ended_though_its_cgroup_stays(
     assert not found.ended and not found.started
 
 
+def test_what_was_counted_stays_for_the_end_of_one_that_was_looked_at_while_its_cgroup_was_removed(
+    host: FakeHost,
+) -> None:
+    """On v1 a cgroup leaves one tree after the other, and on v2 the files go before the directory."""
+    watching = Watching(host)
+    watching.look()
+    kill(host, "web", 1)
+    assert [each.total for each in watching.between().killed] == [1]
+    for name in ("memory.events", "memory.peak"):
+        (host.scope("web") / name).unlink()
+    (container,) = watching.sampler.containers()
+    container.forget_vitals()
+    (look,) = watching.look().looks
+    assert look.vitals == Vitals(1, None, None), "of one that lives, unknown is unknown"
+    ended(host, "web", ExitCode=137)
+    host.remove("web")
+    (end,) = watching.look().ended
+    assert end.last is not None and end.last.vitals == Vitals(1, 1, 99)
+
+
 def test_an_oom_kill_is_told_before_the_end_of_one_whose_cgroup_stays(
     host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
