@@ -17,7 +17,7 @@ import pytest
 from helpers import PROJECT, UNIFIED, recorded_host
 from wire import ENVIRONMENT
 
-FROM_A_TERMINAL = ("sh", "-c", 'exec "$@"', "sh")
+FROM_A_TERMINAL = ()
 IN_A_SCRIPTS_BACKGROUND = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
 """`make run &` in a script: such a shell starts it with SIGINT ignored."""
 

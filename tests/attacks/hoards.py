@@ -18,7 +18,7 @@ from typing import Any
 
 from attacks.arena import Arena, TreeArena, require_root, running
 from attacks.forged import listed
-from attacks.planted import everything
+from attacks.planted import everything, own, run
 from fakehost import FakeHost, container_id
 
 USERS = tuple(range(1000, 1008))
@@ -65,14 +65,6 @@ def _cgroup(a: TreeArena, uid: int, identity: str) -> Path:
     return a.host.path / f"sys/fs/cgroup/{place}/docker-{identity}.scope"
 
 
-def own(path: Path, uid: int) -> None:
-    """The user's, and for nobody else."""
-    for each in (path, *path.rglob("*")):
-        os.chown(each, uid, uid, follow_symlinks=False)
-        if each.is_file() and not each.is_symlink():
-            each.chmod(0o600)
-
-
 def come(a: TreeArena, name: str, uid: int, config: bytes | Path | None) -> str:
     """A container starts; its id. ``config``: what its runtime writes, or a file to link to."""
     identity = container_id(name)
@@ -87,13 +79,7 @@ def come(a: TreeArena, name: str, uid: int, config: bytes | Path | None) -> str:
         else:
             os.link(config, file)
         own(folder, uid)
-    cgroup = _cgroup(a, uid, identity)
-    made = cgroup.with_name(f".{identity}")
-    made.mkdir(parents=True)
-    for file_name in ("cpu.stat", "memory.current", "memory.stat", "cgroup.events", "io.stat"):
-        (made / file_name).write_bytes((a.host.scope("c1") / file_name).read_bytes())
-    (made / "cgroup.procs").write_text("70000\n")  # without one it is what a dead engine left behind
-    made.rename(cgroup)
+    run(a, _cgroup(a, uid, identity))
     return identity
 
 

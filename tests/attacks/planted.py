@@ -59,18 +59,23 @@ def container(a: TreeArena, name: str, *, users: bool, engine: str = "docker") -
         for each in folder.parents[: _HOME.count("/")]:
             os.chown(each, USER, USER)
     place = f"user.slice/user-{USER}.slice" if users else "system.slice"
-    made = a.host.path / f"sys/fs/cgroup/{place}/.{identity}"
+    run(a, a.host.path / f"sys/fs/cgroup/{place}/{engine}-{identity}.scope")
+
+
+def run(a: TreeArena, cgroup: Path) -> None:
+    """A container runs in this cgroup, which is there with all its files at once."""
+    made = cgroup.with_name(f".{cgroup.name}")
     made.mkdir(parents=True)
     for file in ("cpu.stat", "memory.current", "memory.stat", "cgroup.events", "io.stat"):
         (made / file).write_bytes((a.host.scope("c1") / file).read_bytes())
     (made / "cgroup.procs").write_text("70000\n")  # without one it is what a dead engine left behind
-    made.rename(made.with_name(f"{engine}-{identity}.scope"))
+    made.rename(cgroup)
 
 
-def own(path: Path) -> None:
+def own(path: Path, uid: int = USER) -> None:
     """The user's, and for nobody else; what a link leads to stays whose it is."""
     for each in (path, *(() if path.is_symlink() else path.rglob("*"))):
-        os.chown(each, USER, USER, follow_symlinks=False)
+        os.chown(each, uid, uid, follow_symlinks=False)
         if each.is_file() and not each.is_symlink():
             each.chmod(0o600)
 
@@ -118,10 +123,10 @@ def links(a: TreeArena) -> str:
     (root / "home/ann/.local/share/containers/storage").symlink_to("/root")
     own(root / "home/ann")
     found = until_listed(a, wanted)
+    assert a.logged("is a symbolic link")
     said, slowest = everything(a, wanted)
     assert CANARY.encode() not in said
     assert {found[each][0]["name"] for each in wanted} == {each[:12] for each in wanted}
-    assert a.logged("is a symbolic link")
     return (
         f"{len(wanted)} containers shown by their short ids, nothing of the targets in any answer or in the log; "
         f"slowest answer {slowest * 1000:.0f} ms"
