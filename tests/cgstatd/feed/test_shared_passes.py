@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from cgroupfs import CgroupGone
-from cgstatd.feed import reading_pass, sampling_thread, sampling_worker
+from cgstatd.feed import job, patience, reading_pass, sampling_thread, sampling_worker
+from cgstatd.feed.sampling_thread import SamplingThread
 from cgstatd.feed.shared_passes import Feed
 from cgstatd.host.discovery import Discovery
 from cgstatd.host.runtimes.base import State
@@ -758,35 +759,63 @@ async def test_what_comes_after_stop_ends_at_once(host: FakeHost) -> None:
 # -- a busy host
 
 
-def computing(seconds: float) -> None:
-    """As what is begun on a host that has little time for the agent."""
-    until = time.thread_time() + seconds
-    while time.thread_time() < until:
-        sum(range(1000))
+class Computed:
+    """The clock by which readings are waited for. It goes on only as something computes, which is looked at after each
+    step: so what it says does not depend on how busy the machine is.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._now = time.monotonic()
+        self._looked = threading.Event()
+        check = SamplingThread.check
+
+        def looking(team: SamplingThread, seconds: float, *, late: bool = False) -> None:
+            check(team, seconds, late=late)
+            self._looked.set()
+
+        monkeypatch.setattr(SamplingThread, "check", looking)
+        clock = SimpleNamespace(**vars(time) | {"monotonic": lambda: self._now})
+        for module in (job, patience, sampling_worker):
+            monkeypatch.setattr(module, "time", clock)
+
+    def go_on(self, seconds: float) -> None:
+        """In the sampling thread: compute for so long, as on a host that has little time for the agent."""
+        for _ in range(round(seconds / sampling_worker.CHECK_SECONDS)):
+            until = time.thread_time() + sampling_worker.CHECK_SECONDS / 2
+            while time.thread_time() < until:
+                sum(range(1000))
+            self._now += sampling_worker.CHECK_SECONDS
+            self._looked.clear()
+            self._looked.wait()
+
+
+@pytest.fixture
+def computed(quick: None, monkeypatch: pytest.MonkeyPatch) -> Computed:
+    return Computed(monkeypatch)
 
 
 async def test_what_computes_is_waited_for_however_long_it_takes(
-    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch, computed: Computed
 ) -> None:
     monkeypatch.setattr(reading_pass, "CONTAINER_SECONDS", 0.2)
     async with feeding(host) as fed:
 
         def long() -> str:
-            computing(0.5)
+            computed.go_on(0.5)
             return "done"
 
         assert await asyncio.gather(fed.run(long), fed.run(lambda: "next")) == ["done", "next"]
 
 
 async def test_a_listing_that_computes_is_waited_for_however_long_it_takes(
-    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch, computed: Computed
 ) -> None:
     for module in (registry, reading_pass):
         monkeypatch.setattr(module, "LISTING_SECONDS", 0.1)
     refresh = Discovery.refresh
 
     def long(self: Discovery) -> Any:
-        computing(0.3)
+        computed.go_on(0.3)
         return refresh(self)
 
     monkeypatch.setattr(Discovery, "refresh", long)
