@@ -204,7 +204,8 @@ async def no_answer(request: web.Request) -> web.StreamResponse:
 async def test_a_server_that_does_not_welcome(
     caller: Caller, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, handler: Handler, words: str
 ) -> None:
-    monkeypatch.setattr(link_module, "CONNECT_SECONDS", 0.3)
+    if words == "no answer within":  # the others answer, however long a busy machine takes
+        monkeypatch.setattr(link_module, "CONNECT_SECONDS", 0.3)
     caller.dockhand.handler = handler
     await caller.connector.call(caller.destination)
     await caller.time.sleeper(lambda seconds: seconds in (1, 60))
