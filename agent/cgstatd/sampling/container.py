@@ -139,19 +139,19 @@ class Container:
     def reading(self) -> Reading:
         """Its cgroup, for one thread at a time; there is no other way to it.
 
-        Entering it raises ReadingFailed if an earlier reading still hangs, leaving it LeftBehind if this one hung.
+        Entering it raises ReadingFailed if an earlier reading still hangs and CgroupGone as :meth:`begin`, leaving it
+        LeftBehind if this one hung.
         """
         return Reading(self)
 
     def begin(self) -> Cgroup:
-        """As :meth:`reading`; :meth:`done` ends it. Raises ReadingFailed."""
+        """As :meth:`reading`; :meth:`done` ends it. Raises ReadingFailed; CgroupGone while another thread closes it, or
+        once it is closed and hangs."""
         if not self.busy.acquire(blocking=False):
-            raise self.still_hangs()
+            if self.closed:
+                raise CgroupGone(self.ref.path)
+            raise ReadingFailed(f"an earlier reading of {self.ref.path} still hangs", HUNG)
         return self._files.cgroup
-
-    def still_hangs(self) -> ReadingFailed:
-        """The error that a second reader gets."""
-        return ReadingFailed(f"an earlier reading of {self.ref.path} still hangs", HUNG)
 
     def done(self) -> None:
         """A reading is over: let the next one begin. If it was closed meanwhile, release everything now."""

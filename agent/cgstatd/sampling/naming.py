@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from cgroupfs import CgroupGone
+
 from ..basics.file_look import SETTLED_NS
 from ..host.identity import Names
 from ..host.starting import behind, living, promised_limit
@@ -142,9 +144,9 @@ class Naming:
 
 
 def _has_process(container: Container) -> bool:
-    """Whether it has one; False also if its files hang."""
+    """Whether it has one; False also if that cannot be read."""
     try:
         with container.reading() as cgroup:
             return bool(cgroup.procs(1))
-    except ReadingFailed:
+    except (CgroupGone, ReadingFailed, OSError):
         return False

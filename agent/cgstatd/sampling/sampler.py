@@ -207,8 +207,10 @@ class Sampler:
 
     def _guarded(self, container: Container, take: Callable[..., T], *arguments: Namespaces) -> T | None:
         """Take a reading while no other thread does; None: gone. Raises ReadingFailed, OutOfResources."""
-        if not container.busy.acquire(blocking=False):
-            raise container.still_hangs()
+        try:
+            container.begin()
+        except CgroupGone:
+            return None
         try:
             return take(container, *arguments)
         except CgroupGone:

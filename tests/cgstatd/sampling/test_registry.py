@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cgroupfs import Descriptors, detect
+from cgroupfs import Cgroup, CgroupGone, Descriptors, detect
 from cgstatd.host import identity, runtimes, state_changes
 from cgstatd.host.discovery import CgroupRef, Discovery
 from cgstatd.host.identity import Identity, Names
@@ -272,3 +272,25 @@ def test_what_is_missing_and_what_to_do_is_said_once(followed: Followed, caplog:
     said = [record.message for record in caplog.records if "no state" in record.message]
     assert len(said) == 1
     assert "--docker-root" in said[0]
+
+
+def test_a_container_that_ends_while_its_name_is_looked_for_costs_no_other_one(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third look in vain asks whether it has a process."""
+    followed.host.add("stays")
+    ends = followed.host.add("ends")
+    for file in (followed.host.path / f"var/lib/docker/containers/{ends}").iterdir():
+        file.unlink()
+
+    def procs(_: Cgroup, limit: int = 64) -> list[int]:
+        asked.append(limit)
+        raise CgroupGone(ends)
+
+    asked: list[int] = []
+    monkeypatch.setattr(Cgroup, "procs", procs)
+    for _ in range(3):
+        assert container_id("stays") in followed.shown()
+        for each in followed.listing._containers.values():
+            each.due_ns = 0
+    assert asked == [1]

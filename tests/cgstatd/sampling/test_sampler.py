@@ -25,6 +25,7 @@ from cgstatd.recording.recorded_root import open_roots
 from cgstatd.sampling import open_host as host_module
 from cgstatd.sampling import registry as listing_module
 from cgstatd.sampling.model import ContainerStats
+from cgstatd.sampling.open_files import OpenFiles
 from cgstatd.sampling.open_host import HostOptions, descriptor_budget, open_host
 from cgstatd.sampling.reading_failed import ReadingFailed
 from cgstatd.sampling.registry import ListingFailed
@@ -401,6 +402,26 @@ def test_a_reading_that_still_hangs_is_not_waited_for(host: MadeUpHost, opened: 
         assert failure(sampler) == f"an earlier reading of {PATH} still hangs"
         sampler.baseline(container)
     assert only(sampler).memory_usage_bytes == 5_000_000
+
+
+def test_a_reading_that_meets_the_closing_finds_the_container_gone(
+    host: MadeUpHost, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent stops: another thread closes what the sampling thread still reads. Nothing hangs."""
+    sampler = opened()
+    (container,) = sampler.containers()
+    namespaces, close = sampler.namespaces(), OpenFiles.close
+    met: list[object] = []
+
+    def read_while_closing(files: OpenFiles) -> None:
+        met.append(sampler.read(container, namespaces))
+        with pytest.raises(CgroupGone), container.reading():
+            pass
+        close(files)
+
+    monkeypatch.setattr(OpenFiles, "close", read_while_closing)
+    container.close()
+    assert met == [None]
 
 
 def test_a_failed_baseline_is_the_next_readings_business(
