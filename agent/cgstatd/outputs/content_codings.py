@@ -6,6 +6,7 @@ Nothing of the header's own text comes back.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..basics.text import lower
@@ -14,6 +15,8 @@ SMALLEST_BYTES = 1024
 """A smaller answer fits into one packet as it is."""
 _LONGEST = 1000
 """Letters of a header. A longer one is not looked at: no client has so much to say."""
+_USUAL = 64
+"""Letters of a header whose meaning is remembered."""
 _WEIGHT = re.compile(r"[0-9](\.[0-9]{0,9})?")
 _BLANKS = " \t"
 _ALIASES = {"x-gzip": "gzip"}
@@ -42,6 +45,10 @@ def accepted(accept_encoding: str | None) -> Accepted:
     """
     if accept_encoding is None or len(accept_encoding) > _LONGEST:
         return AS_IT_IS
+    return _usual(accept_encoding) if len(accept_encoding) <= _USUAL else _parsed(accept_encoding)
+
+
+def _parsed(accept_encoding: str) -> Accepted:
     weights: dict[str, float] = {}
     for each in accept_encoding.split(","):
         name, *parameters = (part.strip(_BLANKS) for part in each.split(";"))
@@ -54,6 +61,10 @@ def accepted(accept_encoding: str | None) -> Accepted:
     gzip = weights.get("gzip", others or 0.0)
     identity = weights.get("identity", others)  # None: not named, and welcome where nothing that is named can be had
     return Accepted(gzip > 0 and gzip >= (identity or 0.0), identity != 0)
+
+
+_usual = lru_cache(32)(_parsed)
+"""A client sends the same with each request."""
 
 
 def _weight(parameters: list[str]) -> float | None:

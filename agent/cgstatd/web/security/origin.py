@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, MutableMapping
+from functools import lru_cache
 
 from ...basics.text import is_number, lower
 
 _SAFELISTED = "Authorization, Last-Event-ID"
 _MAX_AGE_SECONDS = "600"
+_LONGEST_ADDRESS = 45
+"""Letters of an IPv6 address that ends as one of IPv4."""
 
 
 class Hosts:
@@ -41,12 +44,15 @@ class Hosts:
             name, colon, port = name.partition(":")
             if colon and not is_number(port):
                 return False
-        if name in self._allowed:
-            return True
-        try:
-            return ipaddress.ip_address(name).is_loopback
-        except ValueError:
-            return False
+        return name in self._allowed or (len(name) <= _LONGEST_ADDRESS and _is_loopback(name))
+
+
+@lru_cache(32)
+def _is_loopback(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 class Origins:
