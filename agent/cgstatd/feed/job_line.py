@@ -26,7 +26,7 @@ class JobLine(Generic[T]):
         self._short: deque[T | None] = deque()
         self._long: deque[T] = deque()
         self._waiting: SimpleQueue[None] = SimpleQueue()
-        """One for each job that waits: to wait for it costs a third of what a semaphore of Python's does."""
+        """One for each job that waits. It counts in C; threading's semaphore makes a lock for each wait."""
         self._turn: tuple[bool, float] | None = None
         """Whether it is that of the long ones, and since when; None: not both kinds wait."""
         self._taken = 0.0
