@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
+from ..basics.event_loop import OneThread
+
 BUDGET_BYTES = 32 << 20
 """Three answers of 2,000 containers' metrics; those of 300 are some 1.4 MiB each."""
 HOLD_SECONDS = 10.0
@@ -58,6 +60,9 @@ class Bodies:
         self.used = 0
         """Bytes of all bodies that are referred to; a part that several of them have counts once."""
         self.clock = clock
+        self.makes = OneThread("cgstatd-answers")
+        """Where what is long is made."""
+        self._compresses = OneThread("cgstatd-gzip")
         self._held: dict[int, weakref.ref[Body]] = {}
         """The oldest first."""
         self._number = 0
@@ -91,7 +96,7 @@ class Bodies:
     async def _compress(self, body: Body) -> Body:
         if body.size <= _AT_ONCE_BYTES:
             return self.hold(gzip(body.parts))
-        return self.hold(await asyncio.to_thread(gzip, body.parts))
+        return self.hold(await self._compresses.run(gzip, body.parts))
 
     def _release(self, number: int, parts: Sequence[bytes]) -> None:
         for part in parts:

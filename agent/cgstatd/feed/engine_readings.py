@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from ..basics.event_loop import call_from_thread
 from ..host.runtimes.base import Metadata
 from ..outputs.engine.names import engine_id
 from ..sampling.container import Container
@@ -157,8 +158,7 @@ class EngineReadings:
     def _deliver(
         self, loop: asyncio.AbstractEventLoop, asked: dict[str, asyncio.Future[Answer]], outcomes: list[Outcome]
     ) -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(self._over, asked, tuple(outcomes))
+        call_from_thread(loop, self._over, asked, tuple(outcomes))
 
     def _read(self, wanted: str, known: Several, outcomes: list[Outcome]) -> None:
         try:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 
+from ..basics.event_loop import call_from_thread
 from ..sampling.container import Container
 from ..sampling.model import ContainerStats
 from ..sampling.pass_work import PassWork
@@ -103,8 +104,7 @@ class Pass:
         self._sampling_thread.submit(job)
 
     def _call(self, what: Callable[[], None]) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(what)
+        call_from_thread(self._loop, what)
 
     def _notify(self) -> None:
         known = len(self.stats)

@@ -7,7 +7,6 @@ after it began, share its results. Without requests only the CPU baseline runs.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import deque
@@ -15,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from weakref import WeakSet
 
+from ..basics.event_loop import call_from_thread
 from ..sampling import pass_work
 from ..sampling.container import Container
 from ..sampling.lookup import Known
@@ -74,12 +74,7 @@ class Feed:
     def start(self) -> None:
         """Start the sampling thread and the baseline."""
         loop = asyncio.get_running_loop()
-
-        def from_the_thread(several: list[Container]) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(self._arrived, several)
-
-        self._sampler.registry.arrived = from_the_thread
+        self._sampler.registry.arrived = lambda several: call_from_thread(loop, self._arrived, several)
         self._sampling_thread.start()
         self._tick()
 

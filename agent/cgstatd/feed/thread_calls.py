@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar, overload
 
+from ..basics.event_loop import call_from_thread
 from ..sampling import registry
 from ..sampling.reading_failed import ReadingFailed
 from ..sampling.registry import ListingUnderWay
@@ -99,8 +100,7 @@ class ThreadCalls:
                 future.set_result(result)
 
         def from_the_thread(result: Any, error: Exception | None) -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(settle, result, error)
+            call_from_thread(loop, settle, result, error)
 
         self._waiting.add(future)
         try:

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
+from ...basics.event_loop import call_from_thread
 from ...sampling.reading_failed import ReadingFailed
 from ...sampling.registry import ListingFailed, Registry
 from ..shared_passes import Feed
@@ -17,13 +19,7 @@ from .round_work import RoundWork
 
 def hear_listings(registry: Registry, heard: Callable[[], None]) -> None:
     """Have the event loop told when a listing, which is in another thread, finds that containers came or went."""
-    loop = asyncio.get_running_loop()
-
-    def from_the_thread() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(heard)
-
-    registry.came_or_went = from_the_thread
+    registry.came_or_went = partial(call_from_thread, asyncio.get_running_loop(), heard)
 
 
 class News:

@@ -16,6 +16,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Protocol, TypeVar
 
+from ...basics.event_loop import call_from_thread
 from ...outputs.own_metrics import DiskFigures
 from ...sampling.history_work import Clocks, clocks
 from .disk_model import Contents, DiskFailed, Fetched, Moved, RunPart, State, Who
@@ -69,8 +70,7 @@ class _Job:
             result, error = self._call(), None
         except Exception as failure:
             result, error = None, failure
-        with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(self._done, result, error)
+        call_from_thread(self._loop, self._done, result, error)
 
     def _done(self, result: object, error: Exception | None) -> None:
         if self.future.done():

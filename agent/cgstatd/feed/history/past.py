@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from ...basics.event_loop import OneThread
 from ...sampling.history_work import Clocks, clocks
 from .disk import Disk
 from .disk_model import State
@@ -25,9 +26,7 @@ class Past:
         self.ring = ring
         self.disk = on_disk
         self.now = now
-        self._one = asyncio.Lock()
-        """Threads that compute take the interpreter from each other, and from the event loop: there is one at a time,
-        however many clients read."""
+        self._thread = OneThread("cgstatd-history")
         self.disk_turn = asyncio.Lock()
         """Answers that need the disk are made one after the other: each may be a second of work."""
 
@@ -38,8 +37,7 @@ class Past:
 
     async def compute(self, call: Callable[..., S], *arguments: Any) -> S:
         """Have something computed in a thread."""
-        async with self._one:
-            return await asyncio.to_thread(call, *arguments)
+        return await self._thread.run(call, *arguments)
 
     def row(self, number: int) -> HostRow | None:
         """A round of the host that the ring has."""

@@ -77,7 +77,7 @@ class OneBody:
 
     async def _make(self, source: tuple[object, ...], make: Callable[[], Sequence[bytes]], threaded: bool) -> Body:
         try:
-            body = self._bodies.hold(*(await asyncio.to_thread(make) if threaded else make()))
+            body = self._bodies.hold(*(await self._bodies.makes.run(make) if threaded else make()))
         finally:
             if self._source is source:
                 self._making = None
