@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
+import patience
 from cgstatd.config import BadConfig, Settings
 from cgstatd.config.changed import LIVE, RESTART, changed
 from cgstatd.feed import reading_pass, sampling_thread, sampling_worker
@@ -28,12 +29,16 @@ class Host:
         self.failure = ""
         self.hang = threading.Event()
         self.hang.set()
+        self.hung = False
+        """Whether a listing has begun that hangs."""
         self.registry = SimpleNamespace(arrived=None)
 
     def out_of_resources(self, error: Exception) -> None:
         """It never is."""
 
     def containers(self) -> list[object]:
+        if not self.hang.is_set():
+            self.hung = True
         self.hang.wait(20)
         if self.failure:
             raise ListingFailed(self.failure)
@@ -109,7 +114,7 @@ async def test_a_listing_that_hangs_gives_no_sign_of_life(monkeypatch: pytest.Mo
     async with running(host, notices):
         await until(notices, "WATCHDOG=1")
         host.hang.clear()
-        await asyncio.sleep(0.1)
+        await patience.until(lambda: host.hung)
         before = notices.count("WATCHDOG=1")
         await asyncio.sleep(1.0)
         assert notices.count("WATCHDOG=1") == before
@@ -145,9 +150,14 @@ async def test_a_crew_of_hung_threads_alone_gives_no_sign_of_life(monkeypatch: p
     host, notices = Host(), Notices()
     async with running(host, notices) as background:
         await until(notices, "WATCHDOG=1")
-        hung = threading.Event()
-        tasks = [asyncio.create_task(background._feed.run(lambda: hung.wait(20))) for _ in range(3)]
-        await asyncio.sleep(0.4)
+        hung, begun = threading.Event(), []
+
+        def hangs() -> None:
+            begun.append(1)
+            hung.wait(20)
+
+        tasks = [asyncio.create_task(background._feed.run(hangs)) for _ in range(3)]
+        await patience.until(lambda: len(begun) == 2)  # each thread there may be has one
         before = notices.count("WATCHDOG=1")
         await asyncio.sleep(0.6)
         assert notices.count("WATCHDOG=1") == before

@@ -6,6 +6,7 @@ import asyncio
 
 from cgstatd.feed.follow import subscription as module
 from cgstatd.feed.follow.subscription import Subscription
+from patience import until
 
 
 async def collected(client: Subscription) -> list[bytes]:
@@ -24,13 +25,13 @@ async def test_what_comes_first_then_what_waits_by_number_then_the_end() -> None
     task = asyncio.create_task(receive())
     client.round(3, b"round")
     client.change(2, b"start")
-    await asyncio.sleep(0.01)
+    await until(lambda: len(received) >= 3)
     assert received == [b"hello", b"start", b"round"]
     client.change(4, b"exit")
-    await asyncio.sleep(0.01)
+    await until(lambda: len(received) >= 4)
     assert received[-1] == b"exit" and client.dropped == 0
     client.end()
-    await asyncio.wait_for(task, 1)
+    await task
 
 
 async def test_a_slow_client_gets_the_latest_round_alone_and_every_change_up_to_a_bound() -> None:

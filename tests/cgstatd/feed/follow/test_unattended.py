@@ -13,6 +13,7 @@ import pytest
 from cgstatd.feed.follow.listing_pace import FAILED_SECONDS, LEAST_SECONDS, LONGEST_SECONDS, MOST_SECONDS
 from cgstatd.feed.follow.unattended import Unattended
 from cgstatd.sampling.registry import ListingFailed
+from patience import until
 
 
 class World:
@@ -93,14 +94,10 @@ async def test_kills_in_containers_that_live_on_are_looked_for_when_someone_want
     world.made.look_for_kills()  # nothing runs yet: the first look finds them
     assert await world.step() == ([], None)
     world.made.start()
-    async with asyncio.timeout(5):
-        while world.done != ["take", "rest"]:
-            await asyncio.sleep(0)
+    await until(lambda: world.done == ["take", "rest"])
     world.done = []
     world.made.look_for_kills()
-    async with asyncio.timeout(5):
-        while world.done != ["all"]:
-            await asyncio.sleep(0)
+    await until(lambda: world.done == ["all"])
     world.made.stop()
 
 

@@ -83,16 +83,18 @@ def test_devices(tmp_path: Path) -> None:
 
 async def test_one_result_for_all_who_ask_together_and_another_later() -> None:
     made: list[int] = []
+    now = 100.0
 
     async def make() -> int:
         made.append(len(made))
         await asyncio.sleep(0.02)
         return made[-1]
 
-    result = Coalesced(make, 0.1)
+    result = Coalesced(make, 0.1, clock=lambda: now)
     assert await asyncio.gather(*(result.get() for _ in range(5))) == [0] * 5
+    now += 0.09
     assert await result.get() == 0
-    await asyncio.sleep(0.15)
+    now += 0.02
     assert await result.get() == 1
 
 

@@ -33,6 +33,7 @@ from cgstatd.sampling.sampler import Sampler
 from cgstatd.web.routes.follow import FOLLOWER
 from cgstatd.web.server import event_stream
 from fakehost import FakeHost, Hang, LiveRoot, container_id, unreadable
+from patience import until
 from wire import ALL, Connection, Server, serving
 
 FOLLOW = "/api/containers/stats/follow"
@@ -387,7 +388,9 @@ async def test_following_ends_some_time_after_the_last_client_left(
     monkeypatch.setattr(module, "LINGER_SECONDS", 0.3)
     async with following(server) as client:
         await client.until("round")
-    await asyncio.sleep(1.0)
+        task = server.runner.app[FOLLOWER]._task
+    assert task is not None
+    await task
     passes = server.feed.passes
     await asyncio.sleep(0.6)
     assert server.feed.passes == passes
@@ -415,7 +418,8 @@ async def test_an_interval_that_nobody_follows_any_more_costs_nothing(
         await slow.until("round")
         async with following(server, "?interval=0.25") as quick:
             await quick.until("round", 3)
-        await asyncio.sleep(0.8)
+        groups = server.runner.app[FOLLOWER]._sender.groups
+        await until(lambda: len(groups) == 1)
         passes = server.feed.passes
         await asyncio.sleep(0.8)
         assert server.feed.passes == passes

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import socket
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
@@ -14,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from cgstatd.web import app
+from cgstatd.web.server import event_stream
 from cgstatd.web.server.gate import MOMENT_SECONDS, STALLED_SECONDS, Gate, Seat
 from cgstatd.web.server.limits import KERNEL_BUFFER_BYTES, MAX_UNANSWERED_BYTES, Limits, Stream, Streams
 from cgstatd.web.server.peer import address_key, is_private
@@ -106,13 +106,16 @@ async def test_those_who_are_refused_are_bounded_too(host: FakeHost) -> None:
 
 
 async def test_every_way_a_connection_ends_is_counted_out(host: FakeHost) -> None:
-    async with serving(host.sampler(), limits=Limits(request_seconds=0.2, idle_seconds=0.2)) as server:
-        async with server.connection() as idle, server.connection() as reset, server.connection() as bad:
+    async with serving(host.sampler(), limits=Limits(request_seconds=60, idle_seconds=0.2)) as server:
+        async with server.connection() as gone, server.connection() as reset, server.connection() as bad:
             await until(lambda: server.gate.open == 3)
             reset.writer.transport.abort()
             bad.raw(b"\0\r\n\r\n")
             assert (await bad.answer()).status == 400
-            assert await idle.closed()
+            await gone.close()
+        async with server.connection() as idle:
+            idle.send(ALL)
+            assert (await idle.answer()).status == 200 and await idle.closed()
         assert (await server.ask(STREAM)).status == 200
         await until(lambda: server.gate.open == 0)
         assert server.gate._seats._by_client == {}
@@ -503,28 +506,40 @@ async def test_idle_connections_make_room_for_a_client_that_asks(host: FakeHost)
 
 def test_the_limits_come_from_the_command_line(host: FakeHost) -> None:
     arguments = ("--host-root", str(host.path), "--listen", "127.0.0.1:0")
-    with agent(*arguments, "--max-connections", "2", "--request-timeout", "0.5") as started:
-        with socket.create_connection(("127.0.0.1", started.port)) as one:
-            with (
-                socket.create_connection(("127.0.0.1", started.port)),
-                socket.create_connection(("127.0.0.1", started.port), timeout=5) as three,
-            ):
-                three.sendall(f"GET {ALL} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-                assert three.recv(100).startswith(b"HTTP/1.1 503 ")
-            one.settimeout(5)
-            with suppress(ConnectionResetError):
-                assert one.recv(1) == b""
+    with agent(*arguments, "--max-connections", "2") as started:
+        here = ("127.0.0.1", started.port)
+        with socket.create_connection(here), socket.create_connection(here), socket.create_connection(here) as three:
+            three.sendall(f"GET {ALL} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            assert three.recv(100).startswith(b"HTTP/1.1 503 ")
+    with agent(*arguments, "--request-timeout", "0.5") as started:
+        with socket.create_connection(("127.0.0.1", started.port)) as silent, suppress(ConnectionResetError):
+            assert silent.recv(1) == b""
         assert os.path.exists(f"/proc/{started.process.pid}")
 
 
 def test_the_program_too_makes_room_for_the_next_stream(host: FakeHost) -> None:
     arguments = ("--host-root", str(host.path), "--listen", "127.0.0.1:0")
     with agent(*arguments, "--max-streams", "1") as started:
-        for _ in range(3):
-            with socket.create_connection(("127.0.0.1", started.port), timeout=5) as client:
+        opened = 0
+        while opened < 3:  # the agent notices in its own time that the one before has gone
+            with socket.create_connection(("127.0.0.1", started.port)) as client:
                 client.sendall(f"GET {FOLLOW}?interval=60 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-                assert client.recv(15).startswith(b"HTTP/1.1 200 ")
-            time.sleep(0.3)  # far less than until something is written to it
+                opened += client.recv(15).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_stream_whose_client_left_makes_room_before_anything_is_written_to_it(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "KEEPALIVE_SECONDS", 3600.0)
+    checks, loop = guard(limits=Limits(streams=1)), asyncio.get_running_loop()
+    async with serving(host.sampler(), guard=checks) as server:
+        for _ in range(3):
+            async with server.connection() as client:
+                client.send(f"{FOLLOW}?interval=60")
+                assert (await client.head()).status == 200 and len(checks.streams) == 1
+            left = loop.time()
+            await until(lambda: not len(checks.streams))
+            assert loop.time() - left < 60, "not before the next round"
 
 
 # -- gone
