@@ -113,6 +113,7 @@ async def test_a_listing_that_hangs_is_503_after_a_while_and_holds_one_thread_at
     assert hang.listings == 1
     hang.release()
     assert (await reading).status == 200
+    monkeypatch.setattr(health, "PATIENCE_SECONDS", 60.0)
     await asyncio.sleep(health.FRESH_SECONDS + 0.1)
     assert await asked(server) == OK
 
@@ -132,7 +133,7 @@ async def test_a_hung_reading_that_was_left_behind_does_not_make_it_unwell(
     monkeypatch.setattr(reading_pass, "CONTAINER_SECONDS", 0.6)
     hang.names.add("b")
     assert (await server.ask(ALL)).status == 200
-    assert server.feed.sampling_thread.stuck == 1
+    await until(lambda: server.feed.sampling_thread.stuck == 1)  # on a busy host that is seen late
     assert await asked(server) == OK
 
 
@@ -150,6 +151,7 @@ async def test_when_no_sampling_thread_is_left_it_is_503(
     assert (status, said) == (503, {"error": f"{HANGS}2"})
     hang.release()
     assert (await reading).status == 200
+    monkeypatch.setattr(health, "PATIENCE_SECONDS", 60.0)
     await asyncio.sleep(health.FRESH_SECONDS + 0.1)
     assert await asked(server) == OK
 

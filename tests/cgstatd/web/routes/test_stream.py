@@ -242,8 +242,8 @@ async def test_a_listing_that_hangs_is_an_error_event_after_its_time_with_keepal
     server: Server, hang: Hang, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (registry, reading_pass):
-        monkeypatch.setattr(module, "LISTING_SECONDS", 0.7)
-    monkeypatch.setattr(event_stream, "KEEPALIVE_SECONDS", 0.3)
+        monkeypatch.setattr(module, "LISTING_SECONDS", 2.0)
+    monkeypatch.setattr(event_stream, "KEEPALIVE_SECONDS", 0.1)
     hang.listing = True
     answer = await server.ask(STREAM)
     assert [name for name, _ in answer.events] == ["error", "done"]
@@ -284,8 +284,8 @@ async def test_what_hangs_is_left_out_after_its_time_and_the_stream_is_done(
 ) -> None:
     assert event_stream.KEEPALIVE_SECONDS < 5 and reading_pass.CONTAINER_SECONDS == 8, "those of the contract"
     await baselines(server, hang)
-    monkeypatch.setattr(event_stream, "KEEPALIVE_SECONDS", 0.48)
-    monkeypatch.setattr(reading_pass, "CONTAINER_SECONDS", 0.8)
+    monkeypatch.setattr(event_stream, "KEEPALIVE_SECONDS", 0.1)
+    monkeypatch.setattr(reading_pass, "CONTAINER_SECONDS", 1.0)
     hang.names.add("b")
     answer = await server.ask(STREAM)
     assert set(answer.stats) == {"a", "c"} and KEEPALIVE in answer.chunks
