@@ -58,8 +58,8 @@ class Worker:
         """When it was last seen to compute, or to wait for a processor, or when a look came late (monotonic)."""
         self.since: float | None = None
         self.item: Callable[[], None] | None = None
-        self._looked_at: tuple[Callable[[], None] | None, float | None] = None, None
-        """The item of the last look, and since when."""
+        self._looked_at: float | None = None
+        """Since when it was at the item of the last look. Not the item: that would be kept, with its results."""
         self._cpu = self._cpu_before = 0.0
         """CPU time at the last look, and when it was first seen at this item."""
         self._seen_seconds = self._still_seconds = 0.0
@@ -82,10 +82,10 @@ class Worker:
         thread = None if self.thread is None else self.thread.native_id
         if thread is None or (cpu := thread_cpu_seconds(thread)) is None:
             return
-        at, runnable = (self.item, self.since), thread_state(thread) == "R"
+        at, runnable = None if self.item is None else self.since, thread_state(thread) == "R"
         if late or runnable or cpu > self._cpu:
             self.moved = time.monotonic()
-        if None in at or at != self._looked_at:
+        if at is None or at != self._looked_at:
             self._looked_at, self._cpu_before, self._seen_seconds, self._still_seconds = at, cpu, 0.0, 0.0
         elif not late and not runnable:
             self._seen_seconds += seconds

@@ -90,7 +90,7 @@ async def heard(host: Host, listener: engine_events.Listener) -> list[Event]:
 
 
 def shown(several: list[Event]) -> list[tuple[str, float, str | None]]:
-    return [(each.action, each.time_ns / SECOND, each.more.get("exitCode")) for each in several]
+    return [(each.action, each.time_ns / SECOND, each.attributes.get("exitCode")) for each in several]
 
 
 async def test_two_ends_within_a_second_are_two(host: Host) -> None:

@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -155,6 +156,18 @@ def test_a_thread_that_computes_a_little_does_not_hang_however_often_it_is_looke
     for _ in range(int(0.6 / apart) + 1):
         worker.look(apart, late=False)
     assert worker.hangs is hangs
+
+
+def test_an_item_that_was_looked_at_is_not_kept_with_what_it_read() -> None:
+    worker = sampling_worker.Worker()
+
+    def item() -> None: ...
+
+    worker.thread, worker.item, worker.since = threading.current_thread(), item, 1.0
+    worker.look(0.1, late=False)
+    kept, worker.item, worker.since = weakref.ref(item), None, None
+    del item
+    assert kept() is None
 
 
 async def test_time_in_which_the_event_loop_did_not_run_is_not_the_items(

@@ -17,6 +17,7 @@ FILTERS = frozenset(
     "config container daemon event image label network node plugin scope secret service type volume".split()
 )
 _SHORTEST_PREFIX = 4
+_ASKED_OF_ATTRIBUTES = frozenset(("container", "image", "label"))
 _OTHERS = frozenset("config daemon network node plugin secret service volume".split())
 
 
@@ -27,16 +28,25 @@ class Event(NamedTuple):
     """Wall clock."""
     action: str
     id: str
-    name: str
-    image: str
-    labels: Mapping[str, str]
-    more: Mapping[str, str]
-    """Attributes of this action: ``exitCode``."""
     line: bytes
-    """As it is sent."""
+    """As it is sent. A thousand of them are kept: what filters ask for beside is taken out of it."""
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """``name``, ``image``, what belongs to this action (``exitCode``), and the labels, all as one."""
+        return _decode(self.line).Actor.Attributes
+
+
+class _Actor(msgspec.Struct):
+    Attributes: dict[str, str]
+
+
+class _Line(msgspec.Struct):
+    Actor: _Actor
 
 
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_Line).decode
 
 
 def event(action: str, identity: Identity, time_ns: int, **more: str) -> Event:
@@ -56,7 +66,7 @@ def event(action: str, identity: Identity, time_ns: int, **more: str) -> Event:
         "time": time_ns // 1_000_000_000,
         "timeNano": time_ns,
     }
-    return Event(time_ns, action, key, identity.name, image, own, more, _encode(line) + b"\n")
+    return Event(time_ns, action, key, _encode(line) + b"\n")
 
 
 def ended(
@@ -122,11 +132,19 @@ def fits(each: Event, filters: Filters) -> bool:
         any_of(filters, "type", lambda value: value == "container")
         and any_of(filters, "scope", lambda value: value == "local")
         and any_of(filters, "event", lambda value: value == each.action)
-        and any_of(filters, "container", lambda value: _names(each, value))
-        and any_of(filters, "image", lambda value: value == each.image or value == each.image.partition(":")[0])
-        and labels_fit(filters, each.labels)
+        and (not _ASKED_OF_ATTRIBUTES.intersection(filters) or _attributes_fit(each, filters))
     )
 
 
-def _names(each: Event, wanted: str) -> bool:
-    return wanted.removeprefix("/") == each.name or (len(wanted) >= _SHORTEST_PREFIX and each.id.startswith(wanted))
+def _attributes_fit(each: Event, filters: Filters) -> bool:
+    found = each.attributes
+    name, image = found["name"], found["image"]
+    return (
+        any_of(filters, "container", lambda value: value.removeprefix("/") == name or _begins(each.id, value))
+        and any_of(filters, "image", lambda value: value in (image, image.partition(":")[0]))
+        and labels_fit(filters, found)
+    )
+
+
+def _begins(key: str, wanted: str) -> bool:
+    return len(wanted) >= _SHORTEST_PREFIX and key.startswith(wanted)

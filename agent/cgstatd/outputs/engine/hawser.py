@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from ... import __version__
 from ...sampling.host_figures import HostFacts
 from .events import Event
@@ -60,24 +58,14 @@ def metrics(facts: HostFacts, traffic: tuple[int, int] | None) -> dict[str, Any]
     return found
 
 
-class _Actor(msgspec.Struct):
-    attributes: msgspec.Raw = msgspec.field(name="Attributes")
-
-
-class _Line(msgspec.Struct):
-    actor: _Actor = msgspec.field(name="Actor")
-
-
-_line = msgspec.json.Decoder(_Line)
-
-
 def container_event(each: Event) -> dict[str, Any]:
     """An event with the attributes that the Engine API shows of it."""
+    attributes = each.attributes
     return {
         "containerId": each.id,
-        "containerName": each.name,
-        "image": each.image,
+        "containerName": attributes["name"],
+        "image": attributes["image"],
         "action": each.action,
-        "actorAttributes": _line.decode(each.line).actor.attributes,
+        "actorAttributes": attributes,
         "timestamp": rfc3339_ns(each.time_ns),
     }

@@ -216,10 +216,11 @@ def test_networks_have_the_addresses_of_those_that_run() -> None:
 def test_what_the_state_on_disk_says_of_the_past() -> None:
     each = listed("job", running=False, exit_code=3, created_seconds=10.0, started_seconds=11.0, finished_seconds=13.5)
     told = [found.event for found in events.recorded([each])]
-    assert [(e.action, e.time_ns, dict(e.more)) for e in told] == [
-        ("create", 10_000_000_000, {}),
-        ("start", 11_000_000_000, {}),
-        ("die", 13_500_000_000, {"exitCode": "3", "execDuration": "2"}),
+    of_all = {"name": "job", "image": "", "cgstatd.runtime": "docker", "cgstatd.owner": "0"}
+    assert [(e.action, e.time_ns, e.attributes) for e in told] == [
+        ("create", 10_000_000_000, of_all),
+        ("start", 11_000_000_000, of_all),
+        ("die", 13_500_000_000, of_all | {"exitCode": "3", "execDuration": "2"}),
     ]
 
 
@@ -246,7 +247,8 @@ def test_an_event_is_written_as_docker_writes_it() -> None:
         ({"type": ["container"]}, True), ({"type": ["network"]}, False), ({"event": ["start", "die"]}, True),
         ({"event": ["die"]}, False), ({"container": ["web"]}, True), ({"container": ["aaaaaa"]}, True),
         ({"container": ["b"]}, False), ({"image": ["nginx"]}, True), ({"label": ["app=shop"]}, True),
-        ({"label": ["app=x"]}, False), ({"volume": ["v"]}, False), ({"scope": ["swarm"]}, False),
+        ({"label": ["app=x"]}, False), ({"label": ["name=web"]}, True), ({"volume": ["v"]}, False),
+        ({"scope": ["swarm"]}, False),
     ],
 )  # fmt: skip
 def test_events_are_filtered(filters: dict[str, Any], wanted: bool) -> None:
