@@ -163,7 +163,7 @@ class SamplingThread:
         if worker.replaced and job is not None and item is not None:
             job.items.appendleft(item)
         self._active = Worker()
-        self._active.ended = worker.ended
+        self._active.ended, self._active.moved = worker.ended, worker.moved
         self._spawn(self._active, job)
 
     def _hung(self, worker: Worker) -> str:

@@ -269,6 +269,23 @@ async def test_a_job_that_waits_in_the_line_gets_on_while_the_one_before_it_comp
     await until(lambda: team.moved([over, waiting]) > seen and team.ended(waiting) > seen)
 
 
+async def test_a_job_that_waits_in_the_line_gets_on_while_a_slow_thread_is_left_behind(
+    team: SamplingThread, released: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spawn, starting = SamplingThread._spawn, list[Any]()
+    monkeypatch.setattr(SamplingThread, "_spawn", lambda *how: starting.append(how))  # it gets no processor yet
+    slow, waiting = (job_of(item)[0] for item in (computing(released), lambda: None))
+    team.submit(slow)
+    await until(lambda: not slow.items)
+    team.submit(waiting)
+    seen = time.monotonic()
+    await until(lambda: team.overruns == 1)
+    assert team.ended(waiting) > seen
+    spawn(*starting.pop())
+    released.set()
+    await until(lambda: slow.done and waiting.done)
+
+
 async def test_a_thread_that_hangs_does_not_get_on(team: SamplingThread, released: threading.Event) -> None:
     hung, _ = job_of(hanging(released))
     team.submit(hung)
