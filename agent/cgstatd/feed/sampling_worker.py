@@ -55,7 +55,7 @@ class Worker:
         self.ended = 0.0
         """When an item came to its end last (monotonic): its own, or one of the worker's before it."""
         self.moved = 0.0
-        """When it, or the worker before it, was last seen to compute or to wait for a processor, or when a look came late
+        """When it, or the worker before it, was last seen to compute or to wait for a processor, or a look came late
         (monotonic)."""
         self.since: float | None = None
         self.item: Callable[[], None] | None = None
