@@ -10,6 +10,7 @@ Sample (Documentation/filesystems/proc.rst)::
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -41,10 +42,11 @@ class Interface(NamedTuple):
 
 def _lines(data: bytes) -> Iterator[tuple[bytes, list[bytes]]]:
     """(interface, its 16 numbers) of every well-formed line; raises ParseError where the header is not there."""
-    header, _, body = data.partition(b"\n")
-    if not header.startswith(b"Inter-|"):
+    lines = io.BytesIO(data)  # one line at a time: a list of 40,000 would leave holes in the agent's memory
+    if not lines.readline().startswith(b"Inter-|"):
         raise ParseError("not a net/dev file: no 'Inter-|' header", line=1)
-    for line in body.splitlines()[1:]:
+    lines.readline()
+    for line in lines:
         name, _, numbers = line.rpartition(b":")
         fields = numbers.split()
         if name and 16 <= len(fields) <= 24 and len(numbers) <= _WIDE and b"".join(fields).isdigit():
