@@ -406,7 +406,6 @@ async def test_stopping_before_the_listing_is_known_is_an_error_and_no_empty_rou
 _HANGING = """
 import sys, threading
 from cgstatd.feed import reading_pass
-from cgstatd.feed.reading_pass import Pass
 from cgstatd.sampling.container import Container
 reading_pass.CONTAINER_SECONDS = 3600.0
 original = Container.counters
@@ -454,7 +453,6 @@ async def test_a_signal_with_open_streams_and_a_hung_read_ends_cleanly_and_waits
 _HANGING_FIRST = f"""
 import sys, threading
 from cgstatd.feed import reading_pass
-from cgstatd.feed.reading_pass import Pass
 from cgstatd.sampling.container import Container
 reading_pass.CONTAINER_SECONDS = 3600.0
 original = Container.read_cpu
