@@ -275,12 +275,12 @@ async def test_a_job_that_waits_in_the_line_gets_on_while_a_slow_thread_is_left_
     spawn, starting = SamplingThread._spawn, list[Any]()
     monkeypatch.setattr(SamplingThread, "_spawn", lambda *how: starting.append(how))  # it gets no processor yet
     slow, waiting = (job_of(item)[0] for item in (computing(released), lambda: None))
+    began = time.monotonic()
     team.submit(slow)
     await until(lambda: not slow.items)
     team.submit(waiting)
-    seen = time.monotonic()
     await until(lambda: team.overruns == 1)
-    assert team.ended(waiting) > seen
+    assert team.ended(waiting) > began
     spawn(*starting.pop())
     released.set()
     await until(lambda: slow.done and waiting.done)
