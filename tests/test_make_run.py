@@ -23,10 +23,11 @@ IN_A_SCRIPTS_BACKGROUND = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
 
 
 @contextmanager
-def running(prefix: tuple[str, ...]) -> Iterator[subprocess.Popen[str]]:
+def running(prefix: tuple[str, ...], *options: str) -> Iterator[subprocess.Popen[str]]:
     """It, in a session of its own, as in a terminal."""
+    host = ("--host-root", recorded_host(UNIFIED))
     process = subprocess.Popen(
-        [*prefix, sys.executable, str(Path(PROJECT, "tests/tools/run.py")), "0", "--host-root", recorded_host(UNIFIED)],
+        [*prefix, sys.executable, str(Path(PROJECT, "tests/tools/run.py")), "0", *host, *options],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT, encoding="utf-8", start_new_session=True,
     )  # fmt: skip
     try:
@@ -69,6 +70,20 @@ def test_it_says_where_the_agent_is_and_ends_quietly_with_it(prefix: tuple[str, 
         assert (process.returncode, out) == (0, "")
         assert [line for line in err.splitlines() if "serving" not in line] == []
         psutil.wait_procs([agent])
+
+
+def test_the_table_is_of_the_host_that_the_agent_serves_whatever_else_it_is_told(tmp_path: Path) -> None:
+    """The README's ``make run ARGS="--docker-socket …"`` printed the usage of ``cgstatd stats`` in its place."""
+    config = tmp_path / "config.toml"
+    config.write_text(f'docker_socket = "{tmp_path}/s"\nservices = true\n')
+    with running(FROM_A_TERMINAL, "--env-id", "7", "--config", str(config)) as process:
+        printed = until(process.stdout, "Ctrl-C")
+        heads = [number for number, line in enumerate(printed) if line.startswith("CONTAINER ID")]
+        assert len(heads) == 1 and len(printed[heads[0] :]) > 20
+        assert any("systemd" in line for line in printed)
+        os.killpg(process.pid, signal.SIGTERM)
+        _, err = process.communicate()
+        assert [line for line in err.splitlines() if "serving" not in line] == []
 
 
 def test_ctrl_c_while_the_table_is_made_is_quiet() -> None:

@@ -1,7 +1,8 @@
 """make run, make demo: start the agent, wait until it serves, say where, stay in the foreground until Ctrl-C.
 
-``run.py PORT [--sort COLUMN] [--recorded FILE] [OPTION...]``; the options go to ``cgstatd serve`` and ``cgstatd stats``
-alike. FILE is a recorded host as one text (fixtures/README.md): it is unpacked, and played as long as this runs.
+``run.py PORT [--sort COLUMN] [--recorded FILE] [OPTION...]``; the options are those of ``cgstatd serve``, and the table
+is of the host that they name. FILE is a recorded host as one text (fixtures/README.md): it is unpacked, and played as
+long as this runs.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from cgstatd.cli.main import make_parser
+from cgstatd.config import load
 from hostarchive import unpack  # below the line above, which says where it is
 
 PROGRAM = os.path.join(os.path.dirname(sys.executable), "cgstatd")
@@ -64,7 +67,7 @@ def run(port: str, stats: Sequence[str], options: Sequence[str]) -> int:
         url = _url(agent)
         if url:
             print(flush=True)
-            subprocess.run([PROGRAM, "stats", *stats, *options], check=False, start_new_session=True)
+            subprocess.run([PROGRAM, "stats", *stats, *_host_of(options)], check=False, start_new_session=True)
             print(_next(url), flush=True)
             _pass_on(agent)
         code = agent.wait()
@@ -78,6 +81,14 @@ def run(port: str, stats: Sequence[str], options: Sequence[str]) -> int:
         _pass_on(agent, but="level=info")
         agent.wait()
         return 0
+
+
+def _host_of(options: Sequence[str]) -> list[str]:
+    """Of the agent's settings, whether they came as options or from its configuration, what ``cgstatd stats`` takes."""
+    settings = load(make_parser().parse_args(["serve", *options]))
+    found = [f"--host-root={settings.host_root}", *(["--services"] if settings.services else [])]
+    found += [f"--docker-root={each}" for each in settings.docker_root]
+    return found + [f"--podman-root={each}" for each in settings.podman_root]
 
 
 def _url(agent: subprocess.Popen[str]) -> str:
