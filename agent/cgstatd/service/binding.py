@@ -12,7 +12,7 @@ import stat
 from ..basics.errors import BadSetting
 from ..basics.text import is_number, printable
 from ..config.address import Address
-from ..web.server.listener import bind, bind_unix
+from ..web.server.listener import UnixSocket, bind
 
 _FIRST_FREE = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
 
@@ -23,7 +23,7 @@ def bind_address(address: Address) -> list[socket.socket]:
         if not address.path:
             return bind(address.host, address.port)
         _remove_stale(address.path)
-        return [bind_unix(address.path)]
+        return [UnixSocket(address.path)]
     except OSError as error:
         raise BadSetting("listen", f"{address}: cannot listen there: {_why(address, error)}") from error
     except UnicodeError as error:
@@ -37,7 +37,7 @@ def bind_docker_socket(path: str, mode: str, group: str) -> socket.socket:
         _remove_stale(path)
         before = os.umask(0o177)  # no other user can connect before it has its group and its mode
         try:
-            sock = bind_unix(path)
+            sock = UnixSocket(path)
         finally:
             os.umask(before)
     except OSError as error:
@@ -48,8 +48,6 @@ def bind_docker_socket(path: str, mode: str, group: str) -> socket.socket:
         os.chmod(path, int(mode, 8))
     except (OSError, KeyError) as error:
         sock.close()
-        with contextlib.suppress(OSError):
-            os.unlink(path)
         why = "there is no such group" if isinstance(error, KeyError) else error.strerror
         raise BadSetting("docker_socket_group", f"{group}: {why}: the agent has to be root or in that group") from error
     return sock

@@ -197,6 +197,25 @@ def test_the_service_can_be_started_again_on_its_socket(socket_path: Path) -> No
             process.process.kill()
 
 
+@pytest.mark.parametrize("option", ["--listen=unix:{}", "--docker-socket={}"])
+def test_an_agent_that_ends_takes_its_socket_with_it(socket_path: Path, option: str) -> None:
+    """What stayed there was a docker.sock that no daemon answers."""
+    with agent(*HOST, "--listen", "127.0.0.1:0", option.format(socket_path)) as process:
+        assert socket_path.is_socket()
+        process.process.terminate()
+        assert process.end()[0] == 0
+    assert not socket_path.exists()
+
+
+def test_what_somebody_else_made_at_its_path_stays(socket_path: Path) -> None:
+    with agent(*HOST, "--listen", f"unix:{socket_path}") as process:
+        socket_path.unlink()
+        socket_path.write_text("precious")
+        process.process.terminate()
+        assert process.end() == (0, "level=info stopping\n")
+    assert socket_path.read_text() == "precious"
+
+
 def test_a_socket_that_somebody_serves_is_not_taken_from_them(socket_path: Path) -> None:
     with agent(*HOST, "--listen", f"unix:{socket_path}"):
         sentence = refused("--listen", f"unix:{socket_path}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import socket
 import ssl
 from contextlib import suppress
@@ -186,12 +187,30 @@ def bind(host: str, port: int) -> list[socket.socket]:
     return bound
 
 
-def bind_unix(path: str) -> socket.socket:
-    """A unix socket. Raises OSError."""
-    sock = socket.socket(socket.AF_UNIX)
-    try:
-        sock.bind(path)
-    except OSError:
-        sock.close()
-        raise
-    return sock
+class UnixSocket(socket.socket):
+    """A unix socket that is bound, and takes its path with it when it is closed: where the path stays, clients find a
+    socket that nobody answers. Raises OSError."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(socket.AF_UNIX)
+        self._path = path
+        self._made: tuple[int, int] | None = None
+        try:
+            self.bind(path)
+            self._made = _identity(path)
+        except OSError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Remove the path, unless it is somebody else's by now. While this is open, no other file has its inode."""
+        with suppress(OSError):
+            if self._made is not None and self._made == _identity(self._path):
+                os.unlink(self._path)
+        self._made = None
+        super().close()
+
+
+def _identity(path: str) -> tuple[int, int]:
+    found = os.lstat(path)
+    return found.st_dev, found.st_ino
