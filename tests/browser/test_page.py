@@ -12,6 +12,7 @@ from browser.driver import DESKTOP, PHONE, Open, live, names, until
 from browser.measured import FRAMES
 from browser.populated import compose
 from fakehost import FakeHost, unreadable
+from helpers import PROJECT
 from wire import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -153,6 +154,16 @@ async def test_the_detail_has_limits_and_the_reasons_for_what_is_absent(server: 
         assert await detail.get_by_text("memory.current").first.is_visible()
         await page.keyboard.press("Escape")
         assert not await detail.is_visible()
+
+
+async def test_the_little_that_an_idle_container_uses_of_a_core_is_not_said_to_be_nothing(
+    server: Server, open_page: Open
+) -> None:
+    async with open_page(server.port) as page:
+        await page.goto("about:blank")
+        await page.add_script_tag(path=f"{PROJECT}/agent/cgstatd/web/static/format.js")
+        told = await page.evaluate("[0, 0.0043, 0.0001, 0.0512, 0.1, 0.254, 2].map(cores)")
+    assert told == ["0", "0.0043", "0.0001", "0.051", "0.1", "0.25", "2"]
 
 
 async def test_by_keyboard_alone(server: Server, open_page: Open) -> None:

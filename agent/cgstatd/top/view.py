@@ -141,7 +141,7 @@ def _header(model: Model, shown: int, width: int) -> Text:
     host = model.host
     parts = ["cgstatd top"]
     if host is not None:
-        busy = UNKNOWN if host.cpu_percent_of_host is None else f"{host.cpu_percent_of_host:.0f}%"
+        busy = UNKNOWN if host.cpu_percent is None else f"{host.cpu_percent / 100:.2f}"
         memory = f"{binary_size(host.memory_used)} / {binary_size(host.memory_total)}"
         parts += [host.hostname or "", f"cpu {busy} of {host.cores or '?'}", f"mem {memory}"]
     of = f"{shown} of {len(model.entries)}" if model.filter else str(shown)

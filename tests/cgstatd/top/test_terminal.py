@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shlex
 import shutil
 import subprocess
@@ -78,6 +79,8 @@ def test_live_sorted_filtered_with_detail_and_left_clean(terminal: Terminal) -> 
         lines = terminal.until("▼CPU %", "burn", "22 containers").rstrip("\n").split("\n")
         assert len(lines) == 24 and max(map(len, lines)) <= 80
     assert "q quit" in lines[-1]
+    while not re.search(r"  cpu \d\.\d\d of \d  mem ", terminal.until("  cpu ").split("\n")[0]):
+        time.sleep(0.1)  # until the host was read twice
     terminal.until("██")  # a line of several rounds
     terminal.press("n")
     assert terminal.until("NAME ▲").split("\n")[2].startswith("12258646e256-in")

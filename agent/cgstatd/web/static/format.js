@@ -42,8 +42,9 @@ function share(value) {
   return (value >= 9.95 ? value.toFixed(0) : value.toFixed(1).replace(".0", "")) + THIN + "%";
 }
 
+// A container that idles uses some thousandths of a core: two digits of it, not none.
 function cores(value) {
-  return value == null ? UNKNOWN : String(Math.round(value * 100) / 100);
+  return value == null ? UNKNOWN : String(value < 0.1 ? Number(value.toPrecision(2)) : Math.round(value * 100) / 100);
 }
 
 function coresOf(value) {
