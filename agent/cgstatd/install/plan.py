@@ -96,8 +96,8 @@ def check(layout: Layout) -> None:
     for path in filter(None, (os.path.realpath(layout.program), os.path.realpath(layout.interpreter or "/"))):
         if path.startswith(_HIDDEN):
             raise CannotInstall(
-                f"{path}: the service cannot see what is in a home or in /tmp; install it below /opt with the system's "
-                "Python: /usr/bin/python3 -m venv /opt/cgstatd && /opt/cgstatd/bin/pip install "
+                f"{path}: the service cannot see what is in a home, in /tmp or in /var/tmp; install it below /opt with "
+                "the system's Python: /usr/bin/python3 -m venv /opt/cgstatd && /opt/cgstatd/bin/pip install "
                 f"'{_origin()}[top]' && /opt/cgstatd/bin/cgstatd install"
             )
     if not os.stat(layout.program).st_mode & 0o001:
