@@ -61,7 +61,7 @@ Looks = dict[str, FileLook | None]
 
 
 class Names:
-    """Metadata sources of the system and of the users that own containers. Used by one thread at a time."""
+    """Metadata sources of the system and of the users that own containers. Two threads may be at two containers."""
 
     def __init__(
         self,

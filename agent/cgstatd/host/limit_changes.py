@@ -18,7 +18,8 @@ LOOK_AGAIN_NS = 10_000_000_000
 
 
 class LimitChanges:
-    """The watched files of all containers. Used by one thread at a time."""
+    """The watched files of all containers. Any thread may use it: one that was left behind with a slow file goes on
+    beside the next."""
 
     def __init__(self, follow: bool) -> None:
         """``follow`` False: watch nothing (a recorded tree, whose files are read each time)."""
@@ -67,11 +68,11 @@ class LimitChanges:
             if reader is not None:
                 reader.changed()
                 if event.mask & IN_IGNORED:
-                    del self._readers[event.watch]
+                    self._readers.pop(event.watch, None)
                     reader.followed = False
         if everything:
             self._look_again_ns = now_ns + LOOK_AGAIN_NS
-            for reader in self._watches:
+            for reader in list(self._watches):
                 reader.changed()
 
     def close(self) -> None:

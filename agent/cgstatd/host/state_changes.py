@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
+from collections.abc import Iterable
 
 from cgroupfs import Root
 from cgroupfs.hangs import StillHangs
 from cgroupfs.pseudofs import release
 
 from ..basics.file_look import FileLook, is_same, look
-from .inotify import IN_DELETE, IN_IGNORED, IN_MOVED_TO, IN_ONLYDIR, IN_Q_OVERFLOW, Inotify
+from .inotify import IN_DELETE, IN_IGNORED, IN_MOVED_TO, IN_ONLYDIR, IN_Q_OVERFLOW, Event, Inotify
 from .runtimes.beneath import open_directory
 
 log = logging.getLogger(__name__)
@@ -44,7 +46,8 @@ class _Place:
 
 
 class StateWatch:
-    """Directories of state files, by their host paths. Used by one thread at a time, :meth:`pending` by any."""
+    """Directories of state files, by their host paths. Any thread may use it: one that was left behind with a slow file
+    goes on beside the next."""
 
     def __init__(self, root: Root, follow: bool) -> None:
         """``follow`` False: nothing ever changes (a recorded tree)."""
@@ -56,6 +59,8 @@ class StateWatch:
         """One directory may have several paths, and has one watch."""
         self._unwatched: set[str] = set()
         self._looked_ns = 0
+        self._lock = threading.Lock()
+        """Held for a few steps, and never while a file is looked at."""
         if follow:
             try:
                 self._inotify = Inotify()
@@ -70,12 +75,14 @@ class StateWatch:
         """
         if not self._follow:
             return False
-        known = self._places.get(place)
-        new = known is None
-        if known is None:
-            known = self._places[place] = _Place()
+        with self._lock:
+            known = self._places.get(place)
+            new = known is None
+            if known is None:
+                known = self._places[place] = _Place()
+            known.users += 1
+        if new:
             self._begin(place, known, trusted)
-        known.users += 1
         return new
 
     def _begin(self, place: str, known: _Place, trusted: bool) -> None:
@@ -86,39 +93,66 @@ class StateWatch:
             known.real = self._root.join(real)
         except (OSError, ValueError):
             known.real = self._root.join(place)
-        if trusted and self._inotify is not None and len(self._by_watch) < MOST_WATCHES:
-            try:
-                known.watch = self._inotify.watch(known.real, _EVENTS)
-            except OSError as error:
-                log.debug("inotify: %s: %s", known.real, error.strerror)
+        watch = self._watched(known.real) if trusted else None
+        if watch is None:
+            known.look = self._look(known.real, None)
+        with self._lock:
+            if self._places.get(place) is not known:  # forgotten meanwhile
+                self._unwatch(watch)
+            elif watch is None:
+                self._unwatched.add(place)
             else:
-                self._by_watch.setdefault(known.watch, set()).add(place)
-                return
-        known.look = self._look(known.real, None)
-        self._unwatched.add(place)
+                known.watch = watch
+                self._by_watch.setdefault(watch, set()).add(place)
+
+    def _watched(self, real: str) -> int | None:
+        """A watch on a directory; None: there is none to be had."""
+        if self._inotify is None or len(self._by_watch) >= MOST_WATCHES:
+            return None
+        try:
+            return self._inotify.watch(real, _EVENTS)
+        except OSError as error:
+            log.debug("inotify: %s: %s", real, error.strerror)
+            return None
+
+    def _unwatch(self, watch: int | None) -> None:
+        """Remove a watch that no place has any more."""
+        if watch is not None and self._inotify is not None and watch not in self._by_watch:
+            self._inotify.remove(watch)
 
     def forget(self, place: str) -> None:
         """One container less keeps its state in ``place``."""
-        known = self._places.get(place)
-        if known is None:
-            return
-        known.users -= 1
-        if known.users > 0:
-            return
-        del self._places[place]
-        self._unwatched.discard(place)
-        others = self._by_watch.get(known.watch) if known.watch is not None else None
-        if others is not None and known.watch is not None:
-            others.discard(place)
-            if not others:
-                del self._by_watch[known.watch]
-                if self._inotify is not None:
-                    self._inotify.remove(known.watch)
+        with self._lock:
+            known = self._places.get(place)
+            if known is None:
+                return
+            known.users -= 1
+            if known.users > 0:
+                return
+            del self._places[place]
+            self._unwatched.discard(place)
+            others = self._by_watch.get(known.watch) if known.watch is not None else None
+            if others is not None and known.watch is not None:
+                others.discard(place)
+                if not others:
+                    del self._by_watch[known.watch]
+                    self._unwatch(known.watch)
 
     def changed(self, now_ns: int, hurry: bool = False) -> set[str]:
         """The places where something was written since the last call."""
+        events = self._inotify.events() if self._inotify is not None else ()
+        due: list[tuple[str, _Place]] = []
+        with self._lock:
+            found = self._told(events)
+            if self._unwatched and now_ns - self._looked_ns >= (_HURRY_NS if hurry else _LOOK_NS):
+                self._looked_ns = now_ns
+                due = [(place, self._places[place]) for place in self._unwatched]
+        return found | {place for place, known in due if self._is_changed(known)}
+
+    def _told(self, events: Iterable[Event]) -> set[str]:
+        """The places that events tell of. The lock is held."""
         found: set[str] = set()
-        for event in self._inotify.events() if self._inotify is not None else ():
+        for event in events:
             if event.mask & IN_Q_OVERFLOW:
                 found.update(self._places)
             places = self._by_watch.get(event.watch)
@@ -130,20 +164,13 @@ class StateWatch:
                 for place in places:
                     self._places[place].watch = None
                     self._unwatched.add(place)
-        if self._unwatched and now_ns - self._looked_ns >= (_HURRY_NS if hurry else _LOOK_NS):
-            self._looked_ns = now_ns
-            found.update(self._looked_at())
         return found
 
-    def _looked_at(self) -> list[str]:
-        found = []
-        for place in list(self._unwatched):
-            known = self._places[place]
-            now = self._look(known.real, known.look)
-            if not is_same(known.look, now):
-                found.append(place)
-            known.look = now
-        return found
+    def _is_changed(self, known: _Place) -> bool:
+        now = self._look(known.real, known.look)
+        changed = not is_same(known.look, now)
+        known.look = now
+        return changed
 
     def _look(self, path: str, before: FileLook | None) -> FileLook | None:
         try:

@@ -24,7 +24,7 @@ class _User(NamedTuple):
 
 
 class Users:
-    """Used by the listing alone."""
+    """Used by the listing, of which two threads may be at different containers."""
 
     def __init__(
         self, rootless: Callable[[int], Sequence[MetadataSource]], clock: Callable[[], float] = time.monotonic
@@ -43,7 +43,7 @@ class Users:
 
     def all(self) -> list[MetadataSource]:
         """The sources of all users that are known."""
-        return [source for user in self._users.values() for source in user.sources]
+        return [source for user in list(self._users.values()) for source in user.sources]
 
     def forget(self) -> None:
         """Drop the users whose containers are all gone: none of theirs was asked for lately, and none is on disk."""
@@ -54,7 +54,7 @@ class Users:
             if any(_has_any(source) for source in user.sources):
                 self._users[uid] = user._replace(asked_seconds=now)
             else:
-                del self._users[uid]
+                self._users.pop(uid, None)
 
 
 def _has_any(source: MetadataSource) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from cgroupfs import MAX, CounterReader, Descriptors, Directory, Version
 from cgstatd.host import limit_changes
 from cgstatd.host.limit_changes import LimitChanges
+from sidebyside import side_by_side
 
 FILES = {
     "cpu.stat": "usage_usec 5\n",
@@ -144,4 +145,38 @@ def test_a_forgotten_reader_is_told_nothing_and_leaves_no_watch(reader: CounterR
     followed.refresh(0)
     assert not followed._readers
     assert not followed._watches
+    followed.close()
+
+
+class Followed:
+    """As much of a CounterReader as is followed."""
+
+    followed = False
+
+    def __init__(self, path: Path) -> None:
+        self._path = str(path)
+
+    def rarely_changing(self) -> list[str]:
+        return [self._path]
+
+    def changed(self) -> None:
+        pass
+
+
+def test_readers_come_and_go_while_another_thread_passes_on_what_changed(cgroup: Path) -> None:
+    followed, readers = LimitChanges(True), [Followed(cgroup / "memory.max") for _ in range(2000)]
+
+    def come_and_go(several: list[Followed]) -> None:
+        for each in several:
+            followed.follow(each)  # type: ignore[arg-type]
+        for each in several:
+            followed.forget(each)  # type: ignore[arg-type]
+
+    def pass_on(number: int) -> None:
+        for turn in range(100):
+            followed.refresh((number * 100 + turn) * limit_changes.LOOK_AGAIN_NS)
+
+    side_by_side(
+        lambda number: come_and_go(readers[:1000]), lambda number: come_and_go(readers[1000:]), pass_on, times=20
+    )
     followed.close()

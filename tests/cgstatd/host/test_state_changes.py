@@ -11,6 +11,7 @@ from cgroupfs import Clock, Root
 from cgstatd.basics import file_look
 from cgstatd.host import state_changes
 from cgstatd.host.state_changes import StateWatch
+from sidebyside import side_by_side
 
 SECOND = 1_000_000_000
 
@@ -151,3 +152,36 @@ def test_of_a_recorded_tree_nothing_is_watched(place: Path) -> None:
     assert not watch.follow(str(place), trusted=True)
     replace(place, "2")
     assert watch.changed(SECOND) == set()
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_threads_that_name_containers_side_by_side_follow_every_place(tmp_path: Path, trusted: bool) -> None:
+    places = [tmp_path / f"{number}" for number in range(20)]
+    for each in places:
+        each.mkdir()
+    watch = StateWatch(Later(""), follow=True)
+    for each in places[10:]:
+        watch.follow(str(each), trusted)
+    found: list[str] = []
+
+    def name(number: int) -> None:
+        place = str(places[number % 10])
+        watch.follow(place, trusted)
+        watch.forget(place)
+
+    def write(number: int) -> None:
+        replace(places[number * 7 % 20], "2")
+
+    def look(number: int) -> None:
+        found.extend(watch.changed(number * SECOND))
+
+    side_by_side(name, name, write, look, look, times=2000)
+    watch.changed(2001 * SECOND)
+    for each in places[10:]:
+        watch.forget(str(each))
+    for each in places:
+        assert watch.follow(str(each), trusted), "nothing is left of what was forgotten"
+        replace(each, "3")
+    assert watch.changed(2003 * SECOND) == set(map(str, places))
+    assert found
+    watch.close()

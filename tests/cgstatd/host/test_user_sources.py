@@ -10,6 +10,7 @@ from cgstatd.host import user_sources as module
 from cgstatd.host.identity import Names
 from cgstatd.host.runtimes.base import Metadata, MetadataSource
 from cgstatd.host.user_sources import IDLE_SECONDS, Users
+from sidebyside import side_by_side
 
 
 class Clock:
@@ -99,3 +100,17 @@ def test_they_are_forgotten_as_it_is_looked_whether_a_source_knows_more(monkeypa
     known.generation()
     known.sources(1000)
     assert made == [1000, 1000]
+
+
+def test_users_come_and_go_in_two_threads() -> None:
+    made = Made()
+
+    def come(number: int) -> None:
+        made.clock.now += IDLE_SECONDS / 50
+        made.users.sources(number % 100)
+
+    def go(number: int) -> None:
+        made.users.all()
+        made.users.forget()
+
+    side_by_side(come, go, go, times=3000)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import sys
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -67,6 +68,7 @@ class Shelf:
         self.bytes = 0
         self.share = share
         self._budget = budget
+        self._lock = budget.lock
         self._files: OrderedDict[str, Kept] = OrderedDict()
         self._allowed = float(share.burst)
         self._counted_ns = 0
@@ -74,62 +76,71 @@ class Shelf:
 
     def get(self, path: str, now_ns: int) -> Kept | None:
         """The file, if it is kept. It counts as asked for now."""
-        kept = self._files.get(path)
-        if kept is not None:
-            kept.asked_ns = now_ns
-            self._files.move_to_end(path)
-        return kept
+        with self._lock:
+            kept = self._files.get(path)
+            if kept is not None:
+                kept.asked_ns = now_ns
+                self._files.move_to_end(path)
+            return kept
 
     def drop(self, path: str) -> None:
         """Give its bytes back."""
-        if (kept := self._files.pop(path, None)) is not None:
-            self.bytes -= kept.size
+        with self._lock:
+            if (kept := self._files.pop(path, None)) is not None:
+                self.bytes -= kept.size
 
     def put(self, path: str, kept: Kept) -> bool:
         """Keep it in place of the version before, if there is room. Files that were not asked for lately make room."""
-        self.drop(path)
-        if not self._budget.room(self, kept.size, kept.asked_ns):
-            return False
-        self._files[path] = kept
-        self.bytes += kept.size
-        return True
+        with self._lock:
+            self.drop(path)
+            if not self._budget.room(self, kept.size, kept.asked_ns):
+                return False
+            self._files[path] = kept
+            self.bytes += kept.size
+            return True
 
     def wait_ns(self, size: int, now_ns: int) -> int:
         """0: so many bytes may be read now, and count as read; else how many nanoseconds until they may."""
-        elapsed = max(0, now_ns - self._counted_ns)
-        self._allowed = min(self.share.burst, self._allowed + elapsed * self.share.rate / 1e9)
-        self._counted_ns = now_ns
-        if self._allowed >= min(size, self.share.burst):
-            self._allowed -= size
-            return 0
-        return int((min(size, self.share.burst) - self._allowed) * 1e9 / self.share.rate) + _SHORT_NS
+        with self._lock:
+            elapsed = max(0, now_ns - self._counted_ns)
+            self._allowed = min(self.share.burst, self._allowed + elapsed * self.share.rate / 1e9)
+            self._counted_ns = now_ns
+            if self._allowed >= min(size, self.share.burst):
+                self._allowed -= size
+                return 0
+            return int((min(size, self.share.burst) - self._allowed) * 1e9 / self.share.rate) + _SHORT_NS
 
     def sweep(self, now_ns: int, gone: Callable[[Kept], bool], short: bool = False) -> None:
         """Drop the files that are gone: each ten seconds of those that no reader asked for lately, if ``short`` of room
-        of all."""
-        if self._swept_ns is not None and now_ns - self._swept_ns < (_SHORT_NS if short else _SWEEP_NS):
-            return
-        first, self._swept_ns = self._swept_ns is None, now_ns
-        if first and not short:
-            return
-        idle = [(path, each) for path, each in self._files.items() if short or now_ns - each.asked_ns > _IDLE_NS]
+        of all. ``gone`` looks at the file, which may hang: nothing is locked meanwhile."""
+        with self._lock:
+            if self._swept_ns is not None and now_ns - self._swept_ns < (_SHORT_NS if short else _SWEEP_NS):
+                return
+            first, self._swept_ns = self._swept_ns is None, now_ns
+            if first and not short:
+                return
+            idle = [(path, each) for path, each in self._files.items() if short or now_ns - each.asked_ns > _IDLE_NS]
         for path, each in idle:
             if gone(each):
-                self.drop(path)
+                with self._lock:
+                    if self._files.get(path) is each:  # else it was read anew meanwhile
+                        self.drop(path)
 
     def give_way(self, now_ns: int | None = None) -> bool:
         """Drop the file that no reader asked for longest; with ``now_ns`` only if it was not asked for lately."""
-        if not self._files:
-            return False
-        path, oldest = next(iter(self._files.items()))
-        if now_ns is not None and now_ns - oldest.asked_ns <= _IDLE_NS:
-            return False
-        self.drop(path)
-        return True
+        with self._lock:
+            if not self._files:
+                return False
+            path, oldest = next(iter(self._files.items()))
+            if now_ns is not None and now_ns - oldest.asked_ns <= _IDLE_NS:
+                return False
+            self.drop(path)
+            return True
 
 
 class Budget:
-    """All shelves of one host. Used by one thread at a time; ``want`` from any."""
+    """All shelves of one host. Any thread may use them: one that was left behind with a slow file goes on beside the
+    next."""
 
     def __init__(
         self,
@@ -140,6 +151,8 @@ class Budget:
     ) -> None:
         """``named``: labels that are kept in any case."""
         self._system, self._user, self._most = system, user, users_bytes
+        self.lock = threading.RLock()
+        """Of all shelves: held for a few steps, and never while a file is looked at."""
         self._shelves: WeakValueDictionary[int, Shelf] = WeakValueDictionary()
         """A shelf exists for as long as its owner's files are read."""
         self.wanted = Wanted(named)
@@ -155,13 +168,14 @@ class Budget:
 
     def shelf(self, uid: int) -> Shelf:
         """What is kept of an owner's files."""
-        found = self._shelves.get(uid)
-        if found is None:
-            found = self._shelves[uid] = Shelf(self, self._user if uid else self._system)
-        return found
+        with self.lock:
+            found = self._shelves.get(uid)
+            if found is None:
+                found = self._shelves[uid] = Shelf(self, self._user if uid else self._system)
+            return found
 
     def room(self, shelf: Shelf, size: int, now_ns: int) -> bool:
-        """Whether a shelf may have so much more, after unused files have given way."""
+        """Whether a shelf may have so much more, after unused files have given way. For shelves: the lock is held."""
         while shelf.bytes + size > shelf.share.kept:
             if not shelf.give_way(now_ns):
                 return False

@@ -11,6 +11,7 @@ from cgstatd.host.runtimes.base import Metadata, State
 from cgstatd.host.runtimes.budget import USER, Budget, Kept, Share, weigh
 from cgstatd.host.runtimes.labels import Labels
 from cgstatd.host.runtimes.libpod import LibpodContainer
+from sidebyside import side_by_side
 
 MIB = 1 << 20
 
@@ -40,6 +41,32 @@ def test_what_was_kept_of_a_user_who_is_forgotten_is_room_for_others() -> None:
     for number in range(2, 4):
         assert other.put(f"/{number}", kept(MIB))
     assert other.bytes == 4 * MIB and budget.shelf(1000).bytes == 0
+
+
+def test_threads_that_read_files_side_by_side_keep_the_count() -> None:
+    """One that was left behind with a slow reading goes on beside the next. An answer was 500: "OrderedDict mutated
+    during iteration"."""
+    budget = Budget(user=USER._replace(kept=300 * 1000, burst=1, rate=1), users_bytes=500 * 1000)
+    shelf, other = budget.shelf(1000), budget.shelf(1001)
+
+    def read(number: int) -> None:
+        for path in (f"/{number % 400}", f"/{number * 7 % 400}"):
+            if shelf.get(path, number) is None:
+                shelf.put(path, kept(1000, number))
+
+    def look(number: int) -> None:
+        shelf.sweep(number * 2_000_000_000, lambda each: number % 3 == 0, short=True)
+
+    def ask(number: int) -> None:
+        budget.shelf(2000 + number)
+        other.put(f"/{number % 300}", kept(1000, number))
+
+    side_by_side(read, read, look, ask, times=10_000)
+    for each in (shelf, other):
+        left = 0
+        while each.give_way():
+            left += 1
+        assert each.bytes == 0, left
 
 
 def test_the_systems_files_do_not_count_for_the_users() -> None:
