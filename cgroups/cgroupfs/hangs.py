@@ -3,8 +3,8 @@
 A read of a dying disk, or of a file whose FUSE server is stuck, cannot be ended from outside. A program that reads in
 threads goes on in another one (:func:`leave_behind_if`). This module holds two rules for that:
 
-* the next thread that wants the file is refused at once (:class:`OneReader`), so that a hung file costs one thread,
-  however often it is asked for;
+* the next thread that wants the file is refused (:class:`OneReader`), so that a hung file costs one thread, however
+  often it is asked for. The first one waits a moment: the thread that is there may be slow, or have no processor;
 * the thread that was left behind ends its work when the file answers in the end (:func:`still_wanted`): another thread
   has taken that work over, and two must not do it side by side.
 
@@ -18,13 +18,18 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
 _AT_FDCWD = (-100) & 0xFFFFFFFF
 _PATH_BYTES = 4096
 _DIRECTORY_FLAGS = os.O_DIRECTORY | os.O_PATH
+_STEP_SECONDS = 0.001
 _current = threading.local()
+PATIENCE_SECONDS = 0.05
+"""How long a thread waits for one that is at the same file, or at the same container. Who was waited for in vain hangs,
+and is not waited for again."""
 
 
 class StillHangs(OSError):
@@ -74,14 +79,25 @@ class OneReader:
 
 
 class _Turn:
-    __slots__ = ("_path", "_readers")
+    __slots__ = ("_hangs", "_path", "_readers")
 
     def __init__(self, readers: dict[str, _Turn], path: str) -> None:
         self._readers, self._path = readers, path
+        self._hangs = False
+        """Whether another was waiting for it in vain."""
 
     def __enter__(self) -> None:
         if self._readers.setdefault(self._path, self) is not self:  # one step: no other thread comes in between
-            raise StillHangs(self._path)
+            self._wait()
+
+    def _wait(self) -> None:
+        """Raises StillHangs."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        while (other := self._readers.setdefault(self._path, self)) is not self:
+            other._hangs = other._hangs or time.monotonic() >= until
+            if other._hangs:
+                raise StillHangs(self._path)
+            time.sleep(_STEP_SECONDS)
 
     def __exit__(self, *exc: object) -> None:
         del self._readers[self._path]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cgroupfs import Root
+from cgroupfs import Root, hangs
 from cgroupfs.hangs import LeftBehind, OneReader, StillHangs, awaited_file, leave_behind_if, left_check, still_wanted
 
 
@@ -20,7 +20,7 @@ def fifo(tmp_path: Path) -> str:
     return path
 
 
-def test_the_second_reader_of_a_file_is_refused_at_once_and_others_are_not() -> None:
+def test_the_second_reader_of_a_file_is_refused_and_others_are_not() -> None:
     readers = OneReader()
     with readers.of("/proc/stat"):
         assert readers.count == 1
@@ -31,6 +31,38 @@ def test_the_second_reader_of_a_file_is_refused_at_once_and_others_are_not() -> 
     with readers.of("/proc/stat"):
         pass
     assert readers.count == 0
+
+
+def test_a_reader_that_is_slow_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that got no processor for a moment kept the turn, and another took the file for one that hangs."""
+    monkeypatch.setattr(hangs, "PATIENCE_SECONDS", 60.0)
+    readers, order = OneReader(), list[str]()
+    waits = threading.Event()
+    monkeypatch.setattr(hangs.time, "sleep", lambda seconds: waits.set())
+
+    def second() -> None:
+        with readers.of("/proc/stat"):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with readers.of("/proc/stat"):
+        thread.start()
+        waits.wait()
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+
+
+def test_one_that_was_waited_for_in_vain_is_not_waited_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    readers = OneReader()
+    with readers.of("/proc/stat"):
+        with pytest.raises(StillHangs), readers.of("/proc/stat"):
+            pass
+        monkeypatch.setattr(hangs, "PATIENCE_SECONDS", float("inf"))
+        with pytest.raises(StillHangs), readers.of("/proc/stat"):
+            pass
+    with readers.of("/proc/stat"):  # the next one is another reader
+        pass
 
 
 def test_a_hung_file_of_the_host_refuses_the_next_reading_and_looking(tmp_path: Path) -> None:

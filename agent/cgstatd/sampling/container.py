@@ -1,7 +1,8 @@
 """One container: what is kept open and remembered of it between readings.
 
 It is the only holder of its cgroup, and has one reader at a time: a thread that reads anything of it, for any route,
-holds ``busy`` meanwhile. So a file of it that hangs costs one thread, and the next reading is refused at once.
+holds ``busy`` meanwhile. So a file of it that hangs costs one thread. The next reading waits for that one for a moment
+(it may only be slow), those after it are refused at once.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from cgroupfs import (
     Hierarchy,
     Root,
     Vitals,
+    hangs,
 )
-from cgroupfs.hangs import still_wanted
 
 from ..host.discovery import CgroupRef
 from ..host.identity import Identity
@@ -56,8 +57,8 @@ class Container:
     """A container cgroup. Its readings are taken by one thread at a time (``busy`` is held meanwhile)."""
 
     __slots__ = tuple(
-        "_files _hierarchy _root _shared _still busy closed descriptors due_ns generation health identity kept_in "
-        "last last_end log lookups naming over promised_limit ref since_ns window".split()
+        "_files _hangs _hierarchy _root _shared _still busy closed descriptors due_ns generation health identity "
+        "kept_in last last_end log lookups naming over promised_limit ref since_ns window".split()
     )
 
     def __init__(
@@ -95,6 +96,8 @@ class Container:
         self.busy = threading.Lock()
         self.naming = threading.Lock()
         """Held while its identity is looked up: its state files may hang, too."""
+        self._hangs = False
+        """Whether another thread waited in vain for the one that reads it: no third one does."""
         self.health: tuple[int, Health] | None = None
         """When (monotonic) its health was looked at last, and what was found."""
         self.log: tuple[int, Log] | None = None
@@ -147,14 +150,20 @@ class Container:
     def begin(self) -> Cgroup:
         """As :meth:`reading`; :meth:`done` ends it. Raises ReadingFailed; CgroupGone while another thread closes it, or
         once it is closed and hangs."""
-        if not self.busy.acquire(blocking=False):
+        if not self.busy.acquire(blocking=False) and not self._soon():
             if self.closed:
                 raise CgroupGone(self.ref.path)
             raise ReadingFailed(f"an earlier reading of {self.ref.path} still hangs", HUNG)
         return self._files.cgroup
 
+    def _soon(self) -> bool:
+        """Whether the thread that reads it was done in a moment: it may be slow. Waited for in vain, it hangs."""
+        self._hangs = self.closed or self._hangs or not self.busy.acquire(timeout=hangs.PATIENCE_SECONDS)
+        return not self._hangs
+
     def done(self) -> None:
         """A reading is over: let the next one begin. If it was closed meanwhile, release everything now."""
+        self._hangs = False
         self.busy.release()
         if self.closed:
             self.close()
@@ -264,4 +273,4 @@ class Reading:
 
     def __exit__(self, *exc: object) -> None:
         self._container.done()
-        still_wanted()
+        hangs.still_wanted()

@@ -9,6 +9,7 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from cgroupfs import CgroupGone, Descriptors, Directory, KeptFile, Root
+from cgroupfs import CgroupGone, Descriptors, Directory, KeptFile, Root, hangs
 from cgstatd.feed.shared_passes import Feed
 from cgstatd.host.procfs.process import Process
 from cgstatd.host.runtimes.base import State
@@ -393,6 +394,36 @@ async def test_a_failing_container_is_logged_once_with_its_file(
     assert said == [
         f"container={A[:12]} left out: cannot read memory: {path}: the file does not have the documented format"
     ]
+
+
+class Waited:
+    """A lock that tells when somebody waits for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.waits = threading.Event()
+        self.release, self.locked = self._lock.release, self._lock.locked
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        if blocking:
+            self.waits.set()
+        return self._lock.acquire(blocking, timeout)
+
+
+def test_a_reading_that_is_slow_is_waited_for(host: MadeUpHost, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that was left behind, and computes or gets no processor, reads the container that the next one wants."""
+    monkeypatch.setattr(hangs, "PATIENCE_SECONDS", 60.0)
+    sampler = opened()
+    (container,) = sampler.containers()
+    busy = container.busy = Waited()  # type: ignore[assignment]
+    read: list[int | None] = []
+    next_one = threading.Thread(target=lambda: read.append(only(sampler).memory_usage_bytes))
+    with container.reading():
+        next_one.start()
+        busy.waits.wait()
+        assert not read
+    next_one.join()
+    assert read == [5_000_000]
 
 
 def test_a_reading_that_still_hangs_is_not_waited_for(host: MadeUpHost, opened: Open) -> None:
