@@ -17,7 +17,7 @@ from ..basics.event_loop import call_from_thread
 from ..host.runtimes.base import Metadata
 from ..outputs.engine.names import engine_id
 from ..sampling.container import Container
-from ..sampling.engine_figures import EngineFigures, EngineReader
+from ..sampling.engine_figures import EngineFigures, EngineReader, Moment
 from ..sampling.lookup import Known, NotFound, running
 from ..sampling.reading_failed import ReadingFailed
 from ..sampling.registry import ListingUnderWay
@@ -42,6 +42,27 @@ class Outcome(NamedTuple):
     wanted: str
     answer: Answer | None
     error: Exception | None
+
+
+class _Answers:
+    """To one job's requests, as the sampling threads find them."""
+
+    def __init__(self, deliver: Callable[[tuple[Outcome, ...]], None], late: Callable[[Outcome], None]) -> None:
+        self._deliver, self._late = deliver, late
+        self._outcomes: list[Outcome] = []
+        self._delivered = False
+
+    def add(self, *found: Outcome) -> None:
+        """One more, or several; of a thread that was left behind it may come once the others are delivered."""
+        self._outcomes += found
+        if self._delivered:
+            for each in found:
+                self._late(each)
+
+    def deliver(self) -> None:
+        """Hand over what there is."""
+        self._delivered = True
+        self._deliver(tuple(self._outcomes))
 
 
 class EngineReadings:
@@ -86,7 +107,12 @@ class EngineReadings:
     def _begin(self) -> None:
         asked, self._asked = self._asked, {}
         job = self._job = Job(deque(), long=True)
-        job.items.append(Again(partial(self._list, job, tuple(asked), asyncio.get_running_loop(), asked)))
+        loop = asyncio.get_running_loop()
+        answers = _Answers(
+            lambda outcomes: call_from_thread(loop, self._over, asked, outcomes),
+            lambda outcome: call_from_thread(loop, _settle, asked, outcome),
+        )
+        job.items.append(Again(partial(self._list, job, tuple(asked), answers)))
         self._feed.sampling_thread.submit(job)
 
     def _over(self, asked: dict[str, asyncio.Future[Answer]], outcomes: tuple[Outcome, ...]) -> None:
@@ -94,21 +120,16 @@ class EngineReadings:
         if not any(isinstance(each.error, ListingUnderWay) for each in outcomes):
             self._until = None
         loop = asyncio.get_running_loop()
-        for wanted, answer, error in outcomes:
-            future = asked[wanted]
-            if answer is not None:
-                kept[wanted] = answer
-            if future.done():
-                continue
-            if isinstance(error, ListingUnderWay) and self._waits(loop):
-                again = self._asked.setdefault(wanted, future)
+        for each in outcomes:
+            future = asked[each.wanted]
+            if each.answer is not None:
+                kept[each.wanted] = each.answer
+            if isinstance(each.error, ListingUnderWay) and not future.done() and self._waits(loop):
+                again = self._asked.setdefault(each.wanted, future)
                 if again is not future:  # it was asked for meanwhile, too: one answer is for both
                     again.add_done_callback(partial(_answer_too, future))
                 continue
-            if answer is not None:
-                future.set_result(answer)
-            else:
-                future.set_exception(error or NotFound(wanted))
+            _settle(asked, each)
         self._kept = self._clock(), kept
         loop.call_later(_KEPT_SECONDS, self._forget, kept)
         self._under_way = bool(self._asked)
@@ -127,23 +148,16 @@ class EngineReadings:
 
     # -- in the sampling thread
 
-    def _list(
-        self,
-        job: Job,
-        several: tuple[str, ...],
-        loop: asyncio.AbstractEventLoop,
-        asked: dict[str, asyncio.Future[Answer]],
-    ) -> None:
-        outcomes: list[Outcome] = []
+    def _list(self, job: Job, several: tuple[str, ...], answers: _Answers) -> None:
         try:
-            self._reader.begin()
+            moment = self._reader.begin()
             known = self._several(several)
         except Exception as error:
             failure = self._feed.sampler.out_of_resources(error) or error
-            outcomes += [Outcome(wanted, None, failure) for wanted in several]
+            answers.add(*(Outcome(wanted, None, failure) for wanted in several))
         else:
-            job.items.extend(partial(self._read, wanted, known, outcomes) for wanted in several)
-        job.items.append(partial(self._deliver, loop, asked, outcomes))
+            job.items.extend(partial(self._read, wanted, known, moment, answers) for wanted in several)
+        job.items.append(answers.deliver)
 
     def _several(self, wanted: tuple[str, ...]) -> Several:
         """What is to be looked at for those; containers that do not run only where one of them may be meant."""
@@ -155,22 +169,17 @@ class EngineReadings:
         self._running = {each.id for each in known if isinstance(each.target, Container) and not each.owner_uid}
         return Several(known)
 
-    def _deliver(
-        self, loop: asyncio.AbstractEventLoop, asked: dict[str, asyncio.Future[Answer]], outcomes: list[Outcome]
-    ) -> None:
-        call_from_thread(loop, self._over, asked, tuple(outcomes))
-
-    def _read(self, wanted: str, known: Several, outcomes: list[Outcome]) -> None:
+    def _read(self, wanted: str, known: Several, moment: Moment, answers: _Answers) -> None:
         try:
-            outcomes.append(Outcome(wanted, self._one(wanted, known), None))
+            answers.add(Outcome(wanted, self._one(wanted, known, moment), None))
         except Exception as error:
-            outcomes.append(Outcome(wanted, None, self._feed.sampler.out_of_resources(error) or error))
+            answers.add(Outcome(wanted, None, self._feed.sampler.out_of_resources(error) or error))
 
-    def _one(self, wanted: str, several: Several) -> Answer:
+    def _one(self, wanted: str, several: Several, moment: Moment) -> Answer:
         known = self._among(wanted.removeprefix("/"), several) or find(self._feed, wanted)
         if not isinstance(known.target, Container):
             return known
-        found = self._reader.read(known.target)
+        found = self._reader.read(known.target, moment)
         if found is not None:
             return found
         known = find(self._feed, wanted)
@@ -191,6 +200,17 @@ class EngineReadings:
             return found if sampler.names.again(found.target) == found.target else None
         by_id = engine_id(found.runtime, found.owner_uid, found.id).startswith(wanted) or found.id.startswith(wanted)
         return found if by_id or not sampler.registry.look_again([found.target]) else None
+
+
+def _settle(asked: dict[str, asyncio.Future[Answer]], outcome: Outcome) -> None:
+    """Give a request its answer, unless it has one."""
+    future = asked[outcome.wanted]
+    if future.done():
+        return
+    if outcome.answer is not None:
+        future.set_result(outcome.answer)
+    else:
+        future.set_exception(outcome.error or NotFound(outcome.wanted))
 
 
 def _answer_too(future: asyncio.Future[Answer], answered: asyncio.Future[Answer]) -> None:

@@ -14,7 +14,7 @@ from ..sampling import registry
 from ..sampling.reading_failed import ReadingFailed
 from ..sampling.registry import ListingUnderWay
 from ..sampling.sampler import Sampler
-from ..sampling.work_item import Again, Item
+from ..sampling.work_item import Again, Item, taken_out
 from . import reading_pass
 from .job import Job
 from .patience import Patience
@@ -112,8 +112,9 @@ class ThreadCalls:
     async def in_parts(self, begin: Callable[[], Iterable[Callable[[], None]]], end: Callable[[], T]) -> tuple[T, Job]:
         """Do the parts that ``begin`` gives, then ``end``, all in the sampling thread: what ``end`` gives, and the job.
 
-        Short jobs go in between. A part, or ``begin``, that hangs is begun anew in another thread. Parts handle their
-        own errors. Raises what ``begin`` and ``end`` raise, and as :meth:`run`.
+        Short jobs go in between. A part, or ``begin``, that hangs is begun anew in another thread. One that is slow
+        goes on beside the next ones, and ``end`` waits for it. Parts handle their own errors. Raises what ``begin`` and
+        ``end`` raise, and as :meth:`run`.
         """
         with self._awaited() as (future, settle):
 
@@ -125,8 +126,19 @@ class ThreadCalls:
                     settle(None, self._sampler.out_of_resources(failure) or failure)
 
             def first() -> None:
-                parts = [Again(partial(try_to, part)) for part in begin()]
-                job.items.extend([*parts, Again(partial(try_to, last))])
+                parts, the_end = list(begin()), deque[Item]([Again(partial(try_to, last))])
+                left = set(range(len(parts)))
+                job.items.extend(
+                    Again(partial(part_of, left, the_end, index, part)) for index, part in enumerate(parts)
+                )
+                if not parts:
+                    job.items.extend(the_end)
+
+            def part_of(left: set[int], the_end: deque[Item], index: int, part: Callable[[], None]) -> None:
+                try_to(part)
+                left.discard(index)
+                if not left:  # two threads may see that at once
+                    job.items.extend(taken_out(the_end))
 
             def last() -> None:
                 settle(end(), None)

@@ -72,6 +72,15 @@ class EngineFigures(NamedTuple):
     """The answers that were made of it, by the reading that they are compared with."""
 
 
+class Moment(NamedTuple):
+    """What several readings share."""
+
+    namespaces: Namespaces
+    cores: int
+    host_nsec: int | None
+    """CPU time of all the host's cores, idle time included."""
+
+
 class EngineReader:
     """Used in the sampling thread."""
 
@@ -83,30 +92,26 @@ class EngineReader:
         self._keys = stat_keys(memory.version) if memory is not None else {}
         self._without_block = select(*_FIELDS, *self._keys, lean=True)
         self._all = select(*_FIELDS, *self._keys, _BLOCK, lean=True)
-        self._namespaces: Namespaces | None = None
-        self._host_nsec: int | None = None
-        self._cores = MOST_CORES
 
-    def begin(self) -> None:
+    def begin(self) -> Moment:
         """What several readings share. Raises ListingFailed."""
         sampler = self._sampler
-        self._namespaces = sampler.namespaces()
-        self._cores = sampler.host.cores()
-        cpu = sampler.host.stat()
-        self._host_nsec = None if cpu is None else (cpu.total - cpu.steal) * (1_000_000_000 // TICKS_PER_SECOND)
+        namespaces, cores, cpu = sampler.namespaces(), sampler.host.cores(), sampler.host.stat()
+        nsec = None if cpu is None else (cpu.total - cpu.steal) * (1_000_000_000 // TICKS_PER_SECOND)
+        return Moment(namespaces, cores, nsec)
 
-    def read(self, container: Container) -> EngineFigures | None:
+    def read(self, container: Container, moment: Moment) -> EngineFigures | None:
         """One container; None: it is gone. Raises ReadingFailed, OutOfResources."""
         sampler = self._sampler
         begun = sampler.begin(container)
-        if begun is None or self._namespaces is None:
+        if begun is None:
             return None
         try:
             with container.reading() as cgroup:
                 counting = sampler.counting
                 counted = counting is None or counting.anything
                 values, missing = cgroup.read(self._all if counted else self._without_block)
-                network = read_interfaces(sampler.root, cgroup.population, self._namespaces, container.finder)
+                network = read_interfaces(sampler.root, cgroup.population, moment.namespaces, container.finder)
         except CgroupGone:
             return None
         except OSError as error:
@@ -114,7 +119,7 @@ class EngineReader:
         if missing:
             sampler.failures(container, missing)
         identity, counters = container.identity, begun.counters
-        cpu, before = self._cpu(begun, values)
+        cpu, before = self._cpu(begun, values, moment)
         block = values.get(_BLOCK) if not any(each.field == _BLOCK for each in missing) else None
         own = identity.metadata is None or identity.metadata.network_mode != "host"
         stat = ((key, values[name]) for name, key in self._keys.items())
@@ -124,7 +129,7 @@ class EngineReader:
             time_ns=begun.clock.time_ms * 1_000_000,
             cpu=cpu,
             before=before,
-            cores=None if self._cores == MOST_CORES else self._cores,
+            cores=None if moment.cores == MOST_CORES else moment.cores,
             memory_usage_bytes=counters.memory_usage_bytes,
             memory_limit_bytes=memory_limit(counters.memory_max_bytes, sampler.host.mem_total()),
             memory_peak_bytes=values["memory.peak_bytes"],
@@ -139,20 +144,22 @@ class EngineReader:
             encoded={},
         )
 
-    def _cpu(self, begun: Begun, values: Mapping[str, Any]) -> tuple[EngineCpu | None, EngineCpu | None]:
+    def _cpu(
+        self, begun: Begun, values: Mapping[str, Any], moment: Moment
+    ) -> tuple[EngineCpu | None, EngineCpu | None]:
         usage = begun.counters.cpu_usage_nsec
         if usage is None:
             return None, None
         container, at_ns = begun.container, begun.clock.monotonic_ns
         base = container.window.base(at_ns)
-        if container.percent(CpuReading(usage, at_ns, begun.cpu_read_ns), self._cores) is None:
+        if container.percent(CpuReading(usage, at_ns, begun.cpu_read_ns), moment.cores) is None:
             base = None
         now = EngineCpu(
             begun.clock.time_ms * 1_000_000,
             usage,
             values["cpu.user_nsec"],
             values["cpu.system_nsec"],
-            self._host_nsec,
+            moment.host_nsec,
             values["cpu.nr_periods"],
             values["cpu.nr_throttled"],
             values["cpu.throttled_nsec"],
@@ -161,5 +168,5 @@ class EngineReader:
             return now, None
         elapsed = max(at_ns, begun.cpu_read_ns) - base.monotonic_ns
         # No client's percentage needs more of the earlier reading than these three.
-        host = None if self._host_nsec is None else max(0, self._host_nsec - elapsed * self._cores)
+        host = None if moment.host_nsec is None else max(0, moment.host_nsec - elapsed * moment.cores)
         return now, EngineCpu(now.time_ns - elapsed, base.usage_nsec, None, None, host, None, None, None)

@@ -10,7 +10,8 @@ import pytest
 
 from cgstatd.feed.engine_readings import EngineReadings
 from cgstatd.feed.shared_passes import Feed
-from cgstatd.sampling.engine_figures import EngineFigures, EngineReader
+from cgstatd.sampling.container import Container
+from cgstatd.sampling.engine_figures import EngineFigures, EngineReader, Moment
 from cgstatd.sampling.registry import ListingUnderWay
 from fakehost import FakeHost, container_id
 from patience import until
@@ -23,12 +24,12 @@ async def test_who_asked_before_a_listing_that_was_under_way_is_answered_with_wh
     host.add("a")
     begun, go_on, begin = threading.Event(), threading.Event(), EngineReader.begin
 
-    def under_way_at_first(reader: EngineReader) -> None:
+    def under_way_at_first(reader: EngineReader) -> Moment:
         if not begun.is_set():
             begun.set()
             go_on.wait(10)
             raise ListingUnderWay("another thread lists them")
-        begin(reader)
+        return begin(reader)
 
     monkeypatch.setattr(EngineReader, "begin", under_way_at_first)
     feed = Feed(host.sampler(), freshness_seconds=0.5, baseline_seconds=0)
@@ -43,4 +44,34 @@ async def test_who_asked_before_a_listing_that_was_under_way_is_answered_with_wh
         assert isinstance(await second, EngineFigures)
         assert await first is second.result()
     finally:
+        feed.stop()
+
+
+async def test_the_answer_of_a_thread_that_was_left_behind_comes_when_it_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was lost, and who had asked waited eight seconds for an error."""
+    host = FakeHost(tmp_path)
+    host.add("slow")
+    host.add("other")
+    slow, go_on, read = container_id("slow"), threading.Event(), EngineReader.read
+
+    def reading(reader: EngineReader, container: Container, moment: Moment) -> EngineFigures | None:
+        if container.identity.id == slow:
+            go_on.wait()
+        return read(reader, container, moment)
+
+    monkeypatch.setattr(EngineReader, "read", reading)
+    feed = Feed(host.sampler(), freshness_seconds=0.5, baseline_seconds=0)
+    feed.start()
+    try:
+        readings = EngineReadings(feed)
+        late, soon = (asyncio.ensure_future(readings.get(key)) for key in (slow, container_id("other")))
+        await soon
+        assert not late.done() and feed.sampling_thread.overruns == 1
+        go_on.set()
+        found = await late
+        assert isinstance(found, EngineFigures) and found.identity.id == slow
+    finally:
+        go_on.set()
         feed.stop()

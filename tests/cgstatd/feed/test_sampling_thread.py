@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -22,6 +22,8 @@ from cgstatd.feed import sampling_thread, sampling_worker
 from cgstatd.feed.job import Job
 from cgstatd.feed.known_hangs import REMEMBERED_SECONDS, KnownHangs
 from cgstatd.feed.sampling_thread import SamplingThread
+from cgstatd.feed.thread_calls import ThreadCalls
+from cgstatd.sampling.sampler import Sampler
 from cgstatd.sampling.work_item import Again
 from fakehost import no_thread_left, sampling_threads
 from patience import until
@@ -284,6 +286,26 @@ async def test_a_job_that_waits_in_the_line_gets_on_while_a_slow_thread_is_left_
     spawn(*starting.pop())
     released.set()
     await until(lambda: slow.done and waiting.done)
+
+
+async def test_the_end_waits_for_a_part_whose_thread_is_slow(team: SamplingThread, released: threading.Event) -> None:
+    """The history made a round of what the other parts had read."""
+    done: list[str] = []
+    slow = computing(released)
+
+    def first() -> None:
+        slow()
+        done.append("first")
+
+    def second() -> None:
+        done.append("second")
+        released.set()
+
+    calls = ThreadCalls(cast(Sampler, None), team)
+    found, job = await calls.in_parts(lambda: [first, second], lambda: list(done))
+    assert found == ["second", "first"] and team.overruns >= 1
+    await until(lambda: job.done)
+    assert await calls.in_parts(list, lambda: "nothing to do")
 
 
 async def test_a_thread_that_hangs_does_not_get_on(team: SamplingThread, released: threading.Event) -> None:

@@ -301,7 +301,9 @@ async def test_requests_that_come_together_are_one_reading(server: Server, monke
     begun, reads = [], []
     begin, read = EngineReader.begin, EngineReader.read
     monkeypatch.setattr(EngineReader, "begin", lambda self: begun.append(1) or begin(self))
-    monkeypatch.setattr(EngineReader, "read", lambda self, one: reads.append(one.identity.name) or read(self, one))
+    monkeypatch.setattr(
+        EngineReader, "read", lambda self, one, at: reads.append(one.identity.name) or read(self, one, at)
+    )
     await asyncio.gather(*(object_of(server, f"/containers/{n}/stats?stream=0&one-shot=1") for n in "abc" * 10))
     assert len(begun) < 15 and len(reads) < 20
 
