@@ -199,16 +199,26 @@ class CounterReader:
 
     def _read_limit(self) -> None:
         _, file, parse = self._limit
-        data = file.read()  # type: ignore[union-attr]
-        if data != self._limit_seen[0]:
-            self._limit_seen = data, parse(data)
-        self._limit_stale = not self.followed
+        self._limit_stale = not self.followed  # before it is read: a change that another thread tells of is news then
+        try:
+            data = file.read()  # type: ignore[union-attr]
+            if data != self._limit_seen[0]:
+                self._limit_seen = data, parse(data)
+        except BaseException:
+            self._limit_stale = True
+            raise
 
     def _read_frozen(self) -> None:
         _, file, parse = self._frozen
-        data = file.read()  # type: ignore[union-attr]
-        self._frozen_seen = parse(data)
-        self._frozen_stale = not self.followed or data == FREEZING
+        self._frozen_stale = not self.followed  # before it is read: a change that another thread tells of is news then
+        try:
+            data = file.read()  # type: ignore[union-attr]
+            self._frozen_seen = parse(data)
+        except BaseException:
+            self._frozen_stale = True
+            raise
+        if data == FREEZING:
+            self._frozen_stale = True
 
     def rarely_changing(self) -> list[str]:
         """The files (real paths) whose changes inotify tells: limit and freezer state. Empty where one is missing."""

@@ -317,3 +317,29 @@ def test_a_payload_that_is_not_there_changes_nothing() -> None:
     reader = group.counters(Descriptors(MANY), "container")
     assert reader.read() == read_once(group)[0]
     reader.close()
+
+
+def test_a_change_that_another_thread_tells_of_while_it_is_read_is_news_at_the_next_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = made_cgroup(tmp_path, Version.V2, V2_FILES).counters(Descriptors(MANY))
+    reader.followed = True
+    reader.read()
+    limit, state = (Path(path) for path in reader.rarely_changing())
+    real = os.pread
+
+    def pread(fd: int, size: int, offset: int) -> bytes:
+        data = real(fd, size, offset)
+        if Path(os.readlink(f"/proc/self/fd/{fd}")) == state:  # both have been read by now
+            limit.write_text("4096\n")
+            state.write_text("populated 1\nfrozen 1\n")
+            reader.changed()
+        return data
+
+    reader.changed()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pread", pread)
+        reader.read()
+    found = reader.read()
+    assert (found.memory_max_bytes, found.frozen) == (4096, True)
+    reader.close()

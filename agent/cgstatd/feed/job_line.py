@@ -6,6 +6,7 @@ such clients there are, long jobs get as much time.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -27,6 +28,8 @@ class JobLine(Generic[T]):
         self._long: deque[T] = deque()
         self._waiting: SimpleQueue[None] = SimpleQueue()
         """One for each job that waits. It counts in C; threading's semaphore makes a lock for each wait."""
+        self._lock = threading.Lock()
+        """Of the choice: the thread that is left behind may come for a job at the same moment as the next one."""
         self._turn: tuple[bool, float] | None = None
         """Whether it is that of the long ones, and since when; None: not both kinds wait."""
         self._taken = 0.0
@@ -48,16 +51,17 @@ class JobLine(Generic[T]):
     def get(self) -> T | None:
         """The next; waits until there is one."""
         self._waiting.get()
-        now = self._taken = self._clock()
-        if self._short and self._long:
-            if self._turn is None:
-                self._turn = False, now
-            elif now - self._turn[1] >= TURN_SECONDS:
-                self._turn = not self._turn[0], now
-            long = self._turn[0]
-        else:
-            self._turn, long = None, bool(self._long)
-        return self._long.popleft() if long else self._short.popleft()
+        with self._lock:
+            now = self._taken = self._clock()
+            if self._short and self._long:
+                if self._turn is None:
+                    self._turn = False, now
+                elif now - self._turn[1] >= TURN_SECONDS:
+                    self._turn = not self._turn[0], now
+                long = self._turn[0]
+            else:
+                self._turn, long = None, bool(self._long)
+            return self._long.popleft() if long else self._short.popleft()
 
     def gives_way(self) -> bool:
         """Whether a long job has to let a short one go first now."""

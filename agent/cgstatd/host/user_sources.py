@@ -38,7 +38,8 @@ class Users:
         """The sources of one user, of whom a container was seen."""
         known = self._users.get(uid)
         sources = self._rootless(uid) if known is None else known.sources
-        self._users[uid] = _User(sources, self._clock())
+        if sources:  # none: no home is known, or not now (/etc/passwd hangs, or is another thread's turn)
+            self._users[uid] = _User(sources, self._clock())
         return sources
 
     def all(self) -> list[MetadataSource]:

@@ -84,7 +84,7 @@ class MetricsReader:
         self._sampler = sampler
         self._devices = Devices(sampler.root)
         self._boot_seconds: int | None = None
-        self._started: dict[Container, float | None] = {}
+        self._started: dict[Container, float] = {}
         self.listing_number = 0
         """The number of the listing of the latest scrape."""
         self.cpu_seconds = 0.0
@@ -99,7 +99,7 @@ class MetricsReader:
         self._idles = {each: self._idles[each] for each in listed if each in self._idles}
         if len(self._started) < len(listed):
             stat = self._sampler.host.stat()
-            self._boot_seconds = None if stat is None else stat.boot_seconds
+            self._boot_seconds = self._boot_seconds if stat is None else stat.boot_seconds
         return [(each, each.identity) for each in listed], self._sampler.namespaces()
 
     def read(self, namespaces: Namespaces, listed: Listed) -> ContainerMetrics | None:
@@ -186,7 +186,9 @@ class MetricsReader:
             return metadata.started_seconds
         found = self._started.get(container)
         if found is None:
-            found = self._started[container] = started_seconds(self._sampler.root, cgroup, self._boot_seconds)
+            found = started_seconds(self._sampler.root, cgroup, self._boot_seconds)
+            if found is not None:  # else the next scrape asks again
+                self._started[container] = found
         return found
 
 

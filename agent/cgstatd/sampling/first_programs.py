@@ -39,7 +39,7 @@ class FirstPrograms:
     def keep(self, those: Collection[object]) -> None:
         """Forget all containers but these."""
         for gone in self._known.keys() - set(those):
-            del self._known[gone]
+            self._known.pop(gone, None)  # another thread may be at it
 
     def _read(self, container: Container) -> str | None:
         with contextlib.suppress(CgroupGone, OSError, ParseError, ReadingFailed), container.reading() as cgroup:

@@ -97,6 +97,8 @@ class Naming:
         try:
             changed = self._look(container, now)
         finally:
+            if container.closed:  # it was retired meanwhile
+                self._keep_in(container, "")
             container.naming.release()
         self.changed = self.changed or changed
         return changed
@@ -135,11 +137,11 @@ class Naming:
 
     def _keep_in(self, container: Container, place: str, trusted: bool = False) -> bool:
         """Follow the directory of its state files; whether that is new."""
-        if place == container.kept_in:
+        before, container.kept_in = container.kept_in, place  # in one step: another thread may retire the container
+        if place == before:
             return False
-        if container.kept_in:
-            self._states.forget(container.kept_in)
-        container.kept_in = place
+        if before:
+            self._states.forget(before)
         return bool(place) and self._states.follow(place, trusted)
 
 

@@ -22,7 +22,7 @@ from .network import Namespaces, Traffic
 from .reading_failed import ReadingFailed
 from .registry import ListingFailed, ListingUnderWay
 from .sampler import Pending, Sampler
-from .work_item import Again, Item
+from .work_item import Again, Item, taken_out
 
 log = logging.getLogger(__name__)
 
@@ -136,19 +136,18 @@ class PassWork:
             traffic = self._sampler.traffic(begun, self._namespaces)
         except Exception as error:
             self._left_out(begun.container, error)
-            return
-        if traffic is None:
-            self.outstanding.pop(begun.container, None)
-            return
-        self._read.append((begun, traffic))
-        if not self.items:  # it hung, and the others' figures were made meanwhile
+        else:
+            if traffic is None:
+                self.outstanding.pop(begun.container, None)
+            else:
+                self._read.append((begun, traffic))
+        if not self.items and self._read:  # it hung, or one beside it did, and the others' figures were made meanwhile
             self.items.append(self._make)
 
     def _make(self) -> None:
         """Make the figures of a group that was read."""
         now = time.monotonic()
-        while self._read:
-            begun, traffic = self._read.popleft()
+        for begun, traffic in taken_out(self._read):
             try:
                 result = self._sampler.finish(begun, traffic)
             except Exception as error:

@@ -175,6 +175,7 @@ class Registry:
 
     def _retire(self, path: str) -> None:
         gone = self._containers.pop(path)
+        gone.closed = True  # first: a thread that looks for its name follows nothing then
         self._naming.forget(gone)
         self._retired.append(gone)
 

@@ -12,9 +12,13 @@ Item = Callable[[], None]
 
 
 def taken_out(those: deque[T]) -> Iterator[T]:
-    """Each, taken out before it is looked at: another thread that goes on finds the rest."""
-    while those:
-        yield those.popleft()
+    """Each, taken out before it is looked at: another thread that goes on, or is at them too, finds the rest."""
+    while True:
+        try:
+            found = those.popleft()
+        except IndexError:
+            return
+        yield found
 
 
 class Again:

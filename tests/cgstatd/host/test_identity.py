@@ -174,7 +174,7 @@ def test_a_users_sources_are_made_once() -> None:
 
     def rootless(uid: int) -> list[MetadataSource]:
         made.append(uid)
-        return []
+        return [Source("podman", uid)]
 
     known = Names([], rootless)
     for uid in (1000, 1000, 1001):

@@ -69,6 +69,15 @@ def test_a_user_whose_containers_are_all_gone_is_forgotten() -> None:
     assert made.after(IDLE_SECONDS / 2) == []
 
 
+def test_a_user_without_a_home_is_asked_for_again() -> None:
+    """The file that names it may have hung, or been another thread's turn: the user had no names any more."""
+    found: list[MetadataSource] = []
+    users = Users(lambda uid: list(found))
+    assert users.sources(1000) == []
+    found.append(Source(1000))
+    assert users.sources(1000) == found == users.all()
+
+
 def test_a_user_who_comes_back_is_known_again() -> None:
     made = Made()
     made.users.sources(1000)

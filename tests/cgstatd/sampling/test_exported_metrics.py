@@ -9,7 +9,7 @@ import pytest
 
 from cgstatd.outputs.metric_families import EXPORTED_FIELDS
 from cgstatd.sampling.exported_metrics import MetricsReader
-from fakehost import FakeHost
+from fakehost import FakeHost, container_id
 
 CACHE, PEAK, TASKS = "memory.stat.file", "memory.peak_bytes", "pids.current"
 
@@ -82,3 +82,28 @@ def test_what_could_not_be_read_is_tried_again(host: FakeHost) -> None:
     (host.scope("a") / "memory.peak").rmdir()
     (host.scope("a") / "memory.peak").write_text("9\n")
     assert scraper.scrape()[PEAK] == 9
+
+
+def test_when_a_container_was_started_is_found_once_the_hosts_boot_time_is_known(host: FakeHost) -> None:
+    """A scrape that could not read it left the start time out for as long as the container ran."""
+    config = host.path / f"var/lib/docker/containers/{container_id('a')}/config.v2.json"
+    config.unlink()
+    pid = (host.scope("a") / "cgroup.procs").read_text().strip()
+    stat = f"{pid} (a) S 1 1 1 0 -1 0 0 0 0 0 9 1 0 0 20 0 3 0 500 0 0\n"
+    (host.path / f"proc/{pid}/stat").write_text(stat)
+    (host.path / "proc/stat").write_text("cpu  1 0 1 7 5 0 0 0 0 0\ncpu0 1 0 0 0\nbtime 1795606461\n")
+    sampler = host.sampler()
+    reader = MetricsReader(sampler, EXPORTED_FIELDS)
+
+    def started() -> float | None:
+        (listed,), namespaces = reader.begin()
+        found = reader.read(namespaces, listed)
+        assert found is not None
+        return found.started_seconds
+
+    with sampler.root.readers.of("/proc/stat"):  # an earlier reading of it hangs
+        assert started() is None
+    known = started()
+    assert known == 1795606461 + 5
+    with sampler.root.readers.of("/proc/stat"):
+        assert started() == known

@@ -79,8 +79,8 @@ class Follower:
 
     @property
     def clients(self) -> int:
-        """How many clients listen."""
-        return sum(len(group.clients) for group in self._sender.groups.values())
+        """How many clients listen. From any thread."""
+        return sum(len(group.clients) for group in list(self._sender.groups.values()))
 
     def subscribe(self, steps: int, last_event_id: str = "") -> Subscription:
         """A new client of an interval (in grid steps), or of one near to it where there are too many."""

@@ -126,6 +126,8 @@ class StateFiles:
                 found = os.scandir(self.root.join(real))
             with found:
                 names = [each.name for each in islice(found, most + 1)]
+        except StillHangs:
+            return Unreadable(HANGS, directory)
         except OSError as error:
             return [] if error.errno == errno.ENOENT else unreadable(error, directory)
         except ValueError:
