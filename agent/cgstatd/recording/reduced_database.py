@@ -53,7 +53,7 @@ def _time(seconds: float | None) -> datetime | None:
 
 def _config(row: LibpodContainer) -> dict[str, Any]:
     return {
-        "labels": row.labels.kept,
+        "labels": dict(row.labels.kept.items()),
         "rootfsImageName": row.image,
         "rootfsImageID": row.image_id,
         "createdTime": _time(row.created_seconds),

@@ -25,6 +25,7 @@ from cgroupfs import Root
 from .base import HEX_ID, SKIP, Match, Metadata, Skip, State, Unreadable, is_hex_id
 from .kubernetes import kubernetes_labels, kubernetes_name
 from .labels import Labels, Wanted, cut
+from .packed_labels import packed
 from .state_values import parser_of, unix_time
 from .statefile import StateFiles
 from .storage import STORAGE, ContainersStorage
@@ -165,7 +166,11 @@ class CrioSource:
             name=kubernetes_name(found.container, found.pod, found.namespace),
             image=found.image,
             image_id=found.image_id,
-            labels=found.labels.kept | kubernetes_labels(found.container, found.pod, found.namespace, found.uid),
+            labels=packed(
+                dict(found.labels.kept.items())
+                | kubernetes_labels(found.container, found.pod, found.namespace, found.uid),
+                self._files.wanted.keys,
+            ),
             labels_left_out=found.labels.left_out,
             created_seconds=found.created_seconds,
             state=_STATES.get(now.status or "", State.UNKNOWN) if isinstance(now, _Now) else State.UNKNOWN,

@@ -6,12 +6,13 @@ and those of ``metric_labels`` are always kept; of the others the first ones are
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
 
 from .kubernetes import CONTAINER_NAME, POD_NAME, POD_NAMESPACE, POD_UID
+from .packed_labels import packed
 
 NULL = msgspec.Raw(b"null")
 COMPOSE_PROJECTS = ("com.docker.compose.project", "io.podman.compose.project")
@@ -38,7 +39,7 @@ MOST_KEY = 256
 class Labels(NamedTuple):
     """What is kept of a container's labels."""
 
-    kept: dict[str, str]
+    kept: Mapping[str, str]
     left_out: bool = False
     """Whether there were more labels, or longer ones."""
 
@@ -77,7 +78,7 @@ class Wanted:
             return Labels(self._chosen(bytes_of), left_out=True)
         found = _decode_all(raw) or {}
         if len(bytes_of) <= MOST_BYTES and len(found) <= MOST_LABELS:
-            return Labels(found)
+            return Labels(packed(found, self.keys))
         return self._cut(found)
 
     def only(self, labels: Labels) -> Labels:
@@ -97,4 +98,4 @@ class Wanted:
             left -= len(key) + len(value)
             if left >= 0 and len(kept) < MOST_LABELS and len(key) <= MOST_KEY and len(value) <= MOST_VALUE:
                 kept.setdefault(key, value)
-        return Labels(kept, left_out=kept != found)
+        return Labels(packed(kept, self.keys), left_out=kept != found)
