@@ -35,6 +35,7 @@ _REASONS = {
     errno.EPERM: Absent.PERMISSION,
 }
 _CHUNK = 4096
+_PIECE = 1 << 16
 _OPEN_FILE = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
 FILE_LIMIT = 1 << 20
@@ -55,11 +56,39 @@ def raise_exhausted(error: OSError, path: str = "") -> None:
         raise Exhausted(error.strerror or "out of resources", path) from error
 
 
+class Pieces:
+    """What an open file holds, piece by piece: a large one is never in memory as a whole.
+
+    To go over it raises OSError, and ParseError (TOO_LARGE) once there were more than ``limit`` bytes.
+    """
+
+    __slots__ = ("_fd", "_first", "_limit", "size")
+
+    def __init__(self, fd: int, first: bytes, limit: int) -> None:
+        """``first``: what was read of it already."""
+        self._fd, self._first, self._limit = fd, first, limit
+        self.size = len(first)
+        """Bytes that were read so far."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        piece = self._first
+        while piece:
+            yield piece
+            if self.size > self._limit:
+                raise _too_large(self._limit)
+            piece = os.read(self._fd, _PIECE)
+            self.size += len(piece)
+
+
+def _too_large(limit: int) -> ParseError:
+    return ParseError(f"larger than {limit} bytes", reason=Absent.TOO_LARGE)
+
+
 def read_some(fd: int, data: bytes, limit: int) -> tuple[bytes, bool]:
     """The bytes behind ``data`` in an open file, up to ``limit`` bytes in all; and whether that is the whole file."""
     parts, size = [data], len(data)
     while size <= limit:
-        more = os.read(fd, 1 << 16)
+        more = os.read(fd, _PIECE)
         if not more:
             return b"".join(parts), True
         parts.append(more)
@@ -71,7 +100,7 @@ def read_rest(fd: int, data: bytes, limit: int = FILE_LIMIT) -> bytes:
     """The rest of a file whose first read filled its buffer. Raises ParseError (TOO_LARGE), OSError."""
     data, whole = read_some(fd, data, limit)
     if not whole:
-        raise ParseError(f"larger than {limit} bytes", reason=Absent.TOO_LARGE)
+        raise _too_large(limit)
     return data
 
 

@@ -10,7 +10,7 @@ import os
 from typing import NamedTuple
 
 from cgroupfs import Absent, ParseError, Root
-from cgroupfs.pseudofs import raise_exhausted, read_rest, release
+from cgroupfs.pseudofs import Pieces, raise_exhausted, release
 
 from ..host.procfs.net_dev import LIMIT, Listed, parse_traffic
 from ..host.procfs.process import Process
@@ -28,8 +28,8 @@ class Traffic(NamedTuple):
     """When (monotonic) the figures were read. Of a large file that may have been in an earlier pass."""
 
 
-_PAGE = 4096
-_SHORT = _PAGE - 512
+PAGE = 4096
+SHORT = PAGE - 512
 """Bytes. seq_file hands out whole lines until its page is full: a shorter read is the end of the file, not of the
 page."""
 _NS_PER_BYTE = 2_000
@@ -103,8 +103,8 @@ class Namespaces:
 
     def _figure(self, process: Process, inode: int, fd: int) -> Traffic:
         """Parsed only if the text changed: most containers' network is silent most seconds."""
-        data = os.read(fd, _PAGE)
-        if len(data) > _SHORT:
+        data = os.read(fd, PAGE)
+        if len(data) > SHORT:
             return self._large_figure(inode, fd, data)
         text, figures = process.net_dev_seen
         if data != text:
@@ -115,12 +115,10 @@ class Namespaces:
     def _large_figure(self, inode: int, fd: int, data: bytes) -> Traffic:
         """Kept for a time that grows with its size: the containers of that namespace pay for it with older figures, no
         others."""
-        size = LIMIT
+        pieces = Pieces(fd, data, LIMIT)
         try:
-            data = read_rest(fd, data, LIMIT)
-            size = len(data)
-            found = Traffic(*parse_traffic(data), None, inode, self.monotonic_ns)
+            found = Traffic(*parse_traffic(pieces), None, inode, self.monotonic_ns)
         except ParseError as error:
             found = absent(error.reason, inode)
-        self._large[inode] = self.monotonic_ns + min(size * _NS_PER_BYTE, _LONGEST_NS), found
+        self._large[inode] = self.monotonic_ns + min(pieces.size * _NS_PER_BYTE, _LONGEST_NS), found
         return found

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import NamedTuple
 
 from cgroupfs import Absent, CgroupGone, ParseError, Population, Root
-from cgroupfs.pseudofs import read_rest, release
+from cgroupfs.pseudofs import Pieces, release
 
 from ..host.procfs.net_dev import LIMIT, Listed, list_net_dev
 from ..host.procfs.process import Process
-from .network import Namespaces
+from .network import PAGE, SHORT, Namespaces
 from .process_finder import ProcessFinder
 
-_REMEMBERED = 4096
-"""Bytes of a net/dev that is kept with its meaning, at most: of some 30 interfaces."""
 _REASONS = {errno.EACCES: Absent.PERMISSION, errno.EPERM: Absent.PERMISSION}
 
 
@@ -93,11 +92,12 @@ def _parsed(root: Root, fd: int, process: Process, namespaces: Namespaces) -> In
     found = namespaces.listed.get(inode)
     if found is None:
         try:
-            data = read_rest(fd, b"", LIMIT)
+            data = os.read(fd, PAGE)
             text, found = process.interfaces_seen
             if found is None or data != text:
-                found = list_net_dev(data)
-                process.interfaces_seen = (data, found) if len(data) <= _REMEMBERED else (b"", None)
+                whole = len(data) <= SHORT
+                found = list_net_dev(data if whole else Pieces(fd, data, LIMIT))
+                process.interfaces_seen = (data, found) if whole else (b"", None)
         except ParseError as error:
             return Interfaces(None, error.reason, path, inode)
         namespaces.listed[inode] = found

@@ -445,9 +445,9 @@ def test_who_shares_such_a_namespace_does_not_make_it_be_read_more_often(
         many_interfaces(host, pid, 20_000)
         host.root.inodes[f"/proc/{pid}/net/dev"] = 55
     host.root.now_ns = 1_000_000_000
-    parsed: list[int] = []
+    parsed: list[object] = []
     original = network.parse_traffic
-    monkeypatch.setattr(network, "parse_traffic", lambda data: parsed.append(len(data)) or original(data))
+    monkeypatch.setattr(network, "parse_traffic", lambda data: parsed.append(data) or original(data))
     found = [finder(host), finder(host, OTHER)]
     for _ in range(5):
         one_pass = Namespaces(host.root)
@@ -457,20 +457,24 @@ def test_who_shares_such_a_namespace_does_not_make_it_be_read_more_often(
     assert len(parsed) == 1
 
 
+@pytest.mark.parametrize(("nothing", "reason"), [(False, Absent.TOO_LARGE), (True, Absent.MALFORMED)])
 def test_a_net_dev_without_end_costs_its_own_figure_and_is_not_read_each_time(
-    host: MadeUpHost, monkeypatch: pytest.MonkeyPatch
+    host: MadeUpHost, monkeypatch: pytest.MonkeyPatch, nothing: bool, reason: Absent
 ) -> None:
     host.container(PATH, pids=[7])
-    with open(host.real("/proc/7/net/dev"), "wb") as file:
-        file.truncate(LIMIT * 40)
+    if nothing:
+        with open(host.real("/proc/7/net/dev"), "wb") as file:
+            file.truncate(LIMIT * 40)
+    else:
+        many_interfaces(host, 7, 200_000)
     host.root.now_ns = 1_000_000_000
-    reads: list[int] = []
-    original = network.read_rest
-    monkeypatch.setattr(network, "read_rest", lambda *given: reads.append(1) or original(*given))
+    parsed: list[object] = []
+    original = network.parse_traffic
+    monkeypatch.setattr(network, "parse_traffic", lambda data: parsed.append(data) or original(data))
     found = finder(host)
     for _ in range(3):
-        assert read(host, found)[:3] == (None, None, Absent.TOO_LARGE)
-    assert len(reads) == 1
+        assert read(host, found)[:3] == (None, None, reason)
+    assert len(parsed) == 1
 
 
 # -- closed is closed

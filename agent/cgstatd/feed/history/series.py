@@ -10,7 +10,6 @@ from __future__ import annotations
 import struct
 import zlib
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import NamedTuple
@@ -21,8 +20,8 @@ UNKNOWN = (1 << 64) - 1
 """Stands for None. No counter gets there: a kernel that counts up to it has no number left either."""
 _CHUNK_BYTES = 160
 """What Python takes for a chunk beside its bytes."""
-_SERIES_BYTES = 900
-"""The same for a series: its object, an empty deque, a bytearray."""
+_SERIES_BYTES = 250
+"""The same for a series: its object, an empty list, a bytearray."""
 Row = tuple[int | None, ...]
 
 
@@ -103,7 +102,7 @@ class Series:
         """``room``: rows of the first chunk. Series that begin together get different ones, and are not all compressed
         in the same round."""
         self._layout = layout
-        self._chunks: deque[Chunk] = deque()
+        self._chunks: list[Chunk] = []  # some dozens at most; an empty deque takes more than many a container has
         self._tail = bytearray()
         self._tail_first = -1
         self._room = room
@@ -145,7 +144,7 @@ class Series:
         """Forget the oldest chunk; the number of its last round, -1 where there was none."""
         if not self._chunks:
             return -1
-        gone = self._chunks.popleft()
+        gone = self._chunks.pop(0)
         self.size -= len(gone.data) + _CHUNK_BYTES
         return gone.last
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ...sampling.history_model import ContainerSample, HostSample, Life, Subject
 from .series import ROWS, Layout, Rows, Series
 
-_TRACK_BYTES = 1400
+_TRACK_BYTES = 600
 """What Python takes for a container of which next to nothing is known, beside its series and its words."""
 _MARK_BYTES = 260
 CONTAINER = Layout(len(ContainerSample._fields))

@@ -10,8 +10,7 @@ Sample (Documentation/filesystems/proc.rst)::
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from cgroupfs import ParseError
@@ -23,6 +22,8 @@ MOST_LISTED = 64
 """Interfaces that are shown one by one; sums are over all of them."""
 _WIDE = 16 * 21 + 2
 """Bytes that the numbers of a line take at most; with more, one of them is no number of the kernel's."""
+_LONGEST = 4096
+"""Bytes of a line: the kernel's have some 150. A planted file may have one line alone."""
 _U64 = 1 << 64
 
 
@@ -40,12 +41,27 @@ class Interface(NamedTuple):
     tx_drop: int
 
 
-def _lines(data: bytes) -> Iterator[tuple[bytes, list[bytes]]]:
+Data = bytes | Iterable[bytes]
+"""The file, or its pieces: the 5 MB of 40,000 interfaces would leave holes in the agent's memory."""
+
+
+def _split(data: Data) -> Iterator[bytes]:
+    """Its lines. Raises ParseError."""
+    rest = b""
+    for piece in (data,) if isinstance(data, bytes) else data:
+        *lines, rest = (rest + piece).split(b"\n")
+        if len(rest) > _LONGEST:
+            raise ParseError(f"a line of more than {_LONGEST} bytes")
+        yield from lines
+    yield rest
+
+
+def _lines(data: Data) -> Iterator[tuple[bytes, list[bytes]]]:
     """(interface, its 16 numbers) of every well-formed line; raises ParseError where the header is not there."""
-    lines = io.BytesIO(data)  # one line at a time: a list of 40,000 would leave holes in the agent's memory
-    if not lines.readline().startswith(b"Inter-|"):
+    lines = _split(data)
+    if not next(lines).startswith(b"Inter-|"):
         raise ParseError("not a net/dev file: no 'Inter-|' header", line=1)
-    lines.readline()
+    next(lines, None)
     for line in lines:
         name, _, numbers = line.rpartition(b":")
         fields = numbers.split()
@@ -67,7 +83,7 @@ class Listed(NamedTuple):
 _WANTED = (0, 1, 2, 3, 8, 9, 10, 11)
 
 
-def parse_net_dev(data: bytes) -> list[Interface]:
+def parse_net_dev(data: Data) -> list[Interface]:
     """Every interface, ``lo`` included. Malformed lines are left out. Raises ParseError."""
     return [_interface(name, fields) for name, fields in _lines(data) if _are_numbers(fields)]
 
@@ -80,7 +96,7 @@ def _interface(name: bytes, fields: list[bytes]) -> Interface:
     return Interface(name.decode("utf-8", "replace"), *(int(fields[i]) for i in _WANTED))
 
 
-def list_net_dev(data: bytes, most: int = MOST_LISTED) -> Listed:
+def list_net_dev(data: Data, most: int = MOST_LISTED) -> Listed:
     """The interfaces without ``lo``, ``most`` of them one by one. Malformed lines are left out. Raises ParseError."""
     found: list[Interface] = []
     left_out = received = transmitted = 0
@@ -98,7 +114,7 @@ def list_net_dev(data: bytes, most: int = MOST_LISTED) -> Listed:
     return Listed(tuple(found), left_out, *_sums(received, transmitted))
 
 
-def parse_traffic(data: bytes) -> tuple[int, int]:
+def parse_traffic(data: Data) -> tuple[int, int]:
     """(received, transmitted) bytes over all interfaces but ``lo``. Raises ParseError."""
     received = transmitted = 0
     for name, fields in _lines(data):

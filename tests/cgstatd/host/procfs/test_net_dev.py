@@ -117,3 +117,17 @@ def test_sums_that_no_counter_holds_are_an_error() -> None:
         parse_traffic(data)
     with pytest.raises(ParseError):
         list_net_dev(data)
+
+
+@given(st.integers(1, 60), st.integers(1, 400))
+def test_a_file_in_pieces_says_the_same(interfaces: int, size: int) -> None:
+    data = HEADER + b"".join(line(b"veth%d" % number, number, 2 * number) for number in range(interfaces))
+    pieces = [data[start : start + size] for start in range(0, len(data), size)]
+    assert parse_net_dev(pieces) == parse_net_dev(data)
+    assert list_net_dev(pieces, 10) == list_net_dev(data, 10)
+    assert parse_traffic(pieces) == parse_traffic(data)
+
+
+def test_a_line_without_end_is_no_net_dev() -> None:
+    with pytest.raises(ParseError, match="a line of more than 4096 bytes"):
+        parse_traffic([HEADER, *[b"x" * 1000] * 5])
