@@ -29,7 +29,7 @@ _STEP_SECONDS = 0.001
 _current = threading.local()
 PATIENCE_SECONDS = 0.05
 """How long a thread waits for one that is at the same file, or at the same container. Who was waited for in vain hangs,
-and is not waited for again."""
+and is not waited for again; nor is one whose work was taken over."""
 
 
 class StillHangs(OSError):
@@ -79,10 +79,12 @@ class OneReader:
 
 
 class _Turn:
-    __slots__ = ("_hangs", "_path", "_readers")
+    __slots__ = ("_hangs", "_left", "_path", "_readers")
 
     def __init__(self, readers: dict[str, _Turn], path: str) -> None:
         self._readers, self._path = readers, path
+        self._left = left_check()
+        """Whether its work was taken over: then it hangs."""
         self._hangs = False
         """Whether another was waiting for it in vain."""
 
@@ -94,7 +96,7 @@ class _Turn:
         """Raises StillHangs."""
         until = time.monotonic() + PATIENCE_SECONDS
         while (other := self._readers.setdefault(self._path, self)) is not self:
-            other._hangs = other._hangs or time.monotonic() >= until
+            other._hangs = other._hangs or other._left() or time.monotonic() >= until
             if other._hangs:
                 raise StillHangs(self._path)
             time.sleep(_STEP_SECONDS)

@@ -65,6 +65,25 @@ def test_one_that_was_waited_for_in_vain_is_not_waited_for_again(monkeypatch: py
         pass
 
 
+def test_one_whose_work_was_taken_over_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hangs, "PATIENCE_SECONDS", float("inf"))
+    readers, reads, answers = OneReader(), threading.Event(), threading.Event()
+
+    def first() -> None:
+        leave_behind_if(reads.is_set)
+        with pytest.raises(LeftBehind), readers.of("/proc/stat"):
+            reads.set()
+            answers.wait()
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    reads.wait()
+    with pytest.raises(StillHangs), readers.of("/proc/stat"):
+        pass
+    answers.set()
+    thread.join()
+
+
 def test_a_hung_file_of_the_host_refuses_the_next_reading_and_looking(tmp_path: Path) -> None:
     (tmp_path / "stat").write_text("cpu 1\n")
     root = Root(str(tmp_path))

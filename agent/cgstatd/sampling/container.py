@@ -57,7 +57,7 @@ class Container:
     """A container cgroup. Its readings are taken by one thread at a time (``busy`` is held meanwhile)."""
 
     __slots__ = tuple(
-        "_files _hangs _hierarchy _root _shared _still busy closed descriptors due_ns generation health identity "
+        "_files _hangs _hierarchy _left _root _shared _still busy closed descriptors due_ns generation health identity "
         "kept_in last last_end log lookups naming over promised_limit ref since_ns window".split()
     )
 
@@ -98,6 +98,8 @@ class Container:
         """Held while its identity is looked up: its state files may hang, too."""
         self._hangs = False
         """Whether another thread waited in vain for the one that reads it: no third one does."""
+        self._left = hangs.left_check()
+        """Whether the work of the thread that reads it was taken over."""
         self.health: tuple[int, Health] | None = None
         """When (monotonic) its health was looked at last, and what was found."""
         self.log: tuple[int, Log] | None = None
@@ -154,11 +156,14 @@ class Container:
             if self.closed:
                 raise CgroupGone(self.ref.path)
             raise ReadingFailed(f"an earlier reading of {self.ref.path} still hangs", HUNG)
+        self._left = hangs.left_check()
         return self._files.cgroup
 
     def _soon(self) -> bool:
-        """Whether the thread that reads it was done in a moment: it may be slow. Waited for in vain, it hangs."""
-        self._hangs = self.closed or self._hangs or not self.busy.acquire(timeout=hangs.PATIENCE_SECONDS)
+        """Whether the thread that reads it was done in a moment: it may be slow. Waited for in vain, it hangs, as it
+        does where its work was taken over."""
+        known = self.closed or self._hangs or self._left()
+        self._hangs = known or not self.busy.acquire(timeout=hangs.PATIENCE_SECONDS)
         return not self._hangs
 
     def done(self) -> None:

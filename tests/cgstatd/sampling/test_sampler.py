@@ -426,6 +426,28 @@ def test_a_reading_that_is_slow_is_waited_for(host: MadeUpHost, opened: Open, mo
     assert read == [5_000_000]
 
 
+def test_a_reading_whose_work_was_taken_over_is_not_waited_for(
+    host: MadeUpHost, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hangs, "PATIENCE_SECONDS", 3600.0)
+    sampler = opened()
+    (container,) = sampler.containers()
+    reads, answers = threading.Event(), threading.Event()
+
+    def first() -> None:
+        hangs.leave_behind_if(reads.is_set)
+        with pytest.raises(hangs.LeftBehind), container.reading():
+            reads.set()
+            answers.wait()
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    reads.wait()
+    assert failure(sampler) == f"an earlier reading of {PATH} still hangs"
+    answers.set()
+    thread.join()
+
+
 def test_a_reading_that_still_hangs_is_not_waited_for(host: MadeUpHost, opened: Open) -> None:
     sampler = opened()
     (container,) = sampler.containers()
