@@ -59,10 +59,11 @@ _KEYED = re.compile(rb"^\S+ \d{1,20}$", re.MULTILINE)
 
 
 def find_key(data: bytes, key: bytes) -> int | None:
-    """The value of one key of a flat keyed file without parsing the rest; None: the file has no such key."""
+    """The value of one key of a flat keyed file without parsing the rest, its first; None: the file has no such key."""
     wanted = key + b" "
-    start = data.find(b"\n" + wanted) + 1
-    if start == 0 and not data.startswith(wanted):
+    first = data.startswith(wanted)
+    start = 0 if first else data.find(b"\n" + wanted) + 1
+    if not first and not start:
         return None
     start += len(wanted)
     end = data.find(b"\n", start)

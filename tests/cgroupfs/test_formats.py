@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cgroupfs import MAX, ParseError, Stall
@@ -129,6 +129,8 @@ def test_a_flat_keyed_file_is_read_back(values: dict[bytes, int]) -> None:
 
 
 @given(kernelish)
+@example(b"key ")
+@example(b"key 6")
 def test_a_parser_of_one_key_finds_what_find_key_finds(data: bytes) -> None:
     def outcome(find: Callable[[bytes], int | None], text: bytes) -> int | str | None:
         try:
