@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import pytest
@@ -42,5 +43,5 @@ def test_few_labels_stay_as_they_are_and_many_weigh_less() -> None:
     few: Mapping[str, str] = {f"{number}": "x" for number in range(FEW)}
     assert packed(few) is few
     many = {f"org.example.{number}": "x" * 20 for number in range(MOST_LABELS)}
-    found = Wanted().parse(PackedLabels(many, ())._text).kept
+    found = Wanted().parse(json.dumps(many).encode()).kept
     assert isinstance(found, PackedLabels) and weigh(found) < weigh(many) / 2.5
