@@ -132,13 +132,11 @@ def load(port: int) -> None:
             connection.close()
 
     names = ("burn", "pm-burn", "lx1", "nsp", "rl-burn", "exited", "nobody", "0" * 64)
-    targets = [ALL, STREAM, "/healthz", *(f"/api/containers/{name}/stats" for name in names)] * 4
+    targets = [ALL, STREAM, *(f"/api/containers/{name}/stats" for name in names)] * 4
     with ThreadPoolExecutor(16) as pool:
         statuses = list(pool.map(ask, targets))
-    assert statuses.count(200) > len(targets) / 2
-    # A probe is answered after five seconds in any case, and a traced agent on a busy machine may take longer to list.
-    others = {status for target, status in zip(targets, statuses, strict=True) if (target, status) != ("/healthz", 503)}
-    assert others <= {200, 404}
+    statuses += [ask("/healthz") for _ in range(4)]  # alone: a probe is answered after five seconds in any case
+    assert statuses.count(200) > len(statuses) / 2 and set(statuses) <= {200, 404}
 
 
 def test_a_recorded_host_is_served_without_a_connection_to_anything(tmp_path: Path) -> None:
