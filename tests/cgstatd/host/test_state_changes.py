@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,7 @@ def test_threads_that_name_containers_side_by_side_follow_every_place(tmp_path: 
     for each in places[10:]:
         watch.follow(str(each), trusted)
     found: list[str] = []
+    written = threading.Event()
 
     def name(number: int) -> None:
         place = str(places[number % 10])
@@ -171,12 +173,16 @@ def test_threads_that_name_containers_side_by_side_follow_every_place(tmp_path: 
 
     def write(number: int) -> None:
         replace(places[number * 7 % 20], "2")
+        if number == 2:  # one that is followed all the time
+            written.set()
 
     def look(number: int) -> None:
+        written.wait(60)  # else all may have looked before the first is written
         found.extend(watch.changed(number * SECOND))
 
     side_by_side(name, name, write, look, look, times=2000)
-    found.extend(watch.changed(2001 * SECOND))  # those who looked may have been through before the first was written
+    assert found
+    found.extend(watch.changed(2001 * SECOND))
     assert set(found) >= set(map(str, places[10:])), "these were followed all the time"
     for each in places[10:]:
         watch.forget(str(each))
