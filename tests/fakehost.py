@@ -94,10 +94,12 @@ class FakeHost:
         read: int = 4096,
         written: int = 8192,
         frozen: bool = False,
+        labels: dict[str, str] | None = None,
     ) -> str:
         """A running (or frozen) container; its id."""
         self._pid += 1
-        self.on_disk(name, running=True, pid=self._pid)  # first, as engines do: whoever sees the cgroup finds its name
+        # First, as engines do: whoever sees the cgroup finds its name.
+        self.on_disk(name, running=True, pid=self._pid, labels=labels)
         cgroup = str(self.scope(name).relative_to(self.path))
         self._write(
             {
@@ -117,12 +119,20 @@ class FakeHost:
         return container_id(name)
 
     def on_disk(
-        self, name: str, *, running: bool = False, limit: int = 0, shown: str | None = None, pid: int = 0
+        self,
+        name: str,
+        *,
+        running: bool = False,
+        limit: int = 0,
+        shown: str | None = None,
+        pid: int = 0,
+        labels: dict[str, str] | None = None,
     ) -> str:
         """What the engine's state says of a container; its id."""
         folder = f"var/lib/docker/containers/{container_id(name)}"
         state: dict[str, Any] = {"Running": running, "Pid": pid, "StartedAt": "2026-11-25T10:56:40.719158146Z"}
-        config = {"State": state, "Config": {"Image": "lab/busybox:1"}, "Name": f"/{name if shown is None else shown}"}
+        inner = {"Image": "lab/busybox:1"} | ({} if labels is None else {"Labels": labels})
+        config = {"State": state, "Config": inner, "Name": f"/{name if shown is None else shown}"}
         self._write(
             {
                 f"{folder}/config.v2.json": json.dumps(config),

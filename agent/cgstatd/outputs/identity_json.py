@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from ..basics.text import printable
 from ..host.identity import Identity
 from ..host.runtimes.base import Health, Metadata, State
-from ..host.runtimes.labels import MOST_LABELS, MOST_VALUE, PROJECTS
+from ..host.runtimes.labels import PROJECTS
 from ..host.workload import workload
 from ..sampling.lived import NOTHING, Lived, Terminated, last_end
+from .shown_labels import shown_labels
 
 
 class LastTerminated(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -56,7 +59,7 @@ class ContainerIdentity(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     state: str
     image: str | None
     image_id: str | None
-    labels: dict[str, str]
+    labels: Mapping[str, str]
     labels_left_out: bool | UnsetType = UNSET
     """true: it has more labels, or longer ones, than are kept."""
     project: str | None
@@ -92,13 +95,6 @@ class ContainerIdentity(msgspec.Struct, frozen=True, kw_only=True, rename="camel
 def milliseconds(seconds: float | None) -> int | None:
     """Seconds since the epoch in milliseconds."""
     return None if seconds is None else int(seconds * 1000)
-
-
-def labels_of(metadata: Metadata | None) -> dict[str, str]:
-    """Labels as they may be shown anywhere: bounded, printable."""
-    found = metadata.labels if metadata else {}
-    pairs = list(found.items())[:MOST_LABELS]
-    return {printable(key): printable(value, MOST_VALUE) for key, value in pairs}
 
 
 def project_of(metadata: Metadata | None) -> str | None:
@@ -157,7 +153,7 @@ def container_identity(
         state=state.value,
         image=printable(found.image) if found and found.image else None,
         image_id=printable(found.image_id) if found and found.image_id else None,
-        labels=labels_of(found),
+        labels=shown_labels(found),
         labels_left_out=True if found and found.labels_left_out else UNSET,
         project=project_of(found),
         pod=printable(found.pod) if found and found.pod else None,

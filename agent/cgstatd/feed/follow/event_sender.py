@@ -13,6 +13,7 @@ from ...outputs import sse
 from ...outputs.follow_types import FollowFailed, FollowRound, FollowStat
 from ...outputs.identity_json import container_identity
 from ...outputs.pressure_types import FollowPressure
+from ...outputs.shown_labels import encode_with_labels
 from ...sampling.model import ContainerStats
 from ...sampling.round import Changes, Killed, Round
 from ..answer_bodies import Bodies, Body
@@ -139,7 +140,7 @@ class EventSender:
             client.round(self.ring.number, data)
 
     def _event(self, steps: int, name: bytes, what: msgspec.Struct) -> bytes:
-        data = sse.event(name, encode(what), self.ring.next_id())
+        data = sse.event(name, encode_with_labels(what), self.ring.next_id())
         self.ring.add(steps, data)
         return data
 

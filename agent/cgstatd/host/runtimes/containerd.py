@@ -28,9 +28,10 @@ from ...basics.text import is_number
 from . import oci
 from .base import HEX_ID, Match, Metadata, Skip, Unreadable, is_hex_id
 from .kubernetes import kubernetes_labels, kubernetes_name
-from .labels import MOST_VALUE, cut
+from .labels import cut
 from .nerdctl import DATA_ROOT, NameStore
 from .oci import Linux
+from .packed_labels import MOST_VALUE
 from .state_values import is_file_name, parser_of
 from .statefile import StateFiles
 

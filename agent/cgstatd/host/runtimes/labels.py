@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from .kubernetes import CONTAINER_NAME, POD_NAME, POD_NAMESPACE, POD_UID
-from .packed_labels import packed
+from .packed_labels import MOST_LABELS, MOST_VALUE, packed
 
 NULL = msgspec.Raw(b"null")
 COMPOSE_PROJECTS = ("com.docker.compose.project", "io.podman.compose.project")
@@ -29,10 +29,8 @@ _OWN = (*WORKLOAD, POD_UID)
 _MOST_WANTED = 32
 WHOLE_BYTES = 64 << 10
 """Bytes. Longer JSON is never decoded whole: only the labels that are wanted are kept of it."""
-MOST_LABELS = 256
 MOST_BYTES = 32 << 10
 """Bytes of keys and values together, beside the labels that are wanted."""
-MOST_VALUE = 4096
 MOST_KEY = 256
 
 

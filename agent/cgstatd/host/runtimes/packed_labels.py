@@ -11,22 +11,38 @@ from collections.abc import ItemsView, Iterable, Iterator, Mapping
 
 import msgspec
 
+from ...basics.text import printable
+
 FEW = 24
 """Labels: Compose gives a container some ten."""
+MOST_LABELS = 256
+MOST_VALUE = 4096
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, str]).decode
+
+
+def shown(labels: Mapping[str, str]) -> dict[str, str]:
+    """Labels as they may be shown anywhere: bounded, printable."""
+    return {printable(key): printable(value, MOST_VALUE) for key, value in list(labels.items())[:MOST_LABELS]}
 
 
 class PackedLabels(Mapping[str, str]):
     """Read-only. To look at all of them, or for one that is not at hand, costs some 20 us where there are 256."""
 
-    __slots__ = ("_at_hand", "_count", "_text")
+    __slots__ = ("_at_hand", "_count", "_shown", "_text")
 
     def __init__(self, labels: Mapping[str, str], at_hand: Iterable[str]) -> None:
         """``at_hand``: the keys that are asked for often, whether they are there or not."""
         self._text = _encode(labels)
         self._count = len(labels)
         self._at_hand = {key: labels.get(key) for key in at_hand}
+        text = _encode(shown(labels))
+        self._shown = None if text == self._text else text
+
+    @property
+    def json(self) -> bytes:
+        """A JSON object of the labels as they may be shown, made once: an answer takes it as it is."""
+        return self._text if self._shown is None else self._shown
 
     def _all(self) -> dict[str, str]:
         return _decode(self._text)

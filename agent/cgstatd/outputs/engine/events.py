@@ -9,6 +9,7 @@ import msgspec
 
 from ...basics.text import is_number, printable
 from ...host.identity import Identity
+from ..shown_labels import encode_with_labels
 from .containers import Listed
 from .filters import BadFilter, Filters, any_of, labels_fit
 from .names import id_of, labels
@@ -45,7 +46,6 @@ class _Line(msgspec.Struct):
     Actor: _Actor
 
 
-_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Line).decode
 
 
@@ -53,8 +53,8 @@ def event(action: str, identity: Identity, time_ns: int, **more: str) -> Event:
     """One event; ``more``: further attributes."""
     found = identity.metadata
     image = printable((found.image or found.image_id or "") if found else "")
-    key, own = id_of(identity), labels(identity)
-    attributes = {**own, **more, "image": image, "name": identity.name}
+    key = id_of(identity)
+    attributes = labels(identity, **more, image=image, name=identity.name)
     line = {
         "status": action,
         "id": key,
@@ -66,7 +66,7 @@ def event(action: str, identity: Identity, time_ns: int, **more: str) -> Event:
         "time": time_ns // 1_000_000_000,
         "timeNano": time_ns,
     }
-    return Event(time_ns, action, key, _encode(line) + b"\n")
+    return Event(time_ns, action, key, encode_with_labels(line) + b"\n")
 
 
 def ended(

@@ -42,8 +42,10 @@ def any_of(filters: Filters, name: str, fits: Callable[[str], bool]) -> bool:
 
 def labels_fit(filters: Filters, labels: Mapping[str, str]) -> bool:
     """Whether every ``label`` is there: ``key`` or ``key=value``."""
-    for wanted in filters.get("label", ()):
-        key, equals, value = wanted.partition("=")
-        if key not in labels or (equals and labels[key] != value):
+    wanted = filters.get("label", ())
+    found = dict(labels.items()) if wanted else {}
+    for each in wanted:
+        key, equals, value = each.partition("=")
+        if key not in found or (equals and found[key] != value):
             return False
     return True

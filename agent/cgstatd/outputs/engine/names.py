@@ -9,10 +9,11 @@ from __future__ import annotations
 import datetime
 import functools
 import hashlib
+from collections.abc import Mapping
 
 from ...host.identity import Identity
 from ...host.runtimes.base import Metadata, State, is_hex_id
-from ..identity_json import labels_of
+from ..shown_labels import shown_labels
 
 RUNTIME_LABEL = "cgstatd.runtime"
 OWNER_LABEL = "cgstatd.owner"
@@ -44,9 +45,10 @@ def image_id_of(metadata: Metadata) -> str:
     return f"sha256:{own if is_hex_id(own) else hashed('image', metadata.owner_uid, own or metadata.image or '')}"
 
 
-def labels(identity: Identity) -> dict[str, str]:
-    """The container's own, and two that say what it is."""
-    return {**labels_of(identity.metadata), RUNTIME_LABEL: identity.runtime, OWNER_LABEL: str(identity.owner_uid)}
+def labels(identity: Identity, **more: str) -> Mapping[str, str]:
+    """The container's own, two that say what it is, and ``more``."""
+    added = {RUNTIME_LABEL: identity.runtime, OWNER_LABEL: str(identity.owner_uid), **more}
+    return shown_labels(identity.metadata, added)
 
 
 def status_of(state: State, *, running: bool) -> str:

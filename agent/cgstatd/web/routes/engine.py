@@ -18,6 +18,7 @@ from ...basics.text import is_number, printable
 from ...feed.engine import Engine, NotRunning
 from ...outputs.engine import container_filters, containers, inventory, processes, system
 from ...outputs.engine.filters import BadFilter, parse_filters
+from ...outputs.shown_labels import encode_with_labels
 from ...sampling.lookup import Ambiguous, NotFound
 from ...sampling.reading_failed import ReadingFailed
 from ...sampling.registry import ListingFailed, OutOfResources
@@ -112,7 +113,7 @@ def engine_answer(request: web.Request, what: Any) -> web.Response:
     bodies = request.app[CONTEXT].bodies
     if not bodies.admit(0):
         raise NoRoom
-    return answer(bodies.hold(_encode(what) + b"\n"), _JSON)
+    return answer(bodies.hold(encode_with_labels(what) + b"\n"), _JSON)
 
 
 def is_on(text: str | None, default: bool = False) -> bool:

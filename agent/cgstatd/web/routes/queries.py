@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import msgspec
 from aiohttp import web
 
 from ...feed.queries import Queries
 from ...outputs.host_json import HistoryFacts
+from ...outputs.shown_labels import encode_with_labels
 from ..server.one_body import NoRoom, OneBody
 from .context import CONTEXT
 from .follow import FOLLOWER
@@ -15,13 +15,12 @@ from .negotiated import negotiated
 QUERIES: web.AppKey[Queries] = web.AppKey("inspector", Queries)
 _LISTING: web.AppKey[OneBody] = web.AppKey("listing_body", OneBody)
 _HOST: web.AppKey[OneBody] = web.AppKey("host_body", OneBody)
-_encode = msgspec.json.Encoder().encode
 _JSON = "application/json"
 
 
 async def _shared(request: web.Request, what: object, key: web.AppKey[OneBody]) -> web.Response:
     """An answer that all have who ask while it is the latest."""
-    return await negotiated(request, await request.app[key].get((what,), lambda: [_encode(what)]), _JSON)
+    return await negotiated(request, await request.app[key].get((what,), lambda: [encode_with_labels(what)]), _JSON)
 
 
 async def listing(request: web.Request) -> web.Response:
@@ -40,7 +39,7 @@ async def detail(request: web.Request) -> web.Response:
     bodies = request.app[CONTEXT].bodies
     if not bodies.admit(0):
         raise NoRoom
-    return await negotiated(request, bodies.hold(_encode(what)), _JSON)
+    return await negotiated(request, bodies.hold(encode_with_labels(what)), _JSON)
 
 
 def add_queries(app: web.Application, env_id: int, history: HistoryFacts) -> None:

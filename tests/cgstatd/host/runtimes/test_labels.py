@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from cgstatd.host.runtimes.labels import MOST_BYTES, MOST_LABELS, MOST_VALUE, WHOLE_BYTES, Labels, Wanted, cut
+from cgstatd.host.runtimes.labels import MOST_BYTES, WHOLE_BYTES, Labels, Wanted, cut
+from cgstatd.host.runtimes.packed_labels import MOST_LABELS, MOST_VALUE
 
 PROJECT = "com.docker.compose.project"
 

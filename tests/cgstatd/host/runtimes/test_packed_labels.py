@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from cgstatd.host.runtimes.budget import weigh
-from cgstatd.host.runtimes.labels import MOST_LABELS, Wanted
-from cgstatd.host.runtimes.packed_labels import FEW, PackedLabels, packed
+from cgstatd.host.runtimes.labels import Wanted
+from cgstatd.host.runtimes.packed_labels import FEW, MOST_LABELS, PackedLabels, packed
 
 TEXTS = some.text(some.characters(exclude_categories=["Cs"]), max_size=20)
 

@@ -1,0 +1,121 @@
+"""A container with more labels than a dict is kept of: every route shows them, and no list is the larger for them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from cgstatd.host.runtimes.packed_labels import MOST_LABELS
+from cgstatd.outputs.engine.containers import inspected, summary
+from cgstatd.web.routes.engine import ENGINE
+from cgstatd.web.routes.queries import QUERIES
+from fakehost import FakeHost, container_id
+from wire import Server
+
+LABELS = {f"org.example.{number}": f"value {number}" for number in range(MOST_LABELS - 3)} | {
+    "name": "not the container's",
+    "cgstatd.owner": "not the owner",
+    "line\nbreak": "tab\tin it",
+}
+SHOWN = {key: value for key, value in LABELS.items() if key != "line\nbreak"} | {"line�break": "tab�in it"}
+OURS = {"cgstatd.owner": "0", "cgstatd.runtime": "docker"}
+
+
+def label(host: FakeHost, name: str, labels: dict[str, str] = LABELS) -> None:
+    """As Docker writes it: a new file in its place."""
+    path = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
+    config = json.loads(path.read_text())
+    config["Config"]["Labels"] = labels
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(config))
+    new.chmod(0o600)
+    os.replace(new, path)
+
+
+async def test_our_own_answers_have_them(server: Server, host: FakeHost) -> None:
+    label(host, "a")
+    (listed,) = [each for each in (await server.ask("/api/containers")).json if each["name"] == "a"]
+    detail = (await server.ask("/api/containers/a/detail")).json["container"]
+    assert listed["labels"] == detail["labels"] == SHOWN and "labelsLeftOut" not in listed
+
+
+async def test_the_event_of_a_start_has_them(server: Server, host: FakeHost) -> None:
+    async with server.connection() as found:
+        found.send("/api/containers/stats/follow?interval=0.25")
+        answer, text = await found.head(), b""
+        while b"event: round" not in text:
+            text += await found.chunk(answer)
+        host.add("late", labels=LABELS)
+        while not (started := re.search(rb"event: start\nid: \S+\ndata: (.+)\n\n", text)):
+            text += await found.chunk(answer)
+    assert json.loads(started[1])["labels"] == SHOWN
+
+
+async def test_the_engine_api_has_them_and_its_own(server: Server, host: FakeHost) -> None:
+    label(host, "a")
+    (listed,) = (await server.ask('/containers/json?filters={"name":["^a$"]}')).json
+    one = (await server.ask("/containers/a/json")).json
+    assert listed["Labels"] == one["Config"]["Labels"] == SHOWN | OURS
+    events = (await server.ask(f"/events?since=0&until={time.time():.3f}")).body.splitlines()
+    (start,) = [each for each in map(json.loads, events) if each["id"] == container_id("a")]
+    assert start["Actor"]["Attributes"] == SHOWN | OURS | {"image": "lab/busybox:1", "name": "a"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "found"),
+    [
+        (["org.example.7"], ["a"]),
+        (["org.example.7=value 7", "cgstatd.owner=0"], ["a"]),
+        (["org.example.7=value 8"], []),
+        (["org.example.7", "nope"], []),
+        (["cgstatd.owner=not the owner"], []),
+        (["cgstatd.runtime=docker", "name"], ["a"]),
+    ],
+)
+async def test_they_can_be_asked_for(server: Server, host: FakeHost, labels: list[str], found: list[str]) -> None:
+    label(host, "a")
+    listed = (await server.ask(f"/containers/json?filters={quote(json.dumps({'label': labels}))}")).json
+    assert [each["Names"][0] for each in listed] == [f"/{name}" for name in found]
+
+
+def our_list(server: Server) -> Awaitable[Any]:
+    return server.runner.app[QUERIES]._make_listing()
+
+
+async def engines_list(server: Server) -> Any:
+    listed = await server.runner.app[ENGINE]._make_list()
+    return [(summary(each, 0.0), inspected(each)) for each in listed]
+
+
+@pytest.mark.parametrize("make", [our_list, engines_list])
+async def test_a_list_has_no_objects_of_its_own_for_them(
+    server: Server, host: FakeHost, make: Callable[[Server], Awaitable[Any]]
+) -> None:
+    async def objects() -> int:
+        await make(server)  # what is made once is made
+        gc.collect()
+        before = sys.getallocatedblocks()
+        held = await make(server)
+        gc.collect()
+        found = sys.getallocatedblocks() - before
+        del held
+        return found
+
+    few = await objects()
+    for name in ("a", "b", "c", "paused", "stopped"):
+        label(host, name)
+    for _ in range(100):
+        if all(len(each.labels) == len(SHOWN) for each in await server.runner.app[QUERIES]._make_listing()):
+            break
+        await asyncio.sleep(0.1)
+    assert await objects() < few + 5 * MOST_LABELS / 4
