@@ -15,6 +15,8 @@ _NEWS_PART = 0.2
 pause would otherwise have a large host read without pause."""
 OVERLOADED_SECONDS = 5.0
 """While more is asked than the agent can answer, what is so old is answered with at once, and made anew meanwhile."""
+LET_GO_SECONDS = OVERLOADED_SECONDS
+"""After so long a result that nobody can be answered with any more is forgotten."""
 
 
 def news_wait(cost_seconds: float) -> float:
@@ -52,6 +54,7 @@ class Coalesced(Generic[T]):
         self._before: tuple[float, T] | None = None
         """When the making of the result before began, and that result; kept while overloaded, and one is made."""
         self._began = self._ended = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
     def forget(self) -> None:
         """The next result is made anew, by other settings."""
@@ -91,6 +94,22 @@ class Coalesced(Generic[T]):
             self._before = None
         if not task.cancelled():
             task.exception()  # the client may have gone away: no log line for it
+        self._look_later()
+
+    def _look_later(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()  # else it would hold on to this result
+        self._timer = asyncio.get_running_loop().call_later(LET_GO_SECONDS, self._let_go)
+
+    def _let_go(self) -> None:
+        """A result that nobody is answered with any more keeps nothing in memory of what was there when it was made."""
+        self._timer = None
+        if self._task is None or not self._task.done():
+            return
+        if self._usable() is None:
+            self._task = None
+        else:
+            self._look_later()
 
 
 def _failed(task: asyncio.Future[T]) -> bool:

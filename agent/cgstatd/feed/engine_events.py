@@ -99,6 +99,8 @@ class EngineEvents:
     def leave(self, listener: Listener) -> None:
         """It went away."""
         self._listeners.discard(listener)
+        if not self._listeners:
+            self._written = []
 
     def stop(self) -> None:
         """End every stream."""

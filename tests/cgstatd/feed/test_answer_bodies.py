@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import threading
+import weakref
 from collections.abc import Sequence
 
 import pytest
@@ -21,6 +22,10 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+class Source:
+    """What a body is made of."""
 
 
 class Connection:
@@ -91,6 +96,19 @@ async def test_who_asks_for_the_same_gets_the_same_body_made_once() -> None:
     assert len(made) == 1 and len(set(map(id, found))) == 1
     assert await one.get(source, make) is found[0]
     assert await one.get((object(), "labels"), make) is not found[0]
+
+
+async def test_what_a_body_was_made_of_goes_with_it() -> None:
+    source = Source()
+    one, gone = OneBody(Bodies()), weakref.ref(source)
+    body = await one.get((source,), lambda: [b"body"])
+    assert await one.get((source,), lambda: [b"another"]) is body
+    one._forget(weakref.ref(body))  # as half a second later
+    del source
+    await asyncio.sleep(0)  # what was answered lets go of it
+    assert gone() is not None, "who is still being sent it shares it with whoever comes"
+    del body
+    assert gone() is None
 
 
 async def test_where_there_is_no_room_the_latest_will_do_for_some_time_then_it_is_refused() -> None:

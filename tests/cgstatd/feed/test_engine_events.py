@@ -168,6 +168,16 @@ async def test_what_a_client_has_from_the_state_is_not_told_when_it_is_noticed(h
     assert shown(await heard(host, listener)) == [("start", 5.5, None), ("die", 5.7, "4")]
 
 
+async def test_what_was_read_of_the_past_goes_with_the_last_client(host: Host) -> None:
+    host.listed = [listed(metadata(created_seconds=1.0), running=False)]
+    one, _ = await host.events.subscribe(past=True)
+    other, _ = await host.events.subscribe(past=True)
+    host.events.leave(one)
+    assert host.events._written
+    host.events.leave(other)
+    assert not host.events._written
+
+
 async def test_a_container_that_is_made_while_the_listing_is_read_is_not_removed_by_it(host: Host) -> None:
     host.listed = []
     listener, _ = await host.events.subscribe(past=False)

@@ -81,7 +81,7 @@ class OneBody:
         finally:
             if self._source is source:
                 self._making = None
-        self._latest, self._kept, self._size = weakref.ref(body), body, body.size
+        self._latest, self._kept, self._size = weakref.ref(body, self._gone), body, body.size
         self._latest_way = source[1:]
         seconds = _OVERLOADED_SECONDS if self._overloaded() else _KEPT_SECONDS
         asyncio.get_running_loop().call_later(seconds, self._forget, weakref.ref(body))
@@ -90,3 +90,8 @@ class OneBody:
     def _forget(self, body: weakref.ref[Body]) -> None:
         if self._kept is body():
             self._kept = None
+
+    def _gone(self, body: weakref.ref[Body]) -> None:
+        """Nobody has it any more: what it was made of need not stay either."""
+        if body is self._latest and self._making is None:
+            self._source = ()
