@@ -36,7 +36,7 @@ from .engine import EngineRecord
 from .health_log import Check, check_of
 from .labels import NULL, Wanted, cut
 from .oci import Linux
-from .state_values import Int, parser_of, unix_time
+from .state_values import Int, is_not_utf8, parser_of, unix_time
 
 if TYPE_CHECKING:
     import sqlite3
@@ -241,7 +241,7 @@ def _words_of(name: str) -> str:
 
 
 def _words(error: Exception) -> str:
-    if isinstance(error, UnicodeError):
+    if isinstance(error, ValueError) and is_not_utf8(error):
         return "not valid UTF-8"
     return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 

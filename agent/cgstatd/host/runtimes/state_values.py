@@ -23,6 +23,12 @@ def parser_of(kind: type[T]) -> Callable[[bytes], T]:
     return msgspec.json.Decoder(kind).decode
 
 
+def is_not_utf8(error: ValueError) -> bool:
+    """Whether a parser failed because its input is not UTF-8: until msgspec 0.22 by an error of Python's codec, since
+    0.23 by one of msgspec's own."""
+    return isinstance(error, UnicodeError) or str(error).startswith("Invalid UTF-8")
+
+
 def unix_time(when: datetime | None) -> float | None:
     """Seconds since the epoch; None for no time and for Go's zero time (year 1), which means never."""
     return None if when is None or when.year == 1 else when.timestamp()

@@ -27,6 +27,7 @@ from .beneath import open_directory
 from .budget import ENTRY_BYTES, READ_BYTES, Budget, Kept, weigh
 from .labels import Labels, Wanted
 from .refused import Later, Refused, unreadable
+from .state_values import is_not_utf8
 from .trusted_file import OPEN, check, content
 
 log = logging.getLogger(__name__)
@@ -223,11 +224,11 @@ class StateFiles:
             raise
         except Refused as error:
             return Unreadable(str(error), real)
-        except UnicodeDecodeError:
-            return Unreadable("not valid UTF-8", real)
         except RecursionError:
             return Unreadable("nested too deeply", real)
         except ValueError as error:  # msgspec's errors too: they name fields and types, never values
+            if is_not_utf8(error):
+                return Unreadable("not valid UTF-8", real)
             return Unreadable(f"malformed: {str(error)[:200]}", real)
 
 

@@ -247,6 +247,12 @@ def test_the_network_without_one_of_its_own(write: Write, namespaces: Any, expec
     assert [each.network_mode for each in PodmanSource(Root()).all()] == [expected]
 
 
+def test_a_config_that_is_no_text_is_called_so(write: Write) -> None:
+    write(DATABASE, database((BURN, "pm-burn", None, b'{"labels": {"a": "\xff"}}', 3)))
+    found = PodmanSource(Root()).get(BURN)
+    assert isinstance(found, Unreadable) and found.reason.endswith("ContainerConfig.JSON of pm-burn: not valid UTF-8")
+
+
 def test_a_change_is_noticed_and_stopped_containers_are_listed(write: Write) -> None:
     write(DATABASE, database(BURNING))
     source = PodmanSource(Root())

@@ -193,6 +193,18 @@ def test_what_is_wrong_with_a_file_is_said_without_its_content(write: Write, con
     assert StateFiles(Root()).read(PATH, parser_of(Named)) == Unreadable(reason, PATH)
 
 
+@pytest.mark.parametrize("raised", [UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+                                    msgspec.DecodeError("Invalid UTF-8 encoded string")])  # fmt: skip
+def test_bytes_that_are_no_text_are_called_so_whatever_the_version_of_the_parser(
+    write: Write, raised: ValueError
+) -> None:
+    def parse(_data: bytes) -> object:
+        raise raised
+
+    write(PATH, "content")
+    assert StateFiles(Root()).read(PATH, parse) == Unreadable("not valid UTF-8", PATH)
+
+
 def test_links_of_the_host_stay_below_the_hosts_root(write: Write, host: FakeFilesystem) -> None:
     write("/host/mnt/data/docker/state", "the host's")
     write("/mnt/data/docker/state", "the agent's own")
