@@ -7,11 +7,12 @@ way first, with its dead before its living. A round of which anything was droppe
 from __future__ import annotations
 
 import secrets
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import chain
 
 from ...sampling.history_model import Life, Subject, Taken
+from .ended_tracks import aged, last_round, packed, unpacked, weigh, within
 from .series import ROWS, Series
 from .tracks import HOST, Lived, Mark, Snapshot, Track
 
@@ -40,8 +41,8 @@ class Ring:
         self.used = 0
         """Bytes of all tracks."""
         self._living: dict[Life, Track] = {}
-        self._dead: dict[int, OrderedDict[int, Track]] = {}
-        """By owner, the first that died first."""
+        self._dead: dict[int, deque[bytes]] = {}
+        """By owner, the first that died first (:mod:`.ended_tracks`)."""
         self._owned: dict[int, int] = {}
         """Bytes by owner."""
         self._begun = 0
@@ -58,11 +59,15 @@ class Ring:
 
     def tracks(self) -> Iterator[Track]:
         """Every life that is known, the ended ones first."""
-        return chain(*(each.values() for each in self._dead.values()), self._living.values())
+        return chain(map(unpacked, chain(*self._dead.values())), self._living.values())
+
+    def living(self) -> Iterator[Track]:
+        """Every life that goes on."""
+        return iter(self._living.values())
 
     def lives(self, first: int, last: int, fits: Callable[[Track], bool] = lambda _: True) -> list[Lived]:
         """Every life that had a part in these rounds, in the order in which they began."""
-        found = self.where(lambda each: each.last >= first and each.first <= last and fits(each))
+        found = self.where(fits, first, last)
         return [
             Lived(each.life, each.subject, each.first, each.last, each.ended, tuple(each.marks),
                   each.series.between(first, last))
@@ -124,52 +129,58 @@ class Ring:
             track.marks.append(Mark(mark.round, "oom", mark.time_ms))
         track.marks.append(mark)
         track.ended, track.last = True, mark.round
-        track.series.shut()
-        self._dead.setdefault(track.life.owner_uid, OrderedDict())[track.serial] = track
-        self._count(track)
+        owner, data = track.life.owner_uid, packed(track)
+        self._dead.setdefault(owner, deque()).append(data)
+        self._sum(owner, weigh(data) - track.bytes)
 
-    def _count(self, track: Track, now: int | None = None) -> None:
-        """Bring the sums up to date; ``now``: the bytes of the track, where it is gone."""
-        self._grow(track, (track.weigh() if now is None else now) - track.bytes)
-        owner = track.life.owner_uid
-        if not self._owned[owner]:
-            del self._owned[owner]
+    def _count(self, track: Track) -> None:
+        """Bring the sums up to date."""
+        self._grow(track, track.weigh() - track.bytes)
 
     def _grow(self, track: Track, more: int) -> None:
-        owner = track.life.owner_uid
+        self._sum(track.life.owner_uid, more)
+        track.bytes += more
+
+    def _sum(self, owner: int, more: int) -> None:
         self.used += more
         self._owned[owner] = self._owned.get(owner, 0) + more
-        track.bytes += more
+        if not self._owned[owner]:
+            del self._owned[owner]
 
     def _age(self, oldest: int) -> None:
         self.host.drop_before(oldest)
         for owner in list(self._dead):
-            dead = self._dead[owner]
-            while dead and next(iter(dead.values())).last < oldest:
+            while owner in self._dead and last_round(self._dead[owner][0]) < oldest:
                 self._forget(owner)
-        chunk = oldest % ROWS == 0  # there may be very many that are dead
-        for track in self.tracks() if chunk else self._living.values():
+        for track in self._living.values():
             if track.ages < oldest:
-                track.series.drop_before(oldest)
-                track.marks = [mark for mark in track.marks if mark.round >= oldest]
-                track.ages = min([track.series.ages, *(mark.round for mark in track.marks[:1])])
+                track.drop_before(oldest)
                 self._count(track)
+        if oldest % ROWS == 0:  # there may be very many that are dead
+            for owner in list(self._dead):
+                self._age_dead(owner, oldest)
 
-    def _forget(self, owner: int) -> Track:
-        """Drop what died first of an owner's."""
+    def _age_dead(self, owner: int, oldest: int) -> None:
         dead = self._dead[owner]
-        _, track = dead.popitem(last=False)
-        self._count(track, 0)
-        if not dead:
+        for place, data in enumerate(dead):
+            if (now := aged(data, oldest)) is not data:
+                dead[place] = now
+                self._sum(owner, weigh(now) - weigh(data))
+
+    def _forget(self, owner: int) -> int:
+        """Drop what died first of an owner's; the last round that had it."""
+        data = self._dead[owner].popleft()
+        if not self._dead[owner]:
             del self._dead[owner]
-        return track
+        self._sum(owner, -weigh(data))
+        return last_round(data)
 
     def _shrink(self) -> None:
         """Back within the budget: the owner with the most gives way."""
         while self.used + self.host.size > self.budget and self._owned:
             owner = max(self._owned, key=lambda uid: self._owned[uid])
             if owner in self._dead:
-                self.incomplete = max(self.incomplete, self._forget(owner).last)
+                self.incomplete = max(self.incomplete, self._forget(owner))
             elif not self._shorten([each for each in self._living.values() if each.life.owner_uid == owner]):
                 return
 
@@ -185,9 +196,12 @@ class Ring:
                 self._count(track)
         return self.used < before
 
-    def where(self, fits: Callable[[Track], bool]) -> list[Track]:
-        """The lives that fit, in the order in which they began."""
-        return sorted((each for each in self.tracks() if fits(each)), key=lambda each: (each.first, each.last))
+    def where(self, fits: Callable[[Track], bool], first: int = 0, last: int | None = None) -> list[Track]:
+        """The lives that fit and had a part in these rounds, in the order in which they began."""
+        until = self.last if last is None else last
+        living = (each for each in self._living.values() if each.last >= first and each.first <= until and fits(each))
+        found = chain(within(chain(*self._dead.values()), first, until, fits), living)
+        return sorted(found, key=lambda each: (each.first, each.last))
 
 
 def _plausible(recorded_ms: int | None, noticed_ms: int) -> int:
