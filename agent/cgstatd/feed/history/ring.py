@@ -7,12 +7,11 @@ way first, with its dead before its living. A round of which anything was droppe
 from __future__ import annotations
 
 import secrets
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from itertools import chain
 
 from ...sampling.history_model import Life, Subject, Taken
-from .ended_tracks import aged, last_round, packed, unpacked, weigh, within
 from .series import ROWS, Series
 from .tracks import HOST, Lived, Mark, Snapshot, Track
 
@@ -41,8 +40,8 @@ class Ring:
         self.used = 0
         """Bytes of all tracks."""
         self._living: dict[Life, Track] = {}
-        self._dead: dict[int, deque[bytes]] = {}
-        """By owner, the first that died first (:mod:`.ended_tracks`)."""
+        self._dead: dict[int, OrderedDict[int, Track]] = {}
+        """By owner, the first that died first."""
         self._owned: dict[int, int] = {}
         """Bytes by owner."""
         self._begun = 0
@@ -59,15 +58,11 @@ class Ring:
 
     def tracks(self) -> Iterator[Track]:
         """Every life that is known, the ended ones first."""
-        return chain(map(unpacked, chain(*self._dead.values())), self._living.values())
-
-    def living(self) -> Iterator[Track]:
-        """Every life that goes on."""
-        return iter(self._living.values())
+        return chain(*(each.values() for each in self._dead.values()), self._living.values())
 
     def lives(self, first: int, last: int, fits: Callable[[Track], bool] = lambda _: True) -> list[Lived]:
         """Every life that had a part in these rounds, in the order in which they began."""
-        found = self.where(fits, first, last)
+        found = self.where(lambda each: each.last >= first and each.first <= last and fits(each))
         return [
             Lived(each.life, each.subject, each.first, each.last, each.ended, tuple(each.marks),
                   each.series.between(first, last))
@@ -129,58 +124,52 @@ class Ring:
             track.marks.append(Mark(mark.round, "oom", mark.time_ms))
         track.marks.append(mark)
         track.ended, track.last = True, mark.round
-        owner, data = track.life.owner_uid, packed(track)
-        self._dead.setdefault(owner, deque()).append(data)
-        self._sum(owner, weigh(data) - track.bytes)
+        track.series.shut()
+        self._dead.setdefault(track.life.owner_uid, OrderedDict())[track.serial] = track
+        self._count(track)
 
-    def _count(self, track: Track) -> None:
-        """Bring the sums up to date."""
-        self._grow(track, track.weigh() - track.bytes)
-
-    def _grow(self, track: Track, more: int) -> None:
-        self._sum(track.life.owner_uid, more)
-        track.bytes += more
-
-    def _sum(self, owner: int, more: int) -> None:
-        self.used += more
-        self._owned[owner] = self._owned.get(owner, 0) + more
+    def _count(self, track: Track, now: int | None = None) -> None:
+        """Bring the sums up to date; ``now``: the bytes of the track, where it is gone."""
+        self._grow(track, (track.weigh() if now is None else now) - track.bytes)
+        owner = track.life.owner_uid
         if not self._owned[owner]:
             del self._owned[owner]
+
+    def _grow(self, track: Track, more: int) -> None:
+        owner = track.life.owner_uid
+        self.used += more
+        self._owned[owner] = self._owned.get(owner, 0) + more
+        track.bytes += more
 
     def _age(self, oldest: int) -> None:
         self.host.drop_before(oldest)
         for owner in list(self._dead):
-            while owner in self._dead and last_round(self._dead[owner][0]) < oldest:
+            dead = self._dead[owner]
+            while dead and next(iter(dead.values())).last < oldest:
                 self._forget(owner)
-        for track in self._living.values():
+        chunk = oldest % ROWS == 0  # there may be very many that are dead
+        for track in self.tracks() if chunk else self._living.values():
             if track.ages < oldest:
-                track.drop_before(oldest)
+                track.series.drop_before(oldest)
+                track.marks = [mark for mark in track.marks if mark.round >= oldest]
+                track.ages = min([track.series.ages, *(mark.round for mark in track.marks[:1])])
                 self._count(track)
-        if oldest % ROWS == 0:  # there may be very many that are dead
-            for owner in list(self._dead):
-                self._age_dead(owner, oldest)
 
-    def _age_dead(self, owner: int, oldest: int) -> None:
+    def _forget(self, owner: int) -> Track:
+        """Drop what died first of an owner's."""
         dead = self._dead[owner]
-        for place, data in enumerate(dead):
-            if (now := aged(data, oldest)) is not data:
-                dead[place] = now
-                self._sum(owner, weigh(now) - weigh(data))
-
-    def _forget(self, owner: int) -> int:
-        """Drop what died first of an owner's; the last round that had it."""
-        data = self._dead[owner].popleft()
-        if not self._dead[owner]:
+        _, track = dead.popitem(last=False)
+        self._count(track, 0)
+        if not dead:
             del self._dead[owner]
-        self._sum(owner, -weigh(data))
-        return last_round(data)
+        return track
 
     def _shrink(self) -> None:
         """Back within the budget: the owner with the most gives way."""
         while self.used + self.host.size > self.budget and self._owned:
             owner = max(self._owned, key=lambda uid: self._owned[uid])
             if owner in self._dead:
-                self.incomplete = max(self.incomplete, self._forget(owner))
+                self.incomplete = max(self.incomplete, self._forget(owner).last)
             elif not self._shorten([each for each in self._living.values() if each.life.owner_uid == owner]):
                 return
 
@@ -196,12 +185,9 @@ class Ring:
                 self._count(track)
         return self.used < before
 
-    def where(self, fits: Callable[[Track], bool], first: int = 0, last: int | None = None) -> list[Track]:
-        """The lives that fit and had a part in these rounds, in the order in which they began."""
-        until = self.last if last is None else last
-        living = (each for each in self._living.values() if each.last >= first and each.first <= until and fits(each))
-        found = chain(within(chain(*self._dead.values()), first, until, fits), living)
-        return sorted(found, key=lambda each: (each.first, each.last))
+    def where(self, fits: Callable[[Track], bool]) -> list[Track]:
+        """The lives that fit, in the order in which they began."""
+        return sorted((each for each in self.tracks() if fits(each)), key=lambda each: (each.first, each.last))
 
 
 def _plausible(recorded_ms: int | None, noticed_ms: int) -> int:

@@ -111,19 +111,6 @@ class Series:
         self.size = _SERIES_BYTES
         """Bytes that it takes."""
 
-    @classmethod
-    def of(cls, layout: Layout, chunks: list[Chunk], last: int) -> Series:
-        """One that has these chunks."""
-        made = cls(layout)
-        made._chunks, made.last = chunks, last
-        made.size += sum(len(each.data) + _CHUNK_BYTES for each in chunks)
-        return made
-
-    @property
-    def chunks(self) -> tuple[Chunk, ...]:
-        """What is compressed, the oldest first."""
-        return tuple(self._chunks)
-
     @property
     def first(self) -> int:
         """The number of the oldest round; -1: there is none."""

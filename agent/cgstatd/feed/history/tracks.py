@@ -53,14 +53,8 @@ class Track:
         self.bytes = 0
         """As counted in the budget."""
 
-    def drop_before(self, oldest: int) -> None:
-        """Forget what was before a round."""
-        self.series.drop_before(oldest)
-        self.marks = [mark for mark in self.marks if mark.round >= oldest]
-        self.ages = min([self.series.ages, *(mark.round for mark in self.marks[:1])])
-
     def weigh(self) -> int:
-        """Bytes that it takes now, while it goes on."""
+        """Bytes that it takes now."""
         words = chain(self.life[1:3], (text for text in self.subject if text))
         return self.series.size + _TRACK_BYTES + len(self.marks) * _MARK_BYTES + sum(4 * len(word) for word in words)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import random
-import sys
 import tracemalloc
 
 import pytest
@@ -164,20 +163,8 @@ def test_thousands_of_short_lived_containers_do_not_make_it_grow() -> None:
     ring = Ring(360, 10, budget=1 << 20)
     churn(ring, 100, 100)
     assert ring.used + ring.host.size <= ring.budget
-    assert ring.used == sum(each.bytes for each in ring.tracks())
-    assert all(each.bytes == each.weigh() for each in ring.living())
+    assert ring.used == sum(each.bytes for each in ring.tracks()) == sum(each.weigh() for each in ring.tracks())
     assert 0 < ring.incomplete < ring.last
-
-
-def test_a_life_that_is_over_is_one_object() -> None:
-    ring = Ring(360, 10)
-    churn(ring, 2, 500)
-    gc.collect()
-    before = sys.getallocatedblocks()
-    churn(ring, 20, 500)
-    gc.collect()
-    assert len(list(ring.tracks())) >= 10_000
-    assert sys.getallocatedblocks() - before < 2.5 * 9_500
 
 
 def test_the_bytes_that_it_counts_are_those_that_it_takes() -> None:
