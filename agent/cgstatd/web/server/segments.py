@@ -78,9 +78,10 @@ class Window:
 
     def _ask(self) -> int:
         try:
+            # The other way round, what is acknowledged in between would count as free twice. Now it counts as taken.
+            queued = fcntl.ioctl(self._socket.fileno(), _SIOCOUTQ, b"\0\0\0\0")
             info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _SND_WND.size)
             if len(info) == _SND_WND.size:
-                queued = fcntl.ioctl(self._socket.fileno(), _SIOCOUTQ, b"\0\0\0\0")
                 return int(_SND_WND.unpack(info)[0]) - int.from_bytes(queued, sys.byteorder)
         except OSError:
             pass  # closed: writing says so
