@@ -28,7 +28,9 @@ CONTAINERS = 2000
 """So that an answer (0.6 MB) is more than the kernel holds for a client that does not read."""
 SEND_SECONDS = 2
 """No client that does not read is cut earlier."""
-TIMEOUTS = ("--request-timeout", "4", "--idle-timeout", "5", "--send-timeout", f"{SEND_SECONDS}")
+IDLE_SECONDS = 5
+"""A client that has not asked for so long has its connection ended."""
+TIMEOUTS = ("--request-timeout", "4", "--idle-timeout", f"{IDLE_SECONDS}", "--send-timeout", f"{SEND_SECONDS}")
 VIEW, METRICS = "containers:view", "metrics:view"
 REQUEST = b"GET " + ALL.encode() + b" HTTP/1.1\r\nHost: localhost\r\n"
 

@@ -7,7 +7,7 @@ import threading
 import time
 from types import TracebackType
 
-from attacks.arena import Arena
+from attacks.arena import IDLE_SECONDS, Arena
 
 _PAUSE_SECONDS = 0.1
 
@@ -15,11 +15,13 @@ _PAUSE_SECONDS = 0.1
 class Bystander:
     """Asks for one container's figures ten times a second on a connection that it had before the attack."""
 
-    def __init__(self, arena: Arena) -> None:
-        self._arena = arena
+    def __init__(self, arena: Arena, idle_seconds: float = IDLE_SECONDS) -> None:
+        """``idle_seconds``: after which its connection may be ended."""
+        self._arena, self._idle_seconds = arena, idle_seconds
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._connection = arena.client("127.0.0.99")
+        self._answered_at = time.monotonic()
         self.answered = 0
         self.slowest = 0.0
         self.failures: list[str] = []
@@ -44,13 +46,9 @@ class Bystander:
     def _ask(self) -> None:
         began = time.monotonic()
         try:
-            self._connection.request(
-                "GET",
-                f"/api/containers/{self._arena.good}/stats",
-                headers={"Authorization": f"Bearer {self._arena.secret}"},
-            )
-            answer = self._connection.getresponse()
+            answer = self._answer()
             body = answer.read()
+            self._answered_at = time.monotonic()
             if answer.status == 200:
                 self.answered += 1
             else:
@@ -60,3 +58,20 @@ class Bystander:
             self._connection.close()
         self.slowest = max(self.slowest, time.monotonic() - began)
         self.most_memory = max(self.most_memory, self._arena.memory())
+
+    def _answer(self) -> http.client.HTTPResponse:
+        """Where this client itself got no processor for longer than a connection may be idle, on a new one."""
+        self._request()
+        idle = time.monotonic() - self._answered_at
+        try:
+            return self._connection.getresponse()
+        except ConnectionError:
+            if idle < self._idle_seconds:
+                raise
+        self._connection.close()
+        self._request()
+        return self._connection.getresponse()
+
+    def _request(self) -> None:
+        path = f"/api/containers/{self._arena.good}/stats"
+        self._connection.request("GET", path, headers={"Authorization": f"Bearer {self._arena.secret}"})
