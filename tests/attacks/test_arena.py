@@ -1,0 +1,32 @@
+"""What an answer costs is told from what the agent does anyway in the same time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attacks.arena import Arena
+
+
+class _Agent(Arena):
+    """Answers at once; its CPU time goes on as it is told."""
+
+    def __init__(self, *cpu: float) -> None:
+        super().__init__(0, 0, "", "", Path(), "")
+        self._cpu = iter(cpu)
+
+    def ask(self, *_: Any, **__: Any) -> tuple[int, dict[str, str], bytes]:
+        return 200, {}, b""
+
+    def cpu_seconds(self) -> float:
+        return next(self._cpu)
+
+
+def test_what_the_agent_does_without_being_asked_is_no_cost_of_the_answer() -> None:
+    assert _Agent(10.0, 11.9).ask_cheaply("/")[0] == 200
+    assert _Agent(10.0, 13.2, 13.2, 14.5).ask_cheaply("/")[0] == 200  # 3.2 s, and 1.3 s in as much time afterwards
+    for cpu in ((10.0, 13.2, 13.2, 13.4), (10.0, 12.0, 12.0, 12.0)):
+        with pytest.raises(AssertionError, match="s of CPU"):
+            _Agent(*cpu).ask_cheaply("/")
