@@ -133,7 +133,11 @@ class Arena:
         return status, headers, body, took
 
     def _unasked_cpu(self, seconds: float) -> float:
-        """CPU time that the agent uses in so long a time without this question."""
+        """CPU time that the agent uses in so long a time without this question.
+
+        Not at once: what the question left it to do is a cost of the question.
+        """
+        time.sleep(seconds)
         cpu = self.cpu_seconds()
         time.sleep(seconds)
         return self.cpu_seconds() - cpu

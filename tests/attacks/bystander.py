@@ -61,9 +61,10 @@ class Bystander:
 
     def _answer(self) -> http.client.HTTPResponse:
         """Where this client itself got no processor for longer than a connection may be idle, on a new one."""
-        self._request()
         idle = time.monotonic() - self._answered_at
         try:
+            self._request()
+            idle = time.monotonic() - self._answered_at
             return self._connection.getresponse()
         except ConnectionError:
             if idle < self._idle_seconds:
