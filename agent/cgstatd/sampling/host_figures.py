@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from ..host.procfs.net_dev import parse_traffic
 from .sampler import Sampler
 
 NET_DEV = "/proc/1/net/dev"
+OWN_DESCRIPTORS = "/proc/self/fd"
 MINIMUM_WINDOW_NS = 200_000_000
 """/proc/stat counts in ticks of 10 ms: over less, one tick is 5 % and more."""
 MAXIMUM_WINDOW_NS = 60_000_000_000
@@ -128,6 +130,14 @@ def _myself() -> Any:
     return psutil.Process()
 
 
+def open_descriptors() -> int:
+    """How many this process has open: the size of the directory since Linux 6.2, and 0 before that.
+
+    To list it takes some 10 ms of an agent that has a thousand containers' files open.
+    """
+    return os.stat(OWN_DESCRIPTORS).st_size or len(os.listdir(OWN_DESCRIPTORS)) - 1  # the last is the listing's own
+
+
 def agent_cost() -> AgentCost:
     """Of this process, whatever --host-root is. Threads are the kernel's, not Python's alone."""
     process = _myself()
@@ -136,6 +146,6 @@ def agent_cost() -> AgentCost:
             time.process_time(),  # in nanoseconds; /proc has ticks
             process.memory_info().rss,
             process.num_threads(),
-            process.num_fds(),
+            open_descriptors(),
             time.monotonic() - _STARTED,
         )

@@ -239,6 +239,7 @@ def test_clients_of_open_streams_see_the_end_of_a_killed_service_and_come_back(p
     stream().close()
 
 
+@pytest.mark.long
 def test_without_any_right_systemd_hands_over_tokens_and_keys(package: None) -> None:
     token = sh("cgstatd token new --name handed --env 1 2>/dev/null").strip()
     drop_in = UNITS / "cgstatd.service.d/credentials.conf"
@@ -262,6 +263,7 @@ def test_an_upgrade_keeps_configuration_and_tokens_and_runs_the_new_one(package:
     until(lambda: show("ActiveState") == "active" and show("MainPID") != pid)
 
 
+@pytest.mark.long
 def test_the_socket_is_held_by_systemd_and_nobody_is_refused_during_a_restart(package: None) -> None:
     sh("systemctl stop cgstatd.service; systemctl start cgstatd.socket; systemctl start cgstatd.service")
     sh("systemctl kill --kill-whom=main -s KILL cgstatd.service")
@@ -292,22 +294,32 @@ def test_removing_keeps_the_configuration_and_purging_leaves_nothing(package: No
 # -- cgstatd install
 
 
+PROGRAM = "/opt/cgstatd/bin/cgstatd"
+
+
 @EVERYWHERE
 def test_install_and_uninstall_from_a_virtual_environment(before: set[str]) -> None:
-    program = "/opt/cgstatd/bin/cgstatd"
-    dry = sh(f"{program} install --dry-run")
+    dry = sh(f"{PROGRAM} install --dry-run")
     assert "would write /etc/systemd/system/cgstatd.service" in dry and files() - before == set()
-    sh(f"{program} install")
+    sh(f"{PROGRAM} install")
     until(lambda: show("ActiveState") == "active")
     assert get("/api/containers/stats")[0] == 200
     assert sh("cgstatd --version").startswith("cgstatd ")
-    again = sh(f"{program} install")
+    sh(f"{PROGRAM} uninstall --purge")
+    assert show("LoadState") == "not-found" and files() - before == set()
+
+
+@EVERYWHERE
+@pytest.mark.long
+def test_it_is_installed_again_over_itself_and_with_a_socket(before: set[str]) -> None:
+    sh(f"{PROGRAM} install")
+    again = sh(f"{PROGRAM} install")
     assert "write" not in again and "replace" not in again
-    sh(f"{program} uninstall")
+    sh(f"{PROGRAM} uninstall")
     assert CONFIG.exists() and show("LoadState") == "not-found"
-    sh(f"{program} install --socket")
+    sh(f"{PROGRAM} install --socket")
     until(lambda: show("ActiveState") == "active")
     assert show("ActiveState", "cgstatd.socket") == "active" and get("/healthz")[0] == 200
     assert "socket" in show("TriggeredBy")
-    sh(f"{program} uninstall --purge")
+    sh(f"{PROGRAM} uninstall --purge")
     assert files() - before == set()
