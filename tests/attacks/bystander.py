@@ -21,7 +21,7 @@ class Bystander:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._connection = arena.client("127.0.0.99")
-        self._answered_at = time.monotonic()
+        self._asked_at = time.monotonic()
         self.answered = 0
         self.slowest = 0.0
         self.failures: list[str] = []
@@ -48,7 +48,6 @@ class Bystander:
         try:
             answer = self._answer()
             body = answer.read()
-            self._answered_at = time.monotonic()
             if answer.status == 200:
                 self.answered += 1
             else:
@@ -60,14 +59,20 @@ class Bystander:
         self.most_memory = max(self.most_memory, self._arena.memory())
 
     def _answer(self) -> http.client.HTTPResponse:
-        """Where this client itself got no processor for longer than a connection may be idle, on a new one."""
-        idle = time.monotonic() - self._answered_at
+        """Where this client itself got no processor for longer than a connection may be idle, on a new one.
+
+        When the agent had answered is not known here: this client may have had no processor to read the answer. It was
+        not before it was asked.
+        """
+        asked_before = self._asked_at
         try:
-            self._request()
-            idle = time.monotonic() - self._answered_at
+            try:
+                self._request()
+            finally:
+                self._asked_at = time.monotonic()
             return self._connection.getresponse()
         except ConnectionError:
-            if idle < self._idle_seconds:
+            if self._asked_at - asked_before < self._idle_seconds:
                 raise
         self._connection.close()
         self._request()
