@@ -7,8 +7,6 @@ import os
 import shutil
 import socket
 import sqlite3
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -21,33 +19,10 @@ from typing import Any
 from attacks.arena import Arena, TreeArena, require_root, running
 from attacks.forged import listed
 from attacks.planted import everything, own, run
+from attacks.slowness import SMALL_LABELS, parsed_ms, slowness
 from fakehost import FakeHost, container_id
 
 USERS = tuple(range(1000, 1008))
-SMALL_LABELS = b'{"Name":"/hoard","Config":{"Labels":{' + b",".join(b'"%06x":""' % n for n in range(340_000)) + b"}}}"
-"""4 MiB, which as one object for each label would be 30."""
-assert 3 << 20 < len(SMALL_LABELS) < 4 << 20
-
-
-_PARSED_MS = 162.0
-"""The least CPU time in which the standard library was seen to parse SMALL_LABELS on the slowest machine so far."""
-
-
-_PARSE = """
-import json, sys, time
-data = sys.stdin.buffer.read()
-for _ in range(3):
-    began = time.process_time()
-    json.loads(data)
-    print((time.process_time() - began) * 1000)
-"""
-
-
-def _parsed_ms() -> float:
-    """The same here and now, the least of three: in another process, since it would hold up each thread of this one,
-    and with them the client beside the attack, for seconds on a busy machine."""
-    done = subprocess.run([sys.executable, "-c", _PARSE], input=SMALL_LABELS, stdout=subprocess.PIPE, check=True)
-    return min(map(float, done.stdout.split()))
 
 
 def _cost(a: Arena, times: int, act: Callable[[int], object], most_ms: float) -> float:
@@ -55,10 +30,10 @@ def _cost(a: Arena, times: int, act: Callable[[int], object], most_ms: float) ->
 
     On one that is slower while it is done (measured before and after), it may be as many times more.
     """
-    before = _parsed_ms()
+    before = parsed_ms()
     cost = a.cpu_of_each(times, act)
-    slowness = max(1.0, (before + _parsed_ms()) / 2 / _PARSED_MS)
-    assert cost < most_ms * slowness, f"{cost:.1f} ms of CPU each time, the machine is {slowness:.2f} times as slow"
+    times_as_slow = slowness(before, parsed_ms())
+    assert cost < most_ms * times_as_slow, f"{cost:.1f} ms of CPU each time, on a machine {times_as_slow:.2f} x as slow"
     return cost
 
 
