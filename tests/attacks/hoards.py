@@ -25,14 +25,16 @@ from fakehost import FakeHost, container_id
 USERS = tuple(range(1000, 1008))
 
 
-def _cost(a: Arena, times: int, act: Callable[[int], object], most_ms: float) -> float:
+def _cost(a: TreeArena, times: int, act: Callable[[int], object], most_ms: float) -> float:
     """The agent's CPU time for each, in milliseconds: below ``most_ms`` on the slowest machine so far.
 
-    On one that is slower while it is done (measured before and after), it may be as many times more.
+    On one that is slower while it is done (measured before and after), it may be as many times more. Cleans up before
+    it is judged: the attacks that follow are not to meet what this one left.
     """
     before = parsed_ms()
     cost = a.cpu_of_each(times, act)
     times_as_slow = slowness(before, parsed_ms())
+    clean(a)
     assert cost < most_ms * times_as_slow, f"{cost:.1f} ms of CPU each time, on a machine {times_as_slow:.2f} x as slow"
     return cost
 
@@ -218,7 +220,6 @@ def touched(a: TreeArena) -> str:
         time.sleep(0.5)
 
     cost = _cost(a, 24, touch_all, 60)
-    clean(a)
     assert {each["name"] for each in found.values()} == {"hoard"}
     return f"all six have their names, {cost:.0f} ms of CPU each time"
 
@@ -290,7 +291,6 @@ def from_the_future(a: TreeArena) -> str:
         time.sleep(0.1)
 
     cost = _cost(a, 60, guess, 15)
-    clean(a)
     return f"60 x 404, {cost:.1f} ms of CPU each"
 
 
@@ -314,7 +314,6 @@ def many_names(a: TreeArena) -> str:
         time.sleep(0.3)
 
     cost = _cost(a, 20, list_all, 50)
-    clean(a)
     return f"{cost:.0f} ms of CPU a list"
 
 
@@ -335,7 +334,6 @@ def nudged(a: TreeArena) -> str:
         time.sleep(0.1)
 
     cost = _cost(a, 60, nudge, 20)
-    clean(a)
     return f"{cost:.1f} ms of CPU each time"
 
 
