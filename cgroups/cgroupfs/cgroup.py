@@ -34,11 +34,11 @@ class Cgroup:
     A controller whose tree does not have the path is absent in the records (v1: a container can be missing from one
     tree while it starts or dies). ``inodes`` (mount point -> inode), where given, pins the identity: a directory with
     another inode raises CgroupGone. ``descriptors``, where given: the directories that were read once stay open, while
-    at least half of these are free, until :meth:`close`. Without it nothing stays open. What the latest
-    :meth:`counters` keeps open is not opened once more by :meth:`read`.
+    at least half of these are free, until :meth:`close`. Without it nothing stays open, but for what is read
+    :meth:`together`. What the latest :meth:`counters` keeps open is not opened once more by :meth:`read`.
     """
 
-    __slots__ = ("_descriptors", "_files", "_hierarchy", "_inodes", "_kept", "_root", "path")
+    __slots__ = ("_descriptors", "_files", "_hierarchy", "_inodes", "_kept", "_lent", "_root", "path")
 
     def __init__(
         self,
@@ -53,6 +53,8 @@ class Cgroup:
         self._inodes = inodes or {}
         self._descriptors = descriptors
         self._kept: dict[str, Directory] = {}
+        self._lent: dict[str, Directory | None] | None = None
+        """What is open of it until the end of :meth:`together`, and which trees do not have it; None: out of it."""
         self._files: Mapping[str, KeptFile] = {}
         """Those of the latest counters, by their real paths; closed once these are."""
         self.path = path.rstrip("/")
@@ -81,6 +83,8 @@ class Cgroup:
             return None
         if (kept := self._kept.get(mount.point)) is not None:
             return kept
+        if self._lent is not None and mount.point in self._lent:
+            return self._lent[mount.point]
         inode = self._inodes.get(mount.point)
         try:
             return Directory(self.directory_path(mount), inode)
@@ -88,6 +92,10 @@ class Cgroup:
             if inode is not None:
                 raise
             return None
+
+    def _opened(self, mount: Mount) -> Directory | None:
+        """Its directory in one tree, where it is open."""
+        return self._kept.get(mount.point) or (self._lent.get(mount.point) if self._lent else None)
 
     def _open(self, mounts: Iterable[Mount | None]) -> list[Directory | None]:
         """Its directories; the caller closes them. Raises CgroupGone where no tree has the cgroup; nothing is open
@@ -106,15 +114,29 @@ class Cgroup:
     def _keep(self, mount: Mount | None, directory: Directory | None) -> None:
         """A directory that was read is read again: to open it costs as much as three of its files."""
         descriptors = self._descriptors
-        if mount is None or directory is None or descriptors is None or mount.point in self._kept:
+        if mount is None or mount.point in self._kept or (self._lent is not None and mount.point in self._lent):
             return
-        if descriptors.used < descriptors.limit // 2 and descriptors.take():
+        if directory and descriptors and descriptors.used < descriptors.limit // 2 and descriptors.take():
             self._kept[mount.point] = directory
+        elif self._lent is not None:
+            self._lent[mount.point] = directory
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is read meanwhile is read of directories that are opened once, and closed at the end."""
+        lent = self._lent = {}
+        try:
+            yield
+        finally:
+            self._lent = None
+            for directory in lent.values():
+                if directory is not None:
+                    directory.close()
 
     def _close(self, opened: list[Directory | None]) -> None:
-        kept = self._kept.values()
+        kept, lent = self._kept.values(), self._lent.values() if self._lent else ()
         for directory in opened:
-            if directory is not None and directory not in kept:
+            if directory is not None and directory not in kept and directory not in lent:
                 directory.close()
 
     @contextmanager
@@ -238,8 +260,7 @@ class Cgroup:
         best, walk = Population(0, "", []), Walk(most)
         for mount in self._hierarchy.trees:
             try:
-                kept = self._kept.get(mount.point)
-                found = population(kept or self.directory_path(mount), walk)
+                found = population(self._opened(mount) or self.directory_path(mount), walk)
             except CgroupGone as error:  # v1: a starting or dying container is missing from some trees
                 gone = gone or error
                 continue

@@ -39,8 +39,8 @@ class Selection(Generic[R]):
     ) -> None:
         """``make``: of the values in this order, and what is missing. Raises KeyError for a name that is no field.
 
-        ``lean``: files of which only fields are wanted that stand still (:attr:`Field.needs`) are not read; these are
-        None without a reason then.
+        ``lean``: files of which only fields are wanted that stand still (:attr:`Field.needs`) are not read; these, and
+        fields that the host's interface does not have, are None without a reason then.
         """
         self.make = make
         self.lean = lean
@@ -131,8 +131,9 @@ class Plan(Generic[R]):
             part.off.append(Missing(field.name, Absent.CONTROLLER_OFF, name))
             self._names.append((field.name, name))
             if place is None:
-                known = name in field_files(version)
-                part.never.append((index, Absent.KEY_ABSENT if known else Absent.FILE_ABSENT))
+                if not selection.lean:
+                    known = name in field_files(version)
+                    part.never.append((index, Absent.KEY_ABSENT if known else Absent.FILE_ABSENT))
             elif place.rule is not None:
                 part.rules.append((index, place.rule, (place.file, *place.others)))
             elif place.parse is not None:

@@ -200,6 +200,61 @@ def test_a_lean_set_reads_no_file_that_stands_still_without_a_quota(tmp_path: Pa
     assert [*found.values.values()] == [1000, MAX, 100000, 2], "it is in a file that is read anyway"
 
 
+def test_a_lean_set_gives_no_reason_for_what_the_host_s_interface_does_not_have(tmp_path: Path) -> None:
+    group = made_cgroup(tmp_path, Version.V1, {"memory.usage_in_bytes": "5\n"})
+    names = ("memory.usage_bytes", "memory.high_bytes", "memory.peak_bytes")
+    values = {**dict.fromkeys(names), "memory.usage_bytes": 5}
+    for lean, absent in (False, ["memory.peak_bytes", "memory.high_bytes"]), (True, ["memory.peak_bytes"]):
+        found = group.read(select(*names, lean=lean))
+        assert (found.values, [each.field for each in found.missing]) == (values, absent)
+
+
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of what is opened from now on."""
+    names: list[str] = []
+    original = os.open
+    monkeypatch.setattr(
+        os, "open", lambda path, *a, **k: names.append(os.path.basename(path)) or original(path, *a, **k)
+    )
+    return names
+
+
+@pytest.mark.parametrize("limit", [None, 100, 0])
+def test_what_is_read_together_opens_each_directory_once_and_leaves_none_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int | None
+) -> None:
+    files: dict[str, bytes | str] = {"memory.current": "5\n", "memory.peak": "7\n", "cgroup.procs": "1\n2\n"}
+    made_cgroup(tmp_path, Version.V2, files)
+    mounts = [Mount(point, "/", Version.V2, frozenset({name})) for point, name in (("/cg", "memory"), ("/no", "pids"))]
+    hierarchy = Hierarchy("unified", (("memory", mounts[0]), ("pids", mounts[1])), tuple(mounts))
+    budget = None if limit is None else Descriptors(limit)
+    group = Cgroup(Root(str(tmp_path)), hierarchy, "/c", descriptors=budget)
+    before, names = len(os.listdir("/proc/self/fd")), opened(monkeypatch)
+    with group.together():
+        assert group.read(select("memory.usage_bytes", "pids.current")).values == {
+            "memory.usage_bytes": 5,
+            "pids.current": None,
+        }
+        assert group.read(select("memory.peak_bytes", "pids.current")).values["memory.peak_bytes"] == 7
+        assert group.population().number == 2
+    assert names == ["c", "c", "memory.current", "memory.peak", "cgroup.procs"], "each tree is asked for it once"
+    assert len(os.listdir("/proc/self/fd")) - before == (limit == 100)
+    group.read(select("pids.current", "memory.peak_bytes"))
+    assert names[5:] == (["c", "memory.peak"] if limit == 100 else ["c", "c", "memory.peak"]), "nothing is remembered"
+    group.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_is_read_together_is_closed_where_the_cgroup_goes_meanwhile(tmp_path: Path) -> None:
+    group = made_cgroup(tmp_path, Version.V2, {"memory.current": "5\n"})
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(CgroupGone), group.together():
+        group.read(select("memory.usage_bytes"))
+        os.rename(tmp_path / "cg/c", tmp_path / "cg/old")
+        group.read(select("memory.peak_bytes"))
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 @pytest.mark.parametrize("limit", [100, 3, 0])
 def test_directories_stay_open_while_half_of_the_descriptors_are_free_and_until_it_is_closed(
     tmp_path: Path, limit: int
@@ -231,14 +286,10 @@ def test_what_the_counters_keep_open_is_not_opened_once_more(tmp_path: Path, mon
     group = made_cgroup(tmp_path, Version.V2, files)
     wanted = select("cpu.usage_nsec", "memory.usage_bytes", "memory.peak_bytes")
     counters = group.counters(Descriptors(9))
-    opened: list[str] = []
-    original = os.open
-    monkeypatch.setattr(
-        os, "open", lambda path, *a, **k: opened.append(os.path.basename(path)) or original(path, *a, **k)
-    )
+    names = opened(monkeypatch)
     assert list(group.read(wanted).values.values()) == [1000, 5, 7]
-    assert opened == ["c", "memory.peak"]
+    assert names == ["c", "memory.peak"]
     counters.close()
     (tmp_path / "cg/c/memory.current").write_text("6\n")
     assert list(group.read(wanted).values.values()) == [1000, 6, 7]
-    assert opened[2:] == ["c", "cpu.stat", "memory.current", "memory.peak"]
+    assert names[2:] == ["c", "cpu.stat", "memory.current", "memory.peak"]

@@ -60,6 +60,14 @@ class ContainerMetrics(NamedTuple):
     """The status of its health check; None: it has none, or that is not known."""
 
 
+class _Told(NamedTuple):
+    """What files of its engine say of a container, looked at before it is locked."""
+
+    identity: Identity
+    log_bytes: int | None
+    health: str | None
+
+
 class _Idle(NamedTuple):
     """What was read of a container that stands still while nothing runs in it."""
 
@@ -114,9 +122,10 @@ class MetricsReader:
         names, now = self._sampler.names, self._sampler.root.clock()
         log = log_of(names, container, now.monotonic_ns).size
         health = health_of(names, container, now)
+        told = _Told(identity, log.size_bytes if log else None, health.status if health else None)
         try:
-            with container.reading() as cgroup:
-                found, devices = self._one(container, cgroup, identity, namespaces)
+            with container.reading() as cgroup, cgroup.together():
+                found, devices = self._one(container, cgroup, told, namespaces)
         except CgroupGone:
             return None
         except (ReadingFailed, OSError) as error:
@@ -124,13 +133,14 @@ class MetricsReader:
             return None
         for each in found.block:
             devices[each.device] = self._devices.get(each.device)
-        return found._replace(log_bytes=log.size_bytes if log else None, health=health.status if health else None)
+        return found
 
     def _one(
-        self, container: Container, cgroup: Cgroup, identity: Identity, namespaces: Namespaces
+        self, container: Container, cgroup: Cgroup, told: _Told, namespaces: Namespaces
     ) -> tuple[ContainerMetrics, dict[str, Device]]:
         """One container, and the devices to look up once its lock is released: their names are in files of the host."""
-        root, metadata, counting = self._sampler.root, identity.metadata, self._sampler.counting
+        root, counting, identity = self._sampler.root, self._sampler.counting, told.identity
+        metadata = identity.metadata
         blocks = counting is None or counting.anything
         values, missing = cgroup.read(self._with_block if blocks else self._without_block)
         still, more = self._read_idle(container, cgroup, values)
@@ -161,8 +171,9 @@ class MetricsReader:
             processes=population.number if population.whole else None,
             started_seconds=self._started_seconds(container, cgroup),
             seen_ms=root.clock(container.ref.path).time_ms,
-            log_bytes=None,
+            log_bytes=told.log_bytes,
             last_end=container.last_end,
+            health=told.health,
         )
         return found, devices
 

@@ -74,15 +74,18 @@ class Naming:
             self.written += 1
         if written:
             self._told.update(each for each in several if each.kept_in in written)
-        changed = False
-        for container in several:
-            told = container in self._told
+        changed, every_told = False, self._told
+        # Each request comes by here, and of a thousand containers hardly one is due: a comprehension finds it sooner.
+        for container in [
+            each for each in several if each.due_ns <= now or each.generation != generation or each in every_told
+        ]:
+            told = container in every_told
             known = container.identity.metadata is not None or container.lookups >= _VAIN_LOOKUPS
             if now < container.due_ns and (container.generation == generation or known) and not told:
                 continue
             changed |= self.look_up(container, now)
             if told:
-                self._told.discard(container)
+                every_told.discard(container)
                 container.due_ns = min(container.due_ns, now + _SETTLED_NS)
         if written:
             self._vain = 0 if changed else self._vain + 1

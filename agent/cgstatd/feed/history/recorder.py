@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from ...sampling.history_model import Taken
 from ...sampling.history_reading import HistoryReading
@@ -28,6 +28,8 @@ _SHARED_PART = 0.2
 """Of the interval. A pass that is not older is taken over."""
 _SHARED_SECONDS = 2.0
 """The same at most."""
+FIRST_SECONDS = 1.0
+"""After the start. A client that waits for it has its first answer sooner, and its pass is taken over."""
 _ASLEEP_NS = 1_000_000_000
 _EARLY_PART = 0.1
 """Of the interval: a point of the grid may come so much earlier than the budget says."""
@@ -36,10 +38,17 @@ _EARLY_PART = 0.1
 class Recorder:
     """Used in the event loop."""
 
-    def __init__(self, feed: Feed, ring: Ring, now: Callable[[], Clocks] = clocks) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        ring: Ring,
+        now: Callable[[], Clocks] = clocks,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._feed = feed
         self.ring = ring
         self._now = now
+        self._sleep = sleep
         self._work = HistoryWork(feed.sampler, now)
         self._task: asyncio.Task[None] | None = None
         self._told: Pass | None = None
@@ -57,7 +66,7 @@ class Recorder:
         return int(self.ring.interval_seconds * 1e9)
 
     def start(self) -> None:
-        """Begin with the first round now."""
+        """Begin with the first round in a moment."""
         self._feed.regular_seconds = self.ring.interval_seconds
         self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -68,11 +77,12 @@ class Recorder:
             self._task.cancel()
 
     async def _run(self) -> None:
+        await self._sleep(FIRST_SECONDS)
         while True:
             await self.point()
             began, interval = self.ring.began_ns or 0, self._interval_ns
             passed = self._now().monotonic_ns - began
-            await asyncio.sleep((interval - passed % interval) / 1e9)
+            await self._sleep((interval - passed % interval) / 1e9)
 
     async def point(self) -> None:
         """The round of the grid's point that it is now, unless it has one."""

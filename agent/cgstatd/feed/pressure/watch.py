@@ -31,6 +31,8 @@ from ..shared_passes import Feed
 log = logging.getLogger(__name__)
 BETWEEN_SECONDS = 1.5
 """From one look to the other: fifteen of the usual quota's periods, and not yet another time."""
+FIRST_SECONDS = 2.0
+"""After its start the agent does not listen yet: what it does then makes programs wait on a small host."""
 PAUSE_SECONDS = 10.0
 LONGEST_SECONDS = 60.0
 LONGEST_IN_VAIN_SECONDS = 120.0
@@ -109,6 +111,8 @@ class PressureWatch:
     async def _run(self) -> None:
         try:
             await self._open()
+            if self._triggers.open:
+                await self._sleep(FIRST_SECONDS)
             while self._triggers.open:
                 self._listen()
                 await self._wake.wait()

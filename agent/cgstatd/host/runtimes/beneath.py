@@ -23,6 +23,8 @@ MAX_DEPTH = 64
 
 def open_directory(root: Root, path: str) -> tuple[int, str]:
     """An O_PATH descriptor of the host's directory ``path``, and its host path without links. Raises OSError."""
+    if not root.path:  # most runtimes have nothing of most containers: one call tells so, where the walk takes ten
+        _there(path)
     fds = [os.open(root.path or "/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)]
     names: list[str] = []
     todo = path.split("/")[::-1]
@@ -56,6 +58,16 @@ def open_directory(root: Root, path: str) -> tuple[int, str]:
     finally:
         for fd in fds:
             release(fd)
+
+
+def _there(path: str) -> None:
+    """Raises FileNotFoundError where the kernel finds nothing at a path; any other trouble is the walk's to tell."""
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        pass
 
 
 def _link_target(name: str, parent: int, links: int) -> str:

@@ -14,6 +14,7 @@ import pytest
 
 from cgstatd.feed.cpu_budget import CpuBudget
 from cgstatd.feed.history import gaps
+from cgstatd.feed.history.recorder import FIRST_SECONDS, Recorder
 from cgstatd.feed.history.short_lines import FIGURES, most_points
 from cgstatd.feed.history.steps import grid
 from cgstatd.feed.history.steps_reading import Asked
@@ -324,6 +325,29 @@ async def test_a_round_that_no_client_asked_for_needs_no_pass_and_is_a_base_of_f
         host.burn("web", 3_500_000)
         [found] = [each for each in await kept.feed.round(0.0).wait() if each.identity.name == "web"]
         assert found.cpu_percent == 50.0
+
+
+async def test_the_first_round_gives_way_to_whoever_waits_for_a_first_answer(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with keeping(host, monkeypatch) as kept:
+        slept: list[float] = []
+        may_go_on = asyncio.Event()
+
+        async def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            await may_go_on.wait()
+            may_go_on.clear()
+
+        recorder = Recorder(kept.feed, kept.ring, kept.times.now, sleep)
+        recorder.start()
+        for wanted in [FIRST_SECONDS], [FIRST_SECONDS, 10.0]:
+            async with asyncio.timeout(20):
+                while slept != wanted:
+                    await asyncio.sleep(0)
+            assert kept.ring.last == len(wanted) - 2, "the first round comes after the first pause"
+            may_go_on.set()
+        recorder.stop()
 
 
 async def test_a_pass_that_a_client_asked_for_is_taken_over(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:

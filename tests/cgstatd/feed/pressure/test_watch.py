@@ -15,6 +15,7 @@ import pytest
 from cgstatd.feed.pressure.watch import (
     BETWEEN_SECONDS,
     COSTLIEST_SECONDS,
+    FIRST_SECONDS,
     KEPT,
     LONGEST_IN_VAIN_SECONDS,
     LONGEST_SECONDS,
@@ -55,6 +56,8 @@ class World:
         self.absent: dict[str, str] = {}
         self.during: Callable[[], None] = self.throttle
         """What happens between the two looks."""
+        self.at_first: Callable[[], None] = lambda: None
+        """What happens while it does not listen yet."""
         self.paused = asyncio.Event()
         self.again = asyncio.Event()
         self.watch = PressureWatch(self.feed, self.told.append, opened=self.triggers, sleep=self.sleep)
@@ -82,6 +85,9 @@ class World:
         os.write(self.ends[[each.resource for each in self.opened].index(resource)], b"x")
 
     async def sleep(self, seconds: float) -> None:
+        if seconds == FIRST_SECONDS:
+            self.at_first()
+            return
         self.slept.append(seconds)
         if seconds == BETWEEN_SECONDS:
             self.during()
@@ -140,6 +146,16 @@ async def test_a_calm_host_is_not_looked_at_and_no_timer_runs(world: World) -> N
         assert time.monotonic() < until
         await asyncio.sleep(0)
     assert world.watch.facts() == (["cpu", "memory", "io"], {}, 0)
+
+
+async def test_what_the_start_of_the_agent_itself_makes_wait_is_not_looked_at(world: World) -> None:
+    world.at_first = lambda: world.fire("cpu")
+    await world.begin()
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert (world.watch.looks, world.watch.fires) == (0, {})
+    await world.round("cpu")
+    assert (world.watch.looks, world.watch.fires) == (1, {"cpu": 1})
 
 
 async def test_when_a_trigger_fires_two_looks_tell_who_waits_and_why(world: World) -> None:

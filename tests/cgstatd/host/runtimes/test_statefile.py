@@ -48,6 +48,13 @@ def test_an_absent_file_or_directory_is_none(write: Write) -> None:
     assert files.names("/var/lib/y") == []
 
 
+def test_what_is_not_there_costs_one_call(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(PATH, "content")
+    monkeypatch.setattr(os, "open", None)
+    assert StateFiles(Root()).read("/var/lib/y/state", bytes) is None
+    assert StateFiles(Root()).names("/var/lib/y") == []
+
+
 def test_an_unchanged_file_is_parsed_once_and_costs_one_stat(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     write(PATH, "content")
     os.utime(PATH, LONG_AGO)
@@ -230,7 +237,7 @@ def test_links_that_do_not_end_are_given_up(write: Write, host: FakeFilesystem) 
     os.makedirs("/a")
     os.symlink("/b", "/b")
     os.symlink("c/" * MAX_DEPTH + "c", "/a/far")
-    os.makedirs("/a/" + "c/" * MAX_DEPTH)
+    os.makedirs("/a/" + "c/" * MAX_DEPTH + "c")
     files = StateFiles(Root())
     assert files.read("/b/state", bytes) == Unreadable("is a symbolic link", "/b/state")
     assert isinstance(files.read("/a/far/state", bytes), Unreadable)
