@@ -28,7 +28,7 @@ _SHARED_PART = 0.2
 """Of the interval. A pass that is not older is taken over."""
 _SHARED_SECONDS = 2.0
 """The same at most."""
-FIRST_SECONDS = 1.0
+FIRST_SECONDS = 0.5
 """After the start. A client that waits for it has its first answer sooner, and its pass is taken over."""
 _ASLEEP_NS = 1_000_000_000
 _EARLY_PART = 0.1
