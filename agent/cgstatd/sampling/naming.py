@@ -77,12 +77,11 @@ class Naming:
         changed, every_told = False, self._told
         # Each request comes by here, and of a thousand containers hardly one is due: a comprehension finds it sooner.
         for container in [
-            each for each in several if each.due_ns <= now or each.generation != generation or each in every_told
+            each
+            for each in several
+            if each.due_ns <= now or each in every_told or (each.generation != generation and _may_be_found(each))
         ]:
             told = container in every_told
-            known = container.identity.metadata is not None or container.lookups >= _VAIN_LOOKUPS
-            if now < container.due_ns and (container.generation == generation or known) and not told:
-                continue
             changed |= self.look_up(container, now)
             if told:
                 every_told.discard(container)
@@ -146,6 +145,11 @@ class Naming:
         if before:
             self._states.forget(before)
         return bool(place) and self._states.follow(place, trusted)
+
+
+def _may_be_found(container: Container) -> bool:
+    """Whether a change of the places of names is worth a look: it has no name yet, and was not looked for often."""
+    return container.identity.metadata is None and container.lookups < _VAIN_LOOKUPS
 
 
 def _has_process(container: Container) -> bool:
