@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 HOST_TESTS = $(if $(findstring tests/,$(ARGS)),,$$(grep -rlE 'mark\.host|attacks\.cases' tests --include='test_*.py'))
 # RUNTIME: what the agent needs. STAMP: what developing it needs, too.
 
-.PHONY: run test lint demo deb bench e2e clean help
+.PHONY: run test lint demo changelog deb bench e2e clean help
 
 help:  ## show the targets
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t12
@@ -48,6 +48,9 @@ lint: $(STAMP)  ## ruff, mypy --strict and the order of imports
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build
+
+changelog: $(STAMP)  ## what the next release will say (docs/changes)
+	@$(BIN)/towncrier build --draft --version next
 
 deb:  ## the Debian package for this release, into dist/ (needs build-essential, debhelper, python3-venv)
 	@systemd/debian/build
