@@ -20,7 +20,6 @@ from weakref import WeakSet
 
 import pytest
 
-from attacks.slowness import parsed_ms, slowness
 from cgstatd.auth import store
 from fakehost import FakeHost
 from wire import ALL, COMMAND, agent
@@ -34,6 +33,21 @@ IDLE_SECONDS = 5
 TIMEOUTS = ("--request-timeout", "4", "--idle-timeout", f"{IDLE_SECONDS}", "--send-timeout", f"{SEND_SECONDS}")
 VIEW, METRICS = "containers:view", "metrics:view"
 REQUEST = b"GET " + ALL.encode() + b" HTTP/1.1\r\nHost: localhost\r\n"
+
+
+class Work(NamedTuple):
+    """Calls that read, and the bytes that they brought (/proc/PID/io: syscr, rchar): equal on every machine."""
+
+    calls: int
+    octets: int
+
+    def within(self, calls: int, octets: int) -> Work:
+        """Itself; an error where it is more."""
+        assert self.calls <= calls and self.octets <= octets, f"{self}, at most {calls} calls and {octets} bytes"
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.calls} reads of {self.octets / 1024:.0f} KiB"
 
 
 @dataclass
@@ -115,51 +129,24 @@ class Arena:
             time.sleep(0.1)
         return True
 
-    def cpu_seconds(self) -> float:
-        """CPU time that the agent has used."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text("ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    def work(self) -> Work:
+        """What the agent has had the kernel read so far, sockets included."""
+        lines = Path(f"/proc/{self.pid}/io").read_text("ascii").splitlines()
+        found = {name: int(value) for name, value in (line.split(": ") for line in lines)}
+        return Work(found["syscr"], found["rchar"])
 
-    def ask_cheaply(self, target: str, most_seconds: float = 2.0) -> tuple[int, dict[str, str], bytes, float]:
-        """Status, headers, body, and the seconds until it was there. It costs the agent so much CPU time at most, or as
-        many times more as the machine is slower just then.
+    def work_of(self, act: Callable[[], object]) -> Work:
+        """What the agent reads while something is done, what it reads anyway included (its history's rounds)."""
+        before = self.work()
+        act()
+        after = self.work()
+        return Work(after.calls - before.calls, after.octets - before.octets)
 
-        How long it takes is the machine's affair, too: it may be busy with other things. The longer it takes, the more
-        the agent does meanwhile that is no part of the answer: it reads 2,000 containers for its history.
-        """
-        cpu, began = self.cpu_seconds(), time.monotonic()
-        status, headers, body = self.ask(target)
-        took, cpu = time.monotonic() - began, self.cpu_seconds() - cpu
-        if cpu >= most_seconds:
-            times_as_slow = self.slowness_now()
-            unasked = self._unasked_cpu(took)
-            said = f"{cpu:.1f} s of CPU, {unasked:.1f} of them without being asked, {times_as_slow:.2f} x as slow"
-            assert cpu - unasked < most_seconds * times_as_slow, f"{target}: {said}"
-        return status, headers, body, took
-
-    def slowness_now(self) -> float:
-        """How many times as slow as it was quiet this machine is just now."""
-        return slowness(parsed_ms())
-
-    def _unasked_cpu(self, seconds: float) -> float:
-        """CPU time that the agent uses in so long a time without this question.
-
-        Not at once: what the question left it to do is a cost of the question.
-        """
-        time.sleep(seconds)
-        cpu = self.cpu_seconds()
-        time.sleep(seconds)
-        return self.cpu_seconds() - cpu
-
-    def cpu_of_each(self, times: int, act: Callable[[int], object]) -> float:
-        """CPU time that the agent uses while something is done once, in milliseconds.
-
-        Not a share of a core: an agent that is kept waiting by what else the machine does would have a small one.
-        """
-        before = self.cpu_seconds()
-        for number in range(times):
-            act(number)
-        return (self.cpu_seconds() - before) * 1000 / times
+    def ask_counted(self, target: str) -> tuple[tuple[int, dict[str, str], bytes], Work]:
+        """Status, headers and body of one request, and what the agent read for it and meanwhile."""
+        answers: list[tuple[int, dict[str, str], bytes]] = []
+        work = self.work_of(lambda: answers.append(self.ask(target)))
+        return answers[0], work
 
     def memory(self) -> float:
         """The agent's resident memory, MiB."""

@@ -39,11 +39,10 @@ def revoked(a: Arena) -> str:
     secret = a.new_token("short-lived")
     assert a.ask(ALL, secret)[0] == 200
     store.revoke(a.tokens, "short-lived")
-    began = time.monotonic()
     while a.ask(ALL, secret)[0] == 200:
         time.sleep(0.02)
     assert a.ask(ALL, secret)[0] in (401, 429)
-    return f"401 after {time.monotonic() - began:.1f} s, no restart"
+    return "401, no restart"
 
 
 def replay(a: Arena) -> str:
@@ -73,7 +72,7 @@ def ten_thousand_wrong(a: Arena) -> str:
     seconds = time.monotonic() - began
     assert found.total() == 10_000 and set(found) == {401, 429} and found[401] <= 15 * (1 + seconds // 60), found
     a.good_client("127.0.0.50")  # a good token from the same address
-    return f"{tally(found)} in {seconds:.1f} s; a good token from that address: 200"
+    return f"{tally(found)}; a good token from that address: 200"
 
 
 def dns_rebinding(a: Arena) -> str:

@@ -102,7 +102,7 @@ def filters(a: Arena) -> str:
                  json.dumps({"label": ["a" * 3000]}), json.dumps({"id": [f"{n:x}" for n in range(1500)]})):  # fmt: skip
         for path in ("/containers/json", "/events"):
             target = f"{path}{ONCE}&all=1&filters={text.replace('+', '%2B').replace(' ', '')}"
-            status, _, _, _ = a.ask_cheaply(target, 1.0)
+            status, _, _ = a.ask(target)
             found[status] += 1
             assert status in (200, 400, 431), (text[:40], status)
     return tally(found)

@@ -80,13 +80,12 @@ def pipelining(a: Arena) -> str:
     return f"cut after {taken >> 10} KiB had left the sender"
 
 
-def _answered_soon(a: Arena, address: str) -> float:
-    """The seconds until a newcomer of an address is answered; refused until then, with 503 and Retry-After."""
-    began = time.monotonic()
+def _answered_soon(a: Arena, address: str) -> None:
+    """A newcomer of an address is answered; refused until then, with 503 and Retry-After."""
     while True:
         status, headers, _ = a.ask(ALL, address=address)
         if status == 200:
-            return time.monotonic() - began
+            return
         assert status == 503 and headers["retry-after"]
         time.sleep(0.05)
 
@@ -95,37 +94,31 @@ def idle_connections(a: Arena) -> str:
     """1,000 idle connections: from one address; nothing is ever sent"""
     sockets = [a.connect("127.0.0.51") for _ in range(1000)]
     open_ones = a.descriptors()
-    soon = _answered_soon(a, "127.0.0.51")
-    seconds = a.good_client()
+    _answered_soon(a, "127.0.0.51")
+    a.good_client()
     while a.descriptors() > 20:
         time.sleep(0.1)
     for sock in sockets:
         sock.close()
-    return (
-        f"{open_ones} held, the rest closed or 503; one more of that address answered after {soon:.1f} s, others in "
-        f"{seconds * 1000:.0f} ms; all cut after 4 s"
-    )
+    return f"{open_ones} held, the rest closed or 503; one more of that address and others answered; all cut"
 
 
 def idle_from_everywhere(a: Arena) -> str:
     """1,000 idle connections, distributed: from ten addresses; nothing is ever sent"""
     sockets = [a.connect(f"127.0.1.{number % 10 + 1}") for number in range(1000)]
     open_ones = a.descriptors()
-    soon = _answered_soon(a, "127.0.0.98")
+    _answered_soon(a, "127.0.0.98")
     assert open_ones < 512 + 64 + 32
-    seconds = a.good_client()
+    a.good_client()
     for sock in sockets:
         sock.close()
-    return (
-        f"{open_ones} held; a newcomer takes an idle one's place: answered after {soon * 1000:.0f} ms, "
-        f"the next in {seconds * 1000:.0f} ms"
-    )
+    return f"{open_ones} held; a newcomer takes an idle one's place, as does the next"
 
 
 def slow_senders(a: Arena) -> str:
     """slow senders: 100 clients that send a request byte by byte, ten a second"""
     sockets = [a.connect("127.0.0.52") for _ in range(100)]
-    began, alive = time.monotonic(), list(sockets)
+    alive = list(sockets)
     request = chain(REQUEST, cycle(b"X: y\r\n"))
     while alive:
         byte = bytes([next(request)])
@@ -135,7 +128,6 @@ def slow_senders(a: Arena) -> str:
             except OSError:
                 alive.remove(sock)
         time.sleep(0.1)
-    seconds = time.monotonic() - began
     for sock in sockets:
         sock.close()
-    return f"all cut within {seconds:.1f} s (request_timeout 4 s)"
+    return "all cut (request_timeout 4 s)"

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from attacks.arena import ALL
+from attacks.arena import ALL, Work
 from attacks.kernel import KernelArena, enter
+from attacks.planted import MOST
 
 _LIMIT = 700
 """pids.max: more than the agent looks at (512)."""
@@ -45,11 +46,10 @@ os.killpg(0, signal.SIGKILL)
 def fork_bomb(a: KernelArena) -> str:
     """a fork bomb, running kernel: forks without pause within a pids.max of 700, while its processes are asked for"""
     with _bomb(a):
-        most, looked, numbers = 0.0, 0, set[int]()
+        largest, looked, numbers = Work(0, 0), 0, set[int]()
         for order in ("cpu", "memory") * (_TIMES // 2):
-            began = a.cpu_seconds()
-            status, _, body = a.ask(f"/api/containers/{a.attacker}/processes?sort={order}&limit=10")
-            most = max(most, a.cpu_seconds() - began)
+            (status, _, body), work = a.ask_counted(f"/api/containers/{a.attacker}/processes?sort={order}&limit=10")
+            largest = max(largest, work)
             found = json.loads(body)
             assert status == 200, body[:300]
             looked = max(looked, found["looked"])
@@ -60,11 +60,8 @@ def fork_bomb(a: KernelArena) -> str:
         detail = json.loads(a.ask(f"/api/containers/{a.attacker}/detail")[2])
     assert looked <= 512 < max(numbers) <= _LIMIT
     assert detail["pids"]["current"]["value"] <= _LIMIT
-    assert most < 1.0, most
-    return (
-        f"{max(numbers)} of at most {_LIMIT} processes, {looked} looked at; at most {most * 1000:.0f} ms of CPU an "
-        f"answer, half of which are the first reading's"
-    )
+    largest.within(50 * 512, MOST.octets)
+    return f"{max(numbers)} of at most {_LIMIT} processes, {looked} looked at; {largest} for an answer"
 
 
 @contextmanager

@@ -16,27 +16,25 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from attacks.arena import Arena, TreeArena, require_root, running
+from attacks.arena import Arena, TreeArena, Work, require_root, running
 from attacks.forged import listed
 from attacks.planted import everything, own, run
-from attacks.slowness import SMALL_LABELS, parsed_ms, slowness
 from fakehost import FakeHost, container_id
 
 USERS = tuple(range(1000, 1008))
+SMALL_LABELS = b'{"Name":"/hoard","Config":{"Labels":{' + b",".join(b'"%06x":""' % n for n in range(340_000)) + b"}}}"
+"""4 MiB, which as one object for each label would be 30."""
+assert 3 << 20 < len(SMALL_LABELS) < 4 << 20
 
 
-def _cost(a: TreeArena, times: int, act: Callable[[int], object], most_ms: float) -> float:
-    """The agent's CPU time for each, in milliseconds: below ``most_ms`` on the slowest machine so far.
+def _cost(a: TreeArena, times: int, act: Callable[[int], object], most: Work) -> str:
+    """What the agent reads for each: ``most`` at the most.
 
-    On one that is slower while it is done (measured before and after), it may be as many times more. Cleans up before
-    it is judged: the attacks that follow are not to meet what this one left.
+    Cleans up before it is judged: the attacks that follow are not to meet what this one left.
     """
-    before = parsed_ms()
-    cost = a.cpu_of_each(times, act)
-    times_as_slow = slowness(before, parsed_ms())
+    work = a.work_of(lambda: [act(number) for number in range(times)])
     clean(a)
-    assert cost < most_ms * times_as_slow, f"{cost:.1f} ms of CPU each time, on a machine {times_as_slow:.2f} x as slow"
-    return cost
+    return f"{Work(work.calls // times, work.octets // times).within(*most)} each time"
 
 
 def home(uid: int) -> str:
@@ -219,9 +217,9 @@ def touched(a: TreeArena) -> str:
         listed(a)
         time.sleep(0.5)
 
-    cost = _cost(a, 24, touch_all, 60)
+    cost = _cost(a, 24, touch_all, Work(2_000, 20 << 20))
     assert {each["name"] for each in found.values()} == {"hoard"}
-    return f"all six have their names, {cost:.0f} ms of CPU each time"
+    return f"all six have their names, {cost}"
 
 
 def _labelled(a: TreeArena, word: str, batch: int) -> list[str]:
@@ -290,8 +288,7 @@ def from_the_future(a: TreeArena) -> str:
         assert a.ask(f"/api/containers/nothing{number}/stats")[0] == 404
         time.sleep(0.1)
 
-    cost = _cost(a, 60, guess, 15)
-    return f"60 x 404, {cost:.1f} ms of CPU each"
+    return f"60 x 404, {_cost(a, 60, guess, Work(300, 1 << 20))}"
 
 
 def many_names(a: TreeArena) -> str:
@@ -313,8 +310,7 @@ def many_names(a: TreeArena) -> str:
         listed(a)
         time.sleep(0.3)
 
-    cost = _cost(a, 20, list_all, 50)
-    return f"{cost:.0f} ms of CPU a list"
+    return _cost(a, 20, list_all, Work(2_000, 1 << 20))
 
 
 def nudged(a: TreeArena) -> str:
@@ -333,8 +329,7 @@ def nudged(a: TreeArena) -> str:
             a.ask("/api/containers/stats")
         time.sleep(0.1)
 
-    cost = _cost(a, 60, nudge, 20)
-    return f"{cost:.1f} ms of CPU each time"
+    return _cost(a, 60, nudge, Work(4_000, 1 << 20))
 
 
 def plant_small_rows(a: TreeArena) -> list[str]:
@@ -376,9 +371,9 @@ def small_rows(a: TreeArena) -> str:
     """lists of very small things: 4 MiB of rows in one user's db.sql, of names in another's containers.json, of
     namespaces in a third's, of lines in a fourth's LXC config
     """
-    _, slowest = everything(a, plant_small_rows(a))
+    _, work = everything(a, plant_small_rows(a))
     clean(a)
-    return f"slowest answer {slowest * 1000:.0f} ms"
+    return f"every route answers 200, {work}"
 
 
 def long_numbers(a: TreeArena) -> str:
@@ -395,10 +390,10 @@ def long_numbers(a: TreeArena) -> str:
         limits.write_text(f'{{"NetworkMode":"{"host" * 9999}","Memory":{digits}}}')
         own(limits.parent, uid)
     seen(a, identities)
-    _, slowest = everything(a, identities)
+    _, work = everything(a, identities)
     clean(a)
     assert not any("Traceback" in line for line in a.log)
-    return f"every route answers 200, slowest {slowest * 1000:.0f} ms"
+    return f"every route answers 200, {work}"
 
 
 def long_paths(a: TreeArena) -> str:
@@ -412,13 +407,11 @@ def long_paths(a: TreeArena) -> str:
         os.mkdir(f"{deep}/{number}")
     for number in range(20_000):
         os.mkdir(f"{slice_}/docker-{number:064x}.scope")
-    began = time.monotonic()
     count = sum(each[0]["ownerUid"] == USERS[0] for each in listed(a).values())
-    seconds = time.monotonic() - began
     clean(a)
     unseen(a, [f"{0:064x}"])
     assert count <= 500
-    return f"{count} shown as the user's, listed after {seconds:.1f} s"
+    return f"{count} shown as the user's"
 
 
 COMING_AND_GOING = (

