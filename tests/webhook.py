@@ -75,7 +75,7 @@ class Hook:
 
     async def got(self, count: int = 1) -> list[tuple[dict[str, str], Any]]:
         """Wait for so many requests."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len(self.requests) < count:
                 self._news.clear()
                 await self._news.wait()

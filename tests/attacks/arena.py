@@ -77,7 +77,7 @@ class Arena:
         """A connection from one of the host's many loopback addresses."""
         sock = socket.socket()
         self._sockets.add(sock)
-        sock.settimeout(10)
+        sock.settimeout(60)
         if receive:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
         sock.bind((address, 0))

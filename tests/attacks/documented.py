@@ -32,7 +32,7 @@ def started(*arguments: str, secret: str = "") -> Iterator[tuple[str, dict[str, 
     with agent("--listen", "127.0.0.1:0", "--host-root", recorded_host(UNIFIED), *arguments) as running:
         base = f"http://127.0.0.1:{running.port}"
         request = urllib.request.Request(f"{base}/api/openapi.json", headers={"Authorization": f"Bearer {secret}"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             yield base, with_items(json.load(answer))
         running.process.terminate()
         code, log = running.end()

@@ -87,7 +87,7 @@ def another_spelling(a: Arena) -> str:
 def _handshake(a: Arena, context: ssl.SSLContext) -> str:
     try:
         with (
-            socket.create_connection(("127.0.0.1", a.port), timeout=5) as plain,
+            socket.create_connection(("127.0.0.1", a.port), timeout=60) as plain,
             context.wrap_socket(plain, server_hostname="localhost") as sock,
         ):
             sock.sendall(REQUEST + f"Authorization: Bearer {a.secret}\r\n\r\n".encode())

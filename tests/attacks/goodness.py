@@ -188,7 +188,7 @@ class _Client:
     def _ask(self, what: str, began: float) -> Answer:
         connection = self._connections.get(what)
         if connection is None:
-            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20, source_address=(ADDRESS, 0))
+            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60, source_address=(ADDRESS, 0))
             self._connections[what] = connection
         try:
             connection.request("GET", TARGETS[what], headers=self._headers)

@@ -133,7 +133,7 @@ class Client:
         body = json.dumps({"username": "x", "password": shown.secret}) if path.endswith("/login") else ""
         content = (f"Content-Length: {len(body)}", "Content-Type: application/json") if body else ()
         headers = content if path.endswith("/login") else shown.header()
-        async with self._connection() as connection, asyncio.timeout(20):
+        async with self._connection() as connection, asyncio.timeout(60):
             connection.send(target, *headers, "Connection: close", method=method)
             connection.raw(body.encode())
             if path.endswith("/follow"):
@@ -145,7 +145,7 @@ class Client:
 
     async def login(self, secret: str) -> str:
         """The cookie for a token."""
-        async with self._connection() as connection, asyncio.timeout(20):
+        async with self._connection() as connection, asyncio.timeout(60):
             body = json.dumps({"username": "x", "password": secret})
             content = (f"Content-Length: {len(body)}", "Content-Type: application/json")
             connection.send("/api/auth/login", *content, "Connection: close", method="POST")

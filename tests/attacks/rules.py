@@ -64,7 +64,7 @@ def anonymous_stream(a: TreeArena) -> str:
     usual = f"import sys; from cgstatd.auth import store; store.DEFAULT_TOKENS = {tokens!r}"
     command = (sys.executable, "-c", f"{usual}; from cgstatd.cli.main import main; sys.exit(main())")
     with agent("--host-root", str(a.host.path), "--listen", "127.0.0.1:0", command=command) as other:
-        connection = http.client.HTTPConnection("127.0.0.1", other.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", other.port, timeout=60)
         with closing(connection):
             connection.request("GET", FOLLOW)
             stream = connection.getresponse()
@@ -114,7 +114,7 @@ def half_written(a: TreeArena) -> str:
     with agent("--host-root", str(a.host.path), "--listen", "127.0.0.1:0", "--tokens", str(tokens)) as other:
 
         def ask(shown: str) -> int:
-            with closing(http.client.HTTPConnection("127.0.0.1", other.port, timeout=10)) as connection:
+            with closing(http.client.HTTPConnection("127.0.0.1", other.port, timeout=60)) as connection:
                 connection.request("GET", ALL, headers={"Authorization": f"Bearer {shown}"})
                 return connection.getresponse().status
 

@@ -122,7 +122,7 @@ def load(port: int) -> None:
     """Requests of every documented kind, and for containers that are not there."""
 
     def ask(target: str) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         try:
             connection.request("GET", target)
             answer = connection.getresponse()
@@ -157,7 +157,7 @@ def test_this_host_is_served_without_a_connection_to_anything(tmp_path: Path) ->
 
 def _ask_all(port: int) -> None:
     for target in (ALL, STREAM, "/healthz") * 3:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         try:
             connection.request("GET", target)
             assert connection.getresponse().status == 200

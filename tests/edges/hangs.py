@@ -187,7 +187,7 @@ class Program:
         Of what is read in parts the time is the longest between two of them.
         """
         began = start = time.monotonic()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20.0)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         status, body, longest = 0, b"", 0.0
         with suppress(OSError, http.client.HTTPException):
             connection.request("GET", target)

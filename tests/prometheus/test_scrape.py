@@ -55,7 +55,7 @@ class Prometheus(NamedTuple):
     def get(self, path: str, **query: str) -> Any:
         """``data`` of an API answer."""
         url = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(query)}"
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return json.load(answer)["data"]
 
     def query(self, expression: str) -> list[Any]:

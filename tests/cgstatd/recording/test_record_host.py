@@ -464,7 +464,7 @@ def test_a_terminated_run_leaves_nothing(host: MadeUpHost, out: str) -> None:
         while len(os.listdir(os.path.dirname(out))) < 2 and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (130, b"")
     assert os.listdir(os.path.dirname(out)) == ["host"]
 

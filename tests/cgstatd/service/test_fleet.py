@@ -52,7 +52,7 @@ def test_one_token_walks_three_agents(tmp_path: Path) -> None:
         request = urllib.request.Request(f"https://127.0.0.1:{running.port}{ALL}{query}")
         request.add_header("Authorization", f"Bearer {secret}")
         try:
-            with urllib.request.urlopen(request, context=context, timeout=20) as answer:
+            with urllib.request.urlopen(request, context=context, timeout=60) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)

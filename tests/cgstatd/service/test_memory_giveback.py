@@ -197,7 +197,7 @@ async def _looker() -> str:
     beside.give_back = Looks()
     beside.start()
     try:
-        await asyncio.wait_for(found.wait(), 20)
+        await asyncio.wait_for(found.wait(), 60)
     finally:
         beside.stop()
         feed.stop()

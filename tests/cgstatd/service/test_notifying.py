@@ -49,7 +49,7 @@ async def said(running: Agent, words: str) -> None:
 async def doctor_says(running: Agent, url: str, level: str) -> Finding:
     """Once it is of this level."""
     settings = Settings(notify_url=url, listen=(f"127.0.0.1:{running.port}",))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             [found] = await asyncio.to_thread(lambda: list(notifications.findings(settings)))
             if found.level == level:

@@ -43,7 +43,7 @@ def running(tmp_path: Path, config: Path) -> Iterator[Agent]:
 
 
 def ask(running: Agent, target: str, **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=60)
     with closing(connection):
         connection.request("GET", target, headers=headers)
         answer = connection.getresponse()
@@ -103,7 +103,7 @@ def test_other_hosts_and_origins_and_back(running: Agent, config: Path) -> None:
 
 
 def test_a_stream_is_cut_where_others_may_ask_now_and_only_there(running: Agent, config: Path) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=60)
     with closing(connection):
         connection.request("GET", f"{FOLLOW}?interval=0.25")
         stream = connection.getresponse()
@@ -122,7 +122,7 @@ def test_a_stream_is_cut_where_others_may_ask_now_and_only_there(running: Agent,
 def test_other_limits(running: Agent, config: Path) -> None:
     assert ask(running, f"{ALL}/stream")[0].status == 200
     reload(running, config, "max_streams = 1\nmax_connections_per_address = 2\n")
-    first, second = (http.client.HTTPConnection("127.0.0.1", running.port, timeout=10) for _ in range(2))
+    first, second = (http.client.HTTPConnection("127.0.0.1", running.port, timeout=60) for _ in range(2))
     with closing(first), closing(second):
         first.request("GET", FOLLOW)
         assert first.getresponse().status == 200

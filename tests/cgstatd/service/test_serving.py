@@ -35,7 +35,7 @@ def socket_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def get(port: int, target: str, host: str = "127.0.0.1") -> tuple[int, object]:
-    connection = http.client.HTTPConnection(host, port, timeout=10)
+    connection = http.client.HTTPConnection(host, port, timeout=60)
     with contextlib.closing(connection):
         connection.request("GET", target)
         answer = connection.getresponse()
@@ -43,7 +43,7 @@ def get(port: int, target: str, host: str = "127.0.0.1") -> tuple[int, object]:
 
 
 def get_unix(path: Path, target: str) -> tuple[int, object]:
-    connection = http.client.HTTPConnection("localhost", timeout=10)
+    connection = http.client.HTTPConnection("localhost", timeout=60)
     with contextlib.closing(connection):
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.connect(str(path))
@@ -300,4 +300,4 @@ def test_the_log_level_decides_what_is_said(tmp_path: Path, socket_path: Path) -
             answer = get_unix(socket_path, "/healthz")
         time.sleep(0.02)
     started.terminate()
-    assert started.communicate(timeout=10)[1] == "" and started.returncode == 0
+    assert started.communicate(timeout=60)[1] == "" and started.returncode == 0

@@ -28,7 +28,7 @@ class Manager:
         self.address = str(directory / "notify")
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._sock.bind(self.address)
-        self._sock.settimeout(10)
+        self._sock.settimeout(60)
 
     def notice(self) -> list[str]:
         """The lines of the next notice."""
@@ -48,7 +48,7 @@ class Manager:
         except TimeoutError:
             return True
         finally:
-            self._sock.settimeout(10)
+            self._sock.settimeout(60)
         return False
 
     def start(self, *arguments: str, passed: socket.socket | None = None, **environment: str) -> subprocess.Popen[str]:
@@ -88,7 +88,7 @@ def test_a_notice_is_one_datagram(manager: Manager) -> None:
 def test_an_abstract_address_is_one_too() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(f"\0cgstatd-test-{os.getpid()}")
-        sock.settimeout(5)
+        sock.settimeout(60)
         Notifier({"NOTIFY_SOCKET": f"@cgstatd-test-{os.getpid()}"}).send("READY=1")
         assert sock.recv(100) == b"READY=1"
 
@@ -215,11 +215,11 @@ def test_a_passed_socket_is_served_instead_of_the_configured_address(manager: Ma
         try:
             port = listening.getsockname()[1]
             assert f"http://127.0.0.1:{port}," in manager.until("READY=1")[1]
-            with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
                 client.sendall(b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n")
                 assert client.recv(100).startswith(b"HTTP/1.0 200")
             process.terminate()
-            _, err = process.communicate(timeout=10)
+            _, err = process.communicate(timeout=60)
             assert f"not used: listen={in_use}" in err
         finally:
             process.kill()
@@ -229,5 +229,5 @@ def test_a_passed_socket_is_served_instead_of_the_configured_address(manager: Ma
 def test_a_passed_socket_that_the_network_reaches_needs_tokens_all_the_same(manager: Manager) -> None:
     with socket.create_server(("0.0.0.0", 0)) as listening:
         process = manager.start(*HOST, passed=listening)
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=60)
         assert process.returncode == 2 and "refusing to listen on 0.0.0.0:" in err

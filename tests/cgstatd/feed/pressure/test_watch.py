@@ -106,7 +106,7 @@ class World:
         self.paused.clear()
         for each in resources:
             self.fire(each)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await self.paused.wait()
         self.again.set()
         for _ in range(5):
@@ -114,7 +114,7 @@ class World:
         return self.slept[-1]
 
     async def until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not true():
                 await asyncio.sleep(0.001)
 

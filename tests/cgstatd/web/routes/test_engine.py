@@ -340,7 +340,7 @@ async def test_whatever_is_asked_for_is_listed_once(
 async def test_streams_of_a_container_share_each_seconds_bytes(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     encoded, encode = [], stats._stats
     monkeypatch.setattr(stats, "_stats", lambda *each: encoded.append(each) or encode(*each))
-    async with contextlib.AsyncExitStack() as stack, asyncio.timeout(20):
+    async with contextlib.AsyncExitStack() as stack, asyncio.timeout(60):
         connections = [await stack.enter_async_context(server.connection()) for _ in range(8)]
         for connection in connections:
             connection.send("/v1.45/containers/a/stats")

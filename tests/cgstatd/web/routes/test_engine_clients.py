@@ -65,7 +65,7 @@ def test_the_socket_is_for_its_owner_and_group(made: tuple[Agent, str, FakeHost]
 def client(made: tuple[Agent, str, FakeHost]) -> Iterator[Any]:
     """docker-py's client."""
     docker = pytest.importorskip("docker", reason="docker-py is not installed: pip install docker")
-    client = docker.DockerClient(f"unix://{made[1]}", version="auto", timeout=20)
+    client = docker.DockerClient(f"unix://{made[1]}", version="auto", timeout=60)
     yield client
     client.close()
 

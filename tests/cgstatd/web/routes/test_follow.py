@@ -293,7 +293,7 @@ async def last_of_a_client(server: Server, monkeypatch: pytest.MonkeyPatch, kill
         last = client.events[-1][1]
         task = server.runner.app[FOLLOWER]._task
         assert task is not None
-    await asyncio.wait_for(task, 20)
+    await asyncio.wait_for(task, 60)
     return last
 
 
@@ -405,7 +405,7 @@ async def test_what_was_sent_is_let_go_of_as_following_ends(server: Server, monk
         await client.until("round", 2)
         ring, task = weakref.ref(follower._sender.ring), follower._task
         assert ring() is not None and task is not None
-    await asyncio.wait_for(task, 20)
+    await asyncio.wait_for(task, 60)
     gc.collect()
     assert ring() is None
 

@@ -61,7 +61,7 @@ async def test_one_that_waits_too_long_is_closed(host: FakeHost) -> None:
 
 
 async def test_those_that_wait_end_with_the_agent(host: FakeHost) -> None:
-    async with serving(host.sampler()) as server, asyncio.timeout(10):
+    async with serving(host.sampler()) as server, asyncio.timeout(60):
         connection = server.connection()
         silent = await connection.__aenter__()
         await until(lambda: server.gate.open == 1)
