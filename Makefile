@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 HOST_TESTS = $(if $(findstring tests/,$(ARGS)),,$$(grep -rlE 'mark\.host|attacks\.cases' tests --include='test_*.py'))
 # RUNTIME: what the agent needs. STAMP: what developing it needs, too.
 
-.PHONY: run test lint demo changelog deb bench e2e clean help
+.PHONY: run test lint demo changelog deb bench nightly e2e clean help
 
 help:  ## show the targets
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t12
@@ -37,14 +37,17 @@ demo: $(RUNTIME)  ## the same on a recorded host that is played on, for a machin
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(STAMP) lint  ## lint, then every test
 	@$(BIN)/python -m compileall -q agent cgroups tests
-	$(BIN)/python -m pytest -n 8 --dist loadfile --no-loadscope-reorder -m "not host" $(ARGS) || [ $$? = 5 ]
-	$(BIN)/python -m pytest -n 4 --dist worksteal -m host $(ARGS) $(HOST_TESTS) || [ $$? = 5 ]
+	$(BIN)/python -m pytest -n 8 --dist loadfile --no-loadscope-reorder -m "not host and not nightly" $(ARGS) || [ $$? = 5 ]
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m "host and not nightly" $(ARGS) $(HOST_TESTS) || [ $$? = 5 ]
 
 lint: $(STAMP)  ## ruff, mypy --strict and the order of imports
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check agent cgroups tests
+	$(BIN)/ruff format --check agent cgroups tests tools
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+nightly: $(STAMP)  ## what is too long for `make test`, with a report in build/ (root); ARGS="--only siege"
+	$(BIN)/python tools/nightly.py $(ARGS)
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build

@@ -32,6 +32,8 @@ IDLE_SECONDS = 5
 """A client that has not asked for so long has its connection ended."""
 TIMEOUTS = ("--request-timeout", "4", "--idle-timeout", f"{IDLE_SECONDS}", "--send-timeout", f"{SEND_SECONDS}")
 VIEW, METRICS = "containers:view", "metrics:view"
+NIGHTLY = "NIGHTLY" in os.environ
+"""`make nightly`: attacks at length. `make test` does the same with a fifth of the repetitions."""
 REQUEST = b"GET " + ALL.encode() + b" HTTP/1.1\r\nHost: localhost\r\n"
 
 
@@ -245,6 +247,11 @@ def arena(
         made.warm()
         made.good = json.loads(made.ask(ALL)[2])[-1]["id"]
         yield made
+
+
+def often(times: int) -> int:
+    """So many repetitions at length."""
+    return times if NIGHTLY else times // 5
 
 
 def require_root() -> None:

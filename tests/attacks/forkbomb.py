@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from attacks.arena import ALL, Work
+from attacks.arena import ALL, NIGHTLY, Work
 from attacks.kernel import KernelArena, enter
 from attacks.planted import MOST
 
 _LIMIT = 700
 """pids.max: more than the agent looks at (512)."""
-_TIMES = 6
+_TIMES = 6 if NIGHTLY else 2
 _BOMB = """
 import os, signal, sys, time
 os.nice(19)

@@ -8,7 +8,7 @@ import struct
 import time
 from collections import Counter
 
-from attacks.arena import Arena, tally
+from attacks.arena import Arena, often, tally
 from attacks.credentials import FOLLOW
 from wire import ALL, STREAM
 
@@ -43,19 +43,19 @@ def metrics_at_once(a: Arena) -> str:
 
 def metrics_round_by_round(a: Arena) -> str:
     """60 scrapers that never read: from one address, each with a round of its own"""
-    return _hang_on(a, ["/metrics"] * 60, 0.2)
+    return _hang_on(a, ["/metrics"] * often(60), 0.2)
 
 
 def everything_round_by_round(a: Arena) -> str:
     """100 clients that never read, each with a round of its own: the array, the listing, the stream, details"""
     detail = f"/api/containers/{a.good}/detail"
-    return _hang_on(a, [ALL, "/api/containers", STREAM, detail, "/metrics"] * 20, 0.1)
+    return _hang_on(a, [ALL, "/api/containers", STREAM, detail, "/metrics"] * often(20), 0.1)
 
 
 def dripping_reader(a: Arena) -> str:
     """40 dripping readers: of /metrics, 1 kB now and then, so that no timeout cuts them; each a round of its own"""
     sockets: list[socket.socket] = []
-    for _ in range(40):
+    for _ in range(often(40)):
         sockets.append(a.asking("/metrics", "127.0.0.62", receive=4096))
         for sock in sockets:
             sock.settimeout(0.01)

@@ -16,7 +16,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from attacks.arena import Arena, TreeArena, Work, require_root, running
+from attacks.arena import Arena, TreeArena, Work, often, require_root, running
 from attacks.forged import listed
 from attacks.planted import everything, own, run
 from fakehost import FakeHost, container_id
@@ -170,7 +170,7 @@ def last_words(a: TreeArena) -> str:
     """last words of 4 MiB: ten containers of a user with 4 MiB of small labels each come and go while one `follow` is
     open
     """
-    _come_and_go(a, "words", repeat(SMALL_LABELS, 10))
+    _come_and_go(a, "words", repeat(SMALL_LABELS, often(10)))
     return "told of each start and each end; what is remembered of them has no labels"
 
 
@@ -183,7 +183,7 @@ def start_events(a: TreeArena) -> str:
         labels = {f"{label:03}": f"{number:03}-{label:03}-" + "x" * 3990 for label in range(256)}
         return json.dumps({"Name": f"/s{number}", "Config": {"Labels": labels}}).encode()
 
-    _come_and_go(a, "start", map(config, range(40)))
+    _come_and_go(a, "start", map(config, range(often(40))))
     return "told of each start and each end"
 
 
@@ -191,7 +191,7 @@ def comings_and_goings(a: TreeArena) -> str:
     """ordinary CI use: 600 containers of a user come and go, 10 kB of config each; each has to have its name"""
     uid, named = USERS[7], 0
     filler = {f"org.example.label.{label}": f"{label} " * 40 for label in range(30)}
-    for batch in range(10):
+    for batch in range(often(10)):
         several = {}
         for number in range(60):
             name = f"ci-{batch}-{number}"
@@ -202,8 +202,8 @@ def comings_and_goings(a: TreeArena) -> str:
         for each in several:
             go(a, uid, each)
     clean(a)
-    assert named == 600, named
-    return f"{named} of 600 have their names"
+    assert named == 60 * often(10), named
+    return f"{named} of {named} have their names"
 
 
 def touched(a: TreeArena) -> str:
@@ -217,7 +217,7 @@ def touched(a: TreeArena) -> str:
         listed(a)
         time.sleep(0.5)
 
-    cost = _cost(a, 24, touch_all, Work(2_000, 20 << 20))
+    cost = _cost(a, often(24), touch_all, Work(2_000, 20 << 20))
     assert {each["name"] for each in found.values()} == {"hoard"}
     return f"all six have their names, {cost}"
 
@@ -233,8 +233,8 @@ def _labelled(a: TreeArena, word: str, batch: int) -> list[str]:
 
 
 def gone_configs(a: TreeArena) -> str:
-    """configs of containers that are gone: 900 of the system's containers with 20 kB of labels each come and go"""
-    for batch in range(9):
+    """configs of containers that are gone: 1,000 of the system's containers with 20 kB of labels each come and go"""
+    for batch in range(often(10)):
         several = _labelled(a, "gone", batch)
         found = seen(a, several)
         assert all(each["name"].startswith("gone-") for each in found.values())
@@ -288,7 +288,7 @@ def from_the_future(a: TreeArena) -> str:
         assert a.ask(f"/api/containers/nothing{number}/stats")[0] == 404
         time.sleep(0.1)
 
-    return f"60 x 404, {_cost(a, 60, guess, Work(300, 1 << 20))}"
+    return f"404 each time, {_cost(a, often(60), guess, Work(300, 1 << 20))}"
 
 
 def many_names(a: TreeArena) -> str:
@@ -310,7 +310,7 @@ def many_names(a: TreeArena) -> str:
         listed(a)
         time.sleep(0.3)
 
-    return _cost(a, 20, list_all, Work(2_000, 1 << 20))
+    return _cost(a, often(20), list_all, Work(2_000, 1 << 20))
 
 
 def nudged(a: TreeArena) -> str:
@@ -329,7 +329,7 @@ def nudged(a: TreeArena) -> str:
             a.ask("/api/containers/stats")
         time.sleep(0.1)
 
-    return _cost(a, 60, nudge, Work(4_000, 1 << 20))
+    return _cost(a, often(60), nudge, Work(4_000, 1 << 20))
 
 
 def plant_small_rows(a: TreeArena) -> list[str]:

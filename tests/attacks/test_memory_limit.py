@@ -92,7 +92,7 @@ def _hoard(a: TreeArena) -> None:
 
 
 @pytest.mark.timeout(400)  # it computes all the time, so that a busy machine takes several times as long
-@pytest.mark.parametrize(("containers", "mib"), [(300, 128), (2000, UNITS_MIB)])
+@pytest.mark.parametrize(("containers", "mib"), [(300, 128), pytest.param(2000, UNITS_MIB, marks=pytest.mark.nightly)])
 def test_the_agent_stays_within_its_limit_whatever_users_hoard(tmp_path: Path, containers: int, mib: int) -> None:
     with limited(mib) as cgroup, hoards_arena(tmp_path, containers, (*_INTO, str(cgroup))) as a:
         assert str(a.pid) in (cgroup / "cgroup.procs").read_text("ascii").split()

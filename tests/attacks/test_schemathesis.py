@@ -74,6 +74,7 @@ def lower_bound(document: dict[str, Any]) -> None:
     document["components"]["parameters"]["interval"]["schema"]["maximum"] = 50
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from attacks.documented import TIMEOUT, in_parts, run, started
 from cgstatd.auth import store
 from cgstatd.web.routes.table import ROUTES
 
-pytestmark = TIMEOUT
+pytestmark = [TIMEOUT, pytest.mark.nightly]
 
 
 @in_parts
