@@ -15,18 +15,26 @@ import pytest
 
 from cgroupfs import Stall
 from cgstatd.config.settings import DEFAULT_LABELS
+from cgstatd.feed.lives import Lives
+from cgstatd.feed.workloads import workloads_of
+from cgstatd.host.identity import Identity
 from cgstatd.host.procfs.uname import Uname
-from cgstatd.outputs import host_metric_lines, metric_families, prometheus
+from cgstatd.host.runtimes.base import Metadata
+from cgstatd.outputs import host_metric_lines, metric_families, prometheus, workload_families
 from cgstatd.outputs.container_labels import WrittenLabels
 from cgstatd.outputs.metric_families import EXPORTED_FIELDS
 from cgstatd.outputs.negotiation import OPENMETRICS, TEXT, Format
 from cgstatd.outputs.own_metrics import Called, DiskFigures, Notified, OwnMetrics, PressureFigures
+from cgstatd.outputs.workload_families import WorkloadMetrics
 from cgstatd.recording.recorded_root import open_roots
+from cgstatd.sampling.container import Container
 from cgstatd.sampling.exported_metrics import ContainerMetrics, MetricsReader, each_network_once
+from cgstatd.sampling.history_model import Life
 from cgstatd.sampling.host_figures import AgentCost
 from cgstatd.sampling.host_metrics import RESOURCES, HostMetrics, HostMetricsReader
-from cgstatd.sampling.lived import Lived, Terminated
+from cgstatd.sampling.one_container import OneContainer
 from cgstatd.sampling.open_host import HostOptions, open_host
+from cgstatd.sampling.round import Changes, Ended
 from cgstatd.sampling.sampler import Sampler
 from helpers import LEGACY_CGROUPFS, PROJECT, RECORDED, recorded_host
 
@@ -36,14 +44,27 @@ HOSTS = (LEGACY_CGROUPFS, RECORDED[1])
 FORMATS = ((TEXT, "prom"), (OPENMETRICS, "openmetrics"))
 
 
-def containers(sampler: Sampler) -> list[ContainerMetrics]:
-    """Read from the recorded files. What no recording has is made up: a log, a health check, and an end before."""
+def containers(sampler: Sampler) -> dict[Container, ContainerMetrics]:
+    """Read from the recorded files. What no recording has is made up: a log, and a health check."""
     reader = MetricsReader(sampler, EXPORTED_FIELDS)
     listed, namespaces = reader.begin()
-    read = sorted(filter(None, [reader.read(namespaces, each) for each in listed]), key=lambda each: each.path)
-    ended = Terminated("before", 137, signal=9, oom_killed=True, finished_seconds=1795606400.0)
-    first = read[0]._replace(log_bytes=4096, health="healthy", lived=Lived(3, True, ended))
-    return each_network_once([first, *(each._replace(lived=Lived(0, False)) for each in read[1:])])
+    found = {each: reader.read(namespaces, (each, identity)) for each, identity in listed}
+    first = min(found, key=lambda each: each.ref.path)
+    made_up = {first: {"log_bytes": 4096, "health": "healthy"}}
+    return {each: read._replace(**made_up.get(each, {})) for each, read in found.items() if read is not None}
+
+
+def workloads(sampler: Sampler, read: dict[Container, ContainerMetrics]) -> list[WorkloadMetrics]:
+    """Of those that run and those that are on disk, and one of which nothing but its end is left."""
+    lives = Lives(lambda: 1e6, lambda: 1795606461.0)
+    lives.complete = True
+    gone = Identity("job", "job", "docker", 0, Metadata("docker", "job", "job"))
+    for identity in (min(read, key=lambda each: each.ref.path).identity, gone):
+        lives.counted(identity, Life(0, "docker", identity.id, 1), 0, 2)
+        lives.hear(Changes(ended=[Ended(identity, None, None, 137, None, 9, None, True, None, None)]))
+    found, left_out = workloads_of(OneContainer(sampler).known(), read, lives.view())
+    assert not left_out
+    return sorted(found, key=lambda each: (each.workload, each.name))
 
 
 def recorded_host_figures(sampler: Sampler) -> HostMetrics:
@@ -61,6 +82,7 @@ def itself(sampler: Sampler, one: str) -> OwnMetrics:
     return OwnMetrics(
         cost=AgentCost(12.5, 50 << 20, 4, 99, 3600.0),
         containers=14,
+        workloads_left_out=0,
         passes=7,
         pass_seconds=0.5,
         pass_cpu_seconds=0.25,
@@ -96,9 +118,10 @@ def test_a_recorded_host_has_this_exposition(
     host: tuple[str, Sampler], form: Format, suffix: str, request: pytest.FixtureRequest
 ) -> None:
     name, sampler = host
-    found = containers(sampler)
-    own = itself(sampler, found[0].identity.id)
-    made = b"".join(prometheus.exposition(found, own, DEFAULT_LABELS, form, WrittenLabels())).decode()
+    read = containers(sampler)
+    found = each_network_once(sorted(read.values(), key=lambda each: each.path))
+    told, own = workloads(sampler, read), itself(sampler, found[0].identity.id)
+    made = b"".join(prometheus.exposition(found, told, own, DEFAULT_LABELS, form, WrittenLabels())).decode()
     path = GOLDEN / f"{name}.{suffix}"
     if request.config.getoption("--update"):
         path.parent.mkdir(exist_ok=True)
@@ -120,7 +143,7 @@ def written(text: str) -> set[str]:
 def named_in_the_code() -> set[str]:
     """Every name of a family that is written out in a module of the exporter, and those that are put together."""
     found = set()
-    for module in (prometheus, metric_families, host_metric_lines):
+    for module in (prometheus, metric_families, workload_families, host_metric_lines):
         nodes = list(ast.walk(ast.parse(Path(str(module.__file__)).read_text())))
         pieces = {piece for node in nodes if isinstance(node, ast.JoinedStr) for piece in ast.walk(node)}
         texts = [str(node.value) for node in nodes if isinstance(node, ast.Constant) and node not in pieces]
