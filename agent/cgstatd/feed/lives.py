@@ -194,6 +194,8 @@ class Lives:
         if _key(identity) not in self._known:
             return
         known, rose = self._counted(self._of(identity), identity)
+        if known.last is not None and known.ended <= self._clock() - GONE_SECONDS:  # its series may have gone meanwhile
+            known = known._replace(kills=0)
         engines = identity.metadata.restarts if identity.metadata else None
         other, failed = identity.id != known.latest, known.last is not None and known.last.reason != COMPLETED
         before = known.before + (known.counted or 0 if other else 0) + (failed and (other or engines is None))

@@ -257,6 +257,20 @@ def test_a_kill_that_only_the_runtime_tells_counts_unless_it_was_counted(world: 
     assert world.kills(box) == 1
 
 
+def test_a_workload_that_comes_back_after_an_hour_has_no_kills(world: World) -> None:
+    """Its series was gone: one that comes with a kill would be taken for a new one."""
+    kill(world, lxc(), 1, 1)
+    world.end(lxc(), 137, oom_killed=True)
+    world.now += GONE_SECONDS - 1
+    world.start(lxc())
+    assert world.kills(lxc()) == 1
+    world.end(lxc(), 0)
+    world.now += GONE_SECONDS
+    assert world.kills(lxc()) == 1
+    world.start(lxc())
+    assert world.kills(lxc()) == 0
+
+
 def test_a_workload_of_which_something_was_killed_and_that_never_ended_is_as_any_other_that_never_ended() -> None:
     lives = Lives()
     lives.counted(lxc(), Life(0, "lxc", "box", 1), 0, 1)
