@@ -62,6 +62,11 @@ LONG = (
 the many that never wait fill what is left of the processors."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """For golden files."""
+    parser.addoption("--update", action="store_true", help="write the golden files anew")
+
+
 def pytest_collection_finish() -> None:
     """Six thousand tests and what they import live to the end: the collector need not go through them again and
     again, which was an eighth of the time."""

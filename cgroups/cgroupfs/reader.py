@@ -145,6 +145,8 @@ class Plan(Generic[R]):
                     needs = {selection.fields[index].needs for index, _ in wanted}
                     if len(needs) == 1 and (need := needs.pop()) in order:
                         part.idle[name] = order.index(need)
+                for name in part.idle:  # after what they need
+                    part.files[name] = part.files.pop(name)
         self.trees = tuple(parts)
         """The trees that are asked, in the order of :meth:`read`."""
         self._parts = tuple(parts.values())

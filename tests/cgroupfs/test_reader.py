@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -198,6 +199,33 @@ def test_a_lean_set_reads_no_file_that_stands_still_without_a_quota(tmp_path: Pa
     )
     found = group.read(select("cpu.usage_nsec", *names, lean=True))
     assert [*found.values.values()] == [1000, MAX, 100000, 2], "it is in a file that is read anyway"
+
+
+NEEDING = ("cpu.quota_usec", "cpu.period_usec", "cpu.nr_periods", "cpu.nr_throttled", "cpu.throttled_nsec")
+
+
+def test_in_whatever_order_they_are_wanted_a_lean_set_reads_the_fields_that_need_a_quota(tmp_path: Path) -> None:
+    """On v1 the quota is a file of its own: a set that had it last did not read what needs it."""
+    counts = "nr_periods 9\nnr_throttled 2\nthrottled_time 5000\n"
+    files: dict[str, bytes | str] = {
+        "cpu.cfs_quota_us": "50000\n", "cpu.cfs_period_us": "100000\n", "cpu.stat": counts
+    }  # fmt: skip
+    group = made_cgroup(tmp_path, Version.V1, files)
+    whole = dict(zip(NEEDING, (50000, 100000, 9, 2, 5000), strict=True))
+    wrong = [names for names in permutations(NEEDING) if group.read(select(*names, lean=True)) != (whole, ())]
+    assert wrong == []
+
+
+def test_what_a_field_needs_is_read_before_it() -> None:
+    """It is one file of the same controller, hence of the same tree, and needs nothing itself."""
+    needing = [field for field in FIELDS.values() if field.needs]
+    assert len(needing) == len(NEEDING) - 1
+    for field in needing:
+        need = FIELDS[field.needs]
+        assert need.controller == field.controller and not need.needs
+        for version in Version:
+            place = need.place(version)
+            assert place is not None and place.rule is None
 
 
 def test_a_lean_set_gives_no_reason_for_what_the_host_s_interface_does_not_have(tmp_path: Path) -> None:

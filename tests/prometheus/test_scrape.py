@@ -170,7 +170,7 @@ def test_a_panel_does_not_count_anything_twice(prometheus: Prometheus) -> None:
 def test_the_rules_run_without_errors(prometheus: Prometheus) -> None:
     groups = prometheus.get("rules")["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
-    assert len(rules) == 15 and {rule["health"] for rule in rules} == {"ok"}
+    assert len(rules) == 16 and {rule["health"] for rule in rules} == {"ok"}
     assert [rule["name"] for rule in rules if rule["type"] == "alerting" and rule["state"] == "firing"] in (
         [], ["ContainerOomKilled"],
     )  # fmt: skip

@@ -1,8 +1,10 @@
-"""What is known of workloads across the lives of their containers: how often each came back, and how it ended last.
+"""What is known of workloads across the lives of their containers: how often each came back, how it ended last, and how
+many of its processes were killed for want of memory.
 
-It hears the starts and ends that the follower notices, with or without clients. A workload that never ended takes
-nothing. The engine's own count of restarts counts where it keeps one. A container that is made anew begins that count
-anew: the agent adds what it saw under earlier ids.
+It hears the starts, ends and kills that the follower notices, with or without clients, and the kills that a scrape
+counts. A workload that never ended, and of which nothing was killed, takes nothing. The engine's own count of restarts
+counts where it keeps one. A container that is made anew begins that count anew: the agent adds what it saw under
+earlier ids.
 
 The rule of ``flapping``: the workload came back at least :data:`FLAPS` times within the last 15 minutes. A start counts
 if the end before it was a failure (another code than 0, a signal, for want of memory, or not known how), or if the
@@ -15,19 +17,22 @@ from __future__ import annotations
 
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from ..host.identity import Identity
 from ..host.runtimes.base import State
 from ..host.workload import workload
+from ..sampling.history_model import Life
 from ..sampling.lived import COMPLETED, Lived, Terminated
-from ..sampling.round import Changes, Ended
+from ..sampling.round import Changes, Ended, Killed
 
 FLAPS = 3
 FLAPPING_SECONDS = 900.0
 KEPT = 2000
-"""Workloads that are remembered, some 0.5 kB each; the owner with the most gives way first, with its oldest."""
+"""Workloads that are remembered, some 0.7 kB each; the owner with the most gives way first, with its oldest."""
+GONE_SECONDS = 3600.0
+"""A workload of which nothing is left but what is remembered is told of for so long after its latest end."""
 
 
 class _Workload(NamedTuple):
@@ -45,10 +50,28 @@ class _Workload(NamedTuple):
     """When (monotonic) the engine's count was taken."""
     rose: bool = False
     """Whether the engine's count rose with the latest end: its next start is counted already."""
+    name: str = ""
+    """Of its latest container."""
+    ended: float = 0.0
+    """When (monotonic) the latest end was heard."""
+    kills: int = 0
+    """How many of its processes were killed for want of memory."""
+    counted_kills: tuple[Life | None, int] = (None, 0)
+    """The latest life that had some, and its cgroup's own count of them."""
 
     def again(self, now: float, times: int) -> tuple[float, ...]:
         """``came_back`` with so many more."""
         return (*self.came_back, *[now] * min(times, FLAPS))[-FLAPS:]
+
+
+class Gone(NamedTuple):
+    """A workload that ended, and what is remembered of it."""
+
+    workload: str
+    name: str
+    owner_uid: int
+    lived: Lived
+    kills: int
 
 
 class View(NamedTuple):
@@ -61,14 +84,32 @@ class View(NamedTuple):
     """What came back later (monotonic) flaps."""
     made_since: float
     """Restarts of what was made later (Unix time) flap."""
+    gone_since: float
+    """What ended later (monotonic) is told of."""
+
+    def gone(self) -> Iterator[Gone]:
+        """The workloads that ended lately. Some may be there again."""
+        for key, each in self.known.items():
+            if each.name and each.last is not None and each.ended > self.gone_since:
+                flapping = sum(when > self.since for when in each.came_back) >= FLAPS
+                lived = Lived(each.before + (each.counted or 0), flapping, each.last)
+                yield Gone(key, each.name, each.owner_uid, lived, each.kills)
 
     def of(self, identity: Identity) -> Lived:
         """What is known of a container's workload."""
+        return self._of(identity, self.known.get(_key(identity)) if self.known else None)
+
+    def with_kills(self, identity: Identity) -> tuple[Lived, int | None]:
+        """The same, and how many of its processes were killed for want of memory; None: that is not known."""
+        known = self.known.get(_key(identity)) if self.known else None
+        none = 0 if self.complete else None
+        return self._of(identity, known), none if known is None else known.kills
+
+    def _of(self, identity: Identity, known: _Workload | None) -> Lived:
         engines = identity.metadata.restarts if identity.metadata else None
         own, unseen = (0, False) if self.complete else (None, None)
-        known = self.known.get(_key(identity)) if self.known else None
         young = _restarts_since(identity, self.made_since)
-        if known is None:
+        if known is None or known.last is None:
             return Lived(own if engines is None else engines, True if young >= FLAPS else unseen)
         came_back = sum(when > self.since for when in known.came_back)
         if identity.id != known.latest:  # another one has taken its place
@@ -105,7 +146,8 @@ class Lives:
         return self._view(self._known).of(identity)
 
     def _view(self, known: Mapping[str, _Workload]) -> View:
-        return View(known, self.complete, self._clock() - FLAPPING_SECONDS, self._made_since())
+        now = self._clock()
+        return View(known, self.complete, now - FLAPPING_SECONDS, self._made_since(), now - GONE_SECONDS)
 
     def _made_since(self) -> float:
         return self._now() - FLAPPING_SECONDS
@@ -116,6 +158,23 @@ class Lives:
             self._ended(ended)
         for identity in found.started:
             self._started(identity)
+        for killed in found.killed:
+            self._killed(killed)
+
+    def counted(self, identity: Identity, life: Life, before: int, total: int) -> None:
+        """What a scrape read of a life's own count of kills, and read of it before."""
+        known = self._of(identity)
+        seen = known.counted_kills[1] if known.counted_kills[0] == life else 0
+        new = total - max(before, seen)
+        if new > 0:
+            self._keep(identity, known._replace(kills=known.kills + new, counted_kills=(life, total)))
+
+    def _killed(self, killed: Killed) -> None:
+        known = self._of(killed.identity)
+        if killed.total is not None and killed.kills is not None and killed.life is not None:
+            self.counted(killed.identity, killed.life, killed.total - killed.kills, killed.total)
+        elif killed.life is None or known.counted_kills[0] != killed.life:
+            self._keep(killed.identity, known._replace(kills=known.kills + (killed.kills or 1)))
 
     def _ended(self, ended: Ended) -> None:
         identity, record = ended.identity, ended.metadata
@@ -127,12 +186,16 @@ class Lives:
             identity.id, ended.exit_code, ended.absent, ended.signal, ended.signal_absent, ended.oom_killed,
             ended.started_seconds, self._now() if finished is None else finished,
         )  # fmt: skip
-        self._keep(identity, known._replace(last=last, rose=rose))
+        self._keep(identity, known._replace(last=last, rose=rose, ended=self._clock()))
+        if ended.killed is not None:
+            self._killed(ended.killed)
 
     def _started(self, identity: Identity) -> None:
         if _key(identity) not in self._known:
             return
         known, rose = self._counted(self._of(identity), identity)
+        if known.last is not None and known.ended <= self._clock() - GONE_SECONDS:  # its series may have gone meanwhile
+            known = known._replace(kills=0)
         engines = identity.metadata.restarts if identity.metadata else None
         other, failed = identity.id != known.latest, known.last is not None and known.last.reason != COMPLETED
         before = known.before + (known.counted or 0 if other else 0) + (failed and (other or engines is None))
@@ -162,7 +225,7 @@ class Lives:
 
     def _keep(self, identity: Identity, known: _Workload) -> None:
         key = _key(identity)
-        self._known[key] = known
+        self._known[key] = known._replace(name=identity.name if workload(identity) else "")
         self._known.move_to_end(key)
         if len(self._known) > KEPT:
             most, _ = Counter(each.owner_uid for each in self._known.values()).most_common(1)[0]

@@ -1,22 +1,28 @@
-"""What one scrape is made of: every container's exported figures, and the agent's own. It needs no pass."""
+"""What one scrape is made of: every container's exported figures, the workloads, and the agent's own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from ..outputs.metric_families import EXPORTED_FIELDS
 from ..outputs.own_metrics import Called, DiskFigures, Notified, OwnMetrics, PressureFigures
-from ..sampling.exported_metrics import ContainerMetrics, MetricsReader, each_network_once
+from ..outputs.workload_families import WorkloadMetrics
+from ..sampling.container import Container
+from ..sampling.exported_metrics import ContainerMetrics, Listed, MetricsReader, each_network_once
+from ..sampling.history_work import life_of
 from ..sampling.host_figures import agent_cost
 from ..sampling.host_metrics import HostMetricsReader
+from ..sampling.network import Namespaces
 from .coalesced import Coalesced
 from .follow.follower import Follower
+from .lives import View
 from .shared_passes import Feed
+from .workloads import workloads_of
 
 _BUSY_PART = 0.25
 """However many ask, and however little time the host has for the agent, scrapes are made for this part of the time."""
-Scrape = tuple[list[ContainerMetrics], OwnMetrics]
+Scrape = tuple[list[ContainerMetrics], list[WorkloadMetrics], OwnMetrics]
 
 
 class Scraper:
@@ -54,15 +60,29 @@ class Scraper:
         run, metrics_reader = self._feed.run, self._metrics_reader
         containers, namespaces = await run(metrics_reader.begin)
         self._listing = metrics_reader.listing_number
-        found = await self._feed.each(partial(metrics_reader.read, namespaces), containers)
-        view = self._follower.lives.view()
-        found = [each._replace(lived=view.of(each.identity)) for each in found]
-        own = await run(partial(self._own, len(found)))
-        return each_network_once(found), own._replace(pressure=self.pressure())
+        read = dict(await self._feed.each(partial(self._read, namespaces), containers))
+        self._count_kills(read)
+        workloads, left_out = await run(partial(self._workloads, read, self._follower.lives.view()))
+        own = await run(partial(self._own, len(read), left_out))
+        return each_network_once(list(read.values())), workloads, own._replace(pressure=self.pressure())
+
+    def _count_kills(self, read: Mapping[Container, ContainerMetrics]) -> None:
+        """Of containers that live: of the others their end tells."""
+        for container, each in read.items():
+            if each.kills is not None and each.kills[1] > each.kills[0] and not (container.closed or container.over):
+                self._follower.lives.counted(each.identity, life_of(container), *each.kills)
 
     # -- in the sampling thread
 
-    def _own(self, containers: int) -> OwnMetrics:
+    def _read(self, namespaces: Namespaces, listed: Listed) -> tuple[Container, ContainerMetrics] | None:
+        found = self._metrics_reader.read(namespaces, listed)
+        return None if found is None else (listed[0], found)
+
+    def _workloads(self, read: Mapping[Container, ContainerMetrics], view: View) -> tuple[list[WorkloadMetrics], int]:
+        """Those that do not run are known as the list of containers knows them. Raises ListingFailed."""
+        return workloads_of(self._feed.known(), read, view)
+
+    def _own(self, containers: int, left_out: int) -> OwnMetrics:
         feed, sampler = self._feed, self._feed.sampler
         host = self._host.read() if self._host_metrics else None
         stat = sampler.host.stat() if host is None else None
@@ -70,6 +90,7 @@ class Scraper:
         return OwnMetrics(
             cost=agent_cost(),
             containers=containers,
+            workloads_left_out=left_out,
             passes=feed.passes,
             pass_seconds=feed.pass_seconds,
             pass_cpu_seconds=feed.pass_cpu_seconds,

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from ..basics.text import printable
 from ..host.identity import Identity
-from ..host.workload import workload
 from ..sampling.exported_metrics import ContainerMetrics
 from .metric_lines import escaped
 
@@ -27,26 +25,18 @@ def label_names(keys: Iterable[str]) -> dict[str, str]:
     return found
 
 
-class Labels(NamedTuple):
-    """Of one container, as they stand between the braces of a line."""
-
-    own: str
-    workload: str | None
-    """Of series that it keeps when it is made anew; None: it has none."""
-
-
 class WrittenLabels:
     """Writes the labels of each container once, as long as they stay what they are. Any thread may use it."""
 
     def __init__(self) -> None:
-        self._latest: tuple[dict[str, str], dict[str, tuple[Identity, Labels]]] = {}, {}
+        self._latest: tuple[dict[str, str], dict[str, tuple[Identity, str]]] = {}, {}
         """The container labels that were chosen, and what was written of each cgroup's path."""
 
-    def of(self, containers: Sequence[ContainerMetrics], names: Sequence[str]) -> list[Labels]:
+    def of(self, containers: Sequence[ContainerMetrics], names: Sequence[str]) -> list[str]:
         """``names``: of container labels that become metric labels."""
         chosen = label_names(names)
         before = self._latest[1] if self._latest[0] == chosen else {}
-        written: dict[str, tuple[Identity, Labels]] = {}
+        written: dict[str, tuple[Identity, str]] = {}
         found = []
         for each in containers:
             known = before.get(each.path)
@@ -58,7 +48,7 @@ class WrittenLabels:
         return found
 
 
-def _labels(each: ContainerMetrics, chosen: dict[str, str]) -> Labels:
+def _labels(each: ContainerMetrics, chosen: dict[str, str]) -> str:
     identity, metadata = each.identity, each.identity.metadata
     found = {
         "id": printable(each.path),
@@ -70,9 +60,4 @@ def _labels(each: ContainerMetrics, chosen: dict[str, str]) -> Labels:
             value = metadata.labels.get(key)
             if value is not None:
                 found[name] = printable(value, MAX_VALUE)
-    of = workload(identity)
-    return Labels(_written(found), None if of is None else _written({"name": identity.name, "workload": of}))
-
-
-def _written(labels: dict[str, str]) -> str:
-    return ",".join([f'{key}="{escaped(value)}"' for key, value in labels.items()])
+    return ",".join([f'{key}="{escaped(value)}"' for key, value in found.items()])

@@ -63,6 +63,8 @@ class OwnMetrics(NamedTuple):
 
     cost: AgentCost
     containers: int
+    workloads_left_out: int
+    """That do not run, and for which there was no room."""
     passes: int
     pass_seconds: float
     pass_cpu_seconds: float

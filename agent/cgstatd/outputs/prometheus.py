@@ -17,20 +17,19 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from .. import __version__
 from ..sampling.exported_metrics import ContainerMetrics
-from .container_labels import Labels, WrittenLabels
+from .container_labels import WrittenLabels
 from .host_metric_lines import host_lines
 from .metric_families import FAMILIES, rows
 from .metric_lines import family_head
 from .negotiation import OPENMETRICS, Format
 from .own_metrics import Called, DiskFigures, Notified, OwnMetrics, PressureFigures
+from .workload_families import WorkloadMetrics, workload_lines
 
 
-def _of_containers(
-    containers: Sequence[ContainerMetrics], labels: Sequence[Labels], openmetrics: bool
-) -> Iterator[bytes]:
+def _of_containers(containers: Sequence[ContainerMetrics], labels: Sequence[str], openmetrics: bool) -> Iterator[bytes]:
     """The lines of all containers, family by family. The library's encoder makes each label of each line anew, at six
     times the price."""
-    found = rows((written.own, each) for written, each in zip(labels, containers, strict=True))
+    found = rows((own, each) for own, each in zip(labels, containers, strict=True))
     for name, kind, of, value, text, _ in FAMILIES:
         series, lines = family_head(name, kind, text, openmetrics)
         lines += [f"{series}{{{own}}} {said}" for own, row in found[of] if (said := value(row)) is not None]
@@ -38,47 +37,13 @@ def _of_containers(
             yield _together(lines)
 
 
-def _of_workloads(
-    containers: Sequence[ContainerMetrics], labels: Sequence[Labels], openmetrics: bool
-) -> Iterator[bytes]:
-    """Series that a container keeps when it is made anew: they have its workload and no id."""
-    restarts, codes, reasons, flapping = dict[str, int](), dict[str, int](), dict[str, int](), dict[str, int]()
-    health = dict[str, int]()
-    for each, (_, own) in zip(containers, labels, strict=True):
-        lived = each.lived
-        if own is None:
-            continue
-        if lived.restarts is not None:  # two of one name and workload: made anew just now
-            restarts[own] = restarts.get(own, 0) + lived.restarts
-        if lived.flapping is not None:
-            flapping[own] = max(flapping.get(own, 0), int(lived.flapping))
-        if each.health is not None:
-            health[f'{own},status="{each.health}"'] = 1
-        last = lived.last or each.last_end
-        if last is not None and last.exit_code is not None:
-            codes[own] = last.exit_code
-        if last is not None and last.reason is not None:
-            reasons[f'{own},reason="{last.reason}"'] = 1
-    for name, kind, values, text in (
-        ("container_restarts", "counter", restarts, "How often it came back, as its engine counts where it does."),
-        ("container_last_terminated_exitcode", "gauge", codes, "Exit code of the last end, where it is known."),
-        ("container_last_terminated_reason", "gauge", reasons, "Why it ended last: Completed, Error or OOMKilled."),
-        ("container_flapping", "gauge", flapping, "Whether it came back at least 3 times within the last 15 minutes."),
-        ("container_health_status", "gauge", health, "Its health check: starting, healthy or unhealthy, where known."),
-    ):
-        series, lines = family_head(name, kind, text, openmetrics)
-        lines += [f"{series}{{{own}}} {value}" for own, value in values.items()]
-        if values:
-            yield _together(lines)
-
-
 def _of_pressure(
-    containers: Sequence[ContainerMetrics], labels: Sequence[Labels], found: PressureFigures, openmetrics: bool
+    containers: Sequence[ContainerMetrics], labels: Sequence[str], found: PressureFigures, openmetrics: bool
 ) -> Iterator[bytes]:
     """What waited, and why: series of containers that waited at least once, three resources and five causes each."""
     waits = [
         f'{{{own},resource="{resource}",cause="{cause}"}} {count}'
-        for each, (own, _) in zip(containers, labels, strict=True)
+        for each, own in zip(containers, labels, strict=True)
         for (resource, cause), count in found.waits.get(each.identity.id, {}).items()
     ]
     watched = [f'{{resource="{resource}"}} {int(on)}' for resource, on in found.watched.items()]
@@ -101,6 +66,12 @@ def _of_itself(own: OwnMetrics) -> Iterator[Metric]:
         ("machine_memory_bytes", "gauge", own.mem_total_bytes, "The host's memory."),
         ("machine_cpu_cores", "gauge", own.cores, "The host's cores that are online."),
         ("cgstatd_containers", "gauge", own.containers, "Containers in this answer."),
+        (
+            "cgstatd_workloads_left_out",
+            "gauge",
+            own.workloads_left_out,
+            "Workloads that do not run, beyond the bound.",
+        ),
         ("cgstatd_followers", "gauge", own.followers, "Clients of the stream that stays open."),
         ("cgstatd_passes", "counter", own.passes, "Readings of all containers."),
         ("cgstatd_pass_seconds", "counter", own.pass_seconds, "Time that the finished ones took."),
@@ -172,7 +143,12 @@ def _together(lines: Iterable[str]) -> bytes:
 
 
 def exposition(
-    containers: Sequence[ContainerMetrics], own: OwnMetrics, names: Sequence[str], form: Format, written: WrittenLabels
+    containers: Sequence[ContainerMetrics],
+    workloads: Sequence[WorkloadMetrics],
+    own: OwnMetrics,
+    names: Sequence[str],
+    form: Format,
+    written: WrittenLabels,
 ) -> list[bytes]:
     """The body in parts, in one of the two formats. Never all of its lines at once: they are several times its size.
 
@@ -182,7 +158,10 @@ def exposition(
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Once(list(_of_itself(own))))
     labels, openmetrics = written.of(containers, names), form is OPENMETRICS
-    parts = [*_of_containers(containers, labels, openmetrics), *_of_workloads(containers, labels, openmetrics)]
+    parts = [
+        *_of_containers(containers, labels, openmetrics),
+        *(_together(lines) for lines in workload_lines(workloads, openmetrics)),
+    ]
     if own.pressure is not None:
         parts += _of_pressure(containers, labels, own.pressure, openmetrics)
     if own.host is not None:

@@ -14,10 +14,10 @@ from cgroupfs import FIELDS, Absent, Cgroup, CgroupGone, DeviceIo, Reading, sele
 from ..host.block_devices import Device, Devices
 from ..host.identity import Identity, left_behind
 from ..host.procfs.net_dev import Interface
+from ..host.runtimes.base import State
 from ..host.starting import limit_in_force
 from .container import Container
 from .health_checks import health_of
-from .lived import NOTHING, Lived, Terminated
 from .log_sizes import log_of
 from .network import Namespaces
 from .network_interfaces import read_interfaces
@@ -27,7 +27,7 @@ from .sampler import Sampler
 
 Listed = tuple[Container, Identity]
 
-_BLOCK, _LIMIT = "io.devices", "memory.max_bytes"
+_BLOCK, _LIMIT, _FROZEN, _KILLS = "io.devices", "memory.max_bytes", "freezer.frozen", "memory.events.oom_kill"
 _RUNS = ("cpu.usage_nsec", "memory.usage_bytes")
 """While these stand still nothing has run in a container."""
 _IDLE_NS = 45_000_000_000
@@ -38,6 +38,8 @@ class ContainerMetrics(NamedTuple):
     """One container."""
 
     identity: Identity
+    state: State
+    """Running or paused."""
     path: str
     """Its cgroup below the mounts."""
     fields: Mapping[str, Any]
@@ -52,10 +54,8 @@ class ContainerMetrics(NamedTuple):
     started_seconds: float | None
     seen_ms: int
     log_bytes: int | None
-    last_end: Terminated | None
-    """Of the life before this one, where its engine's state still had it."""
-    lived: Lived = NOTHING
-    """What is known of its workload."""
+    kills: tuple[int, int] | None
+    """How many of its processes were killed for want of memory: as of the scrape before, and now. None: not known."""
     health: str | None = None
     """The status of its health check; None: it has none, or that is not known."""
 
@@ -83,7 +83,7 @@ class MetricsReader:
 
     def __init__(self, sampler: Sampler, fields: Iterable[str]) -> None:
         """``fields``: what is read of a container's cgroup, beside its block devices."""
-        wanted = dict.fromkeys((*fields, _LIMIT, *_RUNS))
+        wanted = dict.fromkeys((*fields, _LIMIT, _FROZEN, _KILLS, *_RUNS))
         moving = [name for name in wanted if not FIELDS[name].idles]
         self._without_block = select(*moving, lean=True)
         self._with_block = select(*moving, _BLOCK, lean=True)
@@ -93,6 +93,7 @@ class MetricsReader:
         self._devices = Devices(sampler.root)
         self._boot_seconds: int | None = None
         self._started: dict[Container, float] = {}
+        self._kills: dict[Container, int] = {}
         self.listing_number = 0
         """The number of the listing of the latest scrape."""
         self.cpu_seconds = 0.0
@@ -105,6 +106,7 @@ class MetricsReader:
         self.listing_number = self._sampler.registry.number
         self._started = {each: self._started[each] for each in listed if each in self._started}
         self._idles = {each: self._idles[each] for each in listed if each in self._idles}
+        self._kills = {each: self._kills[each] for each in listed if each in self._kills}
         if len(self._started) < len(listed):
             stat = self._sampler.host.stat()
             self._boot_seconds = self._boot_seconds if stat is None else stat.boot_seconds
@@ -162,6 +164,7 @@ class MetricsReader:
         devices: dict[str, Device] = {}
         found = ContainerMetrics(
             identity=identity,
+            state=_state(container, identity, values[_FROZEN]),
             path=container.ref.path,
             fields=fields,
             block=block,
@@ -172,7 +175,7 @@ class MetricsReader:
             started_seconds=self._started_seconds(container, cgroup),
             seen_ms=root.clock(container.ref.path).time_ms,
             log_bytes=told.log_bytes,
-            last_end=container.last_end,
+            kills=self._kills_of(container, fields[_KILLS]),
             health=told.health,
         )
         return found, devices
@@ -191,6 +194,14 @@ class MetricsReader:
             self._idles[container] = _Idle(now_ns, runs, found)
         return found
 
+    def _kills_of(self, container: Container, now: int | None) -> tuple[int, int] | None:
+        """Those of before the agent are no news; of a container that it has seen begin, all are."""
+        if now is None:
+            return None
+        before = self._kills.get(container, now if container.since_ns is None else 0)
+        self._kills[container] = now
+        return before, now
+
     def _started_seconds(self, container: Container, cgroup: Cgroup) -> float | None:
         metadata = container.identity.metadata
         if metadata is not None and metadata.started_seconds is not None:
@@ -201,6 +212,13 @@ class MetricsReader:
             if found is not None:  # else the next scrape asks again
                 self._started[container] = found
         return found
+
+
+def _state(container: Container, identity: Identity, frozen: bool | None) -> State:
+    """The kernel's freezer overrules the runtime's word; where a child is frozen instead the word counts (crun)."""
+    if frozen is None or container.ref.match.payload:
+        frozen = identity.metadata is not None and identity.metadata.state is State.PAUSED
+    return State.PAUSED if frozen else State.RUNNING
 
 
 def each_network_once(containers: Sequence[ContainerMetrics]) -> list[ContainerMetrics]:

@@ -10,6 +10,7 @@ from cgroupfs import Vitals
 from ..host.identity import Identity
 from ..host.runtimes.base import Metadata
 from .container import Container
+from .history_model import Life
 from .model import ContainerStats
 from .rates import MOST_CORES
 
@@ -39,6 +40,8 @@ class Killed(NamedTuple):
     total: int | None
     vitals: Vitals
     last: ContainerStats | None
+    life: Life | None = None
+    """None: of no cgroup that was seen."""
 
 
 class Ended(NamedTuple):

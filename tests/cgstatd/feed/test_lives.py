@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from cgstatd.feed.lives import FLAPPING_SECONDS, FLAPS, KEPT, Lives
+from cgroupfs import Vitals
+from cgstatd.feed.lives import FLAPPING_SECONDS, FLAPS, GONE_SECONDS, KEPT, Lives
 from cgstatd.host.identity import Identity
 from cgstatd.host.runtimes.base import Metadata, State
+from cgstatd.sampling.history_model import Life
 from cgstatd.sampling.lived import UNSEEN, Lived, Terminated, last_end, with_end
-from cgstatd.sampling.round import Changes, Ended
+from cgstatd.sampling.round import Changes, Ended, Killed
 
 SHOP = {"com.docker.compose.project": "shop", "com.docker.compose.service": "web"}
 
@@ -36,6 +38,9 @@ class World:
 
     def start(self, identity: Identity) -> None:
         self.lives.hear(Changes(started=[identity]))
+
+    def kills(self, identity: Identity) -> int | None:
+        return self.lives.view().with_kills(identity)[1]
 
     def of(self, identity: Identity) -> Lived:
         return self.lives.view().of(identity)
@@ -204,6 +209,87 @@ def test_so_many_are_kept_and_the_owner_of_the_most_gives_way(world: World) -> N
     assert len(world.lives.view().known) == KEPT
     assert world.of(counted(None, 0, "s0")).last is not None
     assert world.of(counted(None, 0, "u0", uid=1000)).last is None
+
+
+def kill(world: World, identity: Identity, kills: int | None, total: int | None, inode: int = 1) -> None:
+    life = Life(identity.owner_uid, identity.runtime, identity.id, inode)
+    world.lives.hear(Changes(killed=[Killed(identity, kills, total, Vitals(None, None, None), None, life)]))
+
+
+def scraped(world: World, identity: Identity, before: int, total: int, inode: int = 1) -> None:
+    world.lives.counted(identity, Life(identity.owner_uid, identity.runtime, identity.id, inode), before, total)
+
+
+def test_kills_are_counted_by_workload_over_its_lives(world: World) -> None:
+    old, new = counted(0, 1, "shop-web-1", labels=SHOP), counted(0, 2, "shop-web-1", labels=SHOP)
+    assert world.kills(old) == 0
+    kill(world, old, 2, 2)
+    world.end(old, 137, oom_killed=True)
+    assert world.kills(old) == world.kills(new) == 2
+    kill(world, new, 1, 1, inode=2)
+    kill(world, new, 1, 2, inode=2)
+    assert world.kills(new) == 4
+    assert Lives().view().with_kills(old)[1] is None, "without a watch"
+
+
+def test_a_kill_that_a_scrape_has_counted_and_a_look_tells_is_one(world: World) -> None:
+    box = lxc()
+    scraped(world, box, 5, 5)  # they were before the agent
+    assert world.kills(box) == 0
+    scraped(world, box, 5, 6)
+    kill(world, box, 1, 6)
+    kill(world, box, 2, 8)
+    scraped(world, box, 6, 8)
+    assert world.kills(box) == 3
+    scraped(world, box, 0, 1, inode=2)  # another life
+    kill(world, box, 1, 1, inode=2)
+    assert world.kills(box) == 4
+
+
+@pytest.mark.parametrize("counted_before", [False, True])
+def test_a_kill_that_only_the_runtime_tells_counts_unless_it_was_counted(world: World, counted_before: bool) -> None:
+    box = lxc()
+    if counted_before:
+        scraped(world, box, 0, 1)
+    life = Life(0, "lxc", "box", 1)
+    told = Killed(box, None, None, Vitals(None, None, None), None, life)
+    world.lives.hear(Changes(ended=[Ended(box, None, None, 137, None, 9, None, True, None, told)]))
+    assert world.kills(box) == 1
+
+
+def test_a_workload_that_comes_back_after_an_hour_has_no_kills(world: World) -> None:
+    """Its series was gone: one that comes with a kill would be taken for a new one."""
+    kill(world, lxc(), 1, 1)
+    world.end(lxc(), 137, oom_killed=True)
+    world.now += GONE_SECONDS - 1
+    world.start(lxc())
+    assert world.kills(lxc()) == 1
+    world.end(lxc(), 0)
+    world.now += GONE_SECONDS
+    assert world.kills(lxc()) == 1
+    world.start(lxc())
+    assert world.kills(lxc()) == 0
+
+
+def test_a_workload_of_which_something_was_killed_and_that_never_ended_is_as_any_other_that_never_ended() -> None:
+    lives = Lives()
+    lives.counted(lxc(), Life(0, "lxc", "box", 1), 0, 1)
+    assert lives.view().of(lxc()) == Lived(None, None, None) and not list(lives.view().gone())
+
+
+def test_what_ended_within_the_hour_is_remembered_by_name_and_workload(world: World) -> None:
+    world.end(lxc("box"), 3)
+    world.end(Identity("ab" * 32, "abababababab", "docker", 0, None), 3)  # nothing but an id
+    [gone] = world.lives.view().gone()
+    assert gone[:3] == ("lxc:box", "box", 0) and gone.lived == world.of(lxc("box")) and gone.kills == 0
+    for _ in range(FLAPS):
+        world.start(lxc("box"))
+        world.end(lxc("box"), 3)
+    assert [each.lived[:2] for each in world.lives.view().gone()] == [(FLAPS, True)]
+    world.now += GONE_SECONDS - 1
+    assert len(list(world.lives.view().gone())) == 1
+    world.now += 2
+    assert not list(world.lives.view().gone())
 
 
 def test_a_view_does_not_change(world: World) -> None:

@@ -93,7 +93,7 @@ async def with_feed(host: FakeHost, ask: Callable[[Feed], Any]) -> Any:
 
 
 async def scraped(feed: Feed) -> list[str]:
-    containers, _ = await Scraper(feed, Follower(feed, 1)).scrape.get()
+    containers, _, _ = await Scraper(feed, Follower(feed, 1)).scrape.get()
     return sorted(each.identity.name for each in containers)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from cgstatd.host.identity import Identity
 from cgstatd.host.runtimes.base import Metadata
-from cgstatd.outputs.container_labels import Labels, WrittenLabels
+from cgstatd.outputs.container_labels import WrittenLabels
 
 
 def container(name: str, path: str = "/a", **labels: str) -> Any:
@@ -19,8 +19,8 @@ def test_labels_are_written_once_as_long_as_nothing_of_them_changes() -> None:
     written, web, db = WrittenLabels(), container("web", app="x"), container("db", "/b")
     first = written.of([web, db], ["app"])
     assert first == [
-        Labels('id="/a",name="web",image="busybox",container_label_app="x"', 'name="web",workload="docker:web"'),
-        Labels('id="/b",name="db",image="busybox"', 'name="db",workload="docker:db"'),
+        'id="/a",name="web",image="busybox",container_label_app="x"',
+        'id="/b",name="db",image="busybox"',
     ]
     again = written.of([db, web], ["app"])
     assert [id(each) for each in again] == [id(each) for each in reversed(first)]
@@ -30,7 +30,7 @@ def test_another_name_path_or_choice_of_labels_is_written_anew() -> None:
     written, web = WrittenLabels(), container("web", app="x")
     written.of([web], ["app"])
     web.identity = container("www", app="y").identity
-    assert written.of([web], ["app"])[0].own == 'id="/a",name="www",image="busybox",container_label_app="y"'
-    assert written.of([web], [])[0].own == 'id="/a",name="www",image="busybox"'
+    assert written.of([web], ["app"])[0] == 'id="/a",name="www",image="busybox",container_label_app="y"'
+    assert written.of([web], [])[0] == 'id="/a",name="www",image="busybox"'
     web.path = "/c"
-    assert written.of([web], [])[0].own == 'id="/c",name="www",image="busybox"'
+    assert written.of([web], [])[0] == 'id="/c",name="www",image="busybox"'

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from ...host.pidfd import Exit, Untold
 from ...host.runtimes.base import Metadata
 from ...sampling.container import Container
+from ...sampling.history_work import life_of
 from ...sampling.lived import ambiguous
 from ...sampling.round import Changes, Ended, Killed, Look
 from .followed_container import UNSEEN, UNWATCHED, Followed
@@ -118,7 +119,7 @@ class Ends:
             *_signal(code, kernel),
             oom_killed,
             life.started_seconds,
-            Killed(identity, None, None, known.counted, container.last) if untold else None,
+            Killed(identity, None, None, known.counted, container.last, life_of(container)) if untold else None,
         )
 
     def _absent(self, why: str | None, known: Followed, kernel: Exit | Untold | None) -> str:

@@ -287,7 +287,8 @@ class RoundWork:
         known.oom_kills, known.oom_final = total, known.dead
         if before is not None and total > before:
             known.oom_told = True
-            changes.killed.append(Killed(container.identity, total - before, total, vitals, container.last))
+            killed = Killed(container.identity, total - before, total, vitals, container.last, life_of(container))
+            changes.killed.append(killed)
 
     def close(self) -> None:
         """Release what is open, for good. If a hung thread still looks, that thread does it."""

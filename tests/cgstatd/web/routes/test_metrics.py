@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 import urllib.request
 from collections import Counter
 from pathlib import Path
@@ -19,10 +20,15 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.registry import Collector
 
+from cgroupfs import Vitals
 from cgstatd.config.settings import DEFAULT_LABELS
+from cgstatd.feed.lives import GONE_SECONDS
+from cgstatd.feed.workloads import MOST_STOPPED
 from cgstatd.host.identity import Identity
+from cgstatd.host.runtimes.base import Metadata
 from cgstatd.outputs.container_labels import MAX_LABELS, label_names
-from cgstatd.sampling.round import Changes, Ended
+from cgstatd.sampling.history_work import life_of
+from cgstatd.sampling.round import Changes, Ended, Killed
 from cgstatd.web.routes.follow import FOLLOWER
 from cgstatd.web.routes.metrics import SCRAPER
 from cgstatd.web.routes.pressure import PRESSURE
@@ -32,20 +38,21 @@ from wire import Answer, Server, agent, serving
 
 OPENMETRICS = "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
 Series = dict[tuple[str, str], dict[str, float]]
+Found = dict[str, list[tuple[dict[str, str], float]]]
 
 
-def series(answer: Answer) -> dict[str, list[tuple[dict[str, str], float]]]:
+def series(answer: Answer) -> Found:
     """Series by name."""
     assert answer.status == 200
     openmetrics = answer.headers["content-type"].startswith("application/openmetrics-text")
-    found: dict[str, list[tuple[dict[str, str], float]]] = {}
+    found: Found = {}
     for family in (parse_openmetrics if openmetrics else parse_text)(answer.body.decode()):
         for sample in family.samples:
             found.setdefault(sample.name, []).append((sample.labels, sample.value))
     return found
 
 
-def of(found: dict[str, list[tuple[dict[str, str], float]]], name: str, container: str) -> list[float]:
+def of(found: Found, name: str, container: str) -> list[float]:
     return [value for labels, value in found.get(name, []) if labels["name"] == container]
 
 
@@ -327,9 +334,129 @@ async def test_how_the_life_before_ended_is_kept_by_workload(server: Server, hos
     assert found["container_last_terminated_reason"] == [({**labels, "reason": "Completed"}, 1)]  # one series still
     lives.hear(the_end(identity._replace(owner_uid=1000), 5))
     server.runner.app[SCRAPER].scrape.forget()
-    assert of(series(await server.ask("/metrics")), "container_last_terminated_exitcode", "a") == [
-        0
-    ]  # a user's, same id
+    codes = series(await server.ask("/metrics"))["container_last_terminated_exitcode"]
+    assert sorted(codes, key=lambda each: each[1]) == [(labels, 0), ({**labels, "workload": "docker:a@1000"}, 5)]
+
+
+def states(found: Found) -> dict[str, str]:
+    """Name -> state; each has one."""
+    several = [(labels["name"], labels["state"]) for labels, value in found["container_state"] if value == 1]
+    assert len(several) == len(dict(several)) == len(found["container_state"])
+    return dict(several)
+
+
+async def test_a_workload_has_its_state_and_its_last_end_whether_it_runs_or_not(server: Server, host: FakeHost) -> None:
+    host.on_disk("failed")
+    ended = {"Running": False, "ExitCode": 3, "FinishedAt": "2026-11-25T11:00:00Z"}
+    recorded(host, "failed", 4, SHOP, "shop-web-1", **ended)
+    host.on_disk("again")
+    recorded(host, "again", 9, {}, "again", **(ended | {"Running": True, "Restarting": True, "OOMKilled": True}))
+    found = series(await server.ask("/metrics"))
+    assert states(found) == {
+        "a": "running", "b": "running", "c": "running", "paused": "paused", "stopped": "exited",
+        "shop-web-1": "exited", "again": "restarting",
+    }  # fmt: skip
+    assert of(found, "container_last_terminated_exitcode", "shop-web-1") == [3]
+    assert of(found, "container_restarts_total", "shop-web-1") == [4]
+    assert of(found, "container_last_terminated_timestamp_seconds", "shop-web-1") == [1795604400]
+    reasons = {labels["name"]: labels["reason"] for labels, _ in found["container_last_terminated_reason"]}
+    assert reasons == {"shop-web-1": "Error", "again": "OOMKilled"}
+    assert not of(found, "container_last_seen", "again") and found["cgstatd_containers"] == [({}, 4)]
+    assert found["cgstatd_workloads_left_out"] == [({}, 0)]
+
+
+async def test_one_that_is_gone_is_told_of_for_an_hour_and_one_that_is_back_runs(
+    server: Server, host: FakeHost
+) -> None:
+    assert server.runner.app is not None
+    lives = server.runner.app[FOLLOWER].lives
+    gone = Identity("0", "job", "docker", 0, Metadata("docker", "0", "job"))
+    back = next(each.identity for each in server.feed.sampler.containers() if each.identity.name == "a")
+    for identity in (gone, back):
+        lives.hear(the_end(identity, 137, oom_killed=True))
+    lives.hear(Changes(started=[back]))
+    found = series(await server.ask("/metrics"))
+    assert (states(found)["job"], states(found)["a"]) == ("exited", "running")
+    for name in ("job", "a"):
+        assert of(found, "container_last_terminated_exitcode", name) == [137]
+    lives._clock = lambda: time.monotonic() + GONE_SECONDS + 1
+    server.runner.app[SCRAPER].scrape.forget()
+    found = series(await server.ask("/metrics"))
+    assert "job" not in states(found) and of(found, "container_last_terminated_exitcode", "a") == [137]
+
+
+async def test_one_that_is_just_ending_keeps_its_series(server: Server, host: FakeHost) -> None:
+    """Its processes are gone and its cgroup is there for a moment: there is nothing to read of it."""
+    await server.ask("/api/containers/stats")
+    (host.scope("a") / "cgroup.procs").write_text("")
+    found = series(await server.ask("/metrics"))
+    assert not of(found, "container_last_seen", "a") and states(found)["a"] == "running"
+    assert of(found, "container_oom_kills_total", "b") == [] == of(found, "container_oom_kills_total", "a")
+
+
+async def test_kills_are_counted_by_workload_through_its_lives_each_once(server: Server, host: FakeHost) -> None:
+    """Those of before the agent are not: its own start is no kill."""
+    (host.scope("a") / "memory.events").write_text("oom_kill 5\n")
+
+    async def kills() -> float:
+        server.runner.app[SCRAPER].scrape.forget()
+        [value] = of(series(await server.ask("/metrics")), "container_oom_kills_total", "a")
+        return value
+
+    def killed(total: int) -> None:
+        host.set("a", "memory.events", f"oom_kill {total}\n")
+        host.burn("a", 1_000_000 + total)
+
+    assert server.runner.app is not None
+    lives = server.runner.app[FOLLOWER].lives
+    assert await kills() == 0
+    killed(7)
+    assert await kills() == 2
+    [container] = [each for each in server.feed.sampler.containers() if each.identity.name == "a"]
+    told = Killed(container.identity, 3, 8, Vitals(None, None, None), None, life_of(container))
+    lives.hear(Changes(killed=[told]))  # by a look that saw one more
+    assert await kills() == 3
+    killed(8)
+    assert await kills() == 3
+    host.recreate("a")
+    (host.scope("a") / "memory.events").write_text("oom_kill 1\n")
+    lives.hear(the_end(container.identity, 137))
+    assert await kills() == 4
+
+
+async def test_a_users_many_short_containers_leave_room_for_all_others(server: Server, host: FakeHost) -> None:
+    assert server.runner.app is not None
+    lives = server.runner.app[FOLLOWER].lives
+    for number in range(MOST_STOPPED + 300):
+        user = Metadata("podman", f"{number}", f"j{number}", owner_uid=1000)
+        lives.hear(the_end(Identity(user.id, user.name, "podman", 1000, user), 1))
+    for number in range(20):
+        system = Metadata("podman", f"s{number}", f"s{number}")
+        lives.hear(the_end(Identity(system.id, system.name, "podman", 0, system), 1))
+    found = series(await server.ask("/metrics"))
+    names = states(found)
+    assert {"stopped", *(f"s{number}" for number in range(20))} < set(names)
+    assert len(names) == MOST_STOPPED + 4
+    assert found["cgstatd_workloads_left_out"] == [({}, 300 + 20 + 1)]
+    assert f"j{MOST_STOPPED + 299}" in names and "j0" not in names, "the oldest give way"
+
+
+async def test_a_scrape_opens_no_state_file_that_has_not_changed(
+    server: Server, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        host.on_disk(f"stopped{number}")
+    for path in (host.path / "var/lib/docker/containers").rglob("*.json"):
+        os.utime(path, (1e9, 1e9))  # long settled
+    names: list[str] = []
+    original = os.open
+    monkeypatch.setattr(os, "open", lambda path, *a, **k: names.append(str(path)) or original(path, *a, **k))
+    await server.ask("/metrics")
+    assert len([name for name in names if name.endswith(".json")]) >= 2 * 25
+    names.clear()
+    server.runner.app[SCRAPER].scrape.forget()
+    assert len(states(series(await server.ask("/metrics")))) == 25
+    assert [name for name in names if name.endswith(".json")] == []
 
 
 @pytest.mark.parametrize("accept", ["", OPENMETRICS])
