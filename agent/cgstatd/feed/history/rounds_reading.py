@@ -13,6 +13,7 @@ from ...outputs.history_types import HistoryHead
 from . import gaps
 from .disk import SILENT, Disk, Silent
 from .disk_model import Moved
+from .gaps import Gap
 from .page_lines import Line, encode, lines_of
 from .past import TRIES, Past
 from .sealed import RUN_BITS, key_of, number_of, run_of
@@ -73,12 +74,13 @@ class RoundsReading:
         until = base + max(ring.first, 0) - 1
         if self._past.disk is not None and page.after < min(until, state.last):
             async with self._past.disk_turn:
-                await self._page_from_disk(self._past.disk, page, until, timeline, names)
+                await self._page_from_disk(self._past.disk, page, until, timeline, names, state.runs[0].first)
+        gone = gaps.NO_LONGER if self._past.disk is None else gaps.words(Gap.LOST)
         while page.room and page.after < base + ring.last:
             first = max(page.after + 1 - base, ring.first)
             end = min(first + min(_AT_ONCE, page.limit) - 1, ring.last)
             what, place = ring.snapshot(first, end), Place(page.after)
-            make = partial(memory, what, base, place, timeline, state.hole)
+            make = partial(memory, what, base, place, timeline, state.hole, gone)
             page.add(*await self._past.compute(_lines, make, names), base + end)
         oldest = state.runs[0].first if state.files else base + ring.first if ring.last >= 0 else None
         latest = base + ring.last if ring.last >= 0 else state.last if state.files else None
@@ -91,7 +93,7 @@ class RoundsReading:
         return [encode(head) + b"\n", *page.lines]
 
     async def _page_from_disk(
-        self, on_disk: Disk, page: _Page, until: int, timeline: Timeline, names: dict[int, str]
+        self, on_disk: Disk, page: _Page, until: int, timeline: Timeline, names: dict[int, str], oldest: int
     ) -> None:
         more = True
         while more and page.room:
@@ -102,7 +104,7 @@ class RoundsReading:
             end = min(whole.rounds.last, until)
             most = max(1, min(page.limit, _COUNTERS_AT_ONCE // (1 + len(whole.parts))))
             while page.room and page.after < end:
-                make = partial(disk, fetched.segments, page.after, end, Place(page.after), timeline, most)
+                make = partial(disk, fetched.segments, page.after, end, Place(page.after), timeline, most, oldest)
                 lines, lost = await self._past.compute(_lines, make, names)
                 page.add(lines, lost, end if len(lines) < most else lines[-1].key)
             more = fetched.more

@@ -102,6 +102,7 @@ async def test_a_cursor_whose_rounds_were_dropped_is_told_so(directory: Path) ->
         assert 20 <= len((await everything(agent))[0]) / 6 <= 23.5
         found, lost = await everything(agent, cursor)
         assert lost and seconds(found) == list(range(seconds(found)[0], agent.second, 10))
+        assert [each["gap"] for each in found if each["gap"]] == [gaps.NO_LONGER]
         assert not (await everything(agent, found[0]["cursor"]))[1]
 
 

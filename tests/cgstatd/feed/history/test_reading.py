@@ -291,6 +291,47 @@ async def test_points_without_a_round_say_why(host: FakeHost, monkeypatch: pytes
         assert found.gaps[0].reason == gaps.BEFORE and found.since >= point(0) - 3_600_000
 
 
+async def test_a_run_whose_first_rounds_failed_says_why_they_are_missing(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(sampler: Sampler, hurry: bool = False) -> Any:
+        raise ListingFailed("no")
+
+    async with keeping(host, monkeypatch) as kept:
+        with monkeypatch.context() as patch:
+            patch.setattr(Sampler, "containers", fail)
+            await kept.point()
+        await kept.point(10)
+        _, rounds = await pages(kept)
+        assert [(each["round"], each["gap"]) for each in rounds] == [(1, gaps.WORDS[gaps.Gap.FAILED])]
+
+
+@pytest.mark.parametrize("late", [0.4, 0.95, 1.2, 1.9])
+async def test_a_number_that_is_left_out_has_a_reason_however_late_the_rounds_around_it_were(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch, late: float
+) -> None:
+    async with keeping(host, monkeypatch) as kept:
+        take, slow = kept.recorder._work.take, [10 * late]
+
+        def taking(*arguments: Any) -> Any:
+            if kept.ring.last == 0 and slow:
+                kept.times.on(slow.pop())  # the reading of round 1
+            return take(*arguments)
+
+        monkeypatch.setattr(kept.recorder._work, "take", taking)
+        await kept.point()
+        await kept.point(10)
+        behind = 10 * (late - int(late))
+        await kept.point(10 - behind)  # the next point of the grid
+        await kept.point(10)
+        _, rounds = await pages(kept)
+        numbers = [each["round"] for each in rounds]
+        assert numbers == [0, 1, 2 + int(late), 3 + int(late)]
+        assert [each["gap"] for each in rounds] == [
+            None, None, gaps.WORDS[gaps.Gap.BUSY] if int(late) else None, None
+        ]  # fmt: skip
+
+
 async def test_a_clock_that_was_set_moves_no_round_against_the_others(
     host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -432,6 +473,7 @@ async def test_a_cursor_that_is_left_behind_is_told_so(host: FakeHost, monkeypat
         await kept.point(10)
         head, rounds = await pages(kept, cursor)
         assert head["truncated"] is True and [each["round"] for each in rounds] == [2, 3, 4, 5, 6]
+        assert [each["gap"] for each in rounds] == [gaps.NO_LONGER, None, None, None, None]  # there is no disk
         head, rounds = await pages(kept, "0123abcd-3")  # of another run of the agent
         assert head["truncated"] is True and len(rounds) == 5
         assert (await pages(kept, head["latest"]))[1] == []
