@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from ...outputs.history_types import HistoryHead
+from ...sampling.history_work import Clocks
 from . import gaps
 from .disk import SILENT, Disk, Silent
 from .disk_model import Moved
@@ -72,16 +73,16 @@ class RoundsReading:
         timeline = Timeline.of(state.runs, state.run, ring.boot, None, now)
         names = {part.run: part.what.name for part in state.runs} | {state.run: ring.name}
         until = base + max(ring.first, 0) - 1
-        if self._past.disk is not None and page.after < min(until, state.last):
+        if self._past.disk is not None and state.files and page.after < min(until, state.last):
             async with self._past.disk_turn:
-                await self._page_from_disk(self._past.disk, page, until, timeline, names, state.runs[0].first)
+                await self._page_from_disk(self._past.disk, page, until, timeline, names, now, state.runs[0].first)
         gone = gaps.NO_LONGER if self._past.disk is None else gaps.words(Gap.LOST)
         while page.room and page.after < base + ring.last:
             first = max(page.after + 1 - base, ring.first)
             end = min(first + min(_AT_ONCE, page.limit) - 1, ring.last)
             what, place = ring.snapshot(first, end), Place(page.after)
             make = partial(memory, what, base, place, timeline, state.hole, gone)
-            page.add(*await self._past.compute(_lines, make, names), base + end)
+            page.add(*await self._past.compute(_lines, make, names, now), base + end)
         oldest = state.runs[0].first if state.files else base + ring.first if ring.last >= 0 else None
         latest = base + ring.last if ring.last >= 0 else state.last if state.files else None
         head = HistoryHead(
@@ -93,7 +94,14 @@ class RoundsReading:
         return [encode(head) + b"\n", *page.lines]
 
     async def _page_from_disk(
-        self, on_disk: Disk, page: _Page, until: int, timeline: Timeline, names: dict[int, str], oldest: int
+        self,
+        on_disk: Disk,
+        page: _Page,
+        until: int,
+        timeline: Timeline,
+        names: dict[int, str],
+        now: Clocks,
+        oldest: int,
     ) -> None:
         more = True
         while more and page.room:
@@ -105,7 +113,7 @@ class RoundsReading:
             most = max(1, min(page.limit, _COUNTERS_AT_ONCE // (1 + len(whole.parts))))
             while page.room and page.after < end:
                 make = partial(disk, fetched.segments, page.after, end, Place(page.after), timeline, most, oldest)
-                lines, lost = await self._past.compute(_lines, make, names)
+                lines, lost = await self._past.compute(_lines, make, names, now)
                 page.add(lines, lost, end if len(lines) < most else lines[-1].key)
             more = fetched.more
 
@@ -138,10 +146,10 @@ class _Page:
         self.after = end
 
 
-def _lines(make: Callable[[], Span], names: dict[int, str]) -> tuple[list[Line], bool]:
+def _lines(make: Callable[[], Span], names: dict[int, str], now: Clocks) -> tuple[list[Line], bool]:
     """In a thread."""
     span = make()
-    return lines_of(span, names), span.missing
+    return lines_of(span, names, now), span.missing
 
 
 def _cursor(key: int | None, names: dict[int, str]) -> str | None:

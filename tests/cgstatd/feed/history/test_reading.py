@@ -345,7 +345,29 @@ async def test_a_clock_that_was_set_moves_no_round_against_the_others(
         assert [time - moved for time in found.timestamps[-3:]] == [point(0), point(1), point(2)]
         assert all(each is not None for each in found.figures["load1"].mean[-3:])
         _, rounds = await pages(kept)
-        assert [each["timestamp"] - BEGAN_MS for each in rounds] == [0, 10_000 - 3_600_000, 20_000 + moved]
+        assert [each["timestamp"] - moved for each in rounds] == [point(0), point(1), point(2)]
+        kept.times.time_ms += 300  # clocks that were not read at the same instant: nothing was set
+        assert (await pages(kept))[1][-1]["timestamp"] == rounds[-1]["timestamp"]
+
+
+@pytest.mark.parametrize("set_by", [-3_600_000, 86_400_000])
+async def test_a_clock_that_was_set_moves_no_mark_against_the_rounds(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch, set_by: int
+) -> None:
+    async with keeping(host, monkeypatch) as kept:
+        await kept.point()
+        host.add("job")
+        await kept.point(10)
+        host.remove("job", from_disk=True)
+        await kept.point(10)
+        before = (await kept.history.container("job", ALL)).marks
+        assert [each.event for each in before] == ["start", "exit"]
+        kept.times.time_ms += set_by
+        after = (await kept.history.container("job", ALL)).marks
+        assert [each.timestamp for each in after] == [each.timestamp + set_by for each in before]
+        _, rounds = await pages(kept)
+        marked = [each["timestamp"] for line in rounds for each in line["marks"]]
+        assert marked == [each.timestamp for each in after]
 
 
 async def test_a_point_has_one_round(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
