@@ -17,6 +17,7 @@ class Gap(IntEnum):
     KILLED = 6
     REBOOTED = 7
     LOST = 8
+    CUT = 9
 
 
 WORDS = {
@@ -28,6 +29,7 @@ WORDS = {
     Gap.STOPPED: "the agent was not running",
     Gap.KILLED: "the agent was not running: it was killed, and rounds that it had not written yet are lost",
     Gap.REBOOTED: "the host was off or restarted",
+    Gap.CUT: "the host was off or restarted, and rounds that the agent had not written yet are lost",
     Gap.LOST: "rounds of that time are lost: the disk could not take them, or the file was broken",
 }
 NO_LONGER = "rounds of that time are no longer kept"

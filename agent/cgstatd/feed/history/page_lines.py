@@ -11,7 +11,7 @@ from ...outputs.history_json import container_counters, host_counters
 from ...outputs.history_types import ContainerCounters, HistoryMark, HistoryRound
 from ...sampling.history_work import Clocks
 from .in_steps import marks
-from .sealed import number_of
+from .sealed import number_of, run_of
 from .spans import Span
 from .steps import moved_ms
 
@@ -23,6 +23,12 @@ class Line(NamedTuple):
 
     key: int
     text: bytes
+
+
+def cursor(key: int, names: Mapping[int, str]) -> str:
+    """Of a round. ``names``: of the runs; 0 is one whose number is not known, since nothing is stored."""
+    run = run_of(key)
+    return f"{f'{run}-' if run else ''}{names.get(run, '0')}-{number_of(key)}"
 
 
 def lines_of(span: Span, names: Mapping[int, str], now: Clocks) -> list[Line]:
@@ -40,7 +46,7 @@ def lines_of(span: Span, names: Mapping[int, str], now: Clocks) -> list[Line]:
     for each in span.rounds:
         row = each.row
         line = HistoryRound(
-            cursor=f"{names.get(each.run, '0')}-{number_of(row.number)}",
+            cursor=cursor(row.number, names),
             round=number_of(row.number),
             timestamp=row.time_ms + moved[row.number],
             monotonic_nsec=row.monotonic_ns,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ...sampling.history_model import Life, Subject
 from ...sampling.history_work import Clocks
 from . import gaps
-from .disk_model import RunPart, Segment, State
+from .disk_model import Segment, State
 from .gaps import Gap
 from .sealed import key_of, run_of
 from .series import Row
@@ -77,13 +77,20 @@ class Place(NamedTuple):
         (boot, whether it ended in order)."""
         if missing is not None:
             return missing
-        if self.key >= 0 and run_of(self.key) != run_of(key) and (before := runs.get(run_of(self.key))) is not None:
-            boot, ended = before
-            now = runs.get(run_of(key), ("", False))[0]
-            if boot != now or not boot:
-                return gaps.words(Gap.REBOOTED if boot and now else Gap.STOPPED)
-            return gaps.words(Gap.STOPPED if ended else Gap.KILLED)
+        if self.key >= 0 and run_of(self.key) != run_of(key):
+            return gaps.words(_between(run_of(self.key), run_of(key), runs))
         return gaps.words(gap) if gap else None
+
+
+def _between(earlier: int, later: int, runs: Mapping[int, tuple[str, bool]]) -> Gap:
+    """Why there was no round between two runs. Others may lie between them, which stored none."""
+    if earlier not in runs:
+        return Gap.LOST
+    in_order = all(ended for run, (_, ended) in runs.items() if earlier <= run < later)
+    before, now = runs[earlier][0], runs.get(later, ("", False))[0]
+    if before != now and before and now:
+        return Gap.REBOOTED if in_order else Gap.CUT
+    return Gap.STOPPED if in_order else Gap.KILLED
 
 
 class Timeline(NamedTuple):
@@ -95,14 +102,14 @@ class Timeline(NamedTuple):
     """run -> what to add to its boottime."""
 
     @classmethod
-    def of(cls, parts: Sequence[RunPart], current: int, boot: str, began_ns: int | None, now: Clocks) -> Timeline:
-        """``parts``: each run once, the oldest first; ``began_ns``: boottime of the first round in memory."""
-        runs, shifts = {current: (boot, True)}, {current: 0}
+    def of(cls, state: State, boot: str, began_ns: int | None, now: Clocks) -> Timeline:
+        """``began_ns``: boottime of the first round in memory."""
+        current, shifts = state.run, {state.run: 0}
+        runs = {run: (what.boot, what.ended is not None) for run, what in state.named.items()} | {current: (boot, True)}
         newer_boot, newer_shift = boot, 0
         ceiling = shown_ms(began_ns, now) if began_ns is not None else now.time_ms
-        for part in reversed(parts):
+        for part in reversed(state.runs):
             if part.run != current:
-                runs[part.run] = (part.what.boot, part.what.ended is not None)
                 if part.what.boot != newer_boot or not part.what.boot:
                     shown = min(part.last_time_ms, ceiling - int(part.what.interval_seconds * 1000))
                     newer_shift = now.boottime_ns - part.last_boottime_ns - (now.time_ms - shown) * _MILLION

@@ -147,7 +147,7 @@ class StepsReading:
         interval_ms = int(ring.interval_seconds * 1000)
         first, last = self._past.row(ring.first), self._past.row(ring.last)
         began_ns = None if first is None else first.boottime_ns
-        timeline = Timeline.of(state.runs, state.run, ring.boot, began_ns, now)
+        timeline = Timeline.of(state, ring.boot, began_ns, now)
         kept_ms = ring.rounds * interval_ms
         point = now.time_ms
         if last is not None:
@@ -169,7 +169,7 @@ class StepsReading:
         ring, base = self._past.ring, base_of(plan.state)
         recent = ring.snapshot(max(ring.first, 0), ring.last, lambda each: who is not None and each.life[:3] == who)
         place = Place()
-        if plan.state.files and self._past.disk is not None:
+        if plan.state.last and self._past.disk is not None:
             async with self._past.disk_turn:
                 place, goes_on = await self._from_disk(self._past.disk, plan, found, who, base + recent.first - 1)
             if not goes_on:
