@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
+import threading
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -20,13 +22,30 @@ from cgstatd.feed.history.steps import grid
 from cgstatd.feed.history.steps_reading import Asked
 from cgstatd.outputs.history_types import ContainerHistory
 from cgstatd.sampling import pass_work
-from cgstatd.sampling.lookup import NotFound
+from cgstatd.sampling.history_model import Subject
+from cgstatd.sampling.lookup import Ambiguous, NotFound
 from cgstatd.sampling.registry import ListingFailed
 from cgstatd.sampling.sampler import Sampler
 from fakehost import FakeHost, Hang, container_id, no_thread_left
-from kepthistory import BEGAN_MS, Kept, keeping
+from kepthistory import BEGAN_MS, Kept, keeping, life, sample, taken
 
 ALL = Asked(None, None, 10)
+
+
+class Counting:
+    """Counts what is called within: what an answer costs, however fast the machine is."""
+
+    calls = 0
+
+    def __enter__(self) -> Counting:
+        sys.setprofile(self._called)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+
+    def _called(self, *_: object) -> None:
+        self.calls += 1
 
 
 @pytest.fixture(autouse=True)
@@ -213,6 +232,61 @@ async def test_a_container_that_is_gone_has_its_marks(host: FakeHost, monkeypatc
         ]  # fmt: skip
         with pytest.raises(NotFound):
             await kept.history.container("nothing", ALL)
+
+
+async def test_a_name_is_found_among_lives_that_ended_without_a_look_at_the_others(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with keeping(host, monkeypatch) as kept:
+        await kept.point()
+        many = [life(number, 1000 + number % 3) for number in range(3000)]
+        for number in range(1, 31):
+            some = many[100 * number - 100 : 100 * number]
+            before = many[100 * number - 200 : 100 * number - 100] if number > 1 else []
+            kept.ring.add(number, taken(number, {each: sample(number) for each in some}, before), 0)
+        looked = Counting()
+        with looked:
+            for wanted in ("nothing", "f" * 64, "0" * 60 + "bb7"):
+                kept.ring.index.newest(wanted)
+            kept.ring.snapshot(0, 30, kept.ring.index.lives_of(many[7][:3]))
+            kept.ring.snapshot(20, 20)  # 200 lives have a part in it
+        assert looked.calls < 4_000
+        assert len(kept.ring.snapshot(20, 20).lives) == 200
+        with pytest.raises(Ambiguous, match="3000 containers"):
+            kept.ring.index.newest("0" * 40)
+
+
+async def test_the_latest_with_a_name_is_meant_and_the_systems_first(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with keeping(host, monkeypatch) as kept:
+        ring, one, two, users = kept.ring, life(1), life(2), life(3, 1000)
+        ring.add(0, taken(0, {one: None, two: None, users: None}), 0)
+        ring.add(1, taken(1, {two: None, users: None}, [one]), 0)
+        assert ring.index.newest("web") == two[:3]
+        ring.add(2, taken(2, {users: None}, [two]), 0)
+        assert ring.index.newest("web") == two[:3] and ring.index.newest("0" * 60) == two[:3]
+        listed = {users: (Subject("db", None, None), None)}
+        ring.add(3, taken(3, {users: None})._replace(listed=listed), 0)
+        assert ring.index.newest("db") == users[:3] and ring.index.newest(users.id) == users[:3]
+        for number in range(4, ring.rounds + 5):
+            ring.add(number, taken(number, {users: None})._replace(listed=listed), 0)
+        assert ring.index.newest("web") is None and ring.index.newest("0" * 60) == users[:3]
+
+
+async def test_answers_are_encoded_where_they_were_computed(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = set[int]()
+
+    def encoding(answer: Any) -> bytes:
+        threads.add(threading.get_ident())
+        return msgspec.json.encode(answer)
+
+    monkeypatch.setattr("cgstatd.feed.history.reading.encode", encoding)
+    async with keeping(host, monkeypatch) as kept:
+        await kept.point()
+        for answer in (await kept.history.host(ALL), await kept.history.container("web", ALL)):
+            assert msgspec.json.decode(await kept.history.encoded(answer))["interval"] == 10
+        assert threads and threading.get_ident() not in threads
 
 
 async def test_counters_begin_anew_with_each_life(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
