@@ -14,12 +14,40 @@ from cgstatd.feed.history.recorder import Recorder
 from cgstatd.feed.history.ring import Ring
 from cgstatd.feed.shared_passes import Feed
 from cgstatd.recording.recorded_root import Reading
+from cgstatd.sampling.history_model import ContainerSample, Ended, HostSample, Life, Subject, Taken
 from cgstatd.sampling.history_work import Clocks
 from cgstatd.sampling.open_host import HostOptions, open_host
 from fakehost import FakeHost, LiveRoot
 
 BEGAN_MS = 1_795_614_870_003
 STAT = "cpu  {busy} 0 0 {idle} 0 0 0 0 0 0\ncpu0 1 0 0 0\ncpu1 1 0 0 0\nbtime 1795606461\n"
+
+
+SECOND = 1_000_000_000
+NOBODY = Subject("web", "lab/busybox:1", None)
+
+
+def sample(number: int, *, usage: int = 0, oom_kills: int | None = 0) -> ContainerSample:
+    """Of a container in a round."""
+    return ContainerSample(number * SECOND, 0, usage, 1 << 20, 0, None, 1, 2, 3, 4, 5, 1, oom_kills, 1 << 21)
+
+
+def life(number: int, owner: int = 0) -> Life:
+    """A container."""
+    return Life(owner, "docker", f"{number:064x}", number)
+
+
+def taken(number: int, living: dict[Life, ContainerSample | None], ended: list[Life] | None = None) -> Taken:
+    """A round, ten seconds behind the one before."""
+    return Taken(
+        number * 10_000,
+        number * 10 * SECOND,
+        number * 10 * SECOND,
+        HostSample(number, 2 * number, 2, 4 << 30, 2 << 30, 0, 0, 50, len(living)),
+        dict.fromkeys(living, (NOBODY, None)),
+        {each: found for each, found in living.items() if found is not None},
+        [Ended(each, 0, False, None) for each in ended or []],
+    )
 
 
 class Times:

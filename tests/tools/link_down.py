@@ -243,7 +243,7 @@ def judge_rounds(client: Client, observer: Client, killed_at: float) -> bool:
 
 def _run(cursor: str) -> str:
     """The run of the agent that a cursor is of."""
-    return cursor.partition("-")[0]
+    return cursor.rpartition("-")[0]
 
 
 def judge_scrapes(made: int, stored: list[int]) -> bool:

@@ -113,7 +113,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "name": "cursor",
         "in": "query",
         "description": "Of the last line that the client has; without it the oldest round comes first.",
-        "schema": {"type": "string", "pattern": "^([0-9a-f]{1,16}-[0-9]{1,12})?$"},
+        "schema": {"type": "string", "pattern": "^(([0-9]{1,9}-)?[0-9a-f]{1,16}-[0-9]{1,12})?$"},
         "allowEmptyValue": True,
     },
     "rounds": {

@@ -42,7 +42,7 @@ class HistoryMark(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     id: str
     name: str
     timestamp: int
-    """As its runtime recorded it, else when a round noticed it."""
+    """As its runtime recorded it, else when a round noticed it; by the clock as it is set now."""
     kills: int | None = None
     """Of an oom: how many processes were killed since the round before."""
     exit_code: int | None = None
@@ -117,7 +117,7 @@ class HistoryRound(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Its point of the grid, from 0 in each run of the agent. A number that is left out: there was no round, and
     ``gap`` of the next says why."""
     timestamp: int
-    """As the host's clock was set then."""
+    """By the host's clock as it is set now."""
     monotonic_nsec: int | None
     boottime_nsec: int | None
     boot: str | None

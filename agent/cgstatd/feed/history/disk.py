@@ -104,7 +104,7 @@ class Disk:
     def figures(self) -> DiskFigures:
         """What the agent says of it. Any thread may ask."""
         state = self._files.state
-        first = state.files[0].runs[0] if state.files else None
+        first = next(iter(state.runs), None)
         oldest = None if first is None else first.first_time_ms
         seconds = 0.0 if oldest is None else max(0.0, (self._now().time_ms - oldest) / 1000)
         return DiskFigures(self._trouble, state.bytes, self.failures, state.set_aside, oldest, seconds)
@@ -165,7 +165,7 @@ class Disk:
     def _snapshot(self) -> Snapshot | None:
         """What is not stored yet; None: nothing."""
         ring, state = self._ring, self._files.state
-        stored = number_of(state.last) if state.opened and state.last and run_of(state.last) == state.run else -1
+        stored = number_of(state.last) if state.last and run_of(state.last) == state.run else -1
         first = max(stored + 1, ring.first, 0)
         return ring.snapshot(first, ring.last) if first <= ring.last else None
 

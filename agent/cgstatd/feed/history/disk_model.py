@@ -42,6 +42,8 @@ class Contents(NamedTuple):
     """The key of the round that was stored before its first; 0: none was."""
     tracks: int
     """How many it has."""
+    begun: tuple[tuple[int, Run], ...] = ()
+    """Runs of which it has no round (yet), by number. Where it has no other either, there is no first and no last."""
 
     @property
     def first(self) -> int:
@@ -90,7 +92,13 @@ class State(NamedTuple):
     @property
     def last(self) -> int:
         """The key of the latest round; 0: there is none."""
-        return self.files[-1].last if self.files else 0
+        return next((each.last for each in reversed(self.files) if each.runs), 0)
+
+    @property
+    def named(self) -> dict[int, Run]:
+        """Every run that is known by its number, those that stored no round too."""
+        found = dict(pair for each in self.files for pair in each.begun)
+        return found | {part.run: part.what for each in self.files for part in each.runs}
 
     @property
     def runs(self) -> list[RunPart]:

@@ -182,7 +182,8 @@ class Writing:
             owner = each.track.life.owner_uid
             self._owned[owner] = self._owned.get(owner, 0) + each.size
         before = contents.before if contents.runs else what.before
-        return Contents(contents.path, _with(contents.runs, what, run), before, rounds.tracks)
+        begun = tuple(each for each in contents.begun if each[0] != what.run)
+        return Contents(contents.path, _with(contents.runs, what, run), before, rounds.tracks, begun)
 
     def _numbered(self, count: int, what: Prepared) -> tuple[dict[tuple[Life, Subject], int], list[tuple[int, Track]]]:
         """The key of each track, and the tracks that the file does not have yet."""

@@ -17,19 +17,22 @@ class Gap(IntEnum):
     KILLED = 6
     REBOOTED = 7
     LOST = 8
+    CUT = 9
 
 
 WORDS = {
     Gap.NONE: "there was no round",
     Gap.RESTRAINED: "restrained: readings cost more than max_cpu allows",
     Gap.ASLEEP: "the host was asleep",
-    Gap.FAILED: "the containers could not be listed",
+    Gap.FAILED: "the containers could not be listed or read",
     Gap.BUSY: "the round before was still under way, or the host too busy",
     Gap.STOPPED: "the agent was not running",
     Gap.KILLED: "the agent was not running: it was killed, and rounds that it had not written yet are lost",
     Gap.REBOOTED: "the host was off or restarted",
+    Gap.CUT: "the host was off or restarted, and rounds that the agent had not written yet are lost",
     Gap.LOST: "rounds of that time are lost: the disk could not take them, or the file was broken",
 }
+NO_LONGER = "rounds of that time are no longer kept"
 BEFORE = "the agent was not running, or keeps no rounds of that time any more"
 NOT_YET = "this round is still to come"
 NO_CONTAINER = "there was no such container"

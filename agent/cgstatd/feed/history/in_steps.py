@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ...outputs.history_json import container_counters
 from ...outputs.history_types import ContainerCounters, HistoryMark
@@ -19,6 +19,7 @@ from .steps import (
     Grid,
     add_container,
     add_host,
+    moved_ms,
     shown_ms,
 )
 from .tracks import Mark
@@ -112,8 +113,9 @@ class ContainerSteps:
 
     def add(self, span: Span) -> bool:
         """The next rounds; whether later ones may count."""
-        step_of, step = dict[int, int](), -1
+        step_of, moved, step = dict[int, int](), dict[int, int](), -1
         for each in span.rounds:
+            moved[each.row.number] = moved_ms(each.row, self._now)
             time_ms = shown_ms(each.row.boottime_ns, self._now)
             step_of[each.row.number] = step = self.grid.step_of(time_ms)
             self.reasons.add(time_ms, step, each.why)
@@ -121,6 +123,8 @@ class ContainerSteps:
         lives = sorted(span.lives, key=lambda each: each.first)
         for lived in lives:
             self._add_life(lived, step_of, before)
+            inside = [pair for pair in lived.marks if 0 <= step_of.get(pair[0], -1) < self.grid.many]
+            self.marks += marks(lived, inside, moved)
         self._say_why(span, step_of)
         if lives:
             self.latest = lives[-1]
@@ -143,8 +147,6 @@ class ContainerSteps:
             before = sample
         if before is not None:
             self._before[who] = before
-        inside = (pair for pair in lived.marks if 0 <= step_of.get(pair[0], -1) < self.grid.many)
-        self.marks += marks(lived, (mark for _, mark in inside))
 
     def _say_why(self, span: Span, step_of: dict[int, int]) -> None:
         """Why the container is not in a round that there was."""
@@ -164,17 +166,17 @@ class ContainerSteps:
         return [self._why.get(step) if why is None and step not in self._has else why for step, why in enumerate(found)]
 
 
-def marks(lived: LifeRows, these: Iterable[Mark]) -> list[HistoryMark]:
-    """As answers have them."""
+def marks(lived: LifeRows, these: Iterable[tuple[int, Mark]], moved: Mapping[int, int]) -> list[HistoryMark]:
+    """As answers have them. ``these``: each with its key; ``moved``: key -> how far the clock was set since."""
     return [
         HistoryMark(
             event=mark.event,
             id=lived.life.id,
             name=lived.subject.name,
-            timestamp=mark.time_ms,
+            timestamp=mark.time_ms + moved.get(key, 0),
             kills=mark.kills,
             exit_code=mark.exit_code,
             oom_killed=mark.oom_killed,
         )
-        for mark in these
+        for key, mark in these
     ]

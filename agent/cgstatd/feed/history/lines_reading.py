@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import chain
 
 from .page_lines import encode
 from .past import Past
@@ -39,11 +40,11 @@ class LinesReading:
         point = now.time_ms if latest is None else shown_ms(latest.boottime_ns, now)
         wanted = point - _LINES_MS if since_ms is None else since_ms
         since = min(point, max(wanted, point if oldest is None else shown_ms(oldest.boottime_ns, now)))
-        living = {each.life[:3] for each in ring.tracks() if not each.ended}
+        living = {each.life[:3] for each in ring.living()}
         most = most_points(len(living), len(figures))
         steps = grid(interval_ms, point, since, point, max(step_seconds, (point - since) / 1000 / most))
         back = -(-(now.time_ms - steps.first_ms + steps.step_ms) // interval_ms) + 2
         first = max(ring.first, ring.last - back, 0)
-        what = ring.snapshot(first, ring.last, lambda each: each.life[:3] in living)
+        what = ring.snapshot(first, ring.last, chain.from_iterable(map(ring.index.lives_of, living)))
         found = await self._past.compute(lines, what, steps, now, figures, ring.interval_seconds)
         return await self._past.compute(encode, found)

@@ -73,8 +73,8 @@ class OwnFiles:
         serial = 1 + max((int(name[8:16]) for name in names if is_number(name[8:16])), default=0)
         return os.path.join(self.directory, f"history-{serial:08}.db")
 
-    def look(self, path: str) -> Contents | None:
-        """What a file holds; None: nothing. Raises Broken, OSError, sqlite3.Error."""
+    def look(self, path: str) -> Contents:
+        """What a file holds; one that holds nothing is removed. Raises Broken, OSError, sqlite3.Error."""
         status = os.lstat(path)
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_nlink != 1:
             raise Broken("it is no file of this agent's own")
@@ -87,7 +87,7 @@ class OwnFiles:
             found = file.contents()
         finally:
             file.close()
-        if found is None:
+        if not found.runs and not found.begun:
             with contextlib.suppress(OSError):
                 os.unlink(path)
         return found

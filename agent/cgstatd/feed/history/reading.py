@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ...outputs.history_types import ContainerHistory, HostHistory
 from ...sampling.history_work import Clocks, clocks
 from ..shared_passes import Feed
 from .disk import Disk
 from .lines_reading import LinesReading
+from .page_lines import encode
 from .past import Past
 from .ring import Ring
 from .rounds_reading import RoundsReading
@@ -24,11 +26,15 @@ class History:
     def __init__(self, feed: Feed, ring: Ring, now: Callable[[], Clocks] = clocks, on_disk: Disk | None = None) -> None:
         self.ring = ring
         self.disk = on_disk
-        past = Past(ring, on_disk, now)
+        self._past = past = Past(ring, on_disk, now)
         self.steps, rounds = StepsReading(feed, past), RoundsReading(past)
         self.host, self.container = self.steps.host, self.steps.container
         self.lines = LinesReading(past).lines
         self.after, self.page = rounds.after, rounds.page
+
+    async def encoded(self, answer: HostHistory | ContainerHistory) -> bytes:
+        """An answer in steps as it is sent: thousands of figures, made to bytes where they were computed."""
+        return await self._past.compute(encode, answer)
 
     async def ready(self) -> None:
         """Wait for the rounds on disk, where that does not take long."""

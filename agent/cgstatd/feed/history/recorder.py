@@ -111,7 +111,7 @@ class Recorder:
         else:
             taken = await self._own()
         now = Clocks(taken.time_ms, taken.monotonic_ns, taken.boottime_ns)
-        self.ring.add(number, taken, self._why(now))
+        self.ring.add(number, taken, self._why(number, now))
         self._before, self._gap = now, Gap.NONE
 
     async def _of(self, shared: Pass) -> Taken:
@@ -137,14 +137,14 @@ class Recorder:
         early = _EARLY_PART * self.ring.interval_seconds
         return at is not None and time.monotonic() - at < budget.interval_seconds - early
 
-    def _why(self, now: Clocks) -> Gap:
-        """Why there was no round since the one before, where there is a gap."""
+    def _why(self, number: int, now: Clocks) -> Gap:
+        """Why points of the grid before this round had none, where any has: each number that is left out has a reason.
+        A host that slept has left out none, and yet there is a gap."""
         before = self._before
-        if before is None:
+        if before is not None:
+            awake = now.monotonic_ns - before.monotonic_ns
+            if now.boottime_ns - before.boottime_ns - awake > _ASLEEP_NS:
+                return Gap.ASLEEP
+        if number == self.ring.last + 1:
             return Gap.NONE
-        awake = now.monotonic_ns - before.monotonic_ns
-        if now.boottime_ns - before.boottime_ns - awake > _ASLEEP_NS:
-            return Gap.ASLEEP
-        if self._gap is Gap.NONE and awake > 1.5 * self._interval_ns:
-            return Gap.BUSY
-        return self._gap
+        return self._gap or Gap.BUSY

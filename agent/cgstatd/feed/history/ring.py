@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 
 from ...sampling.history_model import Life, Subject, Taken
 from .series import ROWS, Series
+from .track_index import TrackIndex
 from .tracks import HOST, Lived, Mark, Snapshot, Track
 
 BUDGET_BYTES = 32 << 20
@@ -45,6 +46,7 @@ class Ring:
         self._owned: dict[int, int] = {}
         """Bytes by owner."""
         self._begun = 0
+        self.index = TrackIndex()
 
     @property
     def last(self) -> int:
@@ -60,19 +62,24 @@ class Ring:
         """Every life that is known, the ended ones first."""
         return chain(*(each.values() for each in self._dead.values()), self._living.values())
 
-    def lives(self, first: int, last: int, fits: Callable[[Track], bool] = lambda _: True) -> list[Lived]:
-        """Every life that had a part in these rounds, in the order in which they began."""
-        found = self.where(lambda each: each.last >= first and each.first <= last and fits(each))
+    def living(self) -> Collection[Track]:
+        """The lives that the last round had."""
+        return self._living.values()
+
+    def lives(self, first: int, last: int, of: Iterable[Track] | None = None) -> list[Lived]:
+        """Every life that had a part in these rounds, in the order in which they began; ``of``: of these alone."""
+        among = chain(self.index.ended_within(first, last), self._living.values()) if of is None else of
+        found = [each for each in among if each.last >= first and each.first <= last]
         return [
             Lived(each.life, each.subject, each.first, each.last, each.ended, tuple(each.marks),
                   each.series.between(first, last))
-            for each in found
+            for each in sorted(found, key=lambda each: (each.first, each.last))
         ]  # fmt: skip
 
-    def snapshot(self, first: int, last: int, fits: Callable[[Track], bool] = lambda _: True) -> Snapshot:
-        """Rounds that the ring has, and what these have of the containers that fit."""
+    def snapshot(self, first: int, last: int, of: Iterable[Track] | None = None) -> Snapshot:
+        """Rounds that the ring has, and what these have of all lives, or ``of`` some."""
         return Snapshot(
-            first, last, self.incomplete, self.boot, self.host.between(first, last), self.lives(first, last, fits)
+            first, last, self.incomplete, self.boot, self.host.between(first, last), self.lives(first, last, of)
         )
 
     def add(self, number: int, taken: Taken, gap: int) -> None:
@@ -87,7 +94,8 @@ class Ring:
                 self._count(track)
             track.last = number
             if track.subject is not subject:
-                track.subject = subject
+                name, track.subject = track.subject.name, subject
+                self.index.renamed(track, name)
                 self._count(track)
             self._take(track, number, taken, news)
         for end in taken.ended:
@@ -102,6 +110,7 @@ class Ring:
     def _begin(self, life: Life, subject: Subject, number: int) -> Track:
         self._begun += 1
         track = self._living[life] = Track(life, subject, number, self._begun)
+        self.index.begun(track)
         return track
 
     def _take(self, track: Track, number: int, taken: Taken, news: bool) -> None:
@@ -124,6 +133,7 @@ class Ring:
             track.marks.append(Mark(mark.round, "oom", mark.time_ms))
         track.marks.append(mark)
         track.ended, track.last = True, mark.round
+        self.index.ended(track, mark.round)
         track.series.shut()
         self._dead.setdefault(track.life.owner_uid, OrderedDict())[track.serial] = track
         self._count(track)
@@ -159,6 +169,7 @@ class Ring:
         """Drop what died first of an owner's."""
         dead = self._dead[owner]
         _, track = dead.popitem(last=False)
+        self.index.forgotten(track)
         self._count(track, 0)
         if not dead:
             del self._dead[owner]
@@ -184,10 +195,6 @@ class Ring:
                 self.incomplete = max(self.incomplete, track.series.drop_oldest())
                 self._count(track)
         return self.used < before
-
-    def where(self, fits: Callable[[Track], bool]) -> list[Track]:
-        """The lives that fit, in the order in which they began."""
-        return sorted((each for each in self.tracks() if fits(each)), key=lambda each: (each.first, each.last))
 
 
 def _plausible(recorded_ms: int | None, noticed_ms: int) -> int:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ...sampling.history_model import Life, Subject
 from ...sampling.history_work import Clocks
 from . import gaps
-from .disk_model import RunPart, Segment, State
+from .disk_model import Segment, State
 from .gaps import Gap
 from .sealed import key_of, run_of
 from .series import Row
@@ -72,17 +72,25 @@ class Place(NamedTuple):
     key: int = -1
     """Of the round before; below 0: there is none to go by."""
 
-    def why(self, key: int, gap: int, missing: bool, runs: Mapping[int, tuple[str, bool]]) -> str | None:
-        """Why there was no round right before one. ``runs``: run -> (boot, whether it ended in order)."""
-        if missing:
-            return gaps.words(Gap.LOST)
-        if self.key >= 0 and run_of(self.key) != run_of(key) and (before := runs.get(run_of(self.key))) is not None:
-            boot, ended = before
-            now = runs.get(run_of(key), ("", False))[0]
-            if boot != now or not boot:
-                return gaps.words(Gap.REBOOTED if boot and now else Gap.STOPPED)
-            return gaps.words(Gap.STOPPED if ended else Gap.KILLED)
+    def why(self, key: int, gap: int, missing: str | None, runs: Mapping[int, tuple[str, bool]]) -> str | None:
+        """Why there was no round right before one. ``missing``: why those that there were are gone; ``runs``: run ->
+        (boot, whether it ended in order)."""
+        if missing is not None:
+            return missing
+        if self.key >= 0 and run_of(self.key) != run_of(key):
+            return gaps.words(_between(run_of(self.key), run_of(key), runs))
         return gaps.words(gap) if gap else None
+
+
+def _between(earlier: int, later: int, runs: Mapping[int, tuple[str, bool]]) -> Gap:
+    """Why there was no round between two runs. Others may lie between them, which stored none."""
+    if earlier not in runs:
+        return Gap.LOST
+    in_order = all(ended for run, (_, ended) in runs.items() if earlier <= run < later)
+    before, now = runs[earlier][0], runs.get(later, ("", False))[0]
+    if before != now and before and now:
+        return Gap.REBOOTED if in_order else Gap.CUT
+    return Gap.STOPPED if in_order else Gap.KILLED
 
 
 class Timeline(NamedTuple):
@@ -94,14 +102,14 @@ class Timeline(NamedTuple):
     """run -> what to add to its boottime."""
 
     @classmethod
-    def of(cls, parts: Sequence[RunPart], current: int, boot: str, began_ns: int | None, now: Clocks) -> Timeline:
-        """``parts``: each run once, the oldest first; ``began_ns``: boottime of the first round in memory."""
-        runs, shifts = {current: (boot, True)}, {current: 0}
+    def of(cls, state: State, boot: str, began_ns: int | None, now: Clocks) -> Timeline:
+        """``began_ns``: boottime of the first round in memory."""
+        current, shifts = state.run, {state.run: 0}
+        runs = {run: (what.boot, what.ended is not None) for run, what in state.named.items()} | {current: (boot, True)}
         newer_boot, newer_shift = boot, 0
         ceiling = shown_ms(began_ns, now) if began_ns is not None else now.time_ms
-        for part in reversed(parts):
+        for part in reversed(state.runs):
             if part.run != current:
-                runs[part.run] = (part.what.boot, part.what.ended is not None)
                 if part.what.boot != newer_boot or not part.what.boot:
                     shown = min(part.last_time_ms, ceiling - int(part.what.interval_seconds * 1000))
                     newer_shift = now.boottime_ns - part.last_boottime_ns - (now.time_ms - shown) * _MILLION
@@ -111,8 +119,11 @@ class Timeline(NamedTuple):
         return cls(runs, shifts)
 
 
-def memory(what: Snapshot, base: int, place: Place, timeline: Timeline, hole: bool = False) -> Span:
-    """What the ring has. ``base``: the key of its round 0; ``hole``: rounds between disk and these are lost."""
+def memory(
+    what: Snapshot, base: int, place: Place, timeline: Timeline, hole: bool = False, gone: str = gaps.words(Gap.LOST)
+) -> Span:
+    """What the ring has. ``base``: the key of its round 0; ``hole``: rounds between disk and these are lost; ``gone``:
+    why the ring's own are, where they are."""
     found: list[Round] = []
     run = run_of(base)
     missing = what.first > 0 and place.key >= 0 and max(place.key, base - 1) < base + what.first - 1
@@ -121,7 +132,7 @@ def memory(what: Snapshot, base: int, place: Place, timeline: Timeline, hole: bo
         row, values = host_row(each)
         if what.first <= row.number <= what.last:
             key = base + row.number
-            why = place.why(key, row.gap, missing and not found, timeline.runs)
+            why = place.why(key, row.gap, gone if missing and not found else None, timeline.runs)
             dropped = row.number <= what.incomplete
             found.append(Round(row._replace(number=key), values, run, what.boot, why, row.boottime_ns, dropped))
             place = Place(key)
@@ -136,9 +147,17 @@ def _lived(each: Lived, what: Snapshot, base: int) -> LifeRows:
     return LifeRows(what.boot, each.life, each.subject, base + each.first, end, rows, marks)
 
 
-def disk(segments: Sequence[Segment], after: int, until: int, place: Place, timeline: Timeline, most: int = 0) -> Span:
+def disk(
+    segments: Sequence[Segment],
+    after: int,
+    until: int,
+    place: Place,
+    timeline: Timeline,
+    most: int = 0,
+    oldest: int = -1,
+) -> Span:
     """What was read from the files, without what is not behind ``after`` and up to ``until``; ``most``: rounds, 0 for
-    all."""
+    all; ``oldest``: the key of the first round of all, before which they are no longer kept."""
     if most:
         keys = (row[0] or 0 for segment in segments for row in segment.rounds.rows())
         until = min([until, *islice((key for key in keys if key > after), most - 1, most)])
@@ -151,12 +170,13 @@ def disk(segments: Sequence[Segment], after: int, until: int, place: Place, time
         boot = timeline.runs.get(run, ("", False))[0]
         missing = place.key >= 0 and place.key < whole.first and (whole.lost or whole.before > place.key)
         lost |= missing
+        gone = gaps.NO_LONGER if whole.first == oldest and not whole.lost else gaps.words(Gap.LOST)
         shift = timeline.shifts_ns.get(run, 0)
         for each in whole.rows():
             row, values = host_row(each)
             if not after < row.number <= until:
                 continue
-            why = place.why(row.number, row.gap, missing, timeline.runs)
+            why = place.why(row.number, row.gap, gone if missing else None, timeline.runs)
             place, missing = Place(row.number), False
             moved = row._replace(boottime_ns=row.boottime_ns + shift)
             rounds.append(Round(moved, values, run, boot, why, row.boottime_ns, row.number <= whole.incomplete))

@@ -118,22 +118,23 @@ class SqliteFile:
 
     # -- reading
 
-    def contents(self) -> Contents | None:
-        """Everything but the containers' figures is looked at; None: it has no rounds. Raises Broken, sqlite3.Error."""
+    def contents(self) -> Contents:
+        """Everything but the containers' figures is looked at. Raises Broken, sqlite3.Error."""
         if self._empty:
-            return None
+            return Contents(self.path, (), 0, 0)
         with corruption():
             runs = {run: sealed.open_run(run, data) for run, data in self._all("SELECT run, data FROM runs")}
             tracks = self._count_tracks()
             ends, count = self._ends(runs)
             if self._all("SELECT count(*) FROM parts")[0][0] != count:
                 raise Broken("rounds without containers")
+        begun = tuple((run, what) for run, what in runs.items() if run not in ends)
         if not ends:
-            return None
+            return Contents(self.path, (), 0, 0, begun)
         parts = tuple(_run_part(run, runs[run], *each) for run, each in ends.items())
         if list(ends.values())[-1][1].tracks != tracks:
             raise Broken("a track is missing")
-        return Contents(self.path, parts, next(iter(ends.values()))[0].before, tracks)
+        return Contents(self.path, parts, next(iter(ends.values()))[0].before, tracks, begun)
 
     def _count_tracks(self) -> int:
         count = 0

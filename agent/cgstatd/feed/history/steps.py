@@ -60,6 +60,17 @@ def shown_ms(boottime_ns: int, now: Clocks) -> int:
     return now.time_ms - (now.boottime_ns - boottime_ns) // _MILLION
 
 
+_SET_MS = 1000
+"""By so much a clock must differ to have been set: the three clocks of a round are read one after the other."""
+
+
+def moved_ms(row: HostRow, now: Clocks) -> int:
+    """How far the clock was set since a round: what to add to a time of then. A round that is asked for twice has the
+    same time, unless it was."""
+    moved = shown_ms(row.boottime_ns, now) - row.time_ms
+    return moved if abs(moved) >= _SET_MS else 0
+
+
 def grid(interval_ms: int, point_ms: int, since_ms: int, until_ms: int, step_seconds: float) -> Grid:
     """The steps that cover a time; ``point_ms``: of any point of the history's grid."""
     each = max(1, math.ceil(step_seconds * 1000 / interval_ms - 1e-9))

@@ -23,7 +23,6 @@ from .past import TRIES, Past
 from .spans import Place, Timeline, base_of, disk, memory
 from .steps import Grid, grid, shown_ms
 from .steps import gaps as gaps_of
-from .tracks import Track
 
 T = TypeVar("T", HostSteps, ContainerSteps)
 _HOST_ROWS, _CONTAINER_ROWS = 64, 32
@@ -59,17 +58,7 @@ class StepsReading:
     async def host(self, asked: Asked) -> HostHistory:
         """The host in steps."""
         plan, found = await self.filled(asked, lambda plan: HostSteps(plan.grid, plan.now, plan.earliest), None)
-        reasons = found.reasons.end(plan.now.time_ms)
-        times = plan.grid.timestamps
-        return HostHistory(
-            interval=self._past.ring.interval_seconds,
-            step=plan.grid.step_ms / 1000,
-            since=times[0],
-            until=times[-1],
-            timestamps=times,
-            figures=await self._past.compute(found.figures.steps),
-            gaps=gaps_of(times, reasons),
-        )
+        return await self._past.compute(_host_answer, self._past.ring.interval_seconds, plan, found)
 
     async def container(self, wanted: str, asked: Asked) -> ContainerHistory:
         """A container in steps, also one that is gone. Raises NotFound, Ambiguous, ListingFailed, ReadingFailed."""
@@ -81,37 +70,13 @@ class StepsReading:
         if who is None:
             raise NotFound(wanted)
         plan, found = await self.filled(asked, lambda plan: ContainerSteps(plan.grid, plan.now, plan.earliest), who)
-        times = plan.grid.timestamps
-        latest = found.latest
-        life = latest.life if latest else Life(*who, 0)
-        return ContainerHistory(
-            id=life.id,
-            name=latest.subject.name if latest else short(life.id),
-            runtime=life.runtime,
-            owner_uid=life.owner_uid,
-            interval=self._past.ring.interval_seconds,
-            step=plan.grid.step_ms / 1000,
-            since=times[0],
-            until=times[-1],
-            timestamps=times,
-            figures=await self._past.compute(found.figures.steps),
-            gaps=gaps_of(times, found.end(plan.now.time_ms)),
-            marks=found.marks,
-            first=found.ends[0] if found.ends else None,
-            last=found.ends[-1] if found.ends else None,
-        )
+        return await self._past.compute(_container_answer, self._past.ring.interval_seconds, plan, found, who)
 
     async def _gone(self, wanted: str) -> Who | None:
-        """A container that is no longer there: by id, name or prefix; the latest where several fit."""
-        tests: tuple[Callable[[Track], bool], ...] = (
-            lambda each: each.life.id == wanted,
-            lambda each: each.subject.name == wanted,
-            lambda each: each.life.id.startswith(wanted),
-        )
-        for fits in tests:
-            if found := self._past.ring.where(fits):
-                newest = max(found, key=lambda each: (not each.life.owner_uid, each.last))
-                return newest.life[:3]
+        """A container that is no longer there: by id, name or prefix; the latest where several fit. Raises
+        Ambiguous."""
+        if (newest := self._past.ring.index.newest(wanted)) is not None:
+            return newest
         if self._past.disk is None:
             return None
         for _ in range(TRIES):
@@ -147,7 +112,7 @@ class StepsReading:
         interval_ms = int(ring.interval_seconds * 1000)
         first, last = self._past.row(ring.first), self._past.row(ring.last)
         began_ns = None if first is None else first.boottime_ns
-        timeline = Timeline.of(state.runs, state.run, ring.boot, began_ns, now)
+        timeline = Timeline.of(state, ring.boot, began_ns, now)
         kept_ms = ring.rounds * interval_ms
         point = now.time_ms
         if last is not None:
@@ -167,9 +132,9 @@ class StepsReading:
 
     async def _gather(self, plan: _Plan, found: HostSteps | ContainerSteps, who: Who | None) -> None:
         ring, base = self._past.ring, base_of(plan.state)
-        recent = ring.snapshot(max(ring.first, 0), ring.last, lambda each: who is not None and each.life[:3] == who)
+        recent = ring.snapshot(max(ring.first, 0), ring.last, ring.index.lives_of(who) if who is not None else ())
         place = Place()
-        if plan.state.files and self._past.disk is not None:
+        if plan.state.last and self._past.disk is not None:
             async with self._past.disk_turn:
                 place, goes_on = await self._from_disk(self._past.disk, plan, found, who, base + recent.first - 1)
             if not goes_on:
@@ -210,3 +175,39 @@ class StepsReading:
                     boottime = plan.now.boottime_ns - (plan.now.time_ms - since) * 1_000_000 - shift
                     return await on_disk.seek(contents, part, boottime)
         return None
+
+
+def _host_answer(interval: float, plan: _Plan, found: HostSteps) -> HostHistory:
+    """In a thread."""
+    times = plan.grid.timestamps
+    return HostHistory(
+        interval=interval,
+        step=plan.grid.step_ms / 1000,
+        since=times[0],
+        until=times[-1],
+        timestamps=times,
+        figures=found.figures.steps(),
+        gaps=gaps_of(times, found.reasons.end(plan.now.time_ms)),
+    )
+
+
+def _container_answer(interval: float, plan: _Plan, found: ContainerSteps, who: Who) -> ContainerHistory:
+    """In a thread."""
+    times, latest = plan.grid.timestamps, found.latest
+    life = latest.life if latest else Life(*who, 0)
+    return ContainerHistory(
+        id=life.id,
+        name=latest.subject.name if latest else short(life.id),
+        runtime=life.runtime,
+        owner_uid=life.owner_uid,
+        interval=interval,
+        step=plan.grid.step_ms / 1000,
+        since=times[0],
+        until=times[-1],
+        timestamps=times,
+        figures=found.figures.steps(),
+        gaps=gaps_of(times, found.end(plan.now.time_ms)),
+        marks=found.marks,
+        first=found.ends[0] if found.ends else None,
+        last=found.ends[-1] if found.ends else None,
+    )

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from .disk_model import Contents, DiskFailed, Fetched, Moved, RunPart, Segment, State, Who
 from .file_rows import Writing
 from .own_files import OwnFiles
-from .sealed import Broken, Rounds, Run, Track
+from .sealed import Broken, Rounds, Run, Track, run_of
 from .sqlite_file import SqliteFile
 from .stored_rounds import Fit, best_fit, key_before, with_all, with_these
 from .tracks import Snapshot
@@ -39,6 +39,8 @@ class Store:
         """The one that is written."""
         self._path = ""
         """Of the one that is written."""
+        self._begun = False
+        """Whether it is stored that this run has begun."""
         self._reader: SqliteFile | None = None
         self._writing = Writing(keep_seconds, most_bytes)
         self._of: tuple[str, Who, dict[int, Track]] | None = None
@@ -48,34 +50,59 @@ class Store:
     # -- the directory
 
     def open(self) -> None:
-        """Take possession of the directory, and look at every file. Raises DiskFailed."""
+        """Take possession of the directory, look at every file, and store that this run has begun: a client that has
+        rounds of it goes on behind them, also where none of them came to be stored. Raises DiskFailed."""
+        self._look_through()
+        if not self._begun:
+            with self._failing():
+                self._begin()
+
+    def _look_through(self) -> None:
         if self.state.opened:
             return
         with self._failing():
             self._files.take()
             kept: list[Contents] = []
-            hole = False
+            last, hole = 0, False
             for path in self._files.paths():
                 found = self._look(path)
-                if found is not None and kept and found.first <= kept[-1].last:
+                if found is not None and found.runs and found.first <= last:
                     self._set_aside(path, "its rounds are not behind those of the file before")
                     continue
-                hole = found is None
-                kept += [found] if found is not None else []
-            run = 1 + max((each.runs[-1].run for each in kept), default=0)
-            self.state = self.state._replace(opened=True, run=run, files=tuple(kept), bytes=self._files.size, hole=hole)
+                if found is None or found.runs:
+                    hole = found is None
+                if found is not None and (found.runs or found.begun):
+                    kept.append(found)
+                    last = found.last if found.runs else last
+            state = self.state._replace(opened=True, files=tuple(kept), bytes=self._files.size, hole=hole)
+            self.state = state._replace(run=1 + max(state.named, default=0))
+
+    def _begin(self) -> None:
+        file, contents = self._open_current()
+        run = (self.state.run, self._run)
+        file.append([run], [], [])
+        self._begun = True
+        if self.state.run not in self.state.named:
+            self._put(contents._replace(begun=(*contents.begun, run)))
 
     def _look(self, path: str) -> Contents | None:
-        """What a file holds; None: nothing, or it was set aside."""
+        """What a file holds; None: it was set aside."""
         try:
             return self._files.look(path)
         except Broken as error:
             self._set_aside(path, str(error))
             return None
 
+    def _put(self, contents: Contents) -> None:
+        """The file that is written has changed."""
+        self.state = self.state._replace(
+            files=(*(each for each in self.state.files if each.path != contents.path), contents)
+        )
+
     def _set_aside(self, path: str, why: str) -> None:
         """Never look at a file again."""
         self._close_files()
+        self._begun = False
         files = tuple(each for each in self.state.files if each.path != path)
         gone = self.state.files[-1] if self.state.files and self.state.files[-1].path == path else None
         hole = self.state.hole or (gone is not None and any(part.run != self.state.run for part in gone.runs))
@@ -103,7 +130,7 @@ class Store:
     def write(self, snapshot: Snapshot) -> None:
         """Store what the ring has behind the last round that is stored. Raises DiskFailed; Moved: the file was broken,
         and the ring may have rounds that were in it."""
-        self.open()
+        self._look_through()
         try:
             with self._failing():
                 self._write(snapshot)
@@ -115,7 +142,7 @@ class Store:
     def _write(self, snapshot: Snapshot) -> None:
         while True:
             state = self.state
-            stored = state.last if state.files and state.files[-1].runs[-1].run == state.run else 0
+            stored = state.last if run_of(state.last) == state.run else 0
             rows = self._writing.rows(snapshot, state.run, stored, state.last, state.hole)
             if rows is None:
                 return
@@ -126,8 +153,8 @@ class Store:
             except BaseException:
                 self._writing.forget()
                 raise
-            files = self.state.files
-            self.state = self.state._replace(files=(*(files[:-1] if contents.runs else files), after))
+            self._begun = True
+            self._put(after)
             self._full()
             self._age()
 
@@ -182,13 +209,14 @@ class Store:
 
     def end(self) -> None:
         """This run has ended in order; let go of everything. Raises DiskFailed."""
-        files = self.state.files
+        state = self.state
         try:
-            if files and files[-1].runs[-1].run == self.state.run:
+            if state.run in state.named:
                 self._writing.full = False
                 with self._failing():
                     file, _ = self._open_current()
-                    ended = Run(self._run.name, self._run.boot, self._run.interval_seconds, files[-1].last)
+                    last = state.last if run_of(state.last) == state.run else 0
+                    ended = Run(self._run.name, self._run.boot, self._run.interval_seconds, last)
                     file.append([(self.state.run, ended)], [], [])
         finally:
             self._close_files()
@@ -202,7 +230,7 @@ class Store:
         ``who``: with this container; ``everything``: with all. Raises Moved, DiskFailed.
         """
         for contents in self.state.files:
-            if contents.last <= after or contents.first > until:
+            if not contents.runs or contents.last <= after or contents.first > until:
                 continue
             with self._reading(contents) as file:
                 found = file.segments(after, until, most)

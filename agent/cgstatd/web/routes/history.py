@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import wraps
 
-import msgspec
 from aiohttp import web
 
 from ...basics.text import is_number
@@ -37,7 +36,6 @@ _LINES_STEP = 60.0
 """Seconds: fifteen points of the last fifteen minutes."""
 _JSON = "application/json"
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-_encode = msgspec.json.Encoder().encode
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 _OFF = "history = 0 in the configuration"
 
@@ -108,7 +106,8 @@ def _of_history(answer_of: Callable[[web.Request, History], Awaitable[web.Respon
 async def container(request: web.Request, history: History) -> web.Response:
     """One container in steps."""
     asked = _asked(request, history.ring.interval_seconds)
-    return await _body(request, [_encode(await history.container(request.match_info["id"], asked))], _JSON)
+    found = await history.container(request.match_info["id"], asked)
+    return await _body(request, [await history.encoded(found)], _JSON)
 
 
 @_of_history
@@ -126,7 +125,7 @@ async def all_containers(request: web.Request, history: History) -> web.Response
 async def host(request: web.Request, history: History) -> web.Response:
     """The host in steps."""
     asked = _asked(request, history.ring.interval_seconds)
-    return await _body(request, [_encode(await history.host(asked))], _JSON)
+    return await _body(request, [await history.encoded(await history.host(asked))], _JSON)
 
 
 @_of_history

@@ -42,6 +42,13 @@ def reason(answer: Any, second: int) -> str | None:
     return next((gap.reason for gap in answer.gaps if gap.since <= at(second) <= gap.until), None)
 
 
+def killed(agent: Agent) -> None:
+    """Nothing more is written, and nothing is said of an end."""
+    agent.kill()
+    agent.store.end = lambda: None  # type: ignore[method-assign]
+    agent.store.write = lambda _: None  # type: ignore[method-assign]
+
+
 # -- round by round
 
 
@@ -94,6 +101,62 @@ async def test_rounds_that_were_not_stored_when_the_agent_was_killed_are_no_long
         assert len((await everything(agent))[0]) == 12
 
 
+@pytest.mark.parametrize("earlier", [0, 2])
+async def test_a_kill_before_anything_of_a_run_was_stored_sends_no_round_twice(directory: Path, earlier: int) -> None:
+    if earlier:
+        async with Running(Agent(directory, 1000, "00000001")) as agent:
+            agent.minutes(earlier)
+    for run in range(2, 5):
+        async with Running(Agent(directory, run * 1000, f"{run:08x}")) as agent:
+            for _ in range(4):
+                agent.round()
+            cursor = (await everything(agent))[0][-1]["cursor"]
+            killed(agent)
+    async with Running(Agent(directory, 9000, "00000009")) as agent:
+        assert await everything(agent, cursor) == ([], False)
+        agent.round()
+        found, lost = await everything(agent, cursor)
+        assert (seconds(found), lost) == ([9000], False) and found[0]["gap"] == WORDS[Gap.KILLED]
+        if earlier:
+            found, lost = await everything(agent, "00000001-10")
+            assert seconds(found) == [1110, 9000] and found[1]["gap"] == WORDS[Gap.KILLED]
+        assert reason(await host(agent, 1000), 8000) == (WORDS[Gap.KILLED] if earlier else gaps.BEFORE)
+
+
+async def test_a_power_cut_says_that_rounds_are_lost(directory: Path) -> None:
+    async with Running(Agent(directory, 1000, "00000001")) as agent:
+        agent.minutes(1)
+        agent.round()
+        killed(agent)
+    async with Running(Agent(directory, 50, "00000002", boot="ba9876543210", wall_ms=10**7)) as agent:
+        agent.minutes(1)
+        assert [each["gap"] for each in (await everything(agent))[0] if each["gap"]] == [WORDS[Gap.CUT]]
+
+
+async def test_a_cursor_of_a_run_whose_file_is_lost_goes_on_behind_it(directory: Path) -> None:
+    cursors = []
+    for run, minutes in ((1, 9), (2, 5), (3, 10)):  # the second one is in the second file alone
+        async with Running(Agent(directory, run * 10_000, f"{run:08x}", keep=3600)) as agent:
+            agent.minutes(minutes)
+            cursors.append((await everything(agent))[0][-7]["cursor"])
+    (directory / "history-00000002.db").write_bytes(b"nonsense" * 1000)
+    async with Running(Agent(directory, 90_000, "00000009")) as agent:
+        agent.round()
+        found, lost = await everything(agent, cursors[1])
+        assert lost and seconds(found) == [*range(30_120, 30_600, 10), 90_000]
+        assert found[0]["gap"] == WORDS[Gap.LOST]
+
+
+async def test_a_run_that_ended_in_order_before_it_stored_anything_was_not_killed(directory: Path) -> None:
+    async with Running(Agent(directory, 1000, "00000001")) as agent:
+        agent.minutes(1)
+    async with Running(Agent(directory, 2000, "00000002")):
+        pass
+    async with Running(Agent(directory, 3000, "00000003")) as agent:
+        agent.round()
+        assert [each["gap"] for each in (await everything(agent))[0] if each["gap"]] == [WORDS[Gap.STOPPED]]
+
+
 async def test_a_cursor_whose_rounds_were_dropped_is_told_so(directory: Path) -> None:
     async with Running(Agent(directory, 1000, "00000001", keep=1200, rounds=18)) as agent:
         agent.minutes(1)
@@ -102,6 +165,7 @@ async def test_a_cursor_whose_rounds_were_dropped_is_told_so(directory: Path) ->
         assert 20 <= len((await everything(agent))[0]) / 6 <= 23.5
         found, lost = await everything(agent, cursor)
         assert lost and seconds(found) == list(range(seconds(found)[0], agent.second, 10))
+        assert [each["gap"] for each in found if each["gap"]] == [gaps.NO_LONGER]
         assert not (await everything(agent, found[0]["cursor"]))[1]
 
 
@@ -232,7 +296,9 @@ async def test_a_clock_that_was_set_moves_no_round_against_the_others(directory:
         answer = await host(agent, 1000 + set_by)
         load = dict(zip(answer.timestamps, answer.figures["load1"].mean, strict=True))
         assert all(load[at(second + set_by)] == second % 500 / 100 for second in range(1000, 1240, 10))
-        assert seconds((await everything(agent))[0]) == [*range(1000, 1240, 10), *range(2000, 2060, 10)]
+        lines, _ = await everything(agent)
+        assert seconds(lines) == [*range(1000, 1240, 10), *range(2000, 2060, 10)]
+        assert [each["timestamp"] for each in lines] == [at(second + set_by) for second in seconds(lines)]
 
 
 async def test_a_clock_that_was_wrong_before_a_reboot_mixes_no_boots(directory: Path) -> None:

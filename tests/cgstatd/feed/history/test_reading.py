@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
+import threading
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -20,13 +22,30 @@ from cgstatd.feed.history.steps import grid
 from cgstatd.feed.history.steps_reading import Asked
 from cgstatd.outputs.history_types import ContainerHistory
 from cgstatd.sampling import pass_work
-from cgstatd.sampling.lookup import NotFound
+from cgstatd.sampling.history_model import Subject
+from cgstatd.sampling.lookup import Ambiguous, NotFound
 from cgstatd.sampling.registry import ListingFailed
 from cgstatd.sampling.sampler import Sampler
 from fakehost import FakeHost, Hang, container_id, no_thread_left
-from kepthistory import BEGAN_MS, Kept, keeping
+from kepthistory import BEGAN_MS, Kept, keeping, life, sample, taken
 
 ALL = Asked(None, None, 10)
+
+
+class Counting:
+    """Counts what is called within: what an answer costs, however fast the machine is."""
+
+    calls = 0
+
+    def __enter__(self) -> Counting:
+        sys.setprofile(self._called)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+
+    def _called(self, *_: object) -> None:
+        self.calls += 1
 
 
 @pytest.fixture(autouse=True)
@@ -215,6 +234,61 @@ async def test_a_container_that_is_gone_has_its_marks(host: FakeHost, monkeypatc
             await kept.history.container("nothing", ALL)
 
 
+async def test_a_name_is_found_among_lives_that_ended_without_a_look_at_the_others(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with keeping(host, monkeypatch) as kept:
+        await kept.point()
+        many = [life(number, 1000 + number % 3) for number in range(3000)]
+        for number in range(1, 31):
+            some = many[100 * number - 100 : 100 * number]
+            before = many[100 * number - 200 : 100 * number - 100] if number > 1 else []
+            kept.ring.add(number, taken(number, {each: sample(number) for each in some}, before), 0)
+        looked = Counting()
+        with looked:
+            for wanted in ("nothing", "f" * 64, "0" * 60 + "bb7"):
+                kept.ring.index.newest(wanted)
+            kept.ring.snapshot(0, 30, kept.ring.index.lives_of(many[7][:3]))
+            kept.ring.snapshot(20, 20)  # 200 lives have a part in it
+        assert looked.calls < 4_000
+        assert len(kept.ring.snapshot(20, 20).lives) == 200
+        with pytest.raises(Ambiguous, match="3000 containers"):
+            kept.ring.index.newest("0" * 40)
+
+
+async def test_the_latest_with_a_name_is_meant_and_the_systems_first(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with keeping(host, monkeypatch) as kept:
+        ring, one, two, users = kept.ring, life(1), life(2), life(3, 1000)
+        ring.add(0, taken(0, {one: None, two: None, users: None}), 0)
+        ring.add(1, taken(1, {two: None, users: None}, [one]), 0)
+        assert ring.index.newest("web") == two[:3]
+        ring.add(2, taken(2, {users: None}, [two]), 0)
+        assert ring.index.newest("web") == two[:3] and ring.index.newest("0" * 60) == two[:3]
+        listed = {users: (Subject("db", None, None), None)}
+        ring.add(3, taken(3, {users: None})._replace(listed=listed), 0)
+        assert ring.index.newest("db") == users[:3] and ring.index.newest(users.id) == users[:3]
+        for number in range(4, ring.rounds + 5):
+            ring.add(number, taken(number, {users: None})._replace(listed=listed), 0)
+        assert ring.index.newest("web") is None and ring.index.newest("0" * 60) == users[:3]
+
+
+async def test_answers_are_encoded_where_they_were_computed(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = set[int]()
+
+    def encoding(answer: Any) -> bytes:
+        threads.add(threading.get_ident())
+        return msgspec.json.encode(answer)
+
+    monkeypatch.setattr("cgstatd.feed.history.reading.encode", encoding)
+    async with keeping(host, monkeypatch) as kept:
+        await kept.point()
+        for answer in (await kept.history.host(ALL), await kept.history.container("web", ALL)):
+            assert msgspec.json.decode(await kept.history.encoded(answer))["interval"] == 10
+        assert threads and threading.get_ident() not in threads
+
+
 async def test_counters_begin_anew_with_each_life(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     async with keeping(host, monkeypatch) as kept:
         await kept.point()
@@ -291,6 +365,47 @@ async def test_points_without_a_round_say_why(host: FakeHost, monkeypatch: pytes
         assert found.gaps[0].reason == gaps.BEFORE and found.since >= point(0) - 3_600_000
 
 
+async def test_a_run_whose_first_rounds_failed_says_why_they_are_missing(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(sampler: Sampler, hurry: bool = False) -> Any:
+        raise ListingFailed("no")
+
+    async with keeping(host, monkeypatch) as kept:
+        with monkeypatch.context() as patch:
+            patch.setattr(Sampler, "containers", fail)
+            await kept.point()
+        await kept.point(10)
+        _, rounds = await pages(kept)
+        assert [(each["round"], each["gap"]) for each in rounds] == [(1, gaps.WORDS[gaps.Gap.FAILED])]
+
+
+@pytest.mark.parametrize("late", [0.4, 0.95, 1.2, 1.9])
+async def test_a_number_that_is_left_out_has_a_reason_however_late_the_rounds_around_it_were(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch, late: float
+) -> None:
+    async with keeping(host, monkeypatch) as kept:
+        take, slow = kept.recorder._work.take, [10 * late]
+
+        def taking(*arguments: Any) -> Any:
+            if kept.ring.last == 0 and slow:
+                kept.times.on(slow.pop())  # the reading of round 1
+            return take(*arguments)
+
+        monkeypatch.setattr(kept.recorder._work, "take", taking)
+        await kept.point()
+        await kept.point(10)
+        behind = 10 * (late - int(late))
+        await kept.point(10 - behind)  # the next point of the grid
+        await kept.point(10)
+        _, rounds = await pages(kept)
+        numbers = [each["round"] for each in rounds]
+        assert numbers == [0, 1, 2 + int(late), 3 + int(late)]
+        assert [each["gap"] for each in rounds] == [
+            None, None, gaps.WORDS[gaps.Gap.BUSY] if int(late) else None, None
+        ]  # fmt: skip
+
+
 async def test_a_clock_that_was_set_moves_no_round_against_the_others(
     host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -304,7 +419,29 @@ async def test_a_clock_that_was_set_moves_no_round_against_the_others(
         assert [time - moved for time in found.timestamps[-3:]] == [point(0), point(1), point(2)]
         assert all(each is not None for each in found.figures["load1"].mean[-3:])
         _, rounds = await pages(kept)
-        assert [each["timestamp"] - BEGAN_MS for each in rounds] == [0, 10_000 - 3_600_000, 20_000 + moved]
+        assert [each["timestamp"] - moved for each in rounds] == [point(0), point(1), point(2)]
+        kept.times.time_ms += 300  # clocks that were not read at the same instant: nothing was set
+        assert (await pages(kept))[1][-1]["timestamp"] == rounds[-1]["timestamp"]
+
+
+@pytest.mark.parametrize("set_by", [-3_600_000, 86_400_000])
+async def test_a_clock_that_was_set_moves_no_mark_against_the_rounds(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch, set_by: int
+) -> None:
+    async with keeping(host, monkeypatch) as kept:
+        await kept.point()
+        host.add("job")
+        await kept.point(10)
+        host.remove("job", from_disk=True)
+        await kept.point(10)
+        before = (await kept.history.container("job", ALL)).marks
+        assert [each.event for each in before] == ["start", "exit"]
+        kept.times.time_ms += set_by
+        after = (await kept.history.container("job", ALL)).marks
+        assert [each.timestamp for each in after] == [each.timestamp + set_by for each in before]
+        _, rounds = await pages(kept)
+        marked = [each["timestamp"] for line in rounds for each in line["marks"]]
+        assert marked == [each.timestamp for each in after]
 
 
 async def test_a_point_has_one_round(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -432,6 +569,7 @@ async def test_a_cursor_that_is_left_behind_is_told_so(host: FakeHost, monkeypat
         await kept.point(10)
         head, rounds = await pages(kept, cursor)
         assert head["truncated"] is True and [each["round"] for each in rounds] == [2, 3, 4, 5, 6]
+        assert [each["gap"] for each in rounds] == [gaps.NO_LONGER, None, None, None, None]  # there is no disk
         head, rounds = await pages(kept, "0123abcd-3")  # of another run of the agent
         assert head["truncated"] is True and len(rounds) == 5
         assert (await pages(kept, head["latest"]))[1] == []

@@ -13,30 +13,8 @@ from hypothesis import strategies as st
 from cgstatd.feed.history.ring import Ring
 from cgstatd.feed.history.series import ROWS, UNKNOWN, Layout, Series
 from cgstatd.feed.history.tracks import CONTAINER, HOST
-from cgstatd.sampling.history_model import ContainerSample, Ended, HostSample, Life, Subject, Taken
-
-SECOND = 1_000_000_000
-NOBODY = Subject("web", "lab/busybox:1", None)
-
-
-def sample(number: int, *, usage: int = 0, oom_kills: int | None = 0) -> ContainerSample:
-    return ContainerSample(number * SECOND, 0, usage, 1 << 20, 0, None, 1, 2, 3, 4, 5, 1, oom_kills, 1 << 21)
-
-
-def life(number: int, owner: int = 0) -> Life:
-    return Life(owner, "docker", f"{number:064x}", number)
-
-
-def taken(number: int, living: dict[Life, ContainerSample | None], ended: list[Life] | None = None) -> Taken:
-    return Taken(
-        number * 10_000,
-        number * 10 * SECOND,
-        number * 10 * SECOND,
-        HostSample(number, 2 * number, 2, 4 << 30, 2 << 30, 0, 0, 50, len(living)),
-        dict.fromkeys(living, (NOBODY, None)),
-        {each: found for each, found in living.items() if found is not None},
-        [Ended(each, 0, False, None) for each in ended or []],
-    )
+from cgstatd.sampling.history_model import Ended, Life
+from kepthistory import NOBODY, life, sample, taken
 
 
 def rows(ring: Ring, which: Life) -> list[tuple[int | None, ...]]:
@@ -134,7 +112,7 @@ def test_a_restart_is_another_life_even_with_the_inode_of_the_one_before() -> No
     for number in (1, 3):
         ring.add(number, taken(number, {}, [web]), 0)
         ring.add(number + 1, taken(number + 1, {web: sample(number + 1)}), 0)
-    assert [track.first for track in ring.where(lambda each: each.life == web)] == [0, 2, 4]
+    assert [track.first for track in ring.index.lives_of(web[:3])] == [0, 2, 4]
 
 
 @pytest.mark.parametrize("recorded", [-1, 10**15, None])
