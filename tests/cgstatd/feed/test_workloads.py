@@ -57,6 +57,14 @@ def test_one_that_its_runtime_is_starting_keeps_the_end_before(lives: Lives) -> 
     assert found.state is State.RUNNING and found.lived.last is not None and found.lived.last.exit_code == 3
 
 
+def test_one_that_is_made_anew_and_does_not_run_yet_keeps_the_end_before(lives: Lives) -> None:
+    ended(lives, stored("job", 1), 3)
+    [found] = told(lives, stored("job", 2, state=State.CREATED))
+    assert found.state is State.CREATED and found.lived.last is not None and found.lived.last.exit_code == 3
+    never = next(iter(told(lives, stored("other", 3, state=State.CREATED, exit_code=127))))
+    assert never.name == "other" and never.lived.last is None
+
+
 def test_of_two_of_one_name_and_workload_the_one_counts_that_ended_last(lives: Lives) -> None:
     several = [
         stored("web", number, labels=SHOP, exit_code=number, finished_seconds=10.0 + number) for number in (2, 1)
