@@ -30,7 +30,7 @@ from ..sampling.round import Changes, Ended, Killed
 FLAPS = 3
 FLAPPING_SECONDS = 900.0
 KEPT = 2000
-"""Workloads that are remembered, some 0.7 kB each; the owner with the most gives way first, with its oldest."""
+"""Workloads that are remembered, some 1 kB each; the owner with the most gives way first, with its oldest."""
 GONE_SECONDS = 3600.0
 """A workload of which nothing is left but what is remembered is told of for so long after its latest end."""
 

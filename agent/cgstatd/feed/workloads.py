@@ -22,7 +22,8 @@ from .lives import Gone, View
 MOST_STOPPED = 500
 """Workloads that do not run and are told of, some seven series each. The owner with the most gives way first: with what
 is not even on disk any more, then with what ended first."""
-_RUN = (State.RUNNING, State.PAUSED)
+_AHEAD = (State.RUNNING, State.PAUSED, State.CREATED)
+"""What was, is then in the life before."""
 
 
 class _Stopped(NamedTuple):
@@ -82,7 +83,7 @@ def _on_disk(each: Known, view: View) -> _Stopped | None:
     of = workload(identity)
     if of is None:
         return None
-    last = last_end(identity.metadata, identity.id, lived, running=state in _RUN)
+    last = last_end(identity.metadata, identity.id, lived, running=state in _AHEAD)
     made = WorkloadMetrics(identity.name, of, identity.owner_uid, state, lived._replace(last=last), kills=kills)
     found = identity.metadata
     return _Stopped(True, (found and (found.finished_seconds or found.created_seconds)) or 0.0, made)
