@@ -8,6 +8,9 @@ from collections import Counter
 from attacks.arena import Arena, TreeArena, tally
 from attacks.planted import CANARY, container, until_listed
 from attacks.sleepers import streams_of_one_token
+from cgstatd.outputs.engine import events
+from cgstatd.outputs.engine.container_filters import FILTERS
+from cgstatd.outputs.engine.filters import MOST_VALUES
 from wire import ALL, STREAM
 
 # moby's api/swagger.yaml, version 1.56: all 108 operations.
@@ -106,6 +109,25 @@ def filters(a: Arena) -> str:
             found[status] += 1
             assert status in (200, 400, 431), (text[:40], status)
     return tally(found)
+
+
+def values_of_filters(a: Arena) -> str:
+    """thousands of values of one filter: 7.6 KB of each that the list and the events have, as many as are looked for,
+    and from a page of another site
+    """
+    found: Counter[str] = Counter()
+    for path, names in (("/containers/json", FILTERS), ("/events", events.FILTERS)):
+        for name in sorted(names):
+            for number in (MOST_VALUES, 1800):
+                text = json.dumps({name: [f"{each:x}" for each in range(number)]}, separators=(",", ":"))[:7600]
+                text = text if text.endswith("]}") else text.rpartition(",")[0] + "]}"
+                status, _, body, _ = a.ask_cheaply(f"{path}{ONCE}&all=1&filters={text}", 0.5)
+                refused = b"values at most" in body
+                assert refused if number > MOST_VALUES else status in (200, 400), (name, number, status)
+                found[f"{status}{' for their number' * refused}"] += 1
+    for page in ("cross-site", "same-site"):
+        assert a.ask(f"/containers/json{ONCE}", Sec_Fetch_Site=page, Sec_Fetch_Mode="no-cors")[0] == 403
+    return f"{', '.join(f'{count} x {what}' for what, count in sorted(found.items()))}; from a page 403"
 
 
 def sleeping_streams(a: Arena) -> str:

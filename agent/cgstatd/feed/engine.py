@@ -9,6 +9,7 @@ from functools import partial
 
 from cgroupfs import CgroupGone, ParseError, Version, select
 
+from ..basics.event_loop import OneThread
 from ..basics.text import printable
 from ..host.procfs.host_load import UPTIME, parse_uptime
 from ..host.procfs.uname import Uname, read_uname
@@ -53,6 +54,8 @@ class Engine:
         self._follower = follower
         self._number = -1
         self._programs = FirstPrograms(feed.sampler.root)
+        self.answers = OneThread("cgstatd-engine")
+        """Where answers are computed: clients of this API wait for each other, and nobody else for them."""
         self.readings = EngineReadings(feed)
         self.seconds = Seconds(self.readings.get)
         self.listed: Coalesced[list[Listed]] = Coalesced(

@@ -253,7 +253,7 @@ def test_an_event_is_written_as_docker_writes_it() -> None:
 )  # fmt: skip
 def test_events_are_filtered(filters: dict[str, Any], wanted: bool) -> None:
     made = events.event("start", WEB.identity, 0)
-    assert events.fits(made, parse_filters(json.dumps(filters), events.FILTERS)) is wanted
+    assert events.wanted(parse_filters(json.dumps(filters), events.FILTERS))(made) is wanted
 
 
 def test_times_of_a_request() -> None:

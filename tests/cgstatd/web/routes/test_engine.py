@@ -8,19 +8,19 @@ import json
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cgstatd.outputs.engine import stats
+from cgstatd.outputs.engine import container_filters, containers, inventory, stats, system
 from cgstatd.outputs.engine.names import engine_id
 from cgstatd.outputs.engine.system import API_VERSION, READ_ONLY
 from cgstatd.sampling import pass_work
 from cgstatd.sampling.engine_figures import EngineReader
-from cgstatd.web.routes import engine_streams
+from cgstatd.web.routes import engine, engine_streams
 from cgstatd.web.routes.context import CONTEXT
 from cgstatd.web.routes.engine import ENGINE
 from cgstatd.web.routes.table import ENGINE_ROUTES, HAWSER_ROUTES
@@ -133,6 +133,31 @@ async def test_the_list(server: Server, prefix: str) -> None:
 async def test_a_list_that_is_asked_for_badly(server: Server, query: str) -> None:
     answer = await get(server, f"/containers/json?all=1&{query}")
     assert answer.status == 400 and answer.json["message"].startswith("invalid ")
+
+
+@pytest.mark.parametrize(
+    "target",
+    ['/containers/json?all=1&filters={"name":["a"]}', "/containers/json", "/images/json", "/images/busybox/json",
+     "/networks", "/networks/bridge", "/system/df", "/info", '/events?since=0&until=1&filters={"image":["x"]}'],
+)  # fmt: skip
+async def test_what_grows_with_the_containers_is_computed_beside_the_event_loop(
+    server: Server, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    for module, name in (
+        (container_filters, "chosen"), (containers, "summary"), (inventory, "_images"), (inventory, "networks"),
+        (system, "info"), (engine_streams, "_lines"), (engine, "encode_with_labels"),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, _elsewhere(getattr(module, name)))
+    assert (await server.ask(target)).status in (200, 404)
+
+
+def _elsewhere(call: Callable[..., Any]) -> Callable[..., Any]:
+    def called(*args: Any, **more: Any) -> Any:
+        with pytest.raises(RuntimeError):
+            asyncio.get_running_loop()
+        return call(*args, **more)
+
+    return called
 
 
 async def test_ports_and_addresses(server: Server, host: FakeHost) -> None:
