@@ -183,9 +183,10 @@ async def inspect(request: web.Request) -> web.StreamResponse:
 
 async def top(request: web.Request) -> web.StreamResponse:
     """GET /containers/{container}/top"""
-    return engine_answer(
-        request, processes.top(await request.app[ENGINE].processes(wanted_container(request)), time.time())
-    )
+    engine = request.app[ENGINE]
+    found, host = await engine.processes(wanted_container(request)), await engine.host.get()
+    ps_args = request.query.get("ps_args", "")
+    return engine_answer(request, processes.top(found, time.time(), ps_args, host.memory_bytes))
 
 
 async def images(request: web.Request) -> web.StreamResponse:

@@ -387,16 +387,71 @@ async def test_an_unreadable_file_costs_its_container_alone(server: Server, host
 # -- top
 
 
-async def test_top_has_programs_and_no_arguments(server: Server, host: FakeHost) -> None:
-    pid = next(int(p) for p in (host.scope("a") / "cgroup.procs").read_text().split())
-    fields = f"{pid} (sh (x) {CANARY[:3]}) S 7 1 1 0 -1 0 0 0 0 0 250 50 0 0 20 0 1 0 500 0"
+def process(host: FakeHost, pid: int, parent: int, *, name: str = "sh", rest: str = "") -> None:
+    fields = f"{pid} ({name}) S {parent} 1 1 0 -1 0 0 0 0 0 250 50 0 0 20 0 1 0 500 {rest}"
     write_files(str(host.path), {f"proc/{pid}/stat": fields, f"proc/{pid}/cmdline": f"sh\0-c\0{CANARY}\0"})
-    found = await object_of(server, "/v1.45/containers/a/top?ps_args=aux")
-    (row,) = found["Processes"]
-    process = dict(zip(found["Titles"], row, strict=True))
-    assert (process["PID"], process["PPID"], process["TIME"], process["CMD"]) == (
-        str(pid), "7", "00:00:03", f"sh (x) {CANARY[:3]}"
+
+
+async def topped(server: Server, ps_args: str = "") -> list[dict[str, str]]:
+    found = await object_of(server, f"/v1.45/containers/a/top?ps_args={ps_args}")
+    return [dict(zip(found["Titles"], row, strict=True)) for row in found["Processes"]]
+
+
+def first_pid(host: FakeHost, name: str = "a") -> int:
+    return int((host.scope(name) / "cgroup.procs").read_text().split()[0])
+
+
+async def test_top_has_programs_and_no_arguments(server: Server, host: FakeHost) -> None:
+    pid = first_pid(host)
+    process(host, pid, 7, name=f"sh (x) {CANARY[:3]}")
+    for ps_args in ("", "-ef", "-eaf"):
+        (found,) = await topped(server, ps_args)
+        assert list(found) == ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
+        assert (found["PID"], found["PPID"], found["TIME"], found["CMD"]) == (
+            str(pid), "7", "00:00:03", f"sh (x) {CANARY[:3]}"
+        )  # fmt: skip
+
+
+async def test_top_has_the_processes_of_nested_cgroups(server: Server, host: FakeHost) -> None:
+    """A container with systemd in it has none in its own."""
+    pid = first_pid(host)
+    folder = str(host.scope("a").relative_to(host.path))
+    write_files(
+        str(host.path),
+        {f"{folder}/init/cgroup.procs": "901\n", f"{folder}/system/a.service/cgroup.procs": "902\n903\n",
+         f"{folder}/system/cgroup.procs": ""},
     )  # fmt: skip
+    for number in (pid, 901, 902, 903):
+        process(host, number, 1)
+    assert [each["PID"] for each in await topped(server)] == [str(each) for each in (pid, 901, 902, 903)]
+
+
+async def test_top_honours_what_the_kernel_says_without_arguments(server: Server, host: FakeHost) -> None:
+    pid = first_pid(host)
+    process(host, pid, 7, name="sleep", rest="2367488 361")
+    (found,) = await topped(server, "-o%20pid,ppid,user,comm,etimes,stat,rss,vsz,nlwp")
+    assert {key: found[key] for key in found if key != "ELAPSED"} == {
+        "PID": str(pid), "PPID": "7", "USER": found["USER"], "COMMAND": "sleep", "STAT": "S", "RSS": "1444",
+        "VSZ": "2312", "NLWP": "1",
+    }  # fmt: skip
+    assert found["ELAPSED"].isdigit()
+    (found,) = await topped(server, "aux")
+    assert list(found) == [
+        "USER", "PID", "%CPU", "%MEM", "VSZ", "RSS", "TTY", "STAT", "START", "TIME", "COMMAND"
+    ]  # fmt: skip
+    assert (found["TIME"], found["COMMAND"], found["RSS"]) == ("0:03", "sleep", "1444")
+    for ps_args in ("-eo%20pid=P,comm=WHAT", "axo%20pid=P%20-ocomm=WHAT", "--format%20pid=P,comm=WHAT"):
+        assert await topped(server, ps_args) == [{"P": str(pid), "WHAT": "sleep"}]
+
+
+@pytest.mark.parametrize(
+    "ps_args",
+    ["-o%20pid,args", "-o%20cmd", "-ocommand", "-o%20nope", "--sort%20pid", "-L", "-u%20root", "-p%201", "-o",
+     "x" * 600],
+)  # fmt: skip
+async def test_top_refuses_what_it_cannot_honour(server: Server, ps_args: str) -> None:
+    answer = await get(server, f"/containers/a/top?ps_args={ps_args}")
+    assert answer.status == 400 and "ps" in answer.json["message"], answer.body
 
 
 async def test_top_of_a_stopped_container(server: Server) -> None:
