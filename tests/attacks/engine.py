@@ -41,7 +41,8 @@ OPERATIONS = {
 }
 SERVED = frozenset(
     """/containers/json /containers/{id}/json /containers/{id}/top /containers/{id}/stats /images/json
-/images/{name}/json /info /version /_ping /events /system/df /volumes /networks /networks/{id}""".split()
+/images/{name}/json /info /version /_ping /events /system/df /volumes /volumes/{name} /networks /networks/{id}
+/plugins/{name}/json""".split()
 )
 METHODS = ("POST", "PUT", "DELETE", "PATCH", "PROPFIND")
 ONCE = "?stream=0&since=0&until=1795660000"
@@ -136,6 +137,12 @@ def sleeping_streams(a: Arena) -> str:
     return streams_of_one_token(a, "127.0.5", lambda number: paths[number % 2], receive=4096)
 
 
+HOSTCONFIG = {
+    "Binds": [CANARY], "LogConfig": {"Type": "splunk", "Config": {"splunk-token": CANARY}}, "ExtraHosts": [CANARY],
+    "RestartPolicy": {"Name": "always", "Other": CANARY}, "SecurityOpt": [CANARY], "Sysctls": {CANARY: CANARY},
+}  # fmt: skip
+
+
 def secrets(a: TreeArena) -> str:
     """secrets where engines keep them: environment, arguments, health checks and their output, mounts, aliases, errors,
     of a running and a stopped container of the system and of the user
@@ -147,15 +154,16 @@ def secrets(a: TreeArena) -> str:
                 folder.mkdir()
                 config = {
                     "Name": f"/kept{int(users)}{int(running)}", "Path": "/bin/sh", "Args": ["-c", CANARY],
-                    "LogPath": CANARY,
+                    "LogPath": CANARY, "SecretReferences": [{"SecretName": CANARY}],
                     "State": {"Running": running, "Error": CANARY, "ExitCode": 3, "StartedAt": "2026-11-25T10:56:40Z",
                               "Health": {"Status": "healthy", "Log": [{"Output": CANARY}]}},
                     "Config": {"Image": "web", "Env": [f"PASSWORD={CANARY}"], "Cmd": [CANARY], "Entrypoint": [CANARY],
-                               "Healthcheck": {"Test": ["CMD", CANARY]}, "Hostname": CANARY},
-                    "MountPoints": {CANARY: {"Source": CANARY, "Destination": CANARY}},
+                               "Healthcheck": {"Test": ["CMD", CANARY]}, "Domainname": CANARY},
+                    "MountPoints": {CANARY: {"Source": CANARY, "Destination": CANARY, "Name": "data",
+                                             "Spec": {"VolumeOptions": {"DriverConfig": CANARY}}}},
                     "NetworkSettings": {"Networks": {"shop": {"Aliases": [CANARY], "Links": [CANARY]}}},
                 }  # fmt: skip
-                for file, content in (("config.v2.json", config), ("hostconfig.json", {"Binds": [CANARY]})):
+                for file, content in (("config.v2.json", config), ("hostconfig.json", HOSTCONFIG)):
                     (folder / file).write_text(json.dumps(content))
                     (folder / file).chmod(0o600)
             wanted.append(folder.name)
@@ -169,6 +177,6 @@ def secrets(a: TreeArena) -> str:
             said += body
     for query in ("label", "volume", "name", "nope"):
         said += a.ask(f'/containers/json?all=1&filters={{"{query}":["x"]}}')[2]
-    assert b"/bin/sh" in said and b"kept01" in said
+    assert b"/bin/sh" in said and b"kept01" in said and b'"splunk"' in said and b'"data"' in said
     assert CANARY.encode() not in said + "".join(a.log).encode()
     return f"{asked + 4} answers of the Engine API, none with a secret; nor the log"

@@ -65,6 +65,8 @@ class Endpoint:
     prefix6: int = 0
     gateway6: str = ""
     mac: str = ""
+    driver: str = ""
+    """Of the network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,43 @@ class Port:
     host_number: int = 0
     """0: it is not published."""
     host_address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume with a name that a container has."""
+
+    name: str
+    driver: str = ""
+    """Empty: its runtime does not say."""
+    writable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configured:
+    """How a container was made, as far as monitors ask for it. None or empty: its runtime does not say, or has no
+    limit."""
+
+    hostname: str = ""
+    terminal: bool = False
+    restart_policy: str = ""
+    """``no``, ``always``, ``unless-stopped``, ``on-failure``."""
+    restart_retries: int = 0
+    log_driver: str = ""
+    cpus: float | None = None
+    """Processors' worth of CPU time."""
+    cpu_quota_usec: int | None = None
+    """In each period."""
+    cpu_period_usec: int | None = None
+    pids_limit: int | None = None
+    memory_and_swap_bytes: int | None = None
+    """-1: swap without a limit."""
+    volumes: tuple[Volume, ...] = ()
+
+
+NOT_SAID = Configured()
+MOST_VOLUMES = 64
+"""Of a container."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +143,8 @@ class HealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What a runtime's on-disk state says of one container. Never holds environment, command or mounts."""
+    """What a runtime's on-disk state says of one container. Never holds environment, command or mounts, but the names
+    of volumes."""
 
     runtime: str
     id: str
@@ -151,6 +191,7 @@ class Metadata:
     ports: tuple[Port, ...] = ()
     health: HealthCheck | None = None
     """None: it has no health check, or its runtime knows none."""
+    configured: Configured = NOT_SAID
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,14 @@ from collections.abc import Set as AbstractSet
 from ...basics.text import is_number, printable
 from ...host.runtimes.base import Metadata
 from .containers import Listed, created, metadata_of, network_mode
-from .filters import BadFilter, Filters, begins_with, has_labels
+from .filters import BadFilter, Filters, Unanswerable, begins_with, has_labels
 from .names import id_of, image_id_of, labels
 
 FILTERS = frozenset(
     "ancestor before exited expose health id isolation is-task label name network publish since status volume".split()
 )
-_UNHELD = ("volume", "isolation", "is-task")
-"""What the agent does not know of any container; to ask for it finds none."""
+_UNHELD = ("isolation", "is-task")
+"""What the agent does not know of any container."""
 _STATES = frozenset("created running paused restarting removing exited dead".split())
 _HEALTH = frozenset({"starting", "healthy", "unhealthy", "none"})
 _SHORTEST_IMAGE_ID = 4
@@ -34,8 +34,6 @@ def chosen(several: Sequence[Listed], filters: Filters, *, everything: bool, lim
     everything = everything or limit > 0 or "status" in filters or "exited" in filters
     if not everything:
         ordered = [each for each in ordered if each.status in ("running", "paused", "restarting")]
-    if any(filters.get(name) for name in _UNHELD):
-        return []
     found = [each for each in ordered if _fits(each, tests)]
     return found[:limit] if limit > 0 else found
 
@@ -44,6 +42,11 @@ def _check(filters: Filters) -> None:
     for name, known in (("status", _STATES), ("health", _HEALTH)):
         for value in filters.get(name, frozenset()) - known:
             raise BadFilter(f"invalid filter '{name}={printable(value, 40)}'")
+    for name in _UNHELD:
+        if filters.get(name):
+            raise Unanswerable(f"the filter '{name}' cannot be answered: cgstatd does not know it of a container")
+    if any(value.startswith("/") for value in filters.get("volume", ())):
+        raise Unanswerable("the filter 'volume' takes names alone: cgstatd does not tell what is mounted where")
     for value in filters.get("exited", ()):
         if not is_number(value, 3):
             raise BadFilter(f"invalid filter 'exited={printable(value, 40)}'")
@@ -125,6 +128,10 @@ def _network(values: AbstractSet[str]) -> Test:
     return fits
 
 
+def _volume(values: AbstractSet[str]) -> Test:
+    return lambda _, found: any(each.name in values for each in found.configured.volumes)
+
+
 def _publish(values: AbstractSet[str]) -> Test:
     wanted = _ports(values)
     return lambda _, found: any(
@@ -157,6 +164,7 @@ _TESTS: dict[str, Callable[[AbstractSet[str]], Test]] = {
     "exited": _exited,
     "ancestor": _ancestor,
     "network": _network,
+    "volume": _volume,
     "name": _name,
     "publish": _publish,
     "expose": _expose,

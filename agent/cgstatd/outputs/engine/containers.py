@@ -1,4 +1,5 @@
-"""GET /containers/json and /containers/{id}/json: never the environment, never an argument, never a mount.
+"""GET /containers/json and /containers/{id}/json: never the environment, never an argument; of mounts the names of
+volumes alone.
 
 Health is there where a file says how it is: Podman's, and Docker's until its next probe (what that finds is in memory
 alone). What probes printed is never there.
@@ -117,6 +118,23 @@ def _port(each: Port) -> dict[str, Any]:
     return {"PrivatePort": each.number, "Type": each.protocol, **published}
 
 
+def _mounts(found: Metadata) -> list[dict[str, Any]]:
+    """The volumes that have names: not where they are, nor where they are mounted."""
+    return [
+        {
+            "Type": "volume",
+            "Name": printable(each.name),
+            "Source": "",
+            "Destination": "",
+            "Driver": printable(each.driver),
+            "Mode": "",
+            "RW": each.writable,
+            "Propagation": "",
+        }
+        for each in found.configured.volumes
+    ]
+
+
 def _image(found: Metadata) -> str:
     return printable(found.image or found.image_id or "")
 
@@ -142,13 +160,14 @@ def summary(each: Listed, now: float) -> dict[str, Any]:
         "Status": status_text(each, now),
         "HostConfig": {"NetworkMode": network_mode(found)},
         "NetworkSettings": {"Networks": _networks(found)},
-        "Mounts": [],
+        "Mounts": _mounts(found),
     }
 
 
 def inspected(each: Listed) -> dict[str, Any]:
     """One container."""
     identity, found, status = each.identity, metadata_of(each.identity), each.status
+    made = found.configured
     bridge = next((endpoint for endpoint in found.endpoints if endpoint.network == "bridge"), Endpoint(""))
     default = {key: value for key, value in _endpoint(bridge).items() if key in _OF_BRIDGE}
     return {
@@ -182,19 +201,27 @@ def inspected(each: Listed) -> dict[str, Any]:
         "HostConfig": {
             "NetworkMode": network_mode(found),
             "Memory": found.memory_limit_bytes or 0,
-            "RestartPolicy": {"Name": "", "MaximumRetryCount": 0},
+            "MemorySwap": made.memory_and_swap_bytes or 0,
+            "NanoCpus": min(int((made.cpus or 0) * 1e9), _MOST),
+            "CpuQuota": made.cpu_quota_usec or 0,
+            "CpuPeriod": made.cpu_period_usec or 0,
+            "PidsLimit": made.pids_limit,
+            "RestartPolicy": {
+                "Name": printable(made.restart_policy),
+                "MaximumRetryCount": max(0, min(made.restart_retries, _MOST)),
+            },
             "PortBindings": _bindings(found.ports, published=True),
-            "LogConfig": {"Type": "none", "Config": {}},
+            "LogConfig": {"Type": printable(made.log_driver), "Config": {}},
         },
-        "Mounts": [],
+        "Mounts": _mounts(found),
         "Config": {
-            "Hostname": "",
+            "Hostname": printable(made.hostname),
             "Image": _image(found),
             "Labels": labels(identity),
             "Env": [],
             "Cmd": [_program(each)],  # Glances takes an empty list for an error
             "Entrypoint": None,
-            "Tty": False,
+            "Tty": made.terminal,
             "ExposedPorts": {key: {} for key in _bindings(found.ports, published=False)},
         },
         "NetworkSettings": {"Ports": _bindings(found.ports, published=False), **default, "Networks": _networks(found)},
@@ -208,6 +235,8 @@ def _health(each: Listed) -> dict[str, Any]:
     return {"Health": {"Status": each.health.status, "FailingStreak": each.health.failing_streak or 0, "Log": []}}
 
 
+_MOST = (1 << 62) - 1
+"""Of Go's whole numbers."""
 _OF_BRIDGE = frozenset(
     "EndpointID Gateway GlobalIPv6Address GlobalIPv6PrefixLen IPAddress IPPrefixLen IPv6Gateway MacAddress".split()
 )

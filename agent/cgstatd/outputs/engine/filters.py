@@ -21,6 +21,10 @@ class BadFilter(ValueError):
     """The text is what Docker says of it."""
 
 
+class Unanswerable(BadFilter):
+    """Nothing that the agent knows would answer it: an empty list would be taken for the truth."""
+
+
 def parse_filters(text: str | None, known: frozenset[str]) -> Filters:
     """Raises BadFilter."""
     if not text:

@@ -18,7 +18,7 @@ from ...basics.text import is_number, printable
 from ...feed.answer_bodies import Bodies
 from ...feed.engine import Engine, NotRunning
 from ...outputs.engine import container_filters, containers, inventory, processes, system
-from ...outputs.engine.filters import BadFilter, parse_filters
+from ...outputs.engine.filters import BadFilter, Unanswerable, parse_filters
 from ...outputs.shown_labels import encode_with_labels
 from ...sampling.lookup import Ambiguous, NotFound
 from ...sampling.reading_failed import ReadingFailed
@@ -77,7 +77,7 @@ def engine_route(handler: Handler) -> Handler:
         except NotRunning as error:
             return refusal(409, f"container {error} is not running")
         except BadFilter as error:
-            return refusal(400, str(error))
+            return refusal(501 if isinstance(error, Unanswerable) else 400, str(error))
         except OutOfResources as error:
             return refusal(503, str(error), Retry_After=str(RETRY_SECONDS))
         except (ListingFailed, ReadingFailed) as error:
@@ -205,7 +205,8 @@ async def image(request: web.Request) -> web.StreamResponse:
     """GET /images/{name}/json"""
     wanted, several = request.match_info["name"], await request.app[ENGINE].listed.get()
     return await _computed(
-        request, lambda: _found(inventory.image(several, wanted), f"No such image: {printable(wanted, 80)}")
+        request,
+        lambda: _found(inventory.image(several, wanted), f"No such image: {inventory.tagged(printable(wanted, 80))}"),
     )
 
 
@@ -225,7 +226,21 @@ def _found(what: T | None, message: str) -> T:
 
 async def volumes(request: web.Request) -> web.StreamResponse:
     """GET /volumes"""
-    return engine_answer(request, inventory.volumes())
+    several = await request.app[ENGINE].listed.get()
+    return await _computed(request, lambda: inventory.volumes(several))
+
+
+async def volume(request: web.Request) -> web.StreamResponse:
+    """GET /volumes/{name}"""
+    wanted, several = request.match_info["name"], await request.app[ENGINE].listed.get()
+    return await _computed(
+        request, lambda: _found(inventory.volume(several, wanted), f"get {printable(wanted, 80)}: no such volume")
+    )
+
+
+async def plugin(request: web.Request) -> web.StreamResponse:
+    """GET /plugins/{name}/json: there are none. ``docker inspect`` asks for it where no container has a name."""
+    raise NoSuch(f'plugin "{printable(request.match_info["name"], 80)}" not found')
 
 
 async def disk_usage(request: web.Request) -> web.StreamResponse:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable
@@ -545,9 +546,94 @@ async def test_an_image_that_a_container_names(server: Server) -> None:
         answer = await get(server, f"/images/{wanted}/json")
         assert answer.status == 404 and answer.json["message"].startswith("No such image: ")
     assert (await get(server, "/networks/nope")).json == {"message": "network nope not found"}
-    assert (await object_of(server, "/volumes"))["Volumes"] == []
     df = await object_of(server, "/system/df")
     assert len(df["Containers"]) == 5 and len(df["Images"]) == 1
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+async def test_what_there_is_not(server: Server, prefix: str) -> None:
+    """As dockerd says it: ``docker inspect nosuch`` asks for each of these, and goes on after a 404 alone."""
+    for path, words in (
+        ("/containers/nosuch/json", "No such container: nosuch"),
+        ("/images/nosuch/json", "No such image: nosuch:latest"),
+        ("/networks/nosuch", "network nosuch not found"), ("/volumes/nosuch", "get nosuch: no such volume"),
+        ("/plugins/nosuch/json", 'plugin "nosuch" not found'),
+    ):  # fmt: skip
+        answer = await get(server, prefix + path)
+        assert (answer.status, answer.json) == (404, {"message": words})
+
+
+async def test_how_a_container_was_made(server: Server, host: FakeHost) -> None:
+    volume = {"Name": "data", "Driver": "local", "RW": False, "Source": CANARY, "Destination": CANARY}
+    state(
+        host, "a", Config={"Hostname": "web.internal", "Tty": True},
+        MountPoints={CANARY: volume, "/bound": {"Source": CANARY, "Destination": "/bound", "Name": "", "RW": True}},
+    )  # fmt: skip
+    path = host.path / "var/lib/docker/containers" / container_id("a") / "hostconfig.json"
+    limits = {
+        "Memory": 64 << 20, "MemorySwap": 100 << 20, "NanoCpus": 500_000_000, "CpuQuota": 0, "CpuPeriod": 0,
+        "PidsLimit": 55, "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3},
+    }  # fmt: skip
+    path.write_text(json.dumps(limits | {"LogConfig": {"Type": "splunk", "Config": {"splunk-token": CANARY}}}))
+    found = await object_of(server, "/containers/a/json")
+    assert limits.items() <= found["HostConfig"].items()
+    assert found["HostConfig"]["LogConfig"] == {"Type": "splunk", "Config": {}}
+    assert (found["Config"]["Hostname"], found["Config"]["Tty"]) == ("web.internal", True)
+    (mount,) = found["Mounts"]
+    assert (mount["Type"], mount["Name"], mount["Driver"], mount["RW"]) == ("volume", "data", "local", False)
+    assert (mount["Source"], mount["Destination"]) == ("", "")
+    (listed,) = await object_of(server, '/containers/json?filters={"volume":["data"]}')
+    assert (listed["Names"], listed["Mounts"]) == (["/a"], [mount])
+    (volume,) = (await object_of(server, "/volumes"))["Volumes"]
+    assert (volume["Name"], volume["Driver"], volume["UsageData"]["RefCount"]) == ("data", "local", 1)
+    assert await object_of(server, "/volumes/data") == volume
+    assert (await object_of(server, "/system/df"))["Volumes"] == [volume]
+
+
+async def test_what_is_not_said_of_how_a_container_was_made_is_empty(server: Server) -> None:
+    found = await object_of(server, "/containers/b/json")
+    assert (found["HostConfig"]["RestartPolicy"]["Name"], found["HostConfig"]["LogConfig"]["Type"]) == ("", "")
+    assert found["HostConfig"]["PidsLimit"] is None and found["HostConfig"]["MemorySwap"] == 0
+
+
+async def test_a_networks_driver(server: Server, host: FakeHost) -> None:
+    network, label = "ab" * 32, json.dumps('"networkType":"evil"')
+    store = (
+        b"\0\1ack" + f'{{"id":"{network}","labels":{{"x":{label}}},"name":"shop","networkType":"macvlan"}}'.encode()
+        + f'{{"id":"{"cd" * 32}","key":"endpoint"}}{{"id":"{"ef" * 32}","networkType":"bridge"}}'.encode()
+    )  # fmt: skip
+    write_files(str(host.path), {"var/lib/docker/network/files/local-kv.db": store})
+    networks = {"shop": {"NetworkID": network}, "gone": {"NetworkID": "cd" * 32}, "net": {"NetworkID": "ef" * 32}}
+    state(host, "a", NetworkSettings={"Networks": networks})
+    found = {each["Name"]: each["Driver"] for each in await object_of(server, "/networks")}
+    assert found == {"shop": "macvlan", "gone": "", "net": "bridge"}
+
+
+async def test_images_have_no_size_and_no_date(server: Server) -> None:
+    """What docker images shows as ``N/A`` and ``0B``."""
+    (found,) = await object_of(server, "/images/json")
+    assert (found["Created"], found["Size"]) == (-62_135_596_800, 0)
+    one = await object_of(server, "/images/lab/busybox:1/json")
+    assert "Size" not in one and one["Created"] == "0001-01-01T00:00:00Z"
+
+
+async def test_the_version_is_one_that_clients_compare(server: Server) -> None:
+    """beszel takes less than 25 for a Docker whose one-shot statistics are broken."""
+    found = await object_of(server, "/version")
+    version = re.fullmatch(r"(\d+)\.\d+\.\d+\+cgstatd\.[0-9A-Za-z.-]+", found["Version"])
+    assert version and int(version[1]) > 24
+    assert found["Components"][0]["Version"] == found["Version"]
+    assert (await object_of(server, "/info"))["ServerVersion"] == found["Version"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "words"),
+    [('{"volume":["/data"]}', "names alone"), ('{"isolation":["x"]}', "cannot be answered"),
+     ('{"is-task":["true"]}', "cannot be answered")],
+)  # fmt: skip
+async def test_a_filter_that_cannot_be_answered_is_an_error(server: Server, filters: str, words: str) -> None:
+    answer = await get(server, f"/containers/json?all=1&filters={filters}")
+    assert answer.status == 501 and words in answer.json["message"]
 
 
 # -- who may ask
@@ -593,17 +679,18 @@ async def planted(host: FakeHost, quick: None) -> AsyncIterator[Server]:
             Args=["-c", CANARY],
             State={"Error": CANARY, "Health": {"Status": "healthy", "Log": [{"Output": CANARY}]}},
             Config={
-                "Env": [f"PASSWORD={CANARY}"], "Cmd": [CANARY], "Entrypoint": [CANARY], "Hostname": CANARY,
+                "Env": [f"PASSWORD={CANARY}"], "Cmd": [CANARY], "Entrypoint": [CANARY], "Domainname": CANARY,
                 "Healthcheck": {"Test": ["CMD-SHELL", CANARY]}, "User": CANARY, "WorkingDir": CANARY,
                 "Volumes": {CANARY: {}}, "OnBuild": [CANARY], "Shell": [CANARY], "StopSignal": CANARY,
             },
-            MountPoints={CANARY: {"Source": CANARY, "Destination": CANARY, "Name": CANARY}},
+            MountPoints={CANARY: {"Source": CANARY, "Destination": CANARY, "Name": "data", "Spec": {CANARY: CANARY}}},
             NetworkSettings={"Networks": {"shop": {"Aliases": [CANARY], "DriverOpts": {CANARY: CANARY}}}},
             LogPath=CANARY,
             SecretReferences=[{"SecretName": CANARY}],
         )  # fmt: skip
         path = host.path / "var/lib/docker/containers" / container_id(name) / "hostconfig.json"
         others = {"Binds": [CANARY], "Annotations": {CANARY: CANARY}, "Sysctls": {CANARY: CANARY}, "Links": [CANARY]}
+        others |= {"LogConfig": {"Type": "splunk", "Config": {"splunk-token": CANARY}}, "ExtraHosts": [CANARY]}
         path.write_text(json.dumps(json.loads(path.read_text()) | others))
     async with serving(host.sampler()) as server:
         yield server
@@ -624,7 +711,8 @@ async def test_no_secret_is_in_any_answer(planted: Server) -> None:
         said += found.body
     for filters in ('{"label":["x"]}', '{"volume":["x"]}', '{"nope":["x"]}', '{"health":["healthy"]}'):
         said += (await planted.ask(f"/containers/json?all=1&filters={filters}")).body
-    assert b"shop" in said and b"/bin/sh" in said and CANARY.encode() not in said
+    assert b"shop" in said and b"/bin/sh" in said and b'"data"' in said and b"splunk" in said
+    assert CANARY.encode() not in said
 
 
 # -- everything else
@@ -634,8 +722,8 @@ OTHERS = (
     "/containers/create /containers/a/start /containers/a/stop /containers/a/exec /containers/a/logs "
     "/containers/a/attach /containers/a/archive /containers/a/export /containers/a/changes /containers/a/attach/ws "
     "/containers/a /images/create /images/x /images/x/history /images/search /build /build/prune /commit /auth "
-    "/exec/1/json /exec/1/start /networks/x/connect /networks/x/y /volumes/x /volumes/create /swarm /swarm/unlockkey "
-    "/nodes /services /tasks /secrets /configs /plugins /session /grpc /distribution/x/json /system/df/x /info/ "
+    "/exec/1/json /exec/1/start /networks/x/connect /networks/x/y /volumes/x/y /volumes/prune/x /swarm "
+    "/swarm/unlockkey /nodes /services /tasks /secrets /configs /plugins /session /grpc /distribution/x/json /system/df/x /info/ "
     "/_ping/x /version/1 /events/x"
 ).split()
 
