@@ -59,7 +59,7 @@ class Engine:
         self.readings = EngineReadings(feed)
         self.seconds = Seconds(self.readings.get)
         self.listed: Coalesced[list[Listed]] = Coalesced(
-            self._make_list, fresh_seconds, lambda: feed.sampler.registry.changed_since(self._number)
+            self._make_list, fresh_seconds, lambda: feed.news_since(self._number)
         )
         self.host: Coalesced[HostWords] = Coalesced(lambda: feed.run(self._read_host), fresh_seconds)
         self.events = EngineEvents(feed, follower, lambda: partial(self._list, follower.lives.view(), freezer=False))

@@ -235,7 +235,8 @@ class MetadataSource(Protocol):
     owner_uid: int
     places: tuple[str, ...]
     """Directories and files (host paths); one of them changes when a container is made. They are looked at before a
-    container that was not known is asked for again."""
+    container that was not known is asked for again. The first one is a directory in which something is deleted when a
+    container is removed."""
 
     def get(self, container_id: str) -> Metadata | Unreadable | None:
         """The metadata of one container; None: this source does not know the id."""

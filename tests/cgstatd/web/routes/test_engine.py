@@ -723,8 +723,8 @@ OTHERS = (
     "/containers/a/attach /containers/a/archive /containers/a/export /containers/a/changes /containers/a/attach/ws "
     "/containers/a /images/create /images/x /images/x/history /images/search /build /build/prune /commit /auth "
     "/exec/1/json /exec/1/start /networks/x/connect /networks/x/y /volumes/x/y /volumes/prune/x /swarm "
-    "/swarm/unlockkey /nodes /services /tasks /secrets /configs /plugins /session /grpc /distribution/x/json /system/df/x /info/ "
-    "/_ping/x /version/1 /events/x"
+    "/swarm/unlockkey /nodes /services /tasks /secrets /configs /plugins /session /grpc /distribution/x/json "
+    "/system/df/x /info/ /_ping/x /version/1 /events/x"
 ).split()
 
 
