@@ -100,7 +100,7 @@ class Engine:
         program = None if metadata is not None and metadata.program else self._programs.of(target)
         born = None if started else born_seconds(self._feed.sampler.root, target)
         now = self._feed.sampler.root.clock()
-        health = health_of(self._feed.sampler.names, target, now) if freezer else None
+        health = health_of(self._feed.sampler.names, target, now)
         return Listed(target.identity, state, True, born, health, program)
 
     def _processes(self, known: Known) -> list[ProcessRow]:
@@ -163,7 +163,9 @@ class Engine:
 
 
 def _stopped(view: View, known: Known) -> Listed:
-    return Listed(*ended_as(known, view.of(identity_of(known))), running=False)
+    health = known.metadata.health if known.metadata else None
+    written = None if health is None or health.log else health.written  # at its end: no probe comes after it
+    return Listed(*ended_as(known, view.of(identity_of(known))), running=False, health=written)
 
 
 def _state(container: Container, said: State, freezer: bool) -> State:

@@ -128,6 +128,10 @@ class Health:
     failing_streak: int | None = None
     checked_seconds: float | None = None
     """Unix time at which the latest probe ended; None: there was none yet."""
+    last: str | None = field(default=None, compare=False)
+    """What was known last, where the status is not known any more."""
+    last_seconds: float | None = field(default=None, compare=False)
+    """Unix time at which that was so."""
 
 
 @dataclass(frozen=True, slots=True)

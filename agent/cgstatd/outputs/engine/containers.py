@@ -2,7 +2,7 @@
 volumes alone.
 
 Health is there where a file says how it is: Podman's, and Docker's until its next probe (what that finds is in memory
-alone). What probes printed is never there.
+alone). After that what the file said last is there with its age. What probes printed is never there.
 
 ``Command`` and ``Path`` are the first program alone: its path where the runtime's state has it, else its name.
 """
@@ -29,7 +29,7 @@ class Listed(NamedTuple):
     born_seconds: float | None = None
     """When its cgroup was made, where its runtime does not say when it started."""
     health: Health | None = None
-    """Of one that runs; None: it has no health check."""
+    """None: it has no health check, or its runtime does not say."""
     first_program: str | None = None
     """The name of its first process, where its runtime does not say what it runs."""
 
@@ -76,14 +76,22 @@ def status_text(each: Listed, now: float) -> str:
         up = "Up" if started is None else f"Up {duration(now - started)}"
         if status == "paused":
             return f"{up} (Paused)"
-        health = each.health.status if each.health else None
-        return f"{up} ({'health: ' * (health == 'starting')}{health})" if health else up
+        return f"{up}{_health_text(each.health, now)}"
     if status == "created":
         return "Created"
     word = "Restarting" if status == "restarting" else "Exited"
     code = "" if found.exit_code is None else f" ({found.exit_code})"
     ago = "" if found.finished_seconds is None else f" {duration(now - found.finished_seconds)} ago"
     return f"{word}{code}{ago}"
+
+
+def _health_text(health: Health | None, now: float) -> str:
+    """What is no longer known for sure has its age, so that no client takes it for the latest."""
+    if health is None or not (status := health.status or health.last):
+        return ""
+    old = health.status is None and health.last_seconds is not None
+    ago = f" {duration(now - (health.last_seconds or now))} ago" if old else ""
+    return f" ({'health: ' * (status == 'starting')}{status}{ago})"
 
 
 def _endpoint(each: Endpoint) -> dict[str, Any]:
@@ -230,9 +238,14 @@ def inspected(each: Listed) -> dict[str, Any]:
 
 def _health(each: Listed) -> dict[str, Any]:
     """Docker writes none where there is no health check."""
-    if each.health is None or each.health.status is None:
+    found = each.health
+    if found is None or not (status := found.status or found.last):
         return {}
-    return {"Health": {"Status": each.health.status, "FailingStreak": each.health.failing_streak or 0, "Log": []}}
+    log = []
+    if found.status is None:
+        when = rfc3339(found.last_seconds)
+        log = [{"Start": when, "End": when, "ExitCode": -1, "Output": f"cgstatd: known of {when}. {found.absent}"}]
+    return {"Health": {"Status": status, "FailingStreak": found.failing_streak or 0, "Log": log}}
 
 
 _MOST = (1 << 62) - 1

@@ -136,7 +136,10 @@ def wanted(filters: Filters) -> Fits:
         return lambda _: False
     actions = asked.get("event")
     attributes_fit = None if _ASKED_OF_ATTRIBUTES.isdisjoint(asked) else _attributes_fit(asked)
-    return lambda each: (actions is None or each.action in actions) and (attributes_fit is None or attributes_fit(each))
+    return lambda each: (
+        (actions is None or not actions.isdisjoint((each.action, each.action.partition(":")[0])))
+        and (attributes_fit is None or attributes_fit(each))
+    )
 
 
 def _attributes_fit(asked: Filters) -> Fits:
