@@ -16,6 +16,7 @@ _LABELS = re.compile(r",?cgstatd\.(?:owner|runtime)=[^,]*")
 _HEALTH = re.compile(r" \((?:health: )?(?:(?:un)?healthy|starting)(?: [^)]* ago)?\)")
 HEALTH = "an older health, with its age: Docker keeps the latest in memory"
 ARGUMENTS = "arguments are never shown"
+PATHS = "paths of the host are never shown, names of volumes are"
 OWN = "the agent's own"
 EVERY_RUNTIME = "the agent counts the containers of every runtime"
 NAMED: Mapping[tuple[str, str], tuple[str, Same]] = {
@@ -24,6 +25,13 @@ NAMED: Mapping[tuple[str, str], tuple[str, Same]] = {
         lambda theirs, ours: same_moment(*(_HEALTH.sub("", each) for each in (theirs, ours))),
     ),
     ("ps", "Status"): (HEALTH, lambda theirs, ours: same_moment(*(_HEALTH.sub("", each) for each in (theirs, ours)))),
+    **dict.fromkeys(
+        (("ps -a", "Mounts"), ("ps", "Mounts")),
+        (
+            PATHS,
+            lambda theirs, ours: [each for each in theirs.split(",") if "/" not in each] == ours.split(",") or not ours,
+        ),
+    ),
     ("inspect", "State.Health.Status"): (HEALTH, lambda _, ours: ours in ("starting", "healthy", "unhealthy")),
     ("compose ps", "Health"): (HEALTH, lambda _, ours: ours in ("", "starting", "healthy", "unhealthy")),
     ("top", "CMD"): (ARGUMENTS, lambda theirs, ours: " " in theirs and " " not in ours),
