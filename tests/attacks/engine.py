@@ -8,6 +8,9 @@ from collections import Counter
 from attacks.arena import Arena, TreeArena, tally
 from attacks.planted import CANARY, container, until_listed
 from attacks.sleepers import streams_of_one_token
+from cgstatd.outputs.engine import events
+from cgstatd.outputs.engine.container_filters import FILTERS
+from cgstatd.outputs.engine.filters import MOST_VALUES
 from wire import ALL, STREAM
 
 # moby's api/swagger.yaml, version 1.56: all 108 operations.
@@ -38,7 +41,8 @@ OPERATIONS = {
 }
 SERVED = frozenset(
     """/containers/json /containers/{id}/json /containers/{id}/top /containers/{id}/stats /images/json
-/images/{name}/json /info /version /_ping /events /system/df /volumes /networks /networks/{id}""".split()
+/images/{name}/json /info /version /_ping /events /system/df /volumes /volumes/{name} /networks /networks/{id}
+/plugins/{name}/json""".split()
 )
 METHODS = ("POST", "PUT", "DELETE", "PATCH", "PROPFIND")
 ONCE = "?stream=0&since=0&until=1795660000"
@@ -108,10 +112,35 @@ def filters(a: Arena) -> str:
     return tally(found)
 
 
+def values_of_filters(a: Arena) -> str:
+    """thousands of values of one filter: 7.6 KB of each that the list and the events have, as many as are looked for,
+    and from a page of another site
+    """
+    found: Counter[str] = Counter()
+    for path, names in (("/containers/json", FILTERS), ("/events", events.FILTERS)):
+        for name in sorted(names):
+            for number in (MOST_VALUES, 1800):
+                text = json.dumps({name: [f"{each:x}" for each in range(number)]}, separators=(",", ":"))[:7600]
+                text = text if text.endswith("]}") else text.rpartition(",")[0] + "]}"
+                status, _, body, _ = a.ask_cheaply(f"{path}{ONCE}&all=1&filters={text}", 0.5)
+                refused = b"values at most" in body
+                assert refused if number > MOST_VALUES else status in (200, 400), (name, number, status)
+                found[f"{status}{' for their number' * refused}"] += 1
+    for page in ("cross-site", "same-site"):
+        assert a.ask(f"/containers/json{ONCE}", Sec_Fetch_Site=page, Sec_Fetch_Mode="no-cors")[0] == 403
+    return f"{', '.join(f'{count} x {what}' for what, count in sorted(found.items()))}; from a page 403"
+
+
 def sleeping_streams(a: Arena) -> str:
     """200 streams of the Engine API with one token: stats and events, none of them read"""
     paths = (f"/v1.45/containers/{a.good}/stats", "/v1.45/events")
     return streams_of_one_token(a, "127.0.5", lambda number: paths[number % 2], receive=4096)
+
+
+HOSTCONFIG = {
+    "Binds": [CANARY], "LogConfig": {"Type": "splunk", "Config": {"splunk-token": CANARY}}, "ExtraHosts": [CANARY],
+    "RestartPolicy": {"Name": "always", "Other": CANARY}, "SecurityOpt": [CANARY], "Sysctls": {CANARY: CANARY},
+}  # fmt: skip
 
 
 def secrets(a: TreeArena) -> str:
@@ -125,15 +154,16 @@ def secrets(a: TreeArena) -> str:
                 folder.mkdir()
                 config = {
                     "Name": f"/kept{int(users)}{int(running)}", "Path": "/bin/sh", "Args": ["-c", CANARY],
-                    "LogPath": CANARY,
+                    "LogPath": CANARY, "SecretReferences": [{"SecretName": CANARY}],
                     "State": {"Running": running, "Error": CANARY, "ExitCode": 3, "StartedAt": "2026-11-25T10:56:40Z",
                               "Health": {"Status": "healthy", "Log": [{"Output": CANARY}]}},
                     "Config": {"Image": "web", "Env": [f"PASSWORD={CANARY}"], "Cmd": [CANARY], "Entrypoint": [CANARY],
-                               "Healthcheck": {"Test": ["CMD", CANARY]}, "Hostname": CANARY},
-                    "MountPoints": {CANARY: {"Source": CANARY, "Destination": CANARY}},
+                               "Healthcheck": {"Test": ["CMD", CANARY]}, "Domainname": CANARY},
+                    "MountPoints": {CANARY: {"Source": CANARY, "Destination": CANARY, "Name": "data",
+                                             "Spec": {"VolumeOptions": {"DriverConfig": CANARY}}}},
                     "NetworkSettings": {"Networks": {"shop": {"Aliases": [CANARY], "Links": [CANARY]}}},
                 }  # fmt: skip
-                for file, content in (("config.v2.json", config), ("hostconfig.json", {"Binds": [CANARY]})):
+                for file, content in (("config.v2.json", config), ("hostconfig.json", HOSTCONFIG)):
                     (folder / file).write_text(json.dumps(content))
                     (folder / file).chmod(0o600)
             wanted.append(folder.name)
@@ -147,6 +177,6 @@ def secrets(a: TreeArena) -> str:
             said += body
     for query in ("label", "volume", "name", "nope"):
         said += a.ask(f'/containers/json?all=1&filters={{"{query}":["x"]}}')[2]
-    assert b"/bin/sh" in said and b"kept01" in said
+    assert b"/bin/sh" in said and b"kept01" in said and b'"splunk"' in said and b'"data"' in said
     assert CANARY.encode() not in said + "".join(a.log).encode()
     return f"{asked + 4} answers of the Engine API, none with a secret; nor the log"

@@ -86,6 +86,7 @@ STAGES = (
             engine.without_credentials,
             engine.hawser_header,
             engine.filters,
+            engine.values_of_filters,
             engine.sleeping_streams,
             forged.forged_by_a_user,
             forged.forged_in_a_container,

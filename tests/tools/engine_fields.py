@@ -13,16 +13,27 @@ CPU_POINTS = 2.0
 Same = Callable[[Any, Any], bool]
 _MOMENT = re.compile(r"\d+ seconds?|Less than a second|About a minute|\d+ minutes")
 _LABELS = re.compile(r",?cgstatd\.(?:owner|runtime)=[^,]*")
-_HEALTH = re.compile(r" \((?:un)?healthy\)| \(health: starting\)")
-HEALTH = "health is not known: Docker keeps it in memory"
+_HEALTH = re.compile(r" \((?:health: )?(?:(?:un)?healthy|starting)(?: [^)]* ago)?\)")
+HEALTH = "an older health, with its age: Docker keeps the latest in memory"
 ARGUMENTS = "arguments are never shown"
+PATHS = "paths of the host are never shown, names of volumes are"
 OWN = "the agent's own"
 EVERY_RUNTIME = "the agent counts the containers of every runtime"
 NAMED: Mapping[tuple[str, str], tuple[str, Same]] = {
-    ("ps -a", "Status"): (HEALTH, lambda theirs, ours: same_moment(_HEALTH.sub("", theirs), ours)),
-    ("ps", "Status"): (HEALTH, lambda theirs, ours: same_moment(_HEALTH.sub("", theirs), ours)),
-    ("inspect", "State.Health.Status"): (HEALTH, lambda _, ours: ours is None),
-    ("compose ps", "Health"): (HEALTH, lambda _, ours: ours == ""),
+    ("ps -a", "Status"): (
+        HEALTH,
+        lambda theirs, ours: same_moment(*(_HEALTH.sub("", each) for each in (theirs, ours))),
+    ),
+    ("ps", "Status"): (HEALTH, lambda theirs, ours: same_moment(*(_HEALTH.sub("", each) for each in (theirs, ours)))),
+    **dict.fromkeys(
+        (("ps -a", "Mounts"), ("ps", "Mounts")),
+        (
+            PATHS,
+            lambda theirs, ours: [each for each in theirs.split(",") if "/" not in each] == ours.split(",") or not ours,
+        ),
+    ),
+    ("inspect", "State.Health.Status"): (HEALTH, lambda _, ours: ours in ("starting", "healthy", "unhealthy")),
+    ("compose ps", "Health"): (HEALTH, lambda _, ours: ours in ("", "starting", "healthy", "unhealthy")),
     ("top", "CMD"): (ARGUMENTS, lambda theirs, ours: " " in theirs and " " not in ours),
     ("events", "kill"): ("kill leaves no trace in Docker's state", lambda _, ours: ours is None),
     ("version", "Version"): (OWN, lambda _, ours: ours != ""),
@@ -118,7 +129,9 @@ STATS: Mapping[str, Same] = {
 INSPECT: Mapping[str, Same] = {
     **dict.fromkeys(
         "Id Name Image RestartCount Path State.Status State.Running State.Paused State.Restarting State.OOMKilled "
-        "State.Pid State.ExitCode State.Health.Status HostConfig.NetworkMode HostConfig.Memory Config.Image "
+        "State.Pid State.ExitCode State.Health.Status HostConfig.NetworkMode HostConfig.Memory HostConfig.MemorySwap "
+        "HostConfig.NanoCpus HostConfig.CpuQuota HostConfig.CpuPeriod HostConfig.PidsLimit HostConfig.RestartPolicy "
+        "HostConfig.LogConfig.Type Config.Image Config.Hostname Config.Tty "
         "NetworkSettings.Ports NetworkSettings.IPAddress NetworkSettings.Networks".split(),
         same,
     ),

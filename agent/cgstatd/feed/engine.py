@@ -9,6 +9,7 @@ from functools import partial
 
 from cgroupfs import CgroupGone, ParseError, Version, select
 
+from ..basics.event_loop import OneThread
 from ..basics.text import printable
 from ..host.procfs.host_load import UPTIME, parse_uptime
 from ..host.procfs.uname import Uname, read_uname
@@ -53,10 +54,12 @@ class Engine:
         self._follower = follower
         self._number = -1
         self._programs = FirstPrograms(feed.sampler.root)
+        self.answers = OneThread("cgstatd-engine")
+        """Where answers are computed: clients of this API wait for each other, and nobody else for them."""
         self.readings = EngineReadings(feed)
         self.seconds = Seconds(self.readings.get)
         self.listed: Coalesced[list[Listed]] = Coalesced(
-            self._make_list, fresh_seconds, lambda: feed.sampler.registry.changed_since(self._number)
+            self._make_list, fresh_seconds, lambda: feed.news_since(self._number)
         )
         self.host: Coalesced[HostWords] = Coalesced(lambda: feed.run(self._read_host), fresh_seconds)
         self.events = EngineEvents(feed, follower, lambda: partial(self._list, follower.lives.view(), freezer=False))
@@ -97,7 +100,7 @@ class Engine:
         program = None if metadata is not None and metadata.program else self._programs.of(target)
         born = None if started else born_seconds(self._feed.sampler.root, target)
         now = self._feed.sampler.root.clock()
-        health = health_of(self._feed.sampler.names, target, now) if freezer else None
+        health = health_of(self._feed.sampler.names, target, now)
         return Listed(target.identity, state, True, born, health, program)
 
     def _processes(self, known: Known) -> list[ProcessRow]:
@@ -160,7 +163,9 @@ class Engine:
 
 
 def _stopped(view: View, known: Known) -> Listed:
-    return Listed(*ended_as(known, view.of(identity_of(known))), running=False)
+    health = known.metadata.health if known.metadata else None
+    written = None if health is None or health.log else health.written  # at its end: no probe comes after it
+    return Listed(*ended_as(known, view.of(identity_of(known))), running=False, health=written)
 
 
 def _state(container: Container, said: State, freezer: bool) -> State:

@@ -31,6 +31,7 @@ LOOK_SECONDS = 1.0
 _LINGER_SECONDS = 15.0
 _RECORDED_SECONDS = 1.0
 """For so long clients share what the runtimes' state says of the past."""
+_TOLD_HEALTH = ("healthy", "unhealthy")
 _HELD_LOOKS = 4
 """Looks for which the removal of a container waits for the word of its end."""
 
@@ -185,6 +186,8 @@ class EngineEvents:
         time_ns = self._clock()
         for key, each in now.items():
             known = before.get(key)
+            if known is not None and known.health and each.health and not each.health.status:
+                now[key] = each._replace(health=known.health)  # what was known last
             if known is None:
                 if self._removed.pop(key, None) is None:  # else it was only not to be read
                     self._made(each.identity, time_ns)
@@ -206,6 +209,9 @@ class EngineEvents:
             self._alive.add(id_of(now.identity))
         if before.identity.name != now.identity.name:
             self._tell(event("rename", now.identity, time_ns, oldName=f"/{before.identity.name}"))
+        health = now.health.status if now.health else None
+        if now.running and health in _TOLD_HEALTH and health != (before.health.status if before.health else None):
+            self._tell(event(f"health_status: {health}", now.identity, time_ns))
         if before.running and now.running and before.status != now.status:
             if now.status == "paused":
                 self._tell(event("pause", now.identity, time_ns))

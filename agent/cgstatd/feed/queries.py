@@ -73,7 +73,7 @@ class Queries:
         self.listing: Coalesced[list[ContainerIdentity]] = Coalesced(
             self._make_listing,
             fresh_seconds,
-            lambda: feed.sampler.registry.changed_since(self._listed),
+            lambda: feed.news_since(self._listed),
             overloaded=feed.overloaded,
         )
         self.host: Coalesced[HostAnswer] = Coalesced(self._make_host, fresh_seconds, overloaded=feed.overloaded)

@@ -244,6 +244,10 @@ class Feed:
         """Every container there is, stopped ones included; in the sampling thread only. Raises ListingFailed."""
         return self._one_container.known()
 
+    def news_since(self, number: int) -> bool:
+        """Whether any of :meth:`known` has come, gone or changed since the registry's number was that. Any thread."""
+        return self.sampler.registry.changed_since(number) or self._one_container.outdated()
+
     def find(self, wanted: str) -> Known:
         """One of them; in the sampling thread only. Raises NotFound, Ambiguous, ListingFailed."""
         return self._one_container.find(wanted)

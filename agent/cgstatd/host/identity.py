@@ -93,6 +93,10 @@ class Names:
         """The sources of the system (0) or of one user."""
         return self._users.sources(uid) if uid else self._system
 
+    def folders(self) -> set[str]:
+        """The directories (host paths) of the system's runtimes in which a removal shows."""
+        return {source.places[0] for source in self._system if source.places}
+
     def generation(self) -> int:
         """Counts up when a source may know more than before: one of its places changed. Looked at once a second."""
         now = self._clock()

@@ -1,7 +1,7 @@
 """Podman's database, made anew from what its reader understood: nothing else of it can get into a recording.
 
 Reading it again gives the same rows. The command of a health check is not known by then, and neither is anything else
-of the OCI configuration but the memory limit.
+of the OCI configuration but limits, the hostname, and whether there is a terminal.
 """
 
 from __future__ import annotations
@@ -60,9 +60,25 @@ def _config(row: LibpodContainer) -> dict[str, Any]:
         "createNetNS": row.network_mode is not None,
         "networkMode": row.network_mode,
         "pause": row.infra,
-        "spec": {"linux": {"resources": {"memory": {"limit": row.memory_limit_bytes}}}},
+        "spec": _spec(row),
+        "restart_policy": row.configured.restart_policy,
+        "restart_retries": row.configured.restart_retries,
+        "logDriver": row.configured.log_driver,
+        "namedVolumes": [
+            {"volumeName": each.name, "options": [] if each.writable else ["ro"]} for each in row.configured.volumes
+        ],
         "newPortMappings": [_mapping(port) for port in row.ports],
     } | (_check(row.health) if row.health else {})
+
+
+def _spec(row: LibpodContainer) -> dict[str, Any]:
+    made = row.configured
+    resources = {
+        "memory": {"limit": row.memory_limit_bytes, "swap": made.memory_and_swap_bytes},
+        "cpu": {"quota": made.cpu_quota_usec, "period": made.cpu_period_usec},
+        "pids": {"limit": made.pids_limit},
+    }
+    return {"linux": {"resources": resources}, "hostname": made.hostname, "process": {"terminal": made.terminal}}
 
 
 def _state(row: LibpodContainer) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from ..host.runtimes import docker_networks as docker_networks_file
 from ..host.runtimes.base import is_hex_id
 
 Keep = dict[str, Any]
@@ -27,7 +28,7 @@ _HEALTH: Keep = _fields("Status FailingStreak") | {"Log": _fields("End")}
 _CONFIG_V2: Keep = _fields("ID Name Created Image RestartCount Path") | {
     "State": _fields("Running Paused Restarting Pid Dead RemovalInProgress StartedAt FinishedAt ExitCode OOMKilled")
     | {"Health": _HEALTH},
-    "Config": _fields("Image Labels") | {"Healthcheck": _fields("Interval StartPeriod StartInterval")},
+    "Config": _fields("Image Labels Hostname Tty") | {"Healthcheck": _fields("Interval StartPeriod StartInterval")},
     "NetworkSettings": {
         "Networks": {
             EACH: _fields(
@@ -37,6 +38,11 @@ _CONFIG_V2: Keep = _fields("ID Name Created Image RestartCount Path") | {
         },
         "Ports": {EACH: _fields("HostIp HostPort")},
     },
+    "MountPoints": {EACH: _fields("Name Driver RW")},
+}
+_HOSTCONFIG: Keep = _fields("NetworkMode Memory MemorySwap NanoCpus CpuQuota CpuPeriod PidsLimit") | {
+    "RestartPolicy": _fields("Name MaximumRetryCount"),
+    "LogConfig": _fields("Type"),
 }
 _STORED = _fields("id names image created")
 _STORED_TOOL = _fields("image-name pod-name pod-id")
@@ -55,7 +61,12 @@ _CONTAINERD: Keep = {
         "io.kubernetes.cri.image-name io.kubernetes.cri.podsandbox.image-name nerdctl/name nerdctl/networks "
         "com.docker.compose.project com.docker.compose.service"
     ),
-    "linux": {"namespaces": _fields("type"), "resources": {"memory": _fields("limit")}},
+    "linux": {
+        "namespaces": _fields("type"),
+        "resources": {"memory": _fields("limit swap"), "cpu": _fields("quota period"), "pids": _fields("limit")},
+    },
+    "process": _fields("terminal"),
+    "hostname": None,
 }
 _LXC = frozenset(
     b"lxc.net.0.type lxc.network.type lxc.net.0.link lxc.network.link lxc.cgroup2.memory.max "
@@ -101,11 +112,28 @@ def fields(names: str) -> Callable[[bytes], bytes]:
     return _object(_fields(names))
 
 
-docker_config = _object(_CONFIG_V2)
+docker_hostconfig = _object(_HOSTCONFIG)
 health_log = _object(_HEALTH)
 """Podman's, without what the probes printed."""
 containerd_config = _object(_CONTAINERD)
+_docker_config = _object(_CONFIG_V2)
 _crio_config = _object(_CRIO)
+
+
+def docker_config(data: bytes) -> bytes:
+    """Of what is mounted the volumes that have names; not where."""
+    kept = msgspec.json.decode(_docker_config(data))
+    mounts = kept.get("MountPoints")
+    if isinstance(mounts, dict):
+        named = [each for each in mounts.values() if isinstance(each, dict) and each.get("Name")]
+        kept["MountPoints"] = {str(number): each for number, each in enumerate(named)}
+    return msgspec.json.encode(kept)
+
+
+def docker_networks(data: bytes) -> bytes:
+    """The drivers of networks, as their reader finds them."""
+    found = docker_networks_file.parse(data)
+    return b"".join(b'{"id":"%b","networkType":"%b"}\n' % (key.encode(), each.encode()) for key, each in found.items())
 
 
 def crio_config(data: bytes) -> bytes:

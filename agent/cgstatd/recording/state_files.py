@@ -19,6 +19,7 @@ from cgroupfs import Root
 
 from ..host.identity import Names
 from ..host.running_engines import running_roots
+from ..host.runtimes import docker_networks
 from ..host.runtimes.base import LogSize, Metadata, Unreadable
 from ..host.runtimes.budget import unlimited
 from ..host.runtimes.containerd import is_word
@@ -55,7 +56,8 @@ _VARIABLES: dict[str, Callable[[str], object]] = {
 }
 DOCKER = (
     _Files("containers/<id>/config.v2.json", reduce.docker_config),
-    _Files("containers/<id>/hostconfig.json", reduce.fields("NetworkMode Memory")),
+    _Files("containers/<id>/hostconfig.json", reduce.docker_hostconfig),
+    _Files(docker_networks.FILE, reduce.docker_networks, docker_networks.LIMIT),
 )
 STORAGE = (
     _Files("db.sql", podman_database, DATABASE_LIMIT),

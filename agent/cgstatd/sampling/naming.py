@@ -42,6 +42,8 @@ class Naming:
         self._told: set[Container] = set()
         """Containers whose state was written and has not been read yet: a thread that hangs meanwhile does not lose
         them."""
+        self._folders: set[str] = set()
+        """Directories in which the removal of a container shows that does not run."""
         self._generation = 0
         self._vain = 0
         """How many times in a row state files were written and told nothing new."""
@@ -67,6 +69,9 @@ class Naming:
     def look_up_due(self, several: Sequence[Container], now: int, hurry: bool) -> None:
         """Look up again the identities that are due; ``hurry``: also look at the state directories that no event tells
         of."""
+        for folder in self._names.folders() - self._folders:
+            self._folders.add(folder)
+            self._states.follow(folder, trusted=True)
         written = self._states.changed(now, hurry)
         generation = self._names.generation()
         if written or generation != self._generation:
@@ -74,7 +79,7 @@ class Naming:
             self.written += 1
         if written:
             self._told.update(each for each in several if each.kept_in in written)
-        changed, every_told = False, self._told
+        changed, every_told = not written.isdisjoint(self._folders - {each.kept_in for each in several}), self._told
         # Each request comes by here, and of a thousand containers hardly one is due: a comprehension finds it sooner.
         for container in [
             each

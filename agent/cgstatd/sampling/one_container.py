@@ -83,6 +83,10 @@ class OneContainer:
         self._cost = 0.0
         """What making that list took, in seconds."""
 
+    def outdated(self) -> bool:
+        """Whether state files were written since the list of stopped containers was made. Any thread may ask."""
+        return self._stopped[2] != self._sampler.registry.written
+
     def known(self) -> list[Known]:
         """Every container there is, stopped ones included. Raises ListingFailed."""
         live = self._sampler.containers()

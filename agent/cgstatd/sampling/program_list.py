@@ -1,6 +1,7 @@
 """A container's processes for ``top``: who, whose child, since when, how much CPU; the program's name alone.
 
-Source: /proc/<pid>/stat (comm, ppid, utime, stime, starttime); its owner is that of /proc/<pid>.
+Those of its nested cgroups are its own, too (a container with systemd, or an engine, in it has most there). Source:
+/proc/<pid>/stat (comm, ppid, utime, stime, starttime, what ps shows beside); its owner is that of /proc/<pid>.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import NamedTuple
 from cgroupfs import CgroupGone, ParseError
 
 from ..basics.text import printable
-from ..host.procfs.pid_stat import PidStat, parse_parent, parse_stat
+from ..host.procfs.pid_stat import PidJob, PidStat, parse_job, parse_parent, parse_stat
 from .container import Container
 from .processes import TICKS
 from .reading_failed import ReadingFailed
@@ -30,6 +31,13 @@ class ProcessRow(NamedTuple):
     started_seconds: float | None
     """Unix time."""
     program: str
+    state: str
+    """The kernel's letter."""
+    threads: int
+    job: PidJob
+
+
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def program_list(sampler: Sampler, container: Container) -> list[ProcessRow] | None:
@@ -40,7 +48,7 @@ def program_list(sampler: Sampler, container: Container) -> list[ProcessRow] | N
     try:
         with container.reading() as cgroup:
             rows: list[ProcessRow] = []
-            for pid in cgroup.procs(MOST):
+            for pid in sorted(cgroup.population(MOST).listed):
                 try:
                     data = root.read(f"/proc/{pid}/stat")
                     uid = os.stat(root.join(f"/proc/{pid}")).st_uid
@@ -59,4 +67,6 @@ def _row(pid: int, uid: int, data: bytes, boot: int | None) -> ProcessRow:
     found: PidStat = parse_stat(data)
     name, parent = parse_parent(data)
     started = None if boot is None else boot + found.start_ticks / TICKS
-    return ProcessRow(uid, pid, parent, found.cpu_ticks / TICKS, started, printable(name, 64))
+    cpu_seconds = found.cpu_ticks / TICKS
+    program, state = printable(name, 64), printable(found.state, 1)
+    return ProcessRow(uid, pid, parent, cpu_seconds, started, program, state, found.threads, parse_job(data))

@@ -94,6 +94,8 @@ class Guard:
             if not self.origins.allow(headers.get("Origin")):
                 return failure(403, "Origin not allowed", "only origins in allowed_origins may read this agent")
             return web.Response(status=204, headers=Origins.preflight())
+        if not self.origins.sends(headers):
+            return failure(403, "Origin not allowed", "only origins in allowed_origins may read this agent")
         exists = request.match_info.http_exception is None
         if exists and request.body_exists and request.method in ("GET", "HEAD"):
             response = failure(413, "Request body not allowed")

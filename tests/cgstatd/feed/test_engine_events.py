@@ -12,7 +12,8 @@ import pytest
 from cgstatd.feed import engine_events
 from cgstatd.feed.engine_events import EngineEvents
 from cgstatd.host.identity import Identity
-from cgstatd.host.runtimes.base import Metadata, State
+from cgstatd.host.runtimes.base import Health, Metadata, State
+from cgstatd.outputs.engine import events
 from cgstatd.outputs.engine.containers import Listed
 from cgstatd.outputs.engine.events import Event
 from cgstatd.sampling.round import Changes, Ended
@@ -209,3 +210,23 @@ async def test_a_look_that_fails_is_logged_and_the_next_one_tells(host: Host, ca
         assert each.action == "destroy"
         break
     assert "a bug" in caplog.text
+
+
+# -- health
+
+
+async def test_health_is_told_when_it_changes(host: Host) -> None:
+    """As by Docker: not that it starts, nor that it is the same again, nor that it is not known for a while."""
+    listener, _ = await host.events.subscribe(past=False)
+    host.now = 7.0
+    for status in ("starting", "healthy", "healthy", None, "healthy", "unhealthy", None, "starting", "healthy"):
+        host.listed = [listed(metadata(), running=True)._replace(health=Health(status))]
+        await host.events._look()
+    found = await heard(host, listener)
+    assert [each.action for each in found if each.action.startswith("health")] == [
+        "health_status: healthy", "health_status: unhealthy", "health_status: healthy"
+    ]  # fmt: skip
+    wanted = events.wanted({"event": {"health_status"}})
+    assert [each.action for each in found if wanted(each)] == [
+        each.action for each in found if each.action.startswith("health")
+    ]

@@ -12,8 +12,18 @@ import msgspec
 import pytest
 
 from cgroupfs import Clock, Root
-from cgstatd.host.runtimes import containerd, crio, docker, docker_health, endpoints, health_log, libpod
-from cgstatd.host.runtimes.base import Health, LogSize, Metadata
+from cgstatd.host.runtimes import (
+    containerd,
+    crio,
+    docker,
+    docker_health,
+    docker_networks,
+    endpoints,
+    health_log,
+    libpod,
+    oci,
+)
+from cgstatd.host.runtimes.base import Configured, Health, LogSize, Metadata, Volume
 from cgstatd.host.runtimes.docker import DockerSource
 from cgstatd.recording import reduced_database as reduce
 from cgstatd.recording import reduced_state
@@ -34,17 +44,31 @@ OPTIONS = HostOptions(follow=False)
 CHECK = {"Test": ["CMD-SHELL", f"curl -H {SECRET}"], "Interval": 5_000_000_000, "StartPeriod": 1, "StartInterval": 2}
 PROBE = {"Start": "2026-11-27T19:08:27.036Z", "End": "2026-11-27T19:08:27.5Z", "ExitCode": 1, "Output": SECRET}
 RESULTS = {"Status": "unhealthy", "FailingStreak": 3, "Log": [PROBE, PROBE]}
+NETWORK = "25ab" * 16
+NETWORKS = json.dumps(
+    {"id": NETWORK, "labels": {"x": SECRET}, "name": SECRET, "networkType": "macvlan"}, separators=(",", ":")
+)
+HOSTCONFIG = {
+    "NetworkMode": "shop", "Memory": 1 << 26, "MemorySwap": 1 << 27, "NanoCpus": 500_000_000, "CpuQuota": 7,
+    "CpuPeriod": 8, "PidsLimit": 55, "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3},
+    "LogConfig": {"Type": "splunk", "Config": {"splunk-token": SECRET}}, "Binds": [SECRET],
+}  # fmt: skip
 DOCKER = {
     "State": {"Running": True, "StartedAt": "2026-11-27T19:00:00Z", "Health": RESULTS, "Dead": False},
-    "Config": {"Image": "busybox:1", "Labels": {"app": "web"}, "Healthcheck": CHECK, "Env": [SECRET]},
+    "Config": {"Image": "busybox:1", "Labels": {"app": "web"}, "Healthcheck": CHECK, "Env": [SECRET],
+               "Hostname": "web.internal", "Tty": True, "Domainname": SECRET},
     "Path": "/bin/server",
     "Args": [SECRET],
     "RestartCount": 7,
+    "MountPoints": {
+        f"/{SECRET}": {"Name": "data", "Driver": "local", "RW": False, "Source": SECRET, "Destination": f"/{SECRET}"},
+        f"/{SECRET}/bound": {"Name": "", "Source": SECRET, "RW": True},
+    },
     "NetworkSettings": {
         "SandboxKey": SECRET,
         "Networks": {
             "shop": {
-                "NetworkID": "25ab", "EndpointID": "3da0", "Gateway": "172.18.0.1", "IPAddress": "172.18.0.3",
+                "NetworkID": NETWORK, "EndpointID": "3da0", "Gateway": "172.18.0.1", "IPAddress": "172.18.0.3",
                 "IPPrefixLen": 16, "MacAddress": "02:42:ac:12:00:03", "DriverOpts": {"x": SECRET}, "Links": [SECRET],
             },
         },
@@ -60,7 +84,14 @@ def podman_row(**state: Any) -> Row:
     }}}}  # fmt: skip
     mappings = [{"host_ip": "127.0.0.1", "container_port": 80, "host_port": 8080, "range": 2, "protocol": "udp"}]
     now = {"state": 3, "pid": 1, "restartCount": 4, "runDir": f"{RUN}/userdata", "networkStatus": status} | state
-    return BURN, "pm-burn", None, config(healthcheck=CHECK, newPortMappings=mappings), now
+    volumes = [{"volumeName": "data", "dest": SECRET, "options": ["ro"]}, {"volumeName": "more", "dest": SECRET}]
+    made = config(
+        healthcheck=CHECK, newPortMappings=mappings, namedVolumes=volumes, restart_policy="always", restart_retries=2,
+        logDriver="journald",
+    )  # fmt: skip
+    made["spec"]["process"]["terminal"], made["spec"]["hostname"] = True, "web.internal"
+    made["spec"]["linux"]["resources"]["cpu"] = {"quota": 50_000, "period": 100_000}
+    return BURN, "pm-burn", None, made, now
 
 
 @pytest.fixture
@@ -69,6 +100,9 @@ def host(tmp_path: Path) -> MadeUpHost:
     made = MadeUpHost(str(tmp_path / "host"))
     made.container(f"/system.slice/docker-{ID}.scope", pids=[71])
     made.docker(ID, "web", config=DOCKER)
+    for path, text in ((f"containers/{ID}/hostconfig.json", json.dumps(HOSTCONFIG)), (docker_networks.FILE, NETWORKS)):
+        made.write(f"/var/lib/docker/{path}", text)
+        os.chmod(made.real(f"/var/lib/docker/{path}"), 0o600)
     made.container(f"/machine.slice/libpod-{BURN}.scope", pids=[72])
     for path, data in ((f"{STORAGE}/db.sql", database(podman_row())), (f"{RUN}/healthcheck.log", json.dumps(RESULTS))):
         made.write(path, data)
@@ -104,6 +138,19 @@ def test_a_recording_says_of_each_container_what_its_host_does(host: MadeUpHost,
     assert before["web"][1].status == "unhealthy"
     assert before["web"][2].size == LogSize(f"/var/lib/docker/containers/{ID}/{ID}-json.log", 30 * len(SECRET), 2)
     assert before["web"][0].endpoints and before["web"][0].ports and before["pm-burn"][0].ports
+    made = before["web"][0].configured
+    assert made == Configured(
+        hostname="web.internal", terminal=True, restart_policy="on-failure", restart_retries=3, log_driver="splunk",
+        cpus=0.5, cpu_quota_usec=7, cpu_period_usec=8, pids_limit=55, memory_and_swap_bytes=1 << 27,
+        volumes=(Volume("data", "local", writable=False),),
+    )  # fmt: skip
+    assert before["web"][0].endpoints[0].driver == "macvlan"
+    made = before["pm-burn"][0].configured
+    assert made == Configured(
+        hostname="web.internal", terminal=True, restart_policy="always", restart_retries=2, log_driver="journald",
+        cpus=0.5, cpu_quota_usec=50_000, cpu_period_usec=100_000, pids_limit=2048, memory_and_swap_bytes=1 << 27,
+        volumes=(Volume("data", "", writable=False), Volume("more")),
+    )  # fmt: skip
     out, root = recorded(host, tmp_path)
     assert told(root) == before
     files = [f"{base}/{name}" for base, _, names in os.walk(out) for name in names]
@@ -114,17 +161,24 @@ def test_a_recording_says_of_each_container_what_its_host_does(host: MadeUpHost,
     assert told(open_roots(again)[0]) == before
 
 
+TASK = {
+    "process": {"env": [SECRET], "args": [SECRET], "terminal": True}, "hostname": "task",
+    "linux": {"resources": {"pids": {"limit": 9}, "cpu": {"quota": 1, "period": 2}, "memory": {"swap": 5}}},
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(("namespace", "key"), [("k8s.io", "c" * 64), ("default", "web")])
 def test_a_task_of_containerd_is_what_it_was_with_its_pid(
     host: MadeUpHost, tmp_path: Path, namespace: str, key: str
 ) -> None:
     folder = f"/run/containerd/io.containerd.runtime.v2.task/{namespace}/{key}"
-    host.write(f"{folder}/config.json", json.dumps({"process": {"env": [SECRET], "args": [SECRET]}, "linux": {}}))
+    host.write(f"{folder}/config.json", json.dumps(TASK))
     host.write(f"{folder}/init.pid", "4711")
     out, root = recorded(host, tmp_path)
     found = containerd.ContainerdSource(root).get(key)
     assert isinstance(found, Metadata) and found.pid == 4711
     assert found == containerd.ContainerdSource(host.root).get(key)
+    assert (found.configured.hostname, found.configured.terminal, found.configured.pids_limit) == ("task", True, 9)
     assert SECRET.encode() not in Path(f"{out}/t0{folder}/config.json").read_bytes()
 
 
@@ -170,6 +224,10 @@ def test_a_file_of_dockers_reads_as_before(host: MadeUpHost, tmp_path: Path, mor
         (docker._Container, reduced_state._CONFIG_V2),
         (docker._State, reduced_state._CONFIG_V2["State"]),
         (docker._Config, reduced_state._CONFIG_V2["Config"]),
+        (docker._Mount, reduced_state._CONFIG_V2["MountPoints"][reduced_state.EACH]),
+        (docker._HostConfig, reduced_state._HOSTCONFIG),
+        (docker._RestartPolicy, reduced_state._HOSTCONFIG["RestartPolicy"]),
+        (docker._LogConfig, reduced_state._HOSTCONFIG["LogConfig"]),
         (docker_health.Check, reduced_state._CONFIG_V2["Config"]["Healthcheck"]),
         (health_log.Written, reduced_state._HEALTH),
         (health_log._Probe, reduced_state._HEALTH["Log"]),
@@ -177,6 +235,9 @@ def test_a_file_of_dockers_reads_as_before(host: MadeUpHost, tmp_path: Path, mor
         (endpoints._Network, reduced_state._CONFIG_V2["NetworkSettings"]["Networks"][reduced_state.EACH]),
         (endpoints._Binding, reduced_state._CONFIG_V2["NetworkSettings"]["Ports"][reduced_state.EACH]),
         (containerd._Config, reduced_state._CONTAINERD),
+        (oci.Linux, reduced_state._CONTAINERD["linux"]),
+        (oci._Resources, reduced_state._CONTAINERD["linux"]["resources"]),
+        (oci.Process, reduced_state._CONTAINERD["process"]),
         (containerd._Annotations, reduced_state._CONTAINERD["annotations"]),
         (crio._Annotations, reduced_state._CRIO["annotations"]),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,19 +49,42 @@ async def test_it_is_in_every_answer_and_nothing_of_the_probe_is(tmp_path: Path)
         assert detail["container"]["health"] == listed["good"]
         engine = {each["Names"][0]: each["Status"] for each in (await server.ask("/containers/json")).json}
         assert engine["/good"].endswith(" (healthy)") and engine["/bad"].endswith(" (health: starting)")
-        assert "(" not in engine["/old"] and "(" not in engine["/none"]
+        assert re.search(r" \(healthy \d+ (seconds|minutes|hours|days|weeks|months|years) ago\)$", engine["/old"])
+        assert "(" not in engine["/none"]
         state = (await server.ask("/containers/good/json")).json["State"]
         assert state["Health"] == {"Status": "healthy", "FailingStreak": 2, "Log": []}
-        for name in ("old", "none"):
-            assert "Health" not in (await server.ask(f"/containers/{name}/json")).json["State"]
+        assert "Health" not in (await server.ask("/containers/none/json")).json["State"]
+        said = (await server.ask("/containers/old/json")).json["State"]["Health"]
+        assert said["Status"] == "healthy" and IN_MEMORY in said["Log"][0]["Output"]
+        assert said["Log"][0]["End"].startswith("2026-11-25T10:56:40")
         for wanted, names in (("healthy", ["/good"]), ("none", ["/none"]), ("unhealthy", [])):
-            filters = f"%7B%22health%22:%5B%22{wanted}%22%5D%7D"
+            filters = f'{{"health":["{wanted}"],"name":["good","none"]}}'
             found = (await server.ask(f"/containers/json?filters={filters}")).json
             assert [each["Names"][0] for each in found] == names
+            if wanted != "none":  # of the others it is known that they have a health check
+                answer = await server.ask(f'/containers/json?filters={{"health":["{wanted}"]}}')
+                assert answer.status == 501 and answer.json["message"] == (
+                    f"the filter 'health' cannot be answered: that of old is not known ({IN_MEMORY})"
+                )
+        found = (await server.ask('/containers/json?filters={"health":["none"]}')).json
+        assert [each["Names"][0] for each in found] == ["/none"]
         metrics = (await server.ask("/metrics")).body.decode()
         assert 'container_health_status{name="good",workload="docker:good",status="healthy"} 1' in metrics
         assert 'status="starting"' in metrics and metrics.count("container_health_status{") == 2
         assert "s3cr3t" not in repr(listed) + repr(detail) + repr(state) + metrics
+
+
+async def test_of_one_that_has_ended_its_file_is_the_last_word(tmp_path: Path) -> None:
+    """No probe comes after its end."""
+    host = FakeHost(tmp_path)
+    write_files(str(host.path), ENGINE_FILES)
+    host.on_disk("ended")
+    probed(host, "ended", "unhealthy", interval=1)
+    async with serving(host.sampler()) as server:
+        found = (await server.ask('/containers/json?all=1&filters={"health":["unhealthy"]}')).json
+        assert [each["Names"][0] for each in found] == ["/ended"]
+        state = (await server.ask("/containers/ended/json")).json["State"]
+        assert state["Health"] == {"Status": "unhealthy", "FailingStreak": 2, "Log": []}
 
 
 class Files:

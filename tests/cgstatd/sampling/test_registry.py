@@ -17,6 +17,7 @@ from cgstatd.host.discovery import CgroupRef, Discovery
 from cgstatd.host.identity import Identity, Names
 from cgstatd.host.runtimes.base import State
 from cgstatd.host.state_changes import StateWatch
+from cgstatd.sampling import naming, one_container
 from cgstatd.sampling.container import Container
 from cgstatd.sampling.lookup import Ambiguous, NotFound
 from cgstatd.sampling.model import ContainerStats
@@ -149,6 +150,39 @@ def test_a_stopped_container_that_was_removed_is_no_candidate(followed: Followed
         followed.single.find("stopped")
     followed.rename("a", "stopped")
     assert followed.single.find("stopped").id == A
+
+
+def test_a_stopped_container_that_is_removed_is_news_and_not_in_the_next_listing(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the event of it alone: the list of stopped containers is believed for an hour, and no clock's turn comes."""
+    monkeypatch.setattr(one_container, "_STOPPED_SECONDS", 3600.0)
+    monkeypatch.setattr(one_container, "_NEW_SECONDS", 0.0)
+    monkeypatch.setattr(one_container, "_COSTS", 0.0)
+    monkeypatch.setattr(identity, "_LOOK_SECONDS", 3600.0)
+    gone = followed.host.on_disk("gone")
+    followed.single._stopped = (-1e9, [], 0)
+    followed.names.generation()
+    assert gone in [each.id for each in followed.single.known()]
+    followed.listing.containers()
+    assert not followed.listing.changed_since(followed.listing.number)
+    shutil.rmtree(followed.host.path / f"var/lib/docker/containers/{gone}")
+    if followed.listing._naming._states._by_watch:
+        assert followed.listing.changed_since(followed.listing.number)
+    followed.listing.containers()
+    assert followed.single.outdated()
+    assert gone not in [each.id for each in followed.single.known()] and not followed.single.outdated()
+
+
+def test_removals_are_no_news_in_vain(followed: Followed) -> None:
+    """Though they change no container that runs: each of them is told at once, however many there were."""
+    if not followed.listing._naming._states._by_watch:
+        pytest.skip("no event tells of them")
+    for number in range(naming._VAIN + 5):
+        followed.host.on_disk(f"gone{number}")
+        shutil.rmtree(followed.host.path / f"var/lib/docker/containers/{container_id(f'gone{number}')}")
+        assert followed.listing.changed_since(followed.listing.number)
+        followed.listing.containers()
 
 
 def test_two_stopped_containers_of_a_name_are_one_once_either_was_renamed(followed: Followed) -> None:

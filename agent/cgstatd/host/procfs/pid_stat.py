@@ -56,6 +56,28 @@ def parse_parent(data: bytes) -> tuple[str, int]:
     return before.partition(b"(")[2].decode("utf-8", "replace"), int(fields[1])
 
 
+class PidJob(NamedTuple):
+    """What /proc/<pid>/stat says beside that for ps. None: it does not."""
+
+    group: int
+    session: int
+    foreground: int
+    """The process group that its terminal listens to; -1: it has none."""
+    nice: int
+    virtual_bytes: int | None
+    resident_pages: int | None
+
+
+def parse_job(data: bytes) -> PidJob:
+    """Raises ParseError."""
+    fields = data.rpartition(b")")[2].split()
+    if len(fields) < 17 or not all(is_number(fields[at].removeprefix(b"-")) for at in (2, 3, 5, 16)):
+        raise ParseError("not a stat file: no 19 fields")
+    memory = [int(each) if is_number(each) else None for each in fields[20:22]]
+    virtual, resident = (*memory, None, None)[:2]
+    return PidJob(int(fields[2]), int(fields[3]), int(fields[5]), int(fields[16]), virtual, resident)
+
+
 class PidNames(NamedTuple):
     """What /proc/<pid>/status says of it."""
 

@@ -65,6 +65,8 @@ class Endpoint:
     prefix6: int = 0
     gateway6: str = ""
     mac: str = ""
+    driver: str = ""
+    """Of the network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,43 @@ class Port:
 
 
 @dataclass(frozen=True, slots=True)
+class Volume:
+    """A volume with a name that a container has."""
+
+    name: str
+    driver: str = ""
+    """Empty: its runtime does not say."""
+    writable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configured:
+    """How a container was made, as far as monitors ask for it. None or empty: its runtime does not say, or has no
+    limit."""
+
+    hostname: str = ""
+    terminal: bool = False
+    restart_policy: str = ""
+    """``no``, ``always``, ``unless-stopped``, ``on-failure``."""
+    restart_retries: int = 0
+    log_driver: str = ""
+    cpus: float | None = None
+    """Processors' worth of CPU time."""
+    cpu_quota_usec: int | None = None
+    """In each period."""
+    cpu_period_usec: int | None = None
+    pids_limit: int | None = None
+    memory_and_swap_bytes: int | None = None
+    """-1: swap without a limit."""
+    volumes: tuple[Volume, ...] = ()
+
+
+NOT_SAID = Configured()
+MOST_VOLUMES = 64
+"""Of a container."""
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """How a container's health check goes."""
 
@@ -89,6 +128,10 @@ class Health:
     failing_streak: int | None = None
     checked_seconds: float | None = None
     """Unix time at which the latest probe ended; None: there was none yet."""
+    last: str | None = field(default=None, compare=False)
+    """What was known last, where the status is not known any more."""
+    last_seconds: float | None = field(default=None, compare=False)
+    """Unix time at which that was so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +147,8 @@ class HealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What a runtime's on-disk state says of one container. Never holds environment, command or mounts."""
+    """What a runtime's on-disk state says of one container. Never holds environment, command or mounts, but the names
+    of volumes."""
 
     runtime: str
     id: str
@@ -151,6 +195,7 @@ class Metadata:
     ports: tuple[Port, ...] = ()
     health: HealthCheck | None = None
     """None: it has no health check, or its runtime knows none."""
+    configured: Configured = NOT_SAID
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +239,8 @@ class MetadataSource(Protocol):
     owner_uid: int
     places: tuple[str, ...]
     """Directories and files (host paths); one of them changes when a container is made. They are looked at before a
-    container that was not known is asked for again."""
+    container that was not known is asked for again. The first one is a directory in which something is deleted when a
+    container is removed."""
 
     def get(self, container_id: str) -> Metadata | Unreadable | None:
         """The metadata of one container; None: this source does not know the id."""

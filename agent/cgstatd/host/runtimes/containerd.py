@@ -26,7 +26,7 @@ from cgroupfs import Root
 
 from ...basics.text import is_number
 from . import oci
-from .base import HEX_ID, Match, Metadata, Skip, Unreadable, is_hex_id
+from .base import HEX_ID, Configured, Match, Metadata, Skip, Unreadable, is_hex_id
 from .kubernetes import kubernetes_labels, kubernetes_name
 from .labels import cut
 from .nerdctl import DATA_ROOT, NameStore
@@ -82,6 +82,8 @@ class _Annotations(msgspec.Struct, frozen=True):
 class _Config(msgspec.Struct, frozen=True):
     annotations: _Annotations | None = None
     linux: Linux | None = None
+    process: oci.Process | None = None
+    hostname: str | None = None
 
 
 _decode = parser_of(_Config)
@@ -101,6 +103,7 @@ class _Known:
     network_mode: str | None
     memory_limit_bytes: int | None
     sandbox: bool
+    configured: Configured
 
 
 def _parse(data: bytes) -> _Known:
@@ -122,6 +125,7 @@ def _parse(data: bytes) -> _Known:
         network_mode=cut(_network_mode(found, linux, sandbox)),
         memory_limit_bytes=oci.memory_limit_bytes(linux),
         sandbox=sandbox,
+        configured=oci.configured(linux, config.process, config.hostname),
     )
 
 
@@ -204,6 +208,7 @@ class ContainerdSource:
             infra=found.sandbox,
             owner_uid=self.owner_uid,
             pid=pid if isinstance(pid, int) else None,
+            configured=found.configured,
         )
 
 

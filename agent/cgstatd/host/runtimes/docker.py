@@ -13,14 +13,29 @@ Config also holds the environment: only the fields of the structs below are ever
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 
 import msgspec
 
 from cgroupfs import Root
 
-from .base import HEX_ID, ExitCode, LogSize, Match, Metadata, Skip, State, Unreadable, is_hex_id
+from . import docker_networks, oci
+from .base import (
+    HEX_ID,
+    MOST_VOLUMES,
+    Configured,
+    ExitCode,
+    LogSize,
+    Match,
+    Metadata,
+    Skip,
+    State,
+    Unreadable,
+    Volume,
+    is_hex_id,
+)
 from .docker_health import Check, check_of
 from .endpoints import docker_network
 from .engine import EngineRecord
@@ -67,6 +82,16 @@ class _Config(msgspec.Struct, rename="pascal", frozen=True):
     image: str | None = None
     labels: msgspec.Raw = NULL
     healthcheck: Check | None = None
+    hostname: str | None = None
+    tty: bool = False
+
+
+class _Mount(msgspec.Struct, rename="pascal", frozen=True):
+    """Not from where, nor to where."""
+
+    name: str = ""
+    driver: str = ""
+    rw: bool = msgspec.field(name="RW", default=True)
 
 
 class _Container(msgspec.Struct, rename="pascal", frozen=True):
@@ -76,13 +101,32 @@ class _Container(msgspec.Struct, rename="pascal", frozen=True):
     restart_count: Int | None = None
     path: str | None = None
     network_settings: msgspec.Raw = NULL
+    mount_points: msgspec.Raw = NULL
     state: _State = _State()
     config: _Config = _Config()
+
+
+class _RestartPolicy(msgspec.Struct, rename="pascal", frozen=True):
+    name: str = ""
+    maximum_retry_count: Int = 0
+
+
+class _LogConfig(msgspec.Struct, rename="pascal", frozen=True):
+    """Not its options, which may be secrets."""
+
+    type: str = ""
 
 
 class _HostConfig(msgspec.Struct, rename="pascal", frozen=True):
     network_mode: str | None = None
     memory: Int | None = None
+    memory_swap: Int | None = None
+    nano_cpus: Int | None = None
+    cpu_quota: Int | None = None
+    cpu_period: Int | None = None
+    pids_limit: Int | None = None
+    restart_policy: _RestartPolicy | None = None
+    log_config: _LogConfig | None = None
 
 
 class _DaemonConfig(msgspec.Struct, rename="kebab", frozen=True):
@@ -94,6 +138,9 @@ class _DaemonConfig(msgspec.Struct, rename="kebab", frozen=True):
 _decode_container = parser_of(_Container)
 _decode_hostconfig = parser_of(_HostConfig)
 _parse_daemon = parser_of(_DaemonConfig)
+_parse_mounts = msgspec.json.Decoder(dict[str, _Mount] | None).decode
+_MOST_MOUNT_BYTES = 64 << 10
+"""Of JSON; longer ones are never decoded."""
 
 
 def docker_data_root(root: Root) -> str:
@@ -117,6 +164,9 @@ class _Known(EngineRecord):
 
     going: bool
     """It is being removed."""
+    hostname: str
+    terminal: bool
+    volumes: tuple[Volume, ...]
 
 
 def _parse_container(data: bytes, wanted: Wanted) -> _Known:
@@ -141,12 +191,49 @@ def _parse_container(data: bytes, wanted: Wanted) -> _Known:
         ports=ports,
         health=check_of(found.config.healthcheck, found.state.health, unix_time(found.state.started_at)),
         going=found.state.dead or found.state.removal_in_progress,
+        hostname=cut(found.config.hostname) or "",
+        terminal=found.config.tty,
+        volumes=_volumes(found.mount_points),
     )
+
+
+def _volumes(raw: msgspec.Raw) -> tuple[Volume, ...]:
+    """Those that have names; empty where they are malformed."""
+    try:
+        found = (_parse_mounts(raw) if len(memoryview(raw)) <= _MOST_MOUNT_BYTES else None) or {}
+    except (ValueError, RecursionError):
+        return ()
+    named = (each for each in found.values() if each.name)
+    return tuple(Volume(cut(each.name) or "", cut(each.driver) or "", each.rw) for each in islice(named, MOST_VOLUMES))
 
 
 def _parse_hostconfig(data: bytes) -> _HostConfig:
     found = _decode_hostconfig(data)
-    return _HostConfig(cut(found.network_mode), found.memory)
+    policy, logs = found.restart_policy or _RestartPolicy(), found.log_config or _LogConfig()
+    return msgspec.structs.replace(
+        found,
+        network_mode=cut(found.network_mode),
+        restart_policy=_RestartPolicy(cut(policy.name) or "", policy.maximum_retry_count),
+        log_config=_LogConfig(cut(logs.type) or ""),
+    )
+
+
+def _configured(container: _Known, host: _HostConfig) -> Configured:
+    policy, logs = host.restart_policy or _RestartPolicy(), host.log_config or _LogConfig()
+    cpus = oci.positive(host.nano_cpus)
+    return Configured(
+        hostname=container.hostname,
+        terminal=container.terminal,
+        restart_policy=policy.name,
+        restart_retries=policy.maximum_retry_count,
+        log_driver=logs.type,
+        cpus=cpus / 1e9 if cpus else None,
+        cpu_quota_usec=oci.positive(host.cpu_quota),
+        cpu_period_usec=oci.positive(host.cpu_period),
+        pids_limit=oci.positive(host.pids_limit),
+        memory_and_swap_bytes=host.memory_swap or None,
+        volumes=container.volumes,
+    )
 
 
 class DockerSource(FolderSource):
@@ -161,6 +248,9 @@ class DockerSource(FolderSource):
         self, root: Root, data_root: str = DATA_ROOT, owner_uid: int = 0, files: StateFiles | None = None
     ) -> None:
         super().__init__(root, f"{data_root.rstrip('/')}/containers", owner_uid, files)
+        self._networks = f"{data_root.rstrip('/')}/{docker_networks.FILE}"
+        self._drivers: dict[str, str] = {}
+        """Of the networks that containers have been in, by their ids; empty: not written."""
 
     def get(self, container_id: str) -> Metadata | Unreadable | None:
         """The metadata of a container by its whole id."""
@@ -174,14 +264,26 @@ class DockerSource(FolderSource):
         if host is None and container.going:
             return None  # its files are being removed, one by one
         host = host if isinstance(host, _HostConfig) else _HostConfig()
-        return container.metadata(
+        endpoints = tuple(replace(each, driver=self._driver(each.network_id)) for each in container.endpoints)
+        return replace(container, endpoints=endpoints).metadata(
             RUNTIME,
             container_id,
             self.owner_uid,
             kept_in=folder,
             network_mode=host.network_mode or None,
-            memory_limit_bytes=host.memory if host.memory and host.memory > 0 else None,
+            memory_limit_bytes=oci.positive(host.memory),
+            configured=_configured(container, host),
         )
+
+    def _driver(self, network_id: str) -> str:
+        """The file is written whenever a container starts: it is read where a network was not known."""
+        found = self._drivers.get(network_id)
+        if found is None and is_hex_id(network_id):
+            written = self._files.read(self._networks, docker_networks.parse, docker_networks.LIMIT)
+            if len(self._drivers) >= docker_networks.MOST:
+                self._drivers.clear()
+            found = self._drivers[network_id] = written.get(network_id, "") if isinstance(written, dict) else ""
+        return found or ""
 
     def _parse(self, data: bytes) -> _Known:
         return _parse_container(data, self._files.wanted)

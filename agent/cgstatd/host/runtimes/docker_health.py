@@ -10,6 +10,8 @@ probe, whose time the check itself says (nanoseconds; 0: the default)::
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 
 from .base import Health, HealthCheck
@@ -35,6 +37,7 @@ def check_of(check: Check | None, written: Written | None, started_seconds: floa
         return None
     found = health(written)
     last = max(started_seconds or 0.0, found.checked_seconds or 0.0)
+    found = replace(found, last_seconds=last)
     return HealthCheck(found, until_seconds=last + _apart(check or Check(), found.status == "starting"))
 
 
@@ -47,7 +50,8 @@ def _apart(check: Check, starting: bool) -> float:
 
 
 def as_of(written: HealthCheck, now_seconds: float) -> Health:
-    """What is known at a time."""
+    """What is known at a time; after the next probe no more than what was known before it."""
     if written.until_seconds is not None and now_seconds >= written.until_seconds:
-        return Health(None, IN_MEMORY)
+        known = written.written
+        return Health(None, IN_MEMORY, last=known.status, last_seconds=known.last_seconds)
     return written.written

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .base import Endpoint, HealthCheck, Metadata, Port, State
+from .base import Configured, Endpoint, HealthCheck, Metadata, Port, State
 from .labels import Labels
 
 
@@ -38,6 +38,7 @@ class EngineRecord:
         kept_in: str,
         network_mode: str | None,
         memory_limit_bytes: int | None,
+        configured: Configured,
         pod: str | None = None,
         infra: bool = False,
     ) -> Metadata:
@@ -68,4 +69,5 @@ class EngineRecord:
             endpoints=self.endpoints,
             ports=self.ports,
             health=self.health,
+            configured=configured,
         )

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count, islice
 from typing import TYPE_CHECKING, TypeGuard, TypeVar
@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, TypeGuard, TypeVar
 import msgspec
 
 from . import oci
-from .base import ExitCode, HealthCheck, State, is_hex_id
+from .base import MOST_VOLUMES, NOT_SAID, Configured, ExitCode, HealthCheck, State, Volume, is_hex_id
 from .endpoints import podman_endpoints, podman_ports
 from .engine import EngineRecord
 from .health_log import Check, check_of
@@ -72,6 +72,13 @@ _STATES = {
 
 class _Spec(msgspec.Struct, frozen=True):
     linux: Linux | None = None
+    process: oci.Process | None = None
+    hostname: str | None = None
+
+
+class _NamedVolume(msgspec.Struct, rename="camel", frozen=True):
+    volume_name: str = ""
+    options: list[str] | None = None
 
 
 class _Config(msgspec.Struct, rename="camel", frozen=True):
@@ -87,6 +94,10 @@ class _Config(msgspec.Struct, rename="camel", frozen=True):
     spec: _Spec | None = None
     healthcheck: Check | None = None
     health_log_destination: str = msgspec.field(name="healthLogDestination", default="")
+    restart_policy: str = msgspec.field(name="restart_policy", default="")
+    restart_retries: Int = msgspec.field(name="restart_retries", default=0)
+    log_driver: str = ""
+    named_volumes: msgspec.Raw = NULL
 
 
 class _Now(msgspec.Struct, rename="camel", frozen=True):
@@ -104,6 +115,7 @@ class _Now(msgspec.Struct, rename="camel", frozen=True):
 
 _parse_config = parser_of(_Config)
 _parse_now = parser_of(_Now)
+_parse_volumes = msgspec.json.Decoder(list[_NamedVolume] | None).decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +126,7 @@ class LibpodContainer(EngineRecord):
     network_mode: str | None
     memory_limit_bytes: int | None
     infra: bool
+    configured: Configured = NOT_SAID
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +210,7 @@ def _row(row: tuple[object, ...], wanted: Wanted, owner_uid: int) -> LibpodConta
         labels = wanted.parse(found.labels, "$.labels")
         linux = (found.spec or _Spec()).linux or Linux()
         network_mode = cut(_network_mode(found, linux))
+        configured = _configured(found, linux)
     except (ValueError, RecursionError) as error:
         return f"malformed: ContainerConfig.JSON of {_words_of(name)}: {_words(error)}"
     try:
@@ -214,6 +228,7 @@ def _row(row: tuple[object, ...], wanted: Wanted, owner_uid: int) -> LibpodConta
         network_mode=network_mode,
         memory_limit_bytes=oci.memory_limit_bytes(linux),
         infra=found.pause,
+        configured=configured,
         pid=state.pid if state.pid > 0 else None,
         started_seconds=unix_time(state.started_time),
         finished_seconds=unix_time(state.finished_time),
@@ -223,6 +238,20 @@ def _row(row: tuple[object, ...], wanted: Wanted, owner_uid: int) -> LibpodConta
         endpoints=podman_endpoints(state.network_status),
         ports=podman_ports(found.new_port_mappings),
         health=_health(str(key), owner_uid, found, state) if found.healthcheck and found.healthcheck.wanted else None,
+    )
+
+
+def _configured(config: _Config, linux: Linux) -> Configured:
+    """Raises ValueError, RecursionError."""
+    spec, named = config.spec or _Spec(), config.named_volumes
+    listed = _parse_volumes(named) if len(memoryview(named)) <= oci.LIST_LIMIT else None
+    volumes = (Volume(cut(each.volume_name) or "", "", "ro" not in (each.options or ())) for each in listed or ())
+    return replace(
+        oci.configured(linux, spec.process, spec.hostname),
+        restart_policy=cut(config.restart_policy) or "",
+        restart_retries=config.restart_retries,
+        log_driver=cut(config.log_driver) or "",
+        volumes=tuple(islice(volumes, MOST_VOLUMES)),
     )
 
 

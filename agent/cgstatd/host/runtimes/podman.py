@@ -157,6 +157,7 @@ class PodmanSource:
             memory_limit_bytes=row.memory_limit_bytes,
             pod=row.pod,
             infra=row.infra,
+            configured=row.configured,
         )
 
     def _of_list(self, stored: StoredContainer) -> Metadata:

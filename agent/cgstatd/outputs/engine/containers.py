@@ -1,7 +1,8 @@
-"""GET /containers/json and /containers/{id}/json: never the environment, never an argument, never a mount.
+"""GET /containers/json and /containers/{id}/json: never the environment, never an argument; of mounts the names of
+volumes alone.
 
 Health is there where a file says how it is: Podman's, and Docker's until its next probe (what that finds is in memory
-alone). What probes printed is never there.
+alone). After that what the file said last is there with its age. What probes printed is never there.
 
 ``Command`` and ``Path`` are the first program alone: its path where the runtime's state has it, else its name.
 """
@@ -28,7 +29,7 @@ class Listed(NamedTuple):
     born_seconds: float | None = None
     """When its cgroup was made, where its runtime does not say when it started."""
     health: Health | None = None
-    """Of one that runs; None: it has no health check."""
+    """None: it has no health check, or its runtime does not say."""
     first_program: str | None = None
     """The name of its first process, where its runtime does not say what it runs."""
 
@@ -75,14 +76,22 @@ def status_text(each: Listed, now: float) -> str:
         up = "Up" if started is None else f"Up {duration(now - started)}"
         if status == "paused":
             return f"{up} (Paused)"
-        health = each.health.status if each.health else None
-        return f"{up} ({'health: ' * (health == 'starting')}{health})" if health else up
+        return f"{up}{_health_text(each.health, now)}"
     if status == "created":
         return "Created"
     word = "Restarting" if status == "restarting" else "Exited"
     code = "" if found.exit_code is None else f" ({found.exit_code})"
     ago = "" if found.finished_seconds is None else f" {duration(now - found.finished_seconds)} ago"
     return f"{word}{code}{ago}"
+
+
+def _health_text(health: Health | None, now: float) -> str:
+    """What is no longer known for sure has its age, so that no client takes it for the latest."""
+    if health is None or not (status := health.status or health.last):
+        return ""
+    old = health.status is None and health.last_seconds is not None
+    ago = f" {duration(now - (health.last_seconds or now))} ago" if old else ""
+    return f" ({'health: ' * (status == 'starting')}{status}{ago})"
 
 
 def _endpoint(each: Endpoint) -> dict[str, Any]:
@@ -117,6 +126,23 @@ def _port(each: Port) -> dict[str, Any]:
     return {"PrivatePort": each.number, "Type": each.protocol, **published}
 
 
+def _mounts(found: Metadata) -> list[dict[str, Any]]:
+    """The volumes that have names: not where they are, nor where they are mounted."""
+    return [
+        {
+            "Type": "volume",
+            "Name": printable(each.name),
+            "Source": "",
+            "Destination": "",
+            "Driver": printable(each.driver),
+            "Mode": "",
+            "RW": each.writable,
+            "Propagation": "",
+        }
+        for each in found.configured.volumes
+    ]
+
+
 def _image(found: Metadata) -> str:
     return printable(found.image or found.image_id or "")
 
@@ -142,13 +168,14 @@ def summary(each: Listed, now: float) -> dict[str, Any]:
         "Status": status_text(each, now),
         "HostConfig": {"NetworkMode": network_mode(found)},
         "NetworkSettings": {"Networks": _networks(found)},
-        "Mounts": [],
+        "Mounts": _mounts(found),
     }
 
 
 def inspected(each: Listed) -> dict[str, Any]:
     """One container."""
     identity, found, status = each.identity, metadata_of(each.identity), each.status
+    made = found.configured
     bridge = next((endpoint for endpoint in found.endpoints if endpoint.network == "bridge"), Endpoint(""))
     default = {key: value for key, value in _endpoint(bridge).items() if key in _OF_BRIDGE}
     return {
@@ -182,19 +209,27 @@ def inspected(each: Listed) -> dict[str, Any]:
         "HostConfig": {
             "NetworkMode": network_mode(found),
             "Memory": found.memory_limit_bytes or 0,
-            "RestartPolicy": {"Name": "", "MaximumRetryCount": 0},
+            "MemorySwap": made.memory_and_swap_bytes or 0,
+            "NanoCpus": min(int((made.cpus or 0) * 1e9), _MOST),
+            "CpuQuota": made.cpu_quota_usec or 0,
+            "CpuPeriod": made.cpu_period_usec or 0,
+            "PidsLimit": made.pids_limit,
+            "RestartPolicy": {
+                "Name": printable(made.restart_policy),
+                "MaximumRetryCount": max(0, min(made.restart_retries, _MOST)),
+            },
             "PortBindings": _bindings(found.ports, published=True),
-            "LogConfig": {"Type": "none", "Config": {}},
+            "LogConfig": {"Type": printable(made.log_driver), "Config": {}},
         },
-        "Mounts": [],
+        "Mounts": _mounts(found),
         "Config": {
-            "Hostname": "",
+            "Hostname": printable(made.hostname),
             "Image": _image(found),
             "Labels": labels(identity),
             "Env": [],
             "Cmd": [_program(each)],  # Glances takes an empty list for an error
             "Entrypoint": None,
-            "Tty": False,
+            "Tty": made.terminal,
             "ExposedPorts": {key: {} for key in _bindings(found.ports, published=False)},
         },
         "NetworkSettings": {"Ports": _bindings(found.ports, published=False), **default, "Networks": _networks(found)},
@@ -203,11 +238,18 @@ def inspected(each: Listed) -> dict[str, Any]:
 
 def _health(each: Listed) -> dict[str, Any]:
     """Docker writes none where there is no health check."""
-    if each.health is None or each.health.status is None:
+    found = each.health
+    if found is None or not (status := found.status or found.last):
         return {}
-    return {"Health": {"Status": each.health.status, "FailingStreak": each.health.failing_streak or 0, "Log": []}}
+    log = []
+    if found.status is None:
+        when = rfc3339(found.last_seconds)
+        log = [{"Start": when, "End": when, "ExitCode": -1, "Output": f"cgstatd: known of {when}. {found.absent}"}]
+    return {"Health": {"Status": status, "FailingStreak": found.failing_streak or 0, "Log": log}}
 
 
+_MOST = (1 << 62) - 1
+"""Of Go's whole numbers."""
 _OF_BRIDGE = frozenset(
     "EndpointID Gateway GlobalIPv6Address GlobalIPv6PrefixLen IPAddress IPPrefixLen IPv6Gateway MacAddress".split()
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -11,7 +11,7 @@ from ...basics.text import is_number, printable
 from ...host.identity import Identity
 from ..shown_labels import encode_with_labels
 from .containers import Listed
-from .filters import BadFilter, Filters, any_of, labels_fit
+from .filters import BadFilter, Filters, begins_with, has_labels
 from .names import id_of, labels
 
 FILTERS = frozenset(
@@ -122,29 +122,42 @@ def parse_time(text: str | None) -> int | None:
     return int(whole) * 1_000_000_000 + int(rest.ljust(9, "0") or 0)
 
 
-def fits(each: Event, filters: Filters) -> bool:
-    """Whether a client wants to be told of it."""
-    if not filters:
-        return True
-    if any(filters.get(name) for name in _OTHERS):
-        return False
-    return (
-        any_of(filters, "type", lambda value: value == "container")
-        and any_of(filters, "scope", lambda value: value == "local")
-        and any_of(filters, "event", lambda value: value == each.action)
-        and (not _ASKED_OF_ATTRIBUTES.intersection(filters) or _attributes_fit(each, filters))
+Fits = Callable[[Event], bool]
+
+
+def wanted(filters: Filters) -> Fits:
+    """Whether a client wants to be told of an event."""
+    asked = {name: values for name, values in filters.items() if values}
+    if (
+        not _OTHERS.isdisjoint(asked)
+        or "container" not in asked.get("type", ("container",))
+        or "local" not in asked.get("scope", ("local",))
+    ):
+        return lambda _: False
+    actions = asked.get("event")
+    attributes_fit = None if _ASKED_OF_ATTRIBUTES.isdisjoint(asked) else _attributes_fit(asked)
+    return lambda each: (
+        (actions is None or not actions.isdisjoint((each.action, each.action.partition(":")[0])))
+        and (attributes_fit is None or attributes_fit(each))
     )
 
 
-def _attributes_fit(each: Event, filters: Filters) -> bool:
-    found = each.attributes
-    name, image = found["name"], found["image"]
-    return (
-        any_of(filters, "container", lambda value: value.removeprefix("/") == name or _begins(each.id, value))
-        and any_of(filters, "image", lambda value: value in (image, image.partition(":")[0]))
-        and labels_fit(filters, found)
-    )
+def _attributes_fit(asked: Filters) -> Fits:
+    containers, images = asked.get("container"), asked.get("image")
+    names = frozenset(each.removeprefix("/") for each in containers or ())
+    begins = begins_with(containers or (), _SHORTEST_PREFIX)
+    labelled = has_labels(asked["label"]) if "label" in asked else None
 
+    def fits(each: Event) -> bool:
+        known = containers is not None and begins(each.id)
+        if containers is not None and not known and not names:
+            return False
+        found = each.attributes
+        image = found["image"]
+        return (
+            (containers is None or known or found["name"] in names)
+            and (images is None or image in images or image.partition(":")[0] in images)
+            and (labelled is None or labelled(found))
+        )
 
-def _begins(key: str, wanted: str) -> bool:
-    return len(wanted) >= _SHORTEST_PREFIX and key.startswith(wanted)
+    return fits

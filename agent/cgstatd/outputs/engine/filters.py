@@ -1,18 +1,28 @@
-"""The ``filters`` of a request: ``{"label": ["app=web"]}``, or as most clients have it ``{"label": {"app": true}}``."""
+"""The ``filters`` of a request: ``{"label": ["app=web"]}``, or as most clients have it ``{"label": {"app": true}}``.
+
+Values are sets, so that what a container is compared with does not grow with what a request has written.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
 MOST_BYTES = 16 << 10
-Filters = Mapping[str, Sequence[str]]
+MOST_VALUES = 256
+"""Of all filters of a request together."""
+Filters = Mapping[str, AbstractSet[str]]
 _decode = msgspec.json.Decoder(dict[str, list[str] | dict[str, bool]]).decode
 
 
 class BadFilter(ValueError):
     """The text is what Docker says of it."""
+
+
+class Unanswerable(BadFilter):
+    """Nothing that the agent knows would answer it: an empty list would be taken for the truth."""
 
 
 def parse_filters(text: str | None, known: frozenset[str]) -> Filters:
@@ -28,24 +38,29 @@ def parse_filters(text: str | None, known: frozenset[str]) -> Filters:
     for name in found:
         if name not in known:
             raise BadFilter(f"invalid filter {name[:80]!r}")
-    return {
-        name: list(values) if isinstance(values, list) else [key for key, wanted in values.items() if wanted]
-        for name, values in found.items()
-    }
+    number = sum(map(len, found.values()))
+    if number > MOST_VALUES:
+        raise BadFilter(f"invalid filter: a request has {MOST_VALUES} values at most, this one has {number}")
+    return {name: _wanted(values) for name, values in found.items()}
 
 
-def any_of(filters: Filters, name: str, fits: Callable[[str], bool]) -> bool:
-    """Whether one of a filter's values fits, or there are none."""
-    values = filters.get(name)
-    return not values or any(map(fits, values))
+def _wanted(values: list[str] | dict[str, bool]) -> frozenset[str]:
+    return frozenset(values if isinstance(values, list) else (key for key, wanted in values.items() if wanted))
 
 
-def labels_fit(filters: Filters, labels: Mapping[str, str]) -> bool:
-    """Whether every ``label`` is there: ``key`` or ``key=value``."""
-    wanted = filters.get("label", ())
-    found = dict(labels.items()) if wanted else {}
-    for each in wanted:
-        key, equals, value = each.partition("=")
-        if key not in found or (equals and found[key] != value):
-            return False
-    return True
+def begins_with(values: Iterable[str], shortest: int = 0) -> Callable[[str], bool]:
+    """Whether a text begins with one of these; those of less than ``shortest`` letters do not count."""
+    several = frozenset(each for each in values if len(each) >= shortest)
+    lengths = sorted({len(each) for each in several})
+    return lambda text: any(text[:length] in several for length in lengths)
+
+
+def has_labels(wanted: Iterable[str]) -> Callable[[Mapping[str, str]], bool]:
+    """Whether every one of these labels is there: ``key`` or ``key=value``."""
+    several = [each.partition("=") for each in wanted]
+
+    def fits(labels: Mapping[str, str]) -> bool:
+        found = dict(labels.items())
+        return all(key in found and (not equals or found[key] == value) for key, equals, value in several)
+
+    return fits

@@ -12,6 +12,9 @@ from .inventory import images
 from .names import hashed, rfc3339_ns
 
 API_VERSION = "1.51"
+VERSION = f"28.3.0+cgstatd.{__version__}"
+"""Of the first Docker that has this API, since clients compare it with what they need (beszel: 25); what it really is
+stands behind the ``+``, as semantic versions have it."""
 MIN_API_VERSION = "1.24"
 HEADERS = {
     "Api-Version": API_VERSION,
@@ -56,8 +59,8 @@ def version(host: HostWords) -> dict[str, Any]:
     }
     return {
         "Platform": {"Name": "cgstatd (read-only)"},
-        "Components": [{"Name": "Engine", "Version": __version__, "Details": details}],
-        "Version": __version__,
+        "Components": [{"Name": "Engine", "Version": VERSION, "Details": details}],
+        "Version": VERSION,
         "ApiVersion": API_VERSION,
         "MinAPIVersion": MIN_API_VERSION,
         "GitCommit": "",
@@ -114,7 +117,7 @@ def info(host: HostWords, several: Sequence[Listed]) -> dict[str, Any]:
         "Name": host.name,
         "Labels": [],
         "ExperimentalBuild": False,
-        "ServerVersion": __version__,
+        "ServerVersion": VERSION,
         "Runtimes": {name: {"path": ""} for name in sorted({each.identity.runtime for each in several})},
         "DefaultRuntime": "",
         "Swarm": {"NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": False, "Error": "",

@@ -9,15 +9,16 @@ import functools
 import re
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
 
 from ...basics.text import is_number, printable
+from ...feed.answer_bodies import Bodies
 from ...feed.engine import Engine, NotRunning
 from ...outputs.engine import container_filters, containers, inventory, processes, system
-from ...outputs.engine.filters import BadFilter, parse_filters
+from ...outputs.engine.filters import BadFilter, Unanswerable, parse_filters
 from ...outputs.shown_labels import encode_with_labels
 from ...sampling.lookup import Ambiguous, NotFound
 from ...sampling.reading_failed import ReadingFailed
@@ -26,12 +27,17 @@ from ..server.limits import RETRY_SECONDS
 from ..server.one_body import NoRoom, answer
 from .context import CONTEXT, valid_container_id
 
+T = TypeVar("T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ENGINE: web.AppKey[Engine] = web.AppKey("engine", Engine)
 _VERSION = re.compile(r"v1\.([0-9]{1,3})")
 _NEWEST, _OLDEST = (int(text.partition(".")[2]) for text in (system.API_VERSION, system.MIN_API_VERSION))
 _encode = msgspec.json.Encoder().encode
 _JSON = "application/json"
+
+
+class NoSuch(Exception):
+    """No such image, network or volume. The text is what Docker says of it."""
 
 
 def refusal(status: int, message: str, **headers: str) -> web.Response:
@@ -64,12 +70,14 @@ def engine_route(handler: Handler) -> Handler:
             response = await handler(request)
         except NotFound:
             return refusal(404, f"No such container: {printable(request.match_info.get('container', ''), 80)}")
+        except NoSuch as error:
+            return refusal(404, str(error))
         except Ambiguous:
             return refusal(400, f"multiple IDs found with provided prefix: {wanted_container(request)}")
         except NotRunning as error:
             return refusal(409, f"container {error} is not running")
         except BadFilter as error:
-            return refusal(400, str(error))
+            return refusal(501 if isinstance(error, Unanswerable) else 400, str(error))
         except OutOfResources as error:
             return refusal(503, str(error), Retry_After=str(RETRY_SECONDS))
         except (ListingFailed, ReadingFailed) as error:
@@ -110,10 +118,22 @@ def wanted_container(request: web.Request) -> str:
 
 def engine_answer(request: web.Request, what: Any) -> web.Response:
     """As JSON, in the budget of all answers. Raises NoRoom."""
+    return answer(_room(request).hold(encode_with_labels(what) + b"\n"), _JSON)
+
+
+async def _computed(request: web.Request, make: Callable[[], Any]) -> web.Response:
+    """The same of what ``make`` returns, computed beside the event loop: it grows with the containers, and with what a
+    client has written. Raises NoRoom, and what ``make`` raises."""
+    bodies = _room(request)
+    made = await request.app[ENGINE].answers.run(lambda: encode_with_labels(make()) + b"\n")
+    return answer(bodies.hold(made), _JSON)
+
+
+def _room(request: web.Request) -> Bodies:
     bodies = request.app[CONTEXT].bodies
     if not bodies.admit(0):
         raise NoRoom
-    return answer(bodies.hold(encode_with_labels(what) + b"\n"), _JSON)
+    return bodies
 
 
 def is_on(text: str | None, default: bool = False) -> bool:
@@ -136,7 +156,8 @@ async def version(request: web.Request) -> web.StreamResponse:
 async def info(request: web.Request) -> web.StreamResponse:
     """GET /info"""
     engine = request.app[ENGINE]
-    return engine_answer(request, system.info(await engine.host.get(), await engine.listed.get()))
+    host, several = await engine.host.get(), await engine.listed.get()
+    return await _computed(request, lambda: system.info(host, several))
 
 
 async def listing(request: web.Request) -> web.StreamResponse:
@@ -146,11 +167,13 @@ async def listing(request: web.Request) -> web.StreamResponse:
     limit = query.get("limit") or "0"
     if limit != "-1" and not is_number(limit, 9):
         raise BadFilter(f"invalid limit {printable(limit, 40)!r}")
-    chosen = container_filters.chosen(
-        await request.app[ENGINE].listed.get(), filters, everything=is_on(query.get("all")), limit=int(limit)
-    )
-    now = time.time()
-    return engine_answer(request, [containers.summary(each, now) for each in chosen])
+    everything, several, now = is_on(query.get("all")), await request.app[ENGINE].listed.get(), time.time()
+
+    def make() -> list[dict[str, Any]]:
+        chosen = container_filters.chosen(several, filters, everything=everything, limit=int(limit))
+        return [containers.summary(each, now) for each in chosen]
+
+    return await _computed(request, make)
 
 
 async def inspect(request: web.Request) -> web.StreamResponse:
@@ -160,43 +183,70 @@ async def inspect(request: web.Request) -> web.StreamResponse:
 
 async def top(request: web.Request) -> web.StreamResponse:
     """GET /containers/{container}/top"""
-    return engine_answer(
-        request, processes.top(await request.app[ENGINE].processes(wanted_container(request)), time.time())
-    )
+    engine = request.app[ENGINE]
+    found, host = await engine.processes(wanted_container(request)), await engine.host.get()
+    ps_args = request.query.get("ps_args", "")
+    return engine_answer(request, processes.top(found, time.time(), ps_args, host.memory_bytes))
 
 
 async def images(request: web.Request) -> web.StreamResponse:
     """GET /images/json"""
-    return engine_answer(request, inventory.images(await request.app[ENGINE].listed.get()))
+    several = await request.app[ENGINE].listed.get()
+    return await _computed(request, lambda: inventory.images(several))
 
 
 async def networks(request: web.Request) -> web.StreamResponse:
     """GET /networks"""
-    return engine_answer(request, inventory.networks(await request.app[ENGINE].listed.get()))
+    several = await request.app[ENGINE].listed.get()
+    return await _computed(request, lambda: inventory.networks(several))
 
 
 async def image(request: web.Request) -> web.StreamResponse:
     """GET /images/{name}/json"""
-    wanted = request.match_info["name"]
-    found = inventory.image(await request.app[ENGINE].listed.get(), wanted)
-    return engine_answer(request, found) if found else refusal(404, f"No such image: {printable(wanted, 80)}")
+    wanted, several = request.match_info["name"], await request.app[ENGINE].listed.get()
+    return await _computed(
+        request,
+        lambda: _found(inventory.image(several, wanted), f"No such image: {inventory.tagged(printable(wanted, 80))}"),
+    )
 
 
 async def network(request: web.Request) -> web.StreamResponse:
     """GET /networks/{name}"""
-    wanted = request.match_info["name"]
-    found = inventory.network(await request.app[ENGINE].listed.get(), wanted)
-    return engine_answer(request, found) if found else refusal(404, f"network {printable(wanted, 80)} not found")
+    wanted, several = request.match_info["name"], await request.app[ENGINE].listed.get()
+    return await _computed(
+        request, lambda: _found(inventory.network(several, wanted), f"network {printable(wanted, 80)} not found")
+    )
+
+
+def _found(what: T | None, message: str) -> T:
+    if what is None:
+        raise NoSuch(message)
+    return what
 
 
 async def volumes(request: web.Request) -> web.StreamResponse:
     """GET /volumes"""
-    return engine_answer(request, inventory.volumes())
+    several = await request.app[ENGINE].listed.get()
+    return await _computed(request, lambda: inventory.volumes(several))
+
+
+async def volume(request: web.Request) -> web.StreamResponse:
+    """GET /volumes/{name}"""
+    wanted, several = request.match_info["name"], await request.app[ENGINE].listed.get()
+    return await _computed(
+        request, lambda: _found(inventory.volume(several, wanted), f"get {printable(wanted, 80)}: no such volume")
+    )
+
+
+async def plugin(request: web.Request) -> web.StreamResponse:
+    """GET /plugins/{name}/json: there are none. ``docker inspect`` asks for it where no container has a name."""
+    raise NoSuch(f'plugin "{printable(request.match_info["name"], 80)}" not found')
 
 
 async def disk_usage(request: web.Request) -> web.StreamResponse:
     """GET /system/df"""
-    return engine_answer(request, inventory.disk_usage(await request.app[ENGINE].listed.get(), time.time()))
+    several, now = await request.app[ENGINE].listed.get(), time.time()
+    return await _computed(request, lambda: inventory.disk_usage(several, now))
 
 
 async def refuse(_request: web.Request) -> web.StreamResponse:

@@ -14,7 +14,7 @@ from ...feed.engine import Engine
 from ...feed.engine_readings import Answer
 from ...feed.event_listener import Listener
 from ...outputs.engine import events, stats, system
-from ...outputs.engine.filters import Filters, parse_filters
+from ...outputs.engine.filters import parse_filters
 from ...outputs.engine.names import engine_id, id_of
 from ...sampling import pass_work
 from ...sampling.engine_figures import EngineCpu, EngineFigures
@@ -117,9 +117,10 @@ async def happenings(request: web.Request) -> web.StreamResponse:
     filters = parse_filters(query.get("filters"), events.FILTERS)
     since, until = events.parse_time(query.get("since")), events.parse_time(query.get("until"))
     source = request.app[ENGINE].events
+    fits = events.wanted(filters)
     listener, past = await source.subscribe(past=since is not None)
     try:
-        lines = [each.line for each in past if _within(each, since, until) and events.fits(each, filters)]
+        lines = await request.app[ENGINE].answers.run(_lines, past, since, until, fits)
         bodies = request.app[CONTEXT].bodies
         if not bodies.admit(bodies.more(lines)):
             raise NoRoom
@@ -130,10 +131,15 @@ async def happenings(request: web.Request) -> web.StreamResponse:
             await _send_all(request, response, before)
             del before
             async with asyncio.timeout(None if until is None else max(0.0, until / 1e9 - time.time())):
-                await _follow(response, listener, filters, until)
+                await _follow(response, listener, fits, until)
         return response
     finally:
         source.leave(listener)
+
+
+def _lines(past: list[events.Event], since: int | None, until: int | None, fits: events.Fits) -> list[bytes]:
+    """Of the events that a client wants; computed beside the event loop."""
+    return [each.line for each in past if _within(each, since, until) and fits(each)]
 
 
 def _within(each: events.Event, since: int | None, until: int | None) -> bool:
@@ -160,9 +166,9 @@ async def _send(response: web.StreamResponse, line: bytes) -> None:
             await response.write(view[start : start + PIECE_BYTES])
 
 
-async def _follow(response: web.StreamResponse, listener: Listener, filters: Filters, until: int | None) -> None:
+async def _follow(response: web.StreamResponse, listener: Listener, fits: events.Fits, until: int | None) -> None:
     async for each in listener.events():
-        if _within(each, None, until) and events.fits(each, filters):
+        if _within(each, None, until) and fits(each):
             await _send(response, each.line)
 
 

@@ -110,6 +110,8 @@ ENGINE_ROUTES = (
     *_engine("/networks", engine.networks),
     *_engine("/networks/{name}", engine.network),
     *_engine("/volumes", engine.volumes),
+    *_engine("/volumes/{name}", engine.volume),
+    *_engine("/plugins/{name}/json", engine.plugin),
     *_engine("/system/df", engine.disk_usage),
 )
 HAWSER_ROUTES = (

@@ -3,12 +3,15 @@
 A page cannot read another origin's answers (no CORS header, no access). But it can make its own host name resolve to
 127.0.0.1, and so be of the same origin (DNS rebinding). The Host header still has that name, so loopback listeners
 answer to their own names only.
+
+A request is executed before its answer is withheld. So one that the browser says another site's page sends
+(``Sec-Fetch-Site``, Fetch Metadata) is refused at once, unless its origin is allowed or a person follows a link.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from functools import lru_cache
 
 from ...basics.text import is_number, lower
@@ -73,6 +76,12 @@ class Origins:
     def allow(self, origin: str | None) -> bool:
         """Whether a page of this origin may read what we answer."""
         return origin in self._allowed
+
+    def sends(self, headers: Mapping[str, str]) -> bool:
+        """Whether a request is one that a page of another origin may send. A client that is no browser says nothing."""
+        if headers.get("Sec-Fetch-Site") not in ("cross-site", "same-site") or self.allow(headers.get("Origin")):
+            return True
+        return headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"
 
     def mark(self, origin: str | None, headers: MutableMapping[str, str]) -> None:
         """Add the headers that tell this to a browser (and to caches)."""

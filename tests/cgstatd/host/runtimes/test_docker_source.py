@@ -13,6 +13,7 @@ from pyfakefs.fake_filesystem import FakeFilesystem
 
 from cgroupfs import Root
 from cgstatd.host.runtimes import Budget, Metadata, State, Unreadable
+from cgstatd.host.runtimes.base import Configured
 from cgstatd.host.runtimes.budget import ENTRY_BYTES, SYSTEM
 from cgstatd.host.runtimes.docker import DockerSource, docker_data_root
 from cgstatd.host.runtimes.statefile import StateFiles
@@ -94,6 +95,7 @@ def test_a_running_container(shop: str) -> None:
         pid=1374,
         kept_in=folder(),
         program="sh",
+        configured=Configured(hostname="39c6868eaab7", memory_and_swap_bytes=268435456),
     )
 
 

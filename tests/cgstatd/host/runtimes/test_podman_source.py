@@ -15,7 +15,7 @@ from pyfakefs.fake_filesystem import FakeFilesystem
 
 from cgroupfs import Clock, Root
 from cgstatd.host.runtimes import Budget, Metadata, State, Unreadable, rootless_sources
-from cgstatd.host.runtimes.base import ExitCode
+from cgstatd.host.runtimes.base import Configured, ExitCode
 from cgstatd.host.runtimes.budget import USER
 from cgstatd.host.runtimes.journal import MAGIC
 from cgstatd.host.runtimes.podman import PodmanSource
@@ -117,6 +117,7 @@ def test_a_running_container(write: Write) -> None:
         restarts=0,
         pid=1,
         kept_in=STORAGE,
+        configured=Configured(pids_limit=2048, memory_and_swap_bytes=134217728),
     )
 
 

@@ -195,7 +195,7 @@ def test_bad_filters_are_refused(text: str, words: str) -> None:
 def test_images_are_those_that_containers_name() -> None:
     found = inventory.images([WEB, JOB, listed("b", image="busybox", image_id="sha256:" + "34" * 32)])
     assert [(each["RepoTags"], each["Containers"], each["Size"]) for each in found] == [
-        (["nginx:latest"], 1, -1), (["busybox:latest"], 1, -1)
+        (["nginx:latest"], 1, 0), (["busybox:latest"], 1, 0)
     ]  # fmt: skip
 
 
@@ -253,7 +253,7 @@ def test_an_event_is_written_as_docker_writes_it() -> None:
 )  # fmt: skip
 def test_events_are_filtered(filters: dict[str, Any], wanted: bool) -> None:
     made = events.event("start", WEB.identity, 0)
-    assert events.fits(made, parse_filters(json.dumps(filters), events.FILTERS)) is wanted
+    assert events.wanted(parse_filters(json.dumps(filters), events.FILTERS))(made) is wanted
 
 
 def test_times_of_a_request() -> None:

@@ -6,21 +6,22 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cgstatd.outputs.engine import stats
+from cgstatd.outputs.engine import container_filters, containers, inventory, stats, system
 from cgstatd.outputs.engine.names import engine_id
 from cgstatd.outputs.engine.system import API_VERSION, READ_ONLY
 from cgstatd.sampling import pass_work
 from cgstatd.sampling.engine_figures import EngineReader
-from cgstatd.web.routes import engine_streams
+from cgstatd.web.routes import engine, engine_streams
 from cgstatd.web.routes.context import CONTEXT
 from cgstatd.web.routes.engine import ENGINE
 from cgstatd.web.routes.table import ENGINE_ROUTES, HAWSER_ROUTES
@@ -135,6 +136,31 @@ async def test_a_list_that_is_asked_for_badly(server: Server, query: str) -> Non
     assert answer.status == 400 and answer.json["message"].startswith("invalid ")
 
 
+@pytest.mark.parametrize(
+    "target",
+    ['/containers/json?all=1&filters={"name":["a"]}', "/containers/json", "/images/json", "/images/busybox/json",
+     "/networks", "/networks/bridge", "/system/df", "/info", '/events?since=0&until=1&filters={"image":["x"]}'],
+)  # fmt: skip
+async def test_what_grows_with_the_containers_is_computed_beside_the_event_loop(
+    server: Server, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    for module, name in (
+        (container_filters, "chosen"), (containers, "summary"), (inventory, "_images"), (inventory, "networks"),
+        (system, "info"), (engine_streams, "_lines"), (engine, "encode_with_labels"),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, _elsewhere(getattr(module, name)))
+    assert (await server.ask(target)).status in (200, 404)
+
+
+def _elsewhere(call: Callable[..., Any]) -> Callable[..., Any]:
+    def called(*args: Any, **more: Any) -> Any:
+        with pytest.raises(RuntimeError):
+            asyncio.get_running_loop()
+        return call(*args, **more)
+
+    return called
+
+
 async def test_ports_and_addresses(server: Server, host: FakeHost) -> None:
     state(
         host,
@@ -148,11 +174,12 @@ async def test_ports_and_addresses(server: Server, host: FakeHost) -> None:
     )  # fmt: skip
     (found,) = await object_of(server, '/containers/json?filters={"name":["^a$"]}')
     assert found["Command"] == "/bin/web"
-    assert "health" not in found["Status"]  # Docker's file has what it was at the start
+    assert re.search(r" \(unhealthy \d+ \w+ ago\)$", found["Status"])  # Docker's file has what it was at the start
     assert found["Ports"] == [{"IP": "0.0.0.0", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"}]
     assert found["NetworkSettings"]["Networks"]["bridge"]["IPAddress"] == "172.18.0.3"
     one = await object_of(server, "/containers/a/json")
-    assert "Health" not in one["State"] and one["NetworkSettings"]["IPAddress"] == "172.18.0.3"
+    assert one["State"]["Health"]["Status"] == "unhealthy" and CANARY not in str(one)
+    assert one["NetworkSettings"]["IPAddress"] == "172.18.0.3"
     (network,) = await object_of(server, "/networks")
     assert network["Containers"][container_id("a")]["IPv4Address"] == "172.18.0.3/16"
 
@@ -362,16 +389,71 @@ async def test_an_unreadable_file_costs_its_container_alone(server: Server, host
 # -- top
 
 
-async def test_top_has_programs_and_no_arguments(server: Server, host: FakeHost) -> None:
-    pid = next(int(p) for p in (host.scope("a") / "cgroup.procs").read_text().split())
-    fields = f"{pid} (sh (x) {CANARY[:3]}) S 7 1 1 0 -1 0 0 0 0 0 250 50 0 0 20 0 1 0 500 0"
+def process(host: FakeHost, pid: int, parent: int, *, name: str = "sh", rest: str = "") -> None:
+    fields = f"{pid} ({name}) S {parent} 1 1 0 -1 0 0 0 0 0 250 50 0 0 20 0 1 0 500 {rest}"
     write_files(str(host.path), {f"proc/{pid}/stat": fields, f"proc/{pid}/cmdline": f"sh\0-c\0{CANARY}\0"})
-    found = await object_of(server, "/v1.45/containers/a/top?ps_args=aux")
-    (row,) = found["Processes"]
-    process = dict(zip(found["Titles"], row, strict=True))
-    assert (process["PID"], process["PPID"], process["TIME"], process["CMD"]) == (
-        str(pid), "7", "00:00:03", f"sh (x) {CANARY[:3]}"
+
+
+async def topped(server: Server, ps_args: str = "") -> list[dict[str, str]]:
+    found = await object_of(server, f"/v1.45/containers/a/top?ps_args={ps_args}")
+    return [dict(zip(found["Titles"], row, strict=True)) for row in found["Processes"]]
+
+
+def first_pid(host: FakeHost, name: str = "a") -> int:
+    return int((host.scope(name) / "cgroup.procs").read_text().split()[0])
+
+
+async def test_top_has_programs_and_no_arguments(server: Server, host: FakeHost) -> None:
+    pid = first_pid(host)
+    process(host, pid, 7, name=f"sh (x) {CANARY[:3]}")
+    for ps_args in ("", "-ef", "-eaf"):
+        (found,) = await topped(server, ps_args)
+        assert list(found) == ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
+        assert (found["PID"], found["PPID"], found["TIME"], found["CMD"]) == (
+            str(pid), "7", "00:00:03", f"sh (x) {CANARY[:3]}"
+        )  # fmt: skip
+
+
+async def test_top_has_the_processes_of_nested_cgroups(server: Server, host: FakeHost) -> None:
+    """A container with systemd in it has none in its own."""
+    pid = first_pid(host)
+    folder = str(host.scope("a").relative_to(host.path))
+    write_files(
+        str(host.path),
+        {f"{folder}/init/cgroup.procs": "901\n", f"{folder}/system/a.service/cgroup.procs": "902\n903\n",
+         f"{folder}/system/cgroup.procs": ""},
     )  # fmt: skip
+    for number in (pid, 901, 902, 903):
+        process(host, number, 1)
+    assert [each["PID"] for each in await topped(server)] == [str(each) for each in (pid, 901, 902, 903)]
+
+
+async def test_top_honours_what_the_kernel_says_without_arguments(server: Server, host: FakeHost) -> None:
+    pid = first_pid(host)
+    process(host, pid, 7, name="sleep", rest="2367488 361")
+    (found,) = await topped(server, "-o%20pid,ppid,user,comm,etimes,stat,rss,vsz,nlwp")
+    assert {key: found[key] for key in found if key != "ELAPSED"} == {
+        "PID": str(pid), "PPID": "7", "USER": found["USER"], "COMMAND": "sleep", "STAT": "S", "RSS": "1444",
+        "VSZ": "2312", "NLWP": "1",
+    }  # fmt: skip
+    assert found["ELAPSED"].isdigit()
+    (found,) = await topped(server, "aux")
+    assert list(found) == [
+        "USER", "PID", "%CPU", "%MEM", "VSZ", "RSS", "TTY", "STAT", "START", "TIME", "COMMAND"
+    ]  # fmt: skip
+    assert (found["TIME"], found["COMMAND"], found["RSS"]) == ("0:03", "sleep", "1444")
+    for ps_args in ("-eo%20pid=P,comm=WHAT", "axo%20pid=P%20-ocomm=WHAT", "--format%20pid=P,comm=WHAT"):
+        assert await topped(server, ps_args) == [{"P": str(pid), "WHAT": "sleep"}]
+
+
+@pytest.mark.parametrize(
+    "ps_args",
+    ["-o%20pid,args", "-o%20cmd", "-ocommand", "-o%20nope", "--sort%20pid", "-L", "-u%20root", "-p%201", "-o",
+     "x" * 600],
+)  # fmt: skip
+async def test_top_refuses_what_it_cannot_honour(server: Server, ps_args: str) -> None:
+    answer = await get(server, f"/containers/a/top?ps_args={ps_args}")
+    assert answer.status == 400 and "ps" in answer.json["message"], answer.body
 
 
 async def test_top_of_a_stopped_container(server: Server) -> None:
@@ -465,9 +547,94 @@ async def test_an_image_that_a_container_names(server: Server) -> None:
         answer = await get(server, f"/images/{wanted}/json")
         assert answer.status == 404 and answer.json["message"].startswith("No such image: ")
     assert (await get(server, "/networks/nope")).json == {"message": "network nope not found"}
-    assert (await object_of(server, "/volumes"))["Volumes"] == []
     df = await object_of(server, "/system/df")
     assert len(df["Containers"]) == 5 and len(df["Images"]) == 1
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+async def test_what_there_is_not(server: Server, prefix: str) -> None:
+    """As dockerd says it: ``docker inspect nosuch`` asks for each of these, and goes on after a 404 alone."""
+    for path, words in (
+        ("/containers/nosuch/json", "No such container: nosuch"),
+        ("/images/nosuch/json", "No such image: nosuch:latest"),
+        ("/networks/nosuch", "network nosuch not found"), ("/volumes/nosuch", "get nosuch: no such volume"),
+        ("/plugins/nosuch/json", 'plugin "nosuch" not found'),
+    ):  # fmt: skip
+        answer = await get(server, prefix + path)
+        assert (answer.status, answer.json) == (404, {"message": words})
+
+
+async def test_how_a_container_was_made(server: Server, host: FakeHost) -> None:
+    volume = {"Name": "data", "Driver": "local", "RW": False, "Source": CANARY, "Destination": CANARY}
+    state(
+        host, "a", Config={"Hostname": "web.internal", "Tty": True},
+        MountPoints={CANARY: volume, "/bound": {"Source": CANARY, "Destination": "/bound", "Name": "", "RW": True}},
+    )  # fmt: skip
+    path = host.path / "var/lib/docker/containers" / container_id("a") / "hostconfig.json"
+    limits = {
+        "Memory": 64 << 20, "MemorySwap": 100 << 20, "NanoCpus": 500_000_000, "CpuQuota": 0, "CpuPeriod": 0,
+        "PidsLimit": 55, "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3},
+    }  # fmt: skip
+    path.write_text(json.dumps(limits | {"LogConfig": {"Type": "splunk", "Config": {"splunk-token": CANARY}}}))
+    found = await object_of(server, "/containers/a/json")
+    assert limits.items() <= found["HostConfig"].items()
+    assert found["HostConfig"]["LogConfig"] == {"Type": "splunk", "Config": {}}
+    assert (found["Config"]["Hostname"], found["Config"]["Tty"]) == ("web.internal", True)
+    (mount,) = found["Mounts"]
+    assert (mount["Type"], mount["Name"], mount["Driver"], mount["RW"]) == ("volume", "data", "local", False)
+    assert (mount["Source"], mount["Destination"]) == ("", "")
+    (listed,) = await object_of(server, '/containers/json?filters={"volume":["data"]}')
+    assert (listed["Names"], listed["Mounts"]) == (["/a"], [mount])
+    (volume,) = (await object_of(server, "/volumes"))["Volumes"]
+    assert (volume["Name"], volume["Driver"], volume["UsageData"]["RefCount"]) == ("data", "local", 1)
+    assert await object_of(server, "/volumes/data") == volume
+    assert (await object_of(server, "/system/df"))["Volumes"] == [volume]
+
+
+async def test_what_is_not_said_of_how_a_container_was_made_is_empty(server: Server) -> None:
+    found = await object_of(server, "/containers/b/json")
+    assert (found["HostConfig"]["RestartPolicy"]["Name"], found["HostConfig"]["LogConfig"]["Type"]) == ("", "")
+    assert found["HostConfig"]["PidsLimit"] is None and found["HostConfig"]["MemorySwap"] == 0
+
+
+async def test_a_networks_driver(server: Server, host: FakeHost) -> None:
+    network, label = "ab" * 32, json.dumps('"networkType":"evil"')
+    store = (
+        b"\0\1ack" + f'{{"id":"{network}","labels":{{"x":{label}}},"name":"shop","networkType":"macvlan"}}'.encode()
+        + f'{{"id":"{"cd" * 32}","key":"endpoint"}}{{"id":"{"ef" * 32}","networkType":"bridge"}}'.encode()
+    )  # fmt: skip
+    write_files(str(host.path), {"var/lib/docker/network/files/local-kv.db": store})
+    networks = {"shop": {"NetworkID": network}, "gone": {"NetworkID": "cd" * 32}, "net": {"NetworkID": "ef" * 32}}
+    state(host, "a", NetworkSettings={"Networks": networks})
+    found = {each["Name"]: each["Driver"] for each in await object_of(server, "/networks")}
+    assert found == {"shop": "macvlan", "gone": "", "net": "bridge"}
+
+
+async def test_images_have_no_size_and_no_date(server: Server) -> None:
+    """What docker images shows as ``N/A`` and ``0B``."""
+    (found,) = await object_of(server, "/images/json")
+    assert (found["Created"], found["Size"]) == (-62_135_596_800, 0)
+    one = await object_of(server, "/images/lab/busybox:1/json")
+    assert "Size" not in one and one["Created"] == "0001-01-01T00:00:00Z"
+
+
+async def test_the_version_is_one_that_clients_compare(server: Server) -> None:
+    """beszel takes less than 25 for a Docker whose one-shot statistics are broken."""
+    found = await object_of(server, "/version")
+    version = re.fullmatch(r"(\d+)\.\d+\.\d+\+cgstatd\.[0-9A-Za-z.-]+", found["Version"])
+    assert version and int(version[1]) > 24
+    assert found["Components"][0]["Version"] == found["Version"]
+    assert (await object_of(server, "/info"))["ServerVersion"] == found["Version"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "words"),
+    [('{"volume":["/data"]}', "names alone"), ('{"isolation":["x"]}', "cannot be answered"),
+     ('{"is-task":["true"]}', "cannot be answered")],
+)  # fmt: skip
+async def test_a_filter_that_cannot_be_answered_is_an_error(server: Server, filters: str, words: str) -> None:
+    answer = await get(server, f"/containers/json?all=1&filters={filters}")
+    assert answer.status == 501 and words in answer.json["message"]
 
 
 # -- who may ask
@@ -513,17 +680,18 @@ async def planted(host: FakeHost, quick: None) -> AsyncIterator[Server]:
             Args=["-c", CANARY],
             State={"Error": CANARY, "Health": {"Status": "healthy", "Log": [{"Output": CANARY}]}},
             Config={
-                "Env": [f"PASSWORD={CANARY}"], "Cmd": [CANARY], "Entrypoint": [CANARY], "Hostname": CANARY,
+                "Env": [f"PASSWORD={CANARY}"], "Cmd": [CANARY], "Entrypoint": [CANARY], "Domainname": CANARY,
                 "Healthcheck": {"Test": ["CMD-SHELL", CANARY]}, "User": CANARY, "WorkingDir": CANARY,
                 "Volumes": {CANARY: {}}, "OnBuild": [CANARY], "Shell": [CANARY], "StopSignal": CANARY,
             },
-            MountPoints={CANARY: {"Source": CANARY, "Destination": CANARY, "Name": CANARY}},
+            MountPoints={CANARY: {"Source": CANARY, "Destination": CANARY, "Name": "data", "Spec": {CANARY: CANARY}}},
             NetworkSettings={"Networks": {"shop": {"Aliases": [CANARY], "DriverOpts": {CANARY: CANARY}}}},
             LogPath=CANARY,
             SecretReferences=[{"SecretName": CANARY}],
         )  # fmt: skip
         path = host.path / "var/lib/docker/containers" / container_id(name) / "hostconfig.json"
         others = {"Binds": [CANARY], "Annotations": {CANARY: CANARY}, "Sysctls": {CANARY: CANARY}, "Links": [CANARY]}
+        others |= {"LogConfig": {"Type": "splunk", "Config": {"splunk-token": CANARY}}, "ExtraHosts": [CANARY]}
         path.write_text(json.dumps(json.loads(path.read_text()) | others))
     async with serving(host.sampler()) as server:
         yield server
@@ -544,7 +712,8 @@ async def test_no_secret_is_in_any_answer(planted: Server) -> None:
         said += found.body
     for filters in ('{"label":["x"]}', '{"volume":["x"]}', '{"nope":["x"]}', '{"health":["healthy"]}'):
         said += (await planted.ask(f"/containers/json?all=1&filters={filters}")).body
-    assert b"shop" in said and b"/bin/sh" in said and CANARY.encode() not in said
+    assert b"shop" in said and b"/bin/sh" in said and b'"data"' in said and b"splunk" in said
+    assert CANARY.encode() not in said
 
 
 # -- everything else
@@ -554,9 +723,9 @@ OTHERS = (
     "/containers/create /containers/a/start /containers/a/stop /containers/a/exec /containers/a/logs "
     "/containers/a/attach /containers/a/archive /containers/a/export /containers/a/changes /containers/a/attach/ws "
     "/containers/a /images/create /images/x /images/x/history /images/search /build /build/prune /commit /auth "
-    "/exec/1/json /exec/1/start /networks/x/connect /networks/x/y /volumes/x /volumes/create /swarm /swarm/unlockkey "
-    "/nodes /services /tasks /secrets /configs /plugins /session /grpc /distribution/x/json /system/df/x /info/ "
-    "/_ping/x /version/1 /events/x"
+    "/exec/1/json /exec/1/start /networks/x/connect /networks/x/y /volumes/x/y /volumes/prune/x /swarm "
+    "/swarm/unlockkey /nodes /services /tasks /secrets /configs /plugins /session /grpc /distribution/x/json "
+    "/system/df/x /info/ /_ping/x /version/1 /events/x"
 ).split()
 
 

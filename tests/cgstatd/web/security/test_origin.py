@@ -113,3 +113,35 @@ async def test_an_allowed_preflight_needs_no_token_and_gives_nothing_away(host: 
         assert refused.status == 401
         assert refused.headers["access-control-allow-origin"] == DASH  # the page may know why
         assert (await server.ask(ALL, f"Origin: {DASH}", bearer(secret))).status == 200
+
+
+# -- what another site's page sends is refused before it costs anything
+
+FETCH = ("Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty")
+LINK = ("Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document")
+FRAME = ("Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe")
+IMAGE = ("Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: image")
+
+
+@pytest.mark.parametrize("target", [ALL, STREAM, "/containers/json", "/v1.45/events", "/metrics", "/", "/healthz"])
+@pytest.mark.parametrize("how", [FETCH, FRAME, IMAGE, ()])
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+async def test_a_page_of_another_site_is_refused(dashed: Server, target: str, how: tuple[str, ...], site: str) -> None:
+    for origin in ((), ("Origin: https://evil.example",)):
+        answer = await dashed.ask(target, f"Sec-Fetch-Site: {site}", *how, *origin)
+        assert answer.status == 403 and b"Origin not allowed" in answer.body
+
+
+@pytest.mark.parametrize("target", [ALL, "/containers/json", "/"])
+async def test_what_may_go_on(dashed: Server, target: str) -> None:
+    """The agent's own page, an address that is typed, a link that is followed, and a page of an allowed origin."""
+    for headers in (
+        ("Sec-Fetch-Site: same-origin", *FETCH), ("Sec-Fetch-Site: none", *LINK), ("Sec-Fetch-Site: cross-site", *LINK),
+        ("Sec-Fetch-Site: same-site", *LINK), ("Sec-Fetch-Site: cross-site", *FETCH, f"Origin: {DASH}"), (),
+    ):  # fmt: skip
+        assert (await dashed.ask(target, *headers)).status == 200, headers
+
+
+async def test_an_allowed_page_still_asks_first(dashed: Server) -> None:
+    sent = (f"Origin: {DASH}", "Sec-Fetch-Site: cross-site", *FETCH, *PREFLIGHT)
+    assert (await dashed.ask(ALL, *sent, method="OPTIONS")).status == 204
