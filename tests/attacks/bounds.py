@@ -15,9 +15,15 @@ ROOT = Path("/sys/fs/cgroup")
 _SUFFIX = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
-def of_the_unit(key: str) -> int:
-    """A number of the unit file."""
+USUAL_WEIGHT = 100
+"""Of a unit that names none (systemd.resource-control(5))."""
+
+
+def of_the_unit(key: str, usual: int | None = None) -> int:
+    """A number of the unit file; ``usual``: what holds where it names none."""
     found = re.search(rf"(?m)^{key}=(\d+)([KMG]?)$", UNIT.read_text())
+    if found is None and usual is not None:
+        return usual
     assert found, key
     return int(found[1]) * _SUFFIX[found[2]]
 
@@ -55,7 +61,7 @@ def bounds(name: str) -> Iterator[Bounds]:
     """Made, and removed once its processes have ended."""
     v1 = (ROOT / "memory/memory.limit_in_bytes").exists()
     found = Bounds(ROOT / "memory" / name, ROOT / "cpu" / name) if v1 else Bounds(ROOT / name, ROOT / name)
-    weight, memory = of_the_unit("CPUWeight"), of_the_unit("MemoryMax")
+    weight, memory = of_the_unit("CPUWeight", USUAL_WEIGHT), of_the_unit("MemoryMax")
     try:
         for folder in (found.memory, found.cpu):
             folder.mkdir(exist_ok=True)

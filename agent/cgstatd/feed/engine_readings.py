@@ -19,7 +19,7 @@ from ..outputs.engine.names import engine_id
 from ..sampling.container import Container
 from ..sampling.engine_figures import EngineFigures, EngineReader, Moment
 from ..sampling.lookup import Known, NotFound, running
-from ..sampling.reading_failed import ReadingFailed
+from ..sampling.reading_failed import HUNG, ReadingFailed
 from ..sampling.registry import ListingUnderWay
 from ..sampling.work_item import Again
 from . import reading_pass
@@ -77,6 +77,7 @@ class EngineReadings:
         self._running: set[str] = set()
         """Of the system, by id, when all containers were listed last."""
         self._under_way = False
+        self._leaving: set[asyncio.Task[None]] = set()
         self._job: Job | None = None
         """The latest."""
         self._until: float | None = None
@@ -130,11 +131,26 @@ class EngineReadings:
                     again.add_done_callback(partial(_answer_too, future))
                 continue
             _settle(asked, each)
+        left = asked.keys() - {each.wanted for each in outcomes}
+        if left:
+            self._leaving.add(leaving := loop.create_task(self._leave({wanted: asked[wanted] for wanted in left})))
+            leaving.add_done_callback(self._leaving.discard)
         self._kept = self._clock(), kept
         loop.call_later(_KEPT_SECONDS, self._forget, kept)
         self._under_way = bool(self._asked)
         if self._asked:
             loop.call_later(0.0 if self._until is None else _AGAIN_SECONDS, self._begin)
+
+    async def _leave(self, left: dict[str, asyncio.Future[Answer]]) -> None:
+        """The readings that threads were left behind with hang, unless they are seen to compute: `docker stats` shows
+        nothing until each of its containers has answered."""
+        patience = Patience(reading_pass.IN_TIME_SECONDS, lambda: self._feed.sampling_thread.left_moved)
+        while (seconds := patience.left()) > 0:
+            await asyncio.wait(left.values(), timeout=seconds)
+            if all(future.done() for future in left.values()):
+                return
+        for wanted in left:
+            _settle(left, Outcome(wanted, None, ReadingFailed("reading the container hangs", HUNG)))
 
     def _waits(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Whether a listing that is under way (its files hang) is waited for still."""

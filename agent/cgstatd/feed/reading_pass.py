@@ -24,7 +24,7 @@ from .sampling_thread import SamplingThread
 
 CONTAINER_SECONDS = 8.0
 """A container is left out when none has come to its end for so long."""
-_IN_TIME_SECONDS = 1.0
+IN_TIME_SECONDS = 1.0
 """What is told at an interval, or is about more than figures, does not wait longer than this for a hung container."""
 STOPPING = "the agent is stopping"
 _FLUSH_SECONDS = 0.05
@@ -240,7 +240,7 @@ class Pass:
     async def in_time(self) -> list[ContainerStats]:
         """The same, as far as it is known within a second; it does not grow any more. Raises ListingFailed."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_IN_TIME_SECONDS):
+            async with asyncio.timeout(IN_TIME_SECONDS):
                 await self.settled()
         return list(self._known())
 

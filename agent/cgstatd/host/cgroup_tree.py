@@ -28,6 +28,9 @@ MAX_DEPTH = 32
 MAX_DIRECTORIES = 50_000
 """Directories followed in one hierarchy. At most half of them are below users' directories: a user can make any
 number."""
+MOST_CONTAINERS = 5_000
+"""Containers that are shown, and of the system's those that are remembered of one hierarchy. Each takes 25 kB with what
+is kept of it, and a host of 20,000 had the agent killed for want of memory."""
 MOST_OF_A_USER = 2_000
 """Entries of one directory of a user's that are looked at: each change in it makes the agent list all of them again."""
 USERS_LOOKS = 2_000
@@ -77,6 +80,8 @@ class Tree:
         self._lost = False
         """Events were lost: all that is known may be wrong."""
         self._full = False
+        self._of_system = 0
+        """Containers that no user can have made."""
         self._room = Room()
         self._shut = False
         self._turns = Turns()
@@ -240,8 +245,9 @@ class Tree:
             return True
         if known is not None:
             self._drop(path)
-        if not self._room.has(parent.owner_uid, path):
+        if not self._room.has(parent.owner_uid, path) or (not parent.owner_uid and self._of_system > MOST_CONTAINERS):
             return False
+        self._of_system += not parent.owner_uid
         self.containers[path] = Found(path, match, inode, self._owner(path, parent.owner_uid), parent.owner_uid)
         self._room.take(parent.owner_uid, path)
         self.version += 1
@@ -251,6 +257,7 @@ class Tree:
         """Forget a directory that is gone, and everything below it."""
         if (gone := self.containers.pop(path, None)) is not None:
             self._room.give_back(gone.parent_owner_uid, path)
+            self._of_system -= not gone.parent_owner_uid
             self.version += 1
         node = self._nodes.pop(path, None)
         if node is None:
@@ -270,6 +277,7 @@ class Tree:
         self.containers = {}
         self._nodes.clear()
         self._room.clear()
+        self._of_system = 0
         self._watches.clear()
         self._dirty.clear()
         self._turns.forget()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cgroupfs import Hierarchy, Root
 
-from .cgroup_tree import Found, Matcher, Tree
+from .cgroup_tree import MOST_CONTAINERS, Found, Matcher, Tree
 from .inotify import Inotify
 from .runtimes.base import Match
 
@@ -42,6 +42,8 @@ class Discovery:
         self._versions: list[int] | None = None
         self._refs: dict[str, CgroupRef] = {}
         self._crowded: set[int] = set()
+        self.left_out = False
+        """Whether there are more containers than are shown."""
         self._failed: set[str] = set()
 
     @staticmethod
@@ -102,16 +104,27 @@ class Discovery:
                 next((found.parent_owner_uid for _, found in places if found.parent_owner_uid), 0),
             )
 
-    def _fair(self, refs: Iterator[CgroupRef]) -> Iterator[CgroupRef]:
+    def _fair(self, refs: Iterator[CgroupRef]) -> list[CgroupRef]:
         count: dict[int, int] = {}
+        found: list[tuple[int, CgroupRef]] = []
+        """With its number among those of its user; the system's have none."""
         for ref in refs:
             uid = ref.parent_owner_uid  # who made it: root's engine may give its containers to another uid
             count[uid] = count.get(uid, 0) + 1
             if not uid or count[uid] <= MAX_PER_USER:
-                yield ref
+                found.append((count[uid] if uid else 0, ref))
             elif uid not in self._crowded:
                 self._crowded.add(uid)
                 log.warning("uid=%d has more than %d container cgroups: the others are not shown", uid, MAX_PER_USER)
+        self._say_left_out(len(found) > MOST_CONTAINERS)
+        if self.left_out:  # the system's first, then one of each user, the second of each
+            found = sorted(found, key=lambda each: each[0])[:MOST_CONTAINERS]
+        return [ref for _, ref in found]
+
+    def _say_left_out(self, left_out: bool) -> None:
+        if left_out and not self.left_out:
+            log.warning("more than %d containers: the others are not shown, and not read", MOST_CONTAINERS)
+        self.left_out = left_out
 
     def pending(self) -> bool:
         """Whether cgroups have come or gone since the last listing; False where that is found by walking."""

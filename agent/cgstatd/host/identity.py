@@ -91,33 +91,47 @@ class Names:
 
     def sources(self, uid: int) -> Sequence[MetadataSource]:
         """The sources of the system (0) or of one user."""
-        return self._users.sources(uid) if uid else self._system
+        if not uid:
+            return self._system
+        known = uid in self._users
+        found = self._users.sources(uid)
+        if not known:  # before they are asked: what is written later is news
+            self._looks.update(self._looks_at(found))
+        return found
 
     def folders(self) -> set[str]:
         """The directories (host paths) of the system's runtimes in which a removal shows."""
         return {source.places[0] for source in self._system if source.places}
 
     def generation(self) -> int:
-        """Counts up when a source may know more than before: one of its places changed. Looked at once a second."""
+        """Counts up when a source may know more than before: one of its places changed. Looked at once a second, those
+        of very many users in turn."""
         now = self._clock()
         if now - self._looked >= _LOOK_SECONDS:
             self._looked = now
-            self._users.forget()
+            for place in self._places(self._users.forget()):
+                self._looks.pop(place, None)
             system = self._look_at(self._system)
-            self._looks = system | self._look_at(self._users.all())
+            self._look_at(self._users.next())
             self._unsettled = {place for place, seen in system.items() if seen and seen.unsettled_ns}
         elif self._unsettled and now - self._looked >= SETTLED_NS / 1e9:
-            self._looks |= self._look_at(self._system, self._unsettled)
+            self._look_at(self._system, self._unsettled)
             self._unsettled = set()
         return self._generation
 
     def _look_at(self, sources: Iterable[MetadataSource], only: Container[str] | None = None) -> Looks:
         """Their places, or ``only`` some of them; counts up if one changed."""
-        places = {self._root.join(place) for source in sources for place in source.places}
-        found = {place: self._stat(place) for place in places if only is None or place in only}
+        found = self._looks_at(sources, only)
         if any(not is_same(self._looks.get(place), seen) for place, seen in found.items()):
             self._generation += 1
+        self._looks.update(found)
         return found
+
+    def _places(self, sources: Iterable[MetadataSource]) -> set[str]:
+        return {self._root.join(place) for source in sources for place in source.places}
+
+    def _looks_at(self, sources: Iterable[MetadataSource], only: Container[str] | None = None) -> Looks:
+        return {place: self._stat(place) for place in self._places(sources) if only is None or place in only}
 
     def _stat(self, path: str) -> FileLook | None:
         try:

@@ -28,6 +28,7 @@ from ..web.routes.follow import FOLLOWER
 from ..web.routes.history import Keeping
 from ..web.routes.metrics import METRIC_LABELS, SCRAPER, MetricLabels
 from ..web.routes.pressure import PRESSURE
+from ..web.server.account import Account
 from ..web.server.gate import Gate
 from ..web.server.limits import limits_of
 from ..web.server.listener import Listener
@@ -102,7 +103,7 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
         try:
             await runner.setup()
             _watch(app, settings)
-            engine = await _engine_listener(app, settings, opened)
+            engine = await _engine_listener(app, settings, opened, gate.account)
             where = await _listen(runner, sockets, gate, tls)
             if engine is not None:
                 await engine.start()
@@ -116,7 +117,7 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
             background = Background(feed, notifier, settings, f"serving {where}")
             background.open = lambda: (gate.open, len(guard.streams))
             background.accepted = lambda: gate.admitted
-            gate.turns.each_moment = background.relieve
+            gate.account.each_moment = background.relieve
             background.read_again = _read_again(guard, tls, outgoing)
             background.take_over = partial(
                 _take_over, guard, gate, labels, scraper, sampler.names.want, outgoing, app[PRESSURE].want
@@ -137,7 +138,7 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
 
 def _gate(settings: Settings, feed: Feed) -> Gate:
     gate = Gate(limits_of(settings))
-    feed.more_asked_than_answered = lambda: gate.turns.overloaded
+    feed.more_asked_than_answered = lambda: gate.account.overloaded
     return gate
 
 
@@ -162,7 +163,7 @@ def _settle() -> None:
 
 
 async def _engine_listener(
-    app: web.Application, settings: Settings, opened: contextlib.AsyncExitStack
+    app: web.Application, settings: Settings, opened: contextlib.AsyncExitStack, account: Account
 ) -> Listener | None:
     """The Engine API on a socket of its own, whose mode and group say who may ask. Raises BadSetting."""
     path = settings.docker_socket
@@ -170,7 +171,7 @@ async def _engine_listener(
         return None
     sock = opened.enter_context(bind_docker_socket(path, settings.docker_socket_mode, settings.docker_socket_group))
     limits = limits_of(settings)
-    # All its clients have one address; each container of a `docker stats` is a connection and a stream.
+    # Its clients are users; each container of a `docker stats` is a connection and a stream.
     limits = dataclasses.replace(
         limits,
         connections_per_address=limits.connections,
@@ -183,7 +184,7 @@ async def _engine_listener(
     )
     opened.push_async_callback(runner.cleanup)
     await runner.setup()
-    return Listener(runner, sock, Gate(limits))
+    return Listener(runner, sock, Gate(limits, account=account))
 
 
 async def _listen(runner: web.AppRunner, sockets: Sequence[socket.socket], gate: Gate, tls: Certificates | None) -> str:

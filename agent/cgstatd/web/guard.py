@@ -55,10 +55,12 @@ class Guard:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """The checks, then the route."""
+        """The checks, then the route, at the client's cost."""
+        checked = self._checked(request, handler)
+        return await (request.protocol.charged(checked) if isinstance(request.protocol, Connection) else checked)
+
+    async def _checked(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         peer = peers.of_request(request)
-        if isinstance(request.protocol, Connection):
-            await request.protocol.its_turn()
         refusal = self._not_a_request_of_ours(request, peer)
         if refusal is not None:
             return refusal

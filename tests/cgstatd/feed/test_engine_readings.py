@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from cgstatd.feed import reading_pass
 from cgstatd.feed.engine_readings import EngineReadings
 from cgstatd.feed.shared_passes import Feed
 from cgstatd.sampling.container import Container
 from cgstatd.sampling.engine_figures import EngineFigures, EngineReader, Moment
+from cgstatd.sampling.reading_failed import HUNG, ReadingFailed
 from cgstatd.sampling.registry import ListingUnderWay
 from fakehost import FakeHost, container_id
 from patience import until
@@ -72,6 +74,35 @@ async def test_the_answer_of_a_thread_that_was_left_behind_comes_when_it_comes(
         go_on.set()
         found = await late
         assert isinstance(found, EngineFigures) and found.identity.id == slow
+    finally:
+        go_on.set()
+        feed.stop()
+
+
+async def test_a_container_whose_file_hangs_is_not_waited_for_as_long_as_one_may_be_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`docker stats` showed nothing for 8.6 s because one of its containers had a pids.current that hung."""
+    monkeypatch.setattr(reading_pass, "CONTAINER_SECONDS", 3_600.0)
+    host, go_on, read = FakeHost(tmp_path), threading.Event(), EngineReader.read
+    host.add("hung")
+    host.add("other")
+
+    def reading(reader: EngineReader, container: Container, moment: Moment) -> EngineFigures | None:
+        if container.identity.name == "hung":
+            go_on.wait()
+        return read(reader, container, moment)
+
+    monkeypatch.setattr(EngineReader, "read", reading)
+    feed = Feed(host.sampler(), freshness_seconds=0.5, baseline_seconds=0)
+    feed.start()
+    try:
+        readings = EngineReadings(feed)
+        hung, other = (asyncio.ensure_future(readings.get(container_id(name))) for name in ("hung", "other"))
+        assert isinstance(await other, EngineFigures)
+        with pytest.raises(ReadingFailed, match="hangs") as failed:
+            await hung
+        assert failed.value.field == HUNG
     finally:
         go_on.set()
         feed.stop()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cgroupfs import detect
-from cgstatd.host import discovery, runtimes
+from cgstatd.host import cgroup_tree, discovery, runtimes
 from cgstatd.host.discovery import Discovery
 from cgstatd.host.inotify import Inotify
 from helpers import MadeUpHost
@@ -205,3 +205,49 @@ def test_closing_twice_is_no_error(host: MadeUpHost, opened: list[Discovery], fo
     found = discover(host, opened, follow=follow)
     found.close()
     found.close()
+
+
+# -- more than can be kept
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most four are shown."""
+    monkeypatch.setattr(discovery, "MOST_CONTAINERS", 4)
+    monkeypatch.setattr(cgroup_tree, "MOST_CONTAINERS", 4)
+
+
+def ids(number: int) -> list[str]:
+    return [f"{each:064x}" for each in range(number)]
+
+
+@pytest.mark.usefixtures("few")
+def test_of_more_containers_than_can_be_kept_some_are_shown_and_the_log_says_so_once(
+    host: MadeUpHost, opened: list[Discovery], follow: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With 20,000 the agent was killed for want of memory, again and again."""
+    for each in ids(20):
+        host.mkdir(f"/docker/{each}")
+    found = discover(host, opened, follow=follow)
+    assert len(found.refresh()) == 4 and found.left_out
+    assert all(len(tree.containers) <= 5 for tree in found._trees), "nor is more of them remembered"
+    host.mkdir(f"/docker/{A}")
+    assert len(found.refresh()) == 4
+    assert caplog.text.count("more than 4 containers") == 1
+    for each in ids(18):
+        host.rmdir(f"/docker/{each}")
+    found.refresh()
+    assert sorted(found.refresh()) == sorted(f"/docker/{each}" for each in [*ids(20)[18:], A]) and not found.left_out
+
+
+@pytest.mark.usefixtures("few")
+def test_the_systems_containers_are_shown_first_then_one_of_each_user(
+    host: MadeUpHost, opened: list[Discovery], follow: bool
+) -> None:
+    greedy, modest = "/user.slice/user-1000.slice/x", "/user.slice/user-1001.slice/x"
+    for number, each in enumerate(ids(6)):
+        host.mkdir(f"{greedy if number < 5 else modest}/docker-{each}.scope")
+    host.mkdir(f"/docker/{A}")
+    host.mkdir(f"/docker/{B}")
+    refs = discover(host, opened, follow=follow).refresh()
+    assert sorted(ref.parent_owner_uid for ref in refs.values()) == [0, 0, 1000, 1001]

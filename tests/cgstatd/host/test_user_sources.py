@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from cgstatd.host import user_sources as module
 from cgstatd.host.identity import Names
 from cgstatd.host.runtimes.base import Metadata, MetadataSource
-from cgstatd.host.user_sources import IDLE_SECONDS, Users
+from cgstatd.host.user_sources import IDLE_SECONDS, LOOKED_AT, Users
 from sidebyside import side_by_side
 
 
@@ -109,6 +111,49 @@ def test_they_are_forgotten_as_it_is_looked_whether_a_source_knows_more(monkeypa
     known.generation()
     known.sources(1000)
     assert made == [1000, 1000]
+
+
+def test_places_of_thousands_of_users_are_looked_at_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them each second took a fifth of a core of an idle agent, and more of one that lists."""
+    clock, looked = Clock(), list[str]()
+
+    def rootless(uid: int) -> list[MetadataSource]:
+        source = Source(uid)
+        source.places = (f"/home/{uid}",)
+        return [source]
+
+    known = Names([], rootless, clock=clock)
+    monkeypatch.setattr(known, "_stat", looked.append)
+    users = range(1000, 1000 + 3 * LOOKED_AT + 7)
+    for uid in users:
+        known.sources(uid)
+        known.sources(uid)
+    assert looked == [f"/home/{uid}" for uid in users], "each before it is asked for the first time"
+    looked.clear()
+    for seconds in range(1, 5):
+        clock.now = 2.0 * seconds
+        known.generation()
+        assert len(looked) <= LOOKED_AT * seconds
+    assert sorted(looked) == [f"/home/{uid}" for uid in users]
+    clock.now += 2.0
+    known.generation()
+    assert looked[-1] in {f"/home/{uid}" for uid in users[:LOOKED_AT]}, "from the first on again"
+
+
+def test_what_a_user_writes_after_the_first_look_is_news(tmp_path: Path) -> None:
+    def rootless(uid: int) -> list[MetadataSource]:
+        source = Source(uid)
+        source.places = (str(tmp_path),)
+        return [source]
+
+    clock = Clock()
+    known = Names([], rootless, clock=clock)
+    known.sources(1000)
+    first = known.generation()
+    (tmp_path / "containers.json").touch()
+    os.utime(tmp_path, (1, 1))
+    clock.now += 2.0
+    assert known.generation() == first + 1
 
 
 def test_users_come_and_go_in_two_threads() -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from itertools import chain
 
+from ...basics.shared_lock import SharedLock
 from .page_lines import encode
 from .past import Past
 from .short_lines import lines, most_points
@@ -22,7 +22,7 @@ class LinesReading:
         self._past = past
         self._lines: tuple[object, bytes] = None, b""
         """The latest lines, and what they are of."""
-        self._turn = asyncio.Lock()
+        self._turn = SharedLock()
 
     async def lines(self, since_ms: int | None, step_seconds: float, figures: Sequence[str]) -> bytes:
         """The short lines of all containers that are there, encoded; made once for all who ask for the same between

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ...basics.event_loop import OneThread
+from ...basics.shared_lock import SharedLock
 from ...sampling.history_work import Clocks, clocks
 from .disk import Disk
 from .disk_model import State
@@ -27,7 +27,7 @@ class Past:
         self.disk = on_disk
         self.now = now
         self._thread = OneThread("cgstatd-history")
-        self.disk_turn = asyncio.Lock()
+        self.disk_turn = SharedLock()
         """Answers that need the disk are made one after the other: each may be a second of work."""
 
     @property

@@ -64,9 +64,10 @@ class Kept:
 class Shelf:
     """What is kept of one owner's files; first those that no reader asked for longest."""
 
-    def __init__(self, budget: Budget, share: Share) -> None:
+    def __init__(self, budget: Budget, share: Share, uid: int = 0) -> None:
         self.bytes = 0
         self.share = share
+        self.uid = uid
         self._budget = budget
         self._lock = budget.lock
         self._files: OrderedDict[str, Kept] = OrderedDict()
@@ -87,7 +88,7 @@ class Shelf:
         """Give its bytes back."""
         with self._lock:
             if (kept := self._files.pop(path, None)) is not None:
-                self.bytes -= kept.size
+                self._count(-kept.size)
 
     def put(self, path: str, kept: Kept) -> bool:
         """Keep it in place of the version before, if there is room. Files that were not asked for lately make room."""
@@ -96,8 +97,12 @@ class Shelf:
             if not self._budget.room(self, kept.size, kept.asked_ns):
                 return False
             self._files[path] = kept
-            self.bytes += kept.size
+            self._count(kept.size)
             return True
+
+    def _count(self, size: int) -> None:
+        self.bytes += size
+        self._budget.count(self)
 
     def wait_ns(self, size: int, now_ns: int) -> int:
         """0: so many bytes may be read now, and count as read; else how many nanoseconds until they may."""
@@ -155,6 +160,10 @@ class Budget:
         """Of all shelves: held for a few steps, and never while a file is looked at."""
         self._shelves: WeakValueDictionary[int, Shelf] = WeakValueDictionary()
         """A shelf exists for as long as its owner's files are read."""
+        self._of_users: dict[int, int] = {}
+        """uid -> bytes of its shelf, and their sum: thousands of users are not added up for each file. One whose shelf
+        is gone is counted until its bytes are wanted."""
+        self._together = 0
         self.wanted = Wanted(named)
         self.round = 0
         """Counts up when other labels are wanted: what was parsed before is parsed again."""
@@ -171,20 +180,34 @@ class Budget:
         with self.lock:
             found = self._shelves.get(uid)
             if found is None:
-                found = self._shelves[uid] = Shelf(self, self._user if uid else self._system)
+                found = self._shelves[uid] = Shelf(self, self._user if uid else self._system, uid)
+                self.count(found)
             return found
+
+    def count(self, shelf: Shelf) -> None:
+        """Take note of the bytes of a shelf. For shelves: the lock is held."""
+        if shelf.uid:
+            self._together += shelf.bytes - self._of_users.get(shelf.uid, 0)
+            self._of_users[shelf.uid] = shelf.bytes
+
+    def _forget_gone(self) -> None:
+        for uid in self._of_users.keys() - self._shelves.keys():
+            self._together -= self._of_users.pop(uid)
 
     def room(self, shelf: Shelf, size: int, now_ns: int) -> bool:
         """Whether a shelf may have so much more, after unused files have given way. For shelves: the lock is held."""
         while shelf.bytes + size > shelf.share.kept:
             if not shelf.give_way(now_ns):
                 return False
-        if shelf is self._shelves.get(0):
+        if not shelf.uid:
             return True
-        users = [each for uid, each in self._shelves.items() if uid]
-        while sum(each.bytes for each in users) + size > self._most:
-            greediest = max(users, key=lambda each: each.bytes)
-            if greediest.bytes <= shelf.bytes + size or not greediest.give_way():
+        if self._together + size > self._most:
+            self._forget_gone()
+        while self._together + size > self._most:
+            greediest = self._shelves.get(max(self._of_users, key=self._of_users.__getitem__))
+            if greediest is None:  # gone just now
+                self._forget_gone()
+            elif greediest.bytes <= shelf.bytes + size or not greediest.give_way():
                 return False
         return True
 

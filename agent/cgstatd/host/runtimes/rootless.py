@@ -7,8 +7,6 @@ A home that only a directory service knows is not found: there is no asking it f
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from cgroupfs import Root
 
 from .base import MetadataSource
@@ -18,23 +16,35 @@ from .lxc import LxcSource
 from .podman import PodmanSource
 from .statefile import StateFiles
 
+_UID_DIGITS = 10
 
-def _home_of(uid: int) -> Callable[[bytes], str | None]:
-    def parse(data: bytes) -> str | None:
-        for line in data.splitlines():
-            fields = line.split(b":")
-            if len(fields) == 7 and fields[2] == str(uid).encode():
-                home = fields[5].decode()  # other lines' comments may be in any encoding
-                return home.rstrip("/") if home.startswith("/") else None
-        return None
 
-    return parse
+def _homes(data: bytes) -> dict[int, bytes]:
+    """uid -> home, of the first line of a uid. All at once: a host may have thousands of users, each of whom is asked
+    for. Bytes: other lines may be in any encoding."""
+    found: dict[int, bytes] = {}
+    for line in data.splitlines():
+        fields = line.split(b":")
+        if len(fields) == 7 and fields[2].isdigit() and len(fields[2]) <= _UID_DIGITS:
+            found.setdefault(int(fields[2]), fields[5])
+    return found
+
+
+def _path(home: bytes) -> str:
+    """Empty where it is no path."""
+    try:
+        return home.decode().rstrip("/") if home.startswith(b"/") else ""
+    except UnicodeDecodeError:
+        return ""
 
 
 def rootless_sources(root: Root, uid: int, budget: Budget | None = None) -> tuple[MetadataSource, ...]:
     """The sources of one user's runtimes; none for root, whose runtimes are the system's, or without a home."""
-    home = StateFiles(root).read("/etc/passwd", _home_of(uid))
-    if uid == 0 or not home or not isinstance(home, str):
+    homes = StateFiles(root, 0, budget).read("/etc/passwd", _homes)
+    if uid == 0 or not isinstance(homes, dict):
+        return ()
+    home = _path(homes.get(uid, b""))
+    if not home:
         return ()
     data, files = f"{home}/.local/share", StateFiles(root, uid, budget)
     return (

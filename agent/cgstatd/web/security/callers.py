@@ -21,7 +21,7 @@ from ...auth.tokens import PERMISSIONS, Token
 from ...basics.once_in_a_while import OnceInAWhile
 from ...basics.text import lower
 from ..server.failure import failure
-from ..server.peer import UNIX, Peer
+from ..server.peer import Peer
 from .cookie import cookie_of
 
 log = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ class Callers:
 
     def _by_certificate(self, peer: Peer) -> Caller | None:
         """None: a certificate is demanded, and this is not an admitted one."""
-        if not self._certificates or peer.key == UNIX:  # a unix socket has its file's permissions
+        if not self._certificates or peer.unix:  # a unix socket has its file's permissions
             return ANY_CLIENT
         known = peer.names if not self._names else [name for name in peer.names if name in self._names]
         return Caller(f"certificate {known[0]}", PERMISSIONS) if known else None

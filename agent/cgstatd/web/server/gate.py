@@ -12,9 +12,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
+from .account import Account
 from .limits import Limits
 from .places import FEW, Places
-from .turns import Turns
 
 MOMENT_SECONDS = 0.5
 """A connection has this long to ask before it can be cut for another: clients connect first and ask then."""
@@ -76,13 +76,16 @@ class Seat:
 class Gate:
     """Counts connections by address, from accept to close, handshakes included."""
 
-    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, limits: Limits, clock: Callable[[], float] = time.monotonic, account: Account | None = None
+    ) -> None:
+        """``account``: the one of all listeners."""
         self.limits = limits
+        self.account = account or Account()
         self.clock = clock
         self.admitted = 0
         """How many connections there have been."""
         self.refusing = 0
-        self.turns = Turns()
         self._seats: Places[Seat] = Places(self._spare)
 
     @property

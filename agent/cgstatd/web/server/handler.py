@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from http import HTTPStatus
-from typing import cast
+from typing import Any, TypeVar, cast
 
 from aiohttp import web
 
 from . import peer as peers
+from .account import Account
 from .failure import failure, raw_failure
 from .gate import Seat
 from .limits import MAX_HEADER_BYTES, MAX_HEADERS, MAX_LINE_BYTES, MAX_UNANSWERED_BYTES, WRITE_BUFFER_BYTES, Limits
@@ -21,9 +23,9 @@ from .peer import Peer
 from .pieces import in_pieces
 from .segments import SegmentSocket
 from .tls import Certificates
-from .turns import Turns
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 _LINGER_SECONDS = 1.0
 _TOO_LARGE = raw_failure(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "Request too large")
 
@@ -32,6 +34,7 @@ class Handler(web.RequestHandler):
     """Has a seat, which it gives back when it is over."""
 
     __slots__ = (
+        "_account",
         "_answered",
         "_arriving",
         "_leaving",
@@ -41,7 +44,6 @@ class Handler(web.RequestHandler):
         "_sending",
         "_socket",
         "_tls",
-        "_turns",
         "_unanswered",
         "_until",
         "_wire",
@@ -54,7 +56,7 @@ class Handler(web.RequestHandler):
         loop: asyncio.AbstractEventLoop,
         limits: Limits,
         seat: Seat,
-        turns: Turns,
+        account: Account,
         loopback: bool,
         until: float,
         sock: SegmentSocket | None = None,
@@ -73,7 +75,7 @@ class Handler(web.RequestHandler):
             auto_decompress=False,
         )
         self.peer: Peer | None = None
-        self._limits, self._seat, self._turns = limits, seat, turns
+        self._limits, self._seat, self._account = limits, seat, account
         self._loopback = loopback
         self._tls = tls
         self._until = until
@@ -118,7 +120,7 @@ class Handler(web.RequestHandler):
             self._flooded()
             return
         before = self._request_count
-        super().data_received(data)
+        self._account.charged(self._seat.key, super().data_received, data)
         if self._request_count != before:
             self._seat.asks()
             if self._arriving is not None:
@@ -147,14 +149,10 @@ class Handler(web.RequestHandler):
 
     # -- answering
 
-    async def its_turn(self) -> None:
-        """Wait where its address asks so much that others would wait (turns.py). Meanwhile another may have its
-        place."""
-        seconds = self._turns.wait_seconds(self._seat.key)
-        if seconds:
-            self._seat.waits()
-            await asyncio.sleep(seconds)
-            self._seat.asks()
+    async def charged(self, answering: Coroutine[Any, Any, T]) -> T:
+        """Answer a request at its client's cost, where its client has used too much in its turn (account.py). Meanwhile
+        another may have its place."""
+        return await self._account.answered(self._seat.key, answering, self._seat)
 
     async def start(self) -> None:
         """Answer requests, one after the other. At the end, bytes that the client does not take are given up after a
@@ -173,7 +171,7 @@ class Handler(web.RequestHandler):
             resp = failure(resp.status, resp.reason.capitalize())
         in_pieces(resp)
         try:
-            return await super().finish_response(request, resp, start_time)
+            return await self.charged(super().finish_response(request, resp, start_time))
         finally:
             self._answered += 1
             self._unanswered = 0

@@ -82,7 +82,8 @@ class Acceptor:
                 self._loop.remove_reader(self._sock.fileno())
                 self._resume_timer = self._loop.call_later(_PAUSE_SECONDS, self._open)
                 return
-            self._welcome(SegmentSocket(sock), address_key(where))
+            key = address_key(where, sock)
+            self._gate.account.charged(key, self._welcome, SegmentSocket(sock), key)
 
     def _welcome(self, sock: SegmentSocket, key: str) -> None:
         sock.setblocking(False)
@@ -106,7 +107,7 @@ class Acceptor:
     def _serve(self, sock: SegmentSocket, seat: Seat, key: str, until: float) -> None:
         gate = self._gate
         handler = Handler(
-            self._server, self._loop, gate.limits, seat, gate.turns, self._loopback, until, sock, self._tls
+            self._server, self._loop, gate.limits, seat, gate.account, self._loopback, until, sock, self._tls
         )
         seat.cut = self._begin(sock, handler, key).cancel  # while its handshake goes on
 

@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,8 @@ from aiohttp import web
 from ...basics.text import lower
 
 UNIX = "unix"
+_UCRED = struct.Struct("=iII")
+"""pid, uid, gid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class Peer:
     """One client."""
 
     key: str
-    """What is counted per address: an IPv4 address, an IPv6 /64 (one site has all of it), or ``unix``."""
+    """What is counted as one client: an IPv4 address, an IPv6 /64 (one site has all of it), or ``unix:`` and a uid."""
     loopback: bool
     """Whether it came to a listener on loopback, which a web page in a browser on this host can reach."""
     names: tuple[str, ...] = ()
@@ -31,20 +34,30 @@ class Peer:
     admitted: Callable[[], bool] = lambda: True
     """Whether the authorities are still those by which its certificate was found good."""
 
+    @property
+    def unix(self) -> bool:
+        """Whether it came to a unix socket."""
+        return self.key.startswith(UNIX)
+
 
 def _address(text: object) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     found = ipaddress.ip_address(str(text).partition("%")[0])
     return found.ipv4_mapped or found if isinstance(found, ipaddress.IPv6Address) else found
 
 
-def address_key(where: Any) -> str:
-    """What is counted for a socket address."""
+def address_key(where: Any, sock: Any = None) -> str:
+    """What is counted for a socket address; ``sock``: the connection, which knows the user of a unix socket."""
     if not isinstance(where, tuple):
-        return UNIX
+        return UNIX if sock is None else f"{UNIX}:{_peer_uid(sock)}"
     found = _address(where[0])
     if found.version == 4:
         return str(found)
     return str(ipaddress.IPv6Network((int(found) >> 64 << 64, 64)))
+
+
+def _peer_uid(sock: Any) -> int:
+    """unix(7), SO_PEERCRED: who called connect(2); a user that this user namespace does not have is 65534."""
+    return int(_UCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))[1])
 
 
 def is_private(sock: socket.socket) -> bool:
@@ -80,7 +93,7 @@ def of_transport(
     """
     tls = transport.get_extra_info("ssl_object")
     return Peer(
-        address_key(transport.get_extra_info("peername")),
+        address_key(transport.get_extra_info("peername"), transport.get_extra_info("socket")),
         is_loopback(transport.get_extra_info("sockname")) if loopback is None else loopback,
         certificate_names(transport.get_extra_info("peercert")),
         *([] if tls is None else [partial(admits, tls.context)]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from weakref import WeakValueDictionary
 
 import pytest
 
@@ -41,6 +42,18 @@ def test_what_was_kept_of_a_user_who_is_forgotten_is_room_for_others() -> None:
     for number in range(2, 4):
         assert other.put(f"/{number}", kept(MIB))
     assert other.bytes == 4 * MIB and budget.shelf(1000).bytes == 0
+
+
+def test_thousands_of_users_are_not_added_up_for_each_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = Budget()
+    shelves = [budget.shelf(uid) for uid in range(1000, 4000)]
+    looked: list[int] = []
+    real = budget._shelves.__class__.__iter__
+    for method in ("items", "values", "__iter__"):
+        monkeypatch.setattr(WeakValueDictionary, method, lambda self, *_: looked.append(1) or real(self))
+    for shelf in shelves:
+        assert shelf.put("/1", kept(1000))
+    assert not looked and budget._together == 3000 * 1000
 
 
 def test_threads_that_read_files_side_by_side_keep_the_count() -> None:

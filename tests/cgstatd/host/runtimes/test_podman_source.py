@@ -14,7 +14,7 @@ import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
 from cgroupfs import Clock, Root
-from cgstatd.host.runtimes import Budget, Metadata, State, Unreadable, rootless_sources
+from cgstatd.host.runtimes import Budget, Metadata, State, Unreadable, rootless, rootless_sources
 from cgstatd.host.runtimes.base import Configured, ExitCode
 from cgstatd.host.runtimes.budget import USER
 from cgstatd.host.runtimes.journal import MAGIC
@@ -478,6 +478,19 @@ def test_a_users_runtimes_share_what_may_be_kept(write: Write) -> None:
     podman, docker, _ = rootless_sources(Root("/host"), 1000, budget)
     assert [each.name for each in podman.all()] == ["pm-burn"]
     assert isinstance(docker.get(A), Unreadable)
+
+
+def test_the_homes_of_all_users_are_read_once(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 3,000 users each read all 3,000 lines: the first listing failed after a minute."""
+    users = range(1000, 1100)
+    write("/etc/passwd", "".join(f"u{uid}:x:{uid}:{uid}::/home/u{uid}:/bin/sh\n" for uid in users).encode())
+    os.utime("/etc/passwd", (1, 1))
+    read: list[int] = []
+    monkeypatch.setattr(rootless, "_homes", lambda data, real=rootless._homes: read.append(len(data)) or real(data))
+    budget = Budget()
+    system = budget.shelf(0)
+    assert all(len(rootless_sources(Root(), uid, budget)) == 3 for uid in users)
+    assert len(read) == 1 and system.bytes > 0
 
 
 @pytest.mark.parametrize("uid", [0, 999_999, 1])
