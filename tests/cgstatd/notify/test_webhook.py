@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -357,6 +358,17 @@ async def test_a_certificate_is_checked(
         else:
             await told.time.sleeper(lambda seconds: seconds == 1.0)
             assert hook.requests == [] and "its certificate is not accepted" in caplog.text
+
+
+async def test_authorities_in_a_fifo_are_none_and_no_thread_waits_for_them(
+    told: Told, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    os.mkfifo(tmp_path / "ca")
+    await told.tell("https://127.0.0.1:1/", ca=f"{tmp_path}/ca")
+    told.end("box")
+    await told.gathered()
+    await told.time.sleeper(lambda seconds: seconds == 1.0)
+    assert "not a regular file" in caplog.text
 
 
 @pytest.mark.parametrize(
