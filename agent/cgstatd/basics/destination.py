@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from .regular_file import check_regular
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,12 @@ class Destination:
 
     async def tls(self) -> ssl.SSLContext | bool:
         """How aiohttp checks its certificate; made anew each time, since authorities are renewed. Raises OSError."""
-        return not self.secure or await asyncio.to_thread(ssl.create_default_context, cafile=self.ca or None)
+        return not self.secure or await asyncio.to_thread(self._context)
+
+    def _context(self) -> ssl.SSLContext:
+        if self.ca:
+            check_regular(self.ca, os.stat(self.ca))  # a thread that waits for a FIFO would keep the agent from its end
+        return ssl.create_default_context(cafile=self.ca or None)
 
 
 def origin(url: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, TypeVarTuple
@@ -21,6 +22,30 @@ def call_from_thread(loop: asyncio.AbstractEventLoop, call: Callable[[*Ts], obje
     except RuntimeError:
         if not loop.is_closed():
             raise
+
+
+async def in_own_thread(call: Callable[[*Ts], T], *args: *Ts) -> T:
+    """What a call returns, or raises, that may never return: the end of the process does not wait for its thread, as it
+    would for those of asyncio.to_thread."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def tell(result: T | None, error: BaseException | None) -> None:
+        if done.done():
+            return
+        if error is None:
+            done.set_result(result)  # type: ignore[arg-type]
+        else:
+            done.set_exception(error)
+
+    def run() -> None:
+        try:
+            call_from_thread(loop, tell, call(*args), None)
+        except Exception as error:
+            call_from_thread(loop, tell, None, error)
+
+    threading.Thread(target=run, name=getattr(call, "__name__", "call"), daemon=True).start()
+    return await done
 
 
 class OneThread:

@@ -10,6 +10,8 @@ import json
 import logging
 import os
 import re
+import select
+import stat
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -79,6 +81,69 @@ class Prioritised(logging.Formatter):
         return f"<{priority(record.levelno)}>{self._inner.format(record)}"
 
 
+class Unwaiting(logging.StreamHandler[TextIO]):
+    """Writes to a pipe, a socket or a terminal only what goes into it at once: a reader that has stopped to read must
+    not stop the agent. What does not is left out, and counted in the next line that goes.
+
+    poll(2) says that a pipe or a socket has room for PIPE_BUF bytes (pipe(7)): so much is written at a time.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self.lost = 0
+        """Lines left out since one was written."""
+        self._torn = False
+        """Whether the latest line was written in part."""
+        self._poll = _poll_of(stream)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._poll is None:
+            super().emit(record)
+            return
+        try:
+            text = self.format(record)
+            if self.lost:
+                text = f"{_of_lost(self.formatter, self.lost)}\n{text}"
+            self._write(f"{text}\n")
+        except Exception:
+            self.handleError(record)
+
+    def _write(self, text: str) -> None:
+        data = text.encode(self.stream.encoding, "backslashreplace")
+        if self._torn:
+            data = b"\n" + data
+        for at in range(0, len(data), select.PIPE_BUF):
+            if not self._has_room():
+                self.lost += 1
+                self._torn = self._torn or at > 0
+                return
+            self.stream.buffer.write(data[at : at + select.PIPE_BUF])
+            self.stream.buffer.flush()
+        self.lost, self._torn = 0, False
+
+    def _has_room(self) -> bool:
+        return self._poll is not None and bool(self._poll.poll(0))
+
+
+def _poll_of(stream: TextIO) -> select.poll | None:
+    """None: what is written to it never waits for a reader."""
+    try:
+        fd = stream.fileno()
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
+    except (OSError, ValueError):
+        return None
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    return poll
+
+
+def _of_lost(formatter: logging.Formatter | None, lost: int) -> str:
+    message = "log: %d lines left out: nobody read them"
+    record = logging.LogRecord(__name__, logging.WARNING, "", 0, message, (lost,), None)
+    return record.getMessage() if formatter is None else formatter.format(record)
+
+
 class Repeats(logging.Filter):
     """Lets a warning or an error pass once a minute. The next one that passes says how many were left out."""
 
@@ -118,7 +183,7 @@ def under_journal(stream: TextIO, environment: Mapping[str, str] = os.environ) -
 def configure(level: str, style: str = "text") -> None:
     """Set up the root logger for the whole process, in place of what it was before."""
     formatter: logging.Formatter = Json() if style == "json" else OneLine()
-    handler = logging.StreamHandler(sys.stderr)
+    handler = Unwaiting(sys.stderr)
     handler.setFormatter(Prioritised(formatter) if under_journal(sys.stderr) else formatter)
     handler.addFilter(Repeats())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -62,6 +62,11 @@ def trusted_path(path: str, owner: int) -> str:
     return found
 
 
+def trusted_place(path: str, owner: int) -> None:
+    """Whether what is put at a path stays there. Raises NotPrivate, OSError."""
+    _trusted(trusted_path(os.path.dirname(os.path.abspath(path)), owner), owner)
+
+
 def _trusted(directory: str, owner: int) -> None:
     """What is in it stays what it is: only root and the owner may rename it."""
     status = os.lstat(directory)

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..basics.private_directory import NotPrivate
 from ..basics.private_file import check_private_file
+from ..basics.regular_file import read_regular
 from .settings import BY_NAME, Option
 
 _MAX_BYTES = 256 << 10
@@ -47,8 +48,7 @@ class _Statement:
 
 def parse_file(path: str) -> Parsed:
     """Read a file. Raises OSError."""
-    with open(path, "rb") as file:
-        raw = file.read(_MAX_BYTES + 1)
+    raw = read_regular(path, _MAX_BYTES + 1)
     if len(raw) > _MAX_BYTES:
         return Parsed({}, {}, [f"{path}: larger than {_MAX_BYTES} bytes: this is not a configuration file"])
     try:
@@ -75,7 +75,9 @@ def parse(path: str, text: str) -> Parsed:
     text = text.replace("\r\n", "\n")
     try:
         tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        return Parsed({}, {}, [f"{path}: not TOML: nested too deeply"])
+    except ValueError as error:  # TOMLDecodeError, and what int() says of thousands of digits
         found = _AT_LINE.fullmatch(str(error))
         line, what = (int(found[2]), found[1]) if found else (text.count("\n") + 1, str(error))
         return Parsed({}, {}, [f"{path}:{line}: not TOML: {what[:1].lower()}{what[1:]}"])
@@ -96,7 +98,7 @@ def _statements(text: str) -> Iterator[_Statement]:
     for end in range(1, len(lines) + 1):
         try:
             content = tomllib.loads("\n".join(lines[start:end]))
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             continue  # something is still open
         if content:
             yield _Statement(start + 1, lines[start:end], content)
@@ -125,7 +127,12 @@ def _take(path: str, parsed: Parsed, statement: _Statement, key: str, value: Any
 
 
 def _shown(value: object) -> str:
-    text = f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else repr(value)
+    try:
+        text = (
+            f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else repr(value)
+        )
+    except ValueError:
+        return "a number of thousands of digits"  # which Python does not write (sys.set_int_max_str_digits)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

@@ -16,6 +16,7 @@ import aiohttp
 
 from .. import __version__
 from ..basics.destination import Destination
+from ..basics.interim_answers import FewInterim
 from ..basics.text import printable
 from . import messages
 from .messages import MOST_BYTES, NotTheProtocol, decode
@@ -69,6 +70,7 @@ async def connect(destination: Destination, hello: bytes) -> AsyncIterator[Link]
         headers={"User-Agent": f"cgstatd/{__version__}"},
         timeout=aiohttp.ClientTimeout(total=None),
         trace_configs=[_no_redirects()],
+        response_class=FewInterim,
     ) as session:
         async with asyncio.timeout(CONNECT_SECONDS):
             socket = await session.ws_connect(

@@ -67,7 +67,11 @@ def _queued(places: Places) -> Finding:
         todo = "sudo cgstatd doctor looks at its queue"
         return Finding(NOTE, f"forwarding: {UNIT} runs; {QUEUES}: {error.strerror}", "", todo)
     for folder in folders:
-        with suppress(OSError, msgspec.DecodeError), open(places.at(f"{QUEUES}/{folder}/metainfo.json"), "rb") as file:
+        path = places.at(f"{QUEUES}/{folder}/metainfo.json")
+        with (
+            suppress(OSError, ValueError, RecursionError),
+            open(path, "rb") as file,
+        ):  # msgspec's errors are ValueErrors
             queue = msgspec.json.decode(file.read(_MOST_BYTES), type=Queue)
             waiting += max(0, queue.written - queue.read)
     if not waiting:

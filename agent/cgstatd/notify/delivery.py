@@ -8,6 +8,7 @@ import aiohttp
 
 from .. import __version__
 from ..basics.destination import Destination
+from ..basics.interim_answers import FewInterim, TooManyInterim
 from ..basics.text import is_number, printable
 from .secret_file import BadSecret, read_secret
 
@@ -66,6 +67,7 @@ async def _post(destination: Destination, body: bytes) -> tuple[int, float]:
             auto_decompress=False,
             max_line_size=_HEAD_BYTES,
             max_field_size=_HEAD_BYTES,
+            response_class=FewInterim,
         ) as session,
         session.post(destination.url, data=body, headers=headers, ssl=tls, allow_redirects=False) as response,
     ):
@@ -83,6 +85,8 @@ def _why(error: Exception) -> str:
         return printable(error.strerror or str(error.os_error), 200)
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the server closed the connection without an answer"
+    if isinstance(error, TooManyInterim):
+        return str(error)
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
     return type(error).__name__

@@ -2,7 +2,8 @@
 
 * ``exit``: a container ended with another code than 0, or the kernel had killed it for want of memory. Who sent a
   signal is in no record that all runtimes keep: a container that is stopped by hand, and that SIGTERM or SIGKILL ends
-  (143, 137), is told, too. An end whose code is not known may have been a 0: it is counted, not told.
+  (143, 137), is told, too. An end whose code is not known may have been a 0: it is counted, not told. It was a failure
+  where the agent did not run, and the engine has started the container again by itself.
 * ``oom``: the kernel killed processes of a container, which lives on or whose end is told next.
 * ``flapping``: its workload began to (the rule is :mod:`..feed.lives`'), told once until it has stopped to.
 * ``memory``: its usage without inactive file cache reached :data:`NEAR` of its own limit. It is told again once it was
@@ -24,6 +25,7 @@ from ..sampling.lived import OOM_KILLED, reason_of
 from ..sampling.model import ContainerStats
 from ..sampling.rates import memory_usage
 from ..sampling.round import Changes, Ended, Killed
+from .known_ends import Missed
 
 T = TypeVar("T")
 NEAR, FAR = 0.9, 0.8
@@ -34,10 +36,14 @@ _KEPT = 2000
 class Rules:
     """Used in the event loop."""
 
-    def __init__(self, lives: Lives, now: Callable[[], float] = time.time) -> None:
-        """``now``: seconds since the epoch."""
+    def __init__(
+        self, lives: Lives, now: Callable[[], float] = time.time, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``now``: seconds since the epoch; ``clock``: monotonic ones."""
         self._lives = lives
-        self._now = now
+        self._now, self._clock = now, clock
+        self._unsure_until = 0.0
+        """Before that (monotonic) a workload that is kept as flapping may still be, whatever ``lives`` has seen."""
         self._flapping: dict[str, None] = {}
         """Those that were told to flap."""
         self._near: frozenset[str] = frozenset()
@@ -46,6 +52,27 @@ class Rules:
         """Of each container, how many kills were told."""
         self.unknown_ends = 0
         """Ends whose code is not known: not told."""
+
+    @property
+    def near(self) -> list[str]:
+        """Ids of the containers that were told to be near their limit, and are."""
+        return list(self._near)
+
+    @property
+    def flapping(self) -> list[str]:
+        """Workloads that were told to flap, and do."""
+        return list(self._flapping)
+
+    def go_on(self, near: Iterable[str], flapping: Iterable[str]) -> None:
+        """What an earlier run of the agent has told is not news."""
+        self._near |= frozenset(near)
+        self._flapping = dict.fromkeys(list(flapping)[-_KEPT:]) | self._flapping
+        self._unsure_until = self._clock() + FLAPPING_SECONDS
+
+    def missed(self, found: Iterable[Missed]) -> Iterator[Notification]:
+        """What ended while the agent did not run."""
+        for each in found:
+            yield from self._ended(each.ended, each.times, " while the agent did not run", failed=each.failed)
 
     def changes(self, found: Changes) -> Iterator[Notification]:
         """What of a look is worth telling, in its order; after :class:`Lives` has heard it."""
@@ -57,10 +84,10 @@ class Rules:
         for killed in found.killed:
             yield from self._killed(killed)
 
-    def _ended(self, ended: Ended) -> Iterator[Notification]:
+    def _ended(self, ended: Ended, times: int = 1, when: str = "", *, failed: bool = False) -> Iterator[Notification]:
         code, identity = ended.exit_code, ended.identity
-        if code is None and not ended.oom_killed:
-            self.unknown_ends += 1
+        if code is None and not ended.oom_killed and not failed:
+            self.unknown_ends += times
             return
         if code == 0:
             if ended.killed is not None:
@@ -73,8 +100,8 @@ class Rules:
         yield self._of(
             identity,
             EXIT,
-            f"ended {how}{'; it had processes killed for want of memory' if ended.oom_killed else ''}",
-            reason_of(code, ended.oom_killed) or OOM_KILLED,
+            f"ended {how}{when}{'; it had processes killed for want of memory' if ended.oom_killed else ''}",
+            reason_of(code, ended.oom_killed),
             finished,
             exit_code=code,
             exit_code_absent=ended.absent,
@@ -82,12 +109,14 @@ class Rules:
             signal_absent=ended.signal_absent,
             oom_killed=ended.oom_killed,
             restarts=self._lives.of(identity).restarts,
+            count=times,
         )
 
     def _flaps(self, identity: Identity) -> Iterator[Notification]:
         lived, key = self._lives.of(identity), _key(identity)
         if not lived.flapping:
-            self._flapping.pop(key, None)
+            if self._clock() >= self._unsure_until:
+                self._flapping.pop(key, None)
         elif key not in self._flapping:
             _remember(self._flapping, key, None)
             minutes = FLAPPING_SECONDS / 60
@@ -150,7 +179,7 @@ class Rules:
         self._near = frozenset(near)
 
     def _of(
-        self, identity: Identity, kind: str, text: str, reason: str, when: float | None = None, **more: object
+        self, identity: Identity, kind: str, text: str, reason: str | None, when: float | None = None, **more: object
     ) -> Notification:
         return Notification(
             type=kind,

@@ -19,6 +19,9 @@ from ..sampling.registry import ListingFailed
 from ..sampling.round import Changes
 from .coalescing import Coalescing
 from .delivery import Failed, Refused, deliver
+from .keeper import Keeper
+from .kept import FORMAT, Kept
+from .known_ends import KnownEnds
 from .rules import Rules
 from .waiting import DELIVERED, REFUSED, UNKNOWN, Waited, Waiting
 
@@ -40,11 +43,16 @@ class Webhook:
         hostname: Callable[[], Awaitable[str | None]],
         time: Time | None = None,
         backoff: Backoff | None = None,
+        directory: str = "",
     ) -> None:
+        """``directory``: of the agent's state, which keeps what a restart must not lose; empty: there is none."""
         self._feed, self._follower, self._env, self._hostname = feed, follower, env_id, hostname
         self._time = time or Time()
         self._backoff = backoff or Backoff()
-        self._rules = Rules(follower.lives, lambda: self._time.time_ms() / 1000)
+        self._rules = Rules(follower.lives, self._wall, self._time.now)
+        self._ends = KnownEnds()
+        self._keeper = Keeper(directory, self._to_keep, self._time)
+        self._opened = False
         self._coalescing = Coalescing()
         self._waiting = Waiting()
         self._news = asyncio.Event()
@@ -64,6 +72,8 @@ class Webhook:
         self._destination, self._trouble = destination, ""
         if not destination.url:
             self._waiting.clear()
+            self._coalescing, self._ends, self._opened = Coalescing(), KnownEnds(), False
+            await self._keeper.forget()
             return
         self._backoff = self._backoff.anew()
         self._follower.observers.append(self._heard)
@@ -78,7 +88,10 @@ class Webhook:
         """End, whatever waits or is under way."""
         await self._end()
         left = len(self._waiting)
-        if left:
+        await self._keeper.end()
+        if left and self._keeper.kept:
+            log.info("notify: the agent ends, %d notifications wait on disk for its next start", left)
+        elif left:
             log.warning("notify: the agent ends, %d notifications were not delivered", left)
 
     async def _end(self) -> None:
@@ -98,17 +111,28 @@ class Webhook:
 
     # -- what happens
 
+    def _wall(self) -> float:
+        """Seconds since the epoch."""
+        return self._time.time_ms() / 1000
+
     def _heard(self, found: Changes) -> None:
-        self._take(self._rules.changes(found))
+        self._take(self._rules.changes(self._ends.hear(found, self._wall())))
+        if found.ended:
+            self._keeper.changed()
 
     def _take(self, found: Iterable[Notification]) -> None:
+        self._take_due()  # also while nothing can be delivered
         now = self._time.now()
         for each in found:
             for told in self._coalescing.take(each, now):
                 self._waiting.put(told, now)
             self._news.set()
+            self._keeper.changed()
 
     async def _look_on(self) -> None:
+        if not self._opened:
+            self._go_on(await self._keeper.open())
+            self._opened = True
         while True:
             try:
                 await self.look()
@@ -122,6 +146,8 @@ class Webhook:
         """At the memory of all containers, and at the OOM kills of those that live on. Raises ListingFailed,
         ReadingFailed."""
         self._follower.look_for_kills()
+        if not self._ends.looked:
+            await self._look_back()
         last = self._feed.last_pass
         recent = last is not None and clock.monotonic() - last.began < LOOK_SECONDS
         if not recent and self._feed.restrained(LOOK_SECONDS):
@@ -129,7 +155,40 @@ class Webhook:
         round_ = last if last is not None and recent else self._feed.round(LOOK_SECONDS)
         found = await round_.in_time()
         mem_total = await self._feed.run(self._feed.sampler.host.mem_total)
+        before = self._rules.near
         self._take(self._rules.memory(found, mem_total))
+        if self._rules.near != before:
+            self._keeper.changed()
+
+    async def _look_back(self) -> None:
+        """At what ended while the agent did not run. Raises ListingFailed, ReadingFailed."""
+        on_disk = await self._feed.run(self._feed.known)
+        self._take(self._rules.missed(self._ends.compare(on_disk, self._wall())))
+        self._keeper.changed()
+
+    # -- what a restart must not lose
+
+    def _go_on(self, kept: Kept | None) -> None:
+        """Where an earlier run of the agent has ended."""
+        if kept is None:
+            return
+        self._ends = KnownEnds(kept.ends | self._ends.known, kept.since)
+        self._rules.go_on(kept.near, kept.flapping)
+        now, wall = self._time.now(), self._wall()
+        self._waiting.before([(now - max(0.0, wall - since), each) for since, each in kept.waiting])
+        self._news.set()
+
+    def _to_keep(self) -> Kept:
+        now, wall = self._time.now(), self._wall()
+        waiting = [(wall - (now - since), each) for since, each in self._waiting.all()]
+        return Kept(
+            format=FORMAT,
+            since=wall if self._ends.looked else self._ends.since,
+            ends=self._ends.known,
+            near=self._rules.near,
+            flapping=self._rules.flapping,
+            waiting=waiting + [(wall, each) for each in self._coalescing.waiting()],
+        )
 
     # -- what is sent
 
@@ -186,18 +245,22 @@ class Webhook:
             host = await self._hostname()
             await deliver(to, body(host, self._env, self._waiting.lost, [each for _, each in those]))
         except Refused as error:
-            self._waiting.done(those, REFUSED)
+            self._done(those, REFUSED)
             self._say(f"refused: {error}")
             return None
         except (Failed, ReadingFailed) as error:
             self._say(str(error))
             return self._backoff.seconds(error.retry_after if isinstance(error, Failed) else 0.0)
-        self._waiting.done(those, DELIVERED)
+        self._done(those, DELIVERED)
         self._backoff = self._backoff.anew()
         if self._trouble:
             log.info("notify delivers again to=%s", origin(to.url))
         self._trouble = ""
         return None
+
+    def _done(self, those: list[Waited], outcome: str) -> None:
+        self._waiting.done(those, outcome)
+        self._keeper.changed()
 
     def _say(self, sentence: str) -> None:
         """Once, until it is another, something was delivered, or once in a while."""

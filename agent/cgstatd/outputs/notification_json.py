@@ -5,7 +5,7 @@ Of a container it has what the list has: no label, no environment, no argument.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -13,7 +13,7 @@ from .. import __version__
 from ..basics.text import printable
 
 FORMAT = 1
-EXIT, OOM, FLAPPING, MEMORY = "exit", "oom", "flapping", "memory"
+EXIT, OOM, FLAPPING, MEMORY, SUMMARY = "exit", "oom", "flapping", "memory", "summary"
 """The types of a notification."""
 _encode = msgspec.json.Encoder().encode
 
@@ -22,7 +22,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Something happened to a container. null: it is not known, or no part of this type."""
 
     type: str
-    """``exit``, ``oom``, ``flapping`` or ``memory``."""
+    """``exit``, ``oom``, ``flapping``, ``memory``; ``summary`` of those beyond an owner's share, of no container."""
     text: str
     """The same as a sentence."""
     timestamp: int
@@ -49,7 +49,18 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """``memory``: without inactive file cache, in bytes."""
     memory_limit: int | None = None
     count: int = 1
-    """How many of this type and workload it stands for: it is the latest of them."""
+    """How many of this type and workload it stands for: it is the latest of them; of a summary: of its owner."""
+
+
+def summary(owner_uid: int, counts: Mapping[str, int], timestamp: int) -> Notification:
+    """Of an owner's notifications that are not told one by one; ``counts``: how many of each type."""
+    total, whose = sum(counts.values()), f"uid {owner_uid}" if owner_uid else "system"
+    types = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+    text = f"{total} more notifications of {whose} within a minute: {types}"
+    return Notification(
+        type=SUMMARY, text=text, timestamp=timestamp, id="", name=whose, workload=None, runtime="",
+        owner_uid=owner_uid, reason=None, count=total,
+    )  # fmt: skip
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -12,6 +12,7 @@ import dataclasses
 import errno
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections import Counter
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 import msgspec
 
 from cgroupfs import Root
+from cgroupfs.pseudofs import release
 
 from ..basics.text import printable
 from ..sampling.container import Container
@@ -106,17 +108,30 @@ def _destination(directory: str) -> Iterator[str]:
                 raise CannotRecord(f"{printable(directory)}: is not empty: {_ADVICE[errno.ENOTEMPTY]}")
             where = directory if exists else os.path.dirname(directory)  # inside: it may be a mount point
             path = tempfile.mkdtemp(prefix=".cgstatd-record-", dir=where)
+            fd = _pinned(path)
         except OSError as error:
             raise _cannot(directory, error) from error
         try:
             with interrupts.admitted():
-                yield path
-                _make_readable(path)
+                yield f"/proc/self/fd/{fd}"
+                _make_readable(f"/proc/self/fd/{fd}")
             _put_in_place(path, directory, exists)
         except OSError as error:
             raise _cannot(directory, error) from error
         finally:
+            release(fd)
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _pinned(path: str) -> int:
+    """A descriptor of the new directory. Whoever owns the one around it may put another, or a link, in its place: what
+    is written, and made readable, must not be found by the path."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    found = os.fstat(fd)
+    if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) != 0o700:
+        release(fd)
+        raise PermissionError(errno.EPERM, "another user has put a directory of their own there", path)
+    return fd
 
 
 def _put_in_place(path: str, directory: str, exists: bool) -> None:

@@ -10,6 +10,7 @@ import socket
 import stat
 
 from ..basics.errors import BadSetting
+from ..basics.private_directory import NotPrivate, trusted_place
 from ..basics.text import is_number, printable
 from ..config.address import Address
 from ..web.server.listener import UnixSocket, bind
@@ -32,14 +33,20 @@ def bind_address(address: Address) -> list[socket.socket]:
 
 
 def bind_docker_socket(path: str, mode: str, group: str) -> socket.socket:
-    """The socket that has the Engine API alone. Raises BadSetting."""
+    """The socket that has the Engine API alone. Raises BadSetting.
+
+    Its mode and group are set by its path: nobody else may be able to put another file there.
+    """
     try:
+        trusted_place(path, os.geteuid())
         _remove_stale(path)
         before = os.umask(0o177)  # no other user can connect before it has its group and its mode
         try:
             sock = UnixSocket(path)
         finally:
             os.umask(before)
+    except NotPrivate as error:
+        raise BadSetting("docker_socket", f"{path}: a socket is not safe there: {error}") from error
     except OSError as error:
         raise BadSetting("docker_socket", f"{path}: cannot listen there: {_why_unix(path, error)}") from error
     try:

@@ -13,6 +13,7 @@ from ..web.routes.follow import FOLLOWER
 from ..web.routes.metrics import SCRAPER
 from ..web.routes.queries import QUERIES
 from .outgoing import Outgoing, warn_without_tls
+from .systemd import state_directory
 
 if TYPE_CHECKING:
     from ..notify.webhook import Webhook
@@ -32,15 +33,15 @@ class Notifying(Outgoing):
         if not url and self._webhook is None:
             return
         if self._webhook is None:
-            self._webhook = self._make()
+            self._webhook = self._make(state_directory() or settings.history_dir)
         warn_without_tls("notify_url", url, shown="what is sent", use="https:")
         await self._webhook.tell(Destination(url, settings.notify_secret_file, settings.notify_ca))
 
-    def _make(self) -> Webhook:
+    def _make(self, directory: str) -> Webhook:
         from ..notify.webhook import Webhook  # noqa: PLC0415 - for those who have a webhook only
 
         app, context = self._app, self._app[CONTEXT]
-        made = Webhook(context.feed, app[FOLLOWER], context.env_id, app[QUERIES].hostname.get)
+        made = Webhook(context.feed, app[FOLLOWER], context.env_id, app[QUERIES].hostname.get, directory=directory)
         app[SCRAPER].notified = made.figures
         return made
 

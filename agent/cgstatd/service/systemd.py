@@ -50,6 +50,14 @@ class Notifier:
         self.send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
 
+def state_directory(environment: Mapping[str, str] = os.environ) -> str:
+    """Where the unit keeps what outlives a restart (StateDirectory=, the first); empty: it gives none."""
+    if environment.get("SYSTEMD_EXEC_PID", str(os.getpid())) != str(os.getpid()):
+        return ""  # it is of a service that has started this process
+    first = environment.get("STATE_DIRECTORY", "").split(":")[0]
+    return first if first.startswith("/") else ""
+
+
 def _watchdog_seconds(environment: Mapping[str, str]) -> float:
     """A process may inherit these variables though they are meant for another."""
     pid, microseconds = environment.get("WATCHDOG_PID", ""), environment.get("WATCHDOG_USEC", "")

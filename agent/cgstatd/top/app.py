@@ -110,7 +110,7 @@ class App:
                         await self._remember()
             except Unavailable as error:
                 self.model.lost(str(error))
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, RecursionError) as error:
                 self.model.lost(f"what it says is not understood: {error}")
             self._dirty.set()
             parser = _resumed(parser)

@@ -152,7 +152,7 @@ class Remote:
             async with asyncio.timeout(10), self._session.get(self._url + path, allow_redirects=False) as response:
                 await _check(response)
                 return msgspec.json.decode(await response.content.read(_MAX_BYTES), type=kind)
-        except (*self._errors, msgspec.DecodeError) as error:
+        except (*self._errors, msgspec.DecodeError, RecursionError) as error:
             raise Unavailable(_why(error)) from error
 
     async def host(self) -> HostAnswer:
@@ -188,7 +188,7 @@ async def _check(response: aiohttp.ClientResponse) -> None:
     if response.status == 200:
         return
     words = f"answered {response.status}"
-    with contextlib.suppress(msgspec.DecodeError):
+    with contextlib.suppress(msgspec.DecodeError, RecursionError):
         failure = msgspec.json.decode(await response.content.read(4096), type=Failure)
         words = ": ".join(part for part in (failure.error, failure.message) if isinstance(part, str) and part)
     raise Unavailable(printable(words, 200))

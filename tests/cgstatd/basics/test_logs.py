@@ -8,7 +8,9 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -27,7 +29,7 @@ class Err:
     def configure(self, level: str, style: str = "text") -> None:
         """Set up logging onto it."""
         root = logging.getLogger()
-        root.handlers[:] = [h for h in root.handlers if type(h) is logging.StreamHandler]  # spare pytest's own
+        root.handlers[:] = [h for h in root.handlers if isinstance(h, logs.Unwaiting)]  # spare pytest's own
         with self._monkeypatch.context() as patched:
             patched.setattr(sys, "stderr", self._stream)
             logs.configure(level, style)
@@ -238,3 +240,63 @@ def test_how_much_is_remembered_of_repetition_is_bounded() -> None:
     for n in range(5000):
         repeats.filter(record(logging.WARNING, "%d", n))
     assert len(repeats._said) <= 1024
+
+
+@pytest.fixture
+def pipe(err: Err, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, logging.Logger]]:
+    """The end of a pipe that nobody reads yet, and a logger that writes to the other one."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with open(writing, "w", encoding="utf-8") as stream, monkeypatch.context() as patched:
+        patched.setattr(sys, "stderr", stream)
+        err.configure("debug")
+        logging.getLogger().handlers[:] = [logs.Unwaiting(stream)]
+        yield reading, logging.getLogger("cgstatd.pipe")
+        logging.getLogger().handlers.clear()
+    os.close(reading)
+
+
+def all_of(reading: int) -> list[str]:
+    data = b""
+    with suppress(BlockingIOError):
+        while piece := os.read(reading, 65536):
+            data += piece
+    return data.decode().split("\n")
+
+
+def does_not_wait(call: Callable[[], None]) -> None:
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+def test_a_pipe_that_nobody_reads_stops_nothing_and_what_is_left_out_is_counted(
+    pipe: tuple[int, logging.Logger],
+) -> None:
+    reading, log = pipe
+
+    def say() -> None:
+        for n in range(5000):
+            log.debug("line %d of many, each of which is some fifty bytes", n)
+
+    does_not_wait(say)
+    *before, empty = all_of(reading)
+    assert empty == "" and before == [
+        f"line {n} of many, each of which is some fifty bytes" for n in range(len(before))
+    ]
+    log.debug("again")
+    assert all_of(reading) == [f"log: {5000 - len(before)} lines left out: nobody read them", "again", ""]
+    log.debug("as ever")
+    assert all_of(reading) == ["as ever", ""]
+
+
+def test_a_line_that_is_longer_than_the_room_in_a_pipe_spoils_no_other(pipe: tuple[int, logging.Logger]) -> None:
+    reading, log = pipe
+    does_not_wait(lambda: log.debug("x" * 1_000_000))
+    torn, empty = all_of(reading)[0], len(all_of(reading))
+    assert set(torn) == {"x"} and len(torn) >= 4096 and empty == 1
+    log.debug("next")
+    assert all_of(reading) == ["", "log: 1 lines left out: nobody read them", "next", ""]
+    does_not_wait(lambda: log.debug("%s", "y" * 20_000))
+    assert [len(each) for each in all_of(reading)] == [20_000, 0]

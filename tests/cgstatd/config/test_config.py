@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import re
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -129,6 +131,12 @@ def test_an_empty_variable_says_nothing() -> None:
         ("env_id = 1\nenv_id = 2", "f:2: not TOML: cannot overwrite a value"),
         ("env_id = 1\nlisten = [\n", "f:3: not TOML: "),
         ("env_id =\n", "f:1: not TOML: invalid value"),
+        ("env_id = " + "[" * 100_000, "f: not TOML: nested too deeply"),
+        ("x = 1\nenv_id = " + "9" * 5000, "f:2: not TOML: exceeds the limit"),
+        ("env_id = 0x" + "f" * 5000, "f:1: env_id = a number of thousands of digits: expected a whole number"),
+        ("listen = [0x" + "f" * 5000 + "]", "f:1: listen = a number of thousands of digits: expected a list of"),
+        ("env_id = [[0x" + "f" * 5000 + "]]", "f:1: env_id = a number of thousands"),
+        ("x" + ".x" * 500 + " = 1", "f:1: x: no table is known here"),
     ],
 )
 def test_a_mistake_is_told_with_line_value_and_what_is_allowed(text: str, complaint: str) -> None:
@@ -163,6 +171,24 @@ def test_what_is_no_text_and_what_is_too_large_is_told(tmp_path: Path) -> None:
     assert check(str(tmp_path / "latin")) == [f"{tmp_path}/latin:2: not UTF-8"]
     (tmp_path / "large").write_bytes(b"#" * 300_000)
     assert "larger than" in check(str(tmp_path / "large"))[0]
+
+
+def test_a_fifo_is_no_configuration_and_nobody_waits_for_its_writer(tmp_path: Path) -> None:
+    fifo = tmp_path / "config.toml"
+    os.mkfifo(fifo)
+    with pytest.raises(OSError, match="not a regular file"):
+        check(str(fifo))
+    with pytest.raises(BadConfig, match="not a regular file"):
+        load(argparse.Namespace(config=str(fifo)), {})
+    with pytest.raises(IsADirectoryError):
+        check(str(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5000, "1e99999", "-" + "9" * 5000])
+def test_no_variable_and_no_flag_is_a_traceback(text: str) -> None:
+    for option in OPTIONS:
+        with suppress(BadConfig):
+            load(environment={option.variable: text})
 
 
 def test_a_bad_variable_and_a_bad_flag_are_named(tmp_path: Path) -> None:

@@ -60,7 +60,8 @@ def test_what_waits_in_all_queues_is_added_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "{}", '{"ReaderOffset":"x","WriterOffset":1}', '{"WriterOffset":1e99}']
+    "content",
+    ["", "{", "[]", "{}", '{"ReaderOffset":"x","WriterOffset":1}', '{"WriterOffset":1e99}', '{"x":' + "[" * 4000],
 )
 def test_a_queue_that_cannot_be_read_is_passed_over(tmp_path: Path, content: str) -> None:
     running(tmp_path)

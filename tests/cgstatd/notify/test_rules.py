@@ -109,6 +109,21 @@ def test_flapping_is_told_once_until_it_has_stopped() -> None:
     assert life() == ["exit", "flapping"]
 
 
+def test_what_flapped_before_the_agent_was_started_again_is_told_once_it_has_stopped_to() -> None:
+    now, lxc = [0.0], Identity("box", "box", "lxc", 0, None)
+    world = World()
+    world.lives = Lives(lambda: now[0], lambda: 2e9)
+    world.rules = Rules(world.lives, lambda: 2e9, lambda: now[0])
+    world.rules.go_on([], ["lxc:box"])
+    for _ in range(2 * FLAPS):
+        assert [each.type for each in world.end(1, lxc)] == ["exit"]
+        assert world.hear(Changes(started=[lxc])) == []
+    assert world.rules.flapping == ["lxc:box"]
+    now[0] += 10_000
+    world.end(1, lxc)
+    assert world.rules.flapping == []
+
+
 def test_near_the_limit_is_told_once_and_again_only_after_it_was_far_below() -> None:
     world, limit = World(), 1000
     told = [len(world.memory(usage, limit)) for usage in (899, 900, 950, 850, 990, 801, 900, 799, 899, 900)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,7 +21,7 @@ from cgstatd.basics.timing import Backoff
 from cgstatd.feed.follow.follower import Follower
 from cgstatd.host.identity import Identity
 from cgstatd.notify import delivery
-from cgstatd.notify.coalescing import APART_SECONDS
+from cgstatd.notify.coalescing import APART_SECONDS, SHARE
 from cgstatd.notify.secret_file import BadSecret, read_secret
 from cgstatd.notify.waiting import AT_ONCE, MOST
 from cgstatd.notify.webhook import GATHER_SECONDS, LOOK_SECONDS, Webhook
@@ -52,10 +53,10 @@ class Told:
         """Whether it hears what happens."""
         return any(getattr(each, "__self__", None) is self.webhook for each in self.follower.observers)
 
-    def end(self, *names: str, code: int = 3) -> None:
-        """Containers end."""
+    def end(self, *names: str, code: int = 3, uid: int = 0) -> None:
+        """Containers of a user end."""
         ends = [
-            Ended(Identity(name, name, "lxc", 0, None), None, None, code, None, None, None, False, None, None)
+            Ended(Identity(name, name, "lxc", uid, None), None, None, code, None, None, None, False, None, None)
             for name in names
         ]
         for observer in self.follower.observers:
@@ -270,10 +271,33 @@ async def test_of_a_storm_of_a_thousand_containers_all_is_delivered_or_counted(t
     await told.tell(hook.url)
     told.end(*[f"box{n}" for n in range(1000)])
     await told.gathered()
-    await told.until(delivered=MOST, dropped=1000 - MOST)
+    await told.until(delivered=SHARE)
+    await told.time.sleeper(lambda seconds: APART_SECONDS - 2 <= seconds <= APART_SECONDS)
+    told.time.advance(APART_SECONDS)
+    await told.gathered()
+    await told.until(delivered=1000)
     assert max(len(body["notifications"]) for _, body in hook.requests) == AT_ONCE
-    assert len(hook.requests) == MOST // AT_ONCE and hook.requests[0][1]["lost"] == 1000 - MOST
-    assert [each["name"] for each in hook.told()] == [f"box{n}" for n in range(1000 - MOST, 1000)]
+    summary = hook.told()[-1]
+    assert (summary["type"], summary["count"], summary["name"]) == ("summary", 1000 - SHARE, "system")
+
+
+async def test_what_a_user_does_during_an_outage_costs_the_system_nothing(told: Told, hook: Hook) -> None:
+    hook.answers = [answering(500)]
+    await told.tell(hook.url)
+    told.end("crash")
+    await told.gathered()
+    await told.time.sleeper(lambda seconds: seconds == 1.0)
+    for minute in range(7):
+        told.end(*[f"box{minute}-{n}" for n in range(620)], uid=1001)
+        told.time.at += APART_SECONDS
+    found = told.webhook.figures()
+    assert found is not None and found.waiting == MOST
+    told.webhook.try_now()
+    beyond = 620 - SHARE  # in the summary of a minute that is not over
+    await told.until(delivered=1 + 7 * 620 - beyond - found.outcomes["dropped"])
+    names = [each["name"] for each in hook.told()]
+    assert names[:2] == ["crash", "crash"] and hook.requests[-1][1]["lost"] == found.outcomes["dropped"] > 0
+    assert names.count("uid 1001") == 4  # the summaries that were not among the oldest
 
 
 async def test_the_end_of_the_agent_does_not_wait_for_a_full_queue(
@@ -281,7 +305,8 @@ async def test_the_end_of_the_agent_does_not_wait_for_a_full_queue(
 ) -> None:
     hook.always = silent
     await told.tell(hook.url)
-    told.end(*[f"box{n}" for n in range(MOST)])
+    for uid in range(MOST // SHARE):
+        told.end(*[f"box{uid}-{n}" for n in range(SHARE)], uid=uid)
     await told.gathered()
     await hook.got()
     async with asyncio.timeout(5):  # an attempt may take 10 s
@@ -333,6 +358,17 @@ async def test_a_certificate_is_checked(
         else:
             await told.time.sleeper(lambda seconds: seconds == 1.0)
             assert hook.requests == [] and "its certificate is not accepted" in caplog.text
+
+
+async def test_authorities_in_a_fifo_are_none_and_no_thread_waits_for_them(
+    told: Told, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    os.mkfifo(tmp_path / "ca")
+    await told.tell("https://127.0.0.1:1/", ca=f"{tmp_path}/ca")
+    told.end("box")
+    await told.gathered()
+    await told.time.sleeper(lambda seconds: seconds == 1.0)
+    assert "not a regular file" in caplog.text
 
 
 @pytest.mark.parametrize(

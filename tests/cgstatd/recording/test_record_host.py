@@ -523,3 +523,36 @@ def names_of(root: Root) -> dict[Any, tuple[str, str]]:
     """By the inodes of their cgroups."""
     with closing(open_host(root, OPTIONS)) as sampler:
         return {each.ref.inodes: (each.identity.id, each.identity.name) for each in sampler.containers()}
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_who_owns_the_directory_around_it_has_nothing_else_written_or_made_readable(
+    when: str, host: MadeUpHost, out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link to /etc in place of the directory had each file there made readable for all."""
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    (etc / "shadow").write_text("secret")
+    (etc / "shadow").chmod(0o600)
+    made: list[str] = []
+
+    def swap() -> None:
+        if not os.path.islink(made[0]):
+            os.rename(made[0], f"{made[0]}.away")
+            os.symlink(etc, made[0])
+
+    def make(**options: Any) -> str:
+        made.append(mkdtemp(**options))
+        if when == "before":
+            swap()
+        return made[0]
+
+    mkdtemp = tempfile.mkdtemp
+    monkeypatch.setattr(tempfile, "mkdtemp", make)
+    monkeypatch.setattr("cgstatd.recording.record_host.time.sleep", lambda _: swap() if when == "meanwhile" else None)
+    if when == "before":
+        with pytest.raises(CannotRecord):
+            write(host.root, out, interval=1)
+    else:
+        write(host.root, out, interval=1)
+    assert os.listdir(etc) == ["shadow"] and stat.S_IMODE((etc / "shadow").stat().st_mode) == 0o600

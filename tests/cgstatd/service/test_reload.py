@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -140,3 +141,13 @@ def test_what_needs_a_restart_is_named_and_stays(running: Agent, config: Path) -
     named = next(line for line in running.process.stderr if "needs a restart" in line)
     assert named == "level=warning changed, and needs a restart: env_id, max_connections\n"
     assert ask(running, f"{ALL}?env=1")[0].status == 200
+
+
+def test_a_fifo_in_place_of_the_configuration_holds_nothing_up(running: Agent, config: Path) -> None:
+    config.unlink()
+    os.mkfifo(config)
+    running.process.send_signal(signal.SIGHUP)
+    assert running.process.stderr is not None
+    while "the configuration stays the old one" not in (line := running.process.stderr.readline()):
+        assert running.process.poll() is None
+    assert "not a regular file" in line and ask(running, ALL)[0].status == 200

@@ -36,7 +36,7 @@ async def login(request: web.Request) -> web.StreamResponse:
         return _ended(failure(413, "Request body too large", f"at most {MAX_BODY_BYTES} bytes"))
     try:
         given = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return failure(400, "Invalid login", 'expected {"username": "…", "password": "a token"}')
     callers = request.app[CALLERS]
     if not callers.wants_token:

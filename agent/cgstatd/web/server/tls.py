@@ -12,6 +12,7 @@ from collections.abc import Callable
 from weakref import WeakSet
 
 from ...basics.file_look import FileLook, is_same, look
+from ...basics.regular_file import read_regular
 
 log = logging.getLogger(__name__)
 CHECK_SECONDS = 1.0
@@ -102,8 +103,7 @@ def _authorities(path: str) -> frozenset[bytes]:
     if not path:
         return frozenset()
     try:
-        with open(path, "rb") as file:
-            return frozenset(b"".join(block.split()) for block in _pem(file.read(_MAX_PEM_BYTES)))
+        return frozenset(b"".join(block.split()) for block in _pem(read_regular(path, _MAX_PEM_BYTES)))
     except OSError:  # load() says so
         return frozenset()
 
@@ -111,8 +111,7 @@ def _authorities(path: str) -> frozenset[bytes]:
 def _digest(path: str) -> bytes:
     """Of the content; of none where it cannot be read, of which load() says more."""
     try:
-        with open(path, "rb") as file:
-            return hashlib.sha256(file.read(_MAX_PEM_BYTES)).digest()
+        return hashlib.sha256(read_regular(path, _MAX_PEM_BYTES)).digest()
     except OSError:
         return b""
 
@@ -147,8 +146,7 @@ def load(cert: str, key: str, client_ca: str = "") -> ssl.SSLContext:
 def _check(setting: str, path: str, mark: bytes, what: str) -> None:
     """Whether a file can be read and is of its kind at all."""
     try:
-        with open(path, "rb") as file:
-            content = file.read(_MAX_PEM_BYTES)
+        content = read_regular(path, _MAX_PEM_BYTES)
     except OSError as error:
         raise BadCertificate(setting, f"{path}: {error.strerror}") from error
     if mark not in content:

@@ -234,7 +234,8 @@ async def test_a_page_that_may_read_still_cannot_use_the_cookie(host: FakeHost, 
     "body",
     [b"", b"{", b"[]", b"null", b'"x"', b"{}", b'{"username":"x"}', b'{"password":"x"}', b"\xff",
      b'{"username":1,"password":"x"}', b'{"username":"x","password":null}', b'{"username":"x","password":["x"]}',
-     b"[" * 4000, b'{"username":"x","password":"' + b"\xed\xa0\x80" + b'"}'],
+     b"[" * 4000, b'{"x":' + b"[" * 4000, b'{"x":' + b"9" * 4000 + b"}",
+     b'{"username":"x","password":"' + b"\xed\xa0\x80" + b'"}'],
 )  # fmt: skip
 async def test_a_body_that_is_no_login_is_400(secured: Server, body: bytes) -> None:
     answer = await post(secured, LOGIN, body)

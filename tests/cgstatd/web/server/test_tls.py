@@ -187,6 +187,9 @@ def test_what_is_wrong_with_the_files_is_told(folder: Path, own: Pair, ca: Pair,
         load(f"{tmp_path}/empty", own.key)
     with pytest.raises(BadCertificate, match="empty: "):
         load(own.cert, own.key, f"{tmp_path}/empty")
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(BadCertificate, match="fifo: not a regular file"):
+        load(own.cert, f"{tmp_path}/fifo")
     locked = tmp_path / "locked.key"
     os.system(f"openssl ec -aes128 -passout pass:x -in {own.key} -out {locked} 2>/dev/null")
     with pytest.raises(BadCertificate, match="passphrase"):
