@@ -24,7 +24,7 @@ from .sampler import Sampler
 
 _FIELDS = (
     *"cpu.user_nsec cpu.system_nsec cpu.quota_usec cpu.nr_periods cpu.nr_throttled cpu.throttled_nsec".split(),
-    *"memory.stat memory.peak_bytes memory.failcnt pids.current pids.max".split(),
+    *"memory.stat_file memory.peak_bytes memory.failcnt pids.current pids.max".split(),
 )
 _BLOCK = "io.devices"
 
@@ -132,7 +132,7 @@ class EngineReader:
             memory_limit_bytes=memory_limit(counters.memory_max_bytes, sampler.host.mem_total()),
             memory_peak_bytes=values["memory.peak_bytes"],
             memory_failcnt=values["memory.failcnt"],
-            memory_stat=values["memory.stat"] or {},
+            memory_stat=values["memory.stat_file"] or {},
             legacy_memory=self._legacy_memory,
             block=block.devices if block else (),
             legacy_block=self._legacy_block,

@@ -173,7 +173,7 @@ _COUNTS = ("pg", "workingset_")
 
 def _of_stat() -> Iterator[Field]:
     whole = file("memory.stat", parse_flat_keyed)
-    yield Field("memory.stat", "", "memory", whole, whole, idles=True)
+    yield Field("memory.stat_file", "", "memory", whole, whole, idles=True)
     for name in (each.name for each in fields(MemoryStat)):
         own = _V1_STAT.get(name, name.encode())
         v1 = None if name in _V1_NEVER else file("memory.stat", flat_key(b"total_" + own, otherwise=own))

@@ -119,6 +119,7 @@ class Ends:
             oom_killed,
             life.started_seconds,
             Killed(identity, None, None, known.counted, container.last) if untold else None,
+            begun=known.begun,
         )
 
     def _absent(self, why: str | None, known: Followed, kernel: Exit | Untold | None) -> str:

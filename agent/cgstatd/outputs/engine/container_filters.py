@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ...basics.text import is_number, printable
 from ...host.runtimes.base import Metadata
-from .containers import Listed, created, metadata_of, network_mode
+from .containers import Listed, created, exit_code, metadata_of, network_mode
 from .filters import BadFilter, Filters, any_of, labels_fit
 from .names import id_of, image_id_of, labels
 
@@ -66,7 +66,7 @@ def _fits(each: Listed, filters: Filters) -> bool:
         "name": lambda value: _is_name(identity.name, value),
         "status": lambda value: value == each.status,
         "health": lambda value: value == (each.health.status if each.health else "none"),
-        "exited": lambda value: not each.running and found.exit_code == int(value),
+        "exited": lambda value: not each.running and each.status != "created" and exit_code(each) == int(value),
         "ancestor": lambda value: _is_image(found, value),
         "network": lambda value: (
             any(value in (e.network, e.network_id) for e in found.endpoints) or value == network_mode(found)
