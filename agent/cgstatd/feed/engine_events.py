@@ -36,7 +36,7 @@ _LINGER_SECONDS = 15.0
 _RECORDED_SECONDS = 1.0
 """For so long clients share what the runtimes' state says of the past."""
 _REMOVAL_NS = 10_000_000_000
-"""For so long the removal of a container waits for the word of its end."""
+"""For so long the removal of a container waits for the word of its end, and so long is its id none of another."""
 
 
 class EngineEvents:
@@ -72,6 +72,8 @@ class EngineEvents:
         """Those whose end the follower will tell."""
         self._removed: dict[str, Event] = {}
         """Removals that wait for an end."""
+        self._destroyed: dict[str, int] = {}
+        """When the removals were told that are not long ago: what is left of those is listed once more, perhaps."""
         follower.observers.append(self._observed)
 
     async def subscribe(self, *, past: bool) -> tuple[Listener, list[Event]]:
@@ -172,6 +174,7 @@ class EngineEvents:
     def _started(self, key: str, identity: Identity, started_ns: int, now: int) -> None:
         self._alive.add(key)
         self._kills.pop(key, None)
+        self._destroyed.pop(key, None)
         if self._before is not None and key not in self._before and key not in self._removed:  # the listing is behind
             self._made(identity, now)
             self._before[key] = Listed(identity, State.RUNNING, True, begun=False)
@@ -213,7 +216,7 @@ class EngineEvents:
         if self._task is not None:
             self._died_meanwhile.add(key)
         if key in self._removed:
-            self._tell(self._removed.pop(key))
+            self._destroy(key, self._removed.pop(key))
 
     # -- from the listing
 
@@ -222,6 +225,8 @@ class EngineEvents:
         self._died_meanwhile.clear()
         now = {id_of(each.identity): each for each in await self._feed.run(self._listing())}
         before, self._before = self._before, now
+        for key in self._left_over(now):
+            del now[key]
         if before is not None:
             now |= {key: before[key] for key in self._made_meanwhile - now.keys() if key in before}
         time_ns = self._clock()
@@ -243,6 +248,11 @@ class EngineEvents:
             if time_ns - what.time_ns >= _REMOVAL_NS:
                 self._died(key)
 
+    def _left_over(self, now: dict[str, Listed]) -> list[str]:
+        oldest = self._clock() - _REMOVAL_NS
+        self._destroyed = {key: time_ns for key, time_ns in self._destroyed.items() if time_ns > oldest}
+        return [key for key in self._destroyed if key in now]
+
     def _made(self, identity: Identity, time_ns: int) -> None:
         created = identity.metadata.created_seconds if identity.metadata else None
         self._tell(event("create", identity, time_ns if created is None else nanoseconds(created)))
@@ -262,7 +272,11 @@ class EngineEvents:
         if key in self._alive:
             self._removed[key] = what
         else:
-            self._tell(what)
+            self._destroy(key, what)
+
+    def _destroy(self, key: str, what: Event) -> None:
+        self._destroyed[key] = what.time_ns
+        self._tell(what)
 
 
 def _started_ns(identity: Identity, now: int) -> int:

@@ -393,3 +393,24 @@ async def test_one_that_goes_on_and_is_renamed_between_two_looks_goes_on_first(h
     host.listed = [paused]
     await looks(host)
     assert actions(await heard(host, listener)) == ["unpause", "rename", "rename", "pause"]
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_what_is_left_of_a_removed_container_is_no_new_one_unless_it_starts(host: Host, again: bool) -> None:
+    """A cgroup without a process, beside a record that is gone."""
+    host.listed = [listed(metadata(started_seconds=5.0), running=True)]
+    listener, _ = await host.events.subscribe(past=False)
+    host.tell(ended(0, 5.0, 5.5))
+    host.listed = []
+    await looks(host)
+    host.listed = [listed(metadata(), running=True)]
+    await looks(host)
+    if again:
+        host.tell(started(7.0))
+        await looks(host)
+    host.listed = []
+    await looks(host)
+    if again:
+        host.tell(ended(0, 7.0, 7.5))
+    life = ["create", "start", "die", "destroy"]
+    assert actions(await heard(host, listener)) == ["die", "destroy", *(life if again else [])]
