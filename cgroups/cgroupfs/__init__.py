@@ -22,7 +22,7 @@ from .cgroup import Cgroup
 from .controllers import FIELDS, field_files
 from .controllers.cpu import Cpu
 from .controllers.io import DeviceIo, DeviceLimit, Io
-from .controllers.memory import Memory, MemoryEvents, MemoryStat, stat_keys
+from .controllers.memory import Memory, MemoryEvents, MemoryStat
 from .controllers.pids import Pids
 from .controllers.psi import Pressure
 from .counters import CounterReader, Counters
@@ -87,5 +87,4 @@ __all__ = [
     "field_files",
     "io_counting",
     "select",
-    "stat_keys",
 ]

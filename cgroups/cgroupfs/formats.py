@@ -92,6 +92,17 @@ def flat_key(key: bytes, times: int = 1, otherwise: bytes = b"") -> Callable[[by
     return parse
 
 
+_FLAT = re.compile(rb"^([\w.]+) (\d{1,20})$", re.MULTILINE)
+
+
+def parse_flat_keyed(data: bytes) -> dict[str, int]:
+    """A whole flat keyed file (memory.stat) by its keys."""
+    found = {key.decode(): int(value) for key, value in _FLAT.findall(data) if is_number(value)}
+    if not found:
+        raise ParseError("no line of the form 'key number'")
+    return found
+
+
 _DEVICE = re.compile(rb"\d+:\d+")
 
 

@@ -27,7 +27,7 @@ PUBLIC = """
 FIELDS MAX VITALS Absent Cgroup CgroupError CgroupGone Clock CounterReader Counters Counting Cpu Descriptors DeviceIo
 DeviceLimit Directory Exhausted Field Hierarchy Identity Io KeptFile KeptReader Limit Limits Max Members Memory
 MemoryEvents MemoryStat Missing Mount NoCgroups ParseError Pids Population Pressure Reading Root Selection Stall
-Version Vitals detect field_files io_counting select stat_keys
+Version Vitals detect field_files io_counting select
 """.split()
 INNER = (cgroupfs.DeviceIo, cgroupfs.MemoryStat, cgroupfs.MemoryEvents)
 RECORDS = (cgroupfs.Cpu, cgroupfs.Memory, cgroupfs.Io, cgroupfs.Pids, cgroupfs.Pressure)

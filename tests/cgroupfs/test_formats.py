@@ -20,6 +20,7 @@ from cgroupfs.formats import (
     parse_cpu_list,
     parse_cpu_max,
     parse_device_operations,
+    parse_flat_keyed,
     parse_limit,
     parse_nested_keyed,
     parse_pids,
@@ -41,6 +42,7 @@ PARSERS: list[Callable[[bytes], object]] = [
     parse_signed,
     parse_limit,
     flat_key(b"key"),
+    parse_flat_keyed,
     parse_nested_keyed,
     parse_device_operations,
     parse_pressure,
@@ -176,6 +178,18 @@ def test_a_key_without_a_number_is_malformed() -> None:
         find_key(b"usage_usec many\n", b"usage_usec")
     with pytest.raises(ParseError):
         find_key(b"usage_usec ", b"usage_usec")
+
+
+@given(st.dictionaries(keys, numbers, min_size=1, max_size=40))
+def test_a_whole_flat_keyed_file_is_read_back(found: dict[bytes, int]) -> None:
+    data = b"".join(b"%b %d\n" % pair for pair in found.items()) + b"no number\nkey 18446744073709551616\n"
+    assert parse_flat_keyed(data) == {k.decode(): v for k, v in found.items()}
+
+
+@pytest.mark.parametrize("data", [b"", b"garbage\n", b"key value\n", b"key 18446744073709551616\n", b"\xff 1\n"])
+def test_a_flat_keyed_file_without_a_number_is_malformed(data: bytes) -> None:
+    with pytest.raises(ParseError):
+        parse_flat_keyed(data)
 
 
 # -- nested keyed

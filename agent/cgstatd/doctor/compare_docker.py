@@ -94,7 +94,7 @@ def _figures(where: str, container_id: str) -> _Figures:
     raw = _ask(where, f"/containers/{container_id}/stats?stream=false&one-shot=true")
     memory = raw.get("memory_stats") or {}
     stat = memory.get("stats") or {}
-    cache = stat.get("inactive_file", stat.get("total_inactive_file", 0))
+    cache = stat.get("total_inactive_file", stat.get("inactive_file", 0))
     usage = memory.get("usage", 0)
     networks = (raw.get("networks") or {}).values()
     block = ((raw.get("blkio_stats") or {}).get("io_service_bytes_recursive")) or []

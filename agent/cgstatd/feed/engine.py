@@ -19,6 +19,7 @@ from ..outputs.engine.system import HostWords
 from ..sampling.container import Container
 from ..sampling.first_programs import FirstPrograms
 from ..sampling.health_checks import health_of
+from ..sampling.lived import last_end
 from ..sampling.lookup import Known, NotFound
 from ..sampling.one_container import ended_as, identity_of
 from ..sampling.program_list import ProcessRow, program_list
@@ -98,10 +99,12 @@ class Engine:
         state, metadata = _state(target, known.state, freezer), target.identity.metadata
         started = metadata is not None and metadata.started_seconds is not None
         program = None if metadata is not None and metadata.program else self._programs.of(target)
+        silent = metadata is None or metadata.state is State.UNKNOWN  # its engine writes no starts
+        begun = True if started else self._programs.runs(target) if silent else False
         born = None if started else born_seconds(self._feed.sampler.root, target)
         now = self._feed.sampler.root.clock()
         health = health_of(self._feed.sampler.names, target, now)
-        return Listed(target.identity, state, True, born, health, program)
+        return Listed(target.identity, state, True, born, health, program, begun)
 
     def _processes(self, known: Known) -> list[ProcessRow]:
         rows = None
@@ -163,9 +166,12 @@ class Engine:
 
 
 def _stopped(view: View, known: Known) -> Listed:
+    lived = view.of(identity_of(known))
+    identity, state = ended_as(known, lived)
+    end = last_end(identity.metadata, identity.id, lived, running=False)
     health = known.metadata.health if known.metadata else None
     written = None if health is None or health.log else health.written  # at its end: no probe comes after it
-    return Listed(*ended_as(known, view.of(identity_of(known))), running=False, health=written)
+    return Listed(identity, state, running=False, health=written, absent=end.absent if end else None)
 
 
 def _state(container: Container, said: State, freezer: bool) -> State:

@@ -7,6 +7,7 @@ another cgroup. A limit that it names will be set in a moment.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from cgroupfs import Limit
@@ -16,6 +17,13 @@ from .runtimes.base import Metadata, State
 UNTOLD_NS = 10_000_000_000
 """How long a new container's limits may take where the engine does not write that it runs."""
 _RUN = (State.RUNNING, State.PAUSED)
+_PREPARING = re.compile(r"(?:runc|youki):\[.*|runc|crun|youki|conmon|lxc-start|containerd-shim")
+
+
+def prepares(program: str) -> bool:
+    """Whether a process in a container's cgroup is the runtime's own, which becomes the program or fails to (``runc
+    init`` calls itself ``runc:[2:INIT]``). ``program``: its name as the kernel has it (``comm``)."""
+    return _PREPARING.fullmatch(program) is not None
 
 
 def behind(metadata: Metadata | None) -> bool:

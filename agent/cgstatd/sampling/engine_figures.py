@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from cgroupfs import CgroupGone, DeviceIo, Version, select, stat_keys
+from cgroupfs import CgroupGone, DeviceIo, Version, select
 
 from ..host.identity import Identity
 from ..host.procfs.net_dev import Interface
@@ -24,7 +24,7 @@ from .sampler import Sampler
 
 _FIELDS = (
     *"cpu.user_nsec cpu.system_nsec cpu.quota_usec cpu.nr_periods cpu.nr_throttled cpu.throttled_nsec".split(),
-    *"memory.peak_bytes memory.failcnt pids.current pids.max".split(),
+    *"memory.stat_file memory.peak_bytes memory.failcnt pids.current pids.max".split(),
 )
 _BLOCK = "io.devices"
 
@@ -59,7 +59,7 @@ class EngineFigures(NamedTuple):
     memory_peak_bytes: int | None
     memory_failcnt: int | None
     memory_stat: Mapping[str, int]
-    """By the kernel's keys."""
+    """The whole of memory.stat by the kernel's keys: many clients subtract one that is not in the totals of v1."""
     legacy_memory: bool
     """Whether these are v1's."""
     block: Sequence[DeviceIo]
@@ -89,9 +89,8 @@ class EngineReader:
         memory, block = (sampler.hierarchy.mount(name) for name in ("memory", "io"))
         self._legacy_memory = memory is not None and memory.version is Version.V1
         self._legacy_block = block is not None and block.version is Version.V1
-        self._keys = stat_keys(memory.version) if memory is not None else {}
-        self._without_block = select(*_FIELDS, *self._keys, lean=True)
-        self._all = select(*_FIELDS, *self._keys, _BLOCK, lean=True)
+        self._without_block = select(*_FIELDS, lean=True)
+        self._all = select(*_FIELDS, _BLOCK, lean=True)
 
     def begin(self) -> Moment:
         """What several readings share. Raises ListingFailed."""
@@ -122,7 +121,6 @@ class EngineReader:
         cpu, before = self._cpu(begun, values, moment)
         block = values.get(_BLOCK) if not any(each.field == _BLOCK for each in missing) else None
         own = identity.metadata is None or identity.metadata.network_mode != "host"
-        stat = ((key, values[name]) for name, key in self._keys.items())
         return EngineFigures(
             identity=identity,
             state=State.PAUSED if counters.frozen else State.RUNNING,
@@ -134,7 +132,7 @@ class EngineReader:
             memory_limit_bytes=memory_limit(counters.memory_max_bytes, sampler.host.mem_total()),
             memory_peak_bytes=values["memory.peak_bytes"],
             memory_failcnt=values["memory.failcnt"],
-            memory_stat={key: value for key, value in stat if value is not None},
+            memory_stat=values["memory.stat_file"] or {},
             legacy_memory=self._legacy_memory,
             block=block.devices if block else (),
             legacy_block=self._legacy_block,

@@ -12,7 +12,7 @@ from ..host.identity import Names
 from ..host.starting import behind, living, promised_limit
 from ..host.state_changes import StateWatch
 from .container import Container
-from .lived import recorded_end
+from .lived import NOTHING, last_end
 from .reading_failed import ReadingFailed
 
 _IDENTITY_NS = 4_000_000_000
@@ -119,7 +119,7 @@ class Naming:
             found = self._names.identify(container.ref)  # it may have been written between the look and the watch
         on_disk, found = found.metadata, found._replace(metadata=living(found.metadata))
         if on_disk is not None and on_disk.exit_code is not None:  # its engine has not yet written that it runs again
-            container.last_end = recorded_end(on_disk, found.id)
+            container.last_end = last_end(on_disk, found.id, NOTHING, running=False)
         age = None if container.since_ns is None else now - container.since_ns
         container.promised_limit = promised_limit(on_disk, age)
         container.due_ns = now + self._wait(container, found.metadata is not None, behind(on_disk))

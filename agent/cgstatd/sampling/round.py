@@ -63,6 +63,8 @@ class Ended(NamedTuple):
     """Unix time of the start by which the runtime names this life."""
     killed: Killed | None
     """The kill to be told before the end: only the runtime knows of it."""
+    begun: bool = True
+    """Whether its program was seen, or its runtime says that it started: else that may have failed to start it."""
 
 
 @dataclass(slots=True)

@@ -14,8 +14,7 @@ from dataclasses import dataclass, fields
 
 from ..absent import MAX, Limit, Max, Missing
 from ..fields import Field, Files, declare, declared, file, part, rule
-from ..formats import flat_key, parse_limit, parse_value
-from ..hierarchy import Version
+from ..formats import flat_key, parse_flat_keyed, parse_limit, parse_value
 
 BYTES = "bytes"
 V1_UNLIMITED = (1 << 63) - (1 << 16)
@@ -172,16 +171,9 @@ _V1_NEVER = frozenset(
 _COUNTS = ("pg", "workingset_")
 
 
-def stat_keys(version: Version) -> dict[str, str]:
-    """The fields of memory.stat by name (``memory.stat.anon``), and the key that the kernel has for the subtree."""
-    names = [each.name for each in fields(MemoryStat)]
-    if version is not Version.V1:
-        return {f"memory.stat.{name}": name for name in names}
-    known = [name for name in names if name not in _V1_NEVER]
-    return {f"memory.stat.{name}": f"total_{_V1_STAT.get(name, name.encode()).decode()}" for name in known}
-
-
 def _of_stat() -> Iterator[Field]:
+    whole = file("memory.stat", parse_flat_keyed)
+    yield Field("memory.stat_file", "", "memory", whole, whole, idles=True)
     for name in (each.name for each in fields(MemoryStat)):
         own = _V1_STAT.get(name, name.encode())
         v1 = None if name in _V1_NEVER else file("memory.stat", flat_key(b"total_" + own, otherwise=own))

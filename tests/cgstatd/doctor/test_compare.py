@@ -98,6 +98,12 @@ def test_what_differs_is_named(recorded: str, engine: Engine, key: str, value: o
     assert compared(recorded, f"unix://{engine.path}").findings[0].what == words
 
 
+def test_v1s_own_page_cache_is_none_of_the_cgroups_below_it(recorded: str, engine: Engine) -> None:
+    """As the docker CLI: the totals count."""
+    engine.stats["memory_stats"] = {"usage": 3 << 20, "stats": {"inactive_file": 0, "total_inactive_file": 1 << 20}}
+    assert compared(recorded, engine.path).findings[0].level == "ok"
+
+
 def test_a_container_that_only_the_engine_has_costs_figures(recorded: str, engine: Engine) -> None:
     engine.containers.append({"Id": container_id("lost"), "Names": ["/lost"]})
     finding = compared(recorded, engine.path).findings[0]

@@ -71,8 +71,18 @@ async def test_an_end_without_a_client_is_an_event_for_who_asks_later(tmp_path: 
         follower = server.runner.app[FOLLOWER]
         hear(follower, ended())
         hear(follower, ended(None, absent="this kernel does not keep it"))
-        assert [each for each in await events(server) if each[0] == "die"] == [("die", "3"), ("die", None)]
-        assert [each for each in await events(server) if each[0] == "die"] == [("die", "3"), ("die", None)]
+        assert [each for each in await events(server) if each[0] == "die"] == [("die", "3"), ("die", "255")]
+        assert [each for each in await events(server) if each[0] == "die"] == [("die", "3"), ("die", "255")]
+
+
+async def test_a_container_that_is_gone_without_a_code_ended_in_no_success(tmp_path: Path) -> None:
+    host = FakeHost(tmp_path)
+    write_files(str(host.path), ENGINE_FILES)
+    async with serving(host.sampler()) as server:
+        assert server.runner.app is not None
+        hear(server.runner.app[FOLLOWER], ended(None, absent="this kernel does not keep it"))
+        state = (await server.ask("/containers/job/json")).json["State"]
+    assert state["ExitCode"] == 255 and state["Error"].endswith(": this kernel does not keep it")
 
 
 def test_last_words_of_an_earlier_life_are_none_of_a_later_one() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from cgroupfs import MAX, Limit
 from cgstatd.host.runtimes.base import Metadata, State
-from cgstatd.host.starting import UNTOLD_NS, behind, limit_in_force, living, promised_limit
+from cgstatd.host.starting import UNTOLD_NS, behind, limit_in_force, living, prepares, promised_limit
 
 A = "a" * 64
 BEFORE = (State.CREATED, State.EXITED, State.RESTARTING)
@@ -74,3 +74,20 @@ def test_a_limit_is_promised_until_the_engine_writes_that_the_container_runs(
 )
 def test_the_kernels_limit_counts_once_it_has_one(kernel: Limit, promised: int | None, shown: Limit) -> None:
     assert limit_in_force(kernel, promised) == shown
+
+
+@pytest.mark.parametrize(
+    ("program", "own"),
+    [
+        ("runc:[0:PARENT]", True),
+        ("runc:[2:INIT]", True),
+        ("youki:[2:INIT]", True),
+        ("crun", True),
+        ("sh", False),
+        ("crund", False),
+        ("my-runc", False),
+        ("", False),
+    ],
+)
+def test_a_runtimes_own_process_is_known_by_its_name(program: str, own: bool) -> None:
+    assert prepares(program) is own

@@ -23,10 +23,11 @@ def test_it_is_looked_at_until_it_has_settled_and_not_again(tmp_path: Path) -> N
     now = 100.0
     programs = FirstPrograms(host.sampler().root, lambda: now)
     assert programs.of(container) is None
+    assert programs.runs(container) is None
     becomes(host, pid, "runc:[2:INIT]")
-    assert programs.of(container) == "runc:[2:INIT]"
+    assert programs.of(container) is None and programs.runs(container) is False
     becomes(host, pid, "web (1) \x1b[31m")
-    assert programs.of(container) == "web (1) \ufffd[31m"
+    assert programs.of(container) == "web (1) \ufffd[31m" and programs.runs(container)
     now += SETTLED_SECONDS
     becomes(host, pid, "other")
     assert programs.of(container) == "web (1) \ufffd[31m"

@@ -120,6 +120,7 @@ class Ends:
             oom_killed,
             life.started_seconds,
             Killed(identity, None, None, known.counted, container.last, life_of(container)) if untold else None,
+            begun=known.begun,
         )
 
     def _absent(self, why: str | None, known: Followed, kernel: Exit | Untold | None) -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import NamedTuple
 
-from cgroupfs import CgroupGone, Descriptors, Root, Vitals
+from cgroupfs import CgroupGone, Descriptors, ParseError, Root, Vitals
 from cgroupfs.pseudofs import release
 
 from ...host.first_process import MOST, First, first_process
 from ...host.identity import left_behind
 from ...host.pidfd import Exit, Untold, how_ended
+from ...host.procfs.pid_stat import parse_parent
 from ...host.runtimes.base import RecordsEnds
+from ...host.starting import prepares
 from ...sampling.container import Container
 from ...sampling.reading_failed import ReadingFailed
 from ...sampling.round import Look, OwnLimits
@@ -58,6 +61,7 @@ class Followed:
         "oom_final",
         "oom_kills",
         "oom_told",
+        "program_seen",
         "recorder",
         "seen_seconds",
         "service",
@@ -97,6 +101,8 @@ class Followed:
         """The pidfd that notices it: the event loop has it meanwhile."""
         self.first: First | None = None
         """The process whose death is or was waited for."""
+        self.program_seen = False
+        """Whether there was a process that is not the runtime's own: the program was begun."""
         self.unwatched = False
         """Whether there was no descriptor for that."""
         self._dead: Watched | None = None
@@ -140,6 +146,17 @@ class Followed:
             return
         self._close_dead()
         self._dead = Watched(self.first, fd)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the program was begun, as far as that was seen."""
+        return self.program_seen or self.life.started_seconds is not None
+
+    def look_for_program(self, root: Root) -> None:
+        """See whether its first process, which may be dead by now, is still the runtime's own."""
+        if self.first is not None and not self.begun:
+            with contextlib.suppress(OSError, ParseError):
+                self.program_seen = not prepares(parse_parent(root.read(f"/proc/{self.first.pid}/stat"))[0])
 
     def _counts(self, dead: Watched) -> bool:
         """Whether an earlier death tells the end, though others lived on: not that of a process which only prepared a

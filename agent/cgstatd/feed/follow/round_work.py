@@ -171,6 +171,7 @@ class RoundWork:
                 else:
                     known.died(fd)
                 continue
+            known.look_for_program(self._sampler.root)
             known.died(fd)
             self.all_armed = False  # another process is to be watched if others live on
             self._ends.expect(container, known)
@@ -265,6 +266,8 @@ class RoundWork:
             return
         now = time.monotonic_ns()
         for container, known in list(self._followed.items()):
+            if known.armed:
+                known.look_for_program(self._sampler.root)
             if known.armed or now < known.arm_again_ns:
                 continue
             found = watch_first(self._sampler.root, container, known.life.pid)
@@ -274,9 +277,10 @@ class RoundWork:
                 known.arm_later(now)
                 continue
             known.watch(found)
+            known.look_for_program(self._sampler.root)
             self._pidfds.append((container, found.fd))
             self._ends.lives_on(container)
-        self.all_armed = all(known.armed for known in self._followed.values())
+        self.all_armed = all(known.armed and known.begun for known in self._followed.values())
 
     @staticmethod
     def _oom(container: Container, known: Followed, changes: Changes) -> None:

@@ -158,6 +158,11 @@ def _state_of(state: _State) -> State:
     return State.CREATED if unix_time(state.started_at) is None else State.EXITED
 
 
+def _has_code(state: State, code: int | None) -> bool:
+    """Of one that was made alone it is a failed start's (127: its program is missing), or 0."""
+    return state in (State.EXITED, State.RESTARTING) or (state is State.CREATED and bool(code))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known(EngineRecord):
     """What is kept of one config.v2.json."""
@@ -182,7 +187,7 @@ def _parse_container(data: bytes, wanted: Wanted) -> _Known:
         state=state,
         started_seconds=unix_time(found.state.started_at),
         restarts=found.restart_count,
-        exit_code=found.state.exit_code if state in (State.EXITED, State.RESTARTING) else None,
+        exit_code=found.state.exit_code if _has_code(state, found.state.exit_code) else None,
         oom_killed=found.state.oom_killed,
         finished_seconds=unix_time(found.state.finished_at),
         pid=found.state.pid or None,

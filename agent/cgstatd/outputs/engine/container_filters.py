@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 
 from ...basics.text import is_number, printable
 from ...host.runtimes.base import Metadata
-from .containers import Listed, created, metadata_of, network_mode
+from .containers import Listed, created, exit_code, metadata_of, network_mode
 from .filters import BadFilter, Filters, Unanswerable, begins_with, has_labels
 from .names import id_of, image_id_of, labels
 
@@ -112,7 +112,7 @@ def _health(values: AbstractSet[str]) -> Test:
 
 def _exited(values: AbstractSet[str]) -> Test:
     codes = frozenset(map(int, values))
-    return lambda each, found: not each.running and found.exit_code in codes
+    return lambda each, _: not each.running and each.status != "created" and exit_code(each) in codes
 
 
 def _ancestor(values: AbstractSet[str]) -> Test:

@@ -15,9 +15,14 @@ from typing import Any, NamedTuple
 from ...basics.text import printable
 from ...host.identity import Identity
 from ...host.runtimes.base import Endpoint, Health, Metadata, Port, State
-from ...sampling.lived import Terminated, with_end
+from ...sampling.lived import UNSEEN, Terminated, with_end
 from ..follow_types import FollowExit
 from .names import duration, id_of, image_id_of, labels, rfc3339, status_of
+
+UNKNOWN_CODE = 255
+"""Where a type has no word for a code that is not known: what dockerd itself says of an end that it missed."""
+_ENDED = ("exited", "restarting")
+_FAILED = {127: ": its program is missing", 126: ": its program cannot be executed"}
 
 
 class Listed(NamedTuple):
@@ -32,6 +37,10 @@ class Listed(NamedTuple):
     """None: it has no health check, or its runtime does not say."""
     first_program: str | None = None
     """The name of its first process, where its runtime does not say what it runs."""
+    begun: bool | None = True
+    """Whether its program was begun; False: its engine has not said so yet. None: that cannot be told."""
+    absent: str | None = None
+    """Why its exit code is not known, where it is not."""
 
     @property
     def status(self) -> str:
@@ -49,7 +58,24 @@ def gone(identity: Identity, last: FollowExit) -> Listed:
         finished_seconds=(last.timestamp if last.finished is None else last.finished) / 1000,
     )
     found = with_end(metadata_of(identity), identity.id, end)
-    return Listed(identity._replace(metadata=found), State.EXITED, False)
+    return Listed(identity._replace(metadata=found), State.EXITED, False, absent=last.exit_code_absent)
+
+
+def exit_code(each: Listed) -> int:
+    """Of a container that has ended and does not run again yet, or whose start failed; 0 of others, as in Docker."""
+    code = metadata_of(each.identity).exit_code
+    return UNKNOWN_CODE if code is None and each.status in _ENDED else code or 0
+
+
+def _error(each: Listed) -> str:
+    """The agent's own words: an engine's name paths and mounts."""
+    found = metadata_of(each.identity)
+    if each.status in _ENDED and found.exit_code is None:
+        killed = "" if found.oom_killed is not None else ", nor is it whether it was killed for want of memory"
+        return printable(f"the exit code is not known{killed}: {each.absent or UNSEEN}", 400)
+    if each.status == "created" and found.exit_code:
+        return f"its engine could not start it{_FAILED.get(found.exit_code, '')}"
+    return ""
 
 
 def metadata_of(identity: Identity) -> Metadata:
@@ -80,9 +106,8 @@ def status_text(each: Listed, now: float) -> str:
     if status == "created":
         return "Created"
     word = "Restarting" if status == "restarting" else "Exited"
-    code = "" if found.exit_code is None else f" ({found.exit_code})"
     ago = "" if found.finished_seconds is None else f" {duration(now - found.finished_seconds)} ago"
-    return f"{word}{code}{ago}"
+    return f"{word} ({exit_code(each)}){ago}"
 
 
 def _health_text(health: Health | None, now: float) -> str:
@@ -191,8 +216,8 @@ def inspected(each: Listed) -> dict[str, Any]:
             "OOMKilled": bool(found.oom_killed),
             "Dead": False,
             "Pid": (each.running and found.pid) or 0,
-            "ExitCode": found.exit_code or 0,
-            "Error": "",
+            "ExitCode": exit_code(each),
+            "Error": _error(each),
             "StartedAt": rfc3339(_started(each)),
             "FinishedAt": rfc3339(found.finished_seconds),
             **_health(each),

@@ -9,8 +9,9 @@ import msgspec
 
 from ...basics.text import is_number, printable
 from ...host.identity import Identity
+from ...sampling.lived import UNSEEN
 from ..shown_labels import encode_with_labels
-from .containers import Listed
+from .containers import UNKNOWN_CODE, Listed
 from .filters import BadFilter, Filters, begins_with, has_labels
 from .names import id_of, labels
 
@@ -70,14 +71,24 @@ def event(action: str, identity: Identity, time_ns: int, **more: str) -> Event:
 
 
 def ended(
-    identity: Identity, exit_code: int | None, started: float | None, finished: float | None, now_ns: int
+    identity: Identity,
+    exit_code: int | None,
+    started: float | None,
+    finished: float | None,
+    now_ns: int,
+    after_ns: int = 0,
+    absent: str | None = None,
 ) -> Event:
-    """A ``die``; without exitCode where that is not known. ``finished``: as its runtime wrote it; None: ``now_ns``.
+    """A ``die``. ``finished``: as its runtime wrote it; None: ``now_ns``. ``absent``: why there is no exit code.
 
-    Of the shortest lives Docker writes an end before the start: they ended when they had started.
+    Of the shortest lives Docker writes an end before the start: they ended when they had started. ``after_ns``: when
+    something was told that comes before it.
     """
     time_ns = now_ns if finished is None else nanoseconds(finished if started is None else max(finished, started))
-    more = {} if exit_code is None else {"exitCode": str(exit_code)}
+    time_ns = max(time_ns, after_ns)
+    more = {"exitCode": str(UNKNOWN_CODE if exit_code is None else exit_code)}
+    if exit_code is None:
+        more["error"] = printable(f"the exit code is not known: {absent or UNSEEN}", 400)
     if started is not None:
         more["execDuration"] = str(max(0, int(time_ns / 1e9 - started)))
     return event("die", identity, time_ns, **more)
@@ -103,7 +114,14 @@ def recorded(several: Iterable[Listed]) -> Iterator[Recorded]:
         if started is not None:
             yield Recorded(event("start", each.identity, started), started)
         if found.finished_seconds is not None and not each.running:
-            end = ended(each.identity, found.exit_code, found.started_seconds, found.finished_seconds, 0)
+            end = ended(
+                each.identity,
+                found.exit_code,
+                found.started_seconds,
+                found.finished_seconds,
+                0,
+                absent=each.absent,
+            )
             yield Recorded(end, started)
 
 

@@ -29,7 +29,7 @@ from cgstatd.host.pidfd import Exit, Untold
 from cgstatd.sampling.round import Changes, Look
 from cgstatd.sampling.sampler import Sampler
 from fakehost import FakeHost, container_id, readings
-from helpers import failing_close, open_descriptors
+from helpers import failing_close, open_descriptors, write_files
 
 
 @pytest.fixture
@@ -896,3 +896,19 @@ def test_no_end_is_told_to_be_none_by_the_oom_killer_where_the_kills_were_not_co
     host.remove("web")
     (end,) = watching.look().ended
     assert end.oom_killed is killed
+
+
+def test_a_program_is_begun_once_its_process_is_not_the_runtimes_own_or_its_runtime_says_so(host: FakeHost) -> None:
+    root, known = host.sampler().root, Followed(0.0, 0)
+    known.look_for_program(root)
+    known.watch(Watched(First(77, True), -1))
+    for name, begun in (("runc:[2:INIT]", False), ("sleep", True), ("runc:[2:INIT]", True)):
+        write_files(str(host.path), {"proc/77/stat": f"77 ({name}) S 1 1 1 0 -1 0 0 0 0 0 250 50 0 0 20 0 1 0 500 0"})
+        known.look_for_program(root)
+        assert known.begun is begun, name
+    shutil.rmtree(host.path / "proc/77")
+    known.program_seen = False
+    known.look_for_program(root)  # it has ended: what it was is not known
+    assert not known.begun
+    known.life.started_seconds = 5.0
+    assert known.begun

@@ -135,6 +135,14 @@ def test_states(write: Write, state: dict[str, Any], expected: State) -> None:
     assert found.state is expected
 
 
+@pytest.mark.parametrize(("code", "expected"), [(127, 127), (0, None)])
+def test_a_start_that_failed_has_a_code_though_nothing_ended(write: Write, code: int, expected: int | None) -> None:
+    write(f"{folder()}/config.v2.json", config(Running=False, StartedAt=ZERO, ExitCode=code))
+    found = DockerSource(Root()).get(ID)
+    assert isinstance(found, Metadata)
+    assert (found.state, found.exit_code) == (State.CREATED, expected)
+
+
 def test_null_labels_and_no_limit(write: Write) -> None:
     write(f"{folder()}/config.v2.json", '{"Name": "/a", "Config": {"Labels": null}}')
     write(f"{folder()}/hostconfig.json", '{"NetworkMode": "host", "Memory": 0}')

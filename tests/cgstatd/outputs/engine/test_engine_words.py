@@ -74,13 +74,55 @@ def test_times_are_rfc_3339_with_nanoseconds() -> None:
         (listed(born=NOW - 9), "Up 9 seconds"),
         (listed(), "Up"),
         (listed(running=False, exit_code=3, finished_seconds=NOW - 5), "Exited (3) 5 seconds ago"),
-        (listed(running=False), "Exited"),
+        (listed(running=False), "Exited (255)"),
+        (listed(running=False, state=State.CREATED, exit_code=127), "Created"),
         (listed(running=False, state=State.CREATED), "Created"),
         (listed(state=State.RESTARTING, exit_code=1, finished_seconds=NOW - 1), "Restarting (1) 1 second ago"),
     ],
 )  # fmt: skip
 def test_the_status_is_said_as_docker_ps_says_it(each: Listed, words: str) -> None:
     assert status_text(each, NOW) == words
+
+
+@pytest.mark.parametrize("state", [State.EXITED, State.RESTARTING])
+def test_an_exit_code_that_is_not_known_is_no_success(state: State) -> None:
+    """255 is what dockerd says of an end that it missed."""
+    each = listed(running=False, state=state)._replace(absent="it was started again")
+    found = inspected(each)["State"]
+    assert found["ExitCode"] == 255 and "(255)" in status_text(each, NOW)
+    assert found["Error"] == (
+        "the exit code is not known, nor is it whether it was killed for want of memory: it was started again"
+    )
+    assert "(255)" in summary(each, NOW)["Status"]
+    known = listed(running=False, state=state, oom_killed=False)
+    assert inspected(known)["State"]["Error"].startswith("the exit code is not known: ")
+    for value, fits in (("255", [each]), ("0", [])):
+        assert chosen([each], {"exited": [value]}, everything=True, limit=0) == fits
+
+
+@pytest.mark.parametrize(("code", "words"), [(127, "missing"), (126, "executed"), (128, "could not start it")])
+def test_a_start_that_failed_has_its_engines_code_and_the_agents_words(code: int, words: str) -> None:
+    """The engine's own name the program and paths of mounts."""
+    each = listed(running=False, state=State.CREATED, exit_code=code)
+    found = inspected(each)["State"]
+    assert found["ExitCode"] == code and found["Status"] == "created" and words in found["Error"]
+    assert chosen([each], {"exited": [str(code)]}, everything=True, limit=0) == []  # as dockerd: it never ran
+
+
+@pytest.mark.parametrize(
+    "each", [listed(), listed(exit_code=None, state=State.PAUSED), listed(running=False, exit_code=0)]
+)
+def test_what_runs_or_ended_with_0_has_0_and_no_error(each: Listed) -> None:
+    found = inspected(each)["State"]
+    assert found["ExitCode"] == 0 and found["Error"] == ""
+
+
+def test_an_end_without_a_code_is_no_success_in_events() -> None:
+    identity = listed().identity
+    unknown = events.ended(identity, None, 5.0, None, 6_000_000_000, absent="why").attributes
+    assert (unknown["exitCode"], unknown["error"]) == ("255", "the exit code is not known: why")
+    known = events.ended(identity, 0, 5.0, None, 6_000_000_000).attributes
+    assert known["exitCode"] == "0" and "error" not in known
 
 
 def test_a_container_of_which_no_file_says_its_state_is_what_its_cgroup_says() -> None:
