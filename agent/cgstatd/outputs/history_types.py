@@ -64,7 +64,7 @@ class ContainerCounters(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     state: str
     """running or paused."""
     monotonic_nsec: int | None
-    """When its CPU time was read, on the host's monotonic clock: what to divide by for a rate."""
+    """When its CPU time was read, on the host's monotonic clock: what to divide by for a rate of it."""
     cpu_usage_nsec: int | None
     memory_usage: int | None
     memory_raw: int | None
@@ -78,6 +78,10 @@ class ContainerCounters(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     pids: int | None
     oom_kills: int | None
     memory_peak: int | None
+    network_monotonic_nsec: int | None
+    """When its network figures were read; null: there are none."""
+    block_monotonic_nsec: int | None
+    """The same of block I/O."""
 
 
 class HostCounters(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

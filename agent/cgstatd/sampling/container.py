@@ -49,6 +49,8 @@ class Begun(NamedTuple):
     counters: Counters
     cpu_read_ns: int
     """When (monotonic) the CPU time had been read."""
+    io_read_ns: int
+    """The same of block I/O."""
     vitals: Vitals | None = None
     """None: they were not asked for, or cannot be read."""
 

@@ -43,6 +43,11 @@ class ContainerSample(NamedTuple):
     pids: int | None
     oom_kills: int | None
     memory_peak_bytes: int | None
+    network_ns: int | None = None
+    """When (monotonic) the network figures were read: on a busy host that is much later than the CPU time. None: as
+    that was."""
+    block_ns: int | None = None
+    """The same of block I/O."""
 
 
 class HostSample(NamedTuple):

@@ -160,6 +160,8 @@ def _sample(stats: ContainerStats, vitals: Vitals) -> ContainerSample:
         vitals.pids,
         vitals.oom_kills,
         vitals.peak_bytes,
+        stats.network_ns or None,
+        stats.block_ns or None,
     )
 
 

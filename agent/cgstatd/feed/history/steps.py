@@ -141,24 +141,35 @@ def _grown(before: int | None, now: int | None, elapsed_ns: int) -> float | None
 
 def add_container(found: Figures, before: ContainerSample | None, now: ContainerSample, step: int) -> None:
     """One round of a container; ``before``: the round before of the same life."""
-    for name, rate in container_rates(before, now).items():
-        found.add(name, step, rate, now.monotonic_ns - (before or now).monotonic_ns)
+    for name, (rate, elapsed_ns) in _rates(before, now).items():
+        found.add(name, step, rate, elapsed_ns)
     for name, gauge in container_gauges(now).items():
         found.add(name, step, gauge)
 
 
 def container_rates(before: ContainerSample | None, now: ContainerSample) -> dict[str, float | None]:
     """Between two rounds of the same life; empty where there is none before."""
+    return {name: rate for name, (rate, _) in _rates(before, now).items()}
+
+
+def _rates(before: ContainerSample | None, now: ContainerSample) -> dict[str, tuple[float | None, int]]:
+    """Each with the time between its own two readings, in nanoseconds."""
     if before is None or (elapsed := now.monotonic_ns - before.monotonic_ns) <= 0:
         return {}
-    pairs = (
-        (before.network_rx_bytes, now.network_rx_bytes),
-        (before.network_tx_bytes, now.network_tx_bytes),
-        (before.block_read_bytes, now.block_read_bytes),
-        (before.block_write_bytes, now.block_write_bytes),
+    network = _elapsed(before.network_ns, now.network_ns, elapsed)
+    block = _elapsed(before.block_ns, now.block_ns, elapsed)
+    grown = (
+        (before.network_rx_bytes, now.network_rx_bytes, network),
+        (before.network_tx_bytes, now.network_tx_bytes, network),
+        (before.block_read_bytes, now.block_read_bytes, block),
+        (before.block_write_bytes, now.block_write_bytes, block),
     )
-    others = (_grown(earlier, later, elapsed) for earlier, later in pairs)
-    return dict(zip(CONTAINER_RATES, (_cpu(before, now), *others), strict=True))
+    others = ((_grown(earlier, later, each), each) for earlier, later, each in grown)
+    return dict(zip(CONTAINER_RATES, ((_cpu(before, now), elapsed), *others), strict=True))
+
+
+def _elapsed(before: int | None, now: int | None, otherwise: int) -> int:
+    return otherwise if before is None or now is None else now - before
 
 
 def container_gauges(now: ContainerSample) -> dict[str, float | None]:

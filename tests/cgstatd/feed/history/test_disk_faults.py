@@ -17,6 +17,7 @@ import pytest
 
 from cgstatd.feed.history.disk_model import DiskFailed, Moved
 from cgstatd.feed.history.gaps import WORDS, Gap
+from cgstatd.feed.history.sqlite_file import VERSION
 from helpers import PROJECT
 from storedhistory import Agent, Running, everything, seconds
 
@@ -173,7 +174,7 @@ async def test_what_is_of_another_program_or_version_is_set_aside(
         connection = sqlite3.connect(path)
         statements = {
             "sqlite": "PRAGMA application_id=1",
-            "version": "PRAGMA user_version=2",
+            "version": f"PRAGMA user_version={VERSION + 1}",
             "schema": "CREATE TRIGGER more AFTER INSERT ON rounds BEGIN DELETE FROM rounds; END",
             "other rows": "INSERT INTO rounds SELECT first + 100, data FROM rounds LIMIT 1",
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from cgroupfs import CounterReader
 from cgstatd.feed.cpu_budget import CpuBudget
 from cgstatd.feed.history import gaps
 from cgstatd.feed.history.recorder import FIRST_SECONDS, Recorder
@@ -166,6 +168,41 @@ async def test_a_rate_over_any_window_is_the_difference_of_the_files(
         _, rounds = await pages(kept)
         assert [each["containers"][0]["cpuUsageNsec"] for each in rounds] == [1000 * usage for usage, _ in said]
         assert [each["containers"][0]["blockRead"] for each in rounds] == [read for _, read in said]
+
+
+async def test_network_and_disk_are_divided_by_the_time_of_their_own_reading(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread has to wait for a processor after it read the CPU time, and again before the network."""
+    traffic, io_whole, slow = Sampler.traffic, CounterReader._io_whole, [0.0]
+    net_dev = host.path / f"proc/{(host.scope('web') / 'cgroup.procs').read_text().strip()}/net/dev"
+    async with keeping(host, monkeypatch) as kept:
+
+        def reading_io(reader: CounterReader) -> tuple[int, int]:
+            kept.times.on(slow[0])
+            return io_whole(reader)
+
+        def reading_network(sampler: Sampler, *arguments: Any) -> Any:
+            kept.times.on(slow[0])
+            return traffic(sampler, *arguments)
+
+        monkeypatch.setattr(CounterReader, "_io_whole", reading_io)
+        monkeypatch.setattr(Sampler, "traffic", reading_network)
+        for number, late in enumerate((0.0, 0.8, 0.0)):
+            slow[0] = late
+            block, network = ((10.0 * number + times * late) * 1e6 for times in (1, 2))
+            host.set("web", "io.stat", f"8:0 rbytes={int(block)} wbytes=0 rios=1 wios=1 dbytes=0 dios=0\n")
+            net_dev.write_text(re.sub(r"(eth0: +)\d+", rf"\g<1>{int(network)}", net_dev.read_text()))
+            await kept.point()
+            kept.times.on(10 - 2 * late)
+        found = await kept.history.container("web", ALL)
+        for name in ("blockReadRate", "networkRxRate"):
+            known = [each for each in found.figures[name].mean if each is not None]
+            assert known == [1e6, 1e6], name
+        _, rounds = await pages(kept)
+        [one] = rounds[1]["containers"]
+        began = one["monotonicNsec"]
+        assert [one[f"{name}MonotonicNsec"] - began for name in ("block", "network")] == [800_000_000, 1_600_000_000]
 
 
 async def test_gauges_have_the_mean_and_the_largest(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
