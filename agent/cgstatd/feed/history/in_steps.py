@@ -115,7 +115,7 @@ class ContainerSteps:
         """The next rounds; whether later ones may count."""
         step_of, moved, step = dict[int, int](), dict[int, int](), -1
         for each in span.rounds:
-            moved[each.row.number] = moved_ms(each.row, self._now)
+            moved[each.row.number] = moved_ms(each.row.time_ms, each.row.boottime_ns, self._now)
             time_ms = shown_ms(each.row.boottime_ns, self._now)
             step_of[each.row.number] = step = self.grid.step_of(time_ms)
             self.reasons.add(time_ms, step, each.why)

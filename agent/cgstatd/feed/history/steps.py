@@ -64,10 +64,10 @@ _SET_MS = 1000
 """By so much a clock must differ to have been set: the three clocks of a round are read one after the other."""
 
 
-def moved_ms(row: HostRow, now: Clocks) -> int:
-    """How far the clock was set since a round: what to add to a time of then. A round that is asked for twice has the
-    same time, unless it was."""
-    moved = shown_ms(row.boottime_ns, now) - row.time_ms
+def moved_ms(time_ms: int, boottime_ns: int, now: Clocks) -> int:
+    """How far the clock was set since it said a time: what to add to that. A round that is asked for twice has the same
+    time, unless it was."""
+    moved = shown_ms(boottime_ns, now) - time_ms
     return moved if abs(moved) >= _SET_MS else 0
 
 

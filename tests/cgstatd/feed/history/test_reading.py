@@ -612,6 +612,18 @@ async def test_a_cursor_that_is_left_behind_is_told_so(host: FakeHost, monkeypat
         assert (await pages(kept, head["latest"]))[1] == []
 
 
+async def test_it_says_how_far_back_the_rounds_go_that_there_are(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with keeping(host, monkeypatch, rounds=5) as kept:
+        said = [kept.history.reached_seconds()]
+        for number in range(8):
+            await kept.point(10 if number else 0)
+            kept.times.time_ms += 86_400_000  # a clock that is set
+            said.append(kept.history.reached_seconds())
+        assert said == [0, 0, 10, 20, 30, 40, 40, 40, 40]
+
+
 async def test_before_the_first_round_there_is_nothing(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     async with keeping(host, monkeypatch) as kept:
         head, rounds = await pages(kept)
