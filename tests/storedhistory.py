@@ -39,6 +39,7 @@ def sample(second: int, place: int) -> ContainerSample:
         second * 1_000_000_000 + place, 0, own * 7_919, own * 4096, own, 1 << 33, own * 3, own * 5,
         4_026_531_840 + place, own * 512, own * 1024, place + second % 7, 0, own * 8192,
         second * 1_000_000_000 + place + 1, second * 1_000_000_000 + place + 2,
+        own % 997, own * 9, own * 10, own * 11, own * 12, None, own * 14,
     )  # fmt: skip
 
 

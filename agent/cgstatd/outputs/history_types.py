@@ -21,7 +21,8 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     mean: list[float | None]
     """Of a rate: the counter's growth over the time in which it grew. Of a gauge: of the rounds of the step."""
     max: list[float | None]
-    """The largest of a round; of a rate, between two rounds."""
+    """The largest that was seen: of a round, of a rate between two rounds; in between by readings for clients, as those
+    of a stream, and of memoryRaw by the kernel's own peak."""
 
 
 class HistoryGap(msgspec.Struct, frozen=True, kw_only=True):

@@ -106,4 +106,5 @@ class HistoryReading:
             *vitals,
             traffic.read_ns or None,
             begun.io_read_ns or None,
+            *begun.container.highest.take(),
         )

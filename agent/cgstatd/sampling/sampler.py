@@ -204,6 +204,7 @@ class Sampler:
         stats = container.last = rates.stats(
             identity, begun.clock, begun.counters, traffic, percent, total, begun.cpu_read_ns, begun.io_read_ns
         )
+        container.highest.add(stats)
         return stats
 
     def _guarded(self, container: Container, take: Callable[..., T], *arguments: Namespaces) -> T | None:

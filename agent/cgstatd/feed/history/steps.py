@@ -96,6 +96,11 @@ class _Rate:
             largest = self._max[step]
             self._max[step] = rate if largest is None else max(largest, rate)
 
+    def raise_to(self, step: int, value: float | None) -> None:
+        largest = self._max[step]
+        if value is not None and (largest is None or value > largest):
+            self._max[step] = value
+
     def steps(self) -> Steps:
         mean = [_two(a / t) if t else None for a, t in zip(self._amount, self._time, strict=True)]
         return Steps(mean=mean, max=[None if each is None else _two(each) for each in self._max])
@@ -121,6 +126,10 @@ class Figures:
         """A rate over ``weight`` nanoseconds, or a gauge."""
         self._of[name].add(step, value, weight)
 
+    def raise_to(self, name: str, step: int, value: float | None) -> None:
+        """Something has seen as much, between two rounds."""
+        self._of[name].raise_to(step, value)
+
     def steps(self) -> dict[str, Steps]:
         """The result."""
         return {name: each.steps() for name, each in self._of.items()}
@@ -139,12 +148,33 @@ def _grown(before: int | None, now: int | None, elapsed_ns: int) -> float | None
     return (now - before) * 1e9 / elapsed_ns
 
 
-def add_container(found: Figures, before: ContainerSample | None, now: ContainerSample, step: int) -> None:
-    """One round of a container; ``before``: the round before of the same life."""
+def add_container(
+    found: Figures, before: ContainerSample | None, now: ContainerSample, step: int, *, born: bool = False
+) -> None:
+    """One round of a container; ``before``: the round before of the same life; ``born``: there is none since it began
+    behind that."""
     for name, (rate, elapsed_ns) in _rates(before, now).items():
         found.add(name, step, rate, elapsed_ns)
     for name, gauge in container_gauges(now).items():
         found.add(name, step, gauge)
+    found.raise_to("memoryRaw", step, _peak(before, now, born))
+    cpu = now.highest_cpu_hundredths
+    for name, seen in (
+        ("cpuPercent", None if cpu is None else cpu / 100),
+        ("memoryUsage", now.highest_memory_usage_bytes),
+        ("memoryRaw", now.highest_memory_raw_bytes),
+        ("networkRxRate", now.highest_network_rx_rate),
+        ("networkTxRate", now.highest_network_tx_rate),
+        ("blockReadRate", now.highest_block_read_rate),
+        ("blockWriteRate", now.highest_block_write_rate),
+    ):
+        found.raise_to(name, step, seen)
+
+
+def _peak(before: ContainerSample | None, now: ContainerSample, born: bool) -> int | None:
+    """Where the kernel's own peak has grown since the round before, memory was as much in between."""
+    peak, earlier = now.memory_peak_bytes, 0 if born else before and before.memory_peak_bytes
+    return peak if peak is not None and earlier is not None and peak > earlier else None
 
 
 def container_rates(before: ContainerSample | None, now: ContainerSample) -> dict[str, float | None]:

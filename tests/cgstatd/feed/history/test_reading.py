@@ -222,6 +222,49 @@ async def test_gauges_have_the_mean_and_the_largest(host: FakeHost, monkeypatch:
             assert at(found, "memoryUsage", end, "max") == max(those) - (1 << 20)
 
 
+async def test_memory_has_the_kernels_own_peak_between_two_rounds(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (host.scope("web") / "memory.peak").write_text(f"{50 << 20}\n")
+    async with keeping(host, monkeypatch) as kept:
+        for number, peak in enumerate((50, 50, 90, 90)):
+            host.set("web", "memory.peak", f"{peak << 20}\n")
+            host.burn("web", 1_000_000 + number)
+            await kept.point()
+            kept.times.on(10)
+        host.add("new")
+        (host.scope("new") / "memory.peak").write_text(f"{70 << 20}\n")
+        await kept.point()
+        found = await kept.history.container("web", ALL)
+        own = 3 << 20
+        assert [at(found, "memoryRaw", number, "max") for number in range(4)] == [own, own, 90 << 20, own]
+        assert {each for each in found.figures["memoryRaw"].mean if each is not None} == {own}
+        assert at(await kept.history.container("new", ALL), "memoryRaw", 4, "max") == 70 << 20
+
+
+async def test_what_a_client_saw_between_two_rounds_is_the_largest(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with keeping(host, monkeypatch) as kept:
+        await kept.point()
+        usage = 1_000_000
+        for second in range(1, 31):
+            kept.times.on(1)
+            usage += 900_000 if second == 13 else 100_000
+            host.burn("web", usage)
+            host.set("web", "memory.current", f"{(200 if second == 13 else 3) << 20}\n")
+            if second >= 13:
+                host.set("web", "io.stat", "8:0 rbytes=5000000 wbytes=0 rios=1 wios=1 dbytes=0 dios=0\n")
+            await (kept.recorder.point() if second % 10 == 0 else kept.feed.round(0.0).wait())
+        found = await kept.history.container("web", ALL)
+        assert [at(found, "cpuPercent", number, "max") for number in (1, 2, 3)] == [10.0, 90.0, 10.0]
+        assert [at(found, "cpuPercent", number) for number in (1, 2, 3)] == [10.0, 18.0, 10.0]
+        for name, largest in (("memoryRaw", 200 << 20), ("memoryUsage", 199 << 20)):
+            assert [at(found, name, number, "max") for number in (1, 2)] == [largest - (197 << 20), largest], name
+        assert at(found, "blockReadRate", 2, "max") == pytest.approx(5e6, rel=0.2)
+        assert at(found, "blockReadRate", 3, "max") == 0
+
+
 async def test_the_host_in_steps(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     async with keeping(host, monkeypatch) as kept:
         await kept.point()
