@@ -38,6 +38,8 @@ def sample(second: int, place: int) -> ContainerSample:
     return ContainerSample(
         second * 1_000_000_000 + place, 0, own * 7_919, own * 4096, own, 1 << 33, own * 3, own * 5,
         4_026_531_840 + place, own * 512, own * 1024, place + second % 7, 0, own * 8192,
+        second * 1_000_000_000 + place + 1, second * 1_000_000_000 + place + 2,
+        own % 997, own * 9, own * 10, own * 11, own * 12, None, own * 14,
     )  # fmt: skip
 
 
@@ -151,6 +153,7 @@ def judged(line: dict[str, Any]) -> int:
         assert each["name"] == f"name-{place}"
         assert each["monotonicNsec"] == expected.monotonic_ns and each["cpuUsageNsec"] == expected.cpu_usage_nsec
         assert each["memoryRaw"] == expected.memory_usage_bytes and each["blockWrite"] == expected.block_write_bytes
+        assert each["networkMonotonicNsec"] == expected.network_ns and each["blockMonotonicNsec"] == expected.block_ns
         assert each["networkRx"] == expected.network_rx_bytes and each["pids"] == expected.pids
     return second
 

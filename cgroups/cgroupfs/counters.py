@@ -64,6 +64,7 @@ class CounterReader:
         "_whole",
         "cpu_read_ns",
         "followed",
+        "io_read_ns",
         "kept",
         "missing",
     )
@@ -83,6 +84,8 @@ class CounterReader:
         self._now = now
         self.cpu_read_ns = 0
         """When the CPU time had been read last. Where its file is slow, that is later than the reading began."""
+        self.io_read_ns = 0
+        """The same of block I/O: a thread that has to wait for a processor may read it much later."""
         self._counting = counting
         self.missing: dict[str, Missing] = {}
         opened: list[File] = []
@@ -195,6 +198,7 @@ class CounterReader:
         if usage is None or inactive_file is None:
             raise ParseError("a key is not there")
         read, written = self._io_whole()
+        self.io_read_ns = self._now()
         return Counters(usage, in_use, inactive_file, self._limit_seen[1], read, written, self._frozen_seen)
 
     def _read_limit(self) -> None:
@@ -251,6 +255,7 @@ class CounterReader:
         inactive_file = value(*self._inactive_file)
         limit = value(*self._limit)
         read, written = self._io_bytes()
+        self.io_read_ns = self._now()
         return Counters(usage, memory, inactive_file, limit, read, written, value(*self._frozen))
 
     def _io_bytes(self) -> tuple[int | None, int | None]:

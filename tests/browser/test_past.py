@@ -325,4 +325,4 @@ async def test_a_container_that_the_first_round_lacks_has_its_live_range_when_it
 
 def facts(seconds: float, *arguments: Any) -> AgentFacts:
     """Of an agent whose history goes as far back."""
-    return msgspec.structs.replace(agent_facts(*arguments), history_seconds=seconds)
+    return msgspec.structs.replace(agent_facts(*arguments), history_keep_seconds=seconds)

@@ -68,6 +68,8 @@ class Queries:
         self._listed = -1
         self.disk: Callable[[], DiskFigures | None] = lambda: None
         """The history on disk. Any thread may ask."""
+        self.reached: Callable[[], float] = lambda: 0.0
+        """How many seconds the history goes back."""
         self.pressure: Callable[[], PressureFacts] = lambda: NOT_WATCHED
         """Whether pressure is watched. Any thread may ask."""
         self.listing: Coalesced[list[ContainerIdentity]] = Coalesced(
@@ -92,7 +94,8 @@ class Queries:
         stats = await self.stats()
         if not await self._feed.run(self._host.has_window):
             await asyncio.sleep(MINIMUM_WINDOW_NS / 1e9)
-        return await self._feed.run(partial(self._read_host, list(stats.values())))
+        history = self._history._replace(reached_seconds=self.reached())
+        return await self._feed.run(partial(self._read_host, list(stats.values()), history))
 
     async def detail(self, wanted: str) -> ContainerDetail:
         """Raises NotFound, Ambiguous, ListingFailed, ReadingFailed."""
@@ -139,7 +142,7 @@ class Queries:
             return Found(known, None)
         return Found(known, collect(self._feed.sampler, self._devices, known.target, stats, host))
 
-    def _read_host(self, stats: list[ContainerStats]) -> HostAnswer:
+    def _read_host(self, stats: list[ContainerStats], history: HistoryFacts) -> HostAnswer:
         feed, sampling_thread = self._feed, self._feed.sampling_thread
         passes = PassFacts(
             feed.passes,
@@ -149,7 +152,7 @@ class Queries:
             sampling_thread.stuck,
             sampling_thread.hung_files(),
         )
-        agent = agent_facts(agent_cost(), passes, self._follower.clients, self._history, self.disk(), self.pressure())
+        agent = agent_facts(agent_cost(), passes, self._follower.clients, history, self.disk(), self.pressure())
         return host_answer(self._env, self._host.read(), sums(stats, self._block()), agent, time.time_ns() // 1_000_000)
 
     def _block(self) -> tuple[int, int]:

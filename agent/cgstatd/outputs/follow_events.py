@@ -36,9 +36,11 @@ def follow_stat(
     stats, identity, vitals, limits = look.stats, look.stats.identity, look.vitals, look.limits
     usage = memory_usage(stats.memory_usage_bytes, stats.inactive_file_bytes)
     elapsed = 0 if before is None else stats.monotonic_ns - before.monotonic_ns
-    network = elapsed  # but for a namespace with so many interfaces that it is read less often
+    network = block = elapsed  # each figure by the time of its own reading, where that is known
     if before is not None and stats.network_ns and before.network_ns:
         network = stats.network_ns - before.network_ns
+    if before is not None and stats.block_ns and before.block_ns:
+        block = stats.block_ns - before.block_ns
     cpu = _cpu(stats, before, cores)
     rx, tx, read, written = (
         (None, None, None, None)
@@ -46,8 +48,8 @@ def follow_stat(
         else (
             bytes_per_second(before.network_rx_bytes, stats.network_rx_bytes, network),
             bytes_per_second(before.network_tx_bytes, stats.network_tx_bytes, network),
-            bytes_per_second(before.block_read_bytes, stats.block_read_bytes, elapsed),
-            bytes_per_second(before.block_write_bytes, stats.block_write_bytes, elapsed),
+            bytes_per_second(before.block_read_bytes, stats.block_read_bytes, block),
+            bytes_per_second(before.block_write_bytes, stats.block_write_bytes, block),
         )
     )
     limit = stats.memory_limit_bytes

@@ -35,6 +35,8 @@ def container_counters(life: Life, subject: Subject, values: Sequence[int | None
         pids=sample.pids,
         oom_kills=sample.oom_kills,
         memory_peak=sample.memory_peak_bytes,
+        network_monotonic_nsec=sample.network_ns,
+        block_monotonic_nsec=sample.block_ns,
     )
 
 

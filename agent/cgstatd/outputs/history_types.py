@@ -21,7 +21,8 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     mean: list[float | None]
     """Of a rate: the counter's growth over the time in which it grew. Of a gauge: of the rounds of the step."""
     max: list[float | None]
-    """The largest of a round; of a rate, between two rounds."""
+    """The largest that was seen: of a round, of a rate between two rounds; in between by readings for clients, as those
+    of a stream, and of memoryRaw by the kernel's own peak."""
 
 
 class HistoryGap(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +65,7 @@ class ContainerCounters(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     state: str
     """running or paused."""
     monotonic_nsec: int | None
-    """When its CPU time was read, on the host's monotonic clock: what to divide by for a rate."""
+    """When its CPU time was read, on the host's monotonic clock: what to divide by for a rate of it."""
     cpu_usage_nsec: int | None
     memory_usage: int | None
     memory_raw: int | None
@@ -78,6 +79,10 @@ class ContainerCounters(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     pids: int | None
     oom_kills: int | None
     memory_peak: int | None
+    network_monotonic_nsec: int | None
+    """When its network figures were read; null: there are none."""
+    block_monotonic_nsec: int | None
+    """The same of block I/O."""
 
 
 class HostCounters(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

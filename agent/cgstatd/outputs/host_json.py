@@ -57,7 +57,7 @@ class HistoryDisk(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     set_aside: int
     """Files that were broken, or of another program."""
     oldest: int | None
-    """When the oldest round was taken, in milliseconds since the epoch, as the clock was set then."""
+    """When the oldest round was taken, in milliseconds since the epoch, by the clock as it is set now."""
 
 
 class PressureWatched(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +93,9 @@ class AgentFacts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The files that these wait for."""
     followers: int
     history_seconds: float
-    """How far back the history goes; 0: there is none."""
+    """How far back the history goes now; 0: there is no round."""
+    history_keep_seconds: float
+    """How far back it goes once the agent has run for long enough; 0: there is none."""
     history_interval_seconds: float | None
     """How far apart its rounds are; null: there is none."""
     history_disk: HistoryDisk | None
@@ -169,13 +171,15 @@ class HistoryFacts(NamedTuple):
 
     seconds: float
     interval_seconds: float | None
+    reached_seconds: float = 0.0
+    """How far back those go that there are."""
 
 
 NO_HISTORY = HistoryFacts(0.0, None)
 
 
 def _seconds(history: HistoryFacts, disk: DiskFigures | None) -> float:
-    """How far back the rounds go, those on disk included."""
+    """How far back the rounds may go, those on disk included."""
     return history.seconds if disk is None else max(history.seconds, disk.seconds)
 
 
@@ -202,7 +206,8 @@ def agent_facts(
         stuck=passes.stuck,
         hung=passes.hung,
         followers=followers,
-        history_seconds=_seconds(history, disk),
+        history_seconds=round(history.reached_seconds, 1),
+        history_keep_seconds=_seconds(history, disk),
         history_interval_seconds=history.interval_seconds,
         history_disk=None
         if disk is None

@@ -20,9 +20,9 @@ class DiskFigures(NamedTuple):
     set_aside: int
     """Files that were broken."""
     oldest_ms: int | None
-    """Of the oldest round, as the clock was set then; None: there is none."""
+    """Of the oldest round, by the clock as it is set now; None: there is none."""
     seconds: float
-    """How far back they go by the clock as it is set now."""
+    """How far back they go."""
 
 
 class Notified(NamedTuple):

@@ -29,6 +29,7 @@ from ..host.discovery import CgroupRef
 from ..host.identity import Identity
 from ..host.runtimes.base import Health
 from . import rates
+from .highest import HighestSeen
 from .lived import Terminated
 from .model import ContainerStats, CpuReading, Log
 from .network import Namespaces, Traffic
@@ -49,6 +50,8 @@ class Begun(NamedTuple):
     counters: Counters
     cpu_read_ns: int
     """When (monotonic) the CPU time had been read."""
+    io_read_ns: int
+    """The same of block I/O."""
     vitals: Vitals | None = None
     """None: they were not asked for, or cannot be read."""
 
@@ -57,8 +60,8 @@ class Container:
     """A container cgroup. Its readings are taken by one thread at a time (``busy`` is held meanwhile)."""
 
     __slots__ = tuple(
-        "_files _hangs _hierarchy _left _root _shared _still busy closed descriptors due_ns generation health identity "
-        "kept_in last last_end log lookups naming over promised_limit ref since_ns window".split()
+        "_files _hangs _hierarchy _left _root _shared _still busy closed descriptors due_ns generation health highest "
+        "identity kept_in last last_end log lookups naming over promised_limit ref since_ns window".split()
     )
 
     def __init__(
@@ -107,6 +110,7 @@ class Container:
         self._still: Begun | None = None
         """The history's reading of it since which nothing ran in it."""
         self.last: ContainerStats | None = None
+        self.highest = HighestSeen()
         self.closed = False
         """Once it is closed it opens nothing any more."""
         self.window = rates.CpuWindow()

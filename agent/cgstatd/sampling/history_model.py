@@ -43,6 +43,20 @@ class ContainerSample(NamedTuple):
     pids: int | None
     oom_kills: int | None
     memory_peak_bytes: int | None
+    network_ns: int | None = None
+    """When (monotonic) the network figures were read: on a busy host that is much later than the CPU time. None: as
+    that was."""
+    block_ns: int | None = None
+    """The same of block I/O."""
+    highest_cpu_hundredths: int | None = None
+    """Of a percent. What readings for clients saw since the round before, as the six behind it; None: there was no
+    such reading."""
+    highest_memory_usage_bytes: int | None = None
+    highest_memory_raw_bytes: int | None = None
+    highest_network_rx_rate: int | None = None
+    highest_network_tx_rate: int | None = None
+    highest_block_read_rate: int | None = None
+    highest_block_write_rate: int | None = None
 
 
 class HostSample(NamedTuple):

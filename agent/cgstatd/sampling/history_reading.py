@@ -104,4 +104,7 @@ class HistoryReading:
             counters.io_read_bytes,
             counters.io_write_bytes,
             *vitals,
+            traffic.read_ns or None,
+            begun.io_read_ns or None,
+            *begun.container.highest.take(),
         )

@@ -21,6 +21,7 @@ from ..host.procfs.meminfo import parse_meminfo
 from ..host.runtimes.base import Metadata, State
 from ..host.runtimes.labels import PROJECTS
 from .container import Container
+from .highest import Highest
 from .history_model import ContainerSample, Ended, HostSample, Life, Subject, Taken
 from .history_reading import NOTHING, HistoryReading
 from .model import ContainerStats
@@ -107,7 +108,9 @@ class HistoryWork:
     def _passed(self, container: Container, read_ns: int) -> ContainerSample | None:
         """What a pass has read of it since ``read_ns``."""
         last = container.last
-        return None if last is None or last.monotonic_ns <= read_ns else _sample(last, self._vitals(container))
+        if last is None or last.monotonic_ns <= read_ns:
+            return None
+        return _sample(last, self._vitals(container), container.highest.take())
 
     def _vitals(self, container: Container) -> Vitals:
         try:
@@ -144,7 +147,7 @@ class HistoryWork:
         )
 
 
-def _sample(stats: ContainerStats, vitals: Vitals) -> ContainerSample:
+def _sample(stats: ContainerStats, vitals: Vitals, highest: Highest) -> ContainerSample:
     return ContainerSample(
         stats.monotonic_ns,
         int(stats.state is State.PAUSED),
@@ -160,6 +163,9 @@ def _sample(stats: ContainerStats, vitals: Vitals) -> ContainerSample:
         vitals.pids,
         vitals.oom_kills,
         vitals.peak_bytes,
+        stats.network_ns or None,
+        stats.block_ns or None,
+        *highest,
     )
 
 

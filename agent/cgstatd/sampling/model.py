@@ -49,6 +49,8 @@ class ContainerStats(NamedTuple):
     """When (monotonic) the network figures were read."""
     cpu_until_ns: int = 0
     """When (monotonic) the CPU time had been read; ``monotonic_ns`` is before."""
+    block_ns: int = 0
+    """When (monotonic) block I/O had been read; 0: as the CPU time."""
 
 
 class Log(NamedTuple):

@@ -55,12 +55,13 @@ Kept = tuple[int, Traffic]
 class Namespaces:
     """The figures of one pass, by namespace; and which namespace is the host's."""
 
-    __slots__ = ("_figures", "_hosts", "_large", "_root", "host", "listed", "monotonic_ns")
+    __slots__ = ("_figures", "_hosts", "_large", "_now", "_root", "host", "listed", "monotonic_ns")
 
     def __init__(self, root: Root, engines: frozenset[int] = frozenset(), before: int | None = None) -> None:
         """``engines``: namespaces in which an engine itself runs, which count as the host's too; ``before``: the host's
         as it was known earlier, for when it cannot be looked at."""
         self._root = root
+        self._now = root.monotonic("")
         self._large: dict[int, Kept] = {}
         self.monotonic_ns = root.clock().monotonic_ns
         self._figures: dict[int, Traffic] = {}
@@ -103,21 +104,21 @@ class Namespaces:
 
     def _figure(self, process: Process, inode: int, fd: int) -> Traffic:
         """Parsed only if the text changed: most containers' network is silent most seconds."""
-        data = os.read(fd, PAGE)
+        data, read_ns = os.read(fd, PAGE), self._now()
         if len(data) > SHORT:
-            return self._large_figure(inode, fd, data)
+            return self._large_figure(inode, fd, data, read_ns)
         text, figures = process.net_dev_seen
         if data != text:
             figures = parse_traffic(data)
             process.net_dev_seen = data, figures
-        return Traffic(*figures, None, inode, self.monotonic_ns)
+        return Traffic(*figures, None, inode, read_ns)
 
-    def _large_figure(self, inode: int, fd: int, data: bytes) -> Traffic:
+    def _large_figure(self, inode: int, fd: int, data: bytes, read_ns: int) -> Traffic:
         """Kept for a time that grows with its size: the containers of that namespace pay for it with older figures, no
         others."""
         pieces = Pieces(fd, data, LIMIT)
         try:
-            found = Traffic(*parse_traffic(pieces), None, inode, self.monotonic_ns)
+            found = Traffic(*parse_traffic(pieces), None, inode, read_ns)
         except ParseError as error:
             found = absent(error.reason, inode)
         self._large[inode] = self.monotonic_ns + min(pieces.size * _NS_PER_BYTE, _LONGEST_NS), found

@@ -56,8 +56,8 @@ class OpenFiles:
         self._reader: CounterReader | None = None
         self._opened_ns = 0
 
-    def counters(self, before: Counters | None) -> tuple[Clock, Counters, int]:
-        """The counters, and when reading began and (monotonic) the CPU time had been read.
+    def counters(self, before: Counters | None) -> tuple[Clock, Counters, int, int]:
+        """The counters, and when reading began and (monotonic) the CPU time and block I/O had been read.
 
         ``before``: see :meth:`cgroupfs.CounterReader.read`. Raises CgroupGone, ReadingFailed, OSError.
         """
@@ -66,7 +66,7 @@ class OpenFiles:
         counters = reader.read(before)
         if reader.missing:
             self._look_at_missing(reader, clock.monotonic_ns)
-        return clock, counters, reader.cpu_read_ns
+        return clock, counters, reader.cpu_read_ns, reader.io_read_ns
 
     def cpu(self) -> CpuReading | None:
         """CPU time alone; None: the kernel does not say. Raises CgroupGone, OSError."""

@@ -88,8 +88,10 @@ def stats(
     cpu: float | None,
     mem_total: int | None,
     cpu_until_ns: int = 0,
+    block_ns: int = 0,
 ) -> ContainerStats:
-    """The figures of a container that has a cgroup. ``clock``: before they were read; ``cpu_until_ns``: CPU, after."""
+    """The figures of a container that has a cgroup. ``clock``: before they were read; ``cpu_until_ns``: CPU, after;
+    ``block_ns``: block I/O, after."""
     return ContainerStats(
         identity,
         State.PAUSED if counters.frozen else State.RUNNING,
@@ -108,6 +110,7 @@ def stats(
         traffic.namespace,
         traffic.read_ns,
         cpu_until_ns,
+        block_ns,
     )
 
 

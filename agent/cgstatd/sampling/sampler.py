@@ -200,9 +200,11 @@ class Sampler:
     def _figures(self, begun: Begun, traffic: Traffic, percent: float | None) -> ContainerStats:
         container, identity = begun.container, begun.container.identity
         traffic = self._own(identity, traffic)
+        total = self.host.known_mem_total
         stats = container.last = rates.stats(
-            identity, begun.clock, begun.counters, traffic, percent, self.host.known_mem_total, begun.cpu_read_ns
+            identity, begun.clock, begun.counters, traffic, percent, total, begun.cpu_read_ns, begun.io_read_ns
         )
+        container.highest.add(stats)
         return stats
 
     def _guarded(self, container: Container, take: Callable[..., T], *arguments: Namespaces) -> T | None:

@@ -22,6 +22,7 @@ from ...sampling.history_work import Clocks, clocks
 from .disk_model import Contents, DiskFailed, Fetched, Moved, RunPart, State, Who
 from .ring import Ring
 from .sealed import number_of, run_of
+from .spans import Timeline
 from .tracks import Snapshot
 
 log = logging.getLogger(__name__)
@@ -103,10 +104,9 @@ class Disk:
 
     def figures(self) -> DiskFigures:
         """What the agent says of it. Any thread may ask."""
-        state = self._files.state
-        first = next(iter(state.runs), None)
-        oldest = None if first is None else first.first_time_ms
-        seconds = 0.0 if oldest is None else max(0.0, (self._now().time_ms - oldest) / 1000)
+        state, now = self._files.state, self._now()
+        oldest = Timeline.of(state, self._ring.boot, None, now).oldest_ms(state, now)
+        seconds = 0.0 if oldest is None else max(0.0, (now.time_ms - oldest) / 1000)
         return DiskFigures(self._trouble, state.bytes, self.failures, state.set_aside, oldest, seconds)
 
     def start(self) -> None:

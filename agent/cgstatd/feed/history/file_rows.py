@@ -76,8 +76,9 @@ class Writing:
     """What is known of the file that is written. Used in the disk's thread."""
 
     def __init__(self, keep_seconds: float, most_bytes: int) -> None:
-        self._pace = most_bytes / keep_seconds
-        self._most = most_bytes
+        self._keep = keep_seconds
+        self.most = most_bytes
+        """Bytes that all files may take now."""
         self._keys: dict[tuple[Life, Subject], int] = {}
         """The tracks of the latest row."""
         self._owned: dict[int, int] = {}
@@ -142,7 +143,7 @@ class Writing:
         the others. Root never does: its history becomes shorter.
         """
         self._began_ns = now_ns if self._began_ns is None else self._began_ns
-        allowed = self._most / _FILES / 4 + self._pace * (now_ns - self._began_ns) / 1e9
+        allowed = self.most / _FILES / 4 + self.most / self._keep * (now_ns - self._began_ns) / 1e9
         new: dict[int, int] = {}
         for each in listed:
             new[each.track.life.owner_uid] = new.get(each.track.life.owner_uid, 0) + each.size
@@ -153,7 +154,7 @@ class Writing:
 
     def _within(self, listed: list[_Listed]) -> list[_Listed]:
         """As many as half a file has room for, root's first."""
-        most = self._most // _FILES // 2
+        most = self.most // _FILES // 2
         if sum(each.size for each in listed) <= most:
             return listed
         kept, size = [], 0

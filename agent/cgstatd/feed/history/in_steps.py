@@ -115,7 +115,7 @@ class ContainerSteps:
         """The next rounds; whether later ones may count."""
         step_of, moved, step = dict[int, int](), dict[int, int](), -1
         for each in span.rounds:
-            moved[each.row.number] = moved_ms(each.row, self._now)
+            moved[each.row.number] = moved_ms(each.row.time_ms, each.row.boottime_ns, self._now)
             time_ms = shown_ms(each.row.boottime_ns, self._now)
             step_of[each.row.number] = step = self.grid.step_of(time_ms)
             self.reasons.add(time_ms, step, each.why)
@@ -135,13 +135,14 @@ class ContainerSteps:
     ) -> None:
         who = (lived.boot or f"run {lived.first >> 32}", lived.life)
         before = self._before.get(who) or earlier.get(who)
+        starts = {key for key, mark in lived.marks if mark.event == "start"}
         for key, *values in lived.rows:
             step = step_of.get(key or 0, self.grid.many)
             if step >= self.grid.many:
                 continue
             sample = ContainerSample(*values)  # type: ignore[arg-type]
             if step >= 0:
-                add_container(self.figures, before, sample, step)
+                add_container(self.figures, before, sample, step, born=before is None and key in starts)
                 self._has.add(step)
                 self.ends[1:] = [container_counters(lived.life, lived.subject, values, lived.life_text)]
             before = sample

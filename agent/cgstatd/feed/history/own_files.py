@@ -25,6 +25,10 @@ from .sqlite_file import SqliteFile
 log = logging.getLogger(__name__)
 _NAME = re.compile(r"history-([0-9]{8})\.db")
 _ASIDE = ".set-aside"
+_RESERVE_PART = 16
+"""Of the whole disk so much is left to others."""
+_RESERVE_BYTES = 64 << 20
+"""The same at most."""
 
 
 class OwnFiles:
@@ -109,6 +113,14 @@ class OwnFiles:
         """Bytes of all of them."""
         return sum(size for _, size in self.sizes())
 
+    def allowed(self, most: int) -> int:
+        """Bytes that the files may take: ``most``, or less where the disk has less. Raises OSError."""
+        disk = os.statvfs(self.directory)
+        if not disk.f_blocks:  # a file system that does not say
+            return most
+        reserve = min(_RESERVE_BYTES, disk.f_blocks * disk.f_frsize // _RESERVE_PART)
+        return max(0, min(most, self.size + disk.f_bavail * disk.f_frsize - reserve))
+
     def sizes(self) -> list[tuple[str, int]]:
         """The path and bytes of every file, those that were set aside first: they are the first to go."""
         found = []
@@ -129,10 +141,16 @@ class OwnFiles:
         where = self.directory or self._wanted
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         number = getattr(error, "errno", None)
-        if code == sqlite3.SQLITE_FULL or number == errno.ENOSPC:
+        if is_full(error):
             return f"{where}: no space left on the disk"
         if code == sqlite3.SQLITE_READONLY or number == errno.EROFS:
             return f"{where}: read-only"
         if isinstance(error, OSError):
             return f"{error.filename or where}: {error.strerror}"
         return f"{where}: {error}"
+
+
+def is_full(error: Exception) -> bool:
+    """Whether the disk has no room left, or the agent's user none on it."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code == sqlite3.SQLITE_FULL or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)

@@ -33,7 +33,7 @@ def cursor(key: int, names: Mapping[int, str]) -> str:
 
 def lines_of(span: Span, names: Mapping[int, str], now: Clocks) -> list[Line]:
     """A line for each round; ``names``: of the runs, as cursors have them."""
-    moved = {each.row.number: moved_ms(each.row, now) for each in span.rounds}
+    moved = {each.row.number: moved_ms(each.row.time_ms, each.row.boottime_ns, now) for each in span.rounds}
     containers: dict[int, list[ContainerCounters]] = {}
     marked: dict[int, list[HistoryMark]] = {}
     for lived in span.lives:

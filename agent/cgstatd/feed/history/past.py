@@ -35,6 +35,12 @@ class Past:
         """What is on disk."""
         return State() if self.disk is None else self.disk.state
 
+    def reached_seconds(self) -> float:
+        """How far back the rounds go that there are, in memory or on disk."""
+        now, first = self.now(), self.row(self.ring.first)
+        memory = 0.0 if first is None else (now.boottime_ns - first.boottime_ns) / 1e9
+        return memory if self.disk is None else max(memory, self.disk.figures().seconds)
+
     async def compute(self, call: Callable[..., S], *arguments: Any) -> S:
         """Have something computed in a thread."""
         return await self._thread.run(call, *arguments)

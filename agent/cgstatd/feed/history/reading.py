@@ -30,6 +30,7 @@ class History:
         self.steps, rounds = StepsReading(feed, past), RoundsReading(past)
         self.host, self.container = self.steps.host, self.steps.container
         self.lines = LinesReading(past).lines
+        self.reached_seconds = past.reached_seconds
         self.after, self.page = rounds.after, rounds.page
 
     async def encoded(self, answer: HostHistory | ContainerHistory) -> bytes:

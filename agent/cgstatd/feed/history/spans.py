@@ -17,7 +17,7 @@ from .disk_model import Segment, State
 from .gaps import Gap
 from .sealed import key_of, run_of
 from .series import Row
-from .steps import HostRow, host_row, shown_ms
+from .steps import HostRow, host_row, moved_ms, shown_ms
 from .tracks import Lived, Mark, Snapshot
 
 _MILLION = 1_000_000
@@ -111,12 +111,21 @@ class Timeline(NamedTuple):
         for part in reversed(state.runs):
             if part.run != current:
                 if part.what.boot != newer_boot or not part.what.boot:
-                    shown = min(part.last_time_ms, ceiling - int(part.what.interval_seconds * 1000))
+                    shown = part.last_time_ms
+                    if shown > ceiling:  # the clock was wrong
+                        shown = ceiling - int(part.what.interval_seconds * 1000)
                     newer_shift = now.boottime_ns - part.last_boottime_ns - (now.time_ms - shown) * _MILLION
                     newer_boot = part.what.boot
                 shifts[part.run] = newer_shift
             ceiling = min(ceiling, shown_ms(part.first_boottime_ns + shifts[part.run], now))
         return cls(runs, shifts)
+
+    def oldest_ms(self, state: State, now: Clocks) -> int | None:
+        """When the oldest round on disk was taken, by the clock as it is set now; None: there is none."""
+        for part in state.runs[:1]:
+            boottime_ns = part.first_boottime_ns + self.shifts_ns[part.run]
+            return part.first_time_ms + moved_ms(part.first_time_ms, boottime_ns, now)
+        return None
 
 
 def memory(

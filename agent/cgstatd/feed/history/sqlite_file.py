@@ -21,7 +21,7 @@ from .steps import host_row
 
 APPLICATION = 0x63677374
 """``cgst``, in SQLite's header."""
-VERSION = 1
+VERSION = 2
 """Of the tables and of what is in them."""
 _TABLES = {
     "parts": "CREATE TABLE parts(first INTEGER PRIMARY KEY, data BLOB NOT NULL)",

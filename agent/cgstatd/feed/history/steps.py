@@ -64,10 +64,10 @@ _SET_MS = 1000
 """By so much a clock must differ to have been set: the three clocks of a round are read one after the other."""
 
 
-def moved_ms(row: HostRow, now: Clocks) -> int:
-    """How far the clock was set since a round: what to add to a time of then. A round that is asked for twice has the
-    same time, unless it was."""
-    moved = shown_ms(row.boottime_ns, now) - row.time_ms
+def moved_ms(time_ms: int, boottime_ns: int, now: Clocks) -> int:
+    """How far the clock was set since it said a time: what to add to that. A round that is asked for twice has the same
+    time, unless it was."""
+    moved = shown_ms(boottime_ns, now) - time_ms
     return moved if abs(moved) >= _SET_MS else 0
 
 
@@ -96,6 +96,11 @@ class _Rate:
             largest = self._max[step]
             self._max[step] = rate if largest is None else max(largest, rate)
 
+    def raise_to(self, step: int, value: float | None) -> None:
+        largest = self._max[step]
+        if value is not None and (largest is None or value > largest):
+            self._max[step] = value
+
     def steps(self) -> Steps:
         mean = [_two(a / t) if t else None for a, t in zip(self._amount, self._time, strict=True)]
         return Steps(mean=mean, max=[None if each is None else _two(each) for each in self._max])
@@ -121,6 +126,10 @@ class Figures:
         """A rate over ``weight`` nanoseconds, or a gauge."""
         self._of[name].add(step, value, weight)
 
+    def raise_to(self, name: str, step: int, value: float | None) -> None:
+        """Something has seen as much, between two rounds."""
+        self._of[name].raise_to(step, value)
+
     def steps(self) -> dict[str, Steps]:
         """The result."""
         return {name: each.steps() for name, each in self._of.items()}
@@ -139,26 +148,58 @@ def _grown(before: int | None, now: int | None, elapsed_ns: int) -> float | None
     return (now - before) * 1e9 / elapsed_ns
 
 
-def add_container(found: Figures, before: ContainerSample | None, now: ContainerSample, step: int) -> None:
-    """One round of a container; ``before``: the round before of the same life."""
-    for name, rate in container_rates(before, now).items():
-        found.add(name, step, rate, now.monotonic_ns - (before or now).monotonic_ns)
+def add_container(
+    found: Figures, before: ContainerSample | None, now: ContainerSample, step: int, *, born: bool = False
+) -> None:
+    """One round of a container; ``before``: the round before of the same life; ``born``: there is none since it began
+    behind that."""
+    for name, (rate, elapsed_ns) in _rates(before, now).items():
+        found.add(name, step, rate, elapsed_ns)
     for name, gauge in container_gauges(now).items():
         found.add(name, step, gauge)
+    found.raise_to("memoryRaw", step, _peak(before, now, born))
+    cpu = now.highest_cpu_hundredths
+    for name, seen in (
+        ("cpuPercent", None if cpu is None else cpu / 100),
+        ("memoryUsage", now.highest_memory_usage_bytes),
+        ("memoryRaw", now.highest_memory_raw_bytes),
+        ("networkRxRate", now.highest_network_rx_rate),
+        ("networkTxRate", now.highest_network_tx_rate),
+        ("blockReadRate", now.highest_block_read_rate),
+        ("blockWriteRate", now.highest_block_write_rate),
+    ):
+        found.raise_to(name, step, seen)
+
+
+def _peak(before: ContainerSample | None, now: ContainerSample, born: bool) -> int | None:
+    """Where the kernel's own peak has grown since the round before, memory was as much in between."""
+    peak, earlier = now.memory_peak_bytes, 0 if born else before and before.memory_peak_bytes
+    return peak if peak is not None and earlier is not None and peak > earlier else None
 
 
 def container_rates(before: ContainerSample | None, now: ContainerSample) -> dict[str, float | None]:
     """Between two rounds of the same life; empty where there is none before."""
+    return {name: rate for name, (rate, _) in _rates(before, now).items()}
+
+
+def _rates(before: ContainerSample | None, now: ContainerSample) -> dict[str, tuple[float | None, int]]:
+    """Each with the time between its own two readings, in nanoseconds."""
     if before is None or (elapsed := now.monotonic_ns - before.monotonic_ns) <= 0:
         return {}
-    pairs = (
-        (before.network_rx_bytes, now.network_rx_bytes),
-        (before.network_tx_bytes, now.network_tx_bytes),
-        (before.block_read_bytes, now.block_read_bytes),
-        (before.block_write_bytes, now.block_write_bytes),
+    network = _elapsed(before.network_ns, now.network_ns, elapsed)
+    block = _elapsed(before.block_ns, now.block_ns, elapsed)
+    grown = (
+        (before.network_rx_bytes, now.network_rx_bytes, network),
+        (before.network_tx_bytes, now.network_tx_bytes, network),
+        (before.block_read_bytes, now.block_read_bytes, block),
+        (before.block_write_bytes, now.block_write_bytes, block),
     )
-    others = (_grown(earlier, later, elapsed) for earlier, later in pairs)
-    return dict(zip(CONTAINER_RATES, (_cpu(before, now), *others), strict=True))
+    others = ((_grown(earlier, later, each), each) for earlier, later, each in grown)
+    return dict(zip(CONTAINER_RATES, ((_cpu(before, now), elapsed), *others), strict=True))
+
+
+def _elapsed(before: int | None, now: int | None, otherwise: int) -> int:
+    return otherwise if before is None or now is None else now - before
 
 
 def container_gauges(now: ContainerSample) -> dict[str, float | None]:

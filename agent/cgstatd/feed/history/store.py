@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from .disk_model import Contents, DiskFailed, Fetched, Moved, RunPart, Segment, State, Who
-from .file_rows import Writing
-from .own_files import OwnFiles
+from .file_rows import Prepared, Writing
+from .own_files import OwnFiles, is_full
 from .sealed import Broken, Rounds, Run, Track, run_of
 from .sqlite_file import SqliteFile
 from .stored_rounds import Fit, best_fit, key_before, with_all, with_these
@@ -78,6 +79,9 @@ class Store:
             self.state = state._replace(run=1 + max(state.named, default=0))
 
     def _begin(self) -> None:
+        self._with_room(_SPARE_BYTES, self._store_run)
+
+    def _store_run(self) -> None:
         file, contents = self._open_current()
         run = (self.state.run, self._run)
         file.append([run], [], [])
@@ -146,17 +150,31 @@ class Store:
             rows = self._writing.rows(snapshot, state.run, stored, state.last, state.hole)
             if rows is None:
                 return
-            file, contents = self._open_current()
-            self._room(rows.size + _SPARE_BYTES)
-            try:
-                after = self._writing.append(file, contents, rows, self._run)
-            except BaseException:
-                self._writing.forget()
-                raise
-            self._begun = True
-            self._put(after)
+            self._with_room(rows.size + _SPARE_BYTES, partial(self._append, rows))
             self._full()
             self._age()
+
+    def _append(self, rows: Prepared) -> None:
+        file, contents = self._open_current()
+        try:
+            after = self._writing.append(file, contents, rows, self._run)
+        except BaseException:
+            self._writing.forget()
+            raise
+        self._begun = True
+        self._put(after)
+
+    def _with_room(self, size: int, store: Callable[[], None]) -> None:
+        """Store something of a size. Where there is no room for it the oldest goes first, however small the disk turns
+        out to be."""
+        self._room(size)
+        while True:
+            try:
+                return store()
+            except (OSError, sqlite3.Error) as error:
+                if not is_full(error) or not self._give_way():
+                    raise
+                self._close_files()
 
     def _open_current(self) -> tuple[SqliteFile, Contents]:
         """The file that is written; its contents have no runs where it is new."""
@@ -168,7 +186,13 @@ class Store:
             else:
                 self._path = self._files.next_path()
             self._close_files()  # no other descriptor of the file may be closed while it is locked
-            self._file = SqliteFile(self._path, write=True)
+            try:
+                self._file = SqliteFile(self._path, write=True)
+            except BaseException:
+                if new:
+                    with contextlib.suppress(OSError):
+                        os.unlink(self._path)  # else there is one more after each attempt
+                raise
             self._writing.begin()
         if files and files[-1].path == self._path:
             return self._file, files[-1]
@@ -178,7 +202,7 @@ class Store:
         """Whether the next rounds go to a new file."""
         last = self.state.files[-1]
         most = min(_MOST_SECONDS, self._keep / _FILES)
-        if os.stat(last.path).st_size >= self._most // _FILES or _seconds(last) >= most:
+        if os.stat(last.path).st_size >= self._writing.most // _FILES or _seconds(last) >= most:
             self._close_files()
             self._writing.full = True
 
@@ -188,15 +212,22 @@ class Store:
             self._drop_oldest()
 
     def _room(self, size: int) -> None:
-        """Keep within the bytes: what was set aside goes first, then the oldest file."""
-        while (sizes := self._files.sizes()) and sum(each for _, each in sizes) + size > self._most:
-            first, _ = sizes[0]
-            if self._files.is_aside(first):
-                os.unlink(first)
-            elif len(self.state.files) > 1:
-                self._drop_oldest()
-            else:
+        """Keep within the bytes, and within what the disk has."""
+        while True:
+            most = self._writing.most = self._files.allowed(self._most)
+            if self._files.size + size <= most or not self._give_way():
                 return
+
+    def _give_way(self) -> bool:
+        """Drop what was set aside, then the oldest file; whether there was one beside that which is written."""
+        sizes = self._files.sizes()
+        if sizes and self._files.is_aside(sizes[0][0]):
+            os.unlink(sizes[0][0])
+        elif len(self.state.files) > 1:
+            self._drop_oldest()
+        else:
+            return False
+        return True
 
     def _drop_oldest(self) -> None:
         oldest = self.state.files[0]

@@ -169,6 +169,7 @@ def add_history(app: web.Application, keeping: Keeping) -> None:
     if disk is not None:
         app[QUERIES].disk = app[SCRAPER].disk = disk.figures
     holder.history, holder.recorder = History(feed, ring, on_disk=disk), Recorder(feed, ring)
+    app[QUERIES].reached = holder.history.reached_seconds
     app[FOLLOWER].returning.rounds = ring
 
     async def running(_app: web.Application) -> None:

@@ -132,7 +132,7 @@ async function host() {
   put($("total-load"), found.load ? found.load[0].toFixed(2) : UNKNOWN);
   const {running, paused} = found.containers;
   $("total-containers").replaceChildren(String(running), small(` running${paused ? `, ${paused} paused` : ""}`));
-  keeps(found.agent.historySeconds, found.agent.historyIntervalSeconds);
+  keeps(found.agent.historyKeepSeconds, found.agent.historyIntervalSeconds);
   $("meter-cpu").value = found.cpuPercentOfHost ?? 0;
   $("meter-memory").value = found.memoryTotal ? found.memoryUsed / found.memoryTotal * 100 : 0;
 }

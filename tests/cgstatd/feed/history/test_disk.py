@@ -259,6 +259,11 @@ async def test_the_agent_says_how_far_back_it_goes(directory: Path) -> None:
     async with Running(Agent(directory, 9000, "00000002")) as agent:
         found = agent.disk.figures()
         assert (found.oldest_ms, found.seconds, found.set_aside) == (at(1000), 8000.0, 0) and found.bytes > 4096
+        agent.wall_ms = 86_400_000
+        found = agent.disk.figures()
+        assert (found.oldest_ms, found.seconds) == (at(1000) + 86_400_000, 8000.0)
+        agent.round()
+        assert agent.history.reached_seconds() == 8010.0
 
 
 async def test_what_memory_has_is_not_read_from_disk(directory: Path) -> None:

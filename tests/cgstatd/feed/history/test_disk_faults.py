@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import os
 import random
 import shutil
@@ -17,10 +19,13 @@ import pytest
 
 from cgstatd.feed.history.disk_model import DiskFailed, Moved
 from cgstatd.feed.history.gaps import WORDS, Gap
+from cgstatd.feed.history.own_files import OwnFiles
+from cgstatd.feed.history.sqlite_file import VERSION
 from helpers import PROJECT
 from storedhistory import Agent, Running, everything, seconds
 
 FLIPS = int(os.environ.get("CGSTATD_FLIPS", "100"))
+_CLONE_NEWNS = 0x20000  # sched.h
 KILLS = int(os.environ.get("CGSTATD_KILLS", "20"))
 
 
@@ -31,11 +36,20 @@ def directory(tmp_path: Path) -> Path:
     return found
 
 
+@functools.cache
+def own_mounts() -> bool:
+    """Whether this thread, and those that it starts from now on, have mounts of their own: no test mounts anything for
+    the rest of the machine."""
+    if os.geteuid() != 0 or ctypes.CDLL(None).unshare(_CLONE_NEWNS):
+        return False
+    return not subprocess.run(["mount", "--make-rprivate", "/"], capture_output=True, check=False).returncode
+
+
 @contextmanager
 def tmpfs(path: Path, size: str) -> Iterator[None]:
     """A small disk."""
     command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "cgstatd-test", str(path)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+    if not own_mounts() or subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("no file system can be mounted here")
     try:
         yield
@@ -43,14 +57,21 @@ def tmpfs(path: Path, size: str) -> Iterator[None]:
         subprocess.run(["umount", str(path)], check=True)
 
 
+def free(path: Path) -> int:
+    """Bytes."""
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize
+
+
 # -- the disk
 
 
 async def test_a_full_disk_costs_nothing_but_the_rounds_on_it(directory: Path) -> None:
-    with tmpfs(directory, "200k"):
+    with tmpfs(directory, "400k"):
         async with Running(Agent(directory, 1000, "00000001", containers=30)) as agent:
-            (directory / "ballast").write_bytes(b"x" * 80_000)
-            for _ in range(60):
+            agent.minutes(3)
+            (directory / "ballast").write_bytes(b"x" * free(directory))  # what others write
+            for _ in range(57):
                 for _ in range(6):
                     agent.round()
                 await agent.disk.store()
@@ -58,9 +79,46 @@ async def test_a_full_disk_costs_nothing_but_the_rounds_on_it(directory: Path) -
             assert seconds((await everything(agent))[0]) == list(range(1000, 4600, 10))  # memory has the hour
             (directory / "ballast").unlink()
             await agent.disk.store()
+            assert agent.disk.state.trouble == ""
         async with Running(Agent(directory, 6000, "00000002")) as later:
             found = seconds((await everything(later))[0])
-            assert found == list(range(1000, found[-1] + 10, 10)) and len(found) > 100
+            assert found == list(range(found[0], 4600, 10)) and len(found) > 100
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_disk_with_less_room_than_may_be_taken_keeps_the_newest(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, told: bool
+) -> None:
+    """``told``: the disk says how much room it has; a quota of the agent's user does not."""
+    with tmpfs(directory, "1m"):
+        if not told:
+            monkeypatch.setattr(OwnFiles, "allowed", lambda _, most: most // 128)
+        async with Running(Agent(directory, 1000, "00000001", containers=60, most=512 << 20, rounds=18)) as agent:
+            for _ in range(150):
+                for _ in range(6):
+                    agent.round()
+                await agent.disk.store()
+                assert agent.disk.state.trouble == ""
+                assert not told or free(directory) >= 1 << 16
+        async with Running(Agent(directory, 20_000, "00000002")) as later:
+            found, lost = await everything(later)
+            said = seconds(found)
+            assert not lost and said == list(range(said[0], 10_000, 10)) and len(said) > 50
+            assert not list(directory.glob("*.set-aside"))
+
+
+async def test_others_that_need_the_disk_get_what_is_old_and_not_what_is_written(directory: Path) -> None:
+    with tmpfs(directory, "1m"):
+        async with Running(Agent(directory, 1000, "00000001", containers=60, rounds=18)) as agent:
+            agent.minutes(40)
+            before = len((await everything(agent))[0])
+            for _ in range(10):
+                with open(directory / "ballast", "ab") as ballast:
+                    ballast.write(b"x" * min(50_000, free(directory)))
+                agent.minutes(1)
+            found, _ = await everything(agent)
+            assert 6 <= len(found) < before and seconds(found)[-1] == agent.second - 10
+            assert free(directory) >= 1 << 16
 
 
 async def test_a_disk_that_becomes_read_only_is_still_read(directory: Path) -> None:
@@ -173,7 +231,7 @@ async def test_what_is_of_another_program_or_version_is_set_aside(
         connection = sqlite3.connect(path)
         statements = {
             "sqlite": "PRAGMA application_id=1",
-            "version": "PRAGMA user_version=2",
+            "version": f"PRAGMA user_version={VERSION + 1}",
             "schema": "CREATE TRIGGER more AFTER INSERT ON rounds BEGIN DELETE FROM rounds; END",
             "other rows": "INSERT INTO rounds SELECT first + 100, data FROM rounds LIMIT 1",
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from cgroupfs import CounterReader
 from cgstatd.feed.cpu_budget import CpuBudget
 from cgstatd.feed.history import gaps
 from cgstatd.feed.history.recorder import FIRST_SECONDS, Recorder
@@ -168,6 +170,41 @@ async def test_a_rate_over_any_window_is_the_difference_of_the_files(
         assert [each["containers"][0]["blockRead"] for each in rounds] == [read for _, read in said]
 
 
+async def test_network_and_disk_are_divided_by_the_time_of_their_own_reading(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread has to wait for a processor after it read the CPU time, and again before the network."""
+    traffic, io_whole, slow = Sampler.traffic, CounterReader._io_whole, [0.0]
+    net_dev = host.path / f"proc/{(host.scope('web') / 'cgroup.procs').read_text().strip()}/net/dev"
+    async with keeping(host, monkeypatch) as kept:
+
+        def reading_io(reader: CounterReader) -> tuple[int, int]:
+            kept.times.on(slow[0])
+            return io_whole(reader)
+
+        def reading_network(sampler: Sampler, *arguments: Any) -> Any:
+            kept.times.on(slow[0])
+            return traffic(sampler, *arguments)
+
+        monkeypatch.setattr(CounterReader, "_io_whole", reading_io)
+        monkeypatch.setattr(Sampler, "traffic", reading_network)
+        for number, late in enumerate((0.0, 0.8, 0.0)):
+            slow[0] = late
+            block, network = ((10.0 * number + times * late) * 1e6 for times in (1, 2))
+            host.set("web", "io.stat", f"8:0 rbytes={int(block)} wbytes=0 rios=1 wios=1 dbytes=0 dios=0\n")
+            net_dev.write_text(re.sub(r"(eth0: +)\d+", rf"\g<1>{int(network)}", net_dev.read_text()))
+            await kept.point()
+            kept.times.on(10 - 2 * late)
+        found = await kept.history.container("web", ALL)
+        for name in ("blockReadRate", "networkRxRate"):
+            known = [each for each in found.figures[name].mean if each is not None]
+            assert known == [1e6, 1e6], name
+        _, rounds = await pages(kept)
+        [one] = rounds[1]["containers"]
+        began = one["monotonicNsec"]
+        assert [one[f"{name}MonotonicNsec"] - began for name in ("block", "network")] == [800_000_000, 1_600_000_000]
+
+
 async def test_gauges_have_the_mean_and_the_largest(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     async with keeping(host, monkeypatch) as kept:
         sizes = [4 << 20, 9 << 20, 2 << 20, 5 << 20, 6 << 20, 4 << 20, 8 << 20, 8 << 20, 8 << 20]
@@ -183,6 +220,49 @@ async def test_gauges_have_the_mean_and_the_largest(host: FakeHost, monkeypatch:
             assert at(found, "memoryRaw", end) == pytest.approx(sum(those) / 3, abs=0.006)
             assert at(found, "memoryRaw", end, "max") == max(those)
             assert at(found, "memoryUsage", end, "max") == max(those) - (1 << 20)
+
+
+async def test_memory_has_the_kernels_own_peak_between_two_rounds(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (host.scope("web") / "memory.peak").write_text(f"{50 << 20}\n")
+    async with keeping(host, monkeypatch) as kept:
+        for number, peak in enumerate((50, 50, 90, 90)):
+            host.set("web", "memory.peak", f"{peak << 20}\n")
+            host.burn("web", 1_000_000 + number)
+            await kept.point()
+            kept.times.on(10)
+        host.add("new")
+        (host.scope("new") / "memory.peak").write_text(f"{70 << 20}\n")
+        await kept.point()
+        found = await kept.history.container("web", ALL)
+        own = 3 << 20
+        assert [at(found, "memoryRaw", number, "max") for number in range(4)] == [own, own, 90 << 20, own]
+        assert {each for each in found.figures["memoryRaw"].mean if each is not None} == {own}
+        assert at(await kept.history.container("new", ALL), "memoryRaw", 4, "max") == 70 << 20
+
+
+async def test_what_a_client_saw_between_two_rounds_is_the_largest(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with keeping(host, monkeypatch) as kept:
+        await kept.point()
+        usage = 1_000_000
+        for second in range(1, 31):
+            kept.times.on(1)
+            usage += 900_000 if second == 13 else 100_000
+            host.burn("web", usage)
+            host.set("web", "memory.current", f"{(200 if second == 13 else 3) << 20}\n")
+            if second >= 13:
+                host.set("web", "io.stat", "8:0 rbytes=5000000 wbytes=0 rios=1 wios=1 dbytes=0 dios=0\n")
+            await (kept.recorder.point() if second % 10 == 0 else kept.feed.round(0.0).wait())
+        found = await kept.history.container("web", ALL)
+        assert [at(found, "cpuPercent", number, "max") for number in (1, 2, 3)] == [10.0, 90.0, 10.0]
+        assert [at(found, "cpuPercent", number) for number in (1, 2, 3)] == [10.0, 18.0, 10.0]
+        for name, largest in (("memoryRaw", 200 << 20), ("memoryUsage", 199 << 20)):
+            assert [at(found, name, number, "max") for number in (1, 2)] == [largest - (197 << 20), largest], name
+        assert at(found, "blockReadRate", 2, "max") == pytest.approx(5e6, rel=0.2)
+        assert at(found, "blockReadRate", 3, "max") == 0
 
 
 async def test_the_host_in_steps(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -573,6 +653,18 @@ async def test_a_cursor_that_is_left_behind_is_told_so(host: FakeHost, monkeypat
         head, rounds = await pages(kept, "0123abcd-3")  # of another run of the agent
         assert head["truncated"] is True and len(rounds) == 5
         assert (await pages(kept, head["latest"]))[1] == []
+
+
+async def test_it_says_how_far_back_the_rounds_go_that_there_are(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with keeping(host, monkeypatch, rounds=5) as kept:
+        said = [kept.history.reached_seconds()]
+        for number in range(8):
+            await kept.point(10 if number else 0)
+            kept.times.time_ms += 86_400_000  # a clock that is set
+            said.append(kept.history.reached_seconds())
+        assert said == [0, 0, 10, 20, 30, 40, 40, 40, 40]
 
 
 async def test_before_the_first_round_there_is_nothing(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:

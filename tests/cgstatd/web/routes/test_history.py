@@ -165,6 +165,12 @@ async def test_a_directory_that_cannot_be_used_is_said(host: FakeHost, tmp_path:
         assert (await server.ask(HOST)).status == 200
 
 
+async def test_the_host_says_how_far_back_it_goes_and_will(remembering: Server) -> None:
+    await first_round(remembering)
+    agent = (await remembering.ask("/api/host")).json["agent"]
+    assert 0 <= agent["historySeconds"] < 600 and agent["historyKeepSeconds"] == 3600
+
+
 async def test_without_a_directory_nothing_is_said_of_a_disk(remembering: Server) -> None:
     assert (await remembering.ask("/api/host")).json["agent"]["historyDisk"] is None
     assert b"cgstatd_history" not in (await remembering.ask("/metrics")).body
