@@ -25,7 +25,6 @@ from ..server.failure import failure
 from ..server.limits import RETRY_SECONDS
 from ..server.one_body import NoRoom
 from .context import CONTEXT
-from .follow import FOLLOWER
 from .metrics import SCRAPER
 from .negotiated import negotiated
 from .queries import QUERIES
@@ -170,7 +169,6 @@ def add_history(app: web.Application, keeping: Keeping) -> None:
     if disk is not None:
         app[QUERIES].disk = app[SCRAPER].disk = disk.figures
     holder.history, holder.recorder = History(feed, ring, on_disk=disk), Recorder(feed, ring)
-    app[FOLLOWER].returning.rounds = ring
 
     async def running(_app: web.Application) -> None:
         if holder.recorder is not None:
