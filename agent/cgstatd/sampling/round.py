@@ -40,6 +40,8 @@ class Killed(NamedTuple):
     total: int | None
     vitals: Vitals
     last: ContainerStats | None
+    life: Life | None = None
+    """None: as that of the end that it is told before."""
 
 
 class Ended(NamedTuple):

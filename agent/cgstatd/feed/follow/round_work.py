@@ -272,7 +272,8 @@ class RoundWork:
         known.oom_kills, known.oom_final = total, known.dead
         if before is not None and total > before:
             known.oom_told = True
-            changes.killed.append(Killed(container.identity, total - before, total, vitals, container.last))
+            life = life_of(container)
+            changes.killed.append(Killed(container.identity, total - before, total, vitals, container.last, life))
 
     def close(self) -> None:
         """Release what is open, for good. If a hung thread still looks, that thread does it."""

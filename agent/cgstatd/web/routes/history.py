@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import wraps
@@ -25,6 +26,7 @@ from ..server.failure import failure
 from ..server.limits import RETRY_SECONDS
 from ..server.one_body import NoRoom
 from .context import CONTEXT
+from .follow import FOLLOWER
 from .metrics import SCRAPER
 from .negotiated import negotiated
 from .queries import QUERIES
@@ -169,6 +171,8 @@ def add_history(app: web.Application, keeping: Keeping) -> None:
     if disk is not None:
         app[QUERIES].disk = app[SCRAPER].disk = disk.figures
     holder.history, holder.recorder = History(feed, ring, on_disk=disk), Recorder(feed, ring)
+    holder.recorder.count = app[FOLLOWER].counted
+    app[FOLLOWER].observers.append(lambda found: ring.hear(found, time.time_ns() // 1_000_000))
 
     async def running(_app: web.Application) -> None:
         if holder.recorder is not None:
