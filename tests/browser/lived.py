@@ -7,11 +7,14 @@ from dataclasses import dataclass, field, replace
 
 from aiohttp import web
 
+from cgroupfs import Vitals
 from cgstatd.feed.history.gaps import Gap
 from cgstatd.feed.history.reading import History
 from cgstatd.feed.history.ring import Ring
-from cgstatd.sampling.history_model import ContainerSample, Ended, HostSample, Life, Subject, Taken
+from cgstatd.host.identity import Identity
+from cgstatd.sampling.history_model import ContainerSample, HostSample, Life, Subject, Taken
 from cgstatd.sampling.history_work import Clocks, HistoryWork, clocks
+from cgstatd.sampling.round import Changes, Ended, Killed
 from cgstatd.web.routes.context import CONTEXT
 from cgstatd.web.routes.history import HISTORY
 
@@ -46,6 +49,17 @@ class Story:
     kills: int = 1
     exit_code: int | None = None
 
+    @property
+    def identity(self) -> Identity:
+        """As the watch tells it."""
+        return Identity(self.life.id, self.name, self.life.runtime, self.life.owner_uid, None)
+
+    def ended(self) -> Ended:
+        """Its end."""
+        return Ended(
+            self.identity, None, None, self.exit_code, None, None, None, self.oom is not None, None, None, self.life
+        )
+
     def sample(self, number: int, at: Clocks) -> ContainerSample:
         """Its counters in a round."""
         seconds = (number - self.first) * INTERVAL
@@ -73,7 +87,7 @@ class Lived:
         holder.recorder = None  # nothing but what a test adds
         self.ring = Ring(ROUNDS, INTERVAL)
         holder.history = History(feed, self.ring, ahead)
-        for life, (subject, _) in HistoryWork(feed.sampler).take().listed.items():
+        for life, subject in HistoryWork(feed.sampler).take().listed.items():
             self.stories[subject.name] = Story(life, subject.name)
         self._happen()
         now = ahead()
@@ -104,12 +118,22 @@ class Lived:
     def add(self, number: int, at: Clocks, gap: Gap = Gap.NONE) -> None:
         """A round."""
         living = [each for each in self.stories.values() if each.first <= number <= each.last]
-        ended = [
-            Ended(each.life, each.exit_code, each.oom is not None, at.time_ms)
-            for each in self.stories.values()
-            if each.last == number - 1
-        ]
+        ended = [each for each in self.stories.values() if each.last == number - 1]
+        begun = [each for each in living if each.first == number > 0]
+        killed = [each for each in living if each.oom == number]
+        self.ring.hear(
+            Changes(
+                [each.ended() for each in ended],
+                [each.identity for each in begun],
+                [each.life for each in begun],
+                [
+                    Killed(each.identity, each.kills, each.kills, Vitals(None, None, None), None, each.life)
+                    for each in killed
+                ],
+            ),
+            at.time_ms,
+        )
         host = HostSample(number, 4 * number, 4, 4 << 30, 2 << 30, 0, 0, 50, len(living))
-        listed = {each.life: (Subject(each.name, "lab/busybox:1", None), None) for each in living}
+        listed = {each.life: Subject(each.name, "lab/busybox:1", None) for each in living}
         samples = {each.life: each.sample(number, at) for each in living}
-        self.ring.add(number, Taken(*at, host, listed, samples, ended), gap)
+        self.ring.add(number, Taken(*at, host, listed, samples, [each.life for each in ended]), gap)

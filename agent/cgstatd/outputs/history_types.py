@@ -42,11 +42,15 @@ class HistoryMark(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     id: str
     name: str
     timestamp: int
-    """As its runtime recorded it, else when a round noticed it."""
+    """As its runtime recorded it, else when the agent noticed it."""
     kills: int | None = None
-    """Of an oom: how many processes were killed since the round before."""
+    """Of an oom: how many processes were killed; absent: only the runtime knows of it."""
     exit_code: int | None = None
+    signal: int | None = None
+    """Of an exit: what ended the first process."""
     oom_killed: bool | None = None
+    restarting: bool | None = None
+    """Of an exit: whether its runtime was to start it again."""
 
 
 class ContainerCounters(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -10,6 +10,7 @@ from cgroupfs import Vitals
 from ..host.identity import Identity
 from ..host.runtimes.base import Metadata
 from .container import Container
+from .history_model import Life
 from .model import ContainerStats
 from .rates import MOST_CORES
 
@@ -39,6 +40,8 @@ class Killed(NamedTuple):
     total: int | None
     vitals: Vitals
     last: ContainerStats | None
+    life: Life | None = None
+    """None: as that of the end that it is told before."""
 
 
 class Ended(NamedTuple):
@@ -60,6 +63,10 @@ class Ended(NamedTuple):
     """Unix time of the start by which the runtime names this life."""
     killed: Killed | None
     """The kill to be told before the end: only the runtime knows of it."""
+    life: Life | None = None
+    """None: of no cgroup that was seen."""
+    noticed_seconds: float | None = None
+    """Unix time at which its first process was seen to have died, else its cgroup to be gone."""
 
 
 @dataclass(slots=True)
@@ -68,6 +75,8 @@ class Changes:
 
     ended: list[Ended] = field(default_factory=list)
     started: list[Identity] = field(default_factory=list)
+    begun: list[Life] = field(default_factory=list)
+    """The lives of ``started``, one each."""
     killed: list[Killed] = field(default_factory=list)
     """Of containers that have a cgroup: told after the ends (of the lives before) and the starts."""
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from ...host.pidfd import Exit, Untold
 from ...host.runtimes.base import Metadata
 from ...sampling.container import Container
+from ...sampling.history_work import life_of
 from ...sampling.lived import ambiguous
 from ...sampling.round import Changes, Ended, Killed, Look
 from .followed_container import UNSEEN, UNWATCHED, Followed
@@ -42,10 +43,6 @@ class Ends:
         """Whether an end is held back."""
         return bool(self._dying)
 
-    def held_back(self) -> Mapping[Container, Followed]:
-        """The containers that are gone, and whose ends are not told yet."""
-        return self._dying
-
     def known(self, container: Container) -> Followed | None:
         """What is known of a container whose cgroup is gone; None: its end was told."""
         return self._dying.get(container)
@@ -67,6 +64,7 @@ class Ends:
         self._expected.pop(container, None)
         self._dying[container] = known
         known.dead_ns = time.monotonic_ns()
+        known.died_seconds = known.died_seconds or time.time()
         if known.life.end is None:
             self._records.watch(container, known)
 
@@ -119,6 +117,8 @@ class Ends:
             oom_killed,
             life.started_seconds,
             Killed(identity, None, None, known.counted, container.last) if untold else None,
+            life_of(container),
+            known.died_seconds,
         )
 
     def _absent(self, why: str | None, known: Followed, kernel: Exit | Untold | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 
 from ...outputs.history_json import container_counters
@@ -97,9 +98,16 @@ def _boot(each: Round) -> tuple[int, str]:
 class ContainerSteps:
     """A container's figures."""
 
-    def __init__(self, grid: Grid, now: Clocks, earliest: str = gaps.BEFORE) -> None:
+    def __init__(
+        self, grid: Grid, now: Clocks, earliest: str = gaps.BEFORE, stopped: tuple[int, str] | None = None
+    ) -> None:
+        """``stopped``: since when (milliseconds since the epoch) the container is there without running before its
+        first mark, and the word for it; None: it is not known to have been there."""
         self.grid = grid
         self._now = now
+        self._stopped = stopped
+        self._marked: Mark | None = None
+        """The latest mark that is no OOM kill."""
         self._before: dict[tuple[str, Life], ContainerSample] = {}
         self._has = set[int]()
         self._why: dict[int, str] = {}
@@ -119,6 +127,7 @@ class ContainerSteps:
             self.reasons.add(time_ms, step, each.why)
         before, self._before = self._before, {}
         lives = sorted(span.lives, key=lambda each: each.first)
+        span = span._replace(lives=lives)
         for lived in lives:
             self._add_life(lived, step_of, before)
         self._say_why(span, step_of)
@@ -143,20 +152,33 @@ class ContainerSteps:
             before = sample
         if before is not None:
             self._before[who] = before
-        inside = (pair for pair in lived.marks if 0 <= step_of.get(pair[0], -1) < self.grid.many)
+        latest = max(step_of.values(), default=-1)  # of a mark behind the last round
+        inside = (pair for pair in lived.marks if 0 <= step_of.get(pair[0], latest) < self.grid.many)
         self.marks += marks(lived, (mark for _, mark in inside))
 
     def _say_why(self, span: Span, step_of: dict[int, int]) -> None:
         """Why the container is not in a round that there was."""
+        marked = deque((key, mark) for lived in span.lives for key, mark in lived.marks if mark.event != "oom")
         for each in span.rounds:
             key = each.row.number
             step = step_of[key]
+            while marked and marked[0][0] <= key:
+                self._marked = marked.popleft()[1]
             if 0 <= step < self.grid.many and step not in self._has:
                 listed = any(lived.first <= key <= lived.last for lived in span.lives)
                 if listed:
                     self._why[step] = gaps.DROPPED if each.incomplete else gaps.UNREAD
                 else:
-                    self._why[step] = gaps.PERHAPS if each.incomplete else gaps.NO_CONTAINER
+                    self._why[step] = gaps.PERHAPS if each.incomplete else self._unlisted(each, span)
+
+    def _unlisted(self, each: Round, span: Span) -> str:
+        """Why a round has not listed it."""
+        if self._marked is not None:
+            return gaps.RESTARTING if self._marked.restarting else gaps.STOPPED
+        if self.latest is not None or any(lived.first <= lived.last < each.row.number for lived in span.lives):
+            return gaps.STOPPED
+        since_ms, word = self._stopped or (0, gaps.NO_CONTAINER)
+        return word if shown_ms(each.row.boottime_ns, self._now) >= since_ms else gaps.NO_CONTAINER
 
     def end(self, now_ms: int) -> list[str | None]:
         """Why a step has no figures; None: it has."""
@@ -174,7 +196,9 @@ def marks(lived: LifeRows, these: Iterable[Mark]) -> list[HistoryMark]:
             timestamp=mark.time_ms,
             kills=mark.kills,
             exit_code=mark.exit_code,
+            signal=mark.signal,
             oom_killed=mark.oom_killed,
+            restarting=mark.restarting,
         )
         for mark in these
     ]

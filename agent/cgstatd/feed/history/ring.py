@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import chain
 
 from ...sampling.history_model import Life, Subject, Taken
+from ...sampling.round import Changes
+from .marks import happened
 from .series import ROWS, Series
-from .tracks import HOST, Lived, Mark, Snapshot, Track
+from .tracks import HOST, Lived, Snapshot, Track
 
 BUDGET_BYTES = 32 << 20
 """An hour of 100 containers that work takes some 4 MB of it."""
@@ -42,6 +44,12 @@ class Ring:
         self._living: dict[Life, Track] = {}
         self._dead: dict[int, OrderedDict[int, Track]] = {}
         """By owner, the first that died first."""
+        self._short: dict[Life, Track] = {}
+        """Those of the living that no round has listed yet."""
+        self._unexplained: dict[Life, Track] = {}
+        """Those of the dead whose end is not told yet."""
+        self._unplaced: list[Track] = []
+        """Those that have marks since the latest round."""
         self._owned: dict[int, int] = {}
         """Bytes by owner."""
         self._begun = 0
@@ -56,15 +64,20 @@ class Ring:
         """The oldest round that a client may still ask for."""
         return max(self.host.first, self.last - self.rounds + 1)
 
+    @property
+    def living(self) -> Collection[Life]:
+        """The lives that go on, as far as is known."""
+        return self._living.keys()
+
     def tracks(self) -> Iterator[Track]:
         """Every life that is known, the ended ones first."""
         return chain(*(each.values() for each in self._dead.values()), self._living.values())
 
     def lives(self, first: int, last: int, fits: Callable[[Track], bool] = lambda _: True) -> list[Lived]:
-        """Every life that had a part in these rounds, in the order in which they began."""
-        found = self.where(lambda each: each.last >= first and each.first <= last and fits(each))
+        """Every life that had a part in these rounds, or begins behind them, in the order in which they began."""
+        found = self.where(lambda each: each.last >= first and each.first <= last + 1 and fits(each))
         return [
-            Lived(each.life, each.subject, each.first, each.last, each.ended, tuple(each.marks),
+            Lived(each.life, each.subject, each.first, each.last, each.listed, tuple(each.marks),
                   each.series.between(first, last))
             for each in found
         ]  # fmt: skip
@@ -77,56 +90,69 @@ class Ring:
 
     def add(self, number: int, taken: Taken, gap: int) -> None:
         """A round; ``gap``: why there was none at the points of the grid before (:class:`~.gaps.Gap`)."""
-        news = self.last >= 0
-        for life, (subject, started_ms) in taken.listed.items():
-            track = self._living.get(life)
-            if track is None:
-                track = self._begin(life, subject, number)
-                if news:
-                    track.marks.append(Mark(number, "start", _plausible(started_ms, taken.time_ms)))
-                self._count(track)
+        self._place_marks(number)
+        for life, subject in taken.listed.items():
+            track = self._living.get(life) or self._begin(life, subject, number)
+            self._short.pop(life, None)
+            track.listed = number if track.listed is None else track.listed[0], number
             track.last = number
             if track.subject is not subject:
                 track.subject = subject
                 self._count(track)
-            self._take(track, number, taken, news)
-        for end in taken.ended:
-            if (track := self._living.pop(end.life, None)) is not None:
-                at = _plausible(end.finished_ms, taken.time_ms)
-                self._end(track, Mark(number, "exit", at, None, end.exit_code, end.oom_killed))
+            if (sample := taken.samples.get(life)) is not None:
+                size = track.series.size
+                track.series.append(number, sample)
+                self._grow(track, track.series.size - size)
+        for life in (*taken.gone, *(life for life, each in self._short.items() if each.first < number)):
+            self._bury(life, number)
         row = (taken.time_ms, taken.monotonic_ns, taken.boottime_ns, gap, *taken.host)
         self.host.append(number, row)
         self._age(number - self.rounds + 1)
         self._shrink()
 
+    def hear(self, found: Changes, now_ms: int) -> None:
+        """What happened, whether or not a round sees the lives; ``now_ms``: milliseconds since the epoch."""
+        for life, subject, mark in happened(found, now_ms):
+            track = self._living.get(life) or self._unexplained.get(life)
+            if track is None:
+                track = self._short[life] = self._begin(life, subject, self.last + 1)
+            before_ms = track.marks[-1].time_ms if track.marks else 0
+            track.marks.append(mark._replace(round=self.last + 1, time_ms=max(before_ms, mark.time_ms)))
+            track.last = self.last + 1
+            self._unplaced.append(track)
+            self._count(track)
+            if mark.event != "oom":
+                track.over = mark.event == "exit"
+            if track.over:
+                self._unexplained.pop(life, None)
+                if track.listed is None:
+                    self._bury(life, self.last + 1)
+        self._shrink()
+
+    def _place_marks(self, number: int) -> None:
+        """Those since the round before are told by this one, whichever points of the grid had none."""
+        expected = self.last + 1
+        for track in self._unplaced if number != expected else ():
+            track.marks = [each._replace(round=number) if each.round == expected else each for each in track.marks]
+            track.first, track.last = (number if each == expected else each for each in (track.first, track.last))
+        self._unplaced.clear()
+
     def _begin(self, life: Life, subject: Subject, number: int) -> Track:
         self._begun += 1
         track = self._living[life] = Track(life, subject, number, self._begun)
+        self._count(track)
         return track
 
-    def _take(self, track: Track, number: int, taken: Taken, news: bool) -> None:
-        sample = taken.samples.get(track.life)
-        if sample is not None:
-            size = track.series.size
-            track.series.append(number, sample)
-            self._grow(track, track.series.size - size)
-            total, before = sample.oom_kills, track.oom_kills
-            if before is None and news and track.first == number:
-                before = 0
-            if total is not None:
-                track.oom_kills = total
-                if before is not None and total > before:
-                    track.marks.append(Mark(number, "oom", taken.time_ms, total - before))
-                    self._count(track)
-
-    def _end(self, track: Track, mark: Mark) -> None:
-        if mark.oom_killed and not any(each.event == "oom" for each in track.marks):
-            track.marks.append(Mark(mark.round, "oom", mark.time_ms))
-        track.marks.append(mark)
-        track.ended, track.last = True, mark.round
-        track.series.shut()
-        self._dead.setdefault(track.life.owner_uid, OrderedDict())[track.serial] = track
-        self._count(track)
+    def _bury(self, life: Life, number: int) -> None:
+        self._short.pop(life, None)
+        track = self._living.pop(life, None)
+        if track is not None:
+            track.last = number
+            track.series.shut()
+            self._dead.setdefault(life.owner_uid, OrderedDict())[track.serial] = track
+            if not track.over:
+                self._unexplained[life] = track
+            self._count(track)
 
     def _count(self, track: Track, now: int | None = None) -> None:
         """Bring the sums up to date; ``now``: the bytes of the track, where it is gone."""
@@ -159,6 +185,8 @@ class Ring:
         """Drop what died first of an owner's."""
         dead = self._dead[owner]
         _, track = dead.popitem(last=False)
+        if self._unexplained.get(track.life) is track:
+            del self._unexplained[track.life]
         self._count(track, 0)
         if not dead:
             del self._dead[owner]
@@ -187,9 +215,4 @@ class Ring:
 
     def where(self, fits: Callable[[Track], bool]) -> list[Track]:
         """The lives that fit, in the order in which they began."""
-        return sorted((each for each in self.tracks() if fits(each)), key=lambda each: (each.first, each.last))
-
-
-def _plausible(recorded_ms: int | None, noticed_ms: int) -> int:
-    """When it happened: what a runtime recorded is believed where it is not later than the round that noticed it."""
-    return noticed_ms if recorded_ms is None or not 0 <= recorded_ms <= noticed_ms else recorded_ms
+        return sorted((each for each in self.tracks() if fits(each)), key=lambda each: (each.first, each.serial))

@@ -49,7 +49,7 @@ class LifeRows(NamedTuple):
     rows: Iterator[Row]
     """With keys in place of numbers."""
     marks: list[tuple[int, Mark]]
-    """Each with its key."""
+    """Each with the key of the first round behind it, which may be still to come."""
 
     @property
     def life_text(self) -> str:
@@ -131,9 +131,9 @@ def memory(what: Snapshot, base: int, place: Place, timeline: Timeline, hole: bo
 def _lived(each: Lived, what: Snapshot, base: int) -> LifeRows:
     first, last = what.first, what.last
     rows = ((base + (number or 0), *values) for number, *values in each.rows if first <= (number or 0) <= last)
-    marks = [(base + mark.round, mark) for mark in each.marks if first <= mark.round <= last]
-    end = base + (each.last_listed if each.ended else max(last, each.last))
-    return LifeRows(what.boot, each.life, each.subject, base + each.first, end, rows, marks)
+    marks = [(base + mark.round, mark) for mark in each.marks if first <= mark.round <= last + 1]
+    begin, end = each.listed or (each.first, each.first - 1)
+    return LifeRows(what.boot, each.life, each.subject, base + begin, base + end, rows, marks)
 
 
 def disk(segments: Sequence[Segment], after: int, until: int, place: Place, timeline: Timeline, most: int = 0) -> Span:

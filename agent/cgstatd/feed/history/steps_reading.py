@@ -10,6 +10,7 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 from ...host.identity import short
+from ...host.runtimes.base import State as Runs
 from ...outputs.history_types import ContainerHistory, HostHistory
 from ...sampling.history_model import Life
 from ...sampling.history_work import Clocks
@@ -80,7 +81,10 @@ class StepsReading:
         who = await self._gone(wanted) if known is None else (known.owner_uid, known.runtime, known.id)
         if who is None:
             raise NotFound(wanted)
-        plan, found = await self.filled(asked, lambda plan: ContainerSteps(plan.grid, plan.now, plan.earliest), who)
+        there = None if known is None else _stopped(known)
+        plan, found = await self.filled(
+            asked, lambda plan: ContainerSteps(plan.grid, plan.now, plan.earliest, there), who
+        )
         times = plan.grid.timestamps
         latest = found.latest
         life = latest.life if latest else Life(*who, 0)
@@ -210,3 +214,11 @@ class StepsReading:
                     boottime = plan.now.boottime_ns - (plan.now.time_ms - since) * 1_000_000 - shift
                     return await on_disk.seek(contents, part, boottime)
         return None
+
+
+def _stopped(known: Known) -> tuple[int, str] | None:
+    """Since when a container is there, and the word for its not running; None: its runtime does not say."""
+    made = known.metadata.created_seconds if known.metadata else None
+    if made is None:
+        return None
+    return int(made * 1000), gaps.RESTARTING if known.state is Runs.RESTARTING else gaps.STOPPED

@@ -15,7 +15,7 @@ from .disk_model import Contents, DiskFailed, Fetched, Moved, RunPart, Segment, 
 from .file_rows import Writing
 from .own_files import OwnFiles
 from .sealed import Broken, Rounds, Run, Track
-from .sqlite_file import SqliteFile
+from .sqlite_file import VERSION, SqliteFile
 from .stored_rounds import Fit, best_fit, key_before, with_all, with_these
 from .tracks import Snapshot
 
@@ -143,6 +143,10 @@ class Store:
             self._close_files()  # no other descriptor of the file may be closed while it is locked
             self._file = SqliteFile(self._path, write=True)
             self._writing.begin()
+            if self._file.version != VERSION:
+                self._close_files()
+                self._writing.full = True
+                return self._open_current()
         if files and files[-1].path == self._path:
             return self._file, files[-1]
         return self._file, Contents(self._path, (), 0, 0)

@@ -19,21 +19,25 @@ class Mark(NamedTuple):
     """Something that happened to a container."""
 
     round: int
-    """The number of the round that noticed it."""
+    """The number of the first round behind it."""
     event: str
     """start, exit or oom."""
     time_ms: int
-    """Milliseconds since the epoch: as the runtime recorded it, else when the round noticed it."""
+    """Milliseconds since the epoch: as the runtime recorded it, else when the agent noticed it."""
     kills: int | None = None
-    """oom: processes killed since the round before; None: only the runtime knows of it."""
+    """oom: how many processes were killed; None: only the runtime knows of it."""
     exit_code: int | None = None
     oom_killed: bool | None = None
+    signal: int | None = None
+    """exit: what ended the first process; None: it exited by itself, or that is not known."""
+    restarting: bool | None = None
+    """exit: whether its runtime was to start it again; None: it did not say."""
 
 
 class Track:
     """What is kept of one life of a container."""
 
-    __slots__ = ("ages", "bytes", "ended", "first", "last", "life", "marks", "oom_kills", "serial", "series", "subject")
+    __slots__ = ("ages", "bytes", "first", "last", "life", "listed", "marks", "over", "serial", "series", "subject")
 
     def __init__(self, life: Life, subject: Subject, first: int, serial: int) -> None:
         """``serial``: its number among all tracks."""
@@ -42,14 +46,16 @@ class Track:
         self.subject = subject
         self.series = Series(CONTAINER, 1 + serial % ROWS)
         self.first = first
-        """The round that had it first."""
+        """The first round that listed it, or is behind its first mark."""
         self.last = first
-        """The round that had it last."""
-        self.ended = False
+        """The last round that listed it, found it gone, or is behind its last mark."""
+        self.listed: tuple[int, int] | None = None
+        """The first and the last round that listed it; None: it was too short for one."""
+        self.over = False
+        """Whether the latest mark is its end."""
         self.marks: list[Mark] = []
         self.ages = first
         """Nothing of it is to be forgotten before this round is too old."""
-        self.oom_kills: int | None = None
         self.bytes = 0
         """As counted in the budget."""
 
@@ -66,14 +72,10 @@ class Lived(NamedTuple):
     subject: Subject
     first: int
     last: int
-    ended: bool
+    listed: tuple[int, int] | None
+    """As a :class:`Track` has it."""
     marks: tuple[Mark, ...]
     rows: Rows
-
-    @property
-    def last_listed(self) -> int:
-        """The last round that had it, as far as is known."""
-        return self.last - 1 if self.ended else self.last
 
 
 class Snapshot(NamedTuple):

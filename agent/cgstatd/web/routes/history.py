@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import wraps
@@ -170,7 +171,8 @@ def add_history(app: web.Application, keeping: Keeping) -> None:
     if disk is not None:
         app[QUERIES].disk = app[SCRAPER].disk = disk.figures
     holder.history, holder.recorder = History(feed, ring, on_disk=disk), Recorder(feed, ring)
-    app[FOLLOWER].returning.rounds = ring
+    holder.recorder.count = app[FOLLOWER].counted
+    app[FOLLOWER].observers.append(lambda found: ring.hear(found, time.time_ns() // 1_000_000))
 
     async def running(_app: web.Application) -> None:
         if holder.recorder is not None:

@@ -173,7 +173,7 @@ async def test_what_is_of_another_program_or_version_is_set_aside(
         connection = sqlite3.connect(path)
         statements = {
             "sqlite": "PRAGMA application_id=1",
-            "version": "PRAGMA user_version=2",
+            "version": "PRAGMA user_version=3",
             "schema": "CREATE TRIGGER more AFTER INSERT ON rounds BEGIN DELETE FROM rounds; END",
             "other rows": "INSERT INTO rounds SELECT first + 100, data FROM rounds LIMIT 1",
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Iterator
 from itertools import pairwise
@@ -27,6 +28,8 @@ from fakehost import FakeHost, Hang, container_id, no_thread_left
 from kepthistory import BEGAN_MS, Kept, keeping
 
 ALL = Asked(None, None, 10)
+STARTED_MS = 1_795_604_200_719
+"""As the engine's state of a made-up host says."""
 
 
 @pytest.fixture(autouse=True)
@@ -209,10 +212,79 @@ async def test_a_container_that_is_gone_has_its_marks(host: FakeHost, monkeypatc
             assert found.id == container_id("job") and events(found) == ["start", "oom", "exit"]
             assert found.marks[1].kills == 2
         assert [reason(found, number) for number in range(5)] == [
-            gaps.NO_CONTAINER, None, None, gaps.NO_CONTAINER, gaps.NO_CONTAINER
+            gaps.NO_CONTAINER, None, None, gaps.STOPPED, gaps.STOPPED
         ]  # fmt: skip
         with pytest.raises(NotFound):
             await kept.history.container("nothing", ALL)
+
+
+async def test_a_life_that_no_round_has_seen_is_found_and_has_its_marks(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with keeping(host, monkeypatch) as kept:
+        await kept.point()
+        host.add("job")
+        kept.times.on(3)
+        kept.look()
+        host.remove("job", from_disk=True)
+        kept.times.on(1)
+        kept.look()
+        for more in (0, 6, 10):  # also before the next round
+            await kept.point(more)
+            for wanted in ("job", container_id("job"), container_id("job")[:9]):
+                found = await kept.history.container(wanted, ALL)
+                assert found.id == container_id("job") and found.name == "job"
+                told = [(each.event, each.timestamp - BEGAN_MS) for each in found.marks]
+                assert told == [("start", STARTED_MS - BEGAN_MS), ("exit", 4000)]
+        assert [reason(found, number) for number in range(3)] == [gaps.NO_CONTAINER, gaps.STOPPED, gaps.STOPPED]
+        _, rounds = await pages(kept)
+        assert [[mark["event"] for mark in line["marks"]] for line in rounds] == [[], ["start", "exit"], []]
+
+
+EARLIER, LATER = "2026-11-25T10:56:41Z", "2026-11-25T10:57:00Z"
+
+
+def written(host: FakeHost, name: str, created: str = "", **state: object) -> None:
+    """What the engine's state says of a container."""
+    host.on_disk(name)
+    path = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
+    config = json.loads(path.read_text())
+    config["State"] |= state
+    path.unlink()
+    path.write_text(json.dumps(config | ({"Created": created} if created else {})))
+    path.chmod(0o600)
+
+
+async def test_between_two_lives_a_restarting_container_is_restarting(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with keeping(host, monkeypatch) as kept:
+        await kept.point()
+        host.remove("web")
+        written(host, "web", Running=True, Restarting=True, ExitCode=1, FinishedAt=EARLIER)
+        await kept.point(10)
+        await kept.point(10)
+        found = await kept.history.container("web", ALL)
+        assert [(each.event, each.exit_code, each.restarting) for each in found.marks] == [("exit", 1, True)]
+        assert [reason(found, number) for number in range(3)] == [None, gaps.RESTARTING, gaps.RESTARTING]
+        host.add("web")
+        await kept.point(10)
+        host.remove("web")
+        written(host, "web", ExitCode=0, FinishedAt=LATER)
+        await kept.point(10)
+        found = await kept.history.container("web", ALL)
+        assert events(found) == ["exit", "start", "exit"] and reason(found, 4) == gaps.STOPPED
+
+
+async def test_one_that_was_there_before_its_first_mark_did_not_run(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(host, "stopped", EARLIER)
+    written(host, "restarting", EARLIER, Running=True, Restarting=True)
+    async with keeping(host, monkeypatch) as kept:
+        await kept.point()
+        for name, said in (("stopped", gaps.STOPPED), ("restarting", gaps.RESTARTING)):
+            assert reason(await kept.history.container(name, ALL), 0) == said
 
 
 async def test_counters_begin_anew_with_each_life(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
