@@ -14,6 +14,7 @@ from cgstatd.feed.history.ring import Ring
 from cgstatd.host.identity import Identity
 from cgstatd.sampling.history_model import ContainerSample, HostSample, Life, Subject, Taken
 from cgstatd.sampling.history_work import Clocks, HistoryWork, clocks
+from cgstatd.sampling.pressure.found import Found
 from cgstatd.sampling.round import Changes, Ended, Killed
 from cgstatd.web.routes.context import CONTEXT
 from cgstatd.web.routes.history import HISTORY
@@ -48,6 +49,9 @@ class Story:
     oom: int | None = None
     kills: int = 1
     exit_code: int | None = None
+    waits: range | None = None
+    """It waits for the disk, for others."""
+    unhealthy: int | None = None
 
     @property
     def identity(self) -> Identity:
@@ -101,6 +105,8 @@ class Lived:
         found = self.stories
         if "web-1" in found:
             found["web-1"] = replace(found["web-1"], cores=0.6, oom=200)
+        if "queue" in found:
+            found["queue"] = replace(found["queue"], waits=range(200, 207), unhealthy=210)
         if "web-2" in found:
             now = found["web-2"]
             found["web-2 before"] = replace(now, life=now.life._replace(inode=1), last=249, exit_code=3)
@@ -136,4 +142,10 @@ class Lived:
         host = HostSample(number, 4 * number, 4, 4 << 30, 2 << 30, 0, 0, 50, len(living))
         listed = {each.life: Subject(each.name, "lab/busybox:1", None) for each in living}
         samples = {each.life: each.sample(number, at) for each in living}
+        waits = [(each.life, "io", "neighbours") for each in living if each.waits and number in each.waits]
+        self.ring.looked(Found(waits, 1.5, 15.5, at.monotonic_ns, at.time_ms))
+        checks = [(each, each.unhealthy) for each in living if each.unhealthy is not None]
+        self.ring.checked(
+            [(each.life, "healthy" if number < since else "unhealthy") for each, since in checks], at.time_ms
+        )
         self.ring.add(number, Taken(*at, host, listed, samples, [each.life for each in ended]), gap)

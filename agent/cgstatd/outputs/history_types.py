@@ -38,7 +38,7 @@ class HistoryMark(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     """Something that happened to a container."""
 
     event: str
-    """start, exit or oom."""
+    """start, exit, oom, pressure or health."""
     id: str
     name: str
     timestamp: int
@@ -51,6 +51,14 @@ class HistoryMark(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     oom_killed: bool | None = None
     restarting: bool | None = None
     """Of an exit: whether its runtime was to start it again."""
+    resource: str | None = None
+    """Of a pressure: what it waits for, ``cpu``, ``memory`` or ``io``."""
+    cause: str | None = None
+    """Of a pressure: why, as the event ``pressure`` says it."""
+    seconds: float | None = None
+    """Of a pressure: how long it waited, now that it is over; absent: the wait has just begun."""
+    health: str | None = None
+    """Of a health: what its check says from now on, ``starting``, ``healthy`` or ``unhealthy``."""
 
 
 class ContainerCounters(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

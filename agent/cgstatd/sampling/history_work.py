@@ -22,6 +22,7 @@ from ..host.runtimes.base import State
 from ..host.runtimes.labels import PROJECTS
 from ..host.workload import workload
 from .container import Container
+from .health_checks import health_of
 from .history_model import ContainerSample, HostSample, Life, Subject, Taken
 from .history_reading import NOTHING, HistoryReading
 from .model import ContainerStats
@@ -66,6 +67,8 @@ class HistoryWork:
         self._read_ns: dict[Life, int] = {}
         """The latest reading of each life that the round before listed: what is not newer is no sample."""
         self._words: dict[Container, _Words] = {}
+        self.with_check: list[Container] = []
+        """Those of the latest round that have a health check."""
 
     def take(self, reading: HistoryReading | None = None) -> Taken:
         """One round of what the latest pass has read, or a reading of its own. Raises ListingFailed."""
@@ -87,8 +90,14 @@ class HistoryWork:
             read[life] = read_ns
             listed[life] = said.subject
         gone = [life for life in before if life not in read]
+        self.with_check = [each for each in containers if (known := each.identity.metadata) and known.health]
         self._read_ns, self._words = read, words
         return Taken(*now, self._host(len(containers)), listed, samples, gone)
+
+    def health(self, container: Container) -> tuple[Life, str] | None:
+        """What its health check says, which may take a file of its runtime; None: that is not known."""
+        found = health_of(self._sampler.names, container, self._sampler.root.clock())
+        return None if found is None or found.status is None else (life_of(container), found.status)
 
     def _say(self, container: Container) -> _Words:
         known, identity = self._words.get(container), container.identity

@@ -22,7 +22,7 @@ from .steps import (
     add_host,
     shown_ms,
 )
-from .tracks import Mark
+from .tracks import RUNS, Mark
 
 
 class Reasons:
@@ -107,7 +107,7 @@ class ContainerSteps:
         self._now = now
         self._stopped = stopped
         self._marked: Mark | None = None
-        """The latest mark that is no OOM kill."""
+        """The latest mark that says whether it runs."""
         self._before: dict[tuple[str, Life], ContainerSample] = {}
         self._has = set[int]()
         self._why: dict[int, str] = {}
@@ -158,7 +158,7 @@ class ContainerSteps:
 
     def _say_why(self, span: Span, step_of: dict[int, int]) -> None:
         """Why the container is not in a round that there was."""
-        marked = deque((key, mark) for lived in span.lives for key, mark in lived.marks if mark.event != "oom")
+        marked = deque((key, mark) for lived in span.lives for key, mark in lived.marks if mark.event in RUNS)
         for each in span.rounds:
             key = each.row.number
             step = step_of[key]
@@ -199,6 +199,10 @@ def marks(lived: LifeRows, these: Iterable[Mark]) -> list[HistoryMark]:
             signal=mark.signal,
             oom_killed=mark.oom_killed,
             restarting=mark.restarting,
+            resource=mark.wait and mark.wait.resource,
+            cause=mark.wait and mark.wait.cause,
+            seconds=mark.wait and mark.wait.seconds,
+            health=mark.health,
         )
         for mark in these
     ]

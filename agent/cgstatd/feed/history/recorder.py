@@ -7,6 +7,7 @@ allows, which is cheaper than a pass: it makes no answers.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -122,6 +123,13 @@ class Recorder:
         more = {life: kills for life, kills in self._kills.items() if kills > before.get(life, 0)}
         if more and self.count is not None:
             await self.count(more)
+        await self._check()
+
+    async def _check(self) -> None:
+        """The health of those that have a check, each by itself: what says it may lie on a disk that hangs."""
+        with contextlib.suppress(ListingFailed, ReadingFailed):
+            found = await self._feed.each(self._work.health, self._work.with_check)
+            self.ring.checked(found, self._now().time_ms)
 
     async def _of(self, shared: Pass) -> Taken:
         """What a pass has read that a client asked for."""

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain
 
 from ...sampling.history_model import Life, Subject, Taken
+from ...sampling.pressure.found import Found
 from ...sampling.round import Changes
 from .marks import happened
 from .series import ROWS, Series
-from .tracks import HOST, Lived, Snapshot, Track
+from .tracks import HOST, RUNS, Lived, Mark, Snapshot, Track
+from .waits import Waits
 
 BUDGET_BYTES = 32 << 20
 """An hour of 100 containers that work takes some 4 MB of it."""
@@ -53,6 +55,7 @@ class Ring:
         self._owned: dict[int, int] = {}
         """Bytes by owner."""
         self._begun = 0
+        self._waits = Waits()
 
     @property
     def last(self) -> int:
@@ -90,6 +93,7 @@ class Ring:
 
     def add(self, number: int, taken: Taken, gap: int) -> None:
         """A round; ``gap``: why there was none at the points of the grid before (:class:`~.gaps.Gap`)."""
+        self._note(self._waits.expired(taken.monotonic_ns))
         self._place_marks(number)
         for life, subject in taken.listed.items():
             track = self._living.get(life) or self._begin(life, subject, number)
@@ -116,18 +120,42 @@ class Ring:
             track = self._living.get(life) or self._unexplained.get(life)
             if track is None:
                 track = self._short[life] = self._begin(life, subject, self.last + 1)
-            before_ms = track.marks[-1].time_ms if track.marks else 0
-            track.marks.append(mark._replace(round=self.last + 1, time_ms=max(before_ms, mark.time_ms)))
-            track.last = self.last + 1
-            self._unplaced.append(track)
-            self._count(track)
-            if mark.event != "oom":
+            self._mark(track, mark)
+            if mark.event in RUNS:
                 track.over = mark.event == "exit"
             if track.over:
                 self._unexplained.pop(life, None)
                 if track.listed is None:
                     self._bury(life, self.last + 1)
         self._shrink()
+
+    def looked(self, found: Found) -> None:
+        """What waits, and why."""
+        self._note(self._waits.looked(found))
+
+    def checked(self, found: Iterable[tuple[Life, str]], now_ms: int) -> None:
+        """What the health checks of containers say now; a change is a mark."""
+        for life, health in found:
+            track = self._living.get(life)
+            if track is not None and track.health != health:
+                if track.health is not None:
+                    self._mark(track, Mark(0, "health", now_ms, health=health))
+                track.health = health
+        self._shrink()
+
+    def _note(self, marks: Iterable[tuple[Life, Mark]]) -> None:
+        """Of lives that go on; of others nothing more is kept."""
+        for life, mark in marks:
+            if (track := self._living.get(life)) is not None:
+                self._mark(track, mark)
+        self._shrink()
+
+    def _mark(self, track: Track, mark: Mark) -> None:
+        before_ms = track.marks[-1].time_ms if track.marks else 0
+        track.marks.append(mark._replace(round=self.last + 1, time_ms=max(before_ms, mark.time_ms)))
+        track.last = self.last + 1
+        self._unplaced.append(track)
+        self._count(track)
 
     def _place_marks(self, number: int) -> None:
         """Those since the round before are told by this one, whichever points of the grid had none."""

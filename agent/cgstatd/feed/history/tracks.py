@@ -15,13 +15,28 @@ CONTAINER = Layout(len(ContainerSample._fields))
 HOST = Layout(len(HostSample._fields) + 4)
 
 
+RUNS = ("start", "exit")
+"""The marks that say whether a container runs."""
+
+
+class Wait(NamedTuple):
+    """What a container waits for."""
+
+    resource: str
+    """cpu, memory or io."""
+    cause: str
+    """The value of a :class:`~cgstatd.sampling.pressure.verdict.Cause`."""
+    seconds: float | None = None
+    """How long it was seen to, once it is over; None: it has just begun."""
+
+
 class Mark(NamedTuple):
     """Something that happened to a container."""
 
     round: int
     """The number of the first round behind it."""
     event: str
-    """start, exit or oom."""
+    """start, exit, oom, pressure or health."""
     time_ms: int
     """Milliseconds since the epoch: as the runtime recorded it, else when the agent noticed it."""
     kills: int | None = None
@@ -32,12 +47,18 @@ class Mark(NamedTuple):
     """exit: what ended the first process; None: it exited by itself, or that is not known."""
     restarting: bool | None = None
     """exit: whether its runtime was to start it again; None: it did not say."""
+    wait: Wait | None = None
+    """pressure: what it waits for."""
+    health: str | None = None
+    """health: what its check says from now on."""
 
 
 class Track:
     """What is kept of one life of a container."""
 
-    __slots__ = ("ages", "bytes", "first", "last", "life", "listed", "marks", "over", "serial", "series", "subject")
+    __slots__ = (
+        "ages", "bytes", "first", "health", "last", "life", "listed", "marks", "over", "serial", "series", "subject",
+    )  # fmt: skip
 
     def __init__(self, life: Life, subject: Subject, first: int, serial: int) -> None:
         """``serial``: its number among all tracks."""
@@ -53,6 +74,8 @@ class Track:
         """The first and the last round that listed it; None: it was too short for one."""
         self.over = False
         """Whether the latest mark is its end."""
+        self.health: str | None = None
+        """What its check said last; None: that is not known."""
         self.marks: list[Mark] = []
         self.ages = first
         """Nothing of it is to be forgotten before this round is too old."""

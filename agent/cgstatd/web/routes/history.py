@@ -29,6 +29,7 @@ from .context import CONTEXT
 from .follow import FOLLOWER
 from .metrics import SCRAPER
 from .negotiated import negotiated
+from .pressure import PRESSURE
 from .queries import QUERIES
 
 log = logging.getLogger(__name__)
@@ -173,6 +174,7 @@ def add_history(app: web.Application, keeping: Keeping) -> None:
     holder.history, holder.recorder = History(feed, ring, on_disk=disk), Recorder(feed, ring)
     holder.recorder.count = app[FOLLOWER].counted
     app[FOLLOWER].observers.append(lambda found: ring.hear(found, time.time_ns() // 1_000_000))
+    app[PRESSURE].observers.append(ring.looked)
 
     async def running(_app: web.Application) -> None:
         if holder.recorder is not None:

@@ -22,9 +22,11 @@ from cgstatd.feed.history.steps_reading import Asked
 from cgstatd.outputs.history_types import ContainerHistory
 from cgstatd.sampling import pass_work
 from cgstatd.sampling.lookup import NotFound
+from cgstatd.sampling.pressure.found import Found
 from cgstatd.sampling.registry import ListingFailed
 from cgstatd.sampling.sampler import Sampler
 from fakehost import FakeHost, Hang, container_id, no_thread_left
+from healthprobes import probed
 from kepthistory import BEGAN_MS, Kept, keeping
 
 ALL = Asked(None, None, 10)
@@ -55,6 +57,54 @@ def at(answer: Any, name: str, number: int, what: str = "mean") -> float | None:
     """A figure of the step that ends with a point of the grid."""
     found: float | None = getattr(answer.figures[name], what)[answer.timestamps.index(point(number))]
     return found
+
+
+async def test_a_wait_is_marked_when_it_begins_and_when_it_is_over_with_how_long_it_was(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with keeping(host, monkeypatch) as kept:
+        await kept.point()
+        (web,) = kept.ring.living
+        kept.times.on(3)
+
+        def looked(*causes: str) -> None:
+            waits = [(web, "cpu", cause) for cause in causes]
+            kept.ring.looked(Found(waits, 1.5, 15.5, kept.times.monotonic_ns, kept.times.time_ms))
+
+        looked("own_limit")
+        await kept.point(7)
+        begun = (await kept.history.container("web", ALL)).marks
+        assert [(each.event, each.resource, each.cause, each.seconds) for each in begun if each.event != "start"] == [
+            ("pressure", "cpu", "own_limit", None)
+        ]
+        looked("own_limit", "neighbours")
+        for _ in range(7):
+            await kept.point(10)
+        answer = await kept.history.container("web", ALL)
+        waits = [each for each in answer.marks if each.event == "pressure"]
+        assert [(each.cause, each.seconds, each.timestamp - BEGAN_MS) for each in waits] == [
+            ("own_limit", None, 3000), ("neighbours", None, 10_000), ("own_limit", 8.5, 10_000),
+            ("neighbours", 1.5, 10_000),
+        ]  # fmt: skip
+
+
+async def test_a_change_of_health_is_a_mark(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    probed(host, "web", "starting")
+    async with keeping(host, monkeypatch) as kept:
+        await kept.point()
+        await kept.point(10)
+        assert "health" not in [each.event for each in (await kept.history.container("web", ALL)).marks]
+        for status in ("healthy", "healthy", "unhealthy"):
+            probed(host, "web", status)
+            for each in kept.sampler.containers():
+                each.due_ns = 0  # its state is looked at again
+            await kept.point(10)
+        marks = (await kept.history.container("web", ALL)).marks
+        assert [each.health for each in marks if each.event == "health"] == ["healthy", "unhealthy"]
+        await kept.point(10)  # a mark is of the round behind it
+        page = [json.loads(line) for line in await kept.history.page(-1, False, 100)]
+        marked = [mark for line in page[1:] for mark in line["marks"] if mark["event"] == "health"]
+        assert [mark["health"] for mark in marked] == ["healthy", "unhealthy"]
 
 
 def reason(answer: Any, number: int) -> str | None:
