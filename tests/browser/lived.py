@@ -14,7 +14,7 @@ from cgstatd.feed.history.ring import Ring
 from cgstatd.host.identity import Identity
 from cgstatd.sampling.history_model import ContainerSample, HostSample, Life, Subject, Taken
 from cgstatd.sampling.history_work import Clocks, HistoryWork, clocks
-from cgstatd.sampling.pressure.found import Found
+from cgstatd.sampling.pressure.found import Found, Waiting
 from cgstatd.sampling.round import Changes, Ended, Killed
 from cgstatd.web.routes.context import CONTEXT
 from cgstatd.web.routes.history import HISTORY
@@ -142,7 +142,9 @@ class Lived:
         host = HostSample(number, 4 * number, 4, 4 << 30, 2 << 30, 0, 0, 50, len(living))
         listed = {each.life: Subject(each.name, "lab/busybox:1", None) for each in living}
         samples = {each.life: each.sample(number, at) for each in living}
-        waits = [(each.life, "io", "neighbours") for each in living if each.waits and number in each.waits]
+        waits = [
+            (Waiting(each.life, "io", "neighbours"), None) for each in living if each.waits and number in each.waits
+        ]
         self.ring.looked(Found(waits, 1.5, 15.5, at.monotonic_ns, at.time_ms))
         checks = [(each, each.unhealthy) for each in living if each.unhealthy is not None]
         self.ring.checked(

@@ -57,6 +57,10 @@ class HistoryMark(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     """Of a pressure: why, as the event ``pressure`` says it."""
     seconds: float | None = None
     """Of a pressure: how long it waited, now that it is over; absent: the wait has just begun."""
+    limit: str | None = None
+    """Of a pressure: the kernel's file of the limit that is the cause."""
+    throttled_percent: float | None = None
+    """Of a pressure: of its quota's periods those that it was throttled in; once it is over, the most that was seen."""
     health: str | None = None
     """Of a health: what its check says from now on, ``starting``, ``healthy`` or ``unhealthy``."""
 

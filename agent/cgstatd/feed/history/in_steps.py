@@ -202,6 +202,8 @@ def marks(lived: LifeRows, these: Iterable[Mark]) -> list[HistoryMark]:
             resource=mark.wait and mark.wait.resource,
             cause=mark.wait and mark.wait.cause,
             seconds=mark.wait and mark.wait.seconds,
+            limit=mark.wait and mark.wait.limit,
+            throttled_percent=mark.wait and mark.wait.throttled_percent,
             health=mark.health,
         )
         for mark in these

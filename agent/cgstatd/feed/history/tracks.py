@@ -28,6 +28,10 @@ class Wait(NamedTuple):
     """The value of a :class:`~cgstatd.sampling.pressure.verdict.Cause`."""
     seconds: float | None = None
     """How long it was seen to, once it is over; None: it has just begun."""
+    limit: str | None = None
+    """The kernel's file of the limit that is the cause."""
+    throttled_percent: float | None = None
+    """Of its quota's periods that it was throttled in; once it is over, the most that was seen."""
 
 
 class Mark(NamedTuple):

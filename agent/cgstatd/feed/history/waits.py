@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...sampling.history_model import Life
-from ...sampling.pressure.found import Found
+from ...sampling.pressure.found import Found, Waiting
 from .tracks import Mark, Wait
 
 MOST = 1000
@@ -16,35 +16,38 @@ MOST = 1000
 TOGETHER_SECONDS = 60.0
 """What is found again within this time, or within the next look's, is the same wait: on a busy host the same containers
 wait now and then."""
-_Key = tuple[Life, str, str]
 
 
 class _Open:
     """A wait that goes on; monotonic nanoseconds."""
 
-    __slots__ = ("seen_ms", "seen_ns", "since_ns", "until_ns")
+    __slots__ = ("seen_ms", "seen_ns", "since_ns", "throttled", "until_ns")
 
     def __init__(self, since_ns: int) -> None:
         self.since_ns = since_ns
         self.seen_ns = self.seen_ms = self.until_ns = 0
+        self.throttled: float | None = None
+        """The largest share of the quota's periods that any look found."""
 
 
 class Waits:
     """The waits that go on. Used in the event loop."""
 
     def __init__(self) -> None:
-        self._open: dict[_Key, _Open] = {}
+        self._open: dict[Waiting, _Open] = {}
 
     def looked(self, found: Found) -> Iterator[tuple[Life, Mark]]:
         """The marks of waits that are over, and of those that began."""
         now = found.monotonic_ns
         yield from self.expired(now)
-        for key in found.waits:
+        for key, throttled in found.waits:
             if (wait := self._open.get(key)) is None:
                 if len(self._open) >= MOST:
                     continue
                 wait = self._open[key] = _Open(now - int(found.seconds * 1e9))
-                yield key[0], Mark(0, "pressure", found.time_ms, wait=Wait(*key[1:]))
+                yield key.life, _mark(key, found.time_ms, None, throttled)
+            if throttled is not None:
+                wait.throttled = max(throttled, wait.throttled or 0.0)
             wait.seen_ns, wait.seen_ms = now, found.time_ms
             wait.until_ns = now + int(max(found.valid_seconds, TOGETHER_SECONDS) * 1e9)
 
@@ -52,5 +55,9 @@ class Waits:
         """The marks of waits that no look has found for a while."""
         for key in [key for key, wait in self._open.items() if wait.until_ns < now_ns]:
             wait = self._open.pop(key)
-            seconds = round((wait.seen_ns - wait.since_ns) / 1e9, 1)
-            yield key[0], Mark(0, "pressure", wait.seen_ms, wait=Wait(*key[1:], seconds))
+            yield key.life, _mark(key, wait.seen_ms, round((wait.seen_ns - wait.since_ns) / 1e9, 1), wait.throttled)
+
+
+def _mark(key: Waiting, time_ms: int, seconds: float | None, throttled: float | None) -> Mark:
+    percent = None if throttled is None else round(throttled * 100, 1)
+    return Mark(0, "pressure", time_ms, wait=Wait(key.resource, key.cause, seconds, key.limit or None, percent))

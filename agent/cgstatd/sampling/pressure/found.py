@@ -12,11 +12,22 @@ from .looks import Look
 from .verdict import Verdict
 
 
+class Waiting(NamedTuple):
+    """Who waits for what, and why."""
+
+    life: Life
+    resource: str
+    cause: str
+    """The value of a :class:`~.verdict.Cause`."""
+    limit: str = ""
+    """The kernel's file of the limit that is the cause."""
+
+
 class Found(NamedTuple):
     """What waits, and why."""
 
-    waits: Sequence[tuple[Life, str, str]]
-    """Whose life, the resource, the value of the cause."""
+    waits: Sequence[tuple[Waiting, float | None]]
+    """Each with the share of its quota's periods in which it was throttled."""
     seconds: float
     """From the first look to the second."""
     valid_seconds: float
@@ -26,12 +37,12 @@ class Found(NamedTuple):
     """Of the second look, milliseconds since the epoch."""
 
 
-def by_lives(look: Look, verdicts: Sequence[Verdict]) -> list[tuple[Life, str, str]]:
+def by_lives(look: Look, verdicts: Sequence[Verdict]) -> list[tuple[Waiting, float | None]]:
     """``look``: the one that has their containers."""
     lives = {life[:3]: life for each in look.containers if isinstance(each, Container) for life in [life_of(each)]}
-    known = [(each.identity, each.resource, each.cause.value) for each in verdicts]
+    known = [(lives.get((who.owner_uid, who.runtime, who.id)), said) for said in verdicts for who in [said.identity]]
     return [
-        (life, resource, cause)
-        for identity, resource, cause in known
-        if (life := lives.get((identity.owner_uid, identity.runtime, identity.id))) is not None
+        (Waiting(life, said.resource, said.cause.value, said.limit), said.throttled)
+        for life, said in known
+        if life is not None
     ]

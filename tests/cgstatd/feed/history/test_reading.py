@@ -22,7 +22,7 @@ from cgstatd.feed.history.steps_reading import Asked
 from cgstatd.outputs.history_types import ContainerHistory
 from cgstatd.sampling import pass_work
 from cgstatd.sampling.lookup import NotFound
-from cgstatd.sampling.pressure.found import Found
+from cgstatd.sampling.pressure.found import Found, Waiting
 from cgstatd.sampling.registry import ListingFailed
 from cgstatd.sampling.sampler import Sampler
 from fakehost import FakeHost, Hang, container_id, no_thread_left
@@ -68,7 +68,7 @@ async def test_a_wait_is_marked_when_it_begins_and_when_it_is_over_with_how_long
         kept.times.on(3)
 
         def looked(*causes: str) -> None:
-            waits = [(web, "cpu", cause) for cause in causes]
+            waits = [(Waiting(web, "cpu", cause), None) for cause in causes]
             kept.ring.looked(Found(waits, 1.5, 15.5, kept.times.monotonic_ns, kept.times.time_ms))
 
         looked("own_limit")

@@ -28,7 +28,7 @@ from cgstatd.host.identity import Identity
 from cgstatd.host.pressure_triggers import NOT_LIVE, Trigger, Triggers
 from cgstatd.outputs.pressure_types import FollowPressure
 from cgstatd.sampling.history_model import Life
-from cgstatd.sampling.pressure.found import Found
+from cgstatd.sampling.pressure.found import Found, Waiting
 from cgstatd.sampling.pressure.verdict import Cause, Verdict
 from cgstatd.sampling.reading_failed import ReadingFailed
 from cgstatd.sampling.sampler import Sampler
@@ -179,7 +179,8 @@ async def test_the_history_hears_whose_life_waits_for_what_and_why(world: World)
     await world.begin()
     await world.round("cpu")
     (found,) = heard
-    assert found.waits == [(Life(0, "docker", WEB, world.host.scope("web").stat().st_ino), "cpu", "own_limit")]
+    web = Life(0, "docker", WEB, world.host.scope("web").stat().st_ino)
+    assert found.waits == [(Waiting(web, "cpu", "own_limit", "cpu.max"), 1.0)]
     told = world.told[0]
     assert (found.seconds, found.valid_seconds, found.time_ms) == (told.seconds, told.valid_seconds, told.timestamp)
 
