@@ -35,6 +35,7 @@ def container_counters(life: Life, subject: Subject, values: Sequence[int | None
         pids=sample.pids,
         oom_kills=sample.oom_kills,
         memory_peak=sample.memory_peak_bytes,
+        cpu_throttled_nsec=sample.cpu_throttled_nsec,
     )
 
 

@@ -94,6 +94,8 @@ class ContainerCounters(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     pids: int | None
     oom_kills: int | None
     memory_peak: int | None
+    cpu_throttled_nsec: int | None
+    """For how long its CPU quota held it up; null: it has none."""
 
 
 class HostCounters(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

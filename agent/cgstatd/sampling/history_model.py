@@ -45,6 +45,8 @@ class ContainerSample(NamedTuple):
     pids: int | None
     oom_kills: int | None
     memory_peak_bytes: int | None
+    cpu_throttled_nsec: int | None = None
+    """None: it has no CPU quota, or got one within the last minute."""
 
 
 class HostSample(NamedTuple):

@@ -104,4 +104,5 @@ class HistoryReading:
             counters.io_read_bytes,
             counters.io_write_bytes,
             *vitals,
+            cpu_throttled_nsec=begun.throttled_nsec,
         )

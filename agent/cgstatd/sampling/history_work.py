@@ -1,14 +1,14 @@
 """The sampling thread's part of a round of the history: the counters of each container, and of the host.
 
 The counters come from a reading of its own (:mod:`.history_reading`), or from a pass that a client has just asked for.
-Of that one it reads what a pass does not: the tasks, OOM kills and peak of each container.
+Of that one it reads what a pass does not: the tasks, OOM kills, peak and throttling of each container.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from cgroupfs import CgroupGone, Vitals
 
@@ -28,6 +28,8 @@ from .history_reading import NOTHING, HistoryReading
 from .model import ContainerStats
 from .reading_failed import ReadingFailed
 from .sampler import Sampler
+
+T = TypeVar("T")
 
 
 class Clocks(NamedTuple):
@@ -108,16 +110,20 @@ class HistoryWork:
     def _passed(self, container: Container, read_ns: int) -> ContainerSample | None:
         """What a pass has read of it since ``read_ns``."""
         last = container.last
-        return None if last is None or last.monotonic_ns <= read_ns else _sample(last, self._vitals(container))
+        if last is None or last.monotonic_ns <= read_ns:
+            return None
+        vitals, throttled = self._more(container, container.vitals), self._more(container, container.throttled_nsec)
+        return _sample(last, vitals or NOTHING, throttled)
 
-    def _vitals(self, container: Container) -> Vitals:
+    def _more(self, container: Container, read: Callable[[], T]) -> T | None:
+        """What a pass does not read; None: it cannot be read."""
         try:
-            return container.vitals()
+            return read()
         except (CgroupGone, OSError):
-            return NOTHING
+            return None
         except ReadingFailed as error:
             self._sampler.failed(container, error)
-            return NOTHING
+            return None
 
     def _host(self, containers: int) -> HostSample:
         cpu = self._sampler.host.stat()
@@ -136,7 +142,7 @@ class HistoryWork:
         )
 
 
-def _sample(stats: ContainerStats, vitals: Vitals) -> ContainerSample:
+def _sample(stats: ContainerStats, vitals: Vitals, throttled_nsec: int | None) -> ContainerSample:
     return ContainerSample(
         stats.monotonic_ns,
         int(stats.state is State.PAUSED),
@@ -152,6 +158,7 @@ def _sample(stats: ContainerStats, vitals: Vitals) -> ContainerSample:
         vitals.pids,
         vitals.oom_kills,
         vitals.peak_bytes,
+        throttled_nsec,
     )
 
 

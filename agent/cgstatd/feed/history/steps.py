@@ -94,7 +94,7 @@ def _two(value: float) -> float:
     return round_half_up(value)
 
 
-CONTAINER_RATES = ("cpuPercent", "networkRxRate", "networkTxRate", "blockReadRate", "blockWriteRate")
+CONTAINER_RATES = ("cpuPercent", "networkRxRate", "networkTxRate", "blockReadRate", "blockWriteRate", "throttledRate")
 CONTAINER_GAUGES = ("memoryUsage", "memoryRaw", "memoryLimit", "pids")
 HOST_RATES = ("cpuPercent",)
 HOST_GAUGES = ("memoryUsed", "swapUsed", "load1", "containers")
@@ -146,7 +146,9 @@ def container_rates(before: ContainerSample | None, now: ContainerSample) -> dic
         (before.block_read_bytes, now.block_read_bytes),
         (before.block_write_bytes, now.block_write_bytes),
     )
-    others = (_grown(earlier, later, elapsed) for earlier, later in pairs)
+    others = [_grown(earlier, later, elapsed) for earlier, later in pairs]
+    throttled = _grown(before.cpu_throttled_nsec, now.cpu_throttled_nsec, elapsed)
+    others.append(None if throttled is None else throttled / 1e9)
     return dict(zip(CONTAINER_RATES, (_cpu(before, now), *others), strict=True))
 
 

@@ -11,8 +11,8 @@ from .series import ROWS, Layout, Rows, Series
 _TRACK_BYTES = 600
 """What Python takes for a container of which next to nothing is known, beside its series and its words."""
 _MARK_BYTES = 260
-CONTAINER = Layout(len(ContainerSample._fields))
-HOST = Layout(len(HostSample._fields) + 4)
+CONTAINER = Layout(len(ContainerSample._fields), first=14)
+HOST = Layout(len(HostSample._fields) + 4, first=13)
 
 
 RUNS = ("start", "exit")

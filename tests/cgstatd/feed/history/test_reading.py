@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from cgroupfs import Directory
 from cgstatd.feed.cpu_budget import CpuBudget
 from cgstatd.feed.history import gaps
 from cgstatd.feed.history.recorder import FIRST_SECONDS, Recorder
@@ -86,6 +87,42 @@ async def test_a_wait_is_marked_when_it_begins_and_when_it_is_over_with_how_long
             ("own_limit", None, 3000), ("neighbours", None, 10_000), ("own_limit", 8.5, 10_000),
             ("neighbours", 1.5, 10_000),
         ]  # fmt: skip
+
+
+async def test_how_much_a_quota_throttles_is_a_figure_and_takes_no_file_of_those_without_one(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, content = list[str](), Directory.content
+
+    def noting(directory: Directory, name: str) -> object:
+        read.append(f"{directory.path.rpartition('/')[2]}/{name}")
+        return content(directory, name)
+
+    host.add("free")
+    (host.scope("web") / "cpu.max").write_text("50000 100000\n")
+    (host.scope("free") / "cpu.max").write_text("max 100000\n")
+
+    def throttle(number: int) -> None:
+        text = f"usage_usec {number}\nnr_periods {number}\nnr_throttled 1\nthrottled_usec {number * 4_000_000}\n"
+        for name in ("web", "free"):
+            (host.scope(name) / "cpu.stat").write_text(text)
+
+    async with keeping(host, monkeypatch) as kept:
+        throttle(0)
+        await kept.point()
+        monkeypatch.setattr(Directory, "content", noting)
+        for number in range(1, 6):
+            throttle(number)
+            await kept.point(10)
+        web, free = [await kept.history.container(name, ALL) for name in ("web", "free")]
+        assert at(web, "throttledRate", 3) == 0.4 and at(free, "throttledRate", 3) is None
+        assert web.last is not None and web.last.cpu_throttled_nsec == 20 * 10**9
+        quotas = [each for each in read if each.endswith("cpu.max")]
+        assert quotas == [f"{host.scope('web').name}/cpu.max"] * 5
+        for number in range(6, 9):
+            throttle(number)
+            await kept.point(10)
+        assert f"{host.scope('free').name}/cpu.max" in read  # a quota may have been set since
 
 
 async def test_a_change_of_health_is_a_mark(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:

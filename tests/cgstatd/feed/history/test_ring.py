@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import random
+import struct
 import tracemalloc
+import zlib
 from typing import Any
 
 import pytest
@@ -71,6 +73,17 @@ def rows(ring: Ring, which: Life) -> list[tuple[int | None, ...]]:
 
 
 # -- a series
+
+
+def test_what_the_first_version_stored_comes_back_and_what_it_did_not_know_is_unknown() -> None:
+    rows = [(number, *range(number, number + 14)) for number in range(40)]
+    packed = b"".join(struct.pack("<15Q", *row) for row in rows)
+    stored = zlib.compress(b"".join(packed[place::120] for place in range(120)), 1)
+    assert [row[:15] for row in CONTAINER.rows(CONTAINER.opened(stored))] == rows
+    assert {row[15:] for row in CONTAINER.rows(CONTAINER.opened(stored))} == {(None,) * (CONTAINER.columns - 15)}
+    later, today = Layout(3), Layout(2)  # a version that is still to come has more columns
+    chunk = later.shut(later.pack(1, (2, 3, 4)))
+    assert list(today.rows(today.opened(chunk))) == [(1, 2, 3)]
 
 
 values = st.lists(st.one_of(st.none(), st.integers(0, UNKNOWN - 1)), min_size=3, max_size=3)
