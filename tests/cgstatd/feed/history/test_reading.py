@@ -27,7 +27,6 @@ from cgstatd.sampling.pressure.found import Found, Waiting
 from cgstatd.sampling.registry import ListingFailed
 from cgstatd.sampling.sampler import Sampler
 from fakehost import FakeHost, Hang, container_id, no_thread_left
-from healthprobes import probed
 from kepthistory import BEGAN_MS, Kept, keeping
 
 ALL = Asked(None, None, 10)
@@ -123,6 +122,15 @@ async def test_how_much_a_quota_throttles_is_a_figure_and_takes_no_file_of_those
             throttle(number)
             await kept.point(10)
         assert f"{host.scope('free').name}/cpu.max" in read  # a quota may have been set since
+
+
+def probed(host: FakeHost, name: str, status: str) -> None:
+    """What Docker's file says of its health check, whose next probe is far away."""
+    file = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
+    found: dict[str, Any] = json.loads(file.read_text())
+    found["State"]["Health"] = {"Status": status, "FailingStreak": 0, "Log": []}
+    found["Config"]["Healthcheck"] = {"Interval": 10**18}
+    file.write_text(json.dumps(found))
 
 
 async def test_a_change_of_health_is_a_mark(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
