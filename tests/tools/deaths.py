@@ -31,7 +31,7 @@ import time
 from collections import Counter, defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from endings import fault_program
 
@@ -43,7 +43,7 @@ BURST = 20
 class Hook(BaseHTTPRequestHandler):
     """Counts the ends that the webhook is told."""
 
-    ends: Counter[str] = Counter()
+    ends: ClassVar[Counter[str]] = Counter()
 
     def do_POST(self) -> None:
         for each in json.loads(self.rfile.read(int(self.headers["content-length"])))["notifications"]:
@@ -56,8 +56,13 @@ class Hook(BaseHTTPRequestHandler):
         """Nothing."""
 
 
+PREFIX = f"deaths{os.getpid()}"
+
+
 def kind_of(name: str) -> str:
-    return name.partition("-")[2].partition("-")[0]
+    """Empty: it is none of ours."""
+    prefix, _, rest = name.partition("-")
+    return rest.partition("-")[0] if prefix == PREFIX else ""
 
 
 class Agent:
@@ -138,7 +143,7 @@ class Docker:
 
     def __init__(self, host: str, image: str, fault: str) -> None:
         self.command, self.image, self.fault = ["docker", "-H", host], image, fault
-        self.prefix, self.bursts = f"deaths{os.getpid()}", 0
+        self.bursts = 0
         self.ends: Counter[str] = Counter()
         form = ["events", "--format", "{{json .}}", "--filter", "event=die"]
         self.events = subprocess.Popen([*self.command, *form], stdout=subprocess.PIPE, text=True)
@@ -148,18 +153,16 @@ class Docker:
         assert self.events.stdout is not None
         for line in self.events.stdout:
             name = json.loads(line)["Actor"]["Attributes"].get("name", "")
-            self.ends[kind_of(name)] += name.startswith(self.prefix)
+            self.ends[kind_of(name)] += 1
 
     def run(self, *arguments: str) -> str:
         return subprocess.run([*self.command, *arguments], capture_output=True, text=True, check=False).stdout.strip()
 
     def make(self, kind: str, script: str, *more: str) -> None:
-        self.run(
-            "run", "-d", "--name", f"{self.prefix}-{kind}", "--network=none", *more, self.image, "sh", "-c", script
-        )
+        self.run("run", "-d", "--name", f"{PREFIX}-{kind}", "--network=none", *more, self.image, "sh", "-c", script)
 
     def begin(self) -> None:
-        self.make("oom", "sleep 20; exec tail /dev/zero", "--restart=always", "--memory=24m", "--memory-swap=24m")
+        self.make("oom", "sleep 20; exec tail /dev/zero", "--restart=always", "--memory=64m", "--memory-swap=64m")
         self.make("fault", "sleep 33; exec /fault", "--restart=always", "-v", f"{self.fault}:/fault:ro")
         self.make("second", "sleep 1; exit 1")
 
@@ -176,10 +179,10 @@ class Docker:
     def end(self) -> None:
         """No more ends: the loops are stopped before their next one."""
         for kind in ("oom", "fault"):
-            self.run("update", "--restart=no", f"{self.prefix}-{kind}")
+            self.run("update", "--restart=no", f"{PREFIX}-{kind}")
 
     def remove(self) -> None:
-        names = self.run("ps", "-aq", "--filter", f"name={self.prefix}").split()
+        names = self.run("ps", "-aq", "--filter", f"name={PREFIX}").split()
         self.run("rm", "-f", *names)
         self.events.terminate()
 
@@ -226,6 +229,7 @@ def main() -> int:
     parser.add_argument("--host", required=True, help="dockerd's socket (unix://…)")
     parser.add_argument("--image", default="busybox")
     parser.add_argument("--minutes", type=float, default=25.0)
+    parser.add_argument("--keep", default="", help="a file for all that was told, as JSON")
     parser.add_argument("--agent-argument", action="append", default=[], help="for cgstatd serve")
     given = parser.parse_args()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
@@ -248,6 +252,8 @@ def main() -> int:
         finally:
             docker.remove()
             agent.stop()
+    if given.keep:
+        Path(given.keep).write_text(json.dumps(told))
     equal = table(docker, told)
     print("\n".join(client.missed))
     return 0 if equal and not client.missed else 1
@@ -259,7 +265,7 @@ def play(docker: Docker, client: Client, until: float) -> None:
     while (now := time.monotonic()) < until:
         if now >= started + 20:
             started = now
-            docker.run("start", f"{docker.prefix}-second")
+            docker.run("start", f"{PREFIX}-second")
         if now >= burst:
             burst = now + 180
             docker.burst()
