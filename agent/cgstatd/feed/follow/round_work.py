@@ -183,8 +183,18 @@ class RoundWork:
 
     def _bury(self, changes: Changes) -> None:
         self._ends.bury({each.identity.id: known.seen_seconds for each, known in self._followed.items()}, changes)
+        self._kills_first(changes)
         self._unseen.told(changes.ended)
         self._turns.behind += self._unseen.look({each.ref.match.id for each in self._ends.held_back()})
+
+    @staticmethod
+    def _kills_first(changes: Changes) -> None:
+        """A kill that was counted in the look that tells the end goes with the end, which it came before."""
+        for place, ended in enumerate(changes.ended):
+            mine = next((each for each in changes.killed if each.life == ended.life), None)
+            if mine is not None and ended.killed is None and ended.life not in changes.begun:
+                changes.killed.remove(mine)
+                changes.ended[place] = ended._replace(killed=mine)
 
     def _compare(self, listed: list[Container], changes: Changes) -> None:
         here = set(listed)

@@ -118,6 +118,7 @@ class Disk:
         """Store the last rounds, as far as the disk takes them in time."""
         if self._task is not None:
             self._task.cancel()
+        self._ring.settle()
         with contextlib.suppress(Silent, Exception):
             await self._ask(self._finish_with(self._snapshot()), _END_SECONDS)
         self._jobs.put(None)

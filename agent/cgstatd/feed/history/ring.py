@@ -129,6 +129,11 @@ class Ring:
                     self._bury(life, self.last + 1)
         self._shrink()
 
+    def settle(self) -> None:
+        """No round will follow: what has happened since the last one goes with it."""
+        if self.last >= 0:
+            self._place_marks(self.last)
+
     def _place_marks(self, number: int) -> None:
         """Those since the round before are told by this one, whichever points of the grid had none."""
         expected = self.last + 1

@@ -88,6 +88,15 @@ async def test_marks_of_a_restart_are_in_their_order_on_disk(directory: Path) ->
         assert told_of((await everything(agent))[0]) == expected
 
 
+async def test_marks_behind_the_last_round_are_stored_as_the_agent_ends(directory: Path) -> None:
+    async with Running(Agent(directory, 1000, "00000001")) as agent:
+        agent.minutes(1)
+        agent.round()
+        happened(agent, 1, 7)
+    async with Running(Agent(directory, 2000, "00000002")) as agent:
+        assert told_of((await everything(agent))[0]) == [("start", None), ("exit", 7)]
+
+
 def told_of(lines: list[dict[str, Any]]) -> list[tuple[str, int | None]]:
     return [(mark["event"], mark.get("exitCode")) for line in lines for mark in line["marks"]]
 
