@@ -11,6 +11,8 @@ MOST_ROUNDS = 1000
 MOST_TIME = 253_402_300_799_999
 """Milliseconds since the epoch: the end of the year 9999."""
 MOST_STEP = 86_400.0
+MOST_WORKLOAD = 2048
+"""Characters."""
 MINIMUM_INTERVAL = 1.0
 MAXIMUM_INTERVAL = 10 * MAXIMUM_SECONDS
 

@@ -7,7 +7,7 @@ tells is absent, with the reasons of both.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ...host.pidfd import Exit, Untold
 from ...host.runtimes.base import Metadata
@@ -42,6 +42,10 @@ class Ends:
     def waiting(self) -> bool:
         """Whether an end is held back."""
         return bool(self._dying)
+
+    def held_back(self) -> Collection[Container]:
+        """The containers that are gone, and whose ends are not told yet."""
+        return self._dying.keys()
 
     def known(self, container: Container) -> Followed | None:
         """What is known of a container whose cgroup is gone; None: its end was told."""

@@ -25,6 +25,7 @@ from .followed_container import UNWATCHED, Followed, born_seconds, has_ended, ha
 from .limit_looks import LimitLooks
 from .look_turns import LookTurns
 from .runtime_records import Records
+from .unseen_lives import UnseenLives
 
 
 class RoundWork:
@@ -51,6 +52,7 @@ class RoundWork:
         self._live = sampler.root.live
         self._records = Records(sampler.root, sampler.names, notice=self._live)
         self._ends = Ends(self._records, live=self._live)
+        self._unseen = UnseenLives(sampler.names)
 
     @property
     def records_fd(self) -> int | None:
@@ -60,7 +62,7 @@ class RoundWork:
     @property
     def waiting(self) -> bool:
         """Whether an end is held back until its runtime has told it."""
-        return self._ends.waiting
+        return self._ends.waiting or self._unseen.waiting
 
     def died(self, container: Container, fd: int) -> None:
         """The container's first process has died; takes over the pidfd. Called in the event loop."""
@@ -99,6 +101,7 @@ class RoundWork:
             self._dead()
             before, self._listed_ns = self._listed_ns, time.monotonic_ns()
             listed = self._sampler.containers()
+            self._unseen.came_and_went(self._sampler.registry.unseen() if self._begun else ())
             self._limits.begin(len(listed), self._listed_ns - before)
             self._compare(listed, changes)
             for container in filter(self._followed.__contains__, listed):
@@ -180,6 +183,18 @@ class RoundWork:
 
     def _bury(self, changes: Changes) -> None:
         self._ends.bury({each.identity.id: known.seen_seconds for each, known in self._followed.items()}, changes)
+        self._kills_first(changes)
+        self._unseen.told(changes.ended)
+        self._turns.behind += self._unseen.look({each.ref.match.id for each in self._ends.held_back()})
+
+    @staticmethod
+    def _kills_first(changes: Changes) -> None:
+        """A kill that was counted in the look that tells the end goes with the end, which it came before."""
+        for place, ended in enumerate(changes.ended):
+            mine = next((each for each in changes.killed if each.life == ended.life), None)
+            if mine is not None and ended.killed is None and ended.life not in changes.begun:
+                changes.killed.remove(mine)
+                changes.ended[place] = ended._replace(killed=mine)
 
     def _compare(self, listed: list[Container], changes: Changes) -> None:
         here = set(listed)

@@ -5,7 +5,7 @@ The watch tells an end before the start that follows it, whatever the runtime wr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from ...host.identity import Identity
@@ -26,21 +26,28 @@ class Happened(NamedTuple):
 
 def happened(found: Changes, now_ms: int) -> Iterator[Happened]:
     """In order; ``now_ms``: milliseconds since the epoch."""
+    begun = [*found.begun, *map(_unseen, found.started[len(found.begun) :])]
     starts = [_plausible(_started(identity), now_ms) for identity in found.started]
-    came_back = {life[:3]: when for life, when in zip(found.begun, starts, strict=True)}
+    came_back = {life[:3]: when for life, when in zip(begun, starts, strict=True)}
     for each in found.ended:
-        if each.life is not None:
-            yield from _end(each, each.life, came_back.get(each.life[:3], now_ms))
-    for identity, life, when in zip(found.started, found.begun, starts, strict=True):
+        yield from _end(each, came_back, now_ms)
+    for identity, life, when in zip(found.started, begun, starts, strict=True):
         yield Happened(life, subject_of(identity), Mark(0, "start", when))
     for killed in found.killed:
-        if killed.life is not None:
-            yield Happened(killed.life, subject_of(killed.identity), Mark(0, "oom", now_ms, killed.kills))
+        life = killed.life or _unseen(killed.identity)
+        yield Happened(life, subject_of(killed.identity), Mark(0, "oom", now_ms, killed.kills))
 
 
-def _end(each: Ended, life: Life, by_ms: int) -> Iterator[Happened]:
-    """``by_ms``: it ended by then."""
-    record, subject = each.metadata, subject_of(each.identity)
+def _unseen(identity: Identity) -> Life:
+    """A life whose cgroup was not seen."""
+    return Life(identity.owner_uid, identity.runtime, identity.id, 0)
+
+
+def _end(each: Ended, came_back: Mapping[tuple[int, str, str], int], now_ms: int) -> Iterator[Happened]:
+    """``came_back``: when the next life of a container began, which is after its end."""
+    life, subject = each.life or _unseen(each.identity), subject_of(each.identity)
+    by_ms = came_back.get(life[:3], now_ms)
+    record = each.metadata
     recorded = None if record is None else record.finished_seconds
     when = _plausible(each.noticed_seconds if recorded is None else recorded, by_ms)
     restarting = None if record is None else record.state is State.RESTARTING

@@ -17,7 +17,7 @@ from ...sampling.round import Changes
 from .marks import happened
 from .series import ROWS, Series
 from .tracks import HOST, RUNS, Lived, Mark, Snapshot, Track
-from .waits import Waits
+from .waits import FOREVER_NS, Waits
 
 BUDGET_BYTES = 32 << 20
 """An hour of 100 containers that work takes some 4 MB of it."""
@@ -156,6 +156,12 @@ class Ring:
         track.last = self.last + 1
         self._unplaced.append(track)
         self._count(track)
+
+    def settle(self) -> None:
+        """No round will follow: what has happened since the last one goes with it, and no wait is seen any longer."""
+        self._note(self._waits.expired(FOREVER_NS))
+        if self.last >= 0:
+            self._place_marks(self.last)
 
     def _place_marks(self, number: int) -> None:
         """Those since the round before are told by this one, whichever points of the grid had none."""

@@ -18,7 +18,7 @@ from ...sampling.lookup import Known, NotFound
 from ..shared_passes import Feed
 from . import gaps
 from .disk import Disk, Silent
-from .disk_model import Moved, State, Who
+from .disk_model import Moved, State, Wanted, Who, Workload, fits
 from .in_steps import ContainerSteps, HostSteps
 from .past import TRIES, Past
 from .spans import Place, Timeline, base_of, disk, memory
@@ -82,12 +82,25 @@ class StepsReading:
         if who is None:
             raise NotFound(wanted)
         there = None if known is None else _stopped(known)
+        return await self._steps(asked, who, there, Life(*who, 0))
+
+    async def workload(self, text: str, asked: Asked) -> ContainerHistory:
+        """All containers of a workload in the same steps, those that are gone too. Raises NotFound."""
+        return await self._steps(asked, Workload(text), None, None)
+
+    async def _steps(
+        self, asked: Asked, who: Wanted, there: tuple[int, str] | None, known: Life | None
+    ) -> ContainerHistory:
+        """``there``: see :class:`ContainerSteps`; ``known``: what the answer is of where it has no life. Raises
+        NotFound: nothing is known, and the answer has no life."""
         plan, found = await self.filled(
             asked, lambda plan: ContainerSteps(plan.grid, plan.now, plan.earliest, there), who
         )
         times = plan.grid.timestamps
         latest = found.latest
-        life = latest.life if latest else Life(*who, 0)
+        life = latest.life if latest else known
+        if life is None:
+            raise NotFound(who[-1])
         return ContainerHistory(
             id=life.id,
             name=latest.subject.name if latest else short(life.id),
@@ -112,8 +125,8 @@ class StepsReading:
             lambda each: each.subject.name == wanted,
             lambda each: each.life.id.startswith(wanted),
         )
-        for fits in tests:
-            if found := self._past.ring.where(fits):
+        for test in tests:
+            if found := self._past.ring.where(test):
                 newest = max(found, key=lambda each: (not each.life.owner_uid, each.last))
                 return newest.life[:3]
         if self._past.disk is None:
@@ -127,7 +140,7 @@ class StepsReading:
                 break
         return None
 
-    async def filled(self, asked: Asked, begin: Callable[[_Plan], T], who: Who | None) -> tuple[_Plan, T]:
+    async def filled(self, asked: Asked, begin: Callable[[_Plan], T], who: Wanted | None) -> tuple[_Plan, T]:
         """The steps of an answer, filled. A disk that does not answer is a gap."""
         for _ in range(TRIES):
             plan = self._plan(asked, gaps.BEFORE)
@@ -169,9 +182,11 @@ class StepsReading:
         steps = grid(interval_ms, point, min(since, until), until, asked.step_seconds)
         return _Plan(steps, state, timeline, now, earliest)
 
-    async def _gather(self, plan: _Plan, found: HostSteps | ContainerSteps, who: Who | None) -> None:
+    async def _gather(self, plan: _Plan, found: HostSteps | ContainerSteps, who: Wanted | None) -> None:
         ring, base = self._past.ring, base_of(plan.state)
-        recent = ring.snapshot(max(ring.first, 0), ring.last, lambda each: who is not None and each.life[:3] == who)
+        recent = ring.snapshot(
+            max(ring.first, 0), ring.last, lambda each: who is not None and fits(who, each.life, each.subject)
+        )
         place = Place()
         if plan.state.files and self._past.disk is not None:
             async with self._past.disk_turn:
@@ -182,7 +197,7 @@ class StepsReading:
         await self._past.compute(found.add, span)
 
     async def _from_disk(
-        self, on_disk: Disk, plan: _Plan, found: HostSteps | ContainerSteps, who: Who | None, until: int
+        self, on_disk: Disk, plan: _Plan, found: HostSteps | ContainerSteps, who: Wanted | None, until: int
     ) -> tuple[Place, bool]:
         """The rounds that memory does not have; whether later ones may count."""
         place = Place()

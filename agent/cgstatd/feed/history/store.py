@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 
-from .disk_model import Contents, DiskFailed, Fetched, Moved, RunPart, Segment, State, Who
+from .disk_model import Contents, DiskFailed, Fetched, Moved, RunPart, Segment, State, Wanted, Who, fits
 from .file_rows import Writing
 from .own_files import OwnFiles
 from .sealed import Broken, Rounds, Run, Track
@@ -41,7 +41,7 @@ class Store:
         """Of the one that is written."""
         self._reader: SqliteFile | None = None
         self._writing = Writing(keep_seconds, most_bytes)
-        self._of: tuple[str, Who, dict[int, Track]] | None = None
+        self._of: tuple[str, Wanted, dict[int, Track]] | None = None
         """The tracks of who was asked for last."""
         self.state = State()
 
@@ -200,10 +200,10 @@ class Store:
 
     # -- reading
 
-    def fetch(self, after: int, until: int, most: int, who: Who | None, everything: bool) -> Fetched:
+    def fetch(self, after: int, until: int, most: int, who: Wanted | None, everything: bool) -> Fetched:
         """Rounds behind a key and up to another, in order: at most ``most`` rows of one file.
 
-        ``who``: with this container; ``everything``: with all. Raises Moved, DiskFailed.
+        ``who``: with these; ``everything``: with all. Raises Moved, DiskFailed.
         """
         for contents in self.state.files:
             if contents.last <= after or contents.first > until:
@@ -243,16 +243,16 @@ class Store:
         return self._reader
 
     def _segment(
-        self, file: SqliteFile, contents: Contents, rounds: Rounds, who: Who | None, everything: bool
+        self, file: SqliteFile, contents: Contents, rounds: Rounds, who: Wanted | None, everything: bool
     ) -> Segment:
         if who is not None:
             return with_these(file, rounds, self._tracks_of(file, contents, who))
         return with_all(file, rounds) if everything else Segment(rounds, [], {})
 
-    def _tracks_of(self, file: SqliteFile, contents: Contents, who: Who) -> dict[int, Track]:
+    def _tracks_of(self, file: SqliteFile, contents: Contents, who: Wanted) -> dict[int, Track]:
         path = f"{contents.path} {contents.tracks}"
         if self._of is None or self._of[:2] != (path, who):
-            found = {key: track for key, track in file.mentioning(who[2]) if track.life[:3] == who}
+            found = {key: track for key, track in file.mentioning(who[-1]) if fits(who, track.life, track.subject)}
             self._of = (path, who, found)
         return self._of[2]
 

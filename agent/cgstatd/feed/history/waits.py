@@ -17,6 +17,8 @@ TOGETHER_SECONDS = 60.0
 """What is found again within this time, or within the next look's, is the same wait: on a busy host the same containers
 wait now and then."""
 
+FOREVER_NS = 1 << 63
+
 
 class _Open:
     """A wait that goes on; monotonic nanoseconds."""

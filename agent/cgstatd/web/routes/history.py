@@ -1,5 +1,4 @@
-"""GET /api/containers/{id}/history, /api/containers/history, /api/host/history and /api/history: the rounds of the last
-hour, and of days."""
+"""The rounds of the last hour, and of days: of a container, a workload, all containers, the host, and one by one."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ from ...feed.history.recorder import Recorder
 from ...feed.history.ring import Ring
 from ...feed.history.short_lines import DEFAULT_FIGURES, FIGURES
 from ...feed.history.steps_reading import Asked
-from ...outputs.history_types import MOST_ROUNDS, MOST_STEP, MOST_TIME
+from ...outputs.history_types import MOST_ROUNDS, MOST_STEP, MOST_TIME, MOST_WORKLOAD
 from ..server.failure import failure
 from ..server.limits import RETRY_SECONDS
 from ..server.one_body import NoRoom
@@ -111,6 +110,16 @@ async def container(request: web.Request, history: History) -> web.Response:
     """One container in steps."""
     asked = _asked(request, history.ring.interval_seconds)
     return await _body(request, [_encode(await history.container(request.match_info["id"], asked))], _JSON)
+
+
+@_of_history
+async def workload(request: web.Request, history: History) -> web.Response:
+    """All containers of a workload, one after the other, in steps."""
+    wanted = request.query.get("workload", "")
+    if not 0 < len(wanted) <= MOST_WORKLOAD:
+        raise BadParameter("workload: expected one as the list has it, as in compose:shop/api/1")
+    asked = _asked(request, history.ring.interval_seconds)
+    return await _body(request, [_encode(await history.workload(wanted, asked))], _JSON)
 
 
 @_of_history

@@ -23,7 +23,7 @@ from cgstatd.feed.history.tracks import Mark
 from cgstatd.host.identity import Identity
 from cgstatd.sampling.history_model import Life, Subject
 from cgstatd.sampling.round import Changes, Ended
-from storedhistory import BEGAN_MS, INTERVAL, Agent, Running, everything, judged, seconds
+from storedhistory import BEGAN_MS, INTERVAL, Agent, Running, everything, judged, life, seconds
 
 HOUR = 3600
 
@@ -69,6 +69,38 @@ async def test_each_round_is_there_once_after_restarts_and_kills(directory: Path
     assert had == sorted(set(had)) and len(had) == 24
 
 
+async def test_marks_of_a_restart_are_in_their_order_on_disk(directory: Path) -> None:
+    """The life that a round lists is stored before the others."""
+    async with Running(Agent(directory, 1000, "00000001")) as agent:
+        agent.minutes(1)
+        first, later = life(0), life(0)._replace(inode=7)
+        identity = Identity(first.id, "name-0", "docker", 0, None)
+        now = agent.now().time_ms
+        ended = Ended(identity, None, None, 1, None, None, None, False, None, None, first)
+        agent.ring.hear(Changes(ended=[ended], started=[identity], begun=[later]), now)
+        agent.ring.hear(Changes(ended=[ended._replace(exit_code=2, life=later)]), now)
+        agent.ring.hear(Changes(started=[identity], begun=[life(5)]), now)
+        agent.places = lambda: range(1, 6)
+        agent.minutes(1)
+        expected = [("exit", 1), ("start", None), ("exit", 2), ("start", None)]
+        assert told_of((await everything(agent))[0]) == expected
+    async with Running(Agent(directory, 2000, "00000002")) as agent:
+        assert told_of((await everything(agent))[0]) == expected
+
+
+async def test_marks_behind_the_last_round_are_stored_as_the_agent_ends(directory: Path) -> None:
+    async with Running(Agent(directory, 1000, "00000001")) as agent:
+        agent.minutes(1)
+        agent.round()
+        happened(agent, 1, 7)
+    async with Running(Agent(directory, 2000, "00000002")) as agent:
+        assert told_of((await everything(agent))[0]) == [("start", None), ("exit", 7)]
+
+
+def told_of(lines: list[dict[str, Any]]) -> list[tuple[str, int | None]]:
+    return [(mark["event"], mark.get("exitCode")) for line in lines for mark in line["marks"]]
+
+
 def happened(agent: Agent, inode: int, code: int) -> Life:
     """A life that no round sees: its start and its end."""
     which = Life(0, "docker", "f" * 64, inode)
@@ -90,8 +122,7 @@ async def test_marks_of_lives_that_no_round_has_seen_outlive_the_agent(directory
                 expected += [("start", None), ("exit", 10 * run + each)]
             agent.minutes(1)
             found, _ = await everything(agent)
-            told = [(mark["event"], mark.get("exitCode")) for line in found for mark in line["marks"]]
-            assert told == expected
+            assert told_of(found) == expected
     async with Running(Agent(directory, 3000, "00000003")) as agent:
         agent.round()
         who = await agent.disk.find("short")

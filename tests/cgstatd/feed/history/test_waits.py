@@ -6,7 +6,7 @@ import zlib
 
 from cgstatd.feed.history.sealed import Rounds, StoredMark, pack_marks
 from cgstatd.feed.history.tracks import Mark, Wait
-from cgstatd.feed.history.waits import MOST, TOGETHER_SECONDS, Waits
+from cgstatd.feed.history.waits import FOREVER_NS, MOST, TOGETHER_SECONDS, Waits
 from cgstatd.sampling.history_model import Life
 from cgstatd.sampling.pressure.found import Found, Waiting
 
@@ -29,7 +29,7 @@ def test_what_is_found_again_within_a_minute_is_the_same_wait() -> None:
     assert found == [(DB, 40_000, Wait("io", "neighbours", 1.5))]
     found = [(life, mark.time_ms, mark.wait) for life, mark in waits.expired(int((over + 1) * 1e9))]
     assert found == [(WEB, 70_000, Wait("cpu", "own_limit", 61.5))]
-    assert list(waits.expired(1 << 62)) == []
+    assert list(waits.expired(FOREVER_NS)) == []
 
 
 def test_a_wait_goes_on_until_the_next_look_could_have_found_it() -> None:
@@ -52,14 +52,14 @@ def test_the_end_of_a_wait_says_the_limit_and_how_much_it_throttled_at_most() ->
     for second, throttled in ((10, 0.5), (20, 0.98), (30, 0.7)):
         found = list(waits.looked(Found([(quota, throttled)], 1.5, 15.5, second * 10**9, second * 1000)))
         assert [mark.wait for _, mark in found] == [Wait("cpu", "own_limit", None, "cpu.max", 50.0)] * (second == 10)
-    assert [mark.wait for _, mark in waits.expired(1 << 62)] == [Wait("cpu", "own_limit", 21.5, "cpu.max", 98.0)]
+    assert [mark.wait for _, mark in waits.expired(FOREVER_NS)] == [Wait("cpu", "own_limit", 21.5, "cpu.max", 98.0)]
 
 
 def test_no_more_than_a_number_of_waits_are_kept() -> None:
     waits = Waits()
     many = [Waiting(Life(0, "docker", "x", number), "cpu", "itself") for number in range(MOST + 5)]
     assert len(looked(waits, 10, *many)) == MOST
-    assert len(list(waits.expired(1 << 62))) == MOST
+    assert len(list(waits.expired(FOREVER_NS))) == MOST
 
 
 def test_marks_come_back_from_disk_those_of_earlier_versions_too() -> None:
