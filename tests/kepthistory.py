@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
 from cgroupfs import Clock
+from cgstatd.feed.follow.round_work import RoundWork
 from cgstatd.feed.history import recorder as recorder_module
 from cgstatd.feed.history.reading import History
 from cgstatd.feed.history.recorder import Recorder
 from cgstatd.feed.history.ring import Ring
 from cgstatd.feed.shared_passes import Feed
 from cgstatd.recording.recorded_root import Reading
-from cgstatd.sampling.history_model import ContainerSample, Ended, HostSample, Life, Subject, Taken
+from cgstatd.sampling.history_model import ContainerSample, HostSample, Life, Subject, Taken
 from cgstatd.sampling.history_work import Clocks
 from cgstatd.sampling.open_host import HostOptions, open_host
+from cgstatd.sampling.registry import ListingFailed
 from fakehost import FakeHost, LiveRoot
 
 BEGAN_MS = 1_795_614_870_003
@@ -44,9 +47,9 @@ def taken(number: int, living: dict[Life, ContainerSample | None], ended: list[L
         number * 10 * SECOND,
         number * 10 * SECOND,
         HostSample(number, 2 * number, 2, 4 << 30, 2 << 30, 0, 0, 50, len(living)),
-        dict.fromkeys(living, (NOBODY, None)),
+        dict.fromkeys(living, NOBODY),
         {each: found for each, found in living.items() if found is not None},
-        [Ended(each, 0, False, None) for each in ended or []],
+        ended or [],
     )
 
 
@@ -86,12 +89,30 @@ class Kept:
         self.feed = Feed(self.sampler, freshness_seconds=0.0, baseline_seconds=0.0)
         self.ring = Ring(rounds, interval)
         self.recorder = Recorder(self.feed, self.ring, self.times.now)
+        self.recorder.count = self._counted
+        self.watch = RoundWork(self.sampler)
+        """As the agent watches, with or without clients: each point comes after a look."""
         self.history = History(self.feed, self.ring, self.times.now)
 
     async def point(self, seconds: float = 0.0) -> None:
         """Time goes by, then it is a point of the grid."""
         self.times.on(seconds)
+        self.look()
         await self.recorder.point()
+
+    def look(self) -> None:
+        """What happened since the look before."""
+        with contextlib.suppress(ListingFailed):
+            self.watch.take({})
+        self._tell()
+
+    async def _counted(self, kills: dict[Life, int]) -> None:
+        self.watch.counted(kills)
+        self._tell()
+
+    def _tell(self) -> None:
+        for each in self.watch.changes():
+            self.ring.hear(each, self.times.time_ms)
 
     def host_used(self, busy: int, idle: int) -> None:
         """What /proc/stat says, in ticks."""
@@ -112,4 +133,5 @@ async def keeping(
         yield kept
     finally:
         kept.feed.stop()
+        kept.watch.close()
         kept.sampler.close()

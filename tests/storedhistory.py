@@ -13,7 +13,7 @@ from cgstatd.feed.history.reading import History
 from cgstatd.feed.history.ring import Ring
 from cgstatd.feed.history.sealed import Run
 from cgstatd.feed.history.store import Store
-from cgstatd.sampling.history_model import ContainerSample, Ended, HostSample, Life, Subject, Taken
+from cgstatd.sampling.history_model import ContainerSample, HostSample, Life, Subject, Taken
 from cgstatd.sampling.history_work import Clocks
 
 INTERVAL = 10
@@ -93,9 +93,9 @@ class Agent:
         taken = Taken(
             *self.now(),
             host(self.second, len(lives)),
-            {each: (subject(place), None) for each, place in lives.items()},
+            {each: subject(place) for each, place in lives.items()},
             {each: sample(self.second, place) for each, place in lives.items()},
-            [Ended(each, None, None, None) for each in self._before - lives.keys()],
+            list(self._before - lives.keys()),
         )
         self._before = set(lives)
         self.ring.add(number, taken, 0)

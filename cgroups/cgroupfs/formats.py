@@ -166,6 +166,15 @@ def parse_device_operations(data: bytes) -> list[DeviceLine]:
     return lines
 
 
+def parse_device_values(data: bytes) -> dict[bytes, int]:
+    """``254:0 1048576\\n`` lines (blkio.throttle.*_device): device -> number. An empty file has none."""
+    lines = [line.split() for line in data.splitlines()]
+    found = {line[0]: int(line[1]) for line in lines if len(line) == 2 and b":" in line[0] and is_number(line[1])}
+    if not found and data.strip():
+        raise ParseError("no line of the form 'major:minor number'")
+    return found
+
+
 class Stall(NamedTuple):
     """One line of a pressure file: share of time stalled (percent) over 10, 60, 300 s, and the total in us."""
 

@@ -70,6 +70,11 @@ class Hierarchy:
         """The mount that holds a controller, or None."""
         return next((mount for name, mount in self.bound if name == controller), None)
 
+    def limits_below(self, controller: str) -> bool:
+        """Whether a controller's limits count for the cgroups below one, too: those of I/O on v1 do not."""
+        mount = self.mount(controller)
+        return controller != "io" or mount is None or mount.version is not Version.V1
+
 
 def _unescape(raw: bytes) -> str:
     r"""mountinfo writes space, tab, newline and backslash as \040 \011 \012 \134."""

@@ -36,6 +36,7 @@ NEEDS = {
     "GET /api/host": VIEW,
     "GET /api/containers/{id}/history": VIEW,
     "GET /api/containers/history": VIEW,
+    "GET /api/workloads/history": VIEW,
     "GET /api/host/history": VIEW,
     "GET /api/history": VIEW,
     "GET /api/environments": VIEW,

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field, replace
 
 from aiohttp import web
 
+from cgroupfs import Vitals
 from cgstatd.feed.history.gaps import Gap
 from cgstatd.feed.history.reading import History
 from cgstatd.feed.history.ring import Ring
-from cgstatd.sampling.history_model import ContainerSample, Ended, HostSample, Life, Subject, Taken
+from cgstatd.host.identity import Identity
+from cgstatd.sampling.history_model import ContainerSample, HostSample, Life, Subject, Taken
 from cgstatd.sampling.history_work import Clocks, HistoryWork, clocks
+from cgstatd.sampling.pressure.found import Found, Waiting
+from cgstatd.sampling.round import Changes, Ended, Killed
 from cgstatd.web.routes.context import CONTEXT
 from cgstatd.web.routes.history import HISTORY
 
@@ -45,6 +49,20 @@ class Story:
     oom: int | None = None
     kills: int = 1
     exit_code: int | None = None
+    waits: range | None = None
+    """It waits for the disk, for others."""
+    unhealthy: int | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """As the watch tells it."""
+        return Identity(self.life.id, self.name, self.life.runtime, self.life.owner_uid, None)
+
+    def ended(self) -> Ended:
+        """Its end."""
+        return Ended(
+            self.identity, None, None, self.exit_code, None, None, None, self.oom is not None, None, None, self.life
+        )
 
     def sample(self, number: int, at: Clocks) -> ContainerSample:
         """Its counters in a round."""
@@ -73,7 +91,7 @@ class Lived:
         holder.recorder = None  # nothing but what a test adds
         self.ring = Ring(ROUNDS, INTERVAL)
         holder.history = History(feed, self.ring, ahead)
-        for life, (subject, _) in HistoryWork(feed.sampler).take().listed.items():
+        for life, subject in HistoryWork(feed.sampler).take().listed.items():
             self.stories[subject.name] = Story(life, subject.name)
         self._happen()
         now = ahead()
@@ -87,6 +105,8 @@ class Lived:
         found = self.stories
         if "web-1" in found:
             found["web-1"] = replace(found["web-1"], cores=0.6, oom=200)
+        if "queue" in found:
+            found["queue"] = replace(found["queue"], waits=range(200, 207), unhealthy=210)
         if "web-2" in found:
             now = found["web-2"]
             found["web-2 before"] = replace(now, life=now.life._replace(inode=1), last=249, exit_code=3)
@@ -104,12 +124,30 @@ class Lived:
     def add(self, number: int, at: Clocks, gap: Gap = Gap.NONE) -> None:
         """A round."""
         living = [each for each in self.stories.values() if each.first <= number <= each.last]
-        ended = [
-            Ended(each.life, each.exit_code, each.oom is not None, at.time_ms)
-            for each in self.stories.values()
-            if each.last == number - 1
-        ]
+        ended = [each for each in self.stories.values() if each.last == number - 1]
+        begun = [each for each in living if each.first == number > 0]
+        killed = [each for each in living if each.oom == number]
+        self.ring.hear(
+            Changes(
+                [each.ended() for each in ended],
+                [each.identity for each in begun],
+                [each.life for each in begun],
+                [
+                    Killed(each.identity, each.kills, each.kills, Vitals(None, None, None), None, each.life)
+                    for each in killed
+                ],
+            ),
+            at.time_ms,
+        )
         host = HostSample(number, 4 * number, 4, 4 << 30, 2 << 30, 0, 0, 50, len(living))
-        listed = {each.life: (Subject(each.name, "lab/busybox:1", None), None) for each in living}
+        listed = {each.life: Subject(each.name, "lab/busybox:1", None) for each in living}
         samples = {each.life: each.sample(number, at) for each in living}
-        self.ring.add(number, Taken(*at, host, listed, samples, ended), gap)
+        waits = [
+            (Waiting(each.life, "io", "neighbours"), None) for each in living if each.waits and number in each.waits
+        ]
+        self.ring.looked(Found(waits, 1.5, 15.5, at.monotonic_ns, at.time_ms))
+        checks = [(each, each.unhealthy) for each in living if each.unhealthy is not None]
+        self.ring.checked(
+            [(each.life, "healthy" if number < since else "unhealthy") for each, since in checks], at.time_ms
+        )
+        self.ring.add(number, Taken(*at, host, listed, samples, [each.life for each in ended]), gap)

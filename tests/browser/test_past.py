@@ -326,3 +326,13 @@ async def test_a_container_that_the_first_round_lacks_has_its_live_range_when_it
 def facts(seconds: float, *arguments: Any) -> AgentFacts:
     """Of an agent whose history goes as far back."""
     return msgspec.structs.replace(agent_facts(*arguments), history_keep_seconds=seconds)
+
+
+async def test_a_wait_and_a_change_of_health_are_marked(server: Server, open_page: Open) -> None:
+    async with open_page(server.port, at="#c=queue&range=1h") as page:
+        await page.locator(".happenings li", has_text="waits for the disk: others have it").wait_for()
+        assert await page.locator(".happenings li", has_text="waited 62 s for the disk: others have it").count() == 1
+        assert await page.locator(".happenings li", has_text="health: unhealthy").count() == 1
+        assert (await page.locator(".lane .pressure").count(), await page.locator(".lane .health").count()) == (2, 1)
+        if path := shots("past-waits"):
+            await page.screenshot(path=path)

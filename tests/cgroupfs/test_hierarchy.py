@@ -56,6 +56,12 @@ def test_a_v1_host_has_a_tree_per_controller_and_cpu_with_cpuacct(name: str) -> 
     assert len({tree.point for tree in hierarchy.trees}) == len(hierarchy.trees)
 
 
+@pytest.mark.parametrize(("name", "below"), [(UNIFIED, True), (LEGACY, False)])
+def test_limits_of_io_on_v1_count_for_their_own_cgroup_alone(name: str, below: bool) -> None:
+    _, hierarchy = recorded(name)
+    assert (hierarchy.limits_below("io"), hierarchy.limits_below("cpu")) == (below, True)
+
+
 def test_the_named_hierarchy_holds_no_controller_but_is_a_tree_to_look_in() -> None:
     _, hierarchy = recorded(LEGACY)
     systemd = next(tree for tree in hierarchy.trees if tree.point == "/sys/fs/cgroup/systemd")

@@ -7,8 +7,8 @@ import errno
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
-from cgroupfs import Absent, CgroupGone, DeviceIo, DeviceLimit, ParseError, Version
-from cgroupfs.controllers.io import V1_BYTES, limits_v2
+from cgroupfs import Absent, CgroupGone, DeviceIo, DeviceLimit, ParseError, Version, select
+from cgroupfs.controllers.io import V1_BYTES, V1_LIMITS, limits_v2
 from cgroupfs.records import IO
 from helpers import HOSTS, LEGACY, UNIFIED, at_its_real_path, cgroup, cgroups, container, read_record, reasons
 
@@ -49,6 +49,18 @@ def test_v1_that_counts_nothing_says_zero_and_that_nobody_counted() -> None:
     assert io.devices == ()
     assert io.source == THROTTLE
     assert reasons(io) == {"devices": Absent.NOT_COUNTED}
+
+
+def test_v1_has_a_limit_of_a_device_in_each_of_four_files() -> None:
+    read, written, reads, writes = V1_LIMITS
+    limits = select("io.limits")
+    files: dict[str, bytes | int] = dict.fromkeys(V1_LIMITS, b"")
+    assert read_record(limits, Version.V1, dict(files)).values == {"io.limits": ()}
+    files |= {read: b"254:0 1048576\n8:0 5\n", written: b"254:0 524288\n", reads: b"254:0 100\nx\n", writes: b"8:0 7\n"}
+    expected = (DeviceLimit("254:0", 1048576, 524288, 100, None), DeviceLimit("8:0", 5, None, None, 7))
+    assert read_record(limits, Version.V1, dict(files)).values == {"io.limits": expected}
+    files[writes] = b"garbage\n"
+    assert read_record(limits, Version.V1, dict(files)).values == {"io.limits": None}
 
 
 # -- v2

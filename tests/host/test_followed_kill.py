@@ -155,7 +155,7 @@ async def test_an_end_without_clients_has_its_code_and_signal_from_the_kernel(tr
         try:
             for path in trees:
                 write(f"{path}/cgroup.procs", str(process.pid))
-            followed = follower._unattended._looks._followed
+            followed = follower.looks._followed
             while not (armed := [each for each in followed.values() if each.first and each.first.pid == process.pid]):
                 await asyncio.sleep(0.02)
             (known,) = armed

@@ -1,8 +1,8 @@
 """Block devices by number: their names, and which of them only pass I/O on to others.
 
 ``/sys/dev/block/<major>:<minor>/uevent`` has ``DEVNAME=sda``; ``slaves/`` lists what a dm or md device is made of. A
-loop device lists none, but a file on another device is behind it. The device below counts the I/O of such a device as
-well, so sums leave it out.
+loop device lists none, but a file on another device is behind it. A partition (``DEVTYPE=partition``) is a part of its
+disk. The device below counts the I/O of such a device as well, so sums leave it out.
 """
 
 from __future__ import annotations
@@ -54,13 +54,14 @@ class Devices:
         if not is_number(major) or not is_number(minor):
             return Device(number, None, False)
         folder = f"/sys/dev/block/{number}"
-        name = None
+        name, part = None, False
         with contextlib.suppress(OSError):
             for line in self._root.read(f"{folder}/uevent").decode("utf-8", "replace").splitlines():
                 key, _, value = line.partition("=")
                 if key == "DEVNAME" and value:
                     name = printable(value)
+                part = part or (key, value) == ("DEVTYPE", "partition")
         slaves: list[str] = []
         with contextlib.suppress(OSError), self._root.readers.of(f"{folder}/slaves"):
             slaves = os.listdir(self._root.join(f"{folder}/slaves"))
-        return Device(number, name, bool(slaves) or major == LOOP_MAJOR)
+        return Device(number, name, bool(slaves) or part or major == LOOP_MAJOR)

@@ -17,7 +17,7 @@ from itertools import islice
 
 from cgroupfs import CgroupGone, Directory, Exhausted, Mount, Root
 
-from .inotify import IN_IGNORED, IN_Q_OVERFLOW, Inotify
+from .inotify import IN_CREATE, IN_IGNORED, IN_Q_OVERFLOW, Inotify
 from .runtimes.base import SKIP, Match, Skip
 from .user_room import Room
 from .user_turns import ENTRIES, FOLLOWING, Turns
@@ -35,6 +35,8 @@ MOST_OF_A_USER = 2_000
 """Entries of one directory of a user's that are looked at: each change in it makes the agent list all of them again."""
 USERS_LOOKS = 2_000
 """So many of a user's directories are looked into in one refresh, or a third of that if they are new: some 30 ms."""
+MOST_MADE = 256
+"""Containers that came since the last refresh and are remembered, whether they are still there or not."""
 _USER_SLICE = re.compile(r"user-([0-9]{1,10})\.slice")
 Matcher = Callable[[str, str], Match | Skip | None]
 
@@ -86,6 +88,9 @@ class Tree:
         self._shut = False
         self._turns = Turns()
         self.containers: dict[str, Found] = {}
+        self.made: dict[str, Match] = {}
+        """Containers of the system's whose directories were made, by inotify's word: some may be gone already. Whoever
+        takes note of them empties it."""
         self.version = 0
         """Counts up whenever ``containers`` changes."""
 
@@ -94,7 +99,7 @@ class Tree:
         """The hierarchy."""
         return self._mount
 
-    def event(self, watch: int, mask: int) -> None:
+    def event(self, watch: int, mask: int, name: bytes = b"") -> None:
         """Note what inotify says of one of this tree's watches (or of none: an overflow)."""
         if mask & IN_Q_OVERFLOW:
             self._lost = True
@@ -110,6 +115,13 @@ class Tree:
                 self._dirty.add(path.rpartition("/")[0])
         else:
             self._dirty.add(path)
+            if mask & IN_CREATE and len(self.made) < MOST_MADE:
+                self._note_made(path, os.fsdecode(name))
+
+    def _note_made(self, parent: str, name: str) -> None:
+        node, kind = self._nodes.get(parent), self._match(parent, name)
+        if node is not None and not node.owner_uid and isinstance(kind, Match):
+            self.made[f"{parent}/{name}"] = kind
 
     def refresh(self) -> None:
         """Bring ``containers`` up to date. Raises OSError where the hierarchy cannot be read; the next call then walks

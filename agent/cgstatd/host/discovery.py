@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cgroupfs import Hierarchy, Root
 
-from .cgroup_tree import MOST_CONTAINERS, Found, Matcher, Tree
+from .cgroup_tree import MOST_CONTAINERS, MOST_MADE, Found, Matcher, Tree
 from .inotify import Inotify
 from .runtimes.base import Match
 
@@ -45,6 +45,9 @@ class Discovery:
         self.left_out = False
         """Whether there are more containers than are shown."""
         self._failed: set[str] = set()
+        self.unseen: dict[str, Match] = {}
+        """Containers of the system's that came and went between two refreshes, by path. Whoever takes note of them
+        empties it."""
 
     @staticmethod
     def _open_inotify() -> Inotify | None:
@@ -64,12 +67,17 @@ class Discovery:
         if self._inotify is not None:
             for event in self._inotify.events():
                 for tree in self._trees:
-                    tree.event(event.watch, event.mask)
+                    tree.event(event.watch, event.mask, event.name)
         self._refresh_trees()
         versions = [tree.version for tree in self._trees]
         if versions != self._versions:
             self._versions = versions
             self._refs = {ref.path: ref for ref in self._fair(self._merged())}
+        for tree in self._trees:
+            for path, match in tree.made.items():
+                if path not in self._refs and len(self.unseen) < MOST_MADE:
+                    self.unseen[path] = match
+            tree.made.clear()
         return self._refs
 
     def _refresh_trees(self) -> None:

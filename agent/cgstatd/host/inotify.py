@@ -24,6 +24,8 @@ class Event(NamedTuple):
 
     watch: int
     mask: int
+    name: bytes = b""
+    """Of the child that it is about."""
 
 
 class Inotify:
@@ -66,8 +68,8 @@ class Inotify:
             offset = 0
             while offset < len(data):
                 watch, mask, _cookie, length = _EVENT.unpack_from(data, offset)
-                found.append(Event(watch, mask))
-                offset += _EVENT.size + length
+                begin, offset = offset + _EVENT.size, offset + _EVENT.size + length
+                found.append(Event(watch, mask, data[begin:offset].rstrip(b"\0")))
 
     def pending(self) -> bool:
         """Whether anything has happened since the last call of :meth:`events`."""

@@ -66,7 +66,7 @@ class KnownEnds:
 
     def hear(self, found: Changes, now: float) -> Changes:
         """What the watch tells, without the ends that were found on disk before."""
-        news = Changes([], found.started, found.killed)
+        news = Changes(started=found.started, begun=found.begun, killed=found.killed)
         for each in found.ended:
             key, record = key_of(each.identity), each.metadata
             finished = record.finished_seconds if record else None

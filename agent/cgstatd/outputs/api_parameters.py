@@ -7,7 +7,7 @@ from typing import Any
 from ..config.settings import MAX_ENV
 from ..sampling.process_list import MOST
 from .follow_types import MAXIMUM_SECONDS, MINIMUM_SECONDS
-from .history_types import MOST_ROUNDS, MOST_STEP, MOST_TIME
+from .history_types import MOST_ROUNDS, MOST_STEP, MOST_TIME, MOST_WORKLOAD
 from .processes_json import DEFAULT_LIMIT, SORTS
 
 _FIGURE = "(cpuPercent|memoryUsage|networkRxRate|networkTxRate|blockReadRate|blockWriteRate)"
@@ -92,6 +92,14 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "would be more than 2,000.",
         "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": MOST_STEP},
         "example": 60,
+    },
+    "workload": {
+        "name": "workload",
+        "in": "query",
+        "required": True,
+        "description": "As the list, the detail and the notifications have it.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": MOST_WORKLOAD},
+        "example": "compose:shop/api/1",
     },
     "line_step": {
         "name": "step",

@@ -128,6 +128,13 @@ WORDS = {
         errors=_NOT_FOUND,
         compressed=True,
     ),
+    "GET /api/workloads/history": Words(
+        "The past of all containers of a workload in the same steps, those that are gone too",
+        Answer("As of one container; the id and the name are those of the latest.", type=ContainerHistory),
+        ("workload", "since", "until", "step"),
+        errors=_NOT_FOUND,
+        compressed=True,
+    ),
     "GET /api/containers/history": Words(
         "The last minutes of all containers at once, few points each",
         Answer("What is in memory of the containers that are there.", type=HistoryLines),

@@ -37,6 +37,7 @@ def container_counters(life: Life, subject: Subject, values: Sequence[int | None
         memory_peak=sample.memory_peak_bytes,
         network_monotonic_nsec=sample.network_ns,
         block_monotonic_nsec=sample.block_ns,
+        cpu_throttled_nsec=sample.cpu_throttled_nsec,
     )
 
 

@@ -11,6 +11,8 @@ MOST_ROUNDS = 1000
 MOST_TIME = 253_402_300_799_999
 """Milliseconds since the epoch: the end of the year 9999."""
 MOST_STEP = 86_400.0
+MOST_WORKLOAD = 2048
+"""Characters."""
 MINIMUM_INTERVAL = 1.0
 MAXIMUM_INTERVAL = 10 * MAXIMUM_SECONDS
 
@@ -39,15 +41,31 @@ class HistoryMark(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     """Something that happened to a container."""
 
     event: str
-    """start, exit or oom."""
+    """start, exit, oom, pressure or health."""
     id: str
     name: str
     timestamp: int
-    """As its runtime recorded it, else when a round noticed it; by the clock as it is set now."""
+    """As its runtime recorded it, else when the agent noticed it; by the clock as it is set now."""
     kills: int | None = None
-    """Of an oom: how many processes were killed since the round before."""
+    """Of an oom: how many processes were killed; absent: only the runtime knows of it."""
     exit_code: int | None = None
+    signal: int | None = None
+    """Of an exit: what ended the first process."""
     oom_killed: bool | None = None
+    restarting: bool | None = None
+    """Of an exit: whether its runtime was to start it again."""
+    resource: str | None = None
+    """Of a pressure: what it waits for, ``cpu``, ``memory`` or ``io``."""
+    cause: str | None = None
+    """Of a pressure: why, as the event ``pressure`` says it."""
+    seconds: float | None = None
+    """Of a pressure: how long it waited, now that it is over; absent: the wait has just begun."""
+    limit: str | None = None
+    """Of a pressure: the kernel's file of the limit that is the cause."""
+    throttled_percent: float | None = None
+    """Of a pressure: of its quota's periods those that it was throttled in; once it is over, the most that was seen."""
+    health: str | None = None
+    """Of a health: what its check says from now on, ``starting``, ``healthy`` or ``unhealthy``."""
 
 
 class ContainerCounters(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -83,6 +101,8 @@ class ContainerCounters(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     """When its network figures were read; null: there are none."""
     block_monotonic_nsec: int | None
     """The same of block I/O."""
+    cpu_throttled_nsec: int | None
+    """For how long its CPU quota held it up; null: it has none."""
 
 
 class HostCounters(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

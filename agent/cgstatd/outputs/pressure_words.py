@@ -15,6 +15,8 @@ _UNITS = {"cpu": "cores", "memory": "bytes", "io": "bytes per second"}
 _NOTICED_SECONDS = 4.0
 """A trigger fires within its window of 2 s, and so do the looks after it."""
 _PATH = 128
+_STOLEN = 0.01
+"""Of the time. What a hypervisor takes less is not named."""
 
 
 def pressure_event(
@@ -94,9 +96,33 @@ def _why(said: Verdict, device: str, cores: int) -> str:
                 return f"{device} is busy with its own {_amount('io', said.own or 0.0)}"
             if said.resource == "cpu":
                 return f"it has more to run than the host's {_cores(cores)}, and others take little"
-            return "the host is short of memory, and it has the most"
+            return f"the host is short of memory{_left(said)}, and it has the most"
         case _:
-            return "no limit and no other container explains it (a hypervisor or a slow disk may)"
+            return f"not known why; {_looked(said, device)}"
+
+
+def _looked(said: Verdict, device: str) -> str:
+    """What was looked at, where no cause was found."""
+    if said.resource == "cpu":
+        limits = "no quota and no CPU set explains it"
+        if said.busy is None:
+            return f"{limits}, and the host does not say how busy its processors were"
+        stolen = f", a hypervisor took {said.stolen * 100:.0f} %" if said.stolen and said.stolen >= _STOLEN else ""
+        return f"{limits}, and its processors were busy {said.busy * 100:.0f} % of the time{stolen}"
+    if said.resource == "memory":
+        limits = "no memory limit of it or above it is reached"
+        if said.available is None or said.total is None:
+            return f"{limits}, and the host does not say how much memory it has left"
+        return f"{limits}, and the host has {_bytes(said.available)} of {_bytes(said.total)} left"
+    if not said.device:
+        return "no limit of it is reached, and the kernel counts no disk I/O of it (it may wait for a network)"
+    if said.busy is None:
+        return f"no limit of it is reached, and the host does not say how busy {device} was"
+    return f"no limit of it is reached, and {device} was busy {said.busy * 100:.0f} % of the time"
+
+
+def _left(said: Verdict) -> str:
+    return "" if said.available is None else f" ({_bytes(said.available)} left)"
 
 
 def _limit(said: Verdict, device: str) -> str:
@@ -123,7 +149,7 @@ def _neighbours(said: Verdict, device: str) -> str:
         return f"others take the processors ({others}), it gets {own}"
     if said.resource == "io":
         return f"{device} is busy with others ({others}), with its own {own}"
-    return f"the host is short of memory, and others have most of it ({others}), it has {own}"
+    return f"the host is short of memory{_left(said)}, and others have most of it ({others}), it has {own}"
 
 
 def _who(share: Share) -> str:

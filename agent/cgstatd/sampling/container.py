@@ -54,6 +54,8 @@ class Begun(NamedTuple):
     """The same of block I/O."""
     vitals: Vitals | None = None
     """None: they were not asked for, or cannot be read."""
+    throttled_nsec: int | None = None
+    """None: it was not asked for, cannot be read, or there is no CPU quota."""
 
 
 class Container:
@@ -185,6 +187,11 @@ class Container:
         with self.reading():
             return self._opened().vitals(known)
 
+    def throttled_nsec(self) -> int | None:
+        """For how long its CPU quota held it up. Raises ReadingFailed, CgroupGone, OSError."""
+        with self.reading():
+            return self._opened().throttled_nsec()
+
     def forget_vitals(self) -> None:
         """Close their files: no client follows the container any more. If a reading hangs, they stay open until it is
         closed."""
@@ -209,7 +216,8 @@ class Container:
         return Begun(self, *self._opened().counters(before))
 
     def counters_and_vitals(self) -> Begun:
-        """As :meth:`counters`, with the vitals; these may be missing. Raises CgroupGone, ReadingFailed, Exhausted.
+        """As :meth:`counters`, with the throttling and the vitals; these may be missing. Raises CgroupGone,
+        ReadingFailed, Exhausted.
 
         While CPU time and memory stand still nothing has run in it: page cache and vitals are then those of an earlier
         reading, of up to a minute ago.
@@ -219,8 +227,9 @@ class Container:
         if known is not None and known.counters[:2] == begun.counters[:2]:
             if begun.clock.monotonic_ns - known.clock.monotonic_ns >= _STILL_NS:
                 self._still = None
-            return begun._replace(vitals=known.vitals)
+            return begun._replace(vitals=known.vitals, throttled_nsec=known.throttled_nsec)
         try:
+            begun = begun._replace(throttled_nsec=self._opened().throttled_nsec())
             begun = begun._replace(vitals=self._opened().vitals(None))
         except Exhausted:
             raise

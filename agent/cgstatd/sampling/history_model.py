@@ -21,6 +21,8 @@ class Subject(NamedTuple):
     name: str
     image: str | None
     project: str | None
+    workload: str | None = None
+    """What stays the same when it is made anew; None: nothing is known to, or an earlier version stored it."""
 
 
 class ContainerSample(NamedTuple):
@@ -57,6 +59,8 @@ class ContainerSample(NamedTuple):
     highest_network_tx_rate: int | None = None
     highest_block_read_rate: int | None = None
     highest_block_write_rate: int | None = None
+    cpu_throttled_nsec: int | None = None
+    """None: it has no CPU quota, or got one within the last minute."""
 
 
 class HostSample(NamedTuple):
@@ -74,16 +78,6 @@ class HostSample(NamedTuple):
     containers: int
 
 
-class Ended(NamedTuple):
-    """A life that is over, and what its runtime recorded of the end. None: it did not."""
-
-    life: Life
-    exit_code: int | None
-    oom_killed: bool | None
-    finished_ms: int | None
-    """Milliseconds since the epoch."""
-
-
 class Taken(NamedTuple):
     """One round, as the sampling thread hands it over: nothing in it changes any more."""
 
@@ -92,9 +86,9 @@ class Taken(NamedTuple):
     boottime_ns: int
     """It goes on while the host sleeps, as the monotonic clock does not."""
     host: HostSample
-    listed: dict[Life, tuple[Subject, int | None]]
-    """Every container that has a cgroup, and when its runtime started it (milliseconds since the epoch)."""
+    listed: dict[Life, Subject]
+    """Every container that has a cgroup."""
     samples: dict[Life, ContainerSample]
     """Without those that could not be read."""
-    ended: list[Ended]
-    """Lives that the round before had."""
+    gone: list[Life]
+    """Those that the round before listed."""

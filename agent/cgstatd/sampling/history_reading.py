@@ -107,4 +107,5 @@ class HistoryReading:
             traffic.read_ns or None,
             begun.io_read_ns or None,
             *begun.container.highest.take(),
+            begun.throttled_nsec,
         )

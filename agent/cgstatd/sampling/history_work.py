@@ -1,14 +1,14 @@
-"""The sampling thread's part of a round of the history: the counters of each container, what has ended, the host.
+"""The sampling thread's part of a round of the history: the counters of each container, and of the host.
 
 The counters come from a reading of its own (:mod:`.history_reading`), or from a pass that a client has just asked for.
-Of that one it reads what a pass does not: the tasks, OOM kills and peak of each container.
+Of that one it reads what a pass does not: the tasks, OOM kills, peak and throttling of each container.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from cgroupfs import CgroupGone, Vitals
 
@@ -18,15 +18,19 @@ from ..host.identity import Identity
 from ..host.procfs.host_load import LOADAVG, parse_loadavg
 from ..host.procfs.meminfo import PATH as MEMINFO
 from ..host.procfs.meminfo import parse_meminfo
-from ..host.runtimes.base import Metadata, State
+from ..host.runtimes.base import State
 from ..host.runtimes.labels import PROJECTS
+from ..host.workload import workload
 from .container import Container
+from .health_checks import health_of
 from .highest import Highest
-from .history_model import ContainerSample, Ended, HostSample, Life, Subject, Taken
+from .history_model import ContainerSample, HostSample, Life, Subject, Taken
 from .history_reading import NOTHING, HistoryReading
 from .model import ContainerStats
 from .reading_failed import ReadingFailed
 from .sampler import Sampler
+
+T = TypeVar("T")
 
 
 class Clocks(NamedTuple):
@@ -42,21 +46,13 @@ def clocks() -> Clocks:
     return Clocks(time.time_ns() // 1_000_000, time.monotonic_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME))
 
 
-class _Seen(NamedTuple):
-    """What the round before had of a life."""
-
-    monotonic_ns: int
-    """Of its latest reading: what is not newer is no sample."""
-    metadata: Metadata | None
-
-
 class _Words(NamedTuple):
     """What is said of a container, for as long as it has the same identity."""
 
     identity: Identity
     ref: CgroupRef
     life: Life
-    listed: tuple[Subject, int | None]
+    subject: Subject
 
 
 def life_of(container: Container) -> Life:
@@ -71,64 +67,64 @@ class HistoryWork:
     def __init__(self, sampler: Sampler, now: Callable[[], Clocks] = clocks) -> None:
         self._sampler = sampler
         self._now = now
-        self._seen: dict[Life, _Seen] = {}
+        self._read_ns: dict[Life, int] = {}
+        """The latest reading of each life that the round before listed: what is not newer is no sample."""
         self._words: dict[Container, _Words] = {}
+        self.with_check: list[Container] = []
+        """Those of the latest round that have a health check."""
 
     def take(self, reading: HistoryReading | None = None) -> Taken:
         """One round of what the latest pass has read, or a reading of its own. Raises ListingFailed."""
         if reading is not None and reading.failure is not None:
             raise reading.failure
-        before = self._seen
+        before = self._read_ns
         containers = self._sampler.containers() if reading is None else reading.containers
         now = self._now()
-        seen, listed, samples = dict[Life, _Seen](), dict[Life, tuple[Subject, int | None]](), {}
+        read, listed, samples = dict[Life, int](), dict[Life, Subject](), {}
         words = dict[Container, _Words]()
         for container in containers:
             said = words[container] = self._say(container)
             life = said.life
-            known = before.get(life)
-            read_ns = -1 if known is None else known.monotonic_ns
+            read_ns = before.get(life, -1)
             found = self._passed(container, read_ns) if reading is None else reading.samples.get(container)
             if found is not None:
                 samples[life] = found
                 read_ns = found.monotonic_ns
-            seen[life] = _Seen(read_ns, said.identity.metadata)
-            listed[life] = said.listed
-        ended = [self._end(life, before[life].metadata) for life in before.keys() - seen.keys()]
-        self._seen, self._words = seen, words
-        return Taken(*now, self._host(len(containers)), listed, samples, ended)
+            read[life] = read_ns
+            listed[life] = said.subject
+        gone = [life for life in before if life not in read]
+        self.with_check = [each for each in containers if (known := each.identity.metadata) and known.health]
+        self._read_ns, self._words = read, words
+        return Taken(*now, self._host(len(containers)), listed, samples, gone)
+
+    def health(self, container: Container) -> tuple[Life, str] | None:
+        """What its health check says, which may take a file of its runtime; None: that is not known."""
+        found = health_of(self._sampler.names, container, self._sampler.root.clock())
+        return None if found is None or found.status is None else (life_of(container), found.status)
 
     def _say(self, container: Container) -> _Words:
         known, identity = self._words.get(container), container.identity
         if known is not None and known.identity is identity and known.ref is container.ref:
             return known
-        listed = _subject(identity), _milliseconds(identity)
-        return _Words(identity, container.ref, life_of(container), listed)
+        return _Words(identity, container.ref, life_of(container), subject_of(identity))
 
     def _passed(self, container: Container, read_ns: int) -> ContainerSample | None:
         """What a pass has read of it since ``read_ns``."""
         last = container.last
         if last is None or last.monotonic_ns <= read_ns:
             return None
-        return _sample(last, self._vitals(container), container.highest.take())
+        vitals, throttled = self._more(container, container.vitals), self._more(container, container.throttled_nsec)
+        return _sample(last, vitals or NOTHING, container.highest.take(), throttled)
 
-    def _vitals(self, container: Container) -> Vitals:
+    def _more(self, container: Container, read: Callable[[], T]) -> T | None:
+        """What a pass does not read; None: it cannot be read."""
         try:
-            return container.vitals()
+            return read()
         except (CgroupGone, OSError):
-            return NOTHING
+            return None
         except ReadingFailed as error:
             self._sampler.failed(container, error)
-            return NOTHING
-
-    def _end(self, life: Life, metadata: Metadata | None) -> Ended:
-        """What the runtime's record says of an end, where it is of this life."""
-        found = None if metadata is None else self._sampler.names.again(metadata)
-        if found is None or metadata is None or found.started_seconds != metadata.started_seconds:
-            return Ended(life, None, None, None)
-        if found.finished_seconds is None or found.state not in (State.EXITED, State.RESTARTING):
-            return Ended(life, None, None, None)
-        return Ended(life, found.exit_code, found.oom_killed, int(found.finished_seconds * 1000))
+            return None
 
     def _host(self, containers: int) -> HostSample:
         cpu = self._sampler.host.stat()
@@ -147,7 +143,7 @@ class HistoryWork:
         )
 
 
-def _sample(stats: ContainerStats, vitals: Vitals, highest: Highest) -> ContainerSample:
+def _sample(stats: ContainerStats, vitals: Vitals, highest: Highest, throttled_nsec: int | None) -> ContainerSample:
     return ContainerSample(
         stats.monotonic_ns,
         int(stats.state is State.PAUSED),
@@ -166,18 +162,15 @@ def _sample(stats: ContainerStats, vitals: Vitals, highest: Highest) -> Containe
         stats.network_ns or None,
         stats.block_ns or None,
         *highest,
+        throttled_nsec,
     )
 
 
-def _subject(identity: Identity) -> Subject:
-    metadata = identity.metadata
+def subject_of(identity: Identity) -> Subject:
+    """What is remembered of a container."""
+    metadata, shown = identity.metadata, workload(identity)
     if metadata is None:
-        return Subject(identity.name, None, None)
+        return Subject(identity.name, None, None, shown)
     project = next((metadata.labels[key] for key in PROJECTS if metadata.labels.get(key)), None)
     image = printable(metadata.image) if metadata.image else None
-    return Subject(identity.name, image, None if project is None else printable(project))
-
-
-def _milliseconds(identity: Identity) -> int | None:
-    started = identity.metadata.started_seconds if identity.metadata else None
-    return None if started is None else int(started * 1000)
+    return Subject(identity.name, image, None if project is None else printable(project), shown)

@@ -20,6 +20,7 @@ from cgroupfs import (
     KeptReader,
     Root,
     Vitals,
+    select,
 )
 
 from ..host.discovery import CgroupRef
@@ -29,6 +30,9 @@ from .process_finder import ProcessFinder
 from .reading_failed import ReadingFailed, explain
 
 _REOPEN_NS = 30_000_000_000
+_QUOTA_NS = 60_000_000_000
+"""Whether it has a CPU quota is looked at again after this time."""
+_THROTTLING = select("cpu.quota_usec", "cpu.throttled_nsec", lean=True)
 
 
 class Shared(NamedTuple):
@@ -41,7 +45,9 @@ class Shared(NamedTuple):
 class OpenFiles:
     """Each file is opened when it is read for the first time. After :meth:`close` nothing is to be read any more."""
 
-    __slots__ = ("_opened_ns", "_payload", "_reader", "_root", "_shared", "_vitals", "cgroup", "descriptors", "finder")
+    __slots__ = tuple(
+        "_has_quota _opened_ns _payload _quota_ns _reader _root _shared _vitals cgroup descriptors finder".split()
+    )
 
     def __init__(
         self, root: Root, hierarchy: Hierarchy, ref: CgroupRef, descriptors: Descriptors, shared: Shared | None
@@ -55,6 +61,9 @@ class OpenFiles:
         self._vitals: KeptReader[Vitals] | None = None
         self._reader: CounterReader | None = None
         self._opened_ns = 0
+        self._has_quota = False
+        self._quota_ns = 0
+        """Monotonic: whether it has one is to be looked at again."""
 
     def counters(self, before: Counters | None) -> tuple[Clock, Counters, int, int]:
         """The counters, and when reading began and (monotonic) the CPU time and block I/O had been read.
@@ -105,6 +114,19 @@ class OpenFiles:
         except (CgroupGone, OSError):
             self.close_vitals()
             raise
+
+    def throttled_nsec(self) -> int | None:
+        """For how long its CPU quota held it up; None: it has none, or had none within the last minute.
+
+        Two files that do not stay open, where there is a quota; else one a minute. Raises CgroupGone, OSError.
+        """
+        now = self._root.clock(self.cgroup.path).monotonic_ns
+        if not self._has_quota and now < self._quota_ns:
+            return None
+        found = self.cgroup.read(_THROTTLING).values
+        self._has_quota, self._quota_ns = isinstance(found["cpu.quota_usec"], int), now + _QUOTA_NS
+        throttled: int | None = found["cpu.throttled_nsec"]
+        return throttled
 
     def close_vitals(self) -> None:
         """Close the files of the vitals; safe to call twice."""

@@ -84,6 +84,8 @@ class Registry:
                 self._news = True
                 self._update(refs)
                 self.came_or_went()
+            elif self._discovery.unseen:
+                self.came_or_went()
         with self._failures():
             self._naming.look_up_due(list(self._containers.values()), time.monotonic_ns(), hurry)
         return self._show()
@@ -146,6 +148,11 @@ class Registry:
     def news_fd(self) -> int | None:
         """Readable when cgroups have come or gone since the last listing; None: that is found by walking."""
         return self._discovery.news_fd
+
+    def unseen(self) -> list[CgroupRef]:
+        """Containers of the system's that came and went between two listings since the last call."""
+        found = self._discovery.unseen
+        return [CgroupRef(path, found.pop(path), (), 0, 0) for path in list(found)]
 
     def at(self, path: str) -> Container | None:
         """The container whose cgroup is at a path."""

@@ -41,7 +41,7 @@ class Killed(NamedTuple):
     vitals: Vitals
     last: ContainerStats | None
     life: Life | None = None
-    """None: of no cgroup that was seen."""
+    """None: as that of the end that it is told before."""
 
 
 class Ended(NamedTuple):
@@ -63,6 +63,10 @@ class Ended(NamedTuple):
     """Unix time of the start by which the runtime names this life."""
     killed: Killed | None
     """The kill to be told before the end: only the runtime knows of it."""
+    life: Life | None = None
+    """None: of no cgroup that was seen."""
+    noticed_seconds: float | None = None
+    """Unix time at which its first process was seen to have died, else its cgroup to be gone."""
     begun: bool = True
     """Whether its program was seen, or its runtime says that it started: else that may have failed to start it."""
 
@@ -73,6 +77,8 @@ class Changes:
 
     ended: list[Ended] = field(default_factory=list)
     started: list[Identity] = field(default_factory=list)
+    begun: list[Life] = field(default_factory=list)
+    """The lives of ``started``, one each."""
     killed: list[Killed] = field(default_factory=list)
     """Of containers that have a cgroup: told after the ends (of the lives before) and the starts."""
 

@@ -13,7 +13,7 @@ import msgspec
 from ..basics.text import printable
 from ..feed.follow.follower import Follower
 from ..feed.follow.interval_grid import GRID_SECONDS
-from ..feed.history.short_lines import FIGURES
+from ..feed.history.short_lines import TABLE_FIGURES
 from ..feed.process_lists import ProcessLists
 from ..feed.queries import Queries
 from ..feed.shared_passes import Feed
@@ -170,7 +170,7 @@ class Remote:
 
     async def lines(self, since_ms: int) -> HistoryLines | None:
         """GET /api/containers/history"""
-        path = f"/api/containers/history?step=1&since={since_ms}&figures={','.join(FIGURES)}"
+        path = f"/api/containers/history?step=1&since={since_ms}&figures={','.join(TABLE_FIGURES)}"
         return await self._get(path, HistoryLines)
 
     async def close(self) -> None:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from ..absent import Absent, Missing
 from ..fields import Field, Files, Lacking, file, rule
-from ..formats import DeviceLine, parse_device_operations, parse_nested_keyed
+from ..formats import DeviceLine, parse_device_operations, parse_device_values, parse_nested_keyed
 from ..hierarchy import Version
 
 
@@ -139,8 +139,21 @@ def limits_v2(data: bytes) -> tuple[DeviceLimit, ...]:
     return tuple(DeviceLimit(_text(each.name), *map(each.values.get, keys)) for each in lines)
 
 
+V1_LIMITS = tuple(f"blkio.throttle.{way}_{unit}_device" for unit in ("bps", "iops") for way in ("read", "write"))
+"""In the order of :class:`DeviceLimit`. A limit of v1 counts for the cgroup alone, not for those below it."""
+
+
+def limits_v1(files: Files) -> tuple[DeviceLimit, ...]:
+    """``254:0 1048576`` in each of V1_LIMITS; an empty file is a cgroup without that limit."""
+    found: dict[bytes, list[int | None]] = {}
+    for which, name in enumerate(V1_LIMITS):
+        for device, most in files.value(name, parse_device_values).items():
+            found.setdefault(device, [None] * len(V1_LIMITS))[which] = most
+    return tuple(DeviceLimit(_text(device), *limits) for device, limits in found.items())
+
+
 FIELDS: tuple[Field, ...] = (
-    Field("io.limits", "", "io", None, file("io.max", limits_v2)),
+    Field("io.limits", "", "io", rule(V1_LIMITS[0], limits_v1, *V1_LIMITS[1:]), file("io.max", limits_v2)),
     Field(
         "io.devices",
         "",

@@ -51,7 +51,12 @@ def killed() -> Changes:
 
 
 def both(first: Changes, second: Changes) -> Changes:
-    return Changes(first.ended + second.ended, first.started + second.started, first.killed + second.killed)
+    return Changes(
+        first.ended + second.ended,
+        first.started + second.started,
+        first.begun + second.begun,
+        first.killed + second.killed,
+    )
 
 
 class Host:

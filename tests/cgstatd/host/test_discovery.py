@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -205,6 +206,37 @@ def test_closing_twice_is_no_error(host: MadeUpHost, opened: list[Discovery], fo
     found = discover(host, opened, follow=follow)
     found.close()
     found.close()
+
+
+def test_a_container_that_came_and_went_between_two_refreshes_is_named_by_inotify(
+    host: MadeUpHost, opened: list[Discovery]
+) -> None:
+    host.mkdir(f"/docker/{A}")
+    found = discover(host, opened, follow=True)
+    found.refresh()
+    for name in (A, B, C, "no container"):
+        for point in host.points.values():
+            shutil.rmtree(host.real(f"{point}/docker/{name}"), ignore_errors=True)
+        host.mkdir(f"/docker/{name}")
+        if name in (B, C):
+            for point in host.points.values():
+                shutil.rmtree(host.real(f"{point}/docker/{name}"))
+    assert f"/docker/{A}" in found.refresh(), "it was made anew, and is there"
+    assert {path: match.id for path, match in found.unseen.items()} == {f"/docker/{B}": B, f"/docker/{C}": C}
+    found.unseen.clear()
+    found.refresh()
+    assert found.unseen == {}
+
+
+def test_of_a_users_containers_that_are_gone_nobody_is_named(tmp_path: Path, opened: list[Discovery]) -> None:
+    host = MadeUpHost(str(tmp_path), 2)
+    host.mkdir("/user.slice/user-1000.slice")
+    found = discover(host, opened, follow=True)
+    found.refresh()
+    host.mkdir(f"/user.slice/user-1000.slice/docker-{A}.scope")
+    shutil.rmtree(host.real(f"{next(iter(host.points.values()))}/user.slice/user-1000.slice/docker-{A}.scope"))
+    found.refresh()
+    assert found.unseen == {}
 
 
 # -- more than can be kept

@@ -45,9 +45,39 @@ def said(resource: str, cause: Cause, **more: object) -> Verdict:
             "little",
         ),
         (
+            said("cpu", Cause.UNKNOWN, busy=0.2, stolen=0.25),
+            "web waits for CPU 42 % of the time: not known why; no quota and no CPU set explains it, and its "
+            "processors were busy 20 % of the time, a hypervisor took 25 %",
+        ),
+        (
             said("cpu", Cause.UNKNOWN),
-            "web waits for CPU 42 % of the time: no limit and no other container explains it (a hypervisor or a slow "
-            "disk may)",
+            "web waits for CPU 42 % of the time: not known why; no quota and no CPU set explains it, and the host does "
+            "not say how busy its processors were",
+        ),
+        (
+            said("memory", Cause.UNKNOWN, available=21 << 30, total=24 << 30),
+            "web waits for memory 42 % of the time: not known why; no memory limit of it or above it is reached, and "
+            "the host has 21 GiB of 24 GiB left",
+        ),
+        (
+            said("memory", Cause.UNKNOWN),
+            "web waits for memory 42 % of the time: not known why; no memory limit of it or above it is reached, and "
+            "the host does not say how much memory it has left",
+        ),
+        (
+            said("io", Cause.UNKNOWN, device="254:0", busy=0.034),
+            "web waits for the disk 42 % of the time: not known why; no limit of it is reached, and vda was busy 3 % "
+            "of the time",
+        ),
+        (
+            said("io", Cause.UNKNOWN, device="254:0"),
+            "web waits for the disk 42 % of the time: not known why; no limit of it is reached, and the host does not "
+            "say how busy vda was",
+        ),
+        (
+            said("io", Cause.UNKNOWN),
+            "web waits for the disk 42 % of the time: not known why; no limit of it is reached, and the kernel counts "
+            "no disk I/O of it (it may wait for a network)",
         ),
         (
             said("memory", Cause.OWN_LIMIT, limit="memory.high", limit_value=64 * MIB, refaults=300.4, cgroup="/web"),
@@ -55,9 +85,9 @@ def said(resource: str, cause: Cause, **more: object) -> Verdict:
             "pages a second",
         ),
         (
-            said("memory", Cause.NEIGHBOURS, own=MIB, shares=(Share(DUMP, 3 << 30),)),
-            "web waits for memory 42 % of the time: the host is short of memory, and others have most of it (dump 3 "
-            "GiB), it has 1 MiB",
+            said("memory", Cause.NEIGHBOURS, own=MIB, shares=(Share(DUMP, 3 << 30),), available=30 * MIB),
+            "web waits for memory 42 % of the time: the host is short of memory (30 MiB left), and others have "
+            "most of it (dump 3 GiB), it has 1 MiB",
         ),
         (
             said("memory", Cause.ITSELF),
@@ -91,7 +121,7 @@ def test_what_the_kernel_does_not_say_is_not_in_the_sentence() -> None:
 
 
 def look(now_ns: int) -> Look:
-    return Look(Host(None, 2, None), {"web": (WEB, "/web", Counted(now_ns))}, {})
+    return Look(Host(2), {"web": (WEB, "/web", Counted(now_ns))}, {})
 
 
 def test_the_event_has_the_longest_waits_and_how_many_more_there_are() -> None:

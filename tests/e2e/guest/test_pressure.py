@@ -1,4 +1,8 @@
-"""What a container waits for, and why, on a real kernel: each cause made on purpose, and a calm minute."""
+"""What a container waits for, and why, on a real kernel: each cause made on purpose, and a calm minute.
+
+cgroup v1 does not say how long a container waited: there, limits are told, and of the other shapes nothing is. Its
+kernel (6.1) gives triggers to CAP_SYS_RESOURCE alone, so that the agent gets it.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +17,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent import Agent
+from agent import UNIT, Agent
 from docker import Docker
-from engine import BURN, run, wait_until
+from engine import BURN, MODE, run, wait_until
 from figures import CGROUPS
 
 # Past the page cache: else an emulated processor has more to do with copying than the disk has with writing.
 SMALL = "while :; do dd if=/dev/zero of=/data/small bs=4k count=4096 oflag=direct; done 2>/dev/null"
 DUMP = "while :; do dd if=/dev/zero of=/data/large bs=1M count=64 oflag=direct; done 2>/dev/null"
 HOG = "sleep 5; exec tail /dev/zero"
+FILE = "dd if=/dev/zero of=/data/file bs=1M count={} conv=fsync 2>/dev/null;"
+AGAIN = "while :; do cat /data/file >/dev/null; done"
+DIRECT = "while :; do dd if=/data/file of=/dev/null bs=1M iflag=direct; done 2>/dev/null"
+FLUSHED = "while :; do dd if=/dev/zero of=/data/file bs=1M count=20 conv=fsync; done 2>/dev/null"
+LOG = "while :; do dd if=/dev/zero of=/data/log bs=64k count=4 oflag=direct; sleep 0.2; done 2>/dev/null"
+DISK = "/dev/vda"
+SPARE = 200 << 20
+"""Of the host's memory, where it is made short of it."""
 HIGH = 16 << 20
 WAIT_SECONDS = 300
 CALM_SECONDS = 60
@@ -32,7 +44,11 @@ TRIES = 5
 SLICE = "e2epressure.slice"
 ONE_CPU = ("--cpuset-cpus", "0")
 
-pytestmark = [pytest.mark.modes("v2"), pytest.mark.long]
+pytestmark = pytest.mark.long
+V2 = pytest.mark.modes("v2")
+SAYS = pytest.mark.modes("v2", "hybrid")
+"""Hosts that say how long a container waited."""
+SILENT = pytest.mark.modes("v1")
 
 
 class Waits(threading.Thread):
@@ -57,15 +73,24 @@ class Waits(threading.Thread):
 
     def until(self, name: str, resource: str, causes: tuple[str, ...]) -> dict[str, Any]:
         """The first verdict on a container with one of those causes: before the load is steady there may be others."""
+        return self.first(name, (resource,), causes)
+
+    def first(self, name: str, resources: tuple[str, ...], causes: tuple[str, ...]) -> dict[str, Any]:
+        """The same, of one of several resources."""
 
         def fitting() -> list[dict[str, Any]]:
-            return [w for w in self.found if (w["name"], w["resource"]) == (name, resource) and w["cause"] in causes]
+            mine = [each for each in self.found if each["name"] == name and each["resource"] in resources]
+            return [each for each in mine if each["cause"] in causes]
 
         deadline = time.monotonic() + WAIT_SECONDS
         while not fitting():
             assert time.monotonic() < deadline, [each["text"] for each in self.found]
             time.sleep(0.5)
         return fitting()[-1]
+
+    def of(self, name: str) -> list[str]:
+        """The causes that were told of a container, with the resource."""
+        return sorted({f"{each['resource']} {each['cause']}" for each in self.found if each["name"] == name})
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +101,28 @@ def docker() -> Iterator[Docker]:
     made.stop()
 
 
+@pytest.fixture(scope="module")
+def watcher(agent: Agent) -> Iterator[Agent]:
+    """As the unit runs it, unprivileged; a kernel before 6.4 gives triggers to a capability."""
+    if MODE == "v2":
+        yield agent
+        return
+    drop_in = UNIT.with_name("cgstatd-waits.service.d") / "triggers.conf"
+    drop_in.parent.mkdir(exist_ok=True)
+    both = "CAP_DAC_READ_SEARCH CAP_SYS_RESOURCE"
+    drop_in.write_text(f"[Service]\nAmbientCapabilities={both}\nCapabilityBoundingSet={both}\n")
+    made = Agent("cgstatd-waits", 9717, "--max-cpu 0")
+    yield made
+    made.stop()
+
+
 @pytest.fixture
-def waits(agent: Agent, docker: Docker) -> Iterator[Waits]:
+def waits(watcher: Agent, docker: Docker) -> Iterator[Waits]:
     """No container of another test is left, and the agent's pause is the shortest."""
     remove_all()
-    agent.restart()
-    assert watched(agent)["watched"] == ["cpu", "memory", "io"], watched(agent)  # as the unit runs it: unprivileged
-    yield Waits(agent)
+    watcher.restart()
+    assert watched(watcher)["watched"] == ["cpu", "memory", "io"], watched(watcher)
+    yield Waits(watcher)
     remove_all()
 
 
@@ -106,6 +146,7 @@ def test_a_quota_is_the_containers_own_limit(waits: Waits, docker: Docker, recor
     assert (said["limit"], said["limitValue"]) == ("cpu.max", 0.2) and said["throttledPercent"] > 50
 
 
+@V2
 def test_the_quota_of_the_slice_is_named(waits: Waits, docker: Docker, record: dict[str, Any]) -> None:
     docker.create("below", "--cgroup-parent", SLICE, command=BURN)
     run("systemctl", "set-property", "--runtime", SLICE, "CPUQuota=20%")
@@ -114,6 +155,7 @@ def test_the_quota_of_the_slice_is_named(waits: Waits, docker: Docker, record: d
     assert (said["limit"], said["cgroup"]) == ("cpu.max", f"/{SLICE}")
 
 
+@V2
 def test_memory_high_is_the_containers_own_limit(waits: Waits, docker: Docker, record: dict[str, Any]) -> None:
     container = docker.create("high", command=HOG)
     scope = CGROUPS / "system.slice" / f"docker-{container}.scope"
@@ -123,6 +165,72 @@ def test_memory_high_is_the_containers_own_limit(waits: Waits, docker: Docker, r
     assert (said["limit"], said["limitValue"]) == ("memory.high", HIGH)
 
 
+@pytest.mark.parametrize("limits", [("-m", "24m"), ("-m", "24m", "--memory-swap", "24m")], ids=["memory", "and swap"])
+def test_a_memory_limit_that_is_thrashed_is_named_while_the_host_has_memory(
+    waits: Waits, docker: Docker, record: dict[str, Any], limits: tuple[str, ...]
+) -> None:
+    """On v1 memory.failcnt stands still if the limit of memory and swap is the same."""
+    docker.create("thrash", *limits, command=FILE.format(60) + AGAIN)
+    resources = ("io", "memory") if MODE != "v1" else ("memory",)
+    said = waits.first("thrash", resources, ("own_limit",))
+    record["notes"][f"waits: {' '.join(limits)}"] = f"{said['text']}; {waits.of('thrash')}"
+    assert (said["limit"], said["limitValue"]) == ("memory.max", 24 << 20)
+    assert not {"memory neighbours", "memory itself", "io neighbours"} & set(waits.of("thrash"))
+
+
+@pytest.mark.parametrize("way", ["read", "write"])
+def test_a_rate_of_a_device_is_named_and_no_neighbour(
+    waits: Waits, docker: Docker, record: dict[str, Any], way: str
+) -> None:
+    docker.create("log", command=LOG)
+    rate, command = ("1mb", FILE.format(20) + DIRECT) if way == "read" else ("512kb", FLUSHED)
+    docker.create("slow", f"--device-{way}-bps", f"{DISK}:{rate}", command=command)
+    said = waits.until("slow", "io", ("own_limit",))
+    record["notes"][f"waits: --device-{way}-bps"] = f"{said['text']}; {waits.of('slow')}"
+    assert said["limit"] == f"io.max {way[0]}bps" and said["device"] == "vda"
+    assert "io neighbours" not in waits.of("slow")
+
+
+@SAYS
+def test_a_host_that_is_short_of_memory_says_who_has_it(waits: Waits, docker: Docker, record: dict[str, Any]) -> None:
+    """One holds most of the memory; the other reads a file that would fit if that were not so."""
+    available = int(re.findall(r"MemAvailable: +(\d+)", Path("/proc/meminfo").read_text())[0]) << 10
+    much = available - SPARE
+    docker.create("reader", command=FILE.format(2 * SPARE >> 20) + AGAIN)
+    fill = f"head -c {much} /dev/zero >/dev/shm/heap; exec sleep 1000000"
+    docker.create("heap", "--shm-size", str(2 * much), command=fill)
+    said = waits.until("reader", "memory", ("neighbours", "unknown"))
+    record["notes"]["waits: a host that is short of memory"] = f"{said['text']}; {waits.of('reader')}"
+    assert said["cause"] == "neighbours" and said["neighbours"][0]["name"] == "heap"
+
+
+@SAYS
+def test_a_disk_that_is_busy_with_its_own_writing(waits: Waits, docker: Docker, record: dict[str, Any]) -> None:
+    docker.create("own", command=SMALL)
+    said = waits.until("own", "io", ("itself", "unknown", "neighbours"))
+    record["notes"]["waits: its own I/O"] = f"{said['text']}; {waits.of('own')}"
+    assert said["cause"] == ("itself" if MODE == "v2" else "unknown"), said  # 6.1 does not count it on v1
+
+
+@SILENT
+@pytest.mark.parametrize("shape", ["processor", "disk"])
+def test_v1_does_not_say_who_waits_for_others(
+    waits: Waits, watcher: Agent, docker: Docker, record: dict[str, Any], shape: str
+) -> None:
+    if shape == "processor":
+        docker.create("victim", *ONE_CPU, command=BURN)
+        docker.create("burner", *ONE_CPU, "--cpu-shares", "4096", command=BURN)
+    else:
+        docker.create("burner", command=DUMP)
+        docker.create("victim", command=SMALL)
+    looks = watched(watcher)["looks"]
+    wait_until(lambda: watched(watcher)["looks"] >= looks + 2, WAIT_SECONDS)
+    told = {name: waits.of(name) for name in ("victim", "burner")}
+    record["notes"][f"waits: a neighbour's {shape}"] = str(told)
+    assert told == {"victim": [], "burner": []}
+
+
+@SAYS
 def test_a_neighbour_that_takes_the_processor_is_named(waits: Waits, docker: Docker, record: dict[str, Any]) -> None:
     docker.create("victim", *ONE_CPU, command=BURN)
     docker.create("burner", *ONE_CPU, "--cpu-shares", "4096", command=BURN)
@@ -131,6 +239,7 @@ def test_a_neighbour_that_takes_the_processor_is_named(waits: Waits, docker: Doc
     assert "burner" in [each["name"] for each in said["neighbours"]]
 
 
+@V2
 def test_a_neighbour_that_writes_is_named_with_the_disk(waits: Waits, docker: Docker, record: dict[str, Any]) -> None:
     docker.create("dump", command=DUMP)
     docker.create("small", command=SMALL)
@@ -157,6 +266,7 @@ def switches(unit: str) -> int:
     return found
 
 
+@V2
 def test_a_calm_minute_has_no_wake_up_and_no_verdict(waits: Waits, docker: Docker, record: dict[str, Any]) -> None:
     docker.create("calm")
     on = Agent("cgstatd-on", 9715, "--history 0 --baseline 0")

@@ -7,7 +7,7 @@ tells is absent, with the reasons of both.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ...host.pidfd import Exit, Untold
 from ...host.runtimes.base import Metadata
@@ -43,9 +43,9 @@ class Ends:
         """Whether an end is held back."""
         return bool(self._dying)
 
-    def held_back(self) -> Mapping[Container, Followed]:
+    def held_back(self) -> Collection[Container]:
         """The containers that are gone, and whose ends are not told yet."""
-        return self._dying
+        return self._dying.keys()
 
     def known(self, container: Container) -> Followed | None:
         """What is known of a container whose cgroup is gone; None: its end was told."""
@@ -68,6 +68,7 @@ class Ends:
         self._expected.pop(container, None)
         self._dying[container] = known
         known.dead_ns = time.monotonic_ns()
+        known.died_seconds = known.died_seconds or time.time()
         if known.life.end is None:
             self._records.watch(container, known)
 
@@ -120,6 +121,8 @@ class Ends:
             oom_killed,
             life.started_seconds,
             Killed(identity, None, None, known.counted, container.last, life_of(container)) if untold else None,
+            life_of(container),
+            known.died_seconds,
             begun=known.begun,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 
 import msgspec
@@ -57,7 +58,9 @@ class EventSender:
     def __init__(self, last_words: LastWords, lives: Lives, bodies: Bodies) -> None:
         self._bodies = bodies
         self.groups: dict[int, Group] = {}
-        self.ring = Ring("0")
+        self.ring = Ring(secrets.token_hex(4))
+        self._followed = False
+        """Whether there ever was a client."""
         self._last_words = last_words
         self._lives = lives
         self._latest: dict[str, FollowStat] = {}
@@ -65,13 +68,13 @@ class EventSender:
         self._pressure: tuple[float, FollowPressure] | None = None
         """The latest, and when (monotonic) it is out of date."""
 
-    def forget(self) -> None:
-        """Following has ended: clients of the next time get another ring, so these events are of no use to them."""
-        self.ring = Ring("0")
-        self._latest = {}
+    def begin(self) -> None:
+        """Clients follow: from now on changes are kept for those that come back."""
+        self._followed = True
+        self.ring.go_on()
 
     def pause(self) -> None:
-        """The last client has left: the changes are kept for those that come back."""
+        """The last client has left."""
         self.ring.pause()
         self._latest = {}
 
@@ -145,36 +148,31 @@ class EventSender:
         return data
 
     def _change(self, name: bytes, what: msgspec.Struct, returning: bool) -> None:
+        if not self._followed:
+            return
         data = self._event(0, name, what)
         for group in self.groups.values():
             for client in group.clients:
                 if client.returning or not returning:
                     client.change(self.ring.number, data)
 
-    def changes(self, found: Changes, time_ms: int | None = None, *, returning: bool = False) -> None:
-        """Tell every client what happened, whatever its interval.
+    def changes(self, found: Changes, *, returning: bool = False) -> None:
+        """Tell every client what happened, whatever its interval; remember the last words of what ended.
 
-        ``time_ms``: when; None: now. ``returning``: in a pause; clients that were not there before it are not told.
+        ``returning``: clients that go on behind an event that they had before, alone.
         """
-        now = time.time_ns() // 1_000_000 if time_ms is None else time_ms
+        now = time.time_ns() // 1_000_000
         for ended in found.ended:
             if ended.killed is not None:
                 self._killed(ended.killed, now, returning)
             event = out.follow_exit(ended, self._latest.pop(ended.identity.id, None), now)
-            if not returning or self._last_words.get(event.id) is None:  # else it was seen as it happened
-                self._last_words.add(event, ended)
+            self._last_words.add(event, ended)
             self._change(b"exit", event, returning)
-        view = self._lives.view()
-        for identity in found.started:
-            self._change(b"start", container_identity(identity, State.RUNNING, None, view.of(identity)), returning)
+        for identity in found.started if self._followed else ():
+            lived = self._lives.of(identity)
+            self._change(b"start", container_identity(identity, State.RUNNING, None, lived), returning)
         for killed in found.killed:
             self._killed(killed, now, returning)
-
-    def remember(self, found: Changes) -> None:
-        """Last words of what ended while no client followed."""
-        now = time.time_ns() // 1_000_000
-        for ended in found.ended:
-            self._last_words.add(out.follow_exit(ended, None, now), ended)
 
     def pressure(self, event: FollowPressure) -> None:
         """Tell every client. It is about now: clients that come back are not told what was."""

@@ -53,6 +53,7 @@ class Followed:
         "armed",
         "counted",
         "dead_ns",
+        "died_seconds",
         "first",
         "last",
         "life",
@@ -118,6 +119,8 @@ class Followed:
         self.limits_ns: int | None = None
         self.dead_ns: int | None = None
         """CLOCK_MONOTONIC when the cgroup was found to be gone."""
+        self.died_seconds: float | None = None
+        """Unix time at which the latest first process was seen to have died."""
 
     def saw(self, vitals: Vitals) -> None:
         """They were read."""
@@ -128,7 +131,7 @@ class Followed:
 
     def watch(self, watched: Watched) -> None:
         """Its first process' death will be noticed by this pidfd, which comes back with :meth:`died`."""
-        self.armed, self.first, self._fd = True, watched.first, watched.fd
+        self.armed, self.first, self._fd, self.died_seconds = True, watched.first, watched.fd, None
         self._arm_tries, self._arm_wait_ns = 0, _ARM_NS[0]
 
     def arm_later(self, now_ns: int) -> None:
@@ -140,7 +143,7 @@ class Followed:
 
     def died(self, fd: int) -> None:
         """The process that was watched has died; owns the pidfd from now on."""
-        self.armed = False
+        self.armed, self.died_seconds = False, time.time()
         if self.first is None or (self._dead is not None and self._counts(self._dead)):
             self._descriptors.close(fd)
             return

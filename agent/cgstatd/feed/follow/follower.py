@@ -24,6 +24,7 @@ from ...outputs import sse
 from ...outputs.follow_types import FollowHello
 from ...outputs.pressure_types import FollowPressure
 from ...sampling.container import Container
+from ...sampling.history_model import Life
 from ...sampling.model import ContainerStats
 from ...sampling.reading_failed import ReadingFailed
 from ...sampling.registry import ListingFailed
@@ -38,8 +39,6 @@ from .event_sender import EventSender, Group, encode
 from .interval_grid import GRID_SECONDS, due, settled, stretched
 from .last_words import LastWords
 from .news import News
-from .pause import Standing
-from .returning_clients import ReturningClients
 from .round_work import RoundWork
 from .subscription import Subscription
 from .unattended import Unattended
@@ -63,10 +62,10 @@ class Follower:
         self.last_words = LastWords()
         self.lives = Lives()
         self._sender = EventSender(self.last_words, self.lives, bodies or Bodies())
-        self.returning = ReturningClients(self._sender)
-        self._changes = ChangeListeners(self.lives, self._sender, self.returning)
+        self._changes = ChangeListeners(self.lives, self._sender)
         self.observers = self._changes.observers
         self.looks = RoundWork(feed.sampler)
+        """The one watch over all containers, with clients and without."""
         self._deaths = Deaths(self._died)
         self._written = Notice(self._wake_now)
         self._news = News(feed, self._wake.set)
@@ -76,6 +75,8 @@ class Follower:
         """The pass of the last round."""
         self._dead = False
         """Whether since the last look a container's first process died, or its runtime wrote a record."""
+        self._resuming = False
+        """Whether the first look for clients is still to come."""
 
     @property
     def clients(self) -> int:
@@ -95,7 +96,7 @@ class Follower:
             interval=steps * GRID_SECONDS,
             version=__version__,
             resumed=number is not None,
-            missed=self.returning.missed(last_event_id, number),
+            missed=self._sender.ring.missed(last_event_id),
         )
         first = [sse.event(b"hello", encode(hello))]
         if number is not None:
@@ -119,8 +120,8 @@ class Follower:
             return
         if self._unattended is not None:
             self._unattended.stop()
-        self.returning.begin()
-        self.looks = RoundWork(self._feed.sampler, self.returning.told)
+        self._sender.begin()
+        self._resuming = True
         self._news.start()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -129,7 +130,7 @@ class Follower:
         if not self._feed.sampler.root.live:
             return
         self.lives.complete = True
-        self._unattended = Unattended(self._feed, self._changes.unattended)
+        self._unattended = Unattended(self._feed, self.looks, self._deaths, self._changes.tell)
         if self._task is None:
             self._unattended.start()
 
@@ -139,12 +140,17 @@ class Follower:
         if self._unattended is not None:
             self._unattended.look_for_kills()
 
+    async def counted(self, kills: Mapping[Life, int]) -> None:
+        """OOM kills that a round of the history has counted, by the lives of containers. Raises ReadingFailed."""
+        await self._feed.run(partial(self.looks.counted, kills))
+        self._tell()
+
     async def listen(self, listener: Listener) -> None:
         """Tell of the starts, ends and kills from now on, which needs no pass. Raises ListingFailed, ReadingFailed."""
         if listener not in self._changes.asking:
             self._changes.asking.append(listener)
         self._begin()
-        await self._feed.run(partial(self.looks.take, {}))
+        await self._take({})
         self._tell()
 
     def pressure(self, event: FollowPressure) -> None:
@@ -171,9 +177,10 @@ class Follower:
         if self._task is not None:
             self._task.cancel()
         self._close_notices()
-        self.looks.close()
         if self._unattended is not None:
             self._unattended.stop()
+        self._deaths.close()
+        self.looks.close()
 
     async def _run(self) -> None:
         began = time.monotonic()
@@ -183,10 +190,10 @@ class Follower:
                 now = time.monotonic()
                 self._forget_groups(now)
                 if self._is_idle():
-                    left = await self._standing()
+                    with contextlib.suppress(ReadingFailed):
+                        await self._feed.run(self.looks.rest)
+                    self._tell()
                     if self._is_idle():  # no client came meanwhile
-                        self.returning.left = left
-                        self._tell()
                         break
                 until = int((now - began) / GRID_SECONDS)
                 await self._at(point, until)
@@ -194,29 +201,17 @@ class Follower:
                 await self._sleep(began + (point + 1) * GRID_SECONDS)
         finally:
             self._task, self._told = None, None
-            self.returning.end()
+            self._sender.pause()
             self._close_notices()
         if self._unattended is not None and not self._stopping:
             self._unattended.start()
-        with contextlib.suppress(ReadingFailed):
-            await self._feed.run(self.looks.close)
 
     def _close_notices(self) -> None:
-        self._deaths.close()
         self._written.close()
         self._news.stop()
 
     def _is_idle(self) -> bool:
         return not self._sender.groups and not self._changes.asking
-
-    async def _standing(self) -> Standing | None:
-        """What is kept through a pause; None: nothing of it could be told afterwards."""
-        if not self.returning.remembers:
-            return None
-        try:
-            return await self._feed.run(self.looks.standing)
-        except ReadingFailed:
-            return None
 
     def _forget_groups(self, now: float) -> None:
         """An interval goes on for some time after its last client left: one that comes back has missed nothing."""
@@ -292,18 +287,26 @@ class Follower:
     ) -> Round | None:
         """List the containers, and what goes with the figures. Raises ListingFailed, ReadingFailed."""
         with self._news.listing(self.looks):
-            return await self._feed.run(partial(self.looks.take, stats, unread))
+            found = await self._feed.run(partial(self.looks.take, stats, unread))
+        if self._resuming:  # what the first look finds is of the time without clients
+            self._resuming = False
+            self._changes.tell(self.looks.changes(), returning=True)
+        return found
 
     def _tell(self) -> None:
         self._deaths.watch(self.looks.pidfds())
-        self._written.listen(self.looks.records_fd)
-        self._news.listen()
-        self._changes.tell(self.looks.changes(), self.looks.resumed)
+        if self._task is not None:
+            self._written.listen(self.looks.records_fd)
+            self._news.listen()
+        self._changes.tell(self.looks.changes())
 
     def _died(self, container: Container, pidfd: int) -> None:
         """Look now: the cgroup will be gone soon."""
         self.looks.died(container, pidfd)
-        self._wake_now()
+        if self._task is None and self._unattended is not None:
+            self._unattended.wake_now()
+        else:
+            self._wake_now()
 
     def _wake_now(self) -> None:
         self._dead = True

@@ -26,6 +26,8 @@ class LookTurns:
         """Whether another thread has replaced the thread that looks; None: no thread looks."""
         self._found = Changes()
         """What the look under way has found."""
+        self.behind: list[Changes] = []
+        """What the look under way has found beside, to be told after it, one after the other."""
         self._changes: deque[Changes] = deque()
         self._closed = False
         self.cost_seconds = 0.0
@@ -50,6 +52,8 @@ class LookTurns:
                 if self._found:
                     self._changes.append(self._found)
                     self._found = Changes()
+                self._changes.extend(self.behind)
+                self.behind.clear()
                 with self._gate:
                     self._looking, closed = None, self._closed
                 if closed:

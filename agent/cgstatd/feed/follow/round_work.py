@@ -22,24 +22,19 @@ from ...sampling.sampler import Sampler
 from ...sampling.work_item import taken_out
 from .ends import Ends
 from .followed_container import UNWATCHED, Followed, born_seconds, has_ended, has_process, watch_first
-from .last_words import without_labels
 from .limit_looks import LimitLooks
 from .look_turns import LookTurns
-from .pause import MOST_LIVES, Standing, Told
 from .runtime_records import Records
+from .unseen_lives import UnseenLives
 
 
 class RoundWork:
     """Used in the sampling thread. A second thread finds it busy and does without."""
 
-    def __init__(self, sampler: Sampler, told: Mapping[Life, Told] | None = None) -> None:
-        """``told``: what clients knew before a pause that ends now; what is new to them is news."""
+    def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler
-        self._told = told
         self._listed_ns = 0
         """CLOCK_MONOTONIC before the containers were listed last."""
-        self.resumed: Standing | None = None
-        """The lives that there are at the end of a pause."""
         self._turns = LookTurns(self._release)
         self._limits = LimitLooks()
         self._followed: dict[Container, Followed] = {}
@@ -57,6 +52,7 @@ class RoundWork:
         self._live = sampler.root.live
         self._records = Records(sampler.root, sampler.names, notice=self._live)
         self._ends = Ends(self._records, live=self._live)
+        self._unseen = UnseenLives(sampler.names)
 
     @property
     def records_fd(self) -> int | None:
@@ -66,7 +62,7 @@ class RoundWork:
     @property
     def waiting(self) -> bool:
         """Whether an end is held back until its runtime has told it."""
-        return self._ends.waiting
+        return self._ends.waiting or self._unseen.waiting
 
     def died(self, container: Container, fd: int) -> None:
         """The container's first process has died; takes over the pidfd. Called in the event loop."""
@@ -105,10 +101,9 @@ class RoundWork:
             self._dead()
             before, self._listed_ns = self._listed_ns, time.monotonic_ns()
             listed = self._sampler.containers()
+            self._unseen.came_and_went(self._sampler.registry.unseen() if self._begun else ())
             self._limits.begin(len(listed), self._listed_ns - before)
             self._compare(listed, changes)
-            if self._told is not None and self.resumed is None:
-                self.resumed = self._standing()
             for container in filter(self._followed.__contains__, listed):
                 figures = stats.get(container.identity.id)
                 last = container.last  # None: it came back under the same id after the pass
@@ -119,21 +114,6 @@ class RoundWork:
             self._arm()
             self._bury(changes)
             return round_
-
-    def standing(self) -> Standing | None:
-        """The lives that clients know of; None: a look still hangs, or they are too many to be remembered."""
-        with self._turns.turn() as changes:
-            return None if changes is None or len(self._followed) > MOST_LIVES else self._standing()
-
-    def _standing(self) -> Standing:
-        those = [*self._followed.items(), *self._ends.held_back().items()]
-        return Standing(
-            self._listed_ns,
-            {
-                life_of(container): Told(without_labels(container.identity), known.oom_kills, known.oom_told)
-                for container, known in those
-            },
-        )
 
     def between(self, *, all_containers: bool) -> None:
         """Between two rounds: the kills and peaks of containers whose first process has died, and the ends that became
@@ -150,14 +130,26 @@ class RoundWork:
                 self._arm()
             self._bury(changes)
 
+    def counted(self, kills: Mapping[Life, int]) -> None:
+        """OOM kills that another reading has counted, of containers that live on."""
+        with self._turns.turn() as changes:
+            if changes is None:
+                return
+            for container, known in self._followed.items():
+                total = kills.get(life_of(container), 0)
+                if total > (known.oom_kills or 0):  # else the reading is older than the latest look
+                    known.saw(known.vitals._replace(oom_kills=total))
+                    self._oom(container, known, changes)
+
     def rest(self) -> None:
-        """No client follows: remember the kills so far, which are no news later, and keep no file open."""
+        """No client follows: count the kills so far, and keep no figure and no open file."""
         with self._turns.turn() as changes:
             if changes is None:
                 return
             self._kills(list(self._followed.items()), changes)
-            for container in self._followed:
+            for container, known in self._followed.items():
                 container.forget_vitals()
+                known.last = None
 
     def _dead(self) -> list[tuple[Container, Followed]]:
         """The containers whose first process has died since the last look. From now on their records are watched."""
@@ -192,6 +184,18 @@ class RoundWork:
 
     def _bury(self, changes: Changes) -> None:
         self._ends.bury({each.identity.id: known.seen_seconds for each, known in self._followed.items()}, changes)
+        self._kills_first(changes)
+        self._unseen.told(changes.ended)
+        self._turns.behind += self._unseen.look({each.ref.match.id for each in self._ends.held_back()})
+
+    @staticmethod
+    def _kills_first(changes: Changes) -> None:
+        """A kill that was counted in the look that tells the end goes with the end, which it came before."""
+        for place, ended in enumerate(changes.ended):
+            mine = next((each for each in changes.killed if each.life == ended.life), None)
+            if mine is not None and ended.killed is None and ended.life not in changes.begun:
+                changes.killed.remove(mine)
+                changes.ended[place] = ended._replace(killed=mine)
 
     def _compare(self, listed: list[Container], changes: Changes) -> None:
         here = set(listed)
@@ -205,6 +209,7 @@ class RoundWork:
                 container.over = False
             if self._begun:
                 changes.started.append(self._started(container, known))
+                changes.begun.append(life_of(container))
             elif container.identity.metadata is not None:
                 self._records.take(container, known, container.identity.metadata)
             self._followed[container] = known  # now: if its files hang, another thread begins with it anew
@@ -225,14 +230,9 @@ class RoundWork:
                 container.over = True
 
     def _new(self, container: Container) -> Followed:
-        """Of a container made while a client follows, or in a pause, even the first count of kills is news."""
+        """Of a container made since the first look even the first count of kills is news."""
         born, service = born_seconds(self._sampler.root, container), container.identity.runtime == SYSTEMD
-        if self._begun or self._told is None:
-            return Followed(born, 0 if self._begun else None, container.descriptors, service=service)
-        told = self._told.get(life_of(container))
-        known = Followed(born, 0 if told is None else told.oom_kills, container.descriptors, service=service)
-        known.oom_told = told is not None and told.oom_told
-        return known
+        return Followed(born, 0 if self._begun else None, container.descriptors, service=service)
 
     def _started(self, container: Container, known: Followed) -> Identity:
         """Its identity without what its runtime's record still says of the life before."""

@@ -1,7 +1,6 @@
 """The latest events, for clients that come back with a Last-Event-ID.
 
-An id is ``<run>-<number>``. The run changes whenever following begins anew, so an id of an earlier run is known to be
-of no use.
+An id is ``<run>-<number>``. The run is that of the agent: an id of an earlier one is known to be of no use.
 """
 
 from __future__ import annotations
@@ -18,7 +17,8 @@ CHANGES_BYTES = 2 << 20
 """Bytes of these: a start has its container's labels."""
 PAUSE_BYTES = 512 << 10
 """Of these through a pause without clients."""
-_PAUSES = 100
+FORGOTTEN = "more has happened since than the agent remembers"
+UNKNOWN = "the agent does not know this id: it was started anew since"
 _ID = re.compile(r"([0-9a-f]{1,16})-([0-9]{1,18})")
 
 
@@ -43,8 +43,8 @@ class Ring:
         self._changes_bytes = 0
         self._lost = 0
         """The number of the last change that is not held any more."""
-        self._pauses: deque[tuple[int, float]] = deque(maxlen=_PAUSES)
-        """The number of the last event before each pause without clients, and the seconds that it took."""
+        self._most_bytes = CHANGES_BYTES
+        """Of changes."""
 
     def next_id(self) -> bytes:
         """The id of the event that is made now."""
@@ -57,15 +57,15 @@ class Ring:
         if steps == 0:
             self._changes.append(sent)
             self._changes_bytes += len(data)
-            self._shorten(CHANGES_BYTES)
+            self._shorten()
             return
         self._stats.append(sent)
         self._stats_bytes += len(data)
         while self._stats_bytes > STATS_BYTES:
             self._stats_bytes -= len(self._stats.popleft().data)
 
-    def _shorten(self, most: int) -> None:
-        while len(self._changes) > CHANGES or self._changes_bytes > most:
+    def _shorten(self) -> None:
+        while len(self._changes) > CHANGES or self._changes_bytes > self._most_bytes:
             lost = self._changes.popleft()
             self._changes_bytes -= len(lost.data)
             self._lost = lost.number
@@ -74,17 +74,18 @@ class Ring:
         """No client follows any more: figures are of no use to those that come back."""
         self._stats.clear()
         self._stats_bytes = 0
-        self._shorten(PAUSE_BYTES)
+        self._most_bytes = PAUSE_BYTES
+        self._shorten()
 
-    def paused(self, seconds: float) -> None:
-        """A pause has ended, of which the history tells; what it tells is added now."""
-        if len(self._pauses) == _PAUSES:
-            self._lost = max(self._lost, self._pauses[0][0] + 1)
-        self._pauses.append((self.number, seconds))
+    def go_on(self) -> None:
+        """A client follows."""
+        self._most_bytes = CHANGES_BYTES
 
-    def paused_since(self, number: int) -> float:
-        """The seconds of the pauses after an event."""
-        return sum(seconds for last, seconds in self._pauses if last >= number)
+    def missed(self, last_event_id: str) -> str | None:
+        """Why a client with this id begins anew; None: it does not, or it is a new one."""
+        if not last_event_id or self.number_of(last_event_id) is not None:
+            return None
+        return FORGOTTEN if last_event_id.partition("-")[0] == self.run else UNKNOWN
 
     def number_of(self, last_event_id: str) -> int | None:
         """The number in an id, if every change since then is still held; else None."""

@@ -14,11 +14,9 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from ...sampling.container import Container
 from ...sampling.reading_failed import ReadingFailed
 from ...sampling.registry import ListingFailed
 from ...sampling.round import Changes
-from ...sampling.sampler import Sampler
 from ..shared_passes import Feed
 from .deaths import Deaths, Notice
 from .interval_grid import GRID_SECONDS
@@ -35,21 +33,22 @@ class Unattended:
     def __init__(
         self,
         feed: Feed,
-        heard: Callable[[Changes], None],
+        looks: RoundWork,
+        deaths: Deaths,
+        heard: Callable[[list[Changes]], None],
         clock: Callable[[], float] = time.monotonic,
-        make: Callable[[Sampler], RoundWork] = RoundWork,
     ) -> None:
-        """``heard`` takes what the looks have found."""
+        """``looks`` and ``deaths`` are those of the time with clients, too; ``heard`` takes what the looks have
+        found."""
         self._feed = feed
+        self._looks = looks
+        self._deaths = deaths
         self._heard = heard
         self._clock = clock
-        self._make = make
-        self._looks = make(feed.sampler)
         self._task: asyncio.Task[None] | None = None
         self.wake = asyncio.Event()
         """Set by what must not wait."""
-        self._deaths = Deaths(self._died)
-        self._written = Notice(self._wake_now)
+        self._written = Notice(self.wake_now)
         self._news = Notice(self._something_new)
         self._listens: asyncio.TimerHandle | None = None
         self._dead = False
@@ -66,7 +65,6 @@ class Unattended:
 
     def start(self) -> None:
         """No client listens."""
-        self._looks = self._make(self._feed.sampler)
         self._dead = self._new = self._begun = False
         self._pace, self._tries = ListingPace(self._feed.cpu_budget.apart), 0
         hear_listings(self._feed.sampler.registry, self._listed_by_others)
@@ -81,9 +79,8 @@ class Unattended:
         if self._listens is not None:
             self._listens.cancel()
             self._listens = None
-        for each in (self._deaths, self._written, self._news):
+        for each in (self._written, self._news):
             each.close()
-        self._looks.close()
 
     async def _run(self) -> None:
         while True:
@@ -97,12 +94,8 @@ class Unattended:
                 async with asyncio.timeout(pause):
                     await self.wake.wait()
 
-    def _died(self, container: Container, pidfd: int) -> None:
-        """Look now: the cgroup will be gone soon."""
-        self._looks.died(container, pidfd)
-        self._wake_now()
-
-    def _wake_now(self) -> None:
+    def wake_now(self) -> None:
+        """Look now: a first process has died, whose cgroup will be gone soon, or a record was written."""
         self._dead = True
         self.wake.set()
 
@@ -144,8 +137,7 @@ class Unattended:
             self._looking = False
         self._deaths.watch(looks.pidfds())
         self._listen_again()
-        for each in looks.changes():
-            self._heard(each)
+        self._heard(looks.changes())
         if not self._new:  # else it stays readable until the listing, and would wake the loop without pause
             self._news.listen(self._registry_fd)
         return self._pause()

@@ -19,7 +19,7 @@ from typing import Protocol, TypeVar
 from ...basics.event_loop import call_from_thread
 from ...outputs.own_metrics import DiskFigures
 from ...sampling.history_work import Clocks, clocks
-from .disk_model import Contents, DiskFailed, Fetched, Moved, RunPart, State, Who
+from .disk_model import Contents, DiskFailed, Fetched, Moved, RunPart, State, Wanted, Who
 from .ring import Ring
 from .sealed import number_of, run_of
 from .spans import Timeline
@@ -54,7 +54,7 @@ class Files(Protocol):
     def end(self) -> None: ...
     def seek(self, contents: Contents, part: RunPart, boottime_ns: int) -> int: ...
     def find(self, wanted: str) -> Who | None: ...
-    def fetch(self, after: int, until: int, most: int, who: Who | None, everything: bool) -> Fetched: ...
+    def fetch(self, after: int, until: int, most: int, who: Wanted | None, everything: bool) -> Fetched: ...
 
 
 class _Job:
@@ -118,6 +118,7 @@ class Disk:
         """Store the last rounds, as far as the disk takes them in time."""
         if self._task is not None:
             self._task.cancel()
+        self._ring.settle()
         with contextlib.suppress(Silent, Exception):
             await self._ask(self._finish_with(self._snapshot()), _END_SECONDS)
         self._jobs.put(None)
@@ -201,7 +202,7 @@ class Disk:
         """See :meth:`.store.Store.seek`. Raises Silent, Moved."""
         return await self._read(partial(self._files.seek, contents, part, boottime_ns))
 
-    async def fetch(self, after: int, until: int, most: int, who: Who | None, everything: bool) -> Fetched:
+    async def fetch(self, after: int, until: int, most: int, who: Wanted | None, everything: bool) -> Fetched:
         """See :meth:`.store.Store.fetch`. Raises Silent, Moved."""
         return await self._read(partial(self._files.fetch, after, until, most, who, everything))
 

@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ...sampling.history_model import Life, Subject
 from .sealed import Part, Rounds, Run, Track
 
 Who = tuple[int, str, str]
 """Owner, runtime and id of a container."""
+
+
+class Workload(NamedTuple):
+    """All lives of what stays the same when a container is made anew."""
+
+    text: str
+
+
+Wanted = Who | Workload
+
+
+def fits(wanted: Wanted, life: Life, subject: Subject) -> bool:
+    """Whether a life is one of those that are asked for."""
+    return subject.workload == wanted.text if isinstance(wanted, Workload) else life[:3] == wanted
 
 
 class DiskFailed(Exception):

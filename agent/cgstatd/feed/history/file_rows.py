@@ -127,7 +127,9 @@ class Writing:
         )
 
     def _listed(self, lived: Lived, track: Track, first: int, last: int) -> _Listed | None:
-        begin, end = max(first, lived.first), min(last, lived.last_listed)
+        if lived.listed is None:
+            return None
+        begin, end = max(first, lived.listed[0]), min(last, lived.listed[1])
         if begin > end:
             return None
         rows = lived.rows.packed(first, last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 
 from ...outputs.history_json import container_counters
@@ -22,7 +23,7 @@ from .steps import (
     moved_ms,
     shown_ms,
 )
-from .tracks import Mark
+from .tracks import RUNS, Mark
 
 
 class Reasons:
@@ -98,9 +99,16 @@ def _boot(each: Round) -> tuple[int, str]:
 class ContainerSteps:
     """A container's figures."""
 
-    def __init__(self, grid: Grid, now: Clocks, earliest: str = gaps.BEFORE) -> None:
+    def __init__(
+        self, grid: Grid, now: Clocks, earliest: str = gaps.BEFORE, stopped: tuple[int, str] | None = None
+    ) -> None:
+        """``stopped``: since when (milliseconds since the epoch) the container is there without running before its
+        first mark, and the word for it; None: it is not known to have been there."""
         self.grid = grid
         self._now = now
+        self._stopped = stopped
+        self._marked: Mark | None = None
+        """The latest mark that says whether it runs."""
         self._before: dict[tuple[str, Life], ContainerSample] = {}
         self._has = set[int]()
         self._why: dict[int, str] = {}
@@ -121,9 +129,11 @@ class ContainerSteps:
             self.reasons.add(time_ms, step, each.why)
         before, self._before = self._before, {}
         lives = sorted(span.lives, key=lambda each: each.first)
+        span = span._replace(lives=lives)
+        latest = max(step_of.values(), default=-1)  # of a mark behind the last round
         for lived in lives:
             self._add_life(lived, step_of, before)
-            inside = [pair for pair in lived.marks if 0 <= step_of.get(pair[0], -1) < self.grid.many]
+            inside = [pair for pair in lived.marks if 0 <= step_of.get(pair[0], latest) < self.grid.many]
             self.marks += marks(lived, inside, moved)
         self._say_why(span, step_of)
         if lives:
@@ -151,15 +161,27 @@ class ContainerSteps:
 
     def _say_why(self, span: Span, step_of: dict[int, int]) -> None:
         """Why the container is not in a round that there was."""
+        marked = deque((key, mark) for lived in span.lives for key, mark in lived.marks if mark.event in RUNS)
         for each in span.rounds:
             key = each.row.number
             step = step_of[key]
+            while marked and marked[0][0] <= key:
+                self._marked = marked.popleft()[1]
             if 0 <= step < self.grid.many and step not in self._has:
                 listed = any(lived.first <= key <= lived.last for lived in span.lives)
                 if listed:
                     self._why[step] = gaps.DROPPED if each.incomplete else gaps.UNREAD
                 else:
-                    self._why[step] = gaps.PERHAPS if each.incomplete else gaps.NO_CONTAINER
+                    self._why[step] = gaps.PERHAPS if each.incomplete else self._unlisted(each, span)
+
+    def _unlisted(self, each: Round, span: Span) -> str:
+        """Why a round has not listed it."""
+        if self._marked is not None:
+            return gaps.RESTARTING if self._marked.restarting else gaps.STOPPED
+        if self.latest is not None or any(lived.first <= lived.last < each.row.number for lived in span.lives):
+            return gaps.STOPPED
+        since_ms, word = self._stopped or (0, gaps.NO_CONTAINER)
+        return word if shown_ms(each.row.boottime_ns, self._now) >= since_ms else gaps.NO_CONTAINER
 
     def end(self, now_ms: int) -> list[str | None]:
         """Why a step has no figures; None: it has."""
@@ -177,7 +199,15 @@ def marks(lived: LifeRows, these: Iterable[tuple[int, Mark]], moved: Mapping[int
             timestamp=mark.time_ms + moved.get(key, 0),
             kills=mark.kills,
             exit_code=mark.exit_code,
+            signal=mark.signal,
             oom_killed=mark.oom_killed,
+            restarting=mark.restarting,
+            resource=mark.wait and mark.wait.resource,
+            cause=mark.wait and mark.wait.cause,
+            seconds=mark.wait and mark.wait.seconds,
+            limit=mark.wait and mark.wait.limit,
+            throttled_percent=mark.wait and mark.wait.throttled_percent,
+            health=mark.health,
         )
         for key, mark in these
     ]

@@ -40,7 +40,7 @@ class LinesReading:
         point = now.time_ms if latest is None else shown_ms(latest.boottime_ns, now)
         wanted = point - _LINES_MS if since_ms is None else since_ms
         since = min(point, max(wanted, point if oldest is None else shown_ms(oldest.boottime_ns, now)))
-        living = {each.life[:3] for each in ring.living()}
+        living = {life[:3] for life in ring.living}
         most = most_points(len(living), len(figures))
         steps = grid(interval_ms, point, since, point, max(step_seconds, (point - since) / 1000 / most))
         back = -(-(now.time_ms - steps.first_ms + steps.step_ms) // interval_ms) + 2

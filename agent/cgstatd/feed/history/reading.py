@@ -28,7 +28,7 @@ class History:
         self.disk = on_disk
         self._past = past = Past(ring, on_disk, now)
         self.steps, rounds = StepsReading(feed, past), RoundsReading(past)
-        self.host, self.container = self.steps.host, self.steps.container
+        self.host, self.container, self.workload = self.steps.host, self.steps.container, self.steps.workload
         self.lines = LinesReading(past).lines
         self.reached_seconds = past.reached_seconds
         self.after, self.page = rounds.after, rounds.page

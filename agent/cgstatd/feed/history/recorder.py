@@ -7,11 +7,12 @@ allows, which is cheaper than a pass: it makes no answers.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from ...sampling.history_model import Taken
+from ...sampling.history_model import Life, Taken
 from ...sampling.history_reading import HistoryReading
 from ...sampling.history_work import Clocks, HistoryWork, clocks
 from ...sampling.reading_failed import ReadingFailed
@@ -59,6 +60,10 @@ class Recorder:
         self._gap = Gap.NONE
         """Why the points since the last round had none."""
         self._before: Clocks | None = None
+        """Of the last round."""
+        self.count: Callable[[dict[Life, int]], Awaitable[None]] | None = None
+        """Is told the OOM kills of the lives of which more are counted than in the round before."""
+        self._kills: dict[Life, int] = {}
         """Of the last round."""
 
     @property
@@ -113,6 +118,18 @@ class Recorder:
         now = Clocks(taken.time_ms, taken.monotonic_ns, taken.boottime_ns)
         self.ring.add(number, taken, self._why(number, now))
         self._before, self._gap = now, Gap.NONE
+        before = self._kills
+        self._kills = {life: each.oom_kills for life, each in taken.samples.items() if each.oom_kills}
+        more = {life: kills for life, kills in self._kills.items() if kills > before.get(life, 0)}
+        if more and self.count is not None:
+            await self.count(more)
+        await self._check()
+
+    async def _check(self) -> None:
+        """The health of those that have a check, each by itself: what says it may lie on a disk that hangs."""
+        with contextlib.suppress(ListingFailed, ReadingFailed):
+            found = await self._feed.each(self._work.health, self._work.with_check)
+            self.ring.checked(found, self._now().time_ms)
 
     async def _of(self, shared: Pass) -> Taken:
         """What a pass has read that a client asked for."""

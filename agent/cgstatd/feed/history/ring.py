@@ -12,9 +12,13 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 
 from ...sampling.history_model import Life, Subject, Taken
+from ...sampling.pressure.found import Found
+from ...sampling.round import Changes
+from .marks import happened
 from .series import ROWS, Series
 from .track_index import TrackIndex
-from .tracks import HOST, Lived, Mark, Snapshot, Track
+from .tracks import HOST, RUNS, Lived, Mark, Snapshot, Track
+from .waits import FOREVER_NS, Waits
 
 BUDGET_BYTES = 32 << 20
 """An hour of 100 containers that work takes some 4 MB of it."""
@@ -43,10 +47,17 @@ class Ring:
         self._living: dict[Life, Track] = {}
         self._dead: dict[int, OrderedDict[int, Track]] = {}
         """By owner, the first that died first."""
+        self._short: dict[Life, Track] = {}
+        """Those of the living that no round has listed yet."""
+        self._unexplained: dict[Life, Track] = {}
+        """Those of the dead whose end is not told yet."""
+        self._unplaced: list[Track] = []
+        """Those that have marks since the latest round."""
         self._owned: dict[int, int] = {}
         """Bytes by owner."""
         self._begun = 0
         self.index = TrackIndex()
+        self._waits = Waits()
 
     @property
     def last(self) -> int:
@@ -58,22 +69,25 @@ class Ring:
         """The oldest round that a client may still ask for."""
         return max(self.host.first, self.last - self.rounds + 1)
 
+    @property
+    def living(self) -> Collection[Life]:
+        """The lives that go on, as far as is known."""
+        return self._living.keys()
+
     def tracks(self) -> Iterator[Track]:
         """Every life that is known, the ended ones first."""
         return chain(*(each.values() for each in self._dead.values()), self._living.values())
 
-    def living(self) -> Collection[Track]:
-        """The lives that the last round had."""
-        return self._living.values()
-
     def lives(self, first: int, last: int, of: Iterable[Track] | None = None) -> list[Lived]:
-        """Every life that had a part in these rounds, in the order in which they began; ``of``: of these alone."""
-        among = chain(self.index.ended_within(first, last), self._living.values()) if of is None else of
-        found = [each for each in among if each.last >= first and each.first <= last]
+        """Every life that had a part in these rounds, or begins behind the latest, in the order in which they began;
+        ``of``: of these alone."""
+        behind = last + (last == self.last)
+        among = chain(self.index.ended_within(first, behind), self._living.values()) if of is None else of
+        found = [each for each in among if each.last >= first and each.first <= behind]
         return [
-            Lived(each.life, each.subject, each.first, each.last, each.ended, tuple(each.marks),
+            Lived(each.life, each.subject, each.first, each.last, each.listed, tuple(each.marks),
                   each.series.between(first, last))
-            for each in sorted(found, key=lambda each: (each.first, each.last))
+            for each in sorted(found, key=lambda each: (each.first, each.serial))
         ]  # fmt: skip
 
     def snapshot(self, first: int, last: int, of: Iterable[Track] | None = None) -> Snapshot:
@@ -84,59 +98,111 @@ class Ring:
 
     def add(self, number: int, taken: Taken, gap: int) -> None:
         """A round; ``gap``: why there was none at the points of the grid before (:class:`~.gaps.Gap`)."""
-        news = self.last >= 0
-        for life, (subject, started_ms) in taken.listed.items():
-            track = self._living.get(life)
-            if track is None:
-                track = self._begin(life, subject, number)
-                if news:
-                    track.marks.append(Mark(number, "start", _plausible(started_ms, taken.time_ms)))
-                self._count(track)
+        self._note(self._waits.expired(taken.monotonic_ns))
+        self._place_marks(number)
+        for life, subject in taken.listed.items():
+            track = self._living.get(life) or self._begin(life, subject, number)
+            self._short.pop(life, None)
+            track.listed = number if track.listed is None else track.listed[0], number
             track.last = number
             if track.subject is not subject:
-                name, track.subject = track.subject.name, subject
-                self.index.renamed(track, name)
+                before, track.subject = track.subject, subject
+                self.index.described(track, before)
                 self._count(track)
-            self._take(track, number, taken, news)
-        for end in taken.ended:
-            if (track := self._living.pop(end.life, None)) is not None:
-                at = _plausible(end.finished_ms, taken.time_ms)
-                self._end(track, Mark(number, "exit", at, None, end.exit_code, end.oom_killed))
+            if (sample := taken.samples.get(life)) is not None:
+                size = track.series.size
+                track.series.append(number, sample)
+                self._grow(track, track.series.size - size)
+        for life in (*taken.gone, *(life for life, each in self._short.items() if each.first < number)):
+            self._bury(life, number)
         row = (taken.time_ms, taken.monotonic_ns, taken.boottime_ns, gap, *taken.host)
         self.host.append(number, row)
         self._age(number - self.rounds + 1)
         self._shrink()
 
+    def hear(self, found: Changes, now_ms: int) -> None:
+        """What happened, whether or not a round sees the lives; ``now_ms``: milliseconds since the epoch."""
+        for life, subject, mark in happened(found, now_ms):
+            track = self._living.get(life) or self._unexplained.get(life)
+            if track is None:
+                track = self._short[life] = self._begin(life, subject, self.last + 1)
+            self._mark(track, mark)
+            if mark.event in RUNS:
+                track.over = mark.event == "exit"
+            if track.over:
+                self._unexplained.pop(life, None)
+                if track.listed is None:
+                    self._bury(life, self.last + 1)
+        self._shrink()
+
+    def looked(self, found: Found) -> None:
+        """What waits, and why."""
+        self._note(self._waits.looked(found))
+
+    def checked(self, found: Iterable[tuple[Life, str]], now_ms: int) -> None:
+        """What the health checks of containers say now; a change is a mark."""
+        for life, health in found:
+            track = self._living.get(life)
+            if track is not None and track.health != health:
+                if track.health is not None:
+                    self._mark(track, Mark(0, "health", now_ms, health=health))
+                track.health = health
+        self._shrink()
+
+    def _note(self, marks: Iterable[tuple[Life, Mark]]) -> None:
+        """Of lives that go on; of others nothing more is kept."""
+        for life, mark in marks:
+            if (track := self._living.get(life)) is not None:
+                self._mark(track, mark)
+        self._shrink()
+
+    def _mark(self, track: Track, mark: Mark) -> None:
+        before_ms = track.marks[-1].time_ms if track.marks else 0
+        track.marks.append(mark._replace(round=self.last + 1, time_ms=max(before_ms, mark.time_ms)))
+        self._end_in(track, self.last + 1)
+        self._unplaced.append(track)
+        self._count(track)
+
+    def settle(self) -> None:
+        """No round will follow: what has happened since the last one goes with it, and no wait is seen any longer."""
+        self._note(self._waits.expired(FOREVER_NS))
+        if self.last >= 0:
+            self._place_marks(self.last)
+
+    def _place_marks(self, number: int) -> None:
+        """Those since the round before are told by this one, whichever points of the grid had none."""
+        expected = self.last + 1
+        for track in self._unplaced if number != expected else ():
+            track.marks = [each._replace(round=number) if each.round == expected else each for each in track.marks]
+            track.first = number if track.first == expected else track.first
+            if track.last == expected:
+                self._end_in(track, number)
+        self._unplaced.clear()
+
+    def _end_in(self, track: Track, number: int) -> None:
+        """The round is the last that has a part of it."""
+        track.last = number
+        if track.ended is not None:
+            self.index.ended(track, number)
+
     def _begin(self, life: Life, subject: Subject, number: int) -> Track:
         self._begun += 1
         track = self._living[life] = Track(life, subject, number, self._begun)
         self.index.begun(track)
+        self._count(track)
         return track
 
-    def _take(self, track: Track, number: int, taken: Taken, news: bool) -> None:
-        sample = taken.samples.get(track.life)
-        if sample is not None:
-            size = track.series.size
-            track.series.append(number, sample)
-            self._grow(track, track.series.size - size)
-            total, before = sample.oom_kills, track.oom_kills
-            if before is None and news and track.first == number:
-                before = 0
-            if total is not None:
-                track.oom_kills = total
-                if before is not None and total > before:
-                    track.marks.append(Mark(number, "oom", taken.time_ms, total - before))
-                    self._count(track)
-
-    def _end(self, track: Track, mark: Mark) -> None:
-        if mark.oom_killed and not any(each.event == "oom" for each in track.marks):
-            track.marks.append(Mark(mark.round, "oom", mark.time_ms))
-        track.marks.append(mark)
-        track.ended, track.last = True, mark.round
-        self.index.ended(track, mark.round)
-        track.series.shut()
-        self._dead.setdefault(track.life.owner_uid, OrderedDict())[track.serial] = track
-        self._count(track)
+    def _bury(self, life: Life, number: int) -> None:
+        self._short.pop(life, None)
+        track = self._living.pop(life, None)
+        if track is not None:
+            track.last = number
+            track.series.shut()
+            self.index.ended(track, number)
+            self._dead.setdefault(life.owner_uid, OrderedDict())[track.serial] = track
+            if not track.over:
+                self._unexplained[life] = track
+            self._count(track)
 
     def _count(self, track: Track, now: int | None = None) -> None:
         """Bring the sums up to date; ``now``: the bytes of the track, where it is gone."""
@@ -170,6 +236,8 @@ class Ring:
         dead = self._dead[owner]
         _, track = dead.popitem(last=False)
         self.index.forgotten(track)
+        if self._unexplained.get(track.life) is track:
+            del self._unexplained[track.life]
         self._count(track, 0)
         if not dead:
             del self._dead[owner]
@@ -195,8 +263,3 @@ class Ring:
                 self.incomplete = max(self.incomplete, track.series.drop_oldest())
                 self._count(track)
         return self.used < before
-
-
-def _plausible(recorded_ms: int | None, noticed_ms: int) -> int:
-    """When it happened: what a runtime recorded is believed where it is not later than the round that noticed it."""
-    return noticed_ms if recorded_ms is None or not 0 <= recorded_ms <= noticed_ms else recorded_ms

@@ -3,6 +3,9 @@
 A row has one unsigned number of 64 bits a column, the number of its round first. The rows of a full chunk are
 transposed byte by byte before zlib sees them: bytes that hardly change from row to row come to lie side by side. 36,000
 rows of containers that do nothing take some 0.5 MB so, 4 MB as they are.
+
+A chunk begins with the number of its columns: what an earlier version stored had fewer of them, and in the first
+version a chunk began with zlib's own first byte, which no number of columns is.
 """
 
 from __future__ import annotations
@@ -20,6 +23,9 @@ UNKNOWN = (1 << 64) - 1
 """Stands for None. No counter gets there: a kernel that counts up to it has no number left either."""
 _CHUNK_BYTES = 160
 """What Python takes for a chunk beside its bytes."""
+_ZLIB = 0x78
+_NUMBER = 8
+"""Bytes."""
 _SERIES_BYTES = 250
 """The same for a series: its object, an empty list, a bytearray."""
 Row = tuple[int | None, ...]
@@ -37,9 +43,10 @@ class Chunk(NamedTuple):
 class Layout:
     """The columns of a series."""
 
-    def __init__(self, columns: int) -> None:
-        """``columns``: beside the round's number."""
+    def __init__(self, columns: int, first: int = 0) -> None:
+        """``columns``: beside the round's number; ``first``: as many as the first version had."""
         self.columns = columns + 1
+        self._first = (first or columns) + 1
         self._row = struct.Struct(f"<{self.columns}Q")
         self.size = self._row.size
 
@@ -52,14 +59,17 @@ class Layout:
 
     def shut(self, rows: bytes) -> bytes:
         """Rows as a chunk keeps them."""
-        return zlib.compress(b"".join(rows[place :: self.size] for place in range(self.size)), 1)
+        turned = b"".join(rows[place :: self.size] for place in range(self.size))
+        return bytes((self.columns,)) + zlib.compress(turned, 1)
 
     def opened(self, data: bytes) -> bytes:
         """The rows of a chunk."""
-        turned = zlib.decompress(data)
-        count = len(turned) // self.size
-        rows = bytearray(len(turned))
-        for place in range(self.size):
+        columns, turned = (self._first, data) if data[0] == _ZLIB else (data[0], data[1:])
+        turned = zlib.decompress(turned)
+        size = columns * _NUMBER
+        count = len(turned) // size
+        rows = bytearray(b"\xff" * self.size * count)  # columns that there were not are not known
+        for place in range(min(size, self.size)):
             rows[place :: self.size] = turned[place * count : (place + 1) * count]
         return bytes(rows)
 

@@ -24,6 +24,8 @@ MOST_POINTS = 120
 _MOST_VALUES = 500_000
 """Of an answer: some 3 MB."""
 FIGURES = (*CONTAINER_RATES, "memoryUsage")
+TABLE_FIGURES = ("cpuPercent", "networkRxRate", "networkTxRate", "blockReadRate", "blockWriteRate", "memoryUsage")
+"""Those that a table draws. Agents of earlier versions know no others."""
 DEFAULT_FIGURES = ("cpuPercent", "memoryUsage")
 
 

@@ -49,7 +49,7 @@ class LifeRows(NamedTuple):
     rows: Iterator[Row]
     """With keys in place of numbers."""
     marks: list[tuple[int, Mark]]
-    """Each with its key."""
+    """Each with the key of the first round behind it, which may be still to come."""
 
     @property
     def life_text(self) -> str:
@@ -151,9 +151,9 @@ def memory(
 def _lived(each: Lived, what: Snapshot, base: int) -> LifeRows:
     first, last = what.first, what.last
     rows = ((base + (number or 0), *values) for number, *values in each.rows if first <= (number or 0) <= last)
-    marks = [(base + mark.round, mark) for mark in each.marks if first <= mark.round <= last]
-    end = base + (each.last_listed if each.ended else max(last, each.last))
-    return LifeRows(what.boot, each.life, each.subject, base + each.first, end, rows, marks)
+    marks = [(base + mark.round, mark) for mark in each.marks if first <= mark.round <= last + 1]
+    begin, end = each.listed or (each.first, each.first - 1)
+    return LifeRows(what.boot, each.life, each.subject, base + begin, base + end, rows, marks)
 
 
 def disk(
@@ -193,21 +193,28 @@ def disk(
     return Span(rounds, lives, lost)
 
 
-def _stored(segment: Segment, run: int, boot: str, after: int, until: int) -> Iterator[LifeRows]:
+def _stored(segment: Segment, run: int, boot: str, after: int, until: int) -> list[LifeRows]:
+    """In the order in which the marks were stored, which is that in which the lives began."""
     base = key_of(run, 0)
     marks: dict[int, list[tuple[int, Mark]]] = {}
     for each in segment.rounds.marked():
         if each.track in segment.tracks and after < base + each.mark.round <= until:
             marks.setdefault(each.track, []).append((base + each.mark.round, each.mark))
+    places = {key: place for place, key in enumerate(marks)}
+    found: list[tuple[int, LifeRows]] = []
     for track, part in segment.parts:
         rows = (
             (base + (number or 0), *values) for number, *values in part.rows() if after < base + (number or 0) <= until
         )
         first, last = base + part.first, base + part.last
-        yield LifeRows(boot, track.life, track.subject, first, last, rows, marks.pop(part.track, []))
+        lived = LifeRows(boot, track.life, track.subject, first, last, rows, marks.pop(part.track, []))
+        found.append((places.get(part.track, -1), lived))
     for key, left in marks.items():
         track = segment.tracks[key]
-        yield LifeRows(boot, track.life, track.subject, left[0][0], left[0][0] - 1, iter(()), left)
+        lived = LifeRows(boot, track.life, track.subject, left[0][0], left[0][0] - 1, iter(()), left)
+        found.append((places[key], lived))
+    found.sort(key=lambda pair: pair[0])
+    return [lived for _, lived in found]
 
 
 def base_of(state: State) -> int:

@@ -22,7 +22,10 @@ from .steps import host_row
 APPLICATION = 0x63677374
 """``cgst``, in SQLite's header."""
 VERSION = 2
-"""Of the tables and of what is in them."""
+"""Of the tables and of what is in them. 2: marks say a signal and whether the container restarts, subjects a workload,
+and a run may have no rounds."""
+READ = (1, VERSION)
+"""Versions that are read; a file of an earlier one is not written any more."""
 _TABLES = {
     "parts": "CREATE TABLE parts(first INTEGER PRIMARY KEY, data BLOB NOT NULL)",
     "rounds": "CREATE TABLE rounds(first INTEGER PRIMARY KEY, data BLOB NOT NULL)",
@@ -64,6 +67,7 @@ class SqliteFile:
         """``write``: it is made where it is not there, and no other process may open it. Raises Broken, sqlite3.Error,
         OSError."""
         self.path = path
+        self.version = VERSION
         mode = "rwc" if write else "ro&immutable=1"
         self._connection = sqlite3.connect(
             f"file:{quote(path)}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False, timeout=0.0
@@ -110,7 +114,8 @@ class SqliteFile:
         application, version = (self._all(f"PRAGMA {name}")[0][0] for name in ("application_id", "user_version"))
         if application != APPLICATION:
             raise Broken("it is of another program")
-        if version != VERSION:
+        self.version = version
+        if version not in READ:
             raise Broken(f"it is of another version ({version}; this one writes {VERSION})")
         schema = {name: sql for name, sql in self._all("SELECT name, sql FROM sqlite_schema")}
         if schema != _TABLES:

@@ -110,7 +110,7 @@ def _two(value: float) -> float:
     return round_half_up(value)
 
 
-CONTAINER_RATES = ("cpuPercent", "networkRxRate", "networkTxRate", "blockReadRate", "blockWriteRate")
+CONTAINER_RATES = ("cpuPercent", "networkRxRate", "networkTxRate", "blockReadRate", "blockWriteRate", "throttledRate")
 CONTAINER_GAUGES = ("memoryUsage", "memoryRaw", "memoryLimit", "pids")
 HOST_RATES = ("cpuPercent",)
 HOST_GAUGES = ("memoryUsed", "swapUsed", "load1", "containers")
@@ -194,7 +194,9 @@ def _rates(before: ContainerSample | None, now: ContainerSample) -> dict[str, tu
         (before.block_read_bytes, now.block_read_bytes, block),
         (before.block_write_bytes, now.block_write_bytes, block),
     )
-    others = ((_grown(earlier, later, each), each) for earlier, later, each in grown)
+    throttled = _grown(before.cpu_throttled_nsec, now.cpu_throttled_nsec, elapsed)
+    others = [(_grown(earlier, later, each), each) for earlier, later, each in grown]
+    others.append((None if throttled is None else throttled / 1e9, elapsed))
     return dict(zip(CONTAINER_RATES, ((_cpu(before, now), elapsed), *others), strict=True))
 
 

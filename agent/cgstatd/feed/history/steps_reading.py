@@ -10,6 +10,7 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 from ...host.identity import short
+from ...host.runtimes.base import State as Runs
 from ...outputs.history_types import ContainerHistory, HostHistory
 from ...sampling.history_model import Life
 from ...sampling.history_work import Clocks
@@ -17,7 +18,7 @@ from ...sampling.lookup import Known, NotFound
 from ..shared_passes import Feed
 from . import gaps
 from .disk import Disk, Silent
-from .disk_model import Moved, State, Who
+from .disk_model import Moved, State, Wanted, Who, Workload
 from .in_steps import ContainerSteps, HostSteps
 from .past import TRIES, Past
 from .spans import Place, Timeline, base_of, disk, memory
@@ -69,8 +70,25 @@ class StepsReading:
         who = await self._gone(wanted) if known is None else (known.owner_uid, known.runtime, known.id)
         if who is None:
             raise NotFound(wanted)
-        plan, found = await self.filled(asked, lambda plan: ContainerSteps(plan.grid, plan.now, plan.earliest), who)
-        return await self._past.compute(_container_answer, self._past.ring.interval_seconds, plan, found, who)
+        there = None if known is None else _stopped(known)
+        return await self._steps(asked, who, there, Life(*who, 0))
+
+    async def workload(self, text: str, asked: Asked) -> ContainerHistory:
+        """All containers of a workload in the same steps, those that are gone too. Raises NotFound."""
+        return await self._steps(asked, Workload(text), None, None)
+
+    async def _steps(
+        self, asked: Asked, who: Wanted, there: tuple[int, str] | None, known: Life | None
+    ) -> ContainerHistory:
+        """``there``: see :class:`ContainerSteps`; ``known``: what the answer is of where it has no life. Raises
+        NotFound: nothing is known, and the answer has no life."""
+        plan, found = await self.filled(
+            asked, lambda plan: ContainerSteps(plan.grid, plan.now, plan.earliest, there), who
+        )
+        life = found.latest.life if found.latest else known
+        if life is None:
+            raise NotFound(who[-1])
+        return await self._past.compute(_container_answer, self._past.ring.interval_seconds, plan, found, life)
 
     async def _gone(self, wanted: str) -> Who | None:
         """A container that is no longer there: by id, name or prefix; the latest where several fit. Raises
@@ -88,7 +106,7 @@ class StepsReading:
                 break
         return None
 
-    async def filled(self, asked: Asked, begin: Callable[[_Plan], T], who: Who | None) -> tuple[_Plan, T]:
+    async def filled(self, asked: Asked, begin: Callable[[_Plan], T], who: Wanted | None) -> tuple[_Plan, T]:
         """The steps of an answer, filled. A disk that does not answer is a gap."""
         for _ in range(TRIES):
             plan = self._plan(asked, gaps.BEFORE)
@@ -130,7 +148,7 @@ class StepsReading:
         steps = grid(interval_ms, point, min(since, until), until, asked.step_seconds)
         return _Plan(steps, state, timeline, now, earliest)
 
-    async def _gather(self, plan: _Plan, found: HostSteps | ContainerSteps, who: Who | None) -> None:
+    async def _gather(self, plan: _Plan, found: HostSteps | ContainerSteps, who: Wanted | None) -> None:
         ring, base = self._past.ring, base_of(plan.state)
         recent = ring.snapshot(max(ring.first, 0), ring.last, ring.index.lives_of(who) if who is not None else ())
         place = Place()
@@ -143,7 +161,7 @@ class StepsReading:
         await self._past.compute(found.add, span)
 
     async def _from_disk(
-        self, on_disk: Disk, plan: _Plan, found: HostSteps | ContainerSteps, who: Who | None, until: int
+        self, on_disk: Disk, plan: _Plan, found: HostSteps | ContainerSteps, who: Wanted | None, until: int
     ) -> tuple[Place, bool]:
         """The rounds that memory does not have; whether later ones may count."""
         place = Place()
@@ -191,10 +209,9 @@ def _host_answer(interval: float, plan: _Plan, found: HostSteps) -> HostHistory:
     )
 
 
-def _container_answer(interval: float, plan: _Plan, found: ContainerSteps, who: Who) -> ContainerHistory:
+def _container_answer(interval: float, plan: _Plan, found: ContainerSteps, life: Life) -> ContainerHistory:
     """In a thread."""
     times, latest = plan.grid.timestamps, found.latest
-    life = latest.life if latest else Life(*who, 0)
     return ContainerHistory(
         id=life.id,
         name=latest.subject.name if latest else short(life.id),
@@ -211,3 +228,11 @@ def _container_answer(interval: float, plan: _Plan, found: ContainerSteps, who: 
         first=found.ends[0] if found.ends else None,
         last=found.ends[-1] if found.ends else None,
     )
+
+
+def _stopped(known: Known) -> tuple[int, str] | None:
+    """Since when a container is there, and the word for its not running; None: its runtime does not say."""
+    made = known.metadata.created_seconds if known.metadata else None
+    if made is None:
+        return None
+    return int(made * 1000), gaps.RESTARTING if known.state is Runs.RESTARTING else gaps.STOPPED

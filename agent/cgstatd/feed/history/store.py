@@ -12,11 +12,11 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from .disk_model import Contents, DiskFailed, Fetched, Moved, RunPart, Segment, State, Who
+from .disk_model import Contents, DiskFailed, Fetched, Moved, RunPart, Segment, State, Wanted, Who, fits
 from .file_rows import Prepared, Writing
 from .own_files import OwnFiles, is_full
 from .sealed import Broken, Rounds, Run, Track, run_of
-from .sqlite_file import SqliteFile
+from .sqlite_file import VERSION, SqliteFile
 from .stored_rounds import Fit, best_fit, key_before, with_all, with_these
 from .tracks import Snapshot
 
@@ -44,7 +44,7 @@ class Store:
         """Whether it is stored that this run has begun."""
         self._reader: SqliteFile | None = None
         self._writing = Writing(keep_seconds, most_bytes)
-        self._of: tuple[str, Who, dict[int, Track]] | None = None
+        self._of: tuple[str, Wanted, dict[int, Track]] | None = None
         """The tracks of who was asked for last."""
         self.state = State()
 
@@ -194,6 +194,10 @@ class Store:
                         os.unlink(self._path)  # else there is one more after each attempt
                 raise
             self._writing.begin()
+            if self._file.version != VERSION:
+                self._close_files()
+                self._writing.full = True
+                return self._open_current()
         if files and files[-1].path == self._path:
             return self._file, files[-1]
         return self._file, Contents(self._path, (), 0, 0)
@@ -255,10 +259,10 @@ class Store:
 
     # -- reading
 
-    def fetch(self, after: int, until: int, most: int, who: Who | None, everything: bool) -> Fetched:
+    def fetch(self, after: int, until: int, most: int, who: Wanted | None, everything: bool) -> Fetched:
         """Rounds behind a key and up to another, in order: at most ``most`` rows of one file.
 
-        ``who``: with this container; ``everything``: with all. Raises Moved, DiskFailed.
+        ``who``: with these; ``everything``: with all. Raises Moved, DiskFailed.
         """
         for contents in self.state.files:
             if not contents.runs or contents.last <= after or contents.first > until:
@@ -298,16 +302,16 @@ class Store:
         return self._reader
 
     def _segment(
-        self, file: SqliteFile, contents: Contents, rounds: Rounds, who: Who | None, everything: bool
+        self, file: SqliteFile, contents: Contents, rounds: Rounds, who: Wanted | None, everything: bool
     ) -> Segment:
         if who is not None:
             return with_these(file, rounds, self._tracks_of(file, contents, who))
         return with_all(file, rounds) if everything else Segment(rounds, [], {})
 
-    def _tracks_of(self, file: SqliteFile, contents: Contents, who: Who) -> dict[int, Track]:
+    def _tracks_of(self, file: SqliteFile, contents: Contents, who: Wanted) -> dict[int, Track]:
         path = f"{contents.path} {contents.tracks}"
         if self._of is None or self._of[:2] != (path, who):
-            found = {key: track for key, track in file.mentioning(who[2]) if track.life[:3] == who}
+            found = {key: track for key, track in file.mentioning(who[-1]) if fits(who, track.life, track.subject)}
             self._of = (path, who, found)
         return self._of[2]
 

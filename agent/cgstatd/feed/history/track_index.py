@@ -9,8 +9,9 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator
 from typing import TypeVar
 
+from ...sampling.history_model import Subject
 from ...sampling.lookup import Ambiguous
-from .disk_model import Who
+from .disk_model import Wanted, Who, Workload
 from .tracks import Track
 
 K = TypeVar("K")
@@ -26,10 +27,11 @@ class TrackIndex:
         """By id, in the order in which they began."""
         self._ids: list[str] = []
         """In order."""
+        self._workloads: dict[str, list[Track]] = {}
         self._named: dict[tuple[str, bool, bool], list[Track]] = {}
         """By name, whether it is the system's, whether it has not ended. The latest is the last."""
         self._ended: dict[int, list[Track]] = {}
-        """By the round that noticed it."""
+        """By the last round that has a part of it."""
         self._earliest: dict[int, int] = {}
         """The same rounds: the first round of any of these lives."""
 
@@ -41,46 +43,59 @@ class TrackIndex:
             insort(self._ids, track.life.id)
         else:
             known.append(track)
-        self._add_name(track)
+        self._describe(track)
 
     def ended(self, track: Track, change: int) -> None:
-        """A life has ended in a round."""
-        self._remove_name(track, living=True)
-        self._add_name(track)
+        """A life has ended, and this is the last round that has a part of it."""
+        if track.ended is not None:
+            self._leave(track)
+            track.ended = change
+        else:
+            self._undescribe(track, track.subject)
+            track.ended = change
+            self._describe(track)
         self._ended.setdefault(change, []).append(track)
         self._earliest[change] = min(track.first, self._earliest.get(change, track.first))
 
-    def renamed(self, track: Track, name: str) -> None:
-        """It was called ``name`` before."""
-        if name != track.subject.name:
-            self._remove_name(track, name=name)
-            self._add_name(track)
+    def described(self, track: Track, before: Subject) -> None:
+        """What is remembered of it was ``before``."""
+        self._undescribe(track, before)
+        self._describe(track)
 
     def forgotten(self, track: Track) -> None:
         """An ended life that is not kept any more."""
-        self._remove_name(track)
-        _remove(self._ended, track.last, track)
-        if track.last not in self._ended:
-            del self._earliest[track.last]
+        self._undescribe(track, track.subject)
+        self._leave(track)
         _remove(self._lives, track.life.id, track)
         if track.life.id not in self._lives:
             del self._ids[bisect_left(self._ids, track.life.id)]
 
-    def _add_name(self, track: Track) -> None:
-        self._named.setdefault(_key(track, track.subject.name, not track.ended), []).append(track)
+    def _leave(self, track: Track) -> None:
+        if track.ended is not None:
+            _remove(self._ended, track.ended, track)
+            if track.ended not in self._ended:
+                del self._earliest[track.ended]
 
-    def _remove_name(self, track: Track, *, name: str | None = None, living: bool | None = None) -> None:
-        living = not track.ended if living is None else living
-        _remove(self._named, _key(track, track.subject.name if name is None else name, living), track)
+    def _describe(self, track: Track) -> None:
+        self._named.setdefault(_key(track, track.subject), []).append(track)
+        if track.subject.workload is not None:
+            self._workloads.setdefault(track.subject.workload, []).append(track)
+
+    def _undescribe(self, track: Track, subject: Subject) -> None:
+        _remove(self._named, _key(track, subject), track)
+        if subject.workload is not None:
+            _remove(self._workloads, subject.workload, track)
 
     # -- what is asked for
 
-    def lives_of(self, who: Who) -> list[Track]:
-        """Every life of a container."""
-        return [each for each in self._lives.get(who[2], ()) if each.life[:3] == who]
+    def lives_of(self, wanted: Wanted) -> list[Track]:
+        """Every life of a container, or of a workload."""
+        if isinstance(wanted, Workload):
+            return self._workloads.get(wanted.text, [])
+        return [each for each in self._lives.get(wanted[2], ()) if each.life[:3] == wanted]
 
     def ended_within(self, first: int, last: int) -> Iterator[Track]:
-        """Those that ended in a round or later, and some of which began by another."""
+        """Those whose last round is this one or later, where some began by another."""
         for change, tracks in self._ended.items():
             if change >= first and self._earliest[change] <= last:
                 yield from tracks
@@ -103,8 +118,8 @@ class TrackIndex:
         return _latest(fits).life[:3] if fits else None
 
 
-def _key(track: Track, name: str, living: bool) -> tuple[str, bool, bool]:
-    return name, not track.life.owner_uid, living
+def _key(track: Track, subject: Subject) -> tuple[str, bool, bool]:
+    return subject.name, not track.life.owner_uid, track.ended is None
 
 
 def _latest(tracks: list[Track]) -> Track:

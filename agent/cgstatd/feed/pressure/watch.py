@@ -21,6 +21,7 @@ from ...host.pressure_triggers import NOT_LIVE, RESOURCES, Trigger, Triggers, op
 from ...outputs.own_metrics import PressureFigures
 from ...outputs.pressure_types import FollowPressure, PressureFacts
 from ...outputs.pressure_words import pressure_event
+from ...sampling.pressure.found import Found, by_lives
 from ...sampling.pressure.looker import Looker
 from ...sampling.pressure.looks import Look
 from ...sampling.pressure.verdict import Verdict, verdicts
@@ -65,6 +66,8 @@ class PressureWatch:
         self._opened = opened
         self._sleep = sleep
         self._looker = Looker(feed.sampler)
+        self.observers: list[Callable[[Found], None]] = []
+        """Hear what was found, by the lives of containers."""
         self._task: asyncio.Task[None] | None = None
         self._triggers = Triggers([], {})
         self._fired: dict[str, None] = {}
@@ -185,6 +188,11 @@ class PressureWatch:
             self._count(found)
             event = await self._feed.run(partial(self._event, resources, before, after, found, pause))
             self._tell(event)
+            clock = self._feed.sampler.root.clock()
+            waits = by_lives(after, found)
+            heard = Found(waits, event.seconds, event.valid_seconds, clock.monotonic_ns, event.timestamp)
+            for each in self.observers:
+                each(heard)
         return pause
 
     def _event(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .looks import Grown
-from .verdict import WAITS, Between, Cause, Share, Subject, Verdict, greatest
+from .verdict import EXPLAINS, WAITS, Between, Cause, Share, Subject, Verdict, greatest
 
 _OF_THE_STALL = 0.5
 """Throttling is the cause if it is at least this part of the wait; else the wait is for other programs."""
@@ -57,23 +57,44 @@ def _limited(subject: Subject, between: Between, stalled: float | None) -> Verdi
 
 
 def _contended(subject: Subject, between: Between, stalled: float) -> Verdict:
-    cores, own = between.after.host.cores, subject.grown.cores
-    shares = [Share(each.identity, each.grown.cores) for each in between.others(subject)]
-    busy = _busy_cores(between)
-    if busy is not None:
-        shares.append(Share(None, busy - own - sum(share.amount for share in shares)))
-    taken = sum(max(0.0, share.amount) for share in shares)
+    """The processors that it may use are the cause only if they were busy while it waited."""
+    allowed, own = _allowed(subject, between), subject.grown.cores
+    cores = len(allowed) or between.after.host.cores
+    busy, stolen = _in_use(allowed, between)
+    found = Verdict(subject.identity, "cpu", Cause.UNKNOWN, stalled, own=own, busy=busy, stolen=stolen)
+    if busy is None or busy < EXPLAINS * stalled:
+        return found
+    rest = busy * cores - own
+    shares = [
+        Share(each.identity, each.grown.cores)
+        for each in between.others(subject)
+        if not allowed or not (theirs := _allowed(each, between)) or allowed & theirs
+    ]
+    shares.append(Share(None, rest - sum(share.amount for share in shares)))
+    taken = min(rest, sum(max(0.0, share.amount) for share in shares))
     if taken >= max(_TAKES * cores, own / 4):
-        cause = Cause.NEIGHBOURS
-    else:
-        cause = Cause.ITSELF if own >= cores / 2 else Cause.UNKNOWN
-    named = greatest(shares, _WORTH) if cause is Cause.NEIGHBOURS else ()
-    return Verdict(subject.identity, "cpu", cause, stalled, own=own, shares=named)
+        named = greatest(shares, _WORTH)
+        return found._replace(cause=Cause.NEIGHBOURS if named else Cause.UNKNOWN, shares=named)
+    return found._replace(cause=Cause.ITSELF if own >= cores / 2 else Cause.UNKNOWN)
 
 
-def _busy_cores(between: Between) -> float | None:
-    """How many processors all programs of the host used together; None: not known."""
-    before, after = between.before.host.busy_share, between.after.host.busy_share
-    if before is None or after is None or after[1] <= before[1] or after[0] < before[0]:
-        return None
-    return (after[0] - before[0]) / (after[1] - before[1]) * between.after.host.cores
+def _allowed(subject: Subject, between: Between) -> frozenset[int]:
+    """The processors that it may use, of those that are online; empty: all of them."""
+    online = between.after.host.cpus
+    for grown in (subject.grown, *(above for _, above in between.above(subject.path))):
+        if grown.after.cpus:  # the nearest one that is restricted
+            return frozenset(cpu for cpu in grown.after.cpus if cpu in online or not online)
+    return frozenset()
+
+
+def _in_use(allowed: frozenset[int], between: Between) -> tuple[float | None, float | None]:
+    """For which shares of the time these processors were busy, and taken by a hypervisor; None: not known."""
+    before, after = between.before.host, between.after.host
+    known = [cpu for cpu in after.cpus if cpu in before.cpus and (not allowed or cpu in allowed)]
+    grown = [
+        [now - then for now, then in zip(after.cpus[cpu], before.cpus[cpu], strict=True)] for cpu in known
+    ]  # fmt: skip
+    busy, stolen, total = [sum(column) for column in zip(*grown, strict=True)] or (0, 0, 0)
+    if total <= 0 or busy < 0:
+        return None, None
+    return busy / total, max(0, stolen) / total

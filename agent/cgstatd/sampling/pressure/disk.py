@@ -8,13 +8,15 @@ from cgroupfs import DeviceIo, DeviceLimit
 
 from . import memory
 from .looks import Grown
-from .verdict import WAITS, Between, Cause, Share, Subject, Verdict, greatest
+from .verdict import EXPLAINS, WAITS, Between, Cause, Share, Subject, Verdict, greatest
 
 _PAGE = 4096
 _OPERATION = 16 << 10
 """Bytes that one operation is worth where devices are compared: small ones keep a disk busy, too."""
 _AT_LIMIT = 0.5
 """Of a limit in io.max: who does so much of it while it waits is held up by it."""
+_CERTAIN = 0.9
+"""The same where the kernel does not say whether it waits (v1)."""
 _WORTH = 16 << 10
 """Bytes a second. Who does less is not named."""
 
@@ -41,11 +43,12 @@ class Rate(NamedTuple):
 def verdict(subject: Subject, between: Between) -> Verdict | None:
     """None: it did not wait, or this kernel does not say."""
     stalled = subject.grown.stalled("io")
-    if stalled is None or stalled < WAITS["io"]:
+    if stalled is not None and stalled < WAITS["io"]:
         return None
-    stacked = between.after.host.stacked
-    own = _rates(subject.grown, stacked)
     found = Verdict(subject.identity, "io", Cause.UNKNOWN, stalled)
+    if stalled is None:
+        return _limited(subject, between, found)
+    own = _rates(subject.grown, between.after.host.stacked)
     return _thrashing(subject, between, own, found) or _limited(subject, between, found) or _shared(
         subject, between, own, found
     )  # fmt: skip
@@ -83,9 +86,11 @@ def _thrashing(subject: Subject, between: Between, own: dict[str, Rate], found: 
 
 def _limited(subject: Subject, between: Between, found: Verdict) -> Verdict | None:
     for path, grown in [(subject.path, subject.grown), *between.above(subject.path)]:
-        rates = _rates(grown)
+        rates, known = _rates(grown), {each.device: each for each in grown.after.devices or ()}
         for limit in grown.after.io_limits or ():
-            hit = _at(limit, rates.get(limit.device, Rate()))
+            busy = _busy(limit.device, between, subject.grown.seconds)
+            size = known.get(limit.device, DeviceIo("")) if _idle(busy, found.stalled) else DeviceIo("")
+            hit = _at(limit, rates.get(limit.device, Rate()), size, grown.seconds, found.stalled is None)
             if hit is not None:
                 cause = Cause.OWN_LIMIT if path == subject.path else Cause.ABOVE_LIMIT
                 return found._replace(
@@ -94,28 +99,55 @@ def _limited(subject: Subject, between: Between, found: Verdict) -> Verdict | No
     return None
 
 
-def _at(limit: DeviceLimit, rate: Rate) -> tuple[str, int] | None:
-    for name, most, now in (
-        ("rbps", limit.rbps, rate.read),
-        ("wbps", limit.wbps, rate.written),
-        ("riops", limit.riops, rate.reads),
-        ("wiops", limit.wiops, rate.writes),
+def _at(limit: DeviceLimit, rate: Rate, done: DeviceIo, seconds: float, certain: bool) -> tuple[str, int] | None:
+    """The limit that is used most, if it is used so much that it is the cause.
+
+    ``done``: all that the cgroup ever did on the device, where the device stood idle meanwhile. The kernel lets an
+    operation through as a whole, and up to some MiB are one: under a low limit it takes longer than there is between
+    the looks, and nothing is counted in it. Then the usual size counts.
+    """
+    used = []
+    for name, most, now, size in (
+        ("rbps", limit.rbps, rate.read, _each(done.rbytes, done.rios)),
+        ("wbps", limit.wbps, rate.written, _each(done.wbytes, done.wios)),
+        ("riops", limit.riops, rate.reads, 1.0 if done.rios else 0.0),
+        ("wiops", limit.wiops, rate.writes, 1.0 if done.wios else 0.0),
     ):
-        if most is not None and now >= _AT_LIMIT * most:
-            return name, most
-    return None
+        if most:
+            reached = now >= most * (_CERTAIN if certain else _AT_LIMIT)
+            used.append((reached, (now + size / seconds) / most, name, most))
+    reached, soon, name, most = max(used, default=(False, 0.0, "", 0))
+    return (name, most) if reached or (soon >= _AT_LIMIT and not certain) else None
+
+
+def _each(total: int | None, operations: int | None) -> float:
+    return total / operations if total and operations else 0.0
+
+
+def _busy(device: str, between: Between, seconds: float) -> float | None:
+    """The share of the time in which a device had something to do; None: not known."""
+    before, after = between.before.host.disk_busy_ms.get(device), between.after.host.disk_busy_ms.get(device)
+    return None if before is None or after is None or after < before else min(1.0, (after - before) / 1e3 / seconds)
+
+
+def _idle(busy: float | None, stalled: float | None) -> bool:
+    """Whether a device is not what is waited for."""
+    return busy is not None and stalled is not None and busy < EXPLAINS * stalled
 
 
 def _shared(subject: Subject, between: Between, own: dict[str, Rate], found: Verdict) -> Verdict:
-    stacked = between.after.host.stacked
+    """A device is the cause only if it was busy while the container waited, and it is one that it uses."""
+    stacked, seconds = between.after.host.stacked, subject.grown.seconds
     others = [(each.identity, _rates(each.grown, stacked)) for each in between.others(subject)]
-    whole = _between(
-        between.before.host.devices or (), between.after.host.devices or (), subject.grown.seconds, stacked
-    )
-    device = _busiest([own]) or _busiest([whole]) or _busiest([rates for _, rates in others])
-    if not device:
-        return found
+    whole = _between(between.before.host.devices or (), between.after.host.devices or (), seconds, stacked)
+    used = [each.device for each in subject.grown.after.devices or () if each.device not in stacked and _any(each)]
+    used.sort(key=lambda each: (own.get(each, Rate()).weight, whole.get(each, Rate()).weight), reverse=True)
+    device = next((each for each in used if not _idle(_busy(each, between, seconds), found.stalled)), "".join(used[:1]))
     mine = own.get(device, Rate())
+    busy = _busy(device, between, seconds)
+    found = found._replace(device=device, own=mine.bytes if used else None, busy=busy)
+    if busy is None or _idle(busy, found.stalled):
+        return found
     there = [(identity, rates[device]) for identity, rates in others if device in rates]
     shares = [Share(identity, rate.bytes) for identity, rate in there]
     weight = sum(rate.weight for _, rate in there)
@@ -124,14 +156,8 @@ def _shared(subject: Subject, between: Between, own: dict[str, Rate], found: Ver
         weight = max(weight, whole[device].weight - mine.weight)
     named = greatest(shares, _WORTH) if weight > mine.weight else ()
     cause = Cause.NEIGHBOURS if named else Cause.ITSELF if mine.weight else Cause.UNKNOWN
-    return found._replace(cause=cause, device=device, own=mine.bytes, shares=named)
+    return found._replace(cause=cause, shares=named)
 
 
-def _busiest(several: list[dict[str, Rate]]) -> str:
-    """The device with the most to do; empty: none has anything."""
-    weights: dict[str, float] = {}
-    for rates in several:
-        for device, rate in rates.items():
-            weights[device] = weights.get(device, 0.0) + rate.weight
-    device, weight = max(weights.items(), key=lambda each: each[1], default=("", 0.0))
-    return device if weight else ""
+def _any(device: DeviceIo) -> bool:
+    return any((device.rbytes, device.wbytes, device.rios, device.wios))

@@ -1,4 +1,4 @@
-"""Takes a look: the counters that a verdict needs, of every container and of the cgroups above them.
+"""Takes a look: the counters that a verdict needs, of every container, of the cgroups above them, and of the host.
 
 Used in the sampling thread, one container an item: its object and its lock stand between a file that hangs and the
 rest. No file stays open.
@@ -6,23 +6,23 @@ rest. No file stays open.
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Collection, Hashable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 from cgroupfs import Cgroup, CgroupGone, ParseError, Reading, Selection, select
 
 from ...host.block_devices import Devices
 from ...host.identity import Identity
-from ...host.procfs.host_stat import PATH, HostCpu, parse_host_stat
+from ...host.procfs import diskstats, host_stat, meminfo, vmstat
 from ..container import Container
 from ..rates import MOST_CORES
 from ..reading_failed import ReadingFailed
 from ..sampler import Sampler
-from .looks import Counted, Host, Look
+from .looks import Counted, Host, HostMemory, Look
 from .verdict import ancestors
 
+T = TypeVar("T")
 MOST = 1000
 """Containers in one look; the system's come first."""
 _MOST_ABOVE = 200
@@ -30,6 +30,7 @@ _DEVICES = 64
 _MEMORY = (
     "memory.events.high",
     "memory.failcnt",
+    "memory.usage_bytes",
     "memory.stat.workingset_refault_anon",
     "memory.stat.workingset_refault_file",
 )
@@ -39,7 +40,7 @@ _COUNTERS = {
     "io": ("io.devices", *_MEMORY),
 }
 """Of a container and of each cgroup above it, by the resource that is short."""
-_MEMORY_LIMITS = ("memory.usage_bytes", "memory.high_bytes", "memory.max_bytes")
+_MEMORY_LIMITS = ("memory.high_bytes", "memory.max_bytes")
 _LIMITS = {
     "cpu": ("cpu.quota_usec", "cpu.period_usec", "cpu.cpus"),
     "memory": _MEMORY_LIMITS,
@@ -77,9 +78,11 @@ class Looker:
             fields = dict.fromkeys(name for each in sets for resource in resources for name in each[resource])
             stalls = [f"pressure.{resource}_some" for resource in resources]
             containers = self._sampler.containers()[:MOST]
-            host = self._host("io" in resources)
+            host = self._host(resources)
             items: list[Item] = [*containers, *_above(each.ref.path for each in containers)]
-            return Begun(host, items, select(*fields, *stalls, lean=True), select(*fields, lean=True))
+            below = self._sampler.hierarchy.limits_below("io")
+            above = [name for name in fields if below or name != "io.limits"]
+            return Begun(host, items, select(*fields, *stalls, lean=True), select(*above, lean=True))
         finally:
             self.cpu_seconds += time.thread_time() - began
 
@@ -115,31 +118,48 @@ class Looker:
             now = root.clock(path).monotonic_ns
             return _counted(now, Cgroup(root, self._sampler.hierarchy, path).read(begun.above))
 
-    def _host(self, with_devices: bool) -> Host:
-        stat = self._stat()
+    def _host(self, resources: Collection[str]) -> Host:
+        stat, cpus = self._file(host_stat.PATH, _stat) or (None, {})
         cores = self._sampler.host.cores()
         if cores == MOST_CORES and stat is not None:
             cores = stat.cores
-        busy = None if stat is None else (stat.busy, stat.total)
-        if not with_devices:
-            return Host(busy, cores, None)
-        devices = None
-        with contextlib.suppress(CgroupGone, OSError), self._sampler.root.readers.of("/"):
-            whole = Cgroup(self._sampler.root, self._sampler.hierarchy, "")
-            devices = _counted(0, whole.read(select("io.devices"))).devices
-        known = [each.device for each in devices or ()][:_DEVICES]
-        stacked = frozenset(each for each in known if self._devices.get(each).stacked)
-        return Host(busy, cores, devices, stacked)
+        host = Host(cores, cpus=cpus)
+        if "memory" in resources or "io" in resources:
+            host = host._replace(memory=self._memory())
+        if "io" in resources:
+            found = self._file(diskstats.PATH, diskstats.parse_diskstats)
+            disks = [each for each in found or () if each.busy_ms][:_DEVICES]
+            stacked = frozenset(each.io.device for each in disks if self._devices.get(each.io.device).stacked)
+            devices = None if found is None else tuple(each.io for each in disks)
+            busy = {each.io.device: each.busy_ms for each in disks}
+            host = host._replace(devices=devices, stacked=stacked, disk_busy_ms=busy)
+        return host
 
-    def _stat(self) -> HostCpu | None:
+    def _memory(self) -> HostMemory | None:
+        found = self._file(meminfo.PATH, meminfo.parse_meminfo) or {}
+        total, free, available = (found.get(key) for key in ("MemTotal", "MemFree", "MemAvailable"))
+        if total is None or free is None or available is None:
+            return None
+        return HostMemory(total, free, available, self._file(vmstat.PATH, vmstat.parse_scanned_pages))
+
+    def _file(self, path: str, parse: Callable[[bytes], T]) -> T | None:
         try:
-            return parse_host_stat(self._sampler.root.read(PATH))
+            return parse(self._sampler.root.read(path))
         except (OSError, ParseError):
             return None
 
     def device_name(self, number: str) -> str:
         """As in /dev; else the number."""
         return self._devices.get(number).name or number
+
+
+def _stat(data: bytes) -> tuple[host_stat.HostCpu, dict[int, tuple[int, int, int]]]:
+    cpus = {}
+    for each in host_stat.parse_cpu_times(data):
+        user, nice, system, idle, iowait, irq, softirq, steal = each.ticks
+        busy = user + nice + system + irq + softirq
+        cpus[int(each.cpu)] = busy, steal, busy + idle + iowait + steal
+    return host_stat.parse_host_stat(data), cpus
 
 
 def _above(paths: Iterable[str]) -> list[str]:

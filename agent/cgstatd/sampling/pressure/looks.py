@@ -41,16 +41,31 @@ class Counted(NamedTuple):
     io_limits: tuple[DeviceLimit, ...] | None = None
 
 
+class HostMemory(NamedTuple):
+    """The host's memory at one instant, in bytes."""
+
+    total: int
+    free: int
+    available: int
+    """MemAvailable: what programs can still have before the host is short of memory."""
+    scanned: int | None = None
+    """Pages that the kernel looked at to find memory for the host, since boot; None: it does not say."""
+
+
 class Host(NamedTuple):
     """The host at one instant."""
 
-    busy_share: tuple[int, int] | None
-    """Ticks of all processors: busy, and all there were. None: /proc/stat cannot be read."""
     cores: int
-    devices: tuple[DeviceIo, ...] | None
+    devices: tuple[DeviceIo, ...] | None = None
     """Of all processes together; None: the kernel does not say."""
     stacked: frozenset[str] = frozenset()
     """Devices whose I/O is counted by another one below, too."""
+    disk_busy_ms: Mapping[str, int] = {}
+    """Device -> milliseconds in which it had anything to do, since boot."""
+    cpus: Mapping[int, tuple[int, int, int]] = {}
+    """Processor -> its ticks: busy, taken by a hypervisor, all there were. Empty: /proc/stat cannot be read."""
+    memory: HostMemory | None = None
+    """None: /proc/meminfo does not say."""
 
 
 class Look(NamedTuple):

@@ -11,6 +11,9 @@ from .looks import Grown, Look
 
 WAITS = {"cpu": 0.1, "memory": 0.05, "io": 0.1}
 """Shares of the time. Who waited less is left out: the host's pressure is not its own."""
+EXPLAINS = 0.5
+"""Of the wait. What is busy for a smaller share of the time than this part of the share that is waited is not what is
+waited for, whoever uses it: programs wait for a processor or a disk while it is busy."""
 MOST_SHARES = 3
 MOST_JUDGED = 100
 """Containers that get a verdict, for each resource."""
@@ -25,6 +28,7 @@ class Cause(enum.Enum):
     """It wants more than the host has, and the others take little."""
     NEIGHBOURS = "neighbours"
     UNKNOWN = "unknown"
+    """What was looked at does not explain the wait: the verdict has the figures."""
 
 
 class Share(NamedTuple):
@@ -59,6 +63,14 @@ class Verdict(NamedTuple):
     """What it has of the resource itself, in the unit of its shares."""
     shares: tuple[Share, ...] = ()
     """The neighbours that have the most of it, the greatest first."""
+    busy: float | None = None
+    """The share of the time in which the processors that it may use, or the device, had something to do."""
+    stolen: float | None = None
+    """The share of the time that a hypervisor took of these processors."""
+    available: int | None = None
+    """Bytes of the host's memory that programs can still have."""
+    total: int | None = None
+    """Bytes of the host's memory."""
 
 
 class Subject(NamedTuple):

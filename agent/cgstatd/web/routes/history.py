@@ -1,10 +1,10 @@
-"""GET /api/containers/{id}/history, /api/containers/history, /api/host/history and /api/history: the rounds of the last
-hour, and of days."""
+"""The rounds of the last hour, and of days: of a container, a workload, all containers, the host, and one by one."""
 
 from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import wraps
@@ -19,7 +19,7 @@ from ...feed.history.recorder import Recorder
 from ...feed.history.ring import Ring
 from ...feed.history.short_lines import DEFAULT_FIGURES, FIGURES
 from ...feed.history.steps_reading import Asked
-from ...outputs.history_types import MOST_ROUNDS, MOST_STEP, MOST_TIME
+from ...outputs.history_types import MOST_ROUNDS, MOST_STEP, MOST_TIME, MOST_WORKLOAD
 from ..server.failure import failure
 from ..server.limits import RETRY_SECONDS
 from ..server.one_body import NoRoom
@@ -27,6 +27,7 @@ from .context import CONTEXT
 from .follow import FOLLOWER
 from .metrics import SCRAPER
 from .negotiated import negotiated
+from .pressure import PRESSURE
 from .queries import QUERIES
 
 log = logging.getLogger(__name__)
@@ -111,6 +112,16 @@ async def container(request: web.Request, history: History) -> web.Response:
 
 
 @_of_history
+async def workload(request: web.Request, history: History) -> web.Response:
+    """All containers of a workload, one after the other, in steps."""
+    wanted = request.query.get("workload", "")
+    if not 0 < len(wanted) <= MOST_WORKLOAD:
+        raise BadParameter("workload: expected one as the list has it, as in compose:shop/api/1")
+    asked = _asked(request, history.ring.interval_seconds)
+    return await _body(request, [await history.encoded(await history.workload(wanted, asked))], _JSON)
+
+
+@_of_history
 async def all_containers(request: web.Request, history: History) -> web.Response:
     """All containers in few steps."""
     asked = _asked(request, _LINES_STEP)
@@ -169,8 +180,10 @@ def add_history(app: web.Application, keeping: Keeping) -> None:
     if disk is not None:
         app[QUERIES].disk = app[SCRAPER].disk = disk.figures
     holder.history, holder.recorder = History(feed, ring, on_disk=disk), Recorder(feed, ring)
+    holder.recorder.count = app[FOLLOWER].counted
     app[QUERIES].reached = holder.history.reached_seconds
-    app[FOLLOWER].returning.rounds = ring
+    app[FOLLOWER].observers.append(lambda found: ring.hear(found, time.time_ns() // 1_000_000))
+    app[PRESSURE].observers.append(ring.looked)
 
     async def running(_app: web.Application) -> None:
         if holder.recorder is not None:

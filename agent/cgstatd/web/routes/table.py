@@ -64,6 +64,7 @@ ROUTES: tuple[Route, ...] = (
     Route(path="/api/containers/{id}/processes", handler=processes.processes, permission=CONTAINERS_VIEW),
     Route(path="/api/containers/{id}/history", handler=history.container, permission=CONTAINERS_VIEW),
     Route(path="/api/containers/history", handler=history.all_containers, permission=CONTAINERS_VIEW),
+    Route(path="/api/workloads/history", handler=history.workload, permission=CONTAINERS_VIEW),
     Route(path="/api/host", handler=queries.host, permission=CONTAINERS_VIEW),
     Route(path="/api/host/history", handler=history.host, permission=CONTAINERS_VIEW),
     Route(path="/api/history", handler=history.rounds, permission=CONTAINERS_VIEW),

@@ -3,8 +3,18 @@
 const SHOWN_MARKS = 8;
 const SIGN_PX = 12;
 
-function markWords({event, kills, exitCode, oomKilled}) {
+const RESOURCES = {cpu: "CPU", memory: "memory", io: "the disk"};
+const CAUSES = {
+  own_limit: "its own limit", ancestor_limit: "a limit above it", itself: "it wants more than there is", neighbours: "others have it", unknown: "not known why",
+};
+
+function markWords({event, kills, exitCode, oomKilled, resource, cause, seconds, health}) {
   if (event === "start") return "started";
+  if (event === "health") return `health: ${health}`;
+  if (event === "pressure") {
+    const did = seconds == null ? "waits" : `waited ${Math.round(seconds)} s`;
+    return `${did} for ${RESOURCES[resource] ?? resource}: ${CAUSES[cause] ?? cause}`;
+  }
   if (event === "oom") return kills == null ? "OOM-killed" : `${kills} ${kills === 1 ? "process" : "processes"} OOM-killed`;
   return `${exitCode == null ? "ended" : `exited with ${exitCode}`}${oomKilled ? ", OOM-killed" : ""}`;
 }

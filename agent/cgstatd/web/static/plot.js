@@ -5,6 +5,8 @@ const MARKS = {
   start: {glyph: "▲", color: "ok", dash: []},
   exit: {glyph: "■", color: "dim", dash: [2, 2]},
   oom: {glyph: "✕", color: "danger", dash: []},
+  pressure: {glyph: "◆", color: "warn", dash: [1, 3]},
+  health: {glyph: "✚", color: "warn", dash: [1, 3]},
 };
 
 // Points next to each other that have a value.

@@ -4,7 +4,7 @@ const palette = {};
 
 function readPalette() {
   const style = getComputedStyle(document.documentElement);
-  for (const name of ["cpu", "memory", "network", "network2", "disk", "disk2", "line", "danger", "dim", "ok", "text", "gap"]) {
+  for (const name of ["cpu", "memory", "network", "network2", "disk", "disk2", "line", "danger", "warn", "dim", "ok", "text", "gap"]) {
     palette[name] = style.getPropertyValue(`--${name}`).trim();
   }
 }

@@ -26,6 +26,7 @@ from cgstatd.host.first_process import First
 from cgstatd.host.identity import Names
 from cgstatd.host.inotify import Inotify
 from cgstatd.host.pidfd import Exit, Untold
+from cgstatd.sampling.history_work import life_of
 from cgstatd.sampling.round import Changes, Look
 from cgstatd.sampling.sampler import Sampler
 from fakehost import FakeHost, container_id, readings
@@ -66,6 +67,7 @@ class Found:
     def __init__(self, looks: list[Look], changes: Changes) -> None:
         self.looks = looks
         self.ended, self.started, self.killed = changes.ended, changes.started, changes.killed
+        self.begun = changes.begun
 
 
 class Watching:
@@ -140,10 +142,14 @@ def test_an_end_waits_for_its_runtime_but_not_for_ever(host: FakeHost, monkeypat
 def test_a_restart_is_an_end_and_a_start(host: FakeHost) -> None:
     watching = Watching(host)
     watching.look()
+    (before,) = watching.sampler.containers()
     host.recreate("web")
     found = watching.look()
+    (after,) = watching.sampler.containers()
     assert [end.identity.name for end in found.ended] == ["web"]
     assert [identity.name for identity in found.started] == ["web"]
+    assert [end.life for end in found.ended] == [life_of(before)] != found.begun == [life_of(after)]
+    assert found.ended[0].noticed_seconds == pytest.approx(time.time(), abs=600)
 
 
 def test_a_kill_is_told_once_with_how_many(host: FakeHost) -> None:
@@ -757,9 +763,9 @@ def test_an_oom_kill_is_told_before_the_end_of_one_whose_cgroup_stays(
     kill(host, "web", 1)
     host.set("web", "cgroup.procs", "")
     found = watching.look()
-    assert [each.identity.id for each in found.killed] == [container_id("web")]
     (end,) = found.ended
-    assert end.oom_killed is True
+    assert end.oom_killed is True and end.killed is not None and end.killed.identity.id == container_id("web")
+    assert not found.killed, "it goes with the end: kills of a look are told after its ends"
     host.set("web", "cgroup.procs", "101\n")
     found = watching.look()
     assert found.started and not found.killed, "the kill of the life before"
@@ -882,6 +888,19 @@ def test_kills_before_the_agent_rests_are_no_news_and_one_at_the_death_is(host: 
     dead(watching, First(101, True))
     host.remove("web", from_disk=True)
     assert [end.oom_killed for end in watching.look().ended] == [True]
+
+
+def test_kills_that_another_reading_has_counted_are_told_once(host: FakeHost) -> None:
+    kill(host, "web", 1)
+    watching = Watching(host)
+    watching.looks.take({})
+    watching.looks.rest()
+    (container,) = watching.sampler.containers()
+    for total, kills in ((1, []), (3, [2]), (3, []), (2, []), (4, [1])):  # 2: of an earlier reading
+        watching.looks.counted({life_of(container): total})
+        assert [each.kills for each in watching.changes().killed] == kills
+    kill(host, "web", 4)
+    assert watching.between().killed == []
 
 
 @pytest.mark.parametrize(("counted", "killed"), [(True, False), (False, None)])

@@ -32,7 +32,8 @@ class World:
         self.records_fd: int | None = None
         self.found: list[str] = []
         self.told: list[str] = []
-        self.made = Unattended(self, self.told.append, lambda: self.now, lambda sampler: self)  # type: ignore[arg-type,return-value]
+        deaths = SimpleNamespace(watch=lambda several: None)
+        self.made = Unattended(self, self, deaths, self.told.extend, lambda: self.now)  # type: ignore[arg-type]
         self.wake = self.made.wake
 
     async def run(self, work: Callable[[], Any]) -> Any:
@@ -58,13 +59,10 @@ class World:
         found, self.found = self.found, []
         return found
 
-    def close(self) -> None:
-        self.done.append("close")
-
     async def step(self, *, dead: bool = False) -> tuple[list[str], float | None]:
         self.done = []
         if dead:
-            self.made._wake_now()
+            self.made.wake_now()
         pause = await self.made.step()
         return self.done, None if pause is None else round(pause, 6)
 
@@ -175,9 +173,9 @@ async def test_what_other_listings_found_is_looked_at_too_until_a_client_comes(p
     told()
     for _ in range(3):
         await asyncio.sleep(0)
-    assert world.done == ["take", "rest", "take", "close"] and not world.wake.is_set()
+    assert world.done == ["take", "rest", "take"] and not world.wake.is_set()
     world.made.start()  # the client left
-    await done(["take", "rest", "take", "close", "take", "rest"])
+    await done(["take", "rest", "take", "take", "rest"])
     world.made.stop()
 
 

@@ -6,18 +6,24 @@ import asyncio
 import logging
 import os
 import threading
+import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cgstatd.feed.history import disk as disk_module
-from cgstatd.feed.history import gaps
+from cgstatd.feed.history import gaps, sealed, sqlite_file, store
 from cgstatd.feed.history.disk import Silent
 from cgstatd.feed.history.disk_model import DiskFailed, Fetched, State
 from cgstatd.feed.history.gaps import WORDS, Gap
+from cgstatd.feed.history.in_steps import ContainerSteps
 from cgstatd.feed.history.steps_reading import Asked
-from storedhistory import BEGAN_MS, INTERVAL, Agent, Running, everything, judged, seconds
+from cgstatd.feed.history.tracks import Mark
+from cgstatd.host.identity import Identity
+from cgstatd.sampling.history_model import Life, Subject
+from cgstatd.sampling.round import Changes, Ended
+from storedhistory import BEGAN_MS, INTERVAL, Agent, Running, everything, judged, life, seconds
 
 HOUR = 3600
 
@@ -68,6 +74,93 @@ async def test_each_round_is_there_once_after_restarts_and_kills(directory: Path
                 agent.store.end = lambda: None  # type: ignore[method-assign]
             second = agent.second + 300
     assert had == sorted(set(had)) and len(had) == 24
+
+
+async def test_marks_of_a_restart_are_in_their_order_on_disk(directory: Path) -> None:
+    """The life that a round lists is stored before the others."""
+    async with Running(Agent(directory, 1000, "00000001")) as agent:
+        agent.minutes(1)
+        first, later = life(0), life(0)._replace(inode=7)
+        identity = Identity(first.id, "name-0", "docker", 0, None)
+        now = agent.now().time_ms
+        ended = Ended(identity, None, None, 1, None, None, None, False, None, None, first)
+        agent.ring.hear(Changes(ended=[ended], started=[identity], begun=[later]), now)
+        agent.ring.hear(Changes(ended=[ended._replace(exit_code=2, life=later)]), now)
+        agent.ring.hear(Changes(started=[identity], begun=[life(5)]), now)
+        agent.places = lambda: range(1, 6)
+        agent.minutes(1)
+        expected = [("exit", 1), ("start", None), ("exit", 2), ("start", None)]
+        assert told_of((await everything(agent))[0]) == expected
+    async with Running(Agent(directory, 2000, "00000002")) as agent:
+        assert told_of((await everything(agent))[0]) == expected
+
+
+async def test_marks_behind_the_last_round_are_stored_as_the_agent_ends(directory: Path) -> None:
+    async with Running(Agent(directory, 1000, "00000001")) as agent:
+        agent.minutes(1)
+        agent.round()
+        happened(agent, 1, 7)
+    async with Running(Agent(directory, 2000, "00000002")) as agent:
+        assert told_of((await everything(agent))[0]) == [("start", None), ("exit", 7)]
+
+
+def told_of(lines: list[dict[str, Any]]) -> list[tuple[str, int | None]]:
+    return [(mark["event"], mark.get("exitCode")) for line in lines for mark in line["marks"]]
+
+
+def happened(agent: Agent, inode: int, code: int) -> Life:
+    """A life that no round sees: its start and its end."""
+    which = Life(0, "docker", "f" * 64, inode)
+    identity = Identity(which.id, "short", "docker", 0, None)
+    now = agent.now().time_ms
+    agent.ring.hear(Changes(started=[identity], begun=[which]), now)
+    ended = Ended(identity, None, None, code, None, 11, None, False, None, None, which)
+    agent.ring.hear(Changes(ended=[ended]), now + 500)
+    return which
+
+
+async def test_marks_of_lives_that_no_round_has_seen_outlive_the_agent(directory: Path) -> None:
+    expected = []
+    for run, second in ((1, 1000), (2, 2000)):
+        async with Running(Agent(directory, second, f"{run:08x}")) as agent:
+            agent.minutes(1)
+            for each in range(2):
+                happened(agent, 10 * run + each, 10 * run + each)
+                expected += [("start", None), ("exit", 10 * run + each)]
+            agent.minutes(1)
+            found, _ = await everything(agent)
+            assert told_of(found) == expected
+    async with Running(Agent(directory, 3000, "00000003")) as agent:
+        agent.round()
+        who = await agent.disk.find("short")
+        _, answer = await agent.history.steps.filled(
+            Asked(at(1000), None, 10), lambda plan: ContainerSteps(plan.grid, plan.now), who
+        )
+        assert [(each.event, each.exit_code) for each in answer.marks] == expected
+        assert {each.signal for each in answer.marks if each.event == "exit"} == {11}
+
+
+async def test_files_of_an_earlier_version_are_read_and_not_written_any_more(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        for module in (sqlite_file, store):
+            earlier.setattr(module, "VERSION", 1)
+        async with Running(Agent(directory, 1000, "00000001")) as agent:
+            agent.minutes(2)
+    async with Running(Agent(directory, 2000, "00000002")) as agent:
+        agent.minutes(1)
+        assert seconds((await everything(agent))[0]) == [*range(1000, 1120, 10), *range(2000, 2060, 10)]
+        assert agent.store.state.set_aside == 0 and len(agent.store.state.files) == 2
+    assert [sqlite_file.SqliteFile(str(path)).version for path in sorted(directory.glob("*.db"))] == [1, 2]
+
+
+def test_marks_and_subjects_of_the_first_version_are_read() -> None:
+    old = b'[[0,"docker","web",1],["web",null,"shop"]]'
+    assert sealed.open_track(1, sealed.seal(old, sealed.TRACK, 1)).subject == Subject("web", None, "shop", None)
+    mark = b'[[7,[3,"exit",1000,null,137,true]]]'
+    rounds = sealed.Rounds(1, 1, 0, 0, 0, False, b"", zlib.compress(mark))
+    assert rounds.marked()[0].mark == Mark(3, "exit", 1000, None, 137, True, None, None)
 
 
 async def test_a_client_that_was_away_over_restarts_gets_every_round(directory: Path) -> None:

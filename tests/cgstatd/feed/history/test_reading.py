@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import re
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from cgroupfs import CounterReader
+from cgroupfs import CounterReader, Directory
 from cgstatd.feed.cpu_budget import CpuBudget
 from cgstatd.feed.history import gaps
 from cgstatd.feed.history.recorder import FIRST_SECONDS, Recorder
@@ -26,12 +27,15 @@ from cgstatd.outputs.history_types import ContainerHistory
 from cgstatd.sampling import pass_work
 from cgstatd.sampling.history_model import Subject
 from cgstatd.sampling.lookup import Ambiguous, NotFound
+from cgstatd.sampling.pressure.found import Found, Waiting
 from cgstatd.sampling.registry import ListingFailed
 from cgstatd.sampling.sampler import Sampler
 from fakehost import FakeHost, Hang, container_id, no_thread_left
 from kepthistory import BEGAN_MS, Kept, keeping, life, sample, taken
 
 ALL = Asked(None, None, 10)
+STARTED_MS = 1_795_604_200_719
+"""As the engine's state of a made-up host says."""
 
 
 class Counting:
@@ -73,6 +77,99 @@ def at(answer: Any, name: str, number: int, what: str = "mean") -> float | None:
     """A figure of the step that ends with a point of the grid."""
     found: float | None = getattr(answer.figures[name], what)[answer.timestamps.index(point(number))]
     return found
+
+
+async def test_a_wait_is_marked_when_it_begins_and_when_it_is_over_with_how_long_it_was(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with keeping(host, monkeypatch) as kept:
+        await kept.point()
+        (web,) = kept.ring.living
+        kept.times.on(3)
+
+        def looked(*causes: str) -> None:
+            waits = [(Waiting(web, "cpu", cause), None) for cause in causes]
+            kept.ring.looked(Found(waits, 1.5, 15.5, kept.times.monotonic_ns, kept.times.time_ms))
+
+        looked("own_limit")
+        await kept.point(7)
+        begun = (await kept.history.container("web", ALL)).marks
+        assert [(each.event, each.resource, each.cause, each.seconds) for each in begun if each.event != "start"] == [
+            ("pressure", "cpu", "own_limit", None)
+        ]
+        looked("own_limit", "neighbours")
+        for _ in range(7):
+            await kept.point(10)
+        answer = await kept.history.container("web", ALL)
+        waits = [each for each in answer.marks if each.event == "pressure"]
+        assert [(each.cause, each.seconds, each.timestamp - BEGAN_MS) for each in waits] == [
+            ("own_limit", None, 3000), ("neighbours", None, 10_000), ("own_limit", 8.5, 10_000),
+            ("neighbours", 1.5, 10_000),
+        ]  # fmt: skip
+
+
+async def test_how_much_a_quota_throttles_is_a_figure_and_takes_no_file_of_those_without_one(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, content = list[str](), Directory.content
+
+    def noting(directory: Directory, name: str) -> object:
+        read.append(f"{directory.path.rpartition('/')[2]}/{name}")
+        return content(directory, name)
+
+    host.add("free")
+    (host.scope("web") / "cpu.max").write_text("50000 100000\n")
+    (host.scope("free") / "cpu.max").write_text("max 100000\n")
+
+    def throttle(number: int) -> None:
+        text = f"usage_usec {number}\nnr_periods {number}\nnr_throttled 1\nthrottled_usec {number * 4_000_000}\n"
+        for name in ("web", "free"):
+            (host.scope(name) / "cpu.stat").write_text(text)
+
+    async with keeping(host, monkeypatch) as kept:
+        throttle(0)
+        await kept.point()
+        monkeypatch.setattr(Directory, "content", noting)
+        for number in range(1, 6):
+            throttle(number)
+            await kept.point(10)
+        web, free = [await kept.history.container(name, ALL) for name in ("web", "free")]
+        assert at(web, "throttledRate", 3) == 0.4 and at(free, "throttledRate", 3) is None
+        assert web.last is not None and web.last.cpu_throttled_nsec == 20 * 10**9
+        quotas = [each for each in read if each.endswith("cpu.max")]
+        assert quotas == [f"{host.scope('web').name}/cpu.max"] * 5
+        for number in range(6, 9):
+            throttle(number)
+            await kept.point(10)
+        assert f"{host.scope('free').name}/cpu.max" in read  # a quota may have been set since
+
+
+def probed(host: FakeHost, name: str, status: str) -> None:
+    """What Docker's file says of its health check, whose next probe is far away."""
+    file = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
+    found: dict[str, Any] = json.loads(file.read_text())
+    found["State"]["Health"] = {"Status": status, "FailingStreak": 0, "Log": []}
+    found["Config"]["Healthcheck"] = {"Interval": 10**18}
+    file.write_text(json.dumps(found))
+
+
+async def test_a_change_of_health_is_a_mark(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    probed(host, "web", "starting")
+    async with keeping(host, monkeypatch) as kept:
+        await kept.point()
+        await kept.point(10)
+        assert "health" not in [each.event for each in (await kept.history.container("web", ALL)).marks]
+        for status in ("healthy", "healthy", "unhealthy"):
+            probed(host, "web", status)
+            for each in kept.sampler.containers():
+                each.due_ns = 0  # its state is looked at again
+            await kept.point(10)
+        marks = (await kept.history.container("web", ALL)).marks
+        assert [each.health for each in marks if each.event == "health"] == ["healthy", "unhealthy"]
+        await kept.point(10)  # a mark is of the round behind it
+        page = [json.loads(line) for line in await kept.history.page(-1, False, 100)]
+        marked = [mark for line in page[1:] for mark in line["marks"] if mark["event"] == "health"]
+        assert [mark["health"] for mark in marked] == ["healthy", "unhealthy"]
 
 
 def reason(answer: Any, number: int) -> str | None:
@@ -308,7 +405,7 @@ async def test_a_container_that_is_gone_has_its_marks(host: FakeHost, monkeypatc
             assert found.id == container_id("job") and events(found) == ["start", "oom", "exit"]
             assert found.marks[1].kills == 2
         assert [reason(found, number) for number in range(5)] == [
-            gaps.NO_CONTAINER, None, None, gaps.NO_CONTAINER, gaps.NO_CONTAINER
+            gaps.NO_CONTAINER, None, None, gaps.STOPPED, gaps.STOPPED
         ]  # fmt: skip
         with pytest.raises(NotFound):
             await kept.history.container("nothing", ALL)
@@ -346,7 +443,7 @@ async def test_the_latest_with_a_name_is_meant_and_the_systems_first(
         assert ring.index.newest("web") == two[:3]
         ring.add(2, taken(2, {users: None}, [two]), 0)
         assert ring.index.newest("web") == two[:3] and ring.index.newest("0" * 60) == two[:3]
-        listed = {users: (Subject("db", None, None), None)}
+        listed = {users: Subject("db", None, None)}
         ring.add(3, taken(3, {users: None})._replace(listed=listed), 0)
         assert ring.index.newest("db") == users[:3] and ring.index.newest(users.id) == users[:3]
         for number in range(4, ring.rounds + 5):
@@ -703,3 +800,72 @@ def test_steps_cover_what_was_asked_for_and_each_time_is_in_one(step: float, sin
     for number, time in enumerate(times):
         assert time % 10_000 == 3
         assert [found.step_of(time + each) for each in (-4_999, 0, 5_000)] == [number] * 3
+
+
+async def test_a_life_that_no_round_has_seen_is_found_and_has_its_marks(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with keeping(host, monkeypatch) as kept:
+        await kept.point()
+        host.add("job")
+        kept.times.on(3)
+        kept.look()
+        host.remove("job", from_disk=True)
+        kept.times.on(1)
+        kept.look()
+        for more in (0, 6, 10):  # also before the next round
+            await kept.point(more)
+            for wanted in ("job", container_id("job"), container_id("job")[:9]):
+                found = await kept.history.container(wanted, ALL)
+                assert found.id == container_id("job") and found.name == "job"
+                told = [(each.event, each.timestamp - BEGAN_MS) for each in found.marks]
+                assert told == [("start", STARTED_MS - BEGAN_MS), ("exit", 4000)]
+        assert [reason(found, number) for number in range(3)] == [gaps.NO_CONTAINER, gaps.STOPPED, gaps.STOPPED]
+        _, rounds = await pages(kept)
+        assert [[mark["event"] for mark in line["marks"]] for line in rounds] == [[], ["start", "exit"], []]
+
+
+EARLIER, LATER = "2026-11-25T10:56:41Z", "2026-11-25T10:57:00Z"
+
+
+def written(host: FakeHost, name: str, created: str = "", **state: object) -> None:
+    """What the engine's state says of a container."""
+    host.on_disk(name)
+    path = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
+    config = json.loads(path.read_text())
+    config["State"] |= state
+    path.unlink()
+    path.write_text(json.dumps(config | ({"Created": created} if created else {})))
+    path.chmod(0o600)
+
+
+async def test_between_two_lives_a_restarting_container_is_restarting(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with keeping(host, monkeypatch) as kept:
+        await kept.point()
+        host.remove("web")
+        written(host, "web", Running=True, Restarting=True, ExitCode=1, FinishedAt=EARLIER)
+        await kept.point(10)
+        await kept.point(10)
+        found = await kept.history.container("web", ALL)
+        assert [(each.event, each.exit_code, each.restarting) for each in found.marks] == [("exit", 1, True)]
+        assert [reason(found, number) for number in range(3)] == [None, gaps.RESTARTING, gaps.RESTARTING]
+        host.add("web")
+        await kept.point(10)
+        host.remove("web")
+        written(host, "web", ExitCode=0, FinishedAt=LATER)
+        await kept.point(10)
+        found = await kept.history.container("web", ALL)
+        assert events(found) == ["exit", "start", "exit"] and reason(found, 4) == gaps.STOPPED
+
+
+async def test_one_that_was_there_before_its_first_mark_did_not_run(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(host, "stopped", EARLIER)
+    written(host, "restarting", EARLIER, Running=True, Restarting=True)
+    async with keeping(host, monkeypatch) as kept:
+        await kept.point()
+        for name, said in (("stopped", gaps.STOPPED), ("restarting", gaps.RESTARTING)):
+            assert reason(await kept.history.container(name, ALL), 0) == said

@@ -4,17 +4,46 @@ from __future__ import annotations
 
 import gc
 import random
+import struct
 import tracemalloc
+import zlib
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cgroupfs import Vitals
 from cgstatd.feed.history.ring import Ring
 from cgstatd.feed.history.series import ROWS, UNKNOWN, Layout, Series
 from cgstatd.feed.history.tracks import CONTAINER, HOST
-from cgstatd.sampling.history_model import Ended, Life
-from kepthistory import NOBODY, life, sample, taken
+from cgstatd.host.identity import Identity
+from cgstatd.host.runtimes.base import Metadata, State
+from cgstatd.sampling.history_model import Life
+from cgstatd.sampling.round import Changes, Ended, Killed
+from kepthistory import life, sample, taken
+
+
+def identity(which: Life) -> Identity:
+    return Identity(which.id, "web", which.runtime, which.owner_uid, None)
+
+
+def begun(*those: Life) -> Changes:
+    return Changes(started=[identity(each) for each in those], begun=[*those])
+
+
+def end(which: Life, code: int | None = 0, noticed: float | None = None, **record: Any) -> Changes:
+    """The end of a life; ``record``: what its runtime wrote of it."""
+    found = Metadata("docker", which.id, "web", **record) if record else None
+    killed = Killed(identity(which), None, None, Vitals(None, None, None), None) if code == 137 else None
+    one = Ended(identity(which), None, found, code, None, None, None, code == 137, None, killed, which, noticed)
+    return Changes(ended=[one])
+
+
+def marks(ring: Ring) -> list[tuple[str, int, int, int | None]]:
+    """(event, round, second, exit code) of each life, the first first."""
+    lives = sorted(ring.tracks(), key=lambda each: (each.first, each.serial))
+    return [(mark.event, mark.round, mark.time_ms // 1000, mark.exit_code) for each in lives for mark in each.marks]
 
 
 def rows(ring: Ring, which: Life) -> list[tuple[int | None, ...]]:
@@ -22,6 +51,17 @@ def rows(ring: Ring, which: Life) -> list[tuple[int | None, ...]]:
 
 
 # -- a series
+
+
+def test_what_the_first_version_stored_comes_back_and_what_it_did_not_know_is_unknown() -> None:
+    rows = [(number, *range(number, number + 14)) for number in range(40)]
+    packed = b"".join(struct.pack("<15Q", *row) for row in rows)
+    stored = zlib.compress(b"".join(packed[place::120] for place in range(120)), 1)
+    assert [row[:15] for row in CONTAINER.rows(CONTAINER.opened(stored))] == rows
+    assert {row[15:] for row in CONTAINER.rows(CONTAINER.opened(stored))} == {(None,) * (CONTAINER.columns - 15)}
+    later, today = Layout(3), Layout(2)  # a version that is still to come has more columns
+    chunk = later.shut(later.pack(1, (2, 3, 4)))
+    assert list(today.rows(today.opened(chunk))) == [(1, 2, 3)]
 
 
 values = st.lists(st.one_of(st.none(), st.integers(0, UNKNOWN - 1)), min_size=3, max_size=3)
@@ -78,32 +118,82 @@ def test_counters_are_kept_for_so_many_rounds_and_no_longer() -> None:
 def test_a_dead_container_stays_until_it_ages_out() -> None:
     ring, web = Ring(100, 10), life(1)
     ring.add(0, taken(0, {}), 0)
+    ring.hear(begun(web), 7_000)
     for number in range(1, 11):
         ring.add(number, taken(number, {web: sample(number)}), 0)
     ring.add(11, taken(11, {}, [web]), 0)
-    [track] = ring.tracks()
-    assert [(mark.event, mark.round) for mark in track.marks] == [("start", 1), ("exit", 11)]
-    for number in range(12, 111):
+    ring.hear(end(web, 3), 111_500)  # it was held back until its runtime had written it
+    assert marks(ring) == [("start", 1, 7, None), ("exit", 12, 111, 3)], "the exit is told by the round that is to come"
+    for number in range(12, 112):
         ring.add(number, taken(number, {}), 0)
-    assert [len(rows(ring, web)), *(each.ended for each in ring.tracks())] == [10, True]
-    for number in range(111, 113):
+    assert len(rows(ring, web)) == 10 and web not in ring.living
+    for number in range(112, 114):
         ring.add(number, taken(number, {}), 0)
-    assert not list(ring.tracks()) and ring.used == 0
+    assert not list(ring.tracks()) and ring.used == 0 and not ring._unexplained
 
 
-def test_kills_are_marks_also_those_of_the_first_round_and_those_that_only_the_runtime_saw() -> None:
-    ring, old, new, killed = Ring(100, 10), life(1), life(2), life(3)
-    ring.add(0, taken(0, {old: sample(0, oom_kills=5)}), 0)  # these were before the agent
-    ring.add(1, taken(1, {old: sample(1, oom_kills=5), new: sample(1, oom_kills=2), killed: sample(1)}), 0)
-    ring.add(2, taken(2, {old: sample(2, oom_kills=None), new: sample(2, oom_kills=2)}), 0)
-    end = taken(3, {old: sample(3, oom_kills=8), new: sample(3, oom_kills=2)})
-    ring.add(3, end._replace(ended=[Ended(killed, 137, True, 25_000)]), 0)
-    found = {
-        track.life: [(m.event, m.round, m.kills, m.exit_code) for m in track.marks if m.event != "start"]
-        for track in ring.tracks()
-    }
-    assert found[old] == [("oom", 3, 3, None)] and found[new] == [("oom", 1, 2, None)]
-    assert found[killed] == [("oom", 3, None, None), ("exit", 3, None, 137)]
+def test_lives_that_no_round_has_seen_have_their_marks_in_order_and_take_no_row() -> None:
+    """One-second lives, and one that was killed for want of memory: under a restart policy, between two rounds."""
+    ring, first, second, third = Ring(100, 10), life(1)._replace(inode=1), life(1)._replace(inode=2), life(1)
+    ring.add(0, taken(0, {}), 0)
+    ring.hear(begun(first), 1_000)
+    ring.hear(end(first, 1, noticed=2.0), 2_100)
+    ring.hear(begun(second), 3_000)
+    ring.hear(end(second, 137, finished_seconds=4.0, state=State.RESTARTING), 4_300)
+    ring.hear(begun(third), 4_800)
+    ring.add(3, taken(3, {third: sample(3)}), 0)  # points 1 and 2 had no round
+    assert marks(ring) == [
+        ("start", 3, 1, None), ("exit", 3, 2, 1), ("start", 3, 3, None), ("oom", 3, 4, None), ("exit", 3, 4, 137),
+        ("start", 3, 4, None),
+    ]  # fmt: skip
+    lives = ring.snapshot(3, 3).lives
+    assert [(each.life, each.listed, len(list(each.rows))) for each in lives] == [
+        (first, None, 0), (second, None, 0), (third, (3, 3), 1)
+    ]  # fmt: skip
+    assert [mark.restarting for mark in lives[1].marks] == [None, None, True]
+
+
+def test_a_life_that_a_round_lists_after_its_end_was_told_has_one_end() -> None:
+    """The round was being read meanwhile."""
+    ring, web = Ring(100, 10), life(1)
+    ring.add(0, taken(0, {web: sample(0)}), 0)
+    ring.hear(end(web, 1), 9_000)
+    ring.add(1, taken(1, {web: sample(1)}), 0)
+    ring.add(2, taken(2, {}, [web]), 0)
+    assert marks(ring) == [("exit", 1, 9, 1)] and [row[0] for row in rows(ring, web)] == [0, 1]
+    assert not ring.living and not ring._unexplained
+
+
+def test_a_start_that_no_round_follows_is_forgotten_in_time() -> None:
+    ring = Ring(3, 10)
+    ring.add(0, taken(0, {}), 0)
+    ring.hear(begun(life(1)), 5_000)
+    ring.add(1, taken(1, {}), 0)
+    assert ring.living, "its listing may have been before"
+    for number in range(2, 7):
+        ring.add(number, taken(number, {}), 0)
+    assert not list(ring.tracks()) and ring.used == 0 and not ring._unexplained
+
+
+def test_an_end_is_not_later_than_the_start_behind_it_nor_earlier_than_its_own() -> None:
+    ring, first, second = Ring(100, 10), life(1)._replace(inode=1), life(1)
+    ring.add(0, taken(0, {first: sample(0)}), 0)
+    found = begun(second)
+    found.started = [identity(second)._replace(metadata=Metadata("docker", second.id, "web", started_seconds=6.0))]
+    found.ended = end(first, None).ended
+    ring.hear(found, 8_000)
+    ring.hear(end(second, 0, finished_seconds=5.0), 9_000)  # a clock that was set
+    ring.add(1, taken(1, {}, [first]), 0)
+    assert marks(ring) == [("exit", 1, 6, None), ("start", 1, 6, None), ("exit", 1, 6, 0)]
+
+
+def test_kills_of_one_that_lives_on_are_marks() -> None:
+    ring, web = Ring(100, 10), life(1)
+    ring.add(0, taken(0, {web: sample(0)}), 0)
+    ring.hear(Changes(killed=[Killed(identity(web), 3, 8, Vitals(1, 8, 1), None, web)]), 4_000)
+    ring.add(1, taken(1, {web: sample(1)}), 0)
+    (track,) = ring.tracks()
+    assert [(each.event, each.round, each.kills) for each in track.marks] == [("oom", 1, 3)]
 
 
 def test_a_restart_is_another_life_even_with_the_inode_of_the_one_before() -> None:
@@ -115,13 +205,15 @@ def test_a_restart_is_another_life_even_with_the_inode_of_the_one_before() -> No
     assert [track.first for track in ring.index.lives_of(web[:3])] == [0, 2, 4]
 
 
-@pytest.mark.parametrize("recorded", [-1, 10**15, None])
-def test_a_time_that_a_runtime_cannot_have_recorded_is_not_believed(recorded: int | None) -> None:
+@pytest.mark.parametrize("recorded", [-1.0, 1e12, None])
+def test_a_time_that_a_runtime_cannot_have_recorded_is_not_believed(recorded: float | None) -> None:
     ring, web = Ring(100, 10), life(1)
     ring.add(0, taken(0, {}), 0)
-    ring.add(1, taken(1, {web: sample(1)})._replace(listed={web: (NOBODY, recorded)}), 0)
-    [track] = ring.tracks()
-    assert track.marks[0].time_ms == 10_000
+    found = begun(web)
+    found.started = [identity(web)._replace(metadata=Metadata("docker", web.id, "web", started_seconds=recorded))]
+    ring.hear(found, 10_000)
+    ring.hear(end(web, 0, finished_seconds=recorded), 11_000)
+    assert marks(ring) == [("start", 1, 10, None), ("exit", 1, 11, 0)]
 
 
 # -- its bytes
@@ -143,6 +235,16 @@ def test_thousands_of_short_lived_containers_do_not_make_it_grow() -> None:
     assert ring.used + ring.host.size <= ring.budget
     assert ring.used == sum(each.bytes for each in ring.tracks()) == sum(each.weigh() for each in ring.tracks())
     assert 0 < ring.incomplete < ring.last
+
+
+def test_short_lives_that_no_round_has_seen_do_not_make_it_grow_between_two_rounds() -> None:
+    ring = Ring(360, 10, budget=1 << 20)
+    ring.add(0, taken(0, {}), 0)
+    for number in range(5_000):
+        ring.hear(begun(life(number, 1000)), 5_000)
+        ring.hear(end(life(number, 1000)), 5_000)
+        assert ring.used + ring.host.size <= ring.budget
+    assert ring.used == sum(each.bytes for each in ring.tracks()) == sum(each.weigh() for each in ring.tracks())
 
 
 def test_the_bytes_that_it_counts_are_those_that_it_takes() -> None:

@@ -27,6 +27,8 @@ from cgstatd.feed.shared_passes import Feed
 from cgstatd.host.identity import Identity
 from cgstatd.host.pressure_triggers import NOT_LIVE, Trigger, Triggers
 from cgstatd.outputs.pressure_types import FollowPressure
+from cgstatd.sampling.history_model import Life
+from cgstatd.sampling.pressure.found import Found, Waiting
 from cgstatd.sampling.pressure.verdict import Cause, Verdict
 from cgstatd.sampling.reading_failed import ReadingFailed
 from cgstatd.sampling.sampler import Sampler
@@ -169,6 +171,18 @@ async def test_when_a_trigger_fires_two_looks_tell_who_waits_and_why(world: Worl
     assert world.watch.waits == {WEB: {("cpu", "own_limit"): 1}}
     figures = world.watch.figures()
     assert (figures.looks, figures.fires, figures.watched["io"]) == (1, {"cpu": 1}, True)
+
+
+async def test_the_history_hears_whose_life_waits_for_what_and_why(world: World) -> None:
+    heard: list[Found] = []
+    world.watch.observers.append(heard.append)
+    await world.begin()
+    await world.round("cpu")
+    (found,) = heard
+    web = Life(0, "docker", WEB, world.host.scope("web").stat().st_ino)
+    assert found.waits == [(Waiting(web, "cpu", "own_limit", "cpu.max"), 1.0)]
+    told = world.told[0]
+    assert (found.seconds, found.valid_seconds, found.time_ms) == (told.seconds, told.valid_seconds, told.timestamp)
 
 
 async def test_where_no_container_waits_nothing_is_told(world: World) -> None:

@@ -8,11 +8,13 @@ import msgspec
 import pytest
 
 from cgroupfs import ParseError
+from cgstatd.host.procfs.diskstats import parse_diskstats
 from cgstatd.host.procfs.host_load import parse_loadavg, parse_uptime
 from cgstatd.host.procfs.host_stat import parse_cpu_times, parse_host_stat
 from cgstatd.host.procfs.meminfo import parse_mem_total, parse_meminfo, parse_page_counts
 from cgstatd.host.procfs.net_dev import list_net_dev, parse_net_dev, parse_traffic
 from cgstatd.host.procfs.pid_status import parse_start_ticks, parse_status
+from cgstatd.host.procfs.vmstat import parse_scanned_pages
 
 NET = b"Inter-|   Receive\n face |bytes\n  eth0: %b\n"
 PARSERS: list[tuple[Callable[[bytes], object], bytes]] = [
@@ -23,6 +25,8 @@ PARSERS: list[tuple[Callable[[bytes], object], bytes]] = [
     (parse_page_counts, b"HugePages_Total: 7\n"),
     (parse_loadavg, b"1.5 2.5 3.5 4/286 2936\n"),
     (parse_uptime, b"138.51 18.18\n"),
+    (parse_diskstats, b"254 0 vda " + b"1 " * 17),
+    (parse_scanned_pages, b"pgscan_kswapd 5\n"),
     (parse_status, b"Name:\tx\nRssAnon: 5 kB\nVmSwap: 6 kB\n"),
     (parse_start_ticks, b"670 (x) S " + b"1 " * 25),
     (parse_traffic, NET % (b"1 " * 16)),

@@ -9,7 +9,7 @@ import pytest
 from cgroupfs import MAX, DeviceIo, DeviceLimit, Directory
 from cgstatd.sampling.container import Container
 from cgstatd.sampling.pressure.looker import Begun, Looker
-from cgstatd.sampling.pressure.looks import Look
+from cgstatd.sampling.pressure.looks import Host, HostMemory, Look
 from cgstatd.sampling.pressure.verdict import Cause, verdicts
 from fakehost import FakeHost, container_id
 
@@ -36,7 +36,14 @@ def host(tmp_path: Path) -> FakeHost:
     (web.parent / "cpu.max").write_text("max 100000\n")
     (web.parent / "cpu.stat").write_text("usage_usec 9\n")
     (tmp_path / "proc/stat").write_text("cpu  10 0 10 70 0 0 0 10 0 0\ncpu0 1 0 0 0\ncpu1 1 0 0 0\n")
-    (tmp_path / "sys/fs/cgroup/io.stat").write_text("8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0\n")
+    disks = "8 0 sda 3 0 2 9 4 0 6 9 0 50 99 0 0 0 0 7 5\n8 1 sda1 3 0 2 9 4 0 6 9 0 50 99\n"
+    (tmp_path / "proc/diskstats").write_text(disks + "7 0 loop0 0 0 0 0 0 0 0 0 0 0 0\n")
+    (tmp_path / "proc/vmstat").write_text("pgscan_kswapd 5\npgscan_direct 6\npgscan_direct_throttle 7\n")
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 9 kB\nMemFree: 3 kB\nMemAvailable: 4 kB\n")
+    for part in ("8:0", "8:1"):
+        (tmp_path / f"sys/dev/block/{part}").mkdir(parents=True)
+    (tmp_path / "sys/dev/block/8:0/uevent").write_text("DEVNAME=sda\nDEVTYPE=disk\n")
+    (tmp_path / "sys/dev/block/8:1/uevent").write_text("DEVNAME=sda1\nDEVTYPE=partition\n")
     return host
 
 
@@ -62,8 +69,10 @@ def test_what_a_look_reads(host: FakeHost) -> None:
     db = found["db"][1]
     assert (db.cpu_stall_usec, db.high_events, db.refaults, db.cpu_nsec) == (None, None, None, 1_000_000_000)
     assert look.above["/system.slice"].cpu_nsec == 9000 and look.above["/system.slice"].quota_usec is MAX
-    assert (look.host.busy_share, look.host.cores) == ((20, 100), 2)
-    assert look.host.devices == (DeviceIo("8:0", 1, 2, 3, 4, 0, 0),)
+    assert (look.host.cores, look.host.cpus) == (2, {0: (1, 0, 1), 1: (1, 0, 1)})
+    assert look.host.devices == (DeviceIo("8:0", 1024, 3072, 3, 4), DeviceIo("8:1", 1024, 3072, 3, 4))
+    assert (look.host.disk_busy_ms, look.host.stacked) == ({"8:0": 55, "8:1": 50}, {"8:1"})
+    assert look.host.memory == HostMemory(9 << 10, 3 << 10, 4 << 10, scanned=11)
     assert looker.cpu_seconds > 0
 
 
@@ -80,7 +89,18 @@ def test_only_the_files_of_what_is_short_are_read(host: FakeHost, monkeypatch: p
     assert read == {"cpu.pressure", "cpu.stat", "cpu.max", "cpuset.cpus"}
     read.clear()
     take(looker, looker.begin(("cpu", "memory"), last=False))
-    assert read == {"cpu.pressure", "memory.pressure", "cpu.stat", "memory.events", "memory.stat"}
+    assert read == {"cpu.pressure", "memory.pressure", "cpu.stat", "memory.events", "memory.stat", "memory.current"}
+
+
+def test_files_of_the_host_that_are_absent_or_malformed_are_not_known(host: FakeHost, tmp_path: Path) -> None:
+    for path in ("stat", "diskstats", "vmstat"):
+        (tmp_path / "proc" / path).write_text("cpu x\n")
+    sampler = host.sampler()
+    found = take(Looker(sampler)).host
+    assert (found.cpus, found.devices, found.memory) == ({}, None, HostMemory(9 << 10, 3 << 10, 4 << 10, None))
+    for path in ("stat", "diskstats", "vmstat", "meminfo"):
+        (tmp_path / "proc" / path).unlink()
+    assert take(Looker(sampler)).host == Host(sampler.host.cores())
 
 
 def test_one_that_ends_between_listing_and_reading_is_left_out(host: FakeHost) -> None:

@@ -9,10 +9,14 @@ import pytest
 
 from cgroupfs import MAX, DeviceIo, DeviceLimit
 from cgstatd.host.identity import Identity
-from cgstatd.sampling.pressure.looks import Counted, Host, Look
+from cgstatd.sampling.pressure.looks import Counted, Host, HostMemory, Look
 from cgstatd.sampling.pressure.verdict import MOST_JUDGED, Cause, Verdict, verdicts
 
 MIB = 1 << 20
+GIB = 1 << 30
+SHORT = HostMemory(GIB, 20 * MIB, 30 * MIB, scanned=9000)
+AMPLE = HostMemory(24 * GIB, 2 * GIB, 21 * GIB, scanned=9000)
+"""Streams through the page cache make the kernel look for memory, too."""
 SECONDS = 2
 CPU_ZERO: dict[str, Any] = {
     "cpu_stall_usec": 0, "cpu_nsec": 0, "periods": 0, "throttled_periods": 0, "throttled_nsec": 0, "quota_usec": MAX,
@@ -33,11 +37,32 @@ def named(name: str) -> Identity:
 class Case:
     """Two looks, two seconds apart; a container's counters begin at 0, and its keywords are what they are later."""
 
-    def __init__(self, cores: int = 2, busy: float | None = None, disk: tuple[DeviceIo, ...] | None = None) -> None:
-        """``busy``: processors that all programs used."""
-        ticks = None if busy is None else (round(busy * 100), cores * 100)
-        self.before = Look(Host((0, 0) if ticks else None, cores, None if disk is None else ()), {}, {})
-        self.after = Look(Host(ticks, cores, disk), {}, {})
+    def __init__(
+        self,
+        cores: int = 2,
+        busy: float | None = None,
+        disk: tuple[DeviceIo, ...] | None = None,
+        disk_busy: float = 1.0,
+        memory: HostMemory | None = None,
+        stolen: float = 0.0,
+    ) -> None:
+        """``busy``: processors that all programs used; ``disk_busy``: share of the time, of each device."""
+        ticks = (round((busy or 0.0) * 200 / cores), round(stolen * 200), 200)
+        cpus = {} if busy is None else dict.fromkeys(range(cores), ticks)
+        worked = {each.device: 1000 + round(disk_busy * SECONDS * 1000) for each in disk or ()}
+        calm = memory and memory._replace(scanned=0)
+        self.before = Look(
+            Host(
+                cores,
+                None if disk is None else (),
+                disk_busy_ms=dict.fromkeys(worked, 1000),
+                cpus=dict.fromkeys(cpus, (0, 0, 0)),
+                memory=calm,
+            ),
+            {},
+            {},
+        )
+        self.after = Look(Host(cores, disk, disk_busy_ms=worked, cpus=cpus, memory=memory), {}, {})
 
     def add(self, name: str, path: str = "", was: Mapping[str, Any] | None = None, **grown: Any) -> Case:
         path = path or f"/system.slice/docker-{name}.scope"
@@ -97,7 +122,7 @@ def test_a_quota_is_not_the_cause_where_it_explains_too_little_of_the_wait() -> 
     case = Case(cores=1, busy=1.0).add("burn", cpu_stall_usec=stalled(0.0), cpu_nsec=used(0.7))
     case.add("web", cpu_stall_usec=stalled(0.9), cpu_nsec=used(0.3), **throttled(periods=4, seconds=0.1))
     assert case.one().cause is Cause.NEIGHBOURS
-    rarely = Case(cores=64, busy=3.0).add("burn", cpu_nsec=used(60))  # summed up over 64 processors
+    rarely = Case(cores=64, busy=62.0).add("burn", cpu_nsec=used(60))  # summed up over 64 processors
     rarely.add("web", cpu_stall_usec=stalled(0.9), cpu_nsec=used(2), **throttled(periods=1, seconds=5.0))
     assert rarely.one().cause is Cause.NEIGHBOURS
 
@@ -178,11 +203,48 @@ def test_the_memory_limit_of_a_cgroup_above_is_told_from_those_of_containers_in_
 
 
 def test_a_host_that_is_short_of_memory_has_neighbours_with_the_most() -> None:
-    case = Case().add("web", memory_stall_usec=stalled(0.2)).add("heap", memory_bytes=900 * MIB)
+    case = Case(memory=SHORT).add("web", memory_stall_usec=stalled(0.2)).add("heap", memory_bytes=900 * MIB)
     said = case.one()
-    assert said.cause is Cause.NEIGHBOURS and shares(said) == [("heap", 900 * MIB)]
-    alone = Case().add("heap", memory_stall_usec=stalled(0.2), memory_bytes=900 * MIB).one()
+    assert said.cause is Cause.NEIGHBOURS and shares(said) == [("heap", 900 * MIB), ("", 94 * MIB)]
+    assert (said.own, said.available, said.total) == (10 * MIB, 30 * MIB, GIB)
+    alone = Case(memory=SHORT).add("heap", memory_stall_usec=stalled(0.2), memory_bytes=900 * MIB).one()
     assert alone.cause is Cause.ITSELF
+    outside = Case(memory=SHORT).add("web", memory_stall_usec=stalled(0.2), memory_bytes=100 * MIB).one()
+    assert outside.cause is Cause.NEIGHBOURS and shares(outside) == [("", 904 * MIB)]
+
+
+@pytest.mark.parametrize("memory", [AMPLE, SHORT._replace(scanned=0), None])
+def test_a_host_that_is_not_short_of_memory_is_never_said_to_be(memory: HostMemory | None) -> None:
+    case = Case(memory=memory).add("web", memory_stall_usec=stalled(0.6), refaults=9000)
+    said = case.add("heap", memory_bytes=900 * MIB).one()
+    assert (said.cause, said.shares) == (Cause.UNKNOWN, ())
+    assert said.available == (memory and memory.available)
+
+
+def test_who_is_at_its_limit_and_reads_back_what_was_dropped_is_held_up_by_it_though_no_hit_is_counted() -> None:
+    """v1 with the same limit for memory and swap: memory.failcnt stands still."""
+    thrashing = {"memory_max": 24 * MIB, "memory_bytes": 22 * MIB, "refaults": 9000, "was": {"memory_bytes": 23 * MIB}}
+    said = Case(memory=AMPLE).add("web", memory_stall_usec=stalled(0.1), **thrashing).one()
+    assert (said.cause, said.limit, said.limit_value) == (Cause.OWN_LIMIT, "memory.max", 24 * MIB)
+    thrashing["memory_bytes"] = 16 * MIB  # freed in one of the looks
+    assert Case(memory=AMPLE).add("web", memory_stall_usec=stalled(0.1), **thrashing).one().cause is Cause.OWN_LIMIT
+    io = Case(disk=(DeviceIo("254:0", 80 * MIB, 0, 80, 0),), memory=AMPLE)
+    io.add("web", io_stall_usec=stalled(0.7), devices=(DeviceIo("254:0", 60 * MIB, 0, 60, 0),), **thrashing)
+    assert (io.one().resource, io.one().limit) == ("io", "memory.max")
+    plain = Case(memory=AMPLE).add("web", **{**thrashing, "was": {**V1, "memory_bytes": 23 * MIB}}, **V1)
+    assert plain.one().cause is Cause.OWN_LIMIT
+    full = Case(memory=AMPLE).add("web", memory_stall_usec=stalled(0.1), **{**thrashing, "refaults": 2})
+    assert full.one().cause is Cause.UNKNOWN  # a cache that fills the limit is no trouble
+    far = Case(memory=AMPLE).add("web", memory_stall_usec=stalled(0.1), **{**thrashing, "memory_max": 80 * MIB})
+    assert far.one().cause is Cause.UNKNOWN
+    short = Case(memory=SHORT).add("web", memory_stall_usec=stalled(0.1), **thrashing)
+    assert short.one().cause is Cause.NEIGHBOURS
+
+
+def test_the_limit_above_that_is_reached_is_named_though_no_hit_is_counted() -> None:
+    case = Case(memory=AMPLE).add("web", "/shop/web", memory_stall_usec=stalled(0.4), refaults=9000)
+    said = case.above("/shop", memory_max=24 * MIB, memory_bytes=24 * MIB).one()
+    assert (said.cause, said.cgroup, said.limit) == (Cause.ABOVE_LIMIT, "/shop", "memory.max")
 
 
 def test_a_neighbour_that_writes_is_named_with_the_disk() -> None:
@@ -194,10 +256,33 @@ def test_a_neighbour_that_writes_is_named_with_the_disk() -> None:
     assert shares(said) == [("dump", 80 * MIB), ("", MIB)] and said.own == MIB
 
 
-def test_one_that_got_nothing_done_waits_for_the_disk_that_is_busiest() -> None:
+def test_one_that_got_nothing_done_waits_for_the_busiest_of_the_disks_that_it_uses() -> None:
     disk = (DeviceIo("254:0", 0, 8 * MIB, 0, 10), DeviceIo("254:16", 0, 160 * MIB, 0, 160))
-    said = Case(disk=disk).add("web", io_stall_usec=stalled(0.8)).one()
+    used = tuple(DeviceIo(each.device, 5, 5, 1, 1) for each in disk)
+    said = Case(disk=disk).add("web", was={"devices": used}, io_stall_usec=stalled(0.8), devices=used).one()
     assert (said.device, said.cause, shares(said)) == ("254:16", Cause.NEIGHBOURS, [("", 80 * MIB)])
+    never = Case(disk=disk).add("web", io_stall_usec=stalled(0.8)).one()  # a network's file system, say
+    assert (never.device, never.cause, never.shares) == ("", Cause.UNKNOWN, ())
+
+
+def test_a_disk_that_stood_idle_while_a_container_waited_is_not_what_it_waited_for() -> None:
+    disk = (DeviceIo("254:0", 0, 4 * MIB, 0, 40),)
+    case = Case(disk=disk, disk_busy=0.1).add(
+        "web", io_stall_usec=stalled(0.9), devices=(DeviceIo("254:0", 9, 0, 1, 0),)
+    )
+    said = case.add("log", devices=(DeviceIo("254:0", 0, 4 * MIB, 0, 40),)).one()
+    assert (said.cause, said.device, said.busy, said.shares) == (Cause.UNKNOWN, "254:0", pytest.approx(0.1), ())
+    both = (DeviceIo("254:0", 9, 0, 1, 0), DeviceIo("254:16", 0, 0, 1, 1))
+    case.before.host.disk_busy_ms["254:16"] = 0  # type: ignore[index]
+    case.after.host.disk_busy_ms["254:16"] = 2000  # type: ignore[index]
+    case.add("web", was={"devices": both[1:]}, io_stall_usec=stalled(0.9), devices=both)
+    assert case.one().device == "254:16"  # where it got nothing done
+
+
+def test_a_disk_that_does_not_say_how_busy_it_was_is_no_cause() -> None:
+    case = Case(disk=()).add("web", io_stall_usec=stalled(0.9), devices=(DeviceIo("254:0", 9, 0, 1, 0),))
+    said = case.add("log", devices=(DeviceIo("254:0", 0, 4 * MIB, 0, 40),)).one()
+    assert (said.cause, said.device, said.busy) == (Cause.UNKNOWN, "254:0", None)
 
 
 def test_its_own_reading_keeps_the_disk_busy_and_small_operations_count() -> None:
@@ -238,6 +323,48 @@ def test_reading_again_what_the_memory_limit_drove_out_is_the_limits_doing() -> 
     assert said.stalled == pytest.approx(0.6)
 
 
+def test_a_low_limit_of_io_max_lets_nothing_through_for_longer_than_the_looks_are_apart() -> None:
+    """A write of 5 MiB at 0.5 MiB/s takes ten seconds, and the disk has nothing to do."""
+    done = (DeviceIo("254:0", 0, 20 * MIB, 0, 4),)
+    limits = (DeviceLimit("254:0", None, MIB // 2, None, None),)
+    waits: Any = {"was": {"devices": done}, "io_stall_usec": stalled(1.0), "devices": done, "io_limits": limits}
+    log = (DeviceIo("254:0", 0, MIB, 0, 10),)
+    said = Case(disk=log, disk_busy=0.02).add("web", **waits).add("log", devices=log).one()
+    assert (said.cause, said.limit, said.limit_value) == (Cause.OWN_LIMIT, "io.max wbps", MIB // 2)
+    said = Case(disk=log, disk_busy=0.9).add("web", **waits).add("log", devices=log).one()
+    assert said.cause is Cause.NEIGHBOURS
+    never: Any = waits | {"io_limits": (DeviceLimit("254:0", MIB // 2, None, None, None),)}  # it does not read
+    assert Case(disk=log, disk_busy=0.02).add("web", **never).one().cause is Cause.UNKNOWN
+
+
+def test_the_limit_that_is_used_most_is_named() -> None:
+    slow = (DeviceIo("254:0", 2 * MIB, 2 * MIB, 20, 20),)
+    limits = (DeviceLimit("254:0", 2 * MIB, MIB, None, 1000),)
+    said = Case(disk=slow).add("web", io_stall_usec=stalled(0.9), devices=slow, io_limits=limits).one()
+    assert (said.limit, said.limit_value) == ("io.max wbps", MIB)
+
+
+def test_processors_that_stood_idle_while_a_container_waited_are_not_what_it_waited_for() -> None:
+    case = Case(cores=4, busy=0.8, stolen=0.25).add("web", cpu_stall_usec=stalled(0.7), cpu_nsec=used(0.1))
+    said = case.add("some", cpu_nsec=used(0.6)).one()
+    assert (said.cause, said.busy, said.stolen, said.shares) == (Cause.UNKNOWN, pytest.approx(0.2), 0.25, ())
+    assert Case(cores=4).add("web", cpu_stall_usec=stalled(0.7)).add("some", cpu_nsec=used(2)).one().busy is None
+
+
+def test_only_who_may_use_the_same_processors_is_a_neighbour() -> None:
+    case = Case(cores=4, busy=2.0).add("web", cpu_stall_usec=stalled(0.7), cpu_nsec=used(0.3), cpus=frozenset({0}))
+    case.add("burn", "/set/burn", cpu_nsec=used(0.7)).above("/set", cpus=frozenset({0, 9}))
+    case.add("far", cpu_nsec=used(1.0), cpus=frozenset({1}))
+    for host, cpu0, cpu1 in ((case.before.host, (0, 0, 0), (0, 0, 0)), (case.after.host, (200, 0, 200), (200, 0, 200))):
+        ticks: Any = host.cpus
+        ticks.update({0: cpu0, 1: cpu1, 2: (0, 0, 1), 3: (0, 0, 1)})
+    said = case.one()
+    assert (said.cause, shares(said)) == (Cause.NEIGHBOURS, [("burn", 0.7)])
+    free: Any = case.after.host.cpus
+    free[0] = (20, 0, 200)  # the one that it may use has little to do, whatever the others have
+    assert case.one().cause is Cause.UNKNOWN
+
+
 V1 = {"cpu_stall_usec": None, "memory_stall_usec": None, "io_stall_usec": None}
 
 
@@ -246,8 +373,15 @@ def test_v1_tells_limits_and_nothing_else() -> None:
     case.add("thrash", was=V1, **V1, memory_max=64 * MIB, max_events=100, refaults=1000)
     case.add("reads", was=V1, **V1, memory_max=64 * MIB, max_events=100)  # large files, each once
     case.add("starved", was=V1, **V1, cpu_nsec=used(0.1))
+    disk = (DeviceIo("254:0", 2 * MIB, 0, 20, 0),)
+    for name, most in (("slow", MIB), ("quick", 2 * MIB)):
+        limit = DeviceLimit("254:0", most, None, None, None)
+        case.add(name, was=V1, **V1, devices=disk, io_limits=(limit,))
     found = {said.identity.name: said for said in case.found()}
-    assert {name: said.cause for name, said in found.items()} == {"web": Cause.OWN_LIMIT, "thrash": Cause.OWN_LIMIT}
+    assert {name: said.cause for name, said in found.items()} == dict.fromkeys(
+        ("web", "thrash", "slow"), Cause.OWN_LIMIT
+    )
+    assert found["slow"].limit == "io.max rbps"
     assert found["web"].stalled is None and found["thrash"].limit == "memory.max"
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import itertools
 import json
 import os
 import re
-import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,7 +17,8 @@ import pytest
 from cgroupfs import Clock, Descriptors, detect
 from cgstatd import __version__
 from cgstatd.feed.follow import follower as module
-from cgstatd.feed.follow.pause import OFF, TOO_LONG, UNKNOWN
+from cgstatd.feed.follow.sent_events import CHANGES, FORGOTTEN, UNKNOWN
+from cgstatd.feed.follow.unattended import Unattended
 from cgstatd.host import runtimes
 from cgstatd.host.discovery import Discovery
 from cgstatd.host.identity import Names
@@ -28,7 +27,7 @@ from cgstatd.outputs.pressure_types import FollowPressure, PressureWait
 from cgstatd.sampling.rates import CpuWindow
 from cgstatd.sampling.reading_failed import ReadingFailed
 from cgstatd.sampling.registry import Registry
-from cgstatd.sampling.round import Round
+from cgstatd.sampling.round import Changes, Round
 from cgstatd.sampling.sampler import Sampler
 from cgstatd.web.routes.follow import FOLLOWER
 from cgstatd.web.server import event_stream
@@ -303,27 +302,24 @@ def changes(client: Follower) -> list[tuple[str, str]]:
 
 
 async def test_a_client_that_comes_back_after_a_pause_is_told_of_it_once_and_a_new_one_is_not(
-    remembering: Server, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+    server: Server, host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (host.scope("a") / "memory.events").write_text("oom_kill 1\n")
-    while (await remembering.ask("/api/history")).body.count(b"\n") < 2:
-        await asyncio.sleep(0.01)
-    last = await last_of_a_client(remembering, monkeypatch, kills=1)
+    last = await last_of_a_client(server, monkeypatch, kills=1)
     host.add("new")
     host.remove("b", from_disk=True)
     (host.scope("a") / "memory.events").write_text("oom_kill 3\n")
     seen = []
-    async with following(remembering) as fresh:
+    async with following(server) as fresh:
         await fresh.until_kills("a", 3)
         await fresh.until("round", 2)
         assert fresh.of("hello")[0]["resumed"] is False and fresh.of("hello")[0]["missed"] is None
         assert changes(fresh) == []
         for _ in range(2):
-            async with following(remembering, "?interval=0.25", f"Last-Event-ID: {last}") as client:
+            async with following(server, "?interval=0.25", f"Last-Event-ID: {last}") as client:
                 await client.until("round")
                 hello = client.of("hello")[0]
-                assert hello["resumed"] is True
-                assert "by rounds 10 s apart" in hello["missed"], hello
+                assert (hello["resumed"], hello["missed"]) == (True, None)
                 assert sorted(changes(client)) == [("exit", "b"), ("oom", "a"), ("start", "new")]
                 (kill,) = client.of("oom")
                 assert (kill["kills"], kill["total"]) == (2, 3)
@@ -333,53 +329,67 @@ async def test_a_client_that_comes_back_after_a_pause_is_told_of_it_once_and_a_n
         host.remove("new", from_disk=True)
         await fresh.until("exit")
         assert changes(fresh) == [("exit", "new")]
-    async with following(remembering, "?interval=0.25", f"Last-Event-ID: {last_now}") as client:
+    async with following(server, "?interval=0.25", f"Last-Event-ID: {last_now}") as client:
         await client.until("exit")
         assert changes(client) == [("exit", "new")] and client.of("hello")[0]["missed"] is None
 
 
-async def test_the_first_client_after_a_pause_may_be_the_one_that_comes_back(
-    remembering: Server, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+async def test_what_came_and_went_while_no_client_followed_is_told_in_its_order(
+    told: Server, host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    while (await remembering.ask("/api/history")).body.count(b"\n") < 2:
-        await asyncio.sleep(0.01)
-    last = await last_of_a_client(remembering, monkeypatch)
-    host.add("new")
-    async with following(remembering, "?interval=0.25", f"Last-Event-ID: {last}") as client:
+    follower, heard = told.runner.app[FOLLOWER], list[tuple[str, str]]()
+    follower.observers.append(lambda found: heard.extend(_named(found)))
+    follower._unattended = Unattended(told.feed, follower.looks, follower._deaths, follower._changes.tell)
+    last = await last_of_a_client(told, monkeypatch)
+    host.add("short")
+    await until(lambda: heard == [("start", "short")])
+    host.remove("short", from_disk=True)
+    host.recreate("a")
+    await until(lambda: len(heard) == 4)
+    assert heard.index(("exit", "a")) < heard.index(("start", "a")) and ("exit", "short") in heard
+    async with following(told, "?interval=0.25", f"Last-Event-ID: {last}") as client:
         await client.until("round", 2)
-        assert changes(client) == [("start", "new")]
+        assert changes(client) == heard
         ids = [int(event_id.partition("-")[2]) for _, event_id, _ in client.events[1:]]
         assert ids == sorted(set(ids)) and ids[0] == int(last.partition("-")[2]) + 1
-    last = await last_of_a_client(remembering, monkeypatch)
-    async with following(remembering, "?interval=0.25", f"Last-Event-ID: {last}") as client:
-        await client.until("round", 2)
-        assert changes(client) == [] and client.of("hello")[0]["resumed"] is True
 
 
-async def test_without_a_history_a_pause_is_a_sentence(
+def _named(found: Changes) -> list[tuple[str, str]]:
+    return [
+        *(("exit", each.identity.name) for each in found.ended),
+        *(("start", each.name) for each in found.started),
+    ]
+
+
+async def test_the_first_client_after_a_pause_may_be_the_one_that_comes_back(
     server: Server, host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     last = await last_of_a_client(server, monkeypatch)
     host.add("new")
-    for sent, said in ((last, OFF), ("0123abcd-7", UNKNOWN), ("", None)):
+    async with following(server, "?interval=0.25", f"Last-Event-ID: {last}") as client:
+        await client.until("round", 2)
+        assert changes(client) == [("start", "new")]
+        ids = [int(event_id.partition("-")[2]) for _, event_id, _ in client.events[1:]]
+        assert ids == sorted(set(ids)) and ids[0] == int(last.partition("-")[2]) + 1
+    last = await last_of_a_client(server, monkeypatch)
+    async with following(server, "?interval=0.25", f"Last-Event-ID: {last}") as client:
+        await client.until("round", 2)
+        assert changes(client) == [] and client.of("hello")[0]["resumed"] is True
+
+
+async def test_who_is_not_told_everything_since_is_told_why(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    last = await last_of_a_client(server, monkeypatch)
+    ring = server.runner.app[FOLLOWER]._sender.ring
+    for _ in range(CHANGES + 1):
+        ring.next_id()
+        ring.add(0, b"a change")
+    for sent, said in ((last, FORGOTTEN), ("0123abcd-7", UNKNOWN), ("", None)):
         headers = [f"Last-Event-ID: {sent}"] if sent else []
         async with following(server, "?interval=0.25", *headers) as client:
             await client.until("round")
             hello = client.of("hello")[0]
             assert (hello["resumed"], hello["missed"]) == (False, said)
             assert changes(client) == []
-
-
-async def test_a_pause_that_is_longer_than_the_history_is_a_sentence(
-    remembering: Server, host: FakeHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    last = await last_of_a_client(remembering, monkeypatch)
-    returning = remembering.runner.app[FOLLOWER].returning
-    assert returning.left is not None
-    returning.left = returning.left._replace(monotonic_ns=0)
-    async with following(remembering, "?interval=0.25", f"Last-Event-ID: {last}") as client:
-        await client.until("round")
-        assert client.of("hello")[0]["resumed"] is False and client.of("hello")[0]["missed"] == TOO_LONG
 
 
 async def test_following_ends_some_time_after_the_last_client_left(
@@ -398,16 +408,14 @@ async def test_following_ends_some_time_after_the_last_client_left(
         await client.until("round")
 
 
-async def test_what_was_sent_is_let_go_of_as_following_ends(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LINGER_SECONDS", 0.0)
+async def test_figures_that_were_sent_are_let_go_of_as_following_ends(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     follower = server.runner.app[FOLLOWER]
-    async with following(server, "?interval=0.25") as client:
-        await client.until("round", 2)
-        ring, task = weakref.ref(follower._sender.ring), follower._task
-        assert ring() is not None and task is not None
-    await asyncio.wait_for(task, 60)
-    gc.collect()
-    assert ring() is None
+    await last_of_a_client(server, monkeypatch)
+    ring = follower._sender.ring
+    assert not ring._stats and not ring._stats_bytes and not follower._sender._latest
+    assert all(known.last is None for known in follower.looks._followed.values())
 
 
 async def test_an_interval_that_nobody_follows_any_more_costs_nothing(

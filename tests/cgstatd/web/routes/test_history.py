@@ -19,6 +19,7 @@ from secured import Tokens, bearer
 from wire import Answer, Server, serving
 
 HOST, ROUNDS, LINES = "/api/host/history", "/api/history", "/api/containers/history"
+WORKLOAD = "/api/workloads/history"
 METRICS = "metrics:view"
 
 
@@ -44,13 +45,52 @@ async def test_the_answers_are_as_documented(remembering: Server) -> None:
     containers = {each["name"]: each for each in line["containers"]}  # type: ignore[attr-defined]
     assert set(containers) == {"a", "b", "c", "paused"} and containers["paused"]["state"] == "paused"
     assert containers["a"]["cpuUsageNsec"] == 1_000_000_000 and containers["a"]["memoryUsage"] == 2 << 20
-    for path, target in (("/api/containers/{id}/history", of("a")), (HOST, HOST), (ROUNDS, ROUNDS)):
+    for path, target in (
+        ("/api/containers/{id}/history", of("a")), (HOST, HOST), (ROUNDS, ROUNDS),
+        (WORKLOAD, f"{WORKLOAD}?workload=docker:a"),
+    ):  # fmt: skip
         answer = await remembering.ask(target)
         assert answer.status == 200, target
         conforms(answer, path)
     found = (await remembering.ask(of(container_id("a")[:8], "?step=60"))).json
     assert (found["name"], found["step"], found["last"]["networkRx"]) == ("a", 60, 1000)
     assert lines(await remembering.ask(f"{ROUNDS}?cursor={line['cursor']}"))[1:] == []
+
+
+async def test_a_workload_is_asked_for_by_its_name_with_those_that_are_gone(
+    remembering: Server, host: FakeHost
+) -> None:
+    """Each look is one that a client causes."""
+    labels = {"com.docker.compose.project": "shop", "com.docker.compose.service": "api"}
+    await first_round(remembering)
+    async with remembering.connection() as connection:
+        connection.send("/api/containers/stats/follow?interval=0.25")
+        answer, seen = await connection.head(), b""
+        while b"event: round" not in seen:
+            seen += await connection.chunk(answer)
+        for name in ("old", "new"):
+            host.add(name, labels=labels)
+            while f'"name":"{name}"'.encode() not in seen:
+                seen += await connection.chunk(answer)
+            host.remove(name, from_disk=True)
+            while seen.count(b"event: exit") < 1 + (name == "new"):
+                seen += await connection.chunk(answer)
+    found = (await remembering.ask(f"{WORKLOAD}?workload=compose:shop/api")).json
+    assert [(each["event"], each["name"]) for each in found["marks"]] == [
+        ("start", "old"), ("exit", "old"), ("start", "new"), ("exit", "new")
+    ]  # fmt: skip
+    assert (found["id"], found["name"]) == (container_id("new"), "new")
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("workload=compose:shop/nothing", 404), ("", 400), ("workload=", 400), ("workload=" + "x" * 2049, 400)],
+)
+async def test_a_workload_that_there_is_not_is_not_found(remembering: Server, query: str, status: int) -> None:
+    await first_round(remembering)
+    answer = await remembering.ask(f"{WORKLOAD}?{query}")
+    assert answer.status == status
+    conforms(answer, WORKLOAD)
 
 
 @pytest.mark.parametrize(
@@ -62,8 +102,10 @@ async def test_the_answers_are_as_documented(remembering: Server) -> None:
      ("step=" + "9" * 400, "step"), ("since=" + "9" * 5000, "since")],
 )  # fmt: skip
 async def test_a_bad_parameter_is_named(remembering: Server, query: str, word: str) -> None:
-    for path, target in (("/api/containers/{id}/history", of("a")), (HOST, HOST)):
-        answer = await remembering.ask(f"{target}?{query}")
+    for path, target in (
+        ("/api/containers/{id}/history", of("a")), (HOST, HOST), (WORKLOAD, f"{WORKLOAD}?workload=docker:a&"),
+    ):  # fmt: skip
+        answer = await remembering.ask(f"{target.rstrip('&')}{'&' if '?' in target else '?'}{query}")
         assert answer.status == 400 and answer.json["error"].startswith(f"{word}: expected"), answer.body
         conforms(answer, path)
 
