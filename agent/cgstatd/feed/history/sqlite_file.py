@@ -16,13 +16,12 @@ import msgspec
 
 from . import sealed
 from .disk_model import Contents, RunPart
-from .sealed import Broken, Parts, Rounds, Run, Track, run_of
+from .pages import SIZE
+from .sealed import VERSION, Broken, Parts, Rounds, Run, Track, run_of
 from .steps import host_row
 
 APPLICATION = 0x63677374
 """``cgst``, in SQLite's header."""
-VERSION = 2
-"""Of the tables and of what is in them."""
 _TABLES = {
     "parts": "CREATE TABLE parts(first INTEGER PRIMARY KEY, data BLOB NOT NULL)",
     "rounds": "CREATE TABLE rounds(first INTEGER PRIMARY KEY, data BLOB NOT NULL)",
@@ -89,6 +88,7 @@ class SqliteFile:
         return self._connection.execute(statement, values).fetchall()
 
     def _make(self) -> None:
+        self._all(f"PRAGMA page_size={SIZE}")
         self._all("BEGIN EXCLUSIVE")
         try:
             for statement in _TABLES.values():
@@ -151,7 +151,7 @@ class SqliteFile:
         before, count = None, 0
         for first, data in self._connection.execute("SELECT first, data FROM rounds ORDER BY first"):
             found, run = sealed.open_rounds(first, data), run_of(first)
-            if before is not None and found.before != before.last:
+            if before is not None and found.before != before.last and not found.lost:
                 raise Broken(f"rounds before {first:#x} are missing")
             if run not in runs:
                 raise Broken(f"run {run} is missing")

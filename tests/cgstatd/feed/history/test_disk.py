@@ -480,6 +480,8 @@ async def test_the_bytes_are_kept_and_the_oldest_goes_first(directory: Path) -> 
             agent.minutes(1)
             sizes.append(sum(each.stat().st_size for each in directory.glob("history-*")))
             assert sizes[-1] <= most
+        journals = {each.name.removesuffix("-journal") for each in directory.glob("*-journal")}
+        assert journals <= {each.name for each in directory.glob("*.db")}, "a file goes with its journal"
         assert max(sizes) > most * 0.7 and (directory / "someone-elses").exists()
         found, lost = await everything(agent)
         assert not lost and seconds(found) == list(range(seconds(found)[0], agent.second, 10))
