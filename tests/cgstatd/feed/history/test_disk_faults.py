@@ -206,7 +206,8 @@ async def test_a_bit_that_flips_costs_its_page_and_not_a_day(directory: Path, tm
     whole, copy, chance = path.read_bytes(), tmp_path / "copy", random.Random(FLIPS)
     pages = len(whole) // 4096
     assert pages > 30
-    places = {page * 4096 + (0 if page else 100) for page in (*range(8), *range(8, pages, 6))}  # what kind of page it is
+    looked_at = (*range(8), *range(8, pages, 6))
+    places = {page * 4096 + (0 if page else 100) for page in looked_at}  # what kind of page it is
     places |= {chance.randrange(4096) for _ in range(5)}  # the first page: the header, the tables
     flips = [(place, 3) for place in places]
     flips += [(chance.randrange(len(whole)), chance.randrange(8)) for _ in range(FLIPS // 5)]
