@@ -25,6 +25,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 sys.path.insert(0, f"{os.path.dirname(os.path.abspath(__file__))}/../bench")
@@ -40,6 +41,12 @@ from cgroupfs import Root, detect
 
 COUNTERS = ("cpuUsageNsec", "blockRead", "blockWrite", "networkRx", "networkTx", "oomKills", "memoryPeak")
 GAUGES = ("memoryRaw", "memoryCache", "pids")
+RATES = (
+    ("cpuPercent", "cpuUsageNsec", "monotonicNsec", 100),
+    ("networkRxRate", "networkRx", "networkMonotonicNsec", 1e9),
+    ("blockWriteRate", "blockWrite", "blockMonotonicNsec", 1e9),
+)
+"""Rate, counter, when that was read, units a nanosecond."""
 PAUSE_SECONDS = 0.5
 STOCK_BYTES = 64 * 4096 * (os.cpu_count() or 1)
 """The kernel charges memory in batches of up to 64 pages a processor: between two looks it may be so much more."""
@@ -210,10 +217,15 @@ def windows(agent: Agent, recorder: Recorder, rounds: list[dict[str, Any]], verd
             verdicts["growth"].say(least <= grown <= most, f"{which[:12]} {name}: {grown} is not in {least} .. {most}")
         span = f"since={inside[1][0]['timestamp']}&until={inside[-1][0]['timestamp']}"
         answer = json.loads(get(agent.port, f"/api/containers/{which}/history?{span}"))
-        known = [value for value in answer["figures"]["cpuPercent"]["mean"] if value is not None]
-        elapsed = last["monotonicNsec"] - first["monotonicNsec"]
-        rate, right = sum(known) / max(1, len(known)), (last["cpuUsageNsec"] - first["cpuUsageNsec"]) / elapsed * 100
-        verdicts["rate"].say(abs(rate - right) < 0.02 + right / 500, f"{which[:12]}: {rate:.3f} % is not {right:.3f} %")
+        for name, counter, clock, unit in RATES:
+            pairs = [(before, now) for (_, before, _), (_, now, _) in pairwise(inside)]
+            if any(None in (before[counter], now[counter], before[clock], now[clock]) for before, now in pairs):
+                continue
+            rates = [(now[counter] - before[counter]) / (now[clock] - before[clock]) * unit for before, now in pairs]
+            known = [value for value in answer["figures"][name]["mean"] if value is not None]
+            rate, right = sum(known) / max(1, len(known)), sum(rates) / len(rates)
+            words = f"{which[:12]} {name}: {rate:.3f} is not {right:.3f}"
+            verdicts["rate"].say(abs(rate - right) < 0.02 + right / 500, words)
 
 
 def play(arguments: argparse.Namespace, directory: str, stack: ExitStack) -> dict[str, Verdict]:

@@ -16,6 +16,7 @@ from .sealed import (
     Track,
     key_of,
     number_of,
+    pack_born,
     pack_marks,
     seal_parts,
     seal_track,
@@ -174,11 +175,12 @@ class Writing:
             Part(keys[each.track.life, each.track.subject], each.first, each.last, each.packed) for each in what.listed
         ]
         marks = [StoredMark(keys[track.life, track.subject], mark) for track, mark in what.marks]
+        known = bool(contents.runs) and contents.runs[-1].run == what.run
         rounds = Rounds(
             what.first, what.last, what.before, what.incomplete, contents.tracks + len(new), what.lost,
             HOST.shut(b"".join(HOST.pack(number or 0, values) for number, *values in what.rows)), pack_marks(marks),
+            pack_born(None if known else run, new),
         )  # fmt: skip
-        known = bool(contents.runs) and contents.runs[-1].run == what.run
         file.append([] if known else [(what.run, run)], new, [(rounds, seal_parts(what.first, parts))])
         self._keys = keys
         for each in what.listed:

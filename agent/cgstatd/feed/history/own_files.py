@@ -19,6 +19,7 @@ from cgroupfs.pseudofs import release
 from ...basics.private_directory import NotPrivate, private_directory
 from ...basics.text import is_number
 from .disk_model import Contents, DiskFailed
+from .salvage import Salvaged, salvage
 from .sealed import Broken
 from .sqlite_file import SqliteFile
 
@@ -79,8 +80,7 @@ class OwnFiles:
 
     def look(self, path: str) -> Contents:
         """What a file holds; one that holds nothing is removed. Raises Broken, OSError, sqlite3.Error."""
-        status = os.lstat(path)
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_nlink != 1:
+        if not _is_own(os.lstat(path)):
             raise Broken("it is no file of this agent's own")
         if os.path.lexists(f"{path}-journal") and os.lstat(f"{path}-journal").st_size:
             SqliteFile(path, write=True).close()  # takes back what a power cut left half written
@@ -96,8 +96,36 @@ class OwnFiles:
                 os.unlink(path)
         return found
 
-    def set_aside(self, path: str, why: str) -> None:
-        """Never look at a file again."""
+    def set_aside(self, path: str, why: str) -> Salvaged | None:
+        """Never look at a file again, but for what has its checksum still: that takes its place. None: nothing has."""
+        new, salvaged = f"{path}{_ASIDE}.new", None
+        try:
+            salvaged = self._salvage(path, new)
+        except (OSError, sqlite3.Error, Broken) as error:
+            log.error("history: nothing could be kept of %s: %s", path, self.words(error))
+        if salvaged is None:
+            with contextlib.suppress(OSError):
+                os.unlink(new)
+            self._rename_aside(path, why, "")
+            return None
+        if not self._rename_aside(path, why, f", and {salvaged.rows} rows could be kept of it"):
+            return None
+        os.rename(new, path)
+        self._bad.discard(path)
+        return salvaged
+
+    def _salvage(self, path: str, new: str) -> Salvaged | None:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if not _is_own(os.fstat(fd)):
+                return None
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(new)
+            return salvage(fd, new)
+        finally:
+            release(fd)
+
+    def _rename_aside(self, path: str, why: str, kept: str) -> bool:
         self._bad.add(path)
         try:
             for end in ("", "-journal"):
@@ -105,8 +133,9 @@ class OwnFiles:
                     os.rename(path + end, path + _ASIDE + end)
         except OSError as error:
             log.error("history: %s is not used: %s; it cannot be renamed: %s", path, why, error.strerror)
-        else:
-            log.error("history: %s is not used: %s; it is %s%s now", path, why, os.path.basename(path), _ASIDE)
+            return False
+        log.error("history: %s is not used: %s; it is %s%s now%s", path, why, os.path.basename(path), _ASIDE, kept)
+        return True
 
     @property
     def size(self) -> int:
@@ -148,6 +177,10 @@ class OwnFiles:
         if isinstance(error, OSError):
             return f"{error.filename or where}: {error.strerror}"
         return f"{where}: {error}"
+
+
+def _is_own(status: os.stat_result) -> bool:
+    return stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_nlink == 1
 
 
 def is_full(error: Exception) -> bool:

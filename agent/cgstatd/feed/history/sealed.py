@@ -21,11 +21,16 @@ from .tracks import CONTAINER, HOST, Mark
 RUN_BITS = 32
 """A round's key: the number of the agent's run, then that of the round within it."""
 _CRC = struct.Struct("<I")
-_ROUNDS = struct.Struct("<QQQII?")
+_ROUNDS = struct.Struct("<QQQIII?")
+_FIRST_ROUNDS = struct.Struct("<QQQII?")
+"""As version 1 stored them: nothing stands behind the marks."""
 _LISTED = struct.Struct("<II")
 _COUNT = struct.Struct("<I")
-RUN, ROUNDS, DIRECTORY, PART, TRACK = range(1, 6)
-"""What a checksum is of."""
+VERSION = 2
+"""Of the tables, and of what is in them. 2: rounds hold once more what begins with them, marks say a signal and whether
+the container restarts, subjects a workload, and a run may have no rounds."""
+RUN, FIRST_ROUNDS, DIRECTORY, PART, TRACK, ROUNDS = range(1, 7)
+"""What a checksum is of. What is stored in another way has another number."""
 
 
 class Broken(Exception):
@@ -89,6 +94,7 @@ _encode = msgspec.json.Encoder().encode
 _run = msgspec.json.Decoder(Run).decode
 _track = msgspec.json.Decoder(Track).decode
 _marks = msgspec.json.Decoder(list[StoredMark]).decode
+_born = msgspec.json.Decoder(tuple[Run | None, list[tuple[int, Track]]]).decode
 
 
 def seal_run(run: int, what: Run) -> bytes:
@@ -128,6 +134,9 @@ class Rounds(NamedTuple):
     host: bytes
     """Packed rows."""
     marks: bytes
+    born: bytes = b""
+    """The run that begins with them, and the tracks: the file has both in tables of their own, and here once more,
+    so that no page is the only one that has them."""
 
     def rows(self) -> Iterator[Row]:
         """The host's rows, with keys in place of numbers."""
@@ -139,24 +148,46 @@ class Rounds(NamedTuple):
         """The marks, whose rounds are numbers within the run."""
         return _marks(zlib.decompress(self.marks)) if self.marks else []
 
+    def born_with(self) -> tuple[Run | None, list[tuple[int, Track]]]:
+        """The run that begins here, if one does, and the tracks with their keys."""
+        return _born(zlib.decompress(self.born)) if self.born else (None, [])
+
 
 def seal_rounds(what: Rounds) -> bytes:
     """As stored, but for its key."""
-    head = _ROUNDS.pack(what.last, what.before, what.incomplete, what.tracks, len(what.host), what.lost)
-    return seal(head + what.host + what.marks, ROUNDS, what.first)
+    head = _ROUNDS.pack(
+        what.last, what.before, what.incomplete, what.tracks, len(what.host), len(what.marks), what.lost
+    )
+    return seal(head + what.host + what.marks + what.born, ROUNDS, what.first)
 
 
 def open_rounds(first: int, data: object) -> Rounds:
     """Raises Broken."""
-    found = unseal(data, ROUNDS, first)
-    last, before, incomplete, tracks, length, lost = _ROUNDS.unpack_from(found)
+    try:
+        found = unseal(data, ROUNDS, first)
+    except Broken:
+        return _open_first_rounds(first, data)
+    last, before, incomplete, tracks, length, marks, lost = _ROUNDS.unpack_from(found)
     end = _ROUNDS.size + length
-    return Rounds(first, last, before, incomplete, tracks, lost, found[_ROUNDS.size : end], found[end:])
+    host, born = found[_ROUNDS.size : end], found[end + marks :]
+    return Rounds(first, last, before, incomplete, tracks, lost, host, found[end : end + marks], born)
+
+
+def _open_first_rounds(first: int, data: object) -> Rounds:
+    found = unseal(data, FIRST_ROUNDS, first)
+    last, before, incomplete, tracks, length, lost = _FIRST_ROUNDS.unpack_from(found)
+    end = _FIRST_ROUNDS.size + length
+    return Rounds(first, last, before, incomplete, tracks, lost, found[_FIRST_ROUNDS.size : end], found[end:])
 
 
 def pack_marks(marks: Sequence[StoredMark]) -> bytes:
     """As :class:`Rounds` has them."""
     return zlib.compress(_encode(marks), 6) if marks else b""
+
+
+def pack_born(run: Run | None, tracks: Sequence[tuple[int, Track]]) -> bytes:
+    """As :class:`Rounds` has them."""
+    return zlib.compress(_encode((run, tracks)), 6) if run is not None or tracks else b""
 
 
 class Part(NamedTuple):

@@ -16,14 +16,12 @@ import msgspec
 
 from . import sealed
 from .disk_model import Contents, RunPart
-from .sealed import Broken, Parts, Rounds, Run, Track, run_of
+from .pages import SIZE
+from .sealed import VERSION, Broken, Parts, Rounds, Run, Track, run_of
 from .steps import host_row
 
 APPLICATION = 0x63677374
 """``cgst``, in SQLite's header."""
-VERSION = 2
-"""Of the tables and of what is in them. 2: marks say a signal and whether the container restarts, subjects a workload,
-and a run may have no rounds."""
 READ = (1, VERSION)
 """Versions that are read; a file of an earlier one is not written any more."""
 _TABLES = {
@@ -93,6 +91,7 @@ class SqliteFile:
         return self._connection.execute(statement, values).fetchall()
 
     def _make(self) -> None:
+        self._all(f"PRAGMA page_size={SIZE}")
         self._all("BEGIN EXCLUSIVE")
         try:
             for statement in _TABLES.values():
@@ -156,7 +155,7 @@ class SqliteFile:
         before, count = None, 0
         for first, data in self._connection.execute("SELECT first, data FROM rounds ORDER BY first"):
             found, run = sealed.open_rounds(first, data), run_of(first)
-            if before is not None and found.before != before.last:
+            if before is not None and found.before != before.last and not found.lost:
                 raise Broken(f"rounds before {first:#x} are missing")
             if run not in runs:
                 raise Broken(f"run {run} is missing")

@@ -15,8 +15,8 @@ from functools import partial
 from .disk_model import Contents, DiskFailed, Fetched, Moved, RunPart, Segment, State, Wanted, Who, fits
 from .file_rows import Prepared, Writing
 from .own_files import OwnFiles, is_full
-from .sealed import Broken, Rounds, Run, Track, run_of
-from .sqlite_file import VERSION, SqliteFile
+from .sealed import VERSION, Broken, Rounds, Run, Track, run_of
+from .sqlite_file import SqliteFile
 from .stored_rounds import Fit, best_fit, key_before, with_all, with_these
 from .tracks import Snapshot
 
@@ -42,6 +42,8 @@ class Store:
         """Of the one that is written."""
         self._begun = False
         """Whether it is stored that this run has begun."""
+        self._cut = False
+        """Whether the end of the file that was set aside last is lost."""
         self._reader: SqliteFile | None = None
         self._writing = Writing(keep_seconds, most_bytes)
         self._of: tuple[str, Wanted, dict[int, Track]] | None = None
@@ -66,12 +68,13 @@ class Store:
             kept: list[Contents] = []
             last, hole = 0, False
             for path in self._files.paths():
+                self._cut = False
                 found = self._look(path)
                 if found is not None and found.runs and found.first <= last:
                     self._set_aside(path, "its rounds are not behind those of the file before")
                     continue
                 if found is None or found.runs:
-                    hole = found is None
+                    hole = found is None or self._cut
                 if found is not None and (found.runs or found.begun):
                     kept.append(found)
                     last = found.last if found.runs else last
@@ -94,8 +97,7 @@ class Store:
         try:
             return self._files.look(path)
         except Broken as error:
-            self._set_aside(path, str(error))
-            return None
+            return self._set_aside(path, str(error))
 
     def _put(self, contents: Contents) -> None:
         """The file that is written has changed."""
@@ -103,15 +105,20 @@ class Store:
             files=(*(each for each in self.state.files if each.path != contents.path), contents)
         )
 
-    def _set_aside(self, path: str, why: str) -> None:
-        """Never look at a file again."""
+    def _set_aside(self, path: str, why: str) -> Contents | None:
+        """Never look at a file again, but for what could be kept of it."""
         self._close_files()
         self._begun = False
-        files = tuple(each for each in self.state.files if each.path != path)
-        gone = self.state.files[-1] if self.state.files and self.state.files[-1].path == path else None
-        hole = self.state.hole or (gone is not None and any(part.run != self.state.run for part in gone.runs))
+        known = self.state.files
+        salvaged = self._files.set_aside(path, why)
+        kept = None if salvaged is None else self._files.look(path)
+        files = tuple(kept if kept and each.path == path else each for each in known if kept or each.path != path)
+        hole = self.state.hole
+        if known and known[-1].path == path:
+            hole |= salvaged.cut if salvaged else any(part.run != self.state.run for part in known[-1].runs)
+        self._cut = bool(salvaged and salvaged.cut)
         self.state = self.state._replace(files=files, set_aside=self.state.set_aside + 1, hole=hole)
-        self._files.set_aside(path, why)
+        return kept
 
     @contextlib.contextmanager
     def _failing(self) -> Iterator[None]:
@@ -238,8 +245,9 @@ class Store:
         if self._reader is not None and self._reader.path == oldest.path:
             self._reader.close()
             self._reader = None
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(oldest.path)
+        for path in (oldest.path, f"{oldest.path}-journal"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
         self.state = self.state._replace(files=self.state.files[1:])
 
     def end(self) -> None:

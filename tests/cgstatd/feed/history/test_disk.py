@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import struct
 import threading
 import zlib
 from pathlib import Path
@@ -159,8 +160,10 @@ def test_marks_and_subjects_of_the_first_version_are_read() -> None:
     old = b'[[0,"docker","web",1],["web",null,"shop"]]'
     assert sealed.open_track(1, sealed.seal(old, sealed.TRACK, 1)).subject == Subject("web", None, "shop", None)
     mark = b'[[7,[3,"exit",1000,null,137,true]]]'
-    rounds = sealed.Rounds(1, 1, 0, 0, 0, False, b"", zlib.compress(mark))
-    assert rounds.marked()[0].mark == Mark(3, "exit", 1000, None, 137, True, None, None)
+    rounds = struct.pack("<QQQII?", 1, 0, 0, 0, 0, False) + zlib.compress(mark)
+    found = sealed.open_rounds(1, sealed.seal(rounds, sealed.FIRST_ROUNDS, 1))
+    assert found.marked()[0].mark == Mark(3, "exit", 1000, None, 137, True, None, None)
+    assert found.born_with() == (None, [])
 
 
 async def test_a_client_that_was_away_over_restarts_gets_every_round(directory: Path) -> None:
@@ -573,6 +576,8 @@ async def test_the_bytes_are_kept_and_the_oldest_goes_first(directory: Path) -> 
             agent.minutes(1)
             sizes.append(sum(each.stat().st_size for each in directory.glob("history-*")))
             assert sizes[-1] <= most
+        journals = {each.name.removesuffix("-journal") for each in directory.glob("*-journal")}
+        assert journals <= {each.name for each in directory.glob("*.db")}, "a file goes with its journal"
         assert max(sizes) > most * 0.7 and (directory / "someone-elses").exists()
         found, lost = await everything(agent)
         assert not lost and seconds(found) == list(range(seconds(found)[0], agent.second, 10))
