@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import threading
 import time
@@ -183,8 +184,15 @@ def test_a_rate_of_a_device_is_named_and_no_neighbour(
     waits: Waits, docker: Docker, record: dict[str, Any], way: str
 ) -> None:
     docker.create("log", command=LOG)
-    rate, command = ("1mb", FILE.format(20) + DIRECT) if way == "read" else ("512kb", FLUSHED)
-    docker.create("slow", f"--device-{way}-bps", f"{DISK}:{rate}", command=command)
+    rate, command = (1 << 20, FILE.format(20) + DIRECT) if way == "read" else (512 << 10, FLUSHED)
+    options = (f"--device-{way}-bps", f"{DISK}:{rate}") if MODE != "v2" else ()
+    container = docker.create("slow", *options, command=command)
+    if MODE == "v2":  # where Docker 26.1 drops the option (docker/cli#5321)
+        limits = CGROUPS / "system.slice" / f"docker-{container}.scope" / "io.max"
+        if not limits.exists():
+            pytest.skip("this kernel has no io.max (CONFIG_BLK_DEV_THROTTLING)")
+        number = os.stat(DISK).st_rdev
+        limits.write_text(f"{os.major(number)}:{os.minor(number)} {way[0]}bps={rate}")
     said = waits.until("slow", "io", ("own_limit",))
     record["notes"][f"waits: --device-{way}-bps"] = f"{said['text']}; {waits.of('slow')}"
     assert said["limit"] == f"io.max {way[0]}bps" and said["device"] == "vda"
