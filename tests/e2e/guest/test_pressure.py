@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import threading
 import time
@@ -32,7 +33,7 @@ DIRECT = "while :; do dd if=/data/file of=/dev/null bs=1M iflag=direct; done 2>/
 FLUSHED = "while :; do dd if=/dev/zero of=/data/file bs=1M count=20 conv=fsync; done 2>/dev/null"
 LOG = "while :; do dd if=/dev/zero of=/data/log bs=64k count=4 oflag=direct; sleep 0.2; done 2>/dev/null"
 DISK = "/dev/vda"
-SPARE = 200 << 20
+SPARE = 120 << 20
 """Of the host's memory, where it is made short of it."""
 HIGH = 16 << 20
 WAIT_SECONDS = 300
@@ -71,16 +72,18 @@ class Waits(threading.Thread):
                 elif line.startswith(b"data: ") and name == "pressure":
                     self.found += json.loads(line[6:])["waits"]
 
-    def until(self, name: str, resource: str, causes: tuple[str, ...]) -> dict[str, Any]:
-        """The first verdict on a container with one of those causes: before the load is steady there may be others."""
-        return self.first(name, (resource,), causes)
+    def until(self, name: str, resource: str, causes: tuple[str, ...], named: str = "") -> dict[str, Any]:
+        """The first verdict on a container with one of those causes, and with a neighbour: before the load is steady
+        there may be others."""
+        return self.first(name, (resource,), causes, named)
 
-    def first(self, name: str, resources: tuple[str, ...], causes: tuple[str, ...]) -> dict[str, Any]:
+    def first(self, name: str, resources: tuple[str, ...], causes: tuple[str, ...], named: str = "") -> dict[str, Any]:
         """The same, of one of several resources."""
 
         def fitting() -> list[dict[str, Any]]:
             mine = [each for each in self.found if each["name"] == name and each["resource"] in resources]
-            return [each for each in mine if each["cause"] in causes]
+            neighbours = [each for each in mine if not named or named in [one["name"] for one in each["neighbours"]]]
+            return [each for each in neighbours if each["cause"] in causes]
 
         deadline = time.monotonic() + WAIT_SECONDS
         while not fitting():
@@ -183,8 +186,15 @@ def test_a_rate_of_a_device_is_named_and_no_neighbour(
     waits: Waits, docker: Docker, record: dict[str, Any], way: str
 ) -> None:
     docker.create("log", command=LOG)
-    rate, command = ("1mb", FILE.format(20) + DIRECT) if way == "read" else ("512kb", FLUSHED)
-    docker.create("slow", f"--device-{way}-bps", f"{DISK}:{rate}", command=command)
+    rate, command = (1 << 20, FILE.format(20) + DIRECT) if way == "read" else (512 << 10, FLUSHED)
+    options = (f"--device-{way}-bps", f"{DISK}:{rate}") if MODE != "v2" else ()
+    container = docker.create("slow", *options, command=command)
+    if MODE == "v2":  # where Docker 26.1 drops the option (docker/cli#5321)
+        limits = CGROUPS / "system.slice" / f"docker-{container}.scope" / "io.max"
+        if not limits.exists():
+            pytest.skip("this kernel has no io.max (CONFIG_BLK_DEV_THROTTLING)")
+        number = os.stat(DISK).st_rdev
+        limits.write_text(f"{os.major(number)}:{os.minor(number)} {way[0]}bps={rate}")
     said = waits.until("slow", "io", ("own_limit",))
     record["notes"][f"waits: --device-{way}-bps"] = f"{said['text']}; {waits.of('slow')}"
     assert said["limit"] == f"io.max {way[0]}bps" and said["device"] == "vda"
@@ -196,12 +206,13 @@ def test_a_host_that_is_short_of_memory_says_who_has_it(waits: Waits, docker: Do
     """One holds most of the memory; the other reads a file that would fit if that were not so."""
     available = int(re.findall(r"MemAvailable: +(\d+)", Path("/proc/meminfo").read_text())[0]) << 10
     much = available - SPARE
-    docker.create("reader", command=FILE.format(2 * SPARE >> 20) + AGAIN)
-    fill = f"head -c {much} /dev/zero >/dev/shm/heap; exec sleep 1000000"
+    fill = f"dd if=/dev/zero of=/dev/shm/heap bs=1M count={much >> 20}; exec sleep 1000000"
     docker.create("heap", "--shm-size", str(2 * much), command=fill)
-    said = waits.until("reader", "memory", ("neighbours", "unknown"))
+    readers = f"for n in 1 2 3; do ( {AGAIN} ) & done; wait"
+    docker.create("reader", command=FILE.format(3 * SPARE >> 20) + readers)
+    said = waits.until("reader", "memory", ("neighbours",), named="heap")
     record["notes"]["waits: a host that is short of memory"] = f"{said['text']}; {waits.of('reader')}"
-    assert said["cause"] == "neighbours" and said["neighbours"][0]["name"] == "heap"
+    assert said["neighbours"][0]["name"] == "heap", said
 
 
 @SAYS
@@ -234,18 +245,17 @@ def test_v1_does_not_say_who_waits_for_others(
 def test_a_neighbour_that_takes_the_processor_is_named(waits: Waits, docker: Docker, record: dict[str, Any]) -> None:
     docker.create("victim", *ONE_CPU, command=BURN)
     docker.create("burner", *ONE_CPU, "--cpu-shares", "4096", command=BURN)
-    said = waits.until("victim", "cpu", ("neighbours",))
+    said = waits.until("victim", "cpu", ("neighbours",), named="burner")
     record["notes"]["waits: a neighbour's CPU"] = said["text"]
-    assert "burner" in [each["name"] for each in said["neighbours"]]
 
 
 @V2
 def test_a_neighbour_that_writes_is_named_with_the_disk(waits: Waits, docker: Docker, record: dict[str, Any]) -> None:
     docker.create("dump", command=DUMP)
     docker.create("small", command=SMALL)
-    said = waits.until("small", "io", ("neighbours",))
+    said = waits.until("small", "io", ("neighbours",), named="dump")
     record["notes"]["waits: a neighbour's I/O"] = said["text"]
-    assert said["device"].startswith("vd") and "dump" in [each["name"] for each in said["neighbours"]]
+    assert said["device"].startswith("vd")
 
 
 def stalls() -> dict[str, int]:
