@@ -139,7 +139,7 @@ class Stage:
         return str(host.path)
 
 
-def report(port: int, minutes: float) -> None:
+def report(port: int, minutes: float, prefix: str) -> None:
     """The table."""
 
     def ask(expression: str) -> dict[tuple[str, str, str], float]:
@@ -149,7 +149,9 @@ def report(port: int, minutes: float) -> None:
         labels = ("alertname", "name", "env")
         return {tuple(each["metric"].get(key, "") for key in labels): float(each["value"][1]) for each in found}  # type: ignore[misc]
 
-    fired = f'count_over_time(ALERTS{{alertstate="firing"}}[{int(minutes * 60)}s])'
+    those = (f'name=~"{prefix}.*"', 'name="",instance=~"hung.*"')
+    window = f"[{int(minutes * 60)}s]"
+    fired = " or ".join(f'count_over_time(ALERTS{{alertstate="firing",{each}}}{window})' for each in those)
     agents = ask(f"count by (alertname, name, env) (count by (alertname, name, env, instance) ({fired}))")
     often = ask(f"sum by (alertname, name, env) ({fired}) / {AGENTS}")
     print(f"of {AGENTS} agents, and evaluations with it of {minutes * 4:.0f}, on average")
@@ -186,7 +188,7 @@ def main() -> None:
         time.sleep(max(0.0, options.minutes * 60 - 240 - (time.monotonic() - began)))
         hung.kill()
         time.sleep(240)
-        report(first + 2, options.minutes)
+        report(first + 2, options.minutes, options.prefix)
 
 
 if __name__ == "__main__":
