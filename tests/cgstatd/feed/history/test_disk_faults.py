@@ -104,7 +104,7 @@ async def test_while_the_directory_is_gone_memory_is_read_and_afterwards_all_of_
             agent.round()
             await agent.disk.store()
         assert agent.disk.state.trouble == "" and agent.disk.state.files
-        found, lost = await everything(agent)
+        found, _ = await everything(agent)
         assert seconds(found)[-20:] == list(range(1130, 1330, 10))
         assert (await everything(agent, "00000001-3"))[1] and not (await everything(agent, "00000002-29"))[1]
 
