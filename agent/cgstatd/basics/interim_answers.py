@@ -19,7 +19,7 @@ class TooManyInterim(aiohttp.ClientError):
 
 
 class FewInterim(aiohttp.ClientResponse):
-    """For ``ClientSession(response_class=…)``: aiohttp itself reads interim answers without end, and while they are
+    """As ``response_class`` of a session: aiohttp itself reads interim answers without end, and while they are
     there lets nothing else run."""
 
     async def start(self, connection: Connection) -> aiohttp.ClientResponse:

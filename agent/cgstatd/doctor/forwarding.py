@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from ..basics.regular_file import read_regular
 from .findings import COSTS, NOTE, OK, Finding
 
 CONFIGURED = "/etc/cgstatd/forward.env"
@@ -68,11 +69,8 @@ def _queued(places: Places) -> Finding:
         return Finding(NOTE, f"forwarding: {UNIT} runs; {QUEUES}: {error.strerror}", "", todo)
     for folder in folders:
         path = places.at(f"{QUEUES}/{folder}/metainfo.json")
-        with (
-            suppress(OSError, ValueError, RecursionError),
-            open(path, "rb") as file,
-        ):  # msgspec's errors are ValueErrors
-            queue = msgspec.json.decode(file.read(_MOST_BYTES), type=Queue)
+        with suppress(OSError, ValueError, RecursionError):  # msgspec's errors are ValueErrors
+            queue = msgspec.json.decode(read_regular(path, _MOST_BYTES), type=Queue)
             waiting += max(0, queue.written - queue.read)
     if not waiting:
         return Finding(OK, f"forwarding: {UNIT} runs, and nothing waits for the server on disk")

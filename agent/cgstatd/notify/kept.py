@@ -14,8 +14,6 @@ import os
 
 import msgspec
 
-from cgroupfs.pseudofs import release
-
 from ..basics.private_directory import NotPrivate, private_directory
 from ..basics.private_file import read_private
 from ..outputs.notification_json import Notification
@@ -87,7 +85,7 @@ class KeptFile:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            release(lock)
+            os.close(lock)
             raise CannotKeep(f"{directory} is in use by another agent") from error
         self._directory, self._lock = directory, lock
 
@@ -134,5 +132,5 @@ class KeptFile:
     def close(self) -> None:
         """Another agent may use the directory; safe to call twice."""
         if self._lock >= 0:
-            release(self._lock)
+            os.close(self._lock)
             self._lock = -1

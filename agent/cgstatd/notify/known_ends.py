@@ -140,8 +140,16 @@ def _missed(identity: Identity, record: Metadata, before: LatestEnd | None) -> M
     code = None if runs else record.exit_code
     absent = STARTED_AGAIN if runs else None if code is not None else "its runtime's record does not say it"
     ended = Ended(
-        identity, None, record, code, absent, None, None if code is None else ambiguous(code),
-        None if runs else record.oom_killed, record.started_seconds, None,
-    )  # fmt: skip
+        identity=identity,
+        last=None,
+        metadata=record,
+        exit_code=code,
+        absent=absent,
+        signal=None,
+        signal_absent=None if code is None else ambiguous(code),
+        oom_killed=None if runs else record.oom_killed,
+        started_seconds=record.started_seconds,
+        killed=None,
+    )
     times = more + (record.state is State.EXITED)
     return Missed(ended, max(1, times), failed=runs and more > 0)

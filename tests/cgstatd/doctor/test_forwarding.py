@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,8 @@ def test_a_queue_that_cannot_be_read_is_passed_over(tmp_path: Path, content: str
     running(tmp_path)
     made(tmp_path, f"{QUEUES}/1_A/metainfo.json", content)
     made(tmp_path, f"{QUEUES}/2_B", "no directory")
+    (tmp_path / f"{QUEUES}/3_C".lstrip("/")).mkdir()
+    os.mkfifo(tmp_path / f"{QUEUES}/3_C/metainfo.json".lstrip("/"))
     (said,) = found(tmp_path)
     assert said.level == OK
 

@@ -16,7 +16,7 @@ from cgstatd.doctor import notifications
 from cgstatd.doctor.findings import COSTS, NOTE, OK, Finding
 from fakehost import FakeHost
 from webhook import Hook, answering, silent, webhook
-from wire import Agent, agent, run
+from wire import ENVIRONMENT, Agent, agent, run
 
 
 @pytest.fixture
@@ -103,6 +103,29 @@ async def test_a_server_that_never_answers_does_not_hold_the_end_up(hook: Hook, 
         running.process.terminate()
         code, log = await asyncio.to_thread(running.end)
         assert code == 0 and "1 notifications were not delivered" in log
+
+
+async def test_what_the_unit_gives_it_keeps_what_a_restart_must_not_lose(
+    hook: Hook, played: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    monkeypatch.setitem(ENVIRONMENT, "STATE_DIRECTORY", str(state))
+    monkeypatch.delitem(ENVIRONMENT, "SYSTEMD_EXEC_PID", raising=False)
+    config = configured(tmp_path, hook.url)
+    hook.always = answering(500)
+    for _ in range(2):
+        before = len(hook.requests)
+        with agent("--config", str(config), "--host-root", played, "--listen", "127.0.0.1:0") as running:
+            await hook.got(before + 1)
+            running.process.terminate()
+            code, log = await asyncio.to_thread(running.end)
+            assert code == 0 and "1 notifications wait on disk for its next start" in log
+    hook.always = answering(204)
+    with agent("--config", str(config), "--host-root", played, "--listen", "127.0.0.1:0") as running:
+        while "1 delivered" not in (await doctor_says(running, hook.url, OK)).what:
+            pass
+    assert {each["name"] for each in hook.told()} == {"web"} and len(hook.told()) == len(hook.requests)
 
 
 @pytest.mark.parametrize("mode", [0o664, 0o646])

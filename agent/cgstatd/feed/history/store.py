@@ -122,11 +122,14 @@ class Store:
 
     @contextlib.contextmanager
     def _failing(self) -> Iterator[None]:
-        """Errors of the disk as DiskFailed; the file is opened anew next time."""
+        """Errors of the disk as DiskFailed; the file is opened anew next time, and where one is gone the directory."""
         try:
             yield
         except (OSError, sqlite3.Error) as error:
             self._close_files()
+            if not all(os.path.lexists(each.path) for each in self.state.files):
+                self._files.leave()
+                self.state = State(set_aside=self.state.set_aside)
             raise DiskFailed(self._files.words(error)) from error
 
     def _close_files(self) -> None:
@@ -296,6 +299,10 @@ class Store:
         except Broken as error:
             self._set_aside(contents.path, str(error))
             raise Moved from error
+        except DiskFailed as error:
+            if self.state.opened:
+                raise
+            raise Moved from error  # it is gone: what is left is read
 
     def _opened(self, path: str) -> SqliteFile:
         if self._file is not None and self._file.path == path:

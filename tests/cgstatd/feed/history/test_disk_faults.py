@@ -142,6 +142,32 @@ async def test_a_disk_that_becomes_read_only_is_still_read(directory: Path) -> N
             assert found[-1]["gap"] == WORDS[Gap.KILLED]
 
 
+@pytest.mark.parametrize("gone", ["removed", "moved", "a file"])
+async def test_while_the_directory_is_gone_memory_is_read_and_afterwards_all_of_it_is_stored(
+    directory: Path, gone: str
+) -> None:
+    async with Running(Agent(directory, 200, "00000001", rounds=18)) as earlier:
+        earlier.minutes(3)
+    async with Running(Agent(directory, 1000, "00000002", rounds=18)) as agent:
+        agent.minutes(5)
+        if gone == "removed":
+            shutil.rmtree(directory)
+        elif gone == "moved":
+            directory.rename(f"{directory}.old")
+        else:
+            (directory / agent.store._files.paths()[0]).unlink()
+        agent.store._close_files()
+        found, _ = await everything(agent)  # was "the disk cannot be read", 503
+        assert seconds(found)[-18:] == list(range(1120, 1300, 10))
+        for _ in range(3):
+            agent.round()
+            await agent.disk.store()
+        assert agent.disk.state.trouble == "" and agent.disk.state.files
+        found, _ = await everything(agent)
+        assert seconds(found)[-20:] == list(range(1130, 1330, 10))
+        assert (await everything(agent, "00000001-3"))[1] and not (await everything(agent, "00000002-29"))[1]
+
+
 async def test_a_directory_that_was_removed_is_made_again(directory: Path) -> None:
     async with Running(Agent(directory, 1000, "00000001")) as agent:
         agent.minutes(2)
@@ -149,13 +175,8 @@ async def test_a_directory_that_was_removed_is_made_again(directory: Path) -> No
         for _ in range(3):
             agent.round()
             await agent.disk.store()
+        assert agent.disk.state.trouble == "" and directory.is_dir()
         assert seconds((await everything(agent))[0]) == list(range(1000, 1150, 10))
-        directory.mkdir(mode=0o700)
-        for _ in range(4):
-            agent.round()
-            await agent.disk.store()
-        assert agent.disk.state.trouble == ""
-        assert seconds((await everything(agent))[0]) == list(range(1000, 1190, 10))
 
 
 # -- what is on it
