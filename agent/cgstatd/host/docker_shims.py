@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import pairwise
 
 import msgspec
@@ -21,12 +22,14 @@ import msgspec
 from cgroupfs import Root
 
 from .runtimes.base import is_hex_id
+from .runtimes.containerd import STATES
 from .runtimes.state_values import parser_of
 from .runtimes.statefile import StateFiles
 
 COMM = b"containerd-shim"
 """As /proc/<pid>/comm has it: 15 bytes."""
-_TASKS = "io.containerd.runtime.v2.task/moby"
+_EVERY_TASK = "io.containerd.runtime.v2.task"
+_TASKS = f"{_EVERY_TASK}/moby"
 _EACH = 3
 """Shims of one containerd that are looked at: all of one Docker's say the same."""
 
@@ -49,6 +52,20 @@ def shim_options(arguments: list[bytes]) -> tuple[str, str] | None:
     if given.get(b"-namespace") != b"moby" or not is_hex_id(container) or not address.startswith("/"):
         return None
     return container, address
+
+
+def containerd_states(root: Root, shims: Iterable[list[bytes]]) -> Iterator[str]:
+    """The state directories of containerds that are not Docker's, have tasks, and are not in the usual places: where
+    their sockets are."""
+    for arguments in shims:
+        given = dict(pairwise(arguments))
+        address = os.fsdecode(given.get(b"-address", b""))
+        state = os.path.dirname(address)
+        if given.get(b"-namespace") == b"moby" or not state.startswith("/") or state in STATES:
+            continue
+        with suppress(OSError):
+            if root.identity(f"{state}/{_EVERY_TASK}").uid == 0:
+                yield state
 
 
 def data_roots(root: Root, shims: Iterable[list[bytes]]) -> Iterator[str]:

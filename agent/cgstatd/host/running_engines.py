@@ -2,9 +2,9 @@
 
 ``dockerd --data-root /mnt/docker`` (or ``-g``, ``--graph``), and conmon's bundle path
 (``-b /mnt/containers/overlay-containers/<id>/userdata``), which names Podman's storage root; where no dockerd runs,
-its containers' shims lead to the data root (:mod:`.docker_shims`). Only processes of root outside every container are
-believed: every user may call a process dockerd, a container's root too (and Docker in Docker really is one, with a data
-root and a network of its own).
+its containers' shims lead to the data root (:mod:`.docker_shims`), and those of another containerd to its state. Only
+processes of root outside every container are believed: every user may call a process dockerd, a container's root too
+(and Docker in Docker really is one, with a data root and a network of its own).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from cgroupfs import Root
 
@@ -22,6 +23,7 @@ from . import docker_shims as shims_of
 from . import runtimes
 from .runtimes.base import MetadataSource
 from .runtimes.budget import Budget
+from .runtimes.containerd import ContainerdSource
 from .runtimes.docker import DockerSource
 from .runtimes.podman import PodmanSource
 from .runtimes.statefile import StateFiles
@@ -100,6 +102,13 @@ def running_roots(root: Root) -> Iterator[tuple[str, str]]:
             yield found
     for path in shims_of.data_roots(root, shims):
         yield "docker", path
+    for path in shims_of.containerd_states(root, shims):
+        yield "containerd", path
+
+
+def containerd_states(root: Root) -> Iterator[str]:
+    """The state directories of the containerds that have tasks, but Docker's."""
+    yield from shims_of.containerd_states(root, [found for _, found in engine_processes(root, (shims_of.COMM,))])
 
 
 class EngineNamespaces:
@@ -127,14 +136,32 @@ class EngineNamespaces:
                     yield self._root.identity(f"{path}/net/dev").inode
 
 
+class _MakeSource(Protocol):
+    def __call__(self, root: Root, path: str, /, *, files: StateFiles) -> MetadataSource: ...
+
+
+_SOURCES: dict[str, _MakeSource] = {
+    "docker": DockerSource, "podman": PodmanSource, "containerd": ContainerdSource
+}  # fmt: skip
+_WORDS = {"containerd": "state"}
+
+
 class LateSources:
     """Metadata sources of engines that came up, or were given a data root, in a way that no file tells.
 
     Called when no source knows a container; looks again at most every ten seconds.
     """
 
-    def __init__(self, root: Root, known: Sequence[str] = (), budget: Budget | None = None) -> None:
+    def __init__(
+        self,
+        root: Root,
+        known: Sequence[str] = (),
+        budget: Budget | None = None,
+        states: list[str] | None = None,
+    ) -> None:
+        """``states``: containerd's state directories, to which those that are found are added."""
         self._root = root
+        self._states = [] if states is None else states
         self._files = StateFiles(root, 0, budget)
         self._known = set(known)
         self._looked = float("-inf")
@@ -148,7 +175,9 @@ class LateSources:
         for engine, path in running_roots(self._root):
             if path not in self._known:
                 self._known.add(path)
-                log.info("engine=%s data_root=%s found by its process", engine, path)
-                make = DockerSource if engine == "docker" else PodmanSource
+                log.info("engine=%s %s=%s found by its process", engine, _WORDS.get(engine, "data_root"), path)
+                if engine == "containerd" and path not in self._states:
+                    self._states.append(path)
+                make = _SOURCES[engine]
                 found.append(make(self._root, path, files=self._files))
         return found

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from cgroupfs import Hierarchy, Root
 from cgroupfs.hierarchy import parse_mountinfo
 
-from ..host.running_engines import engine_processes, root_of, running_roots
+from ..host.running_engines import containerd_states, engine_processes, root_of, running_roots
 from ..sampling.open_host import DEFAULT_STORAGE, HostOptions
 from .written_tree import Piece
 
@@ -66,6 +66,7 @@ def engines(root: Root, options: HostOptions) -> Iterator[Piece]:
     named = [(b"dockerd", path) for path in (*options.docker_roots, *dead)] + [
         (b"conmon", path) for path in options.podman_roots
     ]
+    named += [(b"containerd-shim", state) for state in dict.fromkeys(containerd_states(root))]
     for number, (program, path) in enumerate(named, _PID_MAX + 1):
         yield from _process(f"/proc/{number}", program, path)
 
@@ -74,6 +75,8 @@ def _process(path: str, program: bytes, data_root: str) -> Iterator[Piece]:
     arguments = [program]
     if data_root and program == b"dockerd":
         arguments += [b"--data-root", os.fsencode(data_root)]
+    elif program == b"containerd-shim":
+        arguments += [b"-namespace", b"default", b"-address", os.fsencode(f"{data_root}/containerd.sock")]
     elif data_root:
         arguments += [b"-b", os.fsencode(f"{data_root.rstrip('/')}/overlay-containers/{'0' * 64}/userdata")]
     yield Piece(f"{path}/comm", program + b"\n")

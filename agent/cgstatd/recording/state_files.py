@@ -67,6 +67,7 @@ STORAGE = (
     _Files("<driver>/<id>/userdata/state.json", reduce.fields("status")),
 )
 LXC = (_Files("<name>/config", reduce.lxc_config),)
+CONTAINERD = (_Files(f"{_TASK}config.json", reduce.containerd_config), _Files(f"{_TASK}init.pid", reduce.pid))
 SYSTEM = (
     _Files("etc/docker/daemon.json", reduce.fields("data-root graph")),
     _Files(f"run/containerd/{_TASK}config.json", reduce.containerd_config),
@@ -103,6 +104,8 @@ class StateRecorder:
             yield from self._below(files, top, DOCKER)
         for top in dict.fromkeys(podman):
             yield from self._below(files, top, STORAGE)
+        for top in dict.fromkeys(path for engine, path in found if engine == "containerd"):
+            yield from self._below(files, top, CONTAINERD)
         yield from self._below(files, "/var/lib/lxc", LXC)
         if uids:
             yield from self._users(files, uids)

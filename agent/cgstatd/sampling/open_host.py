@@ -17,9 +17,10 @@ from ..host import runtimes
 from ..host.discovery import Discovery
 from ..host.identity import Names
 from ..host.limit_changes import LimitChanges
-from ..host.running_engines import EngineNamespaces, LateSources
+from ..host.running_engines import EngineNamespaces, LateSources, containerd_states
 from ..host.runtimes.base import MetadataSource
 from ..host.runtimes.budget import Budget
+from ..host.runtimes.containerd import Tasks
 from ..host.runtimes.docker import DockerSource, docker_data_root
 from ..host.runtimes.podman import PodmanSource
 from ..host.runtimes.statefile import StateFiles
@@ -91,8 +92,9 @@ def open_host(root: Root, options: HostOptions) -> Sampler:
     if hierarchy.mount("memory") is None:
         log.warning("%s (until then there are no memory figures)", MEMORY_OFF)
     live = root.live
+    tasks = Tasks(root, partial(containerd_states, root))
     discovery = Discovery(
-        root, hierarchy, partial(runtimes.match, services=options.services), follow=options.follow and live
+        root, hierarchy, partial(runtimes.match, services=options.services, tasks=tasks), follow=options.follow and live
     )
     budget = Budget()
     files = StateFiles(root, 0, budget)
@@ -101,9 +103,9 @@ def open_host(root: Root, options: HostOptions) -> Sampler:
         *(PodmanSource(root, path, files=files) for path in options.podman_roots),
         *runtimes.system_sources(root, budget),
     ]
-    roots = [*options.docker_roots, *options.podman_roots, docker_data_root(root), DEFAULT_STORAGE]
+    roots = [*options.docker_roots, *options.podman_roots, docker_data_root(root), DEFAULT_STORAGE, *tasks.states]
     rootless = partial(runtimes.rootless_sources, root, budget=budget)
-    names = Names(sources, rootless, LateSources(root, roots, budget), root, budget.want)
+    names = Names(sources, rootless, LateSources(root, roots, budget, tasks.states), root, budget.want)
     shared = Shared(LimitChanges(options.follow and live), io_counting(root, hierarchy))
     descriptors = descriptor_budget(options.max_connections)
     states = StateWatch(root, options.follow and live)

@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from cgstatd.host import running_engines
-from cgstatd.host.running_engines import EngineNamespaces, LateSources, engine_processes, root_of, running_roots
+from cgstatd.host.running_engines import (
+    EngineNamespaces,
+    LateSources,
+    containerd_states,
+    engine_processes,
+    root_of,
+    running_roots,
+)
 from cgstatd.host.runtimes.base import Metadata
 from cgstatd.host.runtimes.docker import DockerSource
 from cgstatd.host.runtimes.podman import PodmanSource
@@ -93,6 +100,22 @@ def test_where_no_dockerd_runs_its_containers_shims_lead_to_its_data_root(host: 
     run_shim(host, 10, state.removesuffix("/daemon"))
     bundle(host, state, f"/mnt/d/containers/{A}/hostname")
     assert list(running_roots(host.root)) == [("docker", "/mnt/d")]
+
+
+def test_the_state_of_another_containerd_is_where_its_shims_socket_is(host: MadeUpHost) -> None:
+    for pid, namespace, state in (
+        (11, "default", "/srv/ctd"), (12, "prod", "/srv/ctd"), (13, "prod", "/run/containerd"), (14, "moby", "/srv/d"),
+        (15, "prod", "/srv/gone"), (16, "prod", "relative"),
+    ):  # fmt: skip
+        run(host, pid, "/usr/bin/containerd-shim-runc-v2", "-namespace", namespace, "-address", f"{state}/c.sock")
+    run(host, 17, "/usr/bin/containerd-shim-runc-v2", "-namespace", "x", "-address", "/srv/users/c.sock", uid=1000)
+    for state in ("/srv/ctd", "/srv/users", "/srv/d"):
+        host.write(f"{state}/io.containerd.runtime.v2.task/prod/web/config.json", "{}")
+    assert set(containerd_states(host.root)) == {"/srv/ctd"}
+    assert ("containerd", "/srv/ctd") in set(running_roots(host.root))
+    states: list[str] = []
+    (source,) = LateSources(host.root, ["/run/containerd"], states=states)()
+    assert source.runtime == "containerd" and isinstance(source.get("web@prod"), Metadata) and states == ["/srv/ctd"]
 
 
 def test_what_a_shim_of_another_or_a_bundle_without_such_a_mount_says_is_not_taken(host: MadeUpHost) -> None:

@@ -51,7 +51,7 @@ SOURCES: tuple[Callable[[Root, StateFiles], MetadataSource], ...] = (
     lambda root, files: podman.PodmanSource(root, files=files),
     lambda root, files: crio.CrioSource(root, files=files),
     lambda root, files: containerd.ContainerdSource(root, files=files),
-    lambda root, files: containerd.ContainerdSource(root, "/run/k3s/containerd", files=files),
+    lambda root, files: containerd.ContainerdSource(root, containerd.K3S_STATE, files=files),
     lambda root, files: lxc.LxcSource(root, files=files),
     lambda root, files: nspawn.NspawnSource(root, files=files),
 )
@@ -60,14 +60,14 @@ NAMED = frozenset({lxc.RUNTIME, nspawn.RUNTIME, systemd.RUNTIME})
 """Whose ids are names: a container of the same name in another runtime is another container."""
 
 
-def match(parent: str, name: str, services: bool = False) -> Match | Skip | None:
+def match(parent: str, name: str, services: bool = False, tasks: containerd.Tasks | None = None) -> Match | Skip | None:
     """What the cgroup directory ``name`` below ``parent`` (a path below the controller's mount) is; None: of no
-    runtime."""
+    runtime. ``tasks``: what containerd's state has."""
     for each in MATCHERS + OPTIONAL if services else MATCHERS:
         found = each(parent, name)
         if found is not None:
             return found
-    return None
+    return None if tasks is None else tasks.match(parent, name)
 
 
 def system_sources(root: Root, budget: Budget | None = None) -> tuple[MetadataSource, ...]:

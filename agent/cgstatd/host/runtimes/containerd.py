@@ -2,7 +2,8 @@
 
 ``cri-containerd-<id>.scope``, ``nerdctl-<id>.scope`` (systemd driver), ``kubepods/burstable/pod<uid>/<id>`` and
 ``/<containerd namespace>/<id>`` (cgroupfs driver), where ``ctr run`` lets its user choose any word for an id. The
-namespace moby is Docker's.
+namespace moby is Docker's. A word is one container's in the namespace ``default`` and another's in ``prod``, which is
+``web@prod`` here. No path says that a directory is a namespace: there has to be a task of it.
 
 State: ``<state>/io.containerd.runtime.v2.task/<namespace>/<id>/config.json``, the OCI bundle of each task that is not
 yet deleted, with ``<state>`` /run/containerd (k3s: /run/k3s/containerd), and runc's ``init.pid`` beside it. The
@@ -17,7 +18,8 @@ annotations count; whether the task is paused or has ended, and how, is in no fi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -36,14 +38,18 @@ from .state_values import is_file_name, parser_of
 from .statefile import StateFiles
 
 RUNTIME = "containerd"
-STATE = "/run/containerd"
+STATE, K3S_STATE = "/run/containerd", "/run/k3s/containerd"
+STATES = (STATE, K3S_STATE)
+_AT = "@"
+"""No id has it in it."""
 _TASKS = "io.containerd.runtime.v2.task"
 _DOCKERS = frozenset({"moby", "plugins.moby"})
 _NAMESPACES = frozenset({"default", "k8s.io", "buildkit"})
 """The usual ones; a directory of another name with a bare id in it counts as a --cgroup-parent of Docker's."""
-_WORDS = frozenset({"default"})
-"""The namespace whose ids are words: those of nerdctl and the kubelet have 64 hexadecimal digits in any case."""
+_DEFAULT = "default"
+"""The namespace of ``ctr`` where it is told no other."""
 _PID_BYTES = 64
+_AGAIN_SECONDS = 10.0
 is_word = re.compile(r"(?=.{1,76}$)[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*").fullmatch
 """What containerd takes for an id (pkg/identifiers)."""
 _KINDS = "cri-containerd|nerdctl"
@@ -58,10 +64,53 @@ def match(parent: str, name: str) -> Match | Skip | None:
         return Match(RUNTIME, found[1] or found[2])
     above = parent.strip("/").split("/")
     if not is_hex_id(name):
-        return Match(RUNTIME, name) if len(above) == 1 and above[0] in _WORDS and is_word(name) else None
+        return Match(RUNTIME, name) if above == [_DEFAULT] and is_word(name) else None
     if any(_in_pod(part) for part in above) or (len(above) == 1 and above[0] in _NAMESPACES):
         return Match(RUNTIME, name)
     return None
+
+
+class Tasks:
+    """Which words in which directories are ids: containerd's state has a task of that namespace and id."""
+
+    def __init__(
+        self,
+        root: Root,
+        look: Callable[[], Iterable[str]] = tuple,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``look``: the state directories that running shims name; asked where a word is not known."""
+        self._root, self._look, self._clock = root, look, clock
+        self._looked = float("-inf")
+        self.states = list(STATES)
+
+    def match(self, parent: str, name: str) -> Match | None:
+        """A directory below one of the hierarchy's top that no runtime's naming matches."""
+        namespace = parent.strip("/")
+        if not is_word(name) or not is_word(namespace) or namespace in _DOCKERS or namespace.endswith(".slice"):
+            return None
+        task = f"{_TASKS}/{namespace}/{name}"
+        if self._has(task, self.states) or self._has(task, self._new()):
+            return Match(RUNTIME, f"{name}{_AT}{namespace}")
+        return None
+
+    def _has(self, task: str, states: Iterable[str]) -> bool:
+        return any(self._is_roots(f"{state}/{task}") for state in states)
+
+    def _new(self) -> list[str]:
+        now = self._clock()
+        if now - self._looked < _AGAIN_SECONDS:
+            return []
+        self._looked = now
+        found = [each for each in dict.fromkeys(self._look()) if each not in self.states]
+        self.states += found
+        return found
+
+    def _is_roots(self, path: str) -> bool:
+        try:
+            return self._root.identity(path).uid == 0
+        except OSError:
+            return False
 
 
 class _Annotations(msgspec.Struct, frozen=True):
@@ -157,17 +206,18 @@ class ContainerdSource:
 
     def get(self, container_id: str) -> Metadata | Unreadable | None:
         """The metadata of a container by its whole id, in any namespace."""
-        if not is_hex_id(container_id) and not is_word(container_id):
+        word, _, named = container_id.partition(_AT)
+        if not is_hex_id(container_id) and not is_word(word):
             return None
         namespaces = self._namespaces()
         if isinstance(namespaces, Unreadable):
             return namespaces
-        for namespace in namespaces if is_hex_id(container_id) else _WORDS.intersection(namespaces):
-            found = self._files.read(f"{self._tasks}/{namespace}/{container_id}/config.json", _parse)
+        for namespace in namespaces if is_hex_id(container_id) else {named or _DEFAULT}.intersection(namespaces):
+            found = self._files.read(f"{self._tasks}/{namespace}/{word}/config.json", _parse)
             if isinstance(found, Unreadable):
                 return found
             if found is not None:
-                return self._metadata(namespace, container_id, found)
+                return self._metadata(namespace, word, found)
         return next((self._stopped(*each) for each in self._names.all() if each[0] == container_id), None)
 
     def all(self) -> Iterator[Metadata]:
@@ -176,7 +226,8 @@ class ContainerdSource:
         namespaces = self._namespaces()
         for namespace in namespaces if isinstance(namespaces, list) else ():
             names = self._files.names(f"{self._tasks}/{namespace}")
-            for name in names if isinstance(names, list) else ():
+            for each in names if isinstance(names, list) else ():
+                name = each if is_hex_id(each) or namespace == _DEFAULT else f"{each}{_AT}{namespace}"
                 if name not in seen and isinstance(found := self.get(name), Metadata):
                     seen.add(name)
                     yield found
@@ -192,13 +243,14 @@ class ContainerdSource:
         return Metadata(runtime=RUNTIME, id=container_id, name=name, owner_uid=self.owner_uid)
 
     def _metadata(self, namespace: str, container_id: str, found: _Known) -> Metadata:
-        name = container_id[:12] if is_hex_id(container_id) else container_id
+        key = container_id if is_hex_id(container_id) or namespace == _DEFAULT else f"{container_id}{_AT}{namespace}"
+        name = container_id[:12] if is_hex_id(container_id) else key
         if found.name is None and found.nerdctl_name is not None:
             name = self._names.name(namespace, container_id, found.nerdctl_name)
         pid = self._files.read(f"{self._tasks}/{namespace}/{container_id}/init.pid", _parse_pid, _PID_BYTES)
         return Metadata(
             runtime=RUNTIME,
-            id=container_id,
+            id=key,
             name=found.name or name,
             image=found.image,
             labels=found.labels,

@@ -120,10 +120,16 @@ def test_a_container_of_ctr_has_the_id_that_was_chosen_for_a_name(write: Write) 
     assert ContainerdSource(Root()).get("web") == found
 
 
-def test_a_word_is_no_id_in_other_namespaces(write: Write) -> None:
+def test_a_word_is_another_containers_in_another_namespace(write: Write) -> None:
     task(write, oci(None), "k8s.io", "web")
+    task(write, oci(None), "prod", "web")
+    task(write, oci(None), "prod", ID)
     assert ContainerdSource(Root()).get("web") is None
-    assert list(ContainerdSource(Root()).all()) == []
+    assert sorted(each.id for each in ContainerdSource(Root()).all()) == [ID, "web@k8s.io", "web@prod"]
+    found = ContainerdSource(Root()).get("web@prod")
+    assert isinstance(found, Metadata) and (found.id, found.name) == ("web@prod", "web@prod")
+    for wrong in ("web@", "web@other", "@prod", "web@moby", "web@../prod", "web@prod@prod", "we b@prod"):
+        assert ContainerdSource(Root()).get(wrong) is None, wrong
 
 
 @pytest.mark.parametrize(
