@@ -101,9 +101,13 @@ class Account:
         finally:
             self._charge(client, began, self._computed() - cpu)
 
+    def charge_to(self, client: str) -> None:
+        """What the current task and those that it makes know the cost of is the client's (basics/charging.py)."""
+        charge.set(partial(self._add, client))
+
     async def answered(self, client: str, work: Coroutine[Any, Any, T], place: Occupant) -> T:
         """Do it for a client, each step in its turn. What other threads do for it is charged to the client, too."""
-        charge.set(partial(self._add, client))
+        self.charge_to(client)
         return await self._in_steps(client, work, place)
 
     @types.coroutine
