@@ -110,7 +110,8 @@ OPTIONS = (
            "answer is immediate; 0: never"),
     Option("freshness", kinds.seconds(), "requests within this time share one reading"),
     Option("max_cpu", kinds.percent(), "percent of one core that readings of all containers may take: where they cost "
-           "more they are made less often, 10 s apart at most, and answers say so; 0: no bound"),
+           "more they are made less often, 10 s apart at most (a minute at most where no client waits for them: the "
+           "history's rounds, the baseline), and answers say so; 0: no bound. Not what else clients ask for costs"),
     Option("history", kinds.seconds(), "how much of the past is kept in memory: the counters of each container and of "
            "the host, one round each history_interval; 0: nothing"),
     Option("history_interval", kinds.seconds(1, 600), "how far apart these rounds are; a round that no client has "

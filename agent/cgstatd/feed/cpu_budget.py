@@ -6,6 +6,8 @@ from collections import deque
 
 LONGEST_SECONDS = 10.0
 """However dear passes are, the figures are never older than this."""
+REST_SECONDS = 60.0
+"""The same of readings that no client waits for: the history's, and the baseline."""
 _KEPT = 5
 _ENOUGH = 3
 """Passes. One that opens every file, or meets a busy machine, says little of the next."""
@@ -14,9 +16,9 @@ _ENOUGH = 3
 class CpuBudget:
     """What the latest passes cost, and so how far apart they have to be. Not thread-safe."""
 
-    def __init__(self, percent: float) -> None:
-        """``percent`` of one core; 0: no bound."""
-        self.percent = percent
+    def __init__(self, percent: float, longest_seconds: float = LONGEST_SECONDS) -> None:
+        """``percent`` of one core; 0: no bound. ``longest_seconds``: the distance at which the bound ends."""
+        self.percent, self._longest = percent, longest_seconds
         self._costs: deque[float] = deque(maxlen=_KEPT)
 
     def spent(self, cpu_seconds: float) -> None:
@@ -37,7 +39,7 @@ class CpuBudget:
 
     def apart(self, cost_seconds: float) -> float:
         """The least distance of things that cost so much each."""
-        return min(cost_seconds * 100 / self.percent, LONGEST_SECONDS) if self.percent else 0.0
+        return min(cost_seconds * 100 / self.percent, self._longest) if self.percent else 0.0
 
     def stretched(self, interval_seconds: float) -> float | None:
         """To what an interval is stretched; None: it is kept."""

@@ -24,7 +24,7 @@ from ..sampling.registry import ListingFailed, ListingUnderWay
 from ..sampling.sampler import Sampler
 from ..sampling.work_item import Again
 from .coalesced import OVERLOADED_SECONDS, news_wait
-from .cpu_budget import CpuBudget
+from .cpu_budget import REST_SECONDS, CpuBudget
 from .job import Job
 from .reading_pass import Pass
 from .sampling_thread import SamplingThread
@@ -101,7 +101,7 @@ class Feed:
         if self._baseline <= 0:
             return
         cost = 0.0 if self._baseline_job is None else self._baseline_job.cpu_seconds
-        apart = max(self._baseline, self.cpu_budget.apart(cost))
+        apart = max(self._baseline, CpuBudget(self.cpu_budget.percent, REST_SECONDS).apart(cost))
         self._baseline_timer = asyncio.get_running_loop().call_later(apart, self._tick)
         regular = 1.5 * self.regular_seconds if self.regular_seconds <= self._baseline else 0.0  # these do the same
         enough = max(self._baseline / 2, regular)

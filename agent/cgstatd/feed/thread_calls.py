@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar, overload
 
+from ..basics.charging import charge
 from ..basics.event_loop import call_from_thread
 from ..sampling import registry
 from ..sampling.reading_failed import ReadingFailed
@@ -67,13 +69,17 @@ class ThreadCalls:
                 await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _run(self, work: Callable[[], Any], one: Callable[[Any], Any] | None) -> Any:
+        spent = 0.0
         with self._awaited() as (future, settle):
 
             def tell(work: Callable[[], Any], then: Callable[[Any], Any] | None = None) -> None:
+                nonlocal spent
+                began = time.thread_time()
                 try:
                     result, error = work(), None
                 except Exception as failure:
                     result, error = None, self._sampler.out_of_resources(failure) or failure
+                spent += time.thread_time() - began
                 if error is None and then is not None:
                     job.items.append(partial(tell, partial(then, result)))
                 else:
@@ -81,7 +87,10 @@ class ThreadCalls:
 
             job = Job(deque([Again(partial(tell, work, one))]))
             self._sampling_thread.submit(job)
-            return await self._in_time(future, job)
+            try:
+                return await self._in_time(future, job)
+            finally:
+                charge.get()(spent)
 
     @contextmanager
     def _awaited(self) -> Iterator[tuple[asyncio.Future[Any], Callable[[Any, Exception | None], None]]]:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cgroupfs import Root
-from cgstatd.feed.cpu_budget import LONGEST_SECONDS, CpuBudget
+from cgstatd.feed.cpu_budget import LONGEST_SECONDS, REST_SECONDS, CpuBudget
 from cgstatd.feed.follow.follower import Follower
 from cgstatd.feed.follow.interval_grid import stretched
 from cgstatd.feed.shared_passes import Feed
@@ -96,6 +96,12 @@ def test_figures_are_never_older_than_the_longest_interval(costs: list[float], p
     assert 0 <= cpu_budget.interval_seconds <= LONGEST_SECONDS
     found = cpu_budget.stretched(interval)
     assert found is None or found >= interval - 0.001
+
+
+def test_what_no_client_waits_for_is_bounded_up_to_a_minute() -> None:
+    rest = CpuBudget(1.0, REST_SECONDS)
+    assert rest.apart(0.3) == pytest.approx(30.0) and rest.apart(3.0) == REST_SECONDS
+    assert CpuBudget(1.0).apart(0.3) == LONGEST_SECONDS
 
 
 @pytest.mark.parametrize(("steps", "least", "expected"), [(4, 0.0, 1.0), (4, 1.0, 1.0), (4, 1.1, 2.0), (1, 1.1, 1.25)])

@@ -17,7 +17,7 @@ from ...sampling.history_reading import HistoryReading
 from ...sampling.history_work import Clocks, HistoryWork, clocks
 from ...sampling.reading_failed import ReadingFailed
 from ...sampling.registry import ListingFailed
-from ..cpu_budget import CpuBudget
+from ..cpu_budget import REST_SECONDS, CpuBudget
 from ..job import Job
 from ..reading_pass import Pass
 from ..shared_passes import Feed
@@ -56,7 +56,7 @@ class Recorder:
         """The pass of the last round that took one over."""
         self._job: Job | None = None
         """The last reading of its own."""
-        self._own_budget = CpuBudget(0.0)
+        self._own_budget = CpuBudget(0.0, REST_SECONDS)
         self._gap = Gap.NONE
         """Why the points since the last round had none."""
         self._before: Clocks | None = None

@@ -1,10 +1,10 @@
 """What each client costs the event loop, on all listeners together; who waits while clients want more than there is.
 
 The agent is one process of one core's worth, and its event loop makes one step of one answer at a time. The CPU time of
-each step is charged to the client that it is for; half of what a client has used is forgotten each second. While all of
-them together use more than their part of the loop, a client with more than its fair share (those who want less get
-all of it, the rest is divided evenly) waits until it has no more, one step after the other. A client that asks alone
-never waits.
+each step, and of what another thread does for it alone, is charged to its client; half of what a client has used is
+forgotten each second. While all of them together use more than their part of the time, a client with more than its fair
+share (those who want less get all of it, the rest is divided evenly) waits until it has no more, one step after the
+other. A client that asks alone never waits.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import math
 import time
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar
 
+from ...basics.charging import charge
 from ...basics.shared_lock import is_held
 
 P = ParamSpec("P")
@@ -23,7 +25,7 @@ T = TypeVar("T")
 MOMENT_SECONDS = 0.2
 """How often the fair share is worked out."""
 CAPACITY = 0.4
-"""The part of the time that the event loop computes for clients: the sampling thread needs the rest."""
+"""The part of one core that may be used for clients while several ask: passes, which are for all, need the rest."""
 HALF_SECONDS = 1.0
 """What a client has used counts with half the weight so much later."""
 _WINDOW_SECONDS = HALF_SECONDS / math.log(2)
@@ -99,8 +101,13 @@ class Account:
         finally:
             self._charge(client, began, self._computed() - cpu)
 
+    def charge_to(self, client: str) -> None:
+        """What the current task and those that it makes know the cost of is the client's (basics/charging.py)."""
+        charge.set(partial(self._add, client))
+
     async def answered(self, client: str, work: Coroutine[Any, Any, T], place: Occupant) -> T:
-        """Do it for a client, each step in its turn."""
+        """Do it for a client, each step in its turn. What other threads do for it is charged to the client, too."""
+        self.charge_to(client)
         return await self._in_steps(client, work, place)
 
     @types.coroutine
@@ -153,12 +160,16 @@ class Account:
         return found
 
     def _charge(self, key: str, began: float, cpu: float) -> None:
-        now, client = self._clock(), self._client(key)
-        client.used, client.served = client.fade(now) + cpu, now
+        now = self._clock()
+        self._add(key, cpu)
         self._cpu += cpu
         self._wall += max(now - began, cpu)
         if now - self._since >= MOMENT_SECONDS:
             self._next_moment(now)
+
+    def _add(self, key: str, cpu: float) -> None:
+        now, client = self._clock(), self._client(key)
+        client.used, client.served = client.fade(now) + cpu, now
 
     def _next_moment(self, now: float) -> None:
         of_all, seconds = self._computed_by_all(), now - self._since

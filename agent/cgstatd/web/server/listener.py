@@ -91,7 +91,8 @@ class Acceptor:
         seat = gate.admit(key)
         if seat is not None:
             seconds, go_on = gate.limits.request_seconds, partial(self._serve, sock, seat, key)
-            self._waiting.add(Lobby(self._loop, sock, seat, seconds, go_on, self._waiting.discard))
+            wait = partial(gate.account.wait_seconds, key)
+            self._waiting.add(Lobby(self._loop, sock, seat, seconds, go_on, self._waiting.discard, wait))
             return
         if self._once_in_a_while.due(key):
             log.warning("address=%s too many connections: open=%d", key, gate.open)
@@ -119,6 +120,7 @@ class Acceptor:
 
     async def _attach(self, sock: socket.socket, protocol: Handler | Refusal, key: str) -> None:
         made = False
+        self._gate.account.charge_to(key)
         try:
             self._tune(sock)
             context = None if self._tls is None else self._tls.context()

@@ -1,7 +1,8 @@
 """Where a connection waits until its client says something: a descriptor and a timer, without a handler.
 
 Many clients open connections and leave them alone (a port scan, a browser that connects ahead, an attack). A handler,
-its transport and their tasks would be made for nothing.
+its transport and their tasks would be made for nothing. And that of a client which has used more than its share
+(account.py) waits here until it has less: a TLS handshake takes a millisecond of the event loop.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class Lobby:
     ask.
     """
 
-    __slots__ = ("_go_on", "_left", "_loop", "_seat", "_sock", "_timer")
+    __slots__ = ("_go_on", "_later", "_left", "_loop", "_seat", "_sock", "_timer", "_wait")
 
     def __init__(
         self,
@@ -30,13 +31,20 @@ class Lobby:
         seconds: float,
         go_on: Callable[[float], None],
         left: Callable[[Lobby], None],
+        wait: Callable[[], float],
     ) -> None:
-        """``seconds``: for how long it may wait; ``left``: called, once, when it does not wait any more."""
+        """``seconds``: for how long it may wait; ``left``: called, once, when it does not wait any more; ``wait``: how
+        long its client has to, as things are."""
         self._loop, self._sock, self._seat = loop, sock, seat
-        self._go_on, self._left = go_on, left
+        self._go_on, self._left, self._wait = go_on, left, wait
+        self._later: asyncio.TimerHandle | None = None
         seat.cut = self.close
         self._timer = loop.call_later(seconds, self.close)
-        loop.add_reader(sock.fileno(), self._look)
+        self._listen()
+
+    def _listen(self) -> None:
+        self._later = None
+        self._loop.add_reader(self._sock.fileno(), self._look)
 
     def _look(self) -> None:
         try:
@@ -48,12 +56,18 @@ class Lobby:
         if not said:  # its client has gone
             self.close()
             return
+        if seconds := self._wait():
+            self._loop.remove_reader(self._sock.fileno())
+            self._later = self._loop.call_later(seconds, self._listen)
+            return
         self._leave()
         self._go_on(self._timer.when())
 
     def _leave(self) -> None:
         self._loop.remove_reader(self._sock.fileno())
         self._timer.cancel()
+        if self._later is not None:
+            self._later.cancel()
         self._left(self)
 
     def close(self) -> None:

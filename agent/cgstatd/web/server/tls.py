@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from weakref import WeakSet
 
+from ...basics.charging import charge
 from ...basics.file_look import FileLook, is_same, look
 from ...basics.regular_file import read_regular
 
@@ -18,6 +19,18 @@ log = logging.getLogger(__name__)
 CHECK_SECONDS = 1.0
 _MAX_PEM_BYTES = 16 << 20
 _pem = re.compile(rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----(.*?)-----END", re.DOTALL).findall
+
+
+class _Charged(ssl.SSLObject):
+    """A connection whose handshake is charged to its client: it is the dearest part of a short one."""
+
+    def do_handshake(self) -> None:
+        """As ssl.SSLObject.do_handshake; called again and again until it is over."""
+        began = time.thread_time()
+        try:
+            super().do_handshake()
+        finally:
+            charge.get()(time.thread_time() - began)
 
 
 class BadCertificate(Exception):
@@ -123,6 +136,7 @@ def load(cert: str, key: str, client_ca: str = "") -> ssl.SSLContext:
     if client_ca:
         _check("tls_client_ca", client_ca, b"CERTIFICATE-----", "certificate")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslobject_class = _Charged
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])

@@ -18,7 +18,7 @@ import pytest
 
 from cgroupfs import CounterReader, Directory
 from cgstatd.feed.cpu_budget import CpuBudget
-from cgstatd.feed.history import gaps
+from cgstatd.feed.history import gaps, recorder
 from cgstatd.feed.history.recorder import FIRST_SECONDS, Recorder
 from cgstatd.feed.history.short_lines import FIGURES, most_points
 from cgstatd.feed.history.steps import grid
@@ -662,6 +662,26 @@ async def test_the_first_round_gives_way_to_whoever_waits_for_a_first_answer(
             assert kept.ring.last == len(wanted) - 2, "the first round comes after the first pause"
             may_go_on.set()
         recorder.stop()
+
+
+async def test_rounds_that_nobody_asks_for_keep_to_the_bound_of_cpu_time_though_they_be_a_minute_apart(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of readings that take 0.3 s each ten seconds 1 % of a core was no bound: 10 s apart was the most."""
+    async with keeping(host, monkeypatch) as kept:
+        now = [1000.0]
+        monkeypatch.setattr(recorder.time, "monotonic", lambda: now[0])
+        kept.feed.cpu_budget.percent = 1.0
+        made: list[float] = []
+        for _ in range(19):
+            kept.recorder._job = None
+            kept.recorder._own_budget.spent(0.3)
+            before = kept.ring.last
+            await kept.point(10)
+            kept.feed.read_all_at = now[0] if kept.ring.last > before else kept.feed.read_all_at
+            made += [now[0]] * (kept.ring.last > before)
+            now[0] += 10.0
+        assert made[3:] and all(each - last >= 30.0 for last, each in pairwise(made[2:]))
 
 
 async def test_a_pass_that_a_client_asked_for_is_taken_over(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 
 from cgstatd.basics.shared_lock import SharedLock
+from cgstatd.feed import thread_calls
+from cgstatd.sampling.lookup import NotFound
+from cgstatd.sampling.one_container import OneContainer
 from cgstatd.web.server.account import CAPACITY, HALF_SECONDS, MOMENT_SECONDS, Account
 from cgstatd.web.server.gate import MOMENT_SECONDS as CUT_SECONDS
 from cgstatd.web.server.gate import Gate
@@ -333,13 +336,14 @@ async def test_whoever_has_what_others_wait_for_goes_on() -> None:
 async def test_a_request_that_waits_is_answered_and_its_place_may_be_taken_meanwhile(host: FakeHost) -> None:
     host.add("web")
     async with serving(host.sampler()) as server:
-        waits, left = asyncio.Event(), [0.3]
+        waits, left = asyncio.Event(), [0.3, 0.3, 0.0]  # the first question is the lobby's
 
         def wait_seconds(_client: str) -> float:
-            waits.set()
-            return left.pop() if left else 0.0
+            seconds = left.pop() if left else 0.0
+            if not left:
+                waits.set()
+            return seconds
 
-        left.insert(0, 0.2)
         server.gate.account.wait_seconds = wait_seconds  # type: ignore[method-assign]
         asking = asyncio.create_task(server.ask("/api/containers"))
         await waits.wait()
@@ -384,3 +388,22 @@ async def test_what_a_request_costs_is_charged_to_its_client(host: FakeHost, mon
         monkeypatch.setattr(guard, "_not_a_request_of_ours", dear)
         assert (await server.ask("/api/containers")).status == 200
         assert account._clients["127.0.0.1"].used == pytest.approx(0.5, rel=0.2)
+
+
+async def test_what_the_sampling_thread_does_for_a_request_is_charged_to_its_client(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flood of what is dear to read alone would cost the loop little, and all others their turn in that thread."""
+    host.add("web")
+    cpu = [0.0]
+    monkeypatch.setattr(thread_calls.time, "thread_time", lambda: cpu[0])
+
+    def dear(*_: Any) -> Any:
+        cpu[0] += 0.5
+        raise NotFound("no")
+
+    async with serving(host.sampler()) as server:
+        server.gate.account._computed = lambda: 0.0
+        monkeypatch.setattr(OneContainer, "find_to_read", dear)
+        assert (await server.ask("/api/containers/web/stats")).status == 404
+        assert server.gate.account._clients["127.0.0.1"].used == pytest.approx(0.5, rel=0.2)

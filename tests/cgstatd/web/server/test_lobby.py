@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack, suppress
 
 from cgstatd.web.server.limits import Limits
 from fakehost import FakeHost
@@ -68,3 +69,33 @@ async def test_those_that_wait_end_with_the_agent(host: FakeHost) -> None:
     assert await silent.closed()
     assert server.gate.open == 0
     await connection.__aexit__(None, None, None)
+
+
+async def test_one_whose_client_has_used_more_than_its_share_waits_without_a_handler(host: FakeHost) -> None:
+    async with serving(host.sampler()) as server, AsyncExitStack() as stack:
+        asked, waits = [0], [0.01]
+
+        def wait_seconds(_client: str) -> float:
+            asked[0] += 1
+            return waits[0]
+
+        server.gate.account.wait_seconds = wait_seconds  # type: ignore[method-assign]
+        flood = await stack.enter_async_context(server.connection())
+        flood.send(ALL)
+        await until(lambda: asked[0] >= 3)
+        assert (server.gate.open, handlers(server)) == (1, 0)
+        waits[0] = 0.0
+        assert (await flood.answer()).status == 200
+
+
+async def test_one_that_waits_for_its_share_may_have_to_go(host: FakeHost) -> None:
+    async with serving(host.sampler()) as server, AsyncExitStack() as stack:
+        server.gate.account.wait_seconds = lambda _: 3_600.0  # type: ignore[method-assign]
+        flood = await stack.enter_async_context(server.connection())
+        flood.send(ALL)
+        await until(lambda: server.gate.open == 1)
+        await asyncio.sleep(0)
+        next(iter(server.gate._seats)).cut()
+        assert server.gate.open == 0
+        with suppress(ConnectionResetError):  # what it had sent was not read
+            assert await flood.closed()

@@ -356,3 +356,22 @@ def test_the_program_serves_tls_to_the_network_with_client_certificates(
             assert len(json.loads(answer.read())) == 3
     ran = run("serve", "--host-root", str(host.path), "--tls-cert", own.cert, "--tls-key", ca.key)
     assert ran.returncode == 2 and "the key does not belong to the certificate" in ran.stderr
+
+
+async def test_a_handshake_is_charged_to_its_client(
+    host: FakeHost, own: Pair, ca: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu = [0.0]
+    done = ssl.SSLObject.do_handshake
+
+    def dear(connection: ssl.SSLObject) -> None:
+        cpu[0] += 0.25 * (connection.server_side is True)
+        done(connection)
+
+    monkeypatch.setattr(ssl.SSLObject, "do_handshake", dear)
+    monkeypatch.setattr(tls_module.time, "thread_time", lambda: cpu[0])
+    async with serving(host.sampler(), tls=Certificates(own.cert, own.key)) as server:
+        server.gate.account._computed = lambda: 0.0
+        async with connected(server, client(ca)):
+            await until(lambda: "127.0.0.1" in server.gate.account._clients)
+            assert server.gate.account._clients["127.0.0.1"].used > 0.2
