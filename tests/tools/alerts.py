@@ -65,7 +65,6 @@ class Stage:
         self.options, self.stack = options, stack
         self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cgstatd-alerts-")))
         self.ended = threading.Event()
-        stack.callback(self.ended.set)
 
     def docker(self, *arguments: str) -> None:
         command = ["docker", "--host", self.options.host, *arguments]
@@ -181,11 +180,13 @@ def main() -> None:
         stage.agent(first, "--docker-root", options.docker_root)
         hung = stage.agent(first + 1, "--host-root", stage.hung())
         stage.prometheus({"a": first, "hung": first + 1}, first + 2)
+        stack.callback(stage.ended.set)  # first: who reads what hangs would not end
         began = time.monotonic()
         time.sleep(70)  # all are scraped once before anything happens
         if not options.watch_only:
             stage.containers()
         time.sleep(max(0.0, options.minutes * 60 - 240 - (time.monotonic() - began)))
+        stage.ended.set()
         hung.kill()
         time.sleep(240)
         report(first + 2, options.minutes, options.prefix)
