@@ -1,6 +1,7 @@
-"""What comes before every answer, in this order: the Host, a preflight, 400, 401 or 429, 403, 404 for the environment.
+"""What comes before every answer, in this order: the Host, a preflight, a page of another site, 400, 401 or 429, 403,
+404 for the environment.
 
-The price for each request: one look at the Host header, one SHA-256, two looks into dicts.
+The price for each request: one look at the Host header and at Sec-Fetch-Site, one SHA-256, two looks into dicts.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The parameters of GET /containers/json: which containers a client wants.
 
-A container's own words are looked up among a request's, each once. A part of a name alone is compared with each value.
+A container's own words are looked up among a request's, each once. Parts of names are looked for in all names as one
+text, each part once.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ def chosen(several: Sequence[Listed], filters: Filters, *, everything: bool, lim
     _check(filters)
     ordered = sorted(several, key=lambda each: -(created(each) or 0.0))
     tests = [make(values) for name, make in _TESTS.items() if (values := filters.get(name))]
+    if filters.get("name"):
+        tests.insert(0, _name(filters["name"], ordered))
     tests += [_border(key, filters[key], ordered) for key in ("before", "since") if filters.get(key)]
     everything = everything or limit > 0 or "status" in filters or "exited" in filters
     if not everything:
@@ -82,7 +85,7 @@ def _id(values: AbstractSet[str]) -> Test:
     return lambda each, _: begins(id_of(each.identity))
 
 
-def _name(values: AbstractSet[str]) -> Test:
+def _name(values: AbstractSet[str], several: Iterable[Listed]) -> Test:
     """A part of the name; ``^`` and ``$`` are its ends. No other expression: a client's would be run on every name."""
     whole, starts, ends, parts = set[str](), set[str](), set[str](), set[str]()
     for wanted in values:
@@ -90,12 +93,35 @@ def _name(values: AbstractSet[str]) -> Test:
         at_start, at_end = wanted.startswith("^"), wanted.endswith("$")
         (whole if at_start and at_end else starts if at_start else ends if at_end else parts).add(part)
     begins, ending = begins_with(starts), tuple(ends)
+    having = _with_a_part((each.identity.name for each in several), parts) if parts else frozenset[str]()
 
     def fits(each: Listed, _found: Metadata) -> bool:
         name = each.identity.name
-        return name in whole or begins(name) or name.endswith(ending) or any(part in name for part in parts)
+        return name in whole or name in having or begins(name) or name.endswith(ending)
 
     return fits
+
+
+def _with_a_part(names: Iterable[str], parts: Iterable[str]) -> AbstractSet[str]:
+    """The names that have one of these in them. A name that was found is not looked into again."""
+    left, found = dict.fromkeys(names), set[str]()
+    text = _text(left)
+    for part in parts:
+        at = -1 if "\n" in part else text.find(part, 1)
+        before = len(found)
+        while 0 <= at < len(text) - 1:
+            start, end = text.rfind("\n", 0, at) + 1, text.find("\n", at)
+            found.add(text[start:end])
+            at = text.find(part, end + 1)
+        if len(found) > before:
+            left = dict.fromkeys(each for each in left if each not in found)
+            text = _text(left)
+    return found
+
+
+def _text(names: Iterable[str]) -> str:
+    """Lines: no name has the end of one in it."""
+    return "".join(f"\n{each}" for each in names) + "\n"
 
 
 def _health(values: AbstractSet[str]) -> Test:
@@ -172,7 +198,6 @@ _TESTS: dict[str, Callable[[AbstractSet[str]], Test]] = {
     "ancestor": _ancestor,
     "network": _network,
     "volume": _volume,
-    "name": _name,
     "publish": _publish,
     "expose": _expose,
     "label": _label,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 from aiohttp import web
@@ -151,10 +152,24 @@ async def _send_all(request: web.Request, response: web.StreamResponse, body: Bo
     reader = cast(Reader, request.transport)
     body.readers.add(reader)
     try:
-        for line in body.parts:
-            await _send(response, line)
+        for piece in _pieces(body.parts):
+            await _send(response, piece)
     finally:
         body.readers.discard(reader)
+
+
+def _pieces(lines: Sequence[bytes]) -> Iterator[bytes]:
+    """The same in fewer writes: thousands of short lines would hold the event loop up. A copy is one piece long."""
+    several: list[bytes] = []
+    size = 0
+    for line in lines:
+        if several and size + len(line) > PIECE_BYTES:
+            yield b"".join(several)
+            several, size = [], 0
+        several.append(line)
+        size += len(line)
+    if several:
+        yield several[0] if len(several) == 1 else b"".join(several)
 
 
 async def _send(response: web.StreamResponse, line: bytes) -> None:

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cgstatd.host.identity import Identity
 from cgstatd.host.runtimes.base import Endpoint, Metadata, Port, State
-from cgstatd.outputs.engine import events
+from cgstatd.outputs.engine import container_filters, events
 from cgstatd.outputs.engine.container_filters import FILTERS, chosen
 from cgstatd.outputs.engine.containers import Listed
 from cgstatd.outputs.engine.filters import MOST_VALUES, BadFilter, parse_filters
@@ -85,6 +87,35 @@ def test_a_value_more_costs_no_comparison_more(
 
     found = ask([counted(each) for each in several], name, [value.format(each) for each in range(MOST_VALUES)])
     assert found == [] and len(texts) <= SEVERAL * 3
+
+
+@given(
+    st.lists(st.text("abc-", min_size=1, max_size=6), max_size=12), st.sets(st.text("abc-\n", max_size=3), max_size=6)
+)
+def test_parts_of_names_are_found_in_all_of_them(names: list[str], parts: set[str]) -> None:
+    expected = {name for name in names if any(part in name for part in parts)}
+    assert container_filters._with_a_part(names, parts) == expected
+
+
+def test_each_part_of_a_name_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the names that none was found in yet."""
+    looked: list[int] = []
+
+    class Text(str):
+        __slots__ = ()
+
+        def find(self, *args: Any) -> int:
+            looked.append(len(self))
+            return super().find(*args)
+
+    text = container_filters._text
+    monkeypatch.setattr(container_filters, "_text", lambda names: Text(text(names)))
+    names = [f"c{number}" for number in range(2000)]
+    assert container_filters._with_a_part(names, [f"zz{number:x}" for number in range(MOST_VALUES)]) == set()
+    assert len(looked) == MOST_VALUES
+    looked.clear()
+    assert len(container_filters._with_a_part(names, [f"c{number}" for number in range(MOST_VALUES)])) == 2000
+    assert len(looked) <= MOST_VALUES + 2 * len(names)
 
 
 def test_more_values_than_are_looked_for_are_refused() -> None:

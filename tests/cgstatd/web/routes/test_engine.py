@@ -531,6 +531,14 @@ async def test_events_as_they_happen(server: Server, host: FakeHost) -> None:
         assert (await until("destroy"))["id"] == container_id("new")
 
 
+def test_short_lines_of_the_past_are_written_together() -> None:
+    """However many there are, the event loop makes a write of each 32 KiB; a long line is never copied."""
+    lines, long = [b"x" * 300] * 7000, b"y" * 100_000
+    pieces = list(engine_streams._pieces([*lines, long, b"z"]))
+    assert b"".join(pieces) == b"".join(lines) + long + b"z" and len(pieces) < 80
+    assert any(each is long for each in pieces) and list(engine_streams._pieces([])) == []
+
+
 @pytest.mark.parametrize("query", ["since=yesterday", "until=x", "filters=3", 'filters={"nope":["x"]}'])
 async def test_events_that_are_asked_for_badly(server: Server, query: str) -> None:
     assert (await get(server, f"/events?{query}")).status == 400
