@@ -223,9 +223,12 @@ def windows(agent: Agent, recorder: Recorder, rounds: list[dict[str, Any]], verd
                 continue
             rates = [(now[counter] - before[counter]) / (now[clock] - before[clock]) * unit for before, now in pairs]
             known = [value for value in answer["figures"][name]["mean"] if value is not None]
-            rate, right = sum(known) / max(1, len(known)), sum(rates) / len(rates)
-            words = f"{which[:12]} {name}: {rate:.3f} is not {right:.3f}"
-            verdicts["rate"].say(abs(rate - right) < 0.02 + right / 500, words)
+            if len(known) < len(rates) - 1:
+                continue  # a round was so late that it shares a step with another one
+            for right in rates[1:-1]:  # at its ends the answer may have a step more or less
+                near = min(known, key=lambda each: abs(each - right))
+                words = f"{which[:12]} {name}: no step has {right:.3f}, the nearest {near:.3f}"
+                verdicts["rate"].say(abs(near - right) < 0.02 + right / 500, words)
 
 
 def play(arguments: argparse.Namespace, directory: str, stack: ExitStack) -> dict[str, Verdict]:

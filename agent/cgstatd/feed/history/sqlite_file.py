@@ -32,6 +32,8 @@ _TABLES = {
 }
 _BROKEN = frozenset((sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT,
                      sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_FORMAT))  # fmt: skip
+_MOST_BEGUN = 1000
+"""Runs without rounds that are known of a file, the latest: an agent may be restarted every few seconds for days."""
 _SETTINGS = ("trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0", "cache_size=-256", "temp_store=MEMORY")
 _WRITER = ("locking_mode=EXCLUSIVE", "journal_mode=TRUNCATE", "synchronous=FULL")
 
@@ -127,12 +129,13 @@ class SqliteFile:
         if self._empty:
             return Contents(self.path, (), 0, 0)
         with corruption():
-            runs = {run: sealed.open_run(run, data) for run, data in self._all("SELECT run, data FROM runs")}
+            stored = self._all("SELECT run, data FROM runs ORDER BY run")
+            runs = {run: sealed.open_run(run, data) for run, data in stored}
             tracks = self._count_tracks()
             ends, count = self._ends(runs)
             if self._all("SELECT count(*) FROM parts")[0][0] != count:
                 raise Broken("rounds without containers")
-        begun = tuple((run, what) for run, what in runs.items() if run not in ends)
+        begun = tuple((run, what) for run, what in runs.items() if run not in ends)[-_MOST_BEGUN:]
         if not ends:
             return Contents(self.path, (), 0, 0, begun)
         parts = tuple(_run_part(run, runs[run], *each) for run, each in ends.items())

@@ -19,12 +19,14 @@ from cgstatd.feed.history.disk import Silent
 from cgstatd.feed.history.disk_model import DiskFailed, Fetched, State
 from cgstatd.feed.history.gaps import WORDS, Gap
 from cgstatd.feed.history.in_steps import ContainerSteps
+from cgstatd.feed.history.sealed import Run
+from cgstatd.feed.history.sqlite_file import SqliteFile
 from cgstatd.feed.history.steps_reading import Asked
 from cgstatd.feed.history.tracks import Mark
 from cgstatd.host.identity import Identity
 from cgstatd.sampling.history_model import Life, Subject
 from cgstatd.sampling.round import Changes, Ended
-from storedhistory import BEGAN_MS, INTERVAL, Agent, Running, everything, judged, life, seconds
+from storedhistory import BEGAN_MS, BOOT, INTERVAL, Agent, Running, everything, judged, life, seconds
 
 HOUR = 3600
 
@@ -229,6 +231,20 @@ async def test_a_kill_before_anything_of_a_run_was_stored_sends_no_round_twice(d
             found, lost = await everything(agent, "00000001-10")
             assert seconds(found) == [1110, 9000] and found[1]["gap"] == WORDS[Gap.KILLED]
         assert reason(await host(agent, 1000), 8000) == (WORDS[Gap.KILLED] if earlier else gaps.BEFORE)
+
+
+async def test_an_agent_that_is_killed_all_the_time_does_not_keep_every_run_in_mind(directory: Path) -> None:
+    async with Running(Agent(directory, 1000, "00000001")) as agent:
+        agent.minutes(1)
+    path = str(directory / "history-00000001.db")
+    file = SqliteFile(path, write=True)
+    file.append([(run, Run(f"{run:08x}", BOOT, INTERVAL)) for run in range(2, 5000)], [], [])
+    file.close()
+    async with Running(Agent(directory, 2000, "99999999")) as agent:
+        agent.round()
+        assert len(agent.store.state.named) == 1002 and agent.store.state.run == 5000
+        assert seconds((await everything(agent, "4990-0000137e-4"))[0]) == [2000]
+        assert seconds((await everything(agent, "00000001-4"))[0]) == [1050, 2000]
 
 
 async def test_a_power_cut_says_that_rounds_are_lost(directory: Path) -> None:
