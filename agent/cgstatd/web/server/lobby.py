@@ -59,6 +59,8 @@ class Lobby:
         if seconds := self._wait():
             self._loop.remove_reader(self._sock.fileno())
             self._later = self._loop.call_later(seconds, self._listen)
+            self._timer.cancel()  # what the agent makes it wait is not its client's time
+            self._timer = self._loop.call_at(self._timer.when() + seconds, self.close)
             return
         self._leave()
         self._go_on(self._timer.when())

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, suppress
 
+import pytest
+
 from cgstatd.web.server.limits import Limits
+from cgstatd.web.server.lobby import Lobby
 from fakehost import FakeHost
 from patience import until
 from wire import ALL, Server, serving
@@ -99,3 +102,20 @@ async def test_one_that_waits_for_its_share_may_have_to_go(host: FakeHost) -> No
         assert server.gate.open == 0
         with suppress(ConnectionResetError):  # what it had sent was not read
             assert await flood.closed()
+
+
+async def test_what_the_agent_makes_it_wait_does_not_count_for_how_long_its_request_may_take(host: FakeHost) -> None:
+    """It was closed without an answer where that was longer."""
+    async with serving(host.sampler(), limits=Limits(request_seconds=60)) as server, AsyncExitStack() as stack:
+        waits = [0.0, 100.0]
+        server.gate.account.wait_seconds = lambda _: waits.pop()  # type: ignore[method-assign]
+        made: list[Lobby] = []
+        real = Lobby._look
+        stack.enter_context(pytest.MonkeyPatch.context()).setattr(
+            Lobby, "_look", lambda lobby: (made.append(lobby), real(lobby))
+        )
+        opened = asyncio.get_running_loop().time()
+        flood = await stack.enter_async_context(server.connection())
+        flood.send(ALL)
+        await until(lambda: len(waits) == 1)
+        assert made[0]._timer.when() >= opened + 160.0
