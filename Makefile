@@ -18,18 +18,18 @@ $(RUNTIME): pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is missing: apt install python3-venv" >&2; exit 1; }
 	@echo "making $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@sh tests/tools/install.sh $(BIN)/pip -e '.[top]'
+	@sh tools/make/install.sh $(BIN)/pip -e '.[top]'
 	@touch $@
 
 $(STAMP): $(RUNTIME)
-	@sh tests/tools/install.sh $(BIN)/pip -e '.[dev]'
+	@sh tools/make/install.sh $(BIN)/pip -e '.[dev]'
 	@touch $@
 
 run: $(RUNTIME)  ## install into .venv, start the agent in the foreground, show stats
-	@$(BIN)/python tests/tools/run.py $(PORT) $(ARGS)
+	@$(BIN)/python tools/make/run.py $(PORT) $(ARGS)
 
 demo: $(RUNTIME)  ## the same on a recorded host that is played on, for a machine without containers
-	@$(BIN)/python tests/tools/run.py $(PORT) --sort cpu --recorded fixtures/demo-hybrid-docker.txt $(ARGS)
+	@$(BIN)/python tools/make/run.py $(PORT) --sort cpu --recorded fixtures/demo-hybrid-docker.txt $(ARGS)
 
 # Compiled once: some hundred programs are started, and each would compile the agent anew. More workers than cores,
 # since many tests wait for an agent or a browser. What needs this kernel's cgroups comes after that, from those files
@@ -59,7 +59,7 @@ deb:  ## the Debian package for this release, into dist/ (needs build-essential,
 	@systemd/debian/build
 
 bench: $(STAMP)  ## what a reading costs beside a C program and others (root, cc); ARGS="-n 100,1000 --real 100"
-	$(BIN)/python tests/bench/run.py $(ARGS)
+	$(BIN)/python tools/bench/run.py $(ARGS)
 
 e2e:  ## booted hosts: every cgroup mode, every engine (root; tests/e2e/README.md); ARGS="v2 --short"
 	$(PYTHON) tests/e2e/run.py $(ARGS)

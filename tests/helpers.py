@@ -31,7 +31,7 @@ UNIFIED, LEGACY, LEGACY_CGROUPFS = HOSTS
 RECORDED = ("debian12kernel-hybrid-docker", "debian13-v2-containerd")
 """Written by `cgstatd record` on booted hosts (tests/e2e): no engine's answers beside them."""
 DEMO = "demo-hybrid-docker"
-"""What `make demo` plays: tests/tools/demo-host, recorded."""
+"""What `make demo` plays: tools/fixtures/demo-host, recorded."""
 READINGS = ("t0", "t1")
 TREES = tuple((host, reading) for host in HOSTS for reading in READINGS)
 
@@ -43,7 +43,7 @@ def tree(host: str, reading: str = "t0") -> str:
 
 @functools.cache
 def expected(host: str) -> dict[str, Any]:
-    """What the engines said of a recorded host (see tests/tools/import_capture.py)."""
+    """What the engines said of a recorded host (see tools/fixtures/import_capture.py)."""
     return json.loads(beside_readings(host, "expected.json"))
 
 

@@ -18,7 +18,7 @@ from recordedhosts import FIXTURES
 FIGURES = frozenset(
     "memoryUsage memoryRaw memoryCache memoryLimit memoryPercent networkRx networkTx blockRead blockWrite pids".split()
 )
-IMPORTER = f"{PROJECT}/tests/tools/import_capture.py"
+IMPORTER = f"{PROJECT}/tools/fixtures/import_capture.py"
 
 
 def files(top: str) -> list[str]:

@@ -27,7 +27,7 @@ def running(prefix: tuple[str, ...], *options: str) -> Iterator[subprocess.Popen
     """It, in a session of its own, as in a terminal."""
     host = ("--host-root", recorded_host(UNIFIED))
     process = subprocess.Popen(
-        [*prefix, sys.executable, str(Path(PROJECT, "tests/tools/run.py")), "0", *host, *options],
+        [*prefix, sys.executable, str(Path(PROJECT, "tools/make/run.py")), "0", *host, *options],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT, encoding="utf-8", start_new_session=True,
     )  # fmt: skip
     try:

@@ -1,6 +1,6 @@
 """Plays every attack and prints what came of each; ``--update`` writes the table into README.md beside this file.
 
-``PYTHONPATH=agent:cgroups:tests python -m attacks.play [--update] [NAME…]``
+``PYTHONPATH=agent:cgroups:tests:tools/fixtures python -m attacks.play [--update] [NAME…]``
 """
 
 from __future__ import annotations

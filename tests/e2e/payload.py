@@ -35,7 +35,7 @@ def payload(target: Path, arguments: Mapping[str, str], *, bench: bool = False) 
                 archive.add(path, path.name, recursive=False)
         archive.add(environment, "environment")
         for name in ("recreate.py", "ends.py", "endings.py"):
-            archive.add(PROJECT / "tests/tools" / name, f"tools/{name}")
+            archive.add(PROJECT / "tools/engines" / name, f"tools/{name}")
         for path in sorted((PROJECT / "systemd").glob("*.*")):
             archive.add(path, f"systemd/{path.name}", recursive=False)
         for path in [*packages(), *certificate(target.parent)]:
@@ -49,7 +49,7 @@ def payload(target: Path, arguments: Mapping[str, str], *, bench: bool = False) 
 def _bench(work: Path) -> list[Path]:
     """The bench, with its C programs as static ones: the guest has no compiler."""
     work.mkdir()
-    source = PROJECT / "tests/bench"
+    source = PROJECT / "tools/bench"
     done = subprocess.run([sys.executable, source / "programs.py", work], capture_output=True, text=True, check=False)
     if done.returncode:
         raise CannotBuild(f"the bench's C programs (apt install gcc libc6-dev):\n{done.stderr[-3000:]}")

@@ -28,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Run the end-to-end tests in virtual machines.")
     parser.add_argument("modes", nargs="*", metavar="MODE", help=f"{', '.join(MODES)} (default: all of them)")
     parser.add_argument("--short", action="store_true", help="a handful of containers, as continuous integration does")
-    parser.add_argument("--bench", action="store_true", help="tests/bench instead of the tests; what follows -- is its")
+    parser.add_argument("--bench", action="store_true", help="tools/bench instead of the tests; what follows -- is its")
     parser.add_argument("--update", action="store_true", help="write RESULTS.md from the newest results of each mode")
     parser.add_argument("--time-limit", type=float, default=2400, metavar="SECONDS", help="for one mode, boot included")
     parser.add_argument("--rebuild", action="store_true", help="build the image again, from the newest packages")

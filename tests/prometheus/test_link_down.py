@@ -21,7 +21,7 @@ def test_nothing_is_lost_over_a_link_that_was_down(
     missing = [each for each in NEEDED if not shutil.which(each)]
     if missing or os.geteuid() != 0:
         pytest.skip(f"needs root and {', '.join(missing) or 'nothing else'}")
-    monkeypatch.syspath_prepend(f"{PROJECT}/tests/tools")
+    monkeypatch.syspath_prepend(f"{PROJECT}/tools/history")
     import link_down
 
     tmp_path.chmod(0o700)

@@ -1,4 +1,4 @@
-"""Names that change hands, restarts and starts of real engines while clients poll: tests/tools/recreate.py."""
+"""Names that change hands, restarts and starts of real engines while clients poll: tools/engines/recreate.py."""
 
 from __future__ import annotations
 

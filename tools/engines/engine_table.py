@@ -1,6 +1,6 @@
 """What the docker CLI shows of a live dockerd, beside what it shows of the agent: field by field, as a table.
 
-``python tests/tools/engine_table.py unix:///var/run/docker.sock unix:///run/cgstatd/docker.sock [--stop PID]``
+``python tools/engines/engine_table.py unix:///var/run/docker.sock unix:///run/cgstatd/docker.sock [--stop PID]``
 
 Both are asked with the same unmodified client, one after the other. Only the containers that both know are compared;
 the agent's others (Podman's, LXC's, …) are shown below. ``--stop`` ends that dockerd, whose containers go on with

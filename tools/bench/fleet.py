@@ -1,6 +1,6 @@
 """A thousand agents and one server on loopback: does every scrape succeed, and what does the server take?
 
-    python tests/bench/fleet.py [-n 1000] [--minutes 5] [--interval 15] [--server victoria-metrics|prometheus]
+    python tools/bench/fleet.py [-n 1000] [--minutes 5] [--interval 15] [--server victoria-metrics|prometheus]
 
 Some agents are real processes that play recorded hosts (`--real`, 4). The others have an address of 127.0.0.0/8 each
 and answer with the latest bytes of one of these, so that all values move as real ones do. The server is a real one,
@@ -33,7 +33,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, f"{os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}/fixtures")
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from agent import Agent

@@ -1,6 +1,6 @@
 """Cuts the link between a host and its server for most of a (shortened) day, and counts what is missing afterwards.
 
-    python tests/tools/link_down.py [--minutes 12]
+    python tools/history/link_down.py [--minutes 12]
 
 Two network namespaces with one cable. In one an agent with its rounds on disk (`history_dir`) and vmagent with the
 configuration that is shipped; in the other VictoriaMetrics and a client of `/api/history` that keeps its cursor. The

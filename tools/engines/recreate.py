@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Recreates, renames and swaps real containers beside a running agent, and counts what its clients are told wrongly.
 
-    python3 tests/tools/recreate.py --engine "docker" --rounds 1000
-    python3 tests/tools/recreate.py --engine "podman --cgroup-manager=cgroupfs" --play restarts --seconds 60
+    python3 tools/engines/recreate.py --engine "docker" --rounds 1000
+    python3 tools/engines/recreate.py --engine "podman --cgroup-manager=cgroupfs" --play restarts --seconds 60
 
 Standard library only; needs an agent (``--agent http://127.0.0.1:9713``), the engine's command and an image with
 ``sleep`` (``--image``). Every container has a memory limit that no other has, so that a figure tells whose it is.

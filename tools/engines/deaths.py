@@ -1,6 +1,6 @@
 """Crash loops of a real dockerd for some minutes, and how many of the ends each part of the agent tells.
 
-    python tests/tools/deaths.py --host unix:///run/docker.sock [--minutes 25] [--image busybox]
+    python tools/engines/deaths.py --host unix:///run/docker.sock [--minutes 25] [--image busybox]
 
 It starts an agent of its own (the `cgstatd` beside this Python) with a webhook, and a history in memory and on disk. A
 client of `follow` is there for some seconds each minute, and comes back with its Last-Event-ID. Containers:

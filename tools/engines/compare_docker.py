@@ -1,6 +1,6 @@
 """Compares a running agent with Docker's own figures, container by container, in the same instant.
 
-    python tests/tools/compare_docker.py http://127.0.0.1:9713 /run/docker.sock [--seconds 2]
+    python tools/engines/compare_docker.py http://127.0.0.1:9713 /run/docker.sock [--seconds 2]
 
 Start the agent with ``--baseline 0 --freshness 0 --max-cpu 0``, so that its CPU window is the one between the two
 rounds here. The engine is asked (one-shot, the raw counters) directly before and directly after the agent: a byte

@@ -1,10 +1,10 @@
 """Ends containers of a real engine in every way beside an agent that no client follows, and compares what it says then.
 
-    python tests/tools/ends.py docker [--engine-argument=-H --engine-argument=unix:///run/docker.sock]
-    python tests/tools/ends.py podman [--engine-argument --cgroup-manager=cgroupfs] [--run-argument --runtime=runc]
-    python tests/tools/ends.py ctr --rootfs DIR [--engine-argument=-a --engine-argument=/run/containerd/containerd.sock]
-    python tests/tools/ends.py runc|crun|lxc --rootfs DIR
-    python tests/tools/ends.py nspawn|service --rootfs DIR    (systemd is pid 1; --agent-argument=--services)
+    python tools/engines/ends.py docker [--engine-argument=-H --engine-argument=unix:///run/docker.sock]
+    python tools/engines/ends.py podman [--engine-argument --cgroup-manager=cgroupfs] [--run-argument --runtime=runc]
+    python tools/engines/ends.py ctr --rootfs DIR [--engine-argument=-a --engine-argument=SOCKET]
+    python tools/engines/ends.py runc|crun|lxc --rootfs DIR
+    python tools/engines/ends.py nspawn|service --rootfs DIR    (systemd is pid 1; --agent-argument=--services)
 
 It starts an agent of its own (`--agent`; else the `cgstatd` beside this Python). For each kind of end it prints the
 engine's own record beside the agent's `lastWords`, `lastTerminated` of the list, and `State` and `die` of its Engine

@@ -1,6 +1,6 @@
 """What the Engine API costs, beside the engine's own, on the containers of a dockerd that runs.
 
-``python tests/bench/engine_costs.py /run/docker.sock /run/cgstatd/docker.sock http://127.0.0.1:9713``
+``python tools/bench/engine_costs.py /run/docker.sock /run/cgstatd/docker.sock http://127.0.0.1:9713``
 
 Three things are measured, each with its ratio: ``docker stats --no-stream`` (wall clock and the CPU time of all
 processes: the command line, dockerd, containerd, shims; or the agent); the same without the command line, whose own

@@ -1,9 +1,9 @@
 """Ends containers of a real engine in each way and compares the Engine API's events with the engine's own.
 
-    python tests/tools/event_order.py docker [--engine-argument=-H --engine-argument=unix:///run/docker.sock]
-    python tests/tools/event_order.py podman [--engine-argument --cgroup-manager=cgroupfs …]
-    python tests/tools/event_order.py ctr --rootfs DIR [--engine-argument=-a --engine-argument=SOCKET]
-    python tests/tools/event_order.py runc --rootfs DIR
+    python tools/engines/event_order.py docker [--engine-argument=-H --engine-argument=unix:///run/docker.sock]
+    python tools/engines/event_order.py podman [--engine-argument --cgroup-manager=cgroupfs …]
+    python tools/engines/event_order.py ctr --rootfs DIR [--engine-argument=-a --engine-argument=SOCKET]
+    python tools/engines/event_order.py runc --rootfs DIR
 
 It starts an agent of its own (`--agent`; else the `cgstatd` beside this Python) with one client of `/events`. Each kind
 is played `--ends` times, `--at-once` side by side; `--rest` seconds lie between two:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-NAMES = {path.stem for path in Path(HERE).glob("*.py")} - {"test_bench"}
+from helpers import PROJECT
+
+HERE = f"{PROJECT}/tools/bench"
+NAMES = {path.stem for path in Path(HERE).glob("*.py")}
 needs_root = pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("cc") or not os.access("/sys/fs/cgroup", os.W_OK),
     reason="needs root, cc and cgroups that can be made",

@@ -1,7 +1,7 @@
 """Compares what the agent says of health checks with the engine's own word, on a real engine.
 
-    python tests/tools/health.py podman [--engine-argument --cgroup-manager=cgroupfs] [--run-argument --runtime=runc]
-    python tests/tools/health.py docker [--engine-argument=-H --engine-argument=unix:///run/docker.sock]
+    python tools/engines/health.py podman [--engine-argument --cgroup-manager=cgroupfs] [--run-argument --runtime=runc]
+    python tools/engines/health.py docker [--engine-argument=-H --engine-argument=unix:///run/docker.sock]
 
 It starts an agent of its own (the `cgstatd` beside this Python) and containers whose checks succeed, fail, have not run
 yet, begin to fail, and one without a check. Exit code 1 where the agent says another status or streak than `inspect`;

@@ -1,6 +1,6 @@
 """How long one container's figures take while ten clients read the history: the 99th percentile, beside none reading.
 
-    python tests/bench/history_readers.py [-n 100] [--fill 120] [--readers 10] [--rounds 20]
+    python tools/bench/history_readers.py [-n 100] [--fill 120] [--readers 10] [--rounds 20]
 
 An agent over busy cgroups fills its history at a round a second. Then 50 requesters ask for one container a second
 each: first alone, then while the readers read all of the history (`/api/history` from its beginning, a container in

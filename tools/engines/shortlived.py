@@ -1,6 +1,6 @@
 """A thousand short-lived containers beside an agent that no client follows: how many ends it saw, with which code.
 
-    python tests/tools/shortlived.py --rootfs DIR [--count 1000] [--at-once 4] [--seconds 0.2]
+    python tools/engines/shortlived.py --rootfs DIR [--count 1000] [--at-once 4] [--seconds 0.2]
 
 Each container (runc, from a directory with a shell) lives for so long and exits with a code of its own. After each
 hundred the agent's `/events` are asked for the past: every end is there with its code, there without one, there with

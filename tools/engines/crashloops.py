@@ -1,7 +1,7 @@
 """Plays crash loops on a real engine and compares the `exit` and `oom` events of `follow` with the engine's own.
 
-    python tests/tools/crashloops.py docker [--host unix:///run/docker.sock] [--deaths 50] [--kind codes …]
-    python tests/tools/crashloops.py podman [--engine-argument --cgroup-manager=cgroupfs …]
+    python tools/engines/crashloops.py docker [--host unix:///run/docker.sock] [--deaths 50] [--kind codes …]
+    python tools/engines/crashloops.py podman [--engine-argument --cgroup-manager=cgroupfs …]
 
 It starts an agent of its own (the `cgstatd` beside this Python) and one client that follows. Each life of a container
 ends with another exit code, so that the code of another life is noticed. Kinds:

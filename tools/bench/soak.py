@@ -1,6 +1,6 @@
 """Does the agent stay as small as it began? Containers come and go all the time, and clients ask all the time.
 
-    python tests/bench/soak.py [--minutes 30] [-n 100] [--churn 5] [--every 60] [--freshness 0.1] [--json FILE]
+    python tools/bench/soak.py [--minutes 30] [-n 100] [--churn 5] [--every 60] [--freshness 0.1] [--json FILE]
 
 Prints resident memory, descriptors, threads and inotify watches once a minute and says of each whether it is flat. At
 the end the containers go, and what is still held is compared with what was held before they came: descriptors, threads

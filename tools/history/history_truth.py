@@ -1,6 +1,6 @@
 """Compares the history with an independent recorder of the kernel's files, over minutes, with containers that work.
 
-    python tests/tools/history_truth.py [--minutes 10] [-n 20] [--interval 10] [--engine docker]
+    python tools/history/history_truth.py [--minutes 10] [-n 20] [--interval 10] [--engine docker]
 
 It makes cgroups with busy processes (with `--engine` real containers of Docker or Podman), starts an agent of its own
 (the `cgstatd` beside this Python), and reads the files itself twice a second, with parsers of its own. Then it asks

@@ -1,6 +1,6 @@
 """Plays every fault of the history's disk in full, and prints what came of each.
 
-    python tests/tools/faults.py [--flips 1000] [--kills 100]
+    python tools/history/faults.py [--flips 1000] [--kills 100]
 
 A full disk and one that becomes read-only (small file systems in a mount namespace of its own), files that are cut
 short, bits that flip, a clock that is set back an hour and forward a day, `kill -9` while rounds are written. It runs

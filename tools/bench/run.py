@@ -1,6 +1,6 @@
 """make bench: what a reading costs, beside a C program that reads the same files, measured in one run, interleaved.
 
-    python tests/bench/run.py [-n 100,1000] [--work idle,busy] [--real 100] [--rounds 10] [--repeat 3]
+    python tools/bench/run.py [-n 100,1000] [--work idle,busy] [--real 100] [--rounds 10] [--repeat 3]
                               [--nofile 1024] [--json FILE] [--compare FILE] [--markdown] [--targets]
 
 Figures are CPU microseconds (user and system, every process involved) per container and reading: medians of all rounds,

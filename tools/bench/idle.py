@@ -1,6 +1,6 @@
 """What agents cost that have no clients, side by side: with and without the history, of this checkout and of another.
 
-    python tests/bench/idle.py [-n 100] [--minutes 5] [--side "NAME=OPTIONS"] … [--beside OTHER/.venv/bin/python]
+    python tools/bench/idle.py [-n 100] [--minutes 5] [--side "NAME=OPTIONS"] … [--beside OTHER/.venv/bin/python]
 
 All agents read the same idle cgroups in the same minutes, so what else the machine does meets all of them: compare
 within one run. ``--beside`` starts the same sides once more from another checkout. Needs root and a C compiler.

@@ -1,6 +1,6 @@
 """Plays containers that end badly on a real Docker, and counts in how many agents' scrapes each alert fires.
 
-    python tests/tools/alerts.py --host unix:///run/docker.sock --docker-root /var/lib/docker [--minutes 22]
+    python tools/engines/alerts.py --host unix:///run/docker.sock --docker-root /var/lib/docker [--minutes 22]
 
 One agent watches the containers. A Prometheus with the shipped rules scrapes it as 20 agents of their own each 15 s and
 as 20 each 60 s, at the moments that it chooses for each: what one agent misses between two scrapes another one sees. A
