@@ -182,6 +182,21 @@ def test_a_task_of_containerd_is_what_it_was_with_its_pid(
     assert SECRET.encode() not in Path(f"{out}/t0{folder}/config.json").read_bytes()
 
 
+def test_another_containerds_state_is_found_in_a_recording_as_on_its_host(host: MadeUpHost, tmp_path: Path) -> None:
+    shim = ("/usr/bin/containerd-shim-runc-v2", "-namespace", "prod", "-address", "/srv/ctd/containerd.sock", SECRET)
+    host.process(4242, "/system.slice/containerd.service", namespace=9242)
+    host.write("/proc/4242/comm", "containerd-shim\n")
+    host.write("/proc/4242/cmdline", "\0".join(shim) + "\0")
+    host.write("/srv/ctd/io.containerd.runtime.v2.task/prod/web/config.json", json.dumps(TASK))
+    host.container("/prod/web", pids=[74])
+    before = told(host.root)
+    assert before["web@prod"][0].configured.hostname == "task"
+    out, root = recorded(host, tmp_path)
+    assert told(root)["web@prod"] == before["web@prod"]
+    files = [Path(base, name) for base, _, names in os.walk(out) for name in names]
+    assert [path for path in files if SECRET.encode() in path.read_bytes()] == []
+
+
 @pytest.mark.parametrize(
     "changes",
     [
