@@ -1,6 +1,6 @@
 """The authorisation matrix: every route, asked with every kind of token for every kind of environment.
 
-``PYTHONPATH=agent:cgroups:tests:tools/fixtures python -m attacks.matrix`` prints it: what was answered, and what was expected where
+``python -m attacks.matrix`` (README.md has its PYTHONPATH) prints it: what was answered, and what was expected where
 that is something else. What is expected is told here, from the contract alone, and not taken from the code.
 """
 

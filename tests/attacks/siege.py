@@ -1,6 +1,6 @@
 """All attacks at once, over and over, on the installed program within the unit's bounds, beside a good client.
 
-``PYTHONPATH=agent:cgroups:tests:tools/fixtures python -m attacks.siege [--minutes 15] [--containers 300]`` as root. The agent runs in
+``python -m attacks.siege [--minutes 15] [--containers 300]`` as root (README.md has its PYTHONPATH). The agent runs in
 a cgroup of its own with the MemoryMax and the CPU weight of the unit; the attackers, who would be other machines, have
 a tenth of that weight. Each attack on the network is played again and again; those that plant files in the made-up host
 take turns, and clean up. Prints how it goes each half a minute and a table at the end; exit code 1 where the agent was

@@ -1,6 +1,7 @@
 """What a file that hangs costs: every route of the real program, on a tree whose one file blocks; prints a table.
 
-    PYTHONPATH=agent:cgroups:tests:tools/fixtures .venv/bin/python -m edges.hangs [--files memory.peak,net/dev,…] [--routes metrics,…]
+    PYTHONPATH=agent:cgroups:tests:tools/fixtures \\
+        .venv/bin/python -m edges.hangs [--files memory.peak,net/dev,…] [--routes metrics,…]
 
 The file is a FUSE file system of its own (root and /dev/fuse), which answers until it is told to hang; then no call
 comes back that concerns it, neither stat nor open nor read. For each file and route the table has

@@ -1,6 +1,7 @@
 """How many events of the stream a front end loses, by containers, transport and reader; prints a table.
 
-    PYTHONPATH=agent:cgroups:tests:tools/fixtures .venv/bin/python -m edges.straddle [--rounds 40] [--only loopback,veth,…] [-n 50,230]
+    PYTHONPATH=agent:cgroups:tests:tools/fixtures \\
+        .venv/bin/python -m edges.straddle [--rounds 40] [--only loopback,veth,…] [-n 50,230]
 
 The real front end reads up to 64 KiB at once and drops an event whose ``event:`` line and whole ``data:`` line it does
 not get from one read. The agent is real, its host made up; the veth pair (MTU 1500, with and without segmentation
