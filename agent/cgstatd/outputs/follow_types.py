@@ -21,7 +21,7 @@ class FollowHello(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     resumed: bool
     """The starts, ends and OOM kills since the Last-Event-ID follow; figures as far as they are still held."""
     missed: str | None = None
-    """What may be missing among them, or why they do not follow; null: nothing, or there was no Last-Event-ID."""
+    """Why they do not follow; null: they do, or there was no Last-Event-ID."""
 
 
 class FollowStat(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

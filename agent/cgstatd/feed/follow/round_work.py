@@ -185,7 +185,9 @@ class RoundWork:
         self._ends.bury({each.identity.id: known.seen_seconds for each, known in self._followed.items()}, changes)
         self._kills_first(changes)
         self._unseen.told(changes.ended)
-        self._turns.behind += self._unseen.look({each.ref.match.id for each in self._ends.held_back()})
+        if self._unseen.waiting:  # a record may be that of a life that was seen, and whose end is not told yet
+            seen = {each.ref.match.id for each in (*self._followed, *self._ends.held_back())}
+            self._turns.behind += self._unseen.look(seen)
 
     @staticmethod
     def _kills_first(changes: Changes) -> None:

@@ -65,14 +65,14 @@ class UnseenLives:
         if len(self._ends) > MOST_ENDS:
             self._ends.popitem(last=False)
 
-    def look(self, held_back: Collection[str]) -> list[Changes]:
-        """The starts and ends that have been recorded, in order. ``held_back``: ids of the cgroups of lives that were
-        seen, whose ends are still to be told: a record may be theirs."""
+    def look(self, seen: Collection[str]) -> list[Changes]:
+        """The starts and ends that have been recorded, in order. ``seen``: ids of the cgroups of lives whose ends are
+        still to be told: a record may be theirs."""
         found = []
         for path, (ref, since) in list(self._waiting.items()):
             if self._clock() - since > WAIT_SECONDS:
                 del self._waiting[path]
-            elif ref.match.id not in held_back and (end := self._end(ref, since - _BEFORE_SECONDS)) is not None:
+            elif ref.match.id not in seen and (end := self._end(ref, since - _BEFORE_SECONDS)) is not None:
                 del self._waiting[path]
                 found += end
         return found

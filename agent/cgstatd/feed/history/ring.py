@@ -153,7 +153,7 @@ class Ring:
     def _mark(self, track: Track, mark: Mark) -> None:
         before_ms = track.marks[-1].time_ms if track.marks else 0
         track.marks.append(mark._replace(round=self.last + 1, time_ms=max(before_ms, mark.time_ms)))
-        track.last = self.last + 1
+        self._reach(track, track.first, self.last + 1)
         self._unplaced.append(track)
         self._count(track)
 
@@ -168,8 +168,13 @@ class Ring:
         expected = self.last + 1
         for track in self._unplaced if number != expected else ():
             track.marks = [each._replace(round=number) if each.round == expected else each for each in track.marks]
-            track.first, track.last = (number if each == expected else each for each in (track.first, track.last))
+            self._reach(track, *(number if each == expected else each for each in (track.first, track.last)))
         self._unplaced.clear()
+
+    @staticmethod
+    def _reach(track: Track, first: int, last: int) -> None:
+        """Other rounds are its first and its last, also of one that is dead."""
+        track.first, track.last = first, last
 
     def _begin(self, life: Life, subject: Subject, number: int) -> Track:
         self._begun += 1

@@ -7,7 +7,7 @@ followed was earlier by that.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import groupby, islice
 from typing import NamedTuple
 
 from ...sampling.history_model import Life, Subject
@@ -165,27 +165,29 @@ def disk(segments: Sequence[Segment], after: int, until: int, place: Place, time
 
 
 def _stored(segment: Segment, run: int, boot: str, after: int, until: int) -> list[LifeRows]:
-    """In the order in which the marks were stored, which is that in which the lives began."""
+    """In the order in which the marks were stored, which is that of what happened. Lives that nobody saw may share a
+    track: one that has marks on both sides of another's is there twice."""
     base = key_of(run, 0)
-    marks: dict[int, list[tuple[int, Mark]]] = {}
-    for each in segment.rounds.marked():
-        if each.track in segment.tracks and after < base + each.mark.round <= until:
-            marks.setdefault(each.track, []).append((base + each.mark.round, each.mark))
-    places = {key: place for place, key in enumerate(marks)}
-    found: list[tuple[int, LifeRows]] = []
-    for track, part in segment.parts:
+    marked = [each for each in segment.rounds.marked() if each.track in segment.tracks]
+    marked = [each for each in marked if after < base + each.mark.round <= until]
+    groups = [
+        (track, [(base + each.mark.round, each.mark) for each in those])
+        for track, those in groupby(marked, key=lambda each: each.track)
+    ]
+    listed = {part.track: (track, part) for track, part in segment.parts}
+    without = listed.keys() - {key for key, _ in groups}
+    found = []
+    for key, marks in [*((key, []) for key in sorted(without)), *groups]:
+        track, part = listed.pop(key, (None, None))
+        if track is None or part is None:
+            track, first = segment.tracks[key], marks[0][0]
+            found.append(LifeRows(boot, track.life, track.subject, first, first - 1, iter(()), marks))
+            continue
         rows = (
             (base + (number or 0), *values) for number, *values in part.rows() if after < base + (number or 0) <= until
         )
-        first, last = base + part.first, base + part.last
-        lived = LifeRows(boot, track.life, track.subject, first, last, rows, marks.pop(part.track, []))
-        found.append((places.get(part.track, -1), lived))
-    for key, left in marks.items():
-        track = segment.tracks[key]
-        lived = LifeRows(boot, track.life, track.subject, left[0][0], left[0][0] - 1, iter(()), left)
-        found.append((places[key], lived))
-    found.sort(key=lambda pair: pair[0])
-    return [lived for _, lived in found]
+        found.append(LifeRows(boot, track.life, track.subject, base + part.first, base + part.last, rows, marks))
+    return found
 
 
 def base_of(state: State) -> int:

@@ -179,3 +179,23 @@ def test_the_watch_tells_lives_that_no_listing_has_seen(
     looks.between(all_containers=False)
     assert told(looks.changes()) == ["start late", "exit 4 late"] and not looks.waiting
     looks.close()
+
+
+def test_the_record_of_a_life_whose_cgroup_is_still_there_is_its_own(
+    host: FakeHost, sampler: Sampler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restart within one look: the directory was made twice, and the second life was seen."""
+    monkeypatch.setattr(unseen_lives, "_BEFORE_SECONDS", 1e9)
+    host.add("web")
+    looks = RoundWork(sampler)
+    looks.take({})
+    (web,) = sampler.containers()
+    looks._unseen.came_and_went([CgroupRef("/elsewhere", web.ref.match, (), 0, 0)])
+    times = {"StartedAt": "2026-11-25T10:56:40.719158146Z", "FinishedAt": "2026-11-25T10:56:41Z"}
+    written(host, "web", ExitCode=5, **times)
+    looks.between(all_containers=False)
+    assert looks.changes() == [] and looks.waiting
+    host.remove("web")
+    looks.take({})
+    assert told(looks.changes()) == ["exit 5 web"] and looks.waiting
+    looks.close()

@@ -88,6 +88,18 @@ async def test_marks_of_a_restart_are_in_their_order_on_disk(directory: Path) ->
         assert told_of((await everything(agent))[0]) == expected
 
 
+async def test_lives_that_nobody_saw_keep_their_order_among_those_that_were_seen(directory: Path) -> None:
+    """They have no cgroup that would tell them apart."""
+    async with Running(Agent(directory, 1000, "00000001")) as agent:
+        agent.minutes(1)
+        for code, inode in ((1, 0), (2, 5), (3, 0), (4, 0)):
+            happened(agent, inode, code)
+        agent.minutes(1)
+    expected = [each for code in (1, 2, 3, 4) for each in (("start", None), ("exit", code))]
+    async with Running(Agent(directory, 2000, "00000002")) as agent:
+        assert told_of((await everything(agent))[0]) == expected
+
+
 async def test_marks_behind_the_last_round_are_stored_as_the_agent_ends(directory: Path) -> None:
     async with Running(Agent(directory, 1000, "00000001")) as agent:
         agent.minutes(1)
