@@ -34,7 +34,7 @@ LONG = (
     "edges/test_hangs.py",
     "attacks/test_schemathesis.py",
     "attacks/test_attacks_by_hanging_on.py",
-    "attacks/test_attacks_on_rules.py",
+    "attacks/test_attacks_on_the_kernel.py",
     "prometheus/test_link_down.py",
     "browser/test_looks.py",
     "attacks/test_attacks_by_hoards.py",

@@ -150,12 +150,15 @@ class Arena:
         work = self.work_of(lambda: answers.append(self.ask(target)))
         return answers[0], work
 
-    def memory(self) -> float:
+    def memory(self, which: str = "VmRSS") -> float:
         """The agent's resident memory, MiB."""
-        with open(f"/proc/{self.pid}/status", encoding="ascii") as file:
-            found = re.search(r"VmRSS:\s+(\d+) kB", file.read())
+        found = re.search(rf"{which}:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text("ascii"))
         assert found
         return int(found[1]) / 1024
+
+    def most_memory(self) -> float:
+        """The most that it ever had, MiB."""
+        return self.memory("VmHWM")
 
     def descriptors(self) -> int:
         """How many sockets the agent has open."""

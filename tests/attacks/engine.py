@@ -6,12 +6,11 @@ import json
 from collections import Counter
 
 from attacks.arena import Arena, TreeArena, tally
-from attacks.planted import CANARY, container, until_listed
+from attacks.planted import CANARY, MOST, container, until_listed
 from attacks.sleepers import streams_of_one_token
 from cgstatd.outputs.engine import events
 from cgstatd.outputs.engine.container_filters import FILTERS
 from cgstatd.outputs.engine.filters import MOST_VALUES
-from wire import ALL, STREAM
 
 # moby's api/swagger.yaml, version 1.56: all 108 operations.
 OPERATIONS = {
@@ -69,33 +68,6 @@ def operations(a: Arena) -> str:
             assert (status in (200, 404)) if served else status == 403, (method, prefix + path, status)
             assert b"Traceback" not in body
     return f"{len(every)} operations, three times: {tally(found)}; 200 and 404 for GET and HEAD of what is served alone"
-
-
-def without_credentials(a: Arena) -> str:
-    """the Engine API without a token: every path that is served, and ten that are not"""
-    found: Counter[int] = Counter()
-    for path in (*SERVED, *OPERATIONS["POST"].split()[:10]):
-        status, _, body = a.ask(_target(path, a.good, "/v1.45"), secret=None, address="127.0.4.1")
-        found[status] += 1
-        assert status in (401, 429) and a.good.encode() not in body
-    return tally(found)
-
-
-def hawser_header(a: Arena) -> str:
-    """a token in Dockhand's header: a good one on six paths that are not the Engine API's, guesses on those that are,
-    a good one beside a wrong Authorization, `compose` of its agent
-    """
-    others = (ALL, STREAM, "/metrics", "/api/host", "/api/openapi.json", "/nothing")
-    elsewhere = Counter(a.ask(each, None, "127.0.6.1", X_Hawser_Token=a.secret)[0] for each in others)
-    assert set(elsewhere) == {401}
-    guesses = Counter(a.ask("/info", None, "127.0.6.2", X_Hawser_Token=f"cgs_{n:043}")[0] for n in range(100))
-    assert guesses == {401: 15, 429: 85}
-    both = a.ask("/info", "wrong", "127.0.6.3", X_Hawser_Token=a.secret)[0]
-    good = a.ask("/info", None, "127.0.6.2", X_Hawser_Token=a.secret)[0]
-    assert (both, good) == (401, 200)
-    compose = a.ask("/_hawser/compose", None, "127.0.6.4", "POST", X_Hawser_Token=a.secret)[0]
-    assert compose == 403
-    return f"elsewhere {tally(elsewhere)}; guesses {tally(guesses)}, a good one from there 200; both: 401; compose: 403"
 
 
 def filters(a: Arena) -> str:

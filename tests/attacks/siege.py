@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import inspect
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -28,7 +27,7 @@ from pathlib import Path
 
 import pytest
 
-from attacks import bounds, encrypted, kernel, play
+from attacks import bounds, kernel, play
 from attacks.arena import METRICS, VIEW, Arena, TreeArena, received, running
 from attacks.goodness import Asked, Good
 from cgstatd.auth import store
@@ -51,8 +50,6 @@ ALSO_ANNS = "user1000"
 """What other attacks call the home of the same user."""
 NOT_HERE = {
     kernel.kernel_arena: "needs cgroups of the real kernel and an agent that reads them",
-    encrypted.tls_arena: "needs an agent that serves TLS",
-    encrypted.mutual_arena: "needs an agent that asks for certificates",
 }
 
 
@@ -156,13 +153,6 @@ def restore(root: Path) -> None:
     shutil.rmtree(root / "var/lib/containers", ignore_errors=True)
 
 
-def most_memory(pid: int) -> float:
-    """The most resident memory that a process ever had, MiB."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found
-    return int(found[1]) / 1024
-
-
 @contextmanager
 def besieged(containers: int, name: str) -> Iterator[tuple[TreeArena, bounds.Bounds]]:
     """The agent within its bounds over a host that has users; not in a memory file system."""
@@ -209,7 +199,7 @@ def line(a: Arena, good: Good, within: bounds.Bounds, began: float) -> str:
     threads = len(os.listdir(f"/proc/{a.pid}/task"))
     descriptors = len(os.listdir(f"/proc/{a.pid}/fd"))
     return (
-        f"{time.monotonic() - began:5.0f} s  memory {a.memory():.0f} MiB (most {most_memory(a.pid):.0f})  "
+        f"{time.monotonic() - began:5.0f} s  memory {a.memory():.0f} MiB (most {a.most_memory():.0f})  "
         f"good requests {asked.line()} ({asked.each()})  descriptors {descriptors}  threads {threads}"
     )
 
@@ -247,7 +237,7 @@ def siege(minutes: float, containers: int) -> int:
         restore(a.host.path)
         if alive:
             time.sleep(QUIET_SECONDS)  # the good client goes on, as it did when memory was looked at before
-        most = most_memory(a.pid) if alive else within.most_mib()
+        most = a.most_memory() if alive else within.most_mib()
         memory = (before, most, a.memory() if alive else 0.0)
         alone = settled(a, before) if alive else (0.0, 0.0)
         return report(those, Asked.of(results), a.log, within.kills(), memory, alone)

@@ -191,7 +191,7 @@ def unix(folder: Path, host: str) -> Iterator[Place]:
 def tls(folder: Path, host: str) -> Iterator[Place]:
     """Over TLS on loopback."""
     ca = authority(folder, "ca")
-    pair = issue(folder, "server", ca, "DNS:localhost")
+    pair = issue(folder, "server", ca, "localhost")
     context = ssl.create_default_context(cafile=ca.cert)
 
     def connect() -> socket.socket:

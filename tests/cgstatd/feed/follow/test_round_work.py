@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import select
 import shutil
@@ -53,12 +52,7 @@ def kill(host: FakeHost, name: str, kills: int, peak: int = 99) -> None:
 
 def ended(host: FakeHost, name: str, **state: object) -> None:
     """The container's end as Docker writes it."""
-    path = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
-    config = json.loads(path.read_text())
-    config["State"] |= {"Running": False} | state
-    path.unlink()
-    path.write_text(json.dumps(config))
-    path.chmod(0o600)
+    host.config(name, State={"Running": False} | state)
 
 
 class Found:
@@ -227,14 +221,8 @@ def test_a_second_thread_does_without(host: FakeHost) -> None:
 
 def record(host: FakeHost, name: str, **state: object) -> None:
     """The engine writes the container's state: a new file is renamed over the old one."""
-    path = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
-    config = json.loads(path.read_text())
-    config["RestartCount"] = state.pop("RestartCount", config.get("RestartCount", 0))
-    config["State"] |= state
-    new = path.with_name("new.json")
-    new.write_text(json.dumps(config))
-    new.chmod(0o600)
-    new.rename(path)
+    count = {"RestartCount": state.pop("RestartCount")} if "RestartCount" in state else {}
+    host.config(name, State=state, **count)
 
 
 def now(seconds: float = 0.0) -> str:

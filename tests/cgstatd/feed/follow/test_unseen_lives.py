@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,12 +33,7 @@ def at(seconds: float) -> str:
 def written(host: FakeHost, name: str, **state: Any) -> None:
     """What the engine's state says of a container."""
     host.on_disk(name)
-    path = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
-    config = json.loads(path.read_text())
-    config["State"] = state
-    path.unlink()
-    path.write_text(json.dumps(config))
-    path.chmod(0o600)
+    host.config(name, State=state)
 
 
 class World:

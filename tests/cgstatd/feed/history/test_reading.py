@@ -146,11 +146,8 @@ async def test_how_much_a_quota_throttles_is_a_figure_and_takes_no_file_of_those
 
 def probed(host: FakeHost, name: str, status: str) -> None:
     """What Docker's file says of its health check, whose next probe is far away."""
-    file = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
-    found: dict[str, Any] = json.loads(file.read_text())
-    found["State"]["Health"] = {"Status": status, "FailingStreak": 0, "Log": []}
-    found["Config"]["Healthcheck"] = {"Interval": 10**18}
-    file.write_text(json.dumps(found))
+    health = {"Status": status, "FailingStreak": 0, "Log": []}
+    host.config(name, State={"Health": health}, Config={"Healthcheck": {"Interval": 10**18}})
 
 
 async def test_a_change_of_health_is_a_mark(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -851,12 +848,7 @@ EARLIER, LATER = "2026-11-25T10:56:41Z", "2026-11-25T10:57:00Z"
 def written(host: FakeHost, name: str, created: str = "", **state: object) -> None:
     """What the engine's state says of a container."""
     host.on_disk(name)
-    path = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
-    config = json.loads(path.read_text())
-    config["State"] |= state
-    path.unlink()
-    path.write_text(json.dumps(config | ({"Created": created} if created else {})))
-    path.chmod(0o600)
+    host.config(name, State=state, **({"Created": created} if created else {}))
 
 
 async def test_between_two_lives_a_restarting_container_is_restarting(

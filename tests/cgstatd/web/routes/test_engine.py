@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import re
 import shutil
 import time
@@ -45,18 +44,6 @@ def host_files(host: FakeHost) -> None:
             "usr/lib/os-release": 'ID=debian\nPRETTY_NAME="Debian GNU/Linux 13 (trixie)"\n',
         },
     )
-
-
-def state(host: FakeHost, name: str, **more: Any) -> None:
-    """Replace parts of a container's config.v2.json, as Docker does: a new file in its place."""
-    path = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
-    config = json.loads(path.read_text())
-    for key, value in more.items():
-        config[key] = {**config.get(key, {}), **value} if isinstance(value, dict) else value
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps(config))
-    new.chmod(0o600)
-    os.replace(new, path)
 
 
 async def get(server: Server, target: str, **more: Any) -> Answer:
@@ -162,9 +149,7 @@ def _elsewhere(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 async def test_ports_and_addresses(server: Server, host: FakeHost) -> None:
-    state(
-        host,
-        "a",
+    host.config("a",
         State={"Health": {"Status": "unhealthy", "Log": [{"Output": CANARY}]}},
         Path="/bin/web",
         NetworkSettings={
@@ -315,7 +300,7 @@ async def test_a_stream_goes_on_while_its_container_is_stopped_and_ends_with_it(
         connection.send("/containers/a/stats")
         answer = await connection.head()
         await connection.chunk(answer)
-        state(host, "a", State={"Running": False, "Pid": 0})
+        host.config("a", State={"Running": False, "Pid": 0})
         host.remove("a")
         while json.loads(await connection.chunk(answer))["read"] != "0001-01-01T00:00:00Z":
             pass
@@ -513,17 +498,17 @@ async def test_events_as_they_happen(server: Server, host: FakeHost) -> None:
 
         host.add("new")
         assert (await until("start"))["Actor"]["Attributes"]["name"] == "new"
-        state(host, "new", Name="/newer")
+        host.config("new", Name="/newer")
         assert (await until("rename"))["Actor"]["Attributes"] == {
             "name": "newer", "oldName": "/new", "image": "lab/busybox:1",
             "cgstatd.runtime": "docker", "cgstatd.owner": "0",
         }  # fmt: skip
-        state(host, "new", State={"Paused": True})
+        host.config("new", State={"Paused": True})
         await until("pause")
-        state(host, "new", State={"Paused": False})
+        host.config("new", State={"Paused": False})
         await until("unpause")
         when = "2026-11-25T10:57:40.5Z"
-        state(host, "new", State={"Running": False, "Pid": 0, "ExitCode": 137, "FinishedAt": when})
+        host.config("new", State={"Running": False, "Pid": 0, "ExitCode": 137, "FinishedAt": when})
         host.remove("new")
         died = await until("die")
         assert died["Actor"]["Attributes"]["exitCode"] == "137"
@@ -574,8 +559,7 @@ async def test_what_there_is_not(server: Server, prefix: str) -> None:
 
 async def test_how_a_container_was_made(server: Server, host: FakeHost) -> None:
     volume = {"Name": "data", "Driver": "local", "RW": False, "Source": CANARY, "Destination": CANARY}
-    state(
-        host, "a", Config={"Hostname": "web.internal", "Tty": True},
+    host.config("a", Config={"Hostname": "web.internal", "Tty": True},
         MountPoints={CANARY: volume, "/bound": {"Source": CANARY, "Destination": "/bound", "Name": "", "RW": True}},
     )  # fmt: skip
     path = host.path / "var/lib/docker/containers" / container_id("a") / "hostconfig.json"
@@ -613,7 +597,7 @@ async def test_a_networks_driver(server: Server, host: FakeHost) -> None:
     )  # fmt: skip
     write_files(str(host.path), {"var/lib/docker/network/files/local-kv.db": store})
     networks = {"shop": {"NetworkID": network}, "gone": {"NetworkID": "cd" * 32}, "net": {"NetworkID": "ef" * 32}}
-    state(host, "a", NetworkSettings={"Networks": networks})
+    host.config("a", NetworkSettings={"Networks": networks})
     found = {each["Name"]: each["Driver"] for each in await object_of(server, "/networks")}
     assert found == {"shop": "macvlan", "gone": "", "net": "bridge"}
 
@@ -681,9 +665,7 @@ async def test_errors_before_the_route_are_in_the_engines_words(server: Server) 
 async def planted(host: FakeHost, quick: None) -> AsyncIterator[Server]:
     """A server over a host with secrets wherever an engine keeps some."""
     for name in ("a", "stopped"):
-        state(
-            host,
-            name,
+        host.config(name,
             Path="/bin/sh",
             Args=["-c", CANARY],
             State={"Error": CANARY, "Health": {"Status": "healthy", "Log": [{"Output": CANARY}]}},

@@ -31,6 +31,7 @@ from cgstatd.sampling.round import Changes, Round
 from cgstatd.sampling.sampler import Sampler
 from cgstatd.web.routes.follow import FOLLOWER
 from cgstatd.web.server import event_stream
+from documented import conforms
 from fakehost import FakeHost, Hang, LiveRoot, container_id, unreadable
 from patience import until
 from wire import ALL, Connection, Server, serving
@@ -208,15 +209,7 @@ async def test_an_interval_out_of_bounds_is_refused_in_words(server: Server, int
     answer = await server.ask(f"{FOLLOW}?interval={interval}")
     assert answer.status == 400
     assert answer.json == {"error": "interval: expected 0.25 to 60 seconds, as in 1"}
-
-
-async def test_another_environment_is_not_found(server: Server) -> None:
-    answer = await server.ask(f"{FOLLOW}?env=2")
-    assert (answer.status, answer.json) == (404, {"error": "Environment not found"})
-
-
-async def test_head_is_refused(server: Server) -> None:
-    assert (await server.ask(FOLLOW, method="HEAD")).status == 405
+    conforms(answer, FOLLOW)
 
 
 async def test_starts_and_ends_are_told(server: Server, host: FakeHost) -> None:
