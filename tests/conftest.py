@@ -22,7 +22,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # pyfakefs has no pread.
-FakeOsModule.pread = lambda self, fd, size, offset: (self.lseek(fd, offset, 0), self.read(fd, size))[1]
+FakeOsModule.pread = lambda self, fd, size, offset: (  # type: ignore[attr-defined]
+    self.lseek(fd, offset, 0),
+    self.read(fd, size),
+)[1]
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("cgstatd", deadline=None)

@@ -175,7 +175,7 @@ async def matrix(server: Server, tokens: Tokens) -> list[Cell]:
     """Every cell, each with the token itself and with the cookie that it is exchanged for."""
     client, cells = Client(server), []
     shown = list(_tokens(tokens))
-    server.runner.app[CALLERS].keyring.refresh(now=True)  # type: ignore[index,union-attr]
+    server.runner.app[CALLERS].keyring.refresh(now=True)  # type: ignore[union-attr]
     for each in [*shown, *[Shown(s.kind, s.allow, s.secret, await client.login(s.secret)) for s in shown if s.known]]:
         for route, asked in itertools.product(NEEDS, ENVIRONMENTS):
             if each.cookie and route not in BY_COOKIE:

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from attacks.arena import TreeArena, require_root
-from attacks.hoards import SMALL_LABELS, USERS, Following, clean, come, go, hoards_arena, listed, plant_small_rows, seen
+from attacks.forged import listed
+from attacks.hoards import SMALL_LABELS, USERS, Following, clean, come, go, hoards_arena, plant_small_rows, seen
 from attacks.kernel import remove
 from attacks.planted import everything
 from cgroupfs import NoCgroups, Root, Version, detect

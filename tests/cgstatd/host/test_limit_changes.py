@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def cgroup(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def reader(cgroup: Path):
+def reader(cgroup: Path) -> Iterator[CounterReader]:
     with Directory(str(cgroup)) as directory:
         source = (directory, Version.V2)
         made = CounterReader(source, source, source, source, Descriptors(100))

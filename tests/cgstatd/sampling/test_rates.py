@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cgroupfs import MAX, Absent, Clock, Counters
+from cgroupfs import MAX, Absent, Clock, Counters, Limit
 from cgstatd.host.identity import Identity
 from cgstatd.host.runtimes.base import Metadata, State
 from cgstatd.sampling import rates
@@ -135,7 +135,7 @@ def test_usage_is_never_negative_nor_above_raw(raw: int, cache: int) -> None:
     ],
 )
 def test_the_limit_is_the_hosts_memory_where_there_is_none_or_a_larger_one(
-    limit: rates.Limit, total: int | None, shown: int | None
+    limit: Limit, total: int | None, shown: int | None
 ) -> None:
     assert memory_limit(limit, total) == shown
 

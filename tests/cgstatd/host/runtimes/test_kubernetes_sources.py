@@ -12,6 +12,7 @@ from pyfakefs.fake_filesystem import FakeFilesystem
 
 from cgroupfs import Root
 from cgstatd.host.runtimes import Metadata, State, Unreadable, system_sources
+from cgstatd.host.runtimes.base import MetadataSource
 from cgstatd.host.runtimes.containerd import ContainerdSource
 from cgstatd.host.runtimes.crio import CrioSource
 
@@ -223,7 +224,8 @@ def test_the_environment_is_in_no_result(write: Write) -> None:
 )
 def test_a_malformed_config_is_named(write: Write, content: str | bytes) -> None:
     paths = [crio_container(write), task(write, oci(cri()))]
-    for path, source in zip(paths, (CrioSource(Root()), ContainerdSource(Root())), strict=True):
+    sources: tuple[MetadataSource, ...] = (CrioSource(Root()), ContainerdSource(Root()))
+    for path, source in zip(paths, sources, strict=True):
         write(path, content)
         found = source.get(ID)
         assert isinstance(found, Unreadable)

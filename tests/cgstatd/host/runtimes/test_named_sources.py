@@ -12,6 +12,7 @@ from cgroupfs import Root
 from cgstatd.host.runtimes import Metadata, State, Unreadable
 from cgstatd.host.runtimes.lxc import LxcSource
 from cgstatd.host.runtimes.nspawn import NspawnSource
+from helpers import near
 
 Write = Callable[..., str]
 LXC = "/var/lib/lxc/lx1/config"
@@ -73,7 +74,7 @@ def test_an_nspawn_container(write: Write) -> None:
         runtime="systemd-nspawn",
         id="nsp",
         name="nsp",
-        created_seconds=pytest.approx(1795604289.866928),
+        created_seconds=near(1795604289.866928),
         state=State.RUNNING,
     )
     source = NspawnSource(Root())

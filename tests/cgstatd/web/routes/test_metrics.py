@@ -33,7 +33,8 @@ from cgstatd.web.routes.follow import FOLLOWER
 from cgstatd.web.routes.metrics import SCRAPER
 from cgstatd.web.routes.pressure import PRESSURE
 from fakehost import MEM_TOTAL, FakeHost, Hang, container_id
-from helpers import UNIFIED, recorded_host
+from helpers import UNIFIED
+from recordedhosts import recorded_host
 from wire import Answer, Server, agent, serving
 
 OPENMETRICS = "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
@@ -450,7 +451,12 @@ async def test_a_scrape_opens_no_state_file_that_has_not_changed(
         os.utime(path, (1e9, 1e9))  # long settled
     names: list[str] = []
     original = os.open
-    monkeypatch.setattr(os, "open", lambda path, *a, **k: names.append(str(path)) or original(path, *a, **k))
+
+    def noted(path: str, *a: Any, **k: Any) -> int:
+        names.append(str(path))
+        return original(path, *a, **k)
+
+    monkeypatch.setattr(os, "open", noted)
     await server.ask("/metrics")
     assert len([name for name in names if name.endswith(".json")]) >= 2 * 25
     names.clear()
