@@ -16,7 +16,7 @@ _OPERATION = 16 << 10
 _AT_LIMIT = 0.5
 """Of a limit in io.max: who does so much of it while it waits is held up by it."""
 _CERTAIN = 0.9
-"""The same where the kernel does not say whether it waits (v1)."""
+"""The same where the kernel does not say whether it waits (v1), unless one operation more would be beyond the limit."""
 _WORTH = 16 << 10
 """Bytes a second. Who does less is not named."""
 
@@ -89,7 +89,8 @@ def _limited(subject: Subject, between: Between, found: Verdict) -> Verdict | No
         rates, known = _rates(grown), {each.device: each for each in grown.after.devices or ()}
         for limit in grown.after.io_limits or ():
             busy = _busy(limit.device, between, subject.grown.seconds)
-            size = known.get(limit.device, DeviceIo("")) if _idle(busy, found.stalled) else DeviceIo("")
+            idle = _idle(busy, 1.0 if found.stalled is None else found.stalled)
+            size = known.get(limit.device, DeviceIo("")) if idle else DeviceIo("")
             hit = _at(limit, rates.get(limit.device, Rate()), size, grown.seconds, found.stalled is None)
             if hit is not None:
                 cause = Cause.OWN_LIMIT if path == subject.path else Cause.ABOVE_LIMIT
@@ -114,8 +115,9 @@ def _at(limit: DeviceLimit, rate: Rate, done: DeviceIo, seconds: float, certain:
         ("wiops", limit.wiops, rate.writes, 1.0 if done.wios else 0.0),
     ):
         if most:
-            reached = now >= most * (_CERTAIN if certain else _AT_LIMIT)
-            used.append((reached, (now + size / seconds) / most, name, most))
+            share, soon = now / most, (now + size / seconds) / most
+            reached = share >= _AT_LIMIT and (not certain or share >= _CERTAIN or soon >= 1.0)
+            used.append((reached, soon, name, most))
     reached, soon, name, most = max(used, default=(False, 0.0, "", 0))
     return (name, most) if reached or (soon >= _AT_LIMIT and not certain) else None
 

@@ -1,8 +1,8 @@
 """Why a container waits, on files of real kernels: each shape was made on purpose, and its files read 1.5 s apart.
 
-A shape is one JSON object: the truth in words, the host, the names of the containers by their ids, the verdicts, and
-the files, each with one content, or with that of the first look and that of the second. Of long
-files only the lines that a look reads are kept.
+A shape is one JSON object: the truth in words, the host, the names of the containers by their ids, the verdicts (and
+those without the v2 tree), and the files, each with one content, or with that of the first look and that of the second.
+Of long files only the lines that a look reads are kept.
 """
 
 from __future__ import annotations
@@ -65,3 +65,16 @@ def test_a_shape_has_its_verdicts(path: Path, tmp_path: Path) -> None:
     shape = json.loads(path.read_text())
     found = verdicts(look(tmp_path / "before", shape, 0), look(tmp_path / "after", shape, 1), ALL)
     assert [told(said) for said in found] == shape["waits"], shape["truth"]
+
+
+@pytest.mark.parametrize("path", SHAPES, ids=[path.stem for path in SHAPES])
+def test_without_the_v2_tree_limits_are_told_and_nothing_else(path: Path, tmp_path: Path) -> None:
+    """The same host as it is where v1 is mounted alone: it does not say how long anybody waited."""
+    shape = json.loads(path.read_text())
+    files = {each: contents for each, contents in shape["files"].items() if "/unified/" not in each}
+    mounts = files["/proc/1/mountinfo"][0].splitlines(keepends=True)
+    files["/proc/1/mountinfo"] = ["".join(line for line in mounts if "cgroup2" not in line)]
+    v1 = shape | {"files": files}
+    found = verdicts(look(tmp_path / "before", v1, 0), look(tmp_path / "after", v1, 1), ALL)
+    assert [told(said) for said in found] == shape["waits_on_v1"], shape["truth"]
+    assert all(said.stalled is None for said in found)

@@ -342,6 +342,16 @@ def test_a_low_limit_of_io_max_lets_nothing_through_for_longer_than_the_looks_ar
     assert Case(disk=log, disk_busy=0.02).add("web", **never).one().cause is Cause.UNKNOWN
 
 
+def test_v1_tells_a_limit_of_which_all_is_used_but_for_one_operation() -> None:
+    limits = (DeviceLimit("254:0", MIB, None, None, None),)
+    for read, reads, cause in ((MIB, 1, Cause.OWN_LIMIT), (MIB, 64, None)):  # in two seconds
+        done = (DeviceIo("254:0", read, 0, reads, 0),)
+        case = Case(disk=done, disk_busy=0.02).add("web", was=V1, **V1, devices=done, io_limits=limits)
+        assert [said.cause for said in case.found("io")] == ([cause] if cause else [])
+        busy = Case(disk=done, disk_busy=0.9).add("web", was=V1, **V1, devices=done, io_limits=limits)
+        assert busy.found("io") == []
+
+
 def test_the_limit_that_is_used_most_is_named() -> None:
     slow = (DeviceIo("254:0", 2 * MIB, 2 * MIB, 20, 20),)
     limits = (DeviceLimit("254:0", 2 * MIB, MIB, None, 1000),)
