@@ -12,6 +12,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -89,7 +90,7 @@ async def test_items_are_done_in_order_and_the_job_is_finished_once(team: Sampli
 
 async def test_jobs_are_done_one_after_the_other(team: SamplingThread) -> None:
     done: list[str] = []
-    jobs = [job_of(lambda name=name: done.append(name))[0] for name in "abc"]  # type: ignore[misc]
+    jobs = [job_of(partial(done.append, name))[0] for name in "abc"]
     for job in jobs:
         team.submit(job)
     await until(lambda: all(job.done for job in jobs))

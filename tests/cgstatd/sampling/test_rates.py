@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -352,8 +353,8 @@ def test_whatever_comes_the_base_is_old_enough_and_the_percent_sane(steps: list[
 TRAFFIC = Traffic(7, 8, None, 9)
 
 
-def figures(cpu: float | None, mem_total: int, traffic: Traffic = TRAFFIC, **changes: object) -> ContainerStats:
-    counters = Counters(SECOND, 100, 30, MAX, 1, 2, False)._replace(**changes)  # type: ignore[arg-type]
+def figures(cpu: float | None, mem_total: int, traffic: Traffic = TRAFFIC, **changes: Any) -> ContainerStats:
+    counters = Counters(SECOND, 100, 30, MAX, 1, 2, False)._replace(**changes)
     return rates.stats(NOBODY, Clock(5, 6), counters, traffic, cpu, mem_total)
 
 

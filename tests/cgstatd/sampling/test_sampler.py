@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -416,7 +416,8 @@ def test_a_reading_that_is_slow_is_waited_for(host: MadeUpHost, opened: Open, mo
     monkeypatch.setattr(hangs, "PATIENCE_SECONDS", 60.0)
     sampler = opened()
     (container,) = sampler.containers()
-    busy = container.busy = Waited()  # type: ignore[assignment]
+    busy = Waited()
+    container.busy = cast(Any, busy)
     read: list[int | None] = []
     next_one = threading.Thread(target=lambda: read.append(only(sampler).memory_usage_bytes))
     with container.reading():

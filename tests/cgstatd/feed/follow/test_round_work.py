@@ -11,6 +11,7 @@ import time
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -547,8 +548,8 @@ def test_looks_that_are_closed_while_a_thread_looks_are_released_by_that_thread(
     watching.look()
     original = RoundWork._compare
 
-    def closing(looks: RoundWork, *given: object) -> None:
-        original(looks, *given)  # type: ignore[arg-type]
+    def closing(looks: RoundWork, *given: Any) -> None:
+        original(looks, *given)
         looks.close()  # the event loop's thread, while this one hangs
 
     with monkeypatch.context() as patch:

@@ -393,7 +393,7 @@ async def test_the_agent_says_how_far_back_it_goes(directory: Path) -> None:
 async def test_what_memory_has_is_not_read_from_disk(directory: Path) -> None:
     async with Running(Agent(directory, 1000, "00000001")) as agent:
         agent.minutes(5)
-        agent.store.fetch = None  # type: ignore[assignment]
+        agent.store.fetch = None  # type: ignore[assignment]  # a call would fail
         answer = await agent.history.host(Asked(None, None, INTERVAL))
         assert answer.figures["load1"].mean[-1] is not None
 

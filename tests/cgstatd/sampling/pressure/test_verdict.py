@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -278,8 +278,8 @@ def test_a_disk_that_stood_idle_while_a_container_waited_is_not_what_it_waited_f
     said = case.add("log", devices=(DeviceIo("254:0", 0, 4 * MIB, 0, 40),)).one()
     assert (said.cause, said.device, said.shares) == (Cause.UNKNOWN, "254:0", ()) and said.busy == pytest.approx(0.1)
     both = (DeviceIo("254:0", 9, 0, 1, 0), DeviceIo("254:16", 0, 0, 1, 1))
-    case.before.host.disk_busy_ms["254:16"] = 0  # type: ignore[index]
-    case.after.host.disk_busy_ms["254:16"] = 2000  # type: ignore[index]
+    cast(dict[str, int], case.before.host.disk_busy_ms)["254:16"] = 0
+    cast(dict[str, int], case.after.host.disk_busy_ms)["254:16"] = 2000
     case.add("web", was={"devices": both[1:]}, io_stall_usec=stalled(0.9), devices=both)
     assert case.one().device == "254:16"  # where it got nothing done
 

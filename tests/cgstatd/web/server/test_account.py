@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -378,7 +378,7 @@ async def test_what_a_request_costs_is_charged_to_its_client(host: FakeHost, mon
         cpu = [0.0]
         account = server.gate.account
         account._clock, account._computed = lambda: 100.0, lambda: cpu[0]
-        guard = server.runner.app.middlewares[-1].__self__  # type: ignore[attr-defined]
+        guard = cast(Any, server.runner.app.middlewares[-1]).__self__
         real = guard._not_a_request_of_ours
 
         def dear(*arguments: Any) -> Any:

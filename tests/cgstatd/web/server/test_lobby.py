@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,7 +16,8 @@ from wire import ALL, Server, serving
 
 
 def handlers(server: Server) -> int:
-    return len(server.runner.server.connections)  # type: ignore[union-attr]
+    assert server.runner.server is not None
+    return len(server.runner.server.connections)
 
 
 async def test_one_that_says_nothing_has_a_place_and_no_handler(host: FakeHost) -> None:
@@ -44,8 +45,7 @@ async def test_what_it_waited_counts_for_how_long_its_request_may_take(host: Fak
         await asyncio.sleep(0.05)
         slow.raw(b"G")
         await until(lambda: handlers(server) == 1)
-        handler: Any
-        [handler] = server.runner.server.connections  # type: ignore[union-attr]
+        [handler] = cast(Any, server.runner.server).connections
         await until(lambda: handler._arriving is not None)
         assert handler._arriving.when() <= opened + 60
 
