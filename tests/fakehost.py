@@ -18,9 +18,10 @@ import pytest
 from cgroupfs import Clock, Root
 from cgstatd.host.discovery import Discovery
 from cgstatd.recording.recorded_root import Reading, RecordedRoot
-from cgstatd.sampling.container import Container, ReadingFailed
+from cgstatd.sampling.container import Container
 from cgstatd.sampling.model import ContainerStats
 from cgstatd.sampling.open_host import HostOptions, open_host
+from cgstatd.sampling.reading_failed import ReadingFailed
 from cgstatd.sampling.sampler import Pending, Sampler
 from helpers import write_files
 

@@ -12,10 +12,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 from weakref import WeakSet
 
 import pytest
@@ -195,13 +195,14 @@ class TreeArena(Arena):
     host: FakeHost = field(kw_only=True)
 
 
-Attack = Callable[[Arena], str]
+Attack = Callable[[Any], str]
+"""It is played on the arena of its stage."""
 
 
 class Stage(NamedTuple):
     """Attacks on one agent, one after the other. ``open`` may skip, saying why."""
 
-    open: Callable[[Path], object]
+    open: Callable[[Path], AbstractContextManager[Arena]]
     attacks: tuple[Attack, ...]
 
 

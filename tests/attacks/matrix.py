@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cgstatd.auth import store
+from cgstatd.auth.store import Env
 from cgstatd.web.security.callers import CALLERS
 from fakehost import FakeHost
 from secured import METRICS, VIEW, Tokens, bearer, guard
@@ -55,7 +56,7 @@ ENVIRONMENTS = {"none": "", "own": str(OWN), "other": str(OTHER), "nonsense": "1
 """What is asked for; without ``env`` it is the agent's own."""
 PERMISSIONS = {"containers": [VIEW], "metrics": [METRICS], "both": [VIEW, METRICS]}
 """A token without any permission cannot be: the file that has one is refused as a whole."""
-HELD = {"right env": [OWN], "other env": [OTHER], "both envs": [OWN, OTHER], "any env": "any"}
+HELD: dict[str, Env] = {"right env": [OWN], "other env": [OTHER], "both envs": [OWN, OTHER], "any env": "any"}
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ def _tokens(tokens: Tokens) -> Iterator[Shown]:
     yield Shown("none")
     yield Shown("wrong", secret="cgs_" + "A" * 43)
     for (kind, env), (name, allow) in itertools.product(HELD.items(), PERMISSIONS.items()):
-        secret = store.add(tokens.path, f"{kind} {name}".replace(" ", "-"), env, allow)  # type: ignore[arg-type]
+        secret = store.add(tokens.path, f"{kind} {name}".replace(" ", "-"), env, allow)
         yield Shown(kind, tuple(allow), secret)
 
 
@@ -179,7 +180,9 @@ async def matrix(server: Server, tokens: Tokens) -> list[Cell]:
     """Every cell, each with the token itself and with the cookie that it is exchanged for."""
     client, cells = Client(server), []
     shown = list(_tokens(tokens))
-    server.runner.app[CALLERS].keyring.refresh(now=True)  # type: ignore[index,union-attr]
+    keyring = server.runner.app[CALLERS].keyring
+    assert keyring is not None
+    keyring.refresh(now=True)
     for each in [*shown, *[Shown(s.kind, s.allow, s.secret, await client.login(s.secret)) for s in shown if s.known]]:
         for route, asked in itertools.product(NEEDS, ENVIRONMENTS):
             if each.cookie and route not in BY_COOKIE:

@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -31,6 +31,8 @@ from attacks import bounds, kernel, play
 from attacks.arena import METRICS, VIEW, Arena, TreeArena, received, running
 from attacks.goodness import Asked, Good
 from cgstatd.auth import store
+from cgstatd.auth.store import Env, Show
+from cgstatd.auth.tokens import BadTokens
 from cgstatd.web.routes.table import ROUTES
 from fakehost import FakeHost
 
@@ -79,13 +81,13 @@ def attackers() -> tuple[list[Attacker], list[str]]:
     return found, left
 
 
-def again(path: str, name: str, *rest: object) -> str:
+def again(path: str, name: str, env: Env, allow: Sequence[str], show: Show = store._unseen) -> str:
     """A token as the attack wants it, though it made one of that name when it was played before."""
     try:
-        return _add(path, name, *rest)  # type: ignore[arg-type]
-    except store.BadTokens:
+        return _add(path, name, env, allow, show)
+    except BadTokens:
         store.revoke(path, name)
-        return _add(path, name, *rest)  # type: ignore[arg-type]
+        return _add(path, name, env, allow, show)
 
 
 _add = store.add

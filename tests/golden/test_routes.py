@@ -21,7 +21,8 @@ from cgstatd.sampling.container import Container
 from cgstatd.sampling.lookup import merge
 from cgstatd.sampling.open_host import HostOptions, open_host
 from cgstatd.web.routes.table import ENGINE_ROUTES, HAWSER_ROUTES, ROUTES
-from helpers import DEMO, HOSTS, RECORDED, recorded_host
+from helpers import DEMO, HOSTS, RECORDED
+from recordedhosts import recorded_host
 from wire import Answer, Server, serving
 
 GOLDEN = Path(__file__).with_name("routes")

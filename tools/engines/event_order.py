@@ -258,9 +258,9 @@ def main() -> int:
             agent.process.wait(20)
     theirs = [told for line in lines if (told := player.told(line))] if player.events() else None
     bad = 0
-    for what, told in (("the stream", live), ("what `since` says", past)):
+    for what, events in (("the stream", live), ("what `since` says", past)):
         print(f"\n{options.engine}, {what}\n\n| {' | '.join(HEADS)} |\n{'|---' * len(HEADS)}|")
-        mine = [ours(each, player.names) for each in told]
+        mine = [ours(each, player.names) for each in events]
         for kind in options.kind:
             row = judged(kind, names[kind], mine, theirs, codes)
             bad += sum(row[1:4]) + row[-1]

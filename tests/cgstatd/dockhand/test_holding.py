@@ -153,7 +153,7 @@ async def test_cut_and_back(caller: Caller) -> None:
         link.cut()
         wait = 2.0 ** (number - 1)
         await until_waiting(caller, lambda seconds, wait=wait: seconds == wait)
-        assert not caller.connector.connected and not len(caller.guard.streams)
+        assert (caller.connector.connected, len(caller.guard.streams)) == (False, 0)
         caller.time.advance(wait)
 
 

@@ -579,7 +579,7 @@ async def test_names_prefixes_and_what_fits_nothing(host: FakeHost) -> None:
 
 
 async def test_a_prefix_of_several_is_ambiguous_and_names_them(tmp_path: Path) -> None:
-    host, by_digit = FakeHost(tmp_path), {}
+    host, by_digit = FakeHost(tmp_path), dict[str, list[str]]()
     for n in range(40):
         by_digit.setdefault(container_id(f"n{n}")[0], []).append(f"n{n}")
     digit, names = next((d, found) for d, found in sorted(by_digit.items()) if len(found) > 1 and d.isdigit())
@@ -791,7 +791,7 @@ async def test_what_computes_is_waited_for_however_long_it_takes(
             computed.go_on(0.5)
             return "done"
 
-        assert await asyncio.gather(fed.run(long), fed.run(lambda: "next")) == ["done", "next"]
+        assert [*await asyncio.gather(fed.run(long), fed.run(lambda: "next"))] == ["done", "next"]
 
 
 async def test_a_listing_that_computes_is_waited_for_however_long_it_takes(

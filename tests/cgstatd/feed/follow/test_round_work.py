@@ -10,6 +10,7 @@ import time
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,10 +22,12 @@ from cgstatd.feed.follow.ends import Ends
 from cgstatd.feed.follow.followed_container import UNSEEN, Followed, Watched
 from cgstatd.feed.follow.round_work import RoundWork
 from cgstatd.feed.follow.runtime_records import Records
+from cgstatd.host.discovery import CgroupRef
 from cgstatd.host.first_process import First
 from cgstatd.host.identity import Names
 from cgstatd.host.inotify import Inotify
 from cgstatd.host.pidfd import Exit, Untold
+from cgstatd.host.runtimes.base import RecordsEnds
 from cgstatd.sampling.history_work import life_of
 from cgstatd.sampling.round import Changes, Look
 from cgstatd.sampling.sampler import Sampler
@@ -196,7 +199,7 @@ def test_of_a_cgroup_that_is_gone_nothing_is_kept_open_and_a_new_reader_is_made_
     (container,) = watching.sampler.containers()
     used, before = container.descriptors.used, len(open_descriptors())
 
-    def gone(reader: KeptReader) -> Vitals:
+    def gone(reader: KeptReader[Vitals]) -> Vitals:
         raise CgroupGone("/c")  # it left one of its trees
 
     with monkeypatch.context() as patch:
@@ -533,8 +536,8 @@ def test_looks_that_are_closed_while_a_thread_looks_are_released_by_that_thread(
     watching.look()
     original = RoundWork._compare
 
-    def closing(looks: RoundWork, *given: object) -> None:
-        original(looks, *given)  # type: ignore[arg-type]
+    def closing(looks: RoundWork, *given: Any) -> None:
+        original(looks, *given)
         looks.close()  # the event loop's thread, while this one hangs
 
     with monkeypatch.context() as patch:
@@ -664,7 +667,12 @@ def test_a_record_that_no_runtime_has_is_looked_for_by_the_listing_alone_until_t
 ) -> None:
     looked: list[str] = []
     recorder = Names.recorder
-    monkeypatch.setattr(Names, "recorder", lambda names, ref: [looked.append(ref.match.id), recorder(names, ref)][1])
+
+    def noted(names: Names, ref: CgroupRef) -> RecordsEnds | None:
+        looked.append(ref.match.id)
+        return recorder(names, ref)
+
+    monkeypatch.setattr(Names, "recorder", noted)
     kept = host.path / "var/lib/docker/containers"
     kept.rename(host.path / "elsewhere")
     watching = Watching(host)

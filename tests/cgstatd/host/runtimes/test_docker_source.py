@@ -17,6 +17,7 @@ from cgstatd.host.runtimes import Budget, Metadata, State, Unreadable
 from cgstatd.host.runtimes.budget import ENTRY_BYTES, SYSTEM
 from cgstatd.host.runtimes.docker import DockerSource, docker_data_root
 from cgstatd.host.runtimes.statefile import StateFiles
+from helpers import near
 
 Write = Callable[..., str]
 PlainUser = Callable[[], AbstractContextManager[None]]
@@ -47,7 +48,13 @@ def shop(write: Write) -> str:
 
 
 def test_an_end_has_its_time_and_no_process(write: Write) -> None:
-    ended = {"Running": True, "Restarting": True, "Pid": 0, "ExitCode": 3, "FinishedAt": "2026-11-25T22:25:29.82Z"}
+    ended: dict[str, Any] = {
+        "Running": True,
+        "Restarting": True,
+        "Pid": 0,
+        "ExitCode": 3,
+        "FinishedAt": "2026-11-25T22:25:29.82Z",
+    }
     write(f"{folder()}/config.v2.json", config(**ended), mode=0o600)
     found = DockerSource(Root()).get(ID)
     assert isinstance(found, Metadata)
@@ -89,7 +96,7 @@ def test_null_labels_and_no_limit(write: Write) -> None:
 
 
 @pytest.mark.parametrize("state", [{"Dead": True}, {"RemovalInProgress": True}])
-def test_a_container_whose_files_are_being_removed_is_none(shop: str, write: Write, state: dict[str, bool]) -> None:
+def test_a_container_whose_files_are_being_removed_is_none(shop: str, write: Write, state: dict[str, Any]) -> None:
     write(f"{folder()}/config.v2.json", config(**state))
     assert DockerSource(Root()).get(ID) is not None
     os.unlink(f"{folder()}/hostconfig.json")

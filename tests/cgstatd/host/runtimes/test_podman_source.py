@@ -19,6 +19,7 @@ from cgstatd.host.runtimes.base import ExitCode
 from cgstatd.host.runtimes.budget import USER
 from cgstatd.host.runtimes.journal import MAGIC
 from cgstatd.host.runtimes.podman import PodmanSource
+from helpers import near
 
 Write = Callable[..., str]
 STORAGE = "/var/lib/containers/storage"
@@ -97,7 +98,7 @@ LISTED = Metadata(
     name="pm-burn",
     image="localhost/lab/busybox:1",
     image_id=IMAGE,
-    created_seconds=pytest.approx(1795604248.571527),
+    created_seconds=near(1795604248.571527),
 )
 
 
@@ -355,10 +356,10 @@ def test_a_journal_that_nothing_was_written_by_yet_does_not_matter(write: Write)
 class Writing(Root):
     """A root where Podman begins to write while the file is being read."""
 
-    def clock(self) -> Clock:
+    def clock(self, path: str = "") -> Clock:
         with open(f"{DATABASE}-journal", "w") as file:
             file.buffer.write(UNKNOWN_JOURNAL)
-        return super().clock()
+        return super().clock(path)
 
 
 def test_a_database_whose_writing_begins_meanwhile_does_not_count(write: Write) -> None:
@@ -443,7 +444,13 @@ def test_the_homes_of_all_users_are_read_once(write: Write, monkeypatch: pytest.
     write("/etc/passwd", "".join(f"u{uid}:x:{uid}:{uid}::/home/u{uid}:/bin/sh\n" for uid in users).encode())
     os.utime("/etc/passwd", (1, 1))
     read: list[int] = []
-    monkeypatch.setattr(rootless, "_homes", lambda data, real=rootless._homes: read.append(len(data)) or real(data))
+    real = rootless._homes
+
+    def homes(data: bytes) -> dict[int, bytes]:
+        read.append(len(data))
+        return real(data)
+
+    monkeypatch.setattr(rootless, "_homes", homes)
     budget = Budget()
     system = budget.shelf(0)
     assert all(len(rootless_sources(Root(), uid, budget)) == 3 for uid in users)

@@ -97,7 +97,7 @@ def test_an_exit_code_that_is_not_known_is_no_success(state: State) -> None:
     known = listed(running=False, state=state, oom_killed=False)
     assert inspected(known)["State"]["Error"].startswith("the exit code is not known: ")
     for value, fits in (("255", [each]), ("0", [])):
-        assert chosen([each], {"exited": [value]}, everything=True, limit=0) == fits
+        assert chosen([each], {"exited": {value}}, everything=True, limit=0) == fits
 
 
 @pytest.mark.parametrize(("code", "words"), [(127, "missing"), (126, "executed"), (128, "could not start it")])
@@ -106,7 +106,7 @@ def test_a_start_that_failed_has_its_engines_code_and_the_agents_words(code: int
     each = listed(running=False, state=State.CREATED, exit_code=code)
     found = inspected(each)["State"]
     assert found["ExitCode"] == code and found["Status"] == "created" and words in found["Error"]
-    assert chosen([each], {"exited": [str(code)]}, everything=True, limit=0) == []  # as dockerd: it never ran
+    assert chosen([each], {"exited": {str(code)}}, everything=True, limit=0) == []  # as dockerd: it never ran
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -56,12 +56,25 @@ async def object_of(server: Server, target: str) -> Any:
     return json.loads(answer.body)
 
 
+R = TypeVar("R")
+
+
+def noted(calls: list[Any], real: Callable[..., R]) -> Callable[..., R]:
+    """It notes what it is called with."""
+
+    def noting(*arguments: Any) -> R:
+        calls.append(arguments)
+        return real(*arguments)
+
+    return noting
+
+
 def cpu_percent(stats: dict[str, Any]) -> float:
     """docker/cli, calculateCPUPercentUnix."""
     now, before = stats["cpu_stats"], stats["precpu_stats"]
     used = now["cpu_usage"]["total_usage"] - before["cpu_usage"]["total_usage"]
     system = now["system_cpu_usage"] - before["system_cpu_usage"]
-    return used / system * now["online_cpus"] * 100
+    return float(used / system * now["online_cpus"] * 100)
 
 
 # -- ping, version, info
@@ -310,12 +323,9 @@ async def test_a_stream_goes_on_while_its_container_is_stopped_and_ends_with_it(
 
 
 async def test_requests_that_come_together_are_one_reading(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, reads = [], []
-    begin, read = EngineReader.begin, EngineReader.read
-    monkeypatch.setattr(EngineReader, "begin", lambda self: begun.append(1) or begin(self))
-    monkeypatch.setattr(
-        EngineReader, "read", lambda self, one, at: reads.append(one.identity.name) or read(self, one, at)
-    )
+    begun, reads = list[Any](), list[Any]()
+    monkeypatch.setattr(EngineReader, "begin", noted(begun, EngineReader.begin))
+    monkeypatch.setattr(EngineReader, "read", noted(reads, EngineReader.read))
     await asyncio.gather(*(object_of(server, f"/containers/{n}/stats?stream=0&one-shot=1") for n in "abc" * 10))
     assert len(begun) < 15 and len(reads) < 20
 
@@ -343,15 +353,15 @@ async def test_whatever_is_asked_for_is_listed_once(
     server: Server, monkeypatch: pytest.MonkeyPatch, wanted: str
 ) -> None:
     await object_of(server, "/containers/json?all=1")
-    listed, containers = [], server.feed.sampler.containers
-    monkeypatch.setattr(server.feed.sampler, "containers", lambda *more: listed.append(1) or containers(*more))
+    listed: list[Any] = []
+    monkeypatch.setattr(server.feed.sampler, "containers", noted(listed, server.feed.sampler.containers))
     await object_of(server, f"/containers/{wanted}/stats?stream=0&one-shot=1")
-    assert listed == [1]
+    assert len(listed) == 1
 
 
 async def test_streams_of_a_container_share_each_seconds_bytes(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoded, encode = [], stats._stats
-    monkeypatch.setattr(stats, "_stats", lambda *each: encoded.append(each) or encode(*each))
+    encoded: list[Any] = []
+    monkeypatch.setattr(stats, "_stats", noted(encoded, stats._stats))
     async with contextlib.AsyncExitStack() as stack, asyncio.timeout(60):
         connections = [await stack.enter_async_context(server.connection()) for _ in range(8)]
         for connection in connections:
@@ -696,9 +706,9 @@ async def test_no_secret_is_in_any_answer(planted: Server) -> None:
                 "events" in target
             )
             said += (await planted.ask(target + query)).body
-    for route in ("/api/containers", "/api/containers/a/detail", "/api/containers/stats", "/metrics", "/_hawser/info"):
-        found = await planted.ask(route)
-        assert found.status == 200, (route, found.status)
+    for path in ("/api/containers", "/api/containers/a/detail", "/api/containers/stats", "/metrics", "/_hawser/info"):
+        found = await planted.ask(path)
+        assert found.status == 200, (path, found.status)
         said += found.body
     for filters in ('{"label":["x"]}', '{"volume":["x"]}', '{"nope":["x"]}', '{"health":["healthy"]}'):
         said += (await planted.ask(f"/containers/json?all=1&filters={filters}")).body

@@ -440,10 +440,10 @@ async def test_a_client_that_does_not_read_drops_rounds_and_nobody_waits_for_it(
     async with following(server) as slow, following(server) as quick:
         await slow.until("round")
         await quick.until("round", 3)
-        reader = slow.connection.reader
-        reader._transport.pause_reading()  # type: ignore[attr-defined]
+        reader: Any = slow.connection.reader
+        reader._transport.pause_reading()
         await quick.until("round", 23)
-        reader._transport.resume_reading()  # type: ignore[attr-defined]
+        reader._transport.resume_reading()
         await slow.until("round", 5)
         rounds = [data["round"] for data in slow.of("round")]
         assert rounds == sorted(set(rounds))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -26,14 +27,14 @@ def of(name: str, query: str = "") -> str:
     return f"/api/containers/{name}/history{query}"
 
 
-async def first_round(server: Server) -> list[dict[str, object]]:
+async def first_round(server: Server) -> list[dict[str, Any]]:
     """The lines, once there is a round."""
     while len(found := lines(await server.ask(ROUNDS))) < 2:
         await asyncio.sleep(0.01)
     return found
 
 
-def lines(answer: Answer) -> list[dict[str, object]]:
+def lines(answer: Answer) -> list[dict[str, Any]]:
     assert answer.status == 200 and answer.body.endswith(b"\n"), answer
     return [json.loads(line) for line in answer.body.splitlines()]
 
@@ -41,7 +42,7 @@ def lines(answer: Answer) -> list[dict[str, object]]:
 async def test_the_answers_are_as_documented(remembering: Server) -> None:
     head, line = await first_round(remembering)
     assert (head["truncated"], head["latest"]) == (False, line["cursor"])
-    containers = {each["name"]: each for each in line["containers"]}  # type: ignore[attr-defined]
+    containers = {each["name"]: each for each in line["containers"]}
     assert set(containers) == {"a", "b", "c", "paused"} and containers["paused"]["state"] == "paused"
     assert containers["a"]["cpuUsageNsec"] == 1_000_000_000 and containers["a"]["memoryUsage"] == 2 << 20
     for path, target in (

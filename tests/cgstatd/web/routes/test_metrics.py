@@ -426,7 +426,12 @@ async def test_a_scrape_opens_no_state_file_that_has_not_changed(
         os.utime(path, (1e9, 1e9))  # long settled
     names: list[str] = []
     original = os.open
-    monkeypatch.setattr(os, "open", lambda path, *a, **k: names.append(str(path)) or original(path, *a, **k))
+
+    def noted(path: str, *a: Any, **k: Any) -> int:
+        names.append(str(path))
+        return original(path, *a, **k)
+
+    monkeypatch.setattr(os, "open", noted)
     await server.ask("/metrics")
     assert len([name for name in names if name.endswith(".json")]) >= 2 * 25
     names.clear()

@@ -18,7 +18,7 @@ from fakehost import FakeHost
 from wire import Server
 
 
-def event_schema(path: str, name: str) -> dict[str, Any]:
+def event_schema(path: str, name: str) -> Any:
     content = document(ROUTES)["paths"][path]["get"]["responses"]["200"]["content"]["text/event-stream"]
     return content["x-events"][name] | {"components": document(ROUTES)["components"]}
 

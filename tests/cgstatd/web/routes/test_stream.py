@@ -21,8 +21,9 @@ from cgstatd.web.routes import stream
 from cgstatd.web.server import event_stream
 from cgstatd.web.server.segments import SegmentSocket
 from fakehost import FakeHost, Hang, container_id
-from helpers import UNIFIED, expected, recorded_host
+from helpers import UNIFIED, expected
 from patience import until
+from recordedhosts import recorded_host
 from wire import ALL, KEEPALIVE, PADDING, STREAM, Answer, Server, agent, serving
 
 DONE = b"event: done\ndata: {}\n\n"

@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -371,7 +372,7 @@ async def test_a_handshake_is_charged_to_its_client(
         done(connection)
 
     monkeypatch.setattr(ssl.SSLObject, "do_handshake", dear)
-    monkeypatch.setattr(tls_module.time, "thread_time", lambda: cpu[0])
+    monkeypatch.setattr(time, "thread_time", lambda: cpu[0])
     async with serving(host.sampler(), tls=Certificates(own.cert, own.key)) as server:
         server.gate.account._clock, server.gate.account._computed = lambda: 100.0, lambda: 0.0
         async with connected(server, client(ca)):
