@@ -6,7 +6,7 @@ import json
 from collections import Counter
 
 from attacks.arena import Arena, TreeArena, tally
-from attacks.planted import CANARY, MOST, container, until_listed
+from attacks.planted import CANARY, container, until_listed
 from attacks.sleepers import streams_of_one_token
 from cgstatd.outputs.engine import events
 from cgstatd.outputs.engine.container_filters import FILTERS

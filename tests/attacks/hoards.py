@@ -212,14 +212,14 @@ def touched(a: TreeArena) -> str:
     found = seen(a, list(identities.values()))
 
     def touch_all() -> None:
-        for _ in range(often(24)):
+        for _ in range(12):
             for uid, identity in identities.items():
                 os.utime(_files(a, uid, identity) / "config.v2.json")
             listed(a)
             time.sleep(0.5)
 
     began = time.monotonic()
-    work = a.work_of(lambda: [touch_all(number) for number in range(12)])
+    work = a.work_of(touch_all)
     allowed = len(identities) * (time.monotonic() - began + 16)  # MiB: 1 a second of each user, and 16 at first
     clean(a)
     assert {each["name"] for each in found.values()} == {"hoard"}

@@ -16,7 +16,8 @@ import pytest
 
 from attacks.arena import TreeArena, require_root
 from attacks.bounds import Bounds, bounds, of_the_unit
-from attacks.hoards import SMALL_LABELS, USERS, Following, clean, come, go, hoards_arena, listed, plant_small_rows, seen
+from attacks.forged import listed
+from attacks.hoards import SMALL_LABELS, USERS, Following, clean, come, go, hoards_arena, plant_small_rows, seen
 from attacks.planted import everything
 
 

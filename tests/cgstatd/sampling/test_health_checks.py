@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 from cgroupfs import Clock
 from cgstatd.host.runtimes.base import Health, HealthCheck

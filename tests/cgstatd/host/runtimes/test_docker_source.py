@@ -17,7 +17,6 @@ from cgstatd.host.runtimes import Budget, Metadata, State, Unreadable
 from cgstatd.host.runtimes.budget import ENTRY_BYTES, SYSTEM
 from cgstatd.host.runtimes.docker import DockerSource, docker_data_root
 from cgstatd.host.runtimes.statefile import StateFiles
-from helpers import near
 
 Write = Callable[..., str]
 PlainUser = Callable[[], AbstractContextManager[None]]

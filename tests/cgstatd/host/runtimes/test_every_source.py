@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
@@ -19,6 +20,7 @@ from cgstatd.host.runtimes.docker import DockerSource
 from cgstatd.host.runtimes.lxc import LxcSource
 from cgstatd.host.runtimes.nspawn import NspawnSource
 from cgstatd.host.runtimes.podman import PodmanSource
+from helpers import near
 
 from . import test_docker_source as docker
 from . import test_kubernetes_sources as pods
@@ -48,7 +50,11 @@ class Runtime:
         return {f"/{path.relative_to(top)}": path.read_bytes() for path in top.rglob("*") if path.is_file()}
 
 
-POD = {"network_mode": f"container:{pods.SANDBOX}", "pod": "prod/shop-0", "image": "registry.example/web:1"}
+POD: dict[str, Any] = {
+    "network_mode": f"container:{pods.SANDBOX}",
+    "pod": "prod/shop-0",
+    "image": "registry.example/web:1",
+}
 BAD_CONFIG = (("{", "malformed"), ("[]", "malformed"))
 RUNTIMES = (
     Runtime(
@@ -56,8 +62,8 @@ RUNTIMES = (
         Metadata(
             "docker", docker.ID, "shop-db-1", image="lab/busybox:1", image_id=docker.IMAGE,
             labels={"com.docker.compose.project": "shop", "com.docker.compose.service": "db"},
-            created_seconds=pytest.approx(1795604196.01778), state=State.RUNNING, network_mode="shop_default",
-            memory_limit_bytes=134217728, started_seconds=pytest.approx(1795604229.719158), oom_killed=False, pid=1374,
+            created_seconds=near(1795604196.01778), state=State.RUNNING, network_mode="shop_default",
+            memory_limit_bytes=134217728, started_seconds=near(1795604229.719158), oom_killed=False, pid=1374,
             kept_in=docker.folder(), program="sh",
             configured=Configured(hostname="39c6868eaab7", memory_and_swap_bytes=268435456),
         ),
@@ -74,7 +80,7 @@ RUNTIMES = (
         "podman", PodmanSource, podman.DATABASE,
         Metadata(
             "podman", podman.BURN, "pm-burn", image="localhost/lab/busybox:1", image_id=podman.IMAGE,
-            labels={"app": "pm"}, created_seconds=pytest.approx(1795604248.49564), state=State.RUNNING,
+            labels={"app": "pm"}, created_seconds=near(1795604248.49564), state=State.RUNNING,
             network_mode="bridge", memory_limit_bytes=67108864, restarts=0, pid=1, kept_in=podman.STORAGE,
             configured=Configured(pids_limit=2048, memory_and_swap_bytes=134217728),
         ),
@@ -100,7 +106,7 @@ RUNTIMES = (
     Runtime(
         "nspawn", NspawnSource, named.NSPAWN,
         Metadata(
-            "systemd-nspawn", "nsp", "nsp", created_seconds=pytest.approx(1795604289.866928), state=State.RUNNING
+            "systemd-nspawn", "nsp", "nsp", created_seconds=near(1795604289.866928), state=State.RUNNING
         ),
         (
             (named.MACHINE.replace("=container", "=vm"), "the machine's class is not container"),

@@ -12,7 +12,6 @@ from cgroupfs import Root
 from cgstatd.host.runtimes import Metadata
 from cgstatd.host.runtimes.lxc import LxcSource
 from cgstatd.host.runtimes.nspawn import NspawnSource
-from helpers import near
 
 Write = Callable[..., str]
 LXC = "/var/lib/lxc/lx1/config"

@@ -33,7 +33,8 @@ from cgstatd.web.routes.follow import FOLLOWER
 from cgstatd.web.routes.metrics import SCRAPER
 from cgstatd.web.routes.pressure import PRESSURE
 from fakehost import MEM_TOTAL, FakeHost, container_id
-from helpers import UNIFIED, recorded_host
+from helpers import UNIFIED
+from recordedhosts import recorded_host
 from wire import Answer, Server, agent, serving
 
 OPENMETRICS = "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5"

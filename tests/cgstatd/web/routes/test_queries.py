@@ -17,7 +17,8 @@ from cgstatd.recording.recorded_root import Reading, RecordedRoot, open_roots
 from cgstatd.sampling.open_host import HostOptions, open_host
 from cgstatd.web.routes.queries import QUERIES
 from fakehost import MEM_TOTAL, FakeHost, LiveRoot, container_id
-from helpers import HOSTS, expected, recorded_host
+from helpers import HOSTS, expected
+from recordedhosts import recorded_host
 from wire import Server, serving
 
 LIST = "/api/containers"
