@@ -165,6 +165,19 @@ VOLATILE = re.compile(r'("(?:networkNamespace|life|version|agent)": ?)(?:\d+|"[^
 ROUND = re.compile(r'("round":\d+,.*"seconds":)[\d.e-]+')
 
 
+ORDER = re.compile("(create )?(start (oom )*die )*(start (oom )*)?(destroy )?")
+"""Of what /events tells of one container."""
+
+
+def lives(events: str) -> dict[str, str]:
+    """What was told of each container, without what may come at any time."""
+    found: dict[str, str] = {}
+    for each in map(json.loads, events.splitlines()):
+        if re.search(rf"\b{each['Action']}\b", ORDER.pattern):
+            found[each["id"]] = f"{found.get(each['id'], '')}{each['Action']} "
+    return found
+
+
 def normal(found: dict[str, str]) -> dict[str, str]:
     """Runs of the agent by their order; and without inodes, its version, and how long a round took."""
     runs: dict[str, str] = {}
@@ -204,6 +217,8 @@ async def test_a_story_is_told_as_it_was_told(
         async with agent_over(host, kept, monkeypatch) as server:
             await point(server)
             past |= await history(server, "disk", "store")
+    told_lives = lives(told["events.since"])
+    assert len(told_lives) == 4 and all(map(ORDER.fullmatch, told_lives.values())), told_lives
     update = request.config.getoption("--update")
     same_as_kept(HERE / "happenings", normal(told), update=update)
     same_as_kept(HERE / "history", normal(past), update=update)
