@@ -217,9 +217,12 @@ def touched(a: TreeArena) -> str:
         listed(a)
         time.sleep(0.5)
 
-    cost = _cost(a, often(24), touch_all, Work(2_000, 20 << 20))
+    began = time.monotonic()
+    work = a.work_of(lambda: [touch_all(number) for number in range(often(24))])
+    allowed = len(identities) * (time.monotonic() - began + 8)  # MiB: 1 a second of each user, and what is saved up
+    clean(a)
     assert {each["name"] for each in found.values()} == {"hoard"}
-    return f"all six have their names, {cost}"
+    return f"all six have their names, {work.within(1_000_000, int(allowed) << 20)} for {often(24)} times"
 
 
 def _labelled(a: TreeArena, word: str, batch: int) -> list[str]:
