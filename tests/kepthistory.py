@@ -73,6 +73,7 @@ class TimedRoot(LiveRoot):
     """The tree, read at the time that a test gives."""
 
     __slots__ = ("times",)
+    times: Times
 
     def clock(self, path: str = "") -> Clock:
         return Clock(self.times.monotonic_ns, self.times.time_ms)

@@ -88,6 +88,11 @@ class PlayedHost:
         root.times = self.times
         return root
 
+    def later(self, seconds: float, change: Change) -> None:
+        """Time goes by, then something happens."""
+        self.times.on(seconds)
+        change(self)
+
     def now(self, seconds: float = 0.0) -> str:
         """As Docker writes it; ``seconds``: before now."""
         return datetime.fromtimestamp(self.times.time_ms / 1000 - seconds, UTC).isoformat().replace("+00:00", "Z")
@@ -170,7 +175,7 @@ class Played:
     async def step(self, what: str, seconds: float, change: Change, events: int) -> None:
         """Time goes by, something happens, and a round is made. ``events``: what /events has to tell of it."""
         self._tick()
-        await self.server.feed.run(lambda: (self.host.times.on(seconds), change(self.host)))
+        await self.server.feed.run(lambda: self.host.later(seconds, change))
         for each in (self.followed, self.told):
             each.append(f"\n# {seconds:g} s later {what}")
         for container in self.server.sampler.containers():
@@ -189,7 +194,7 @@ class Played:
         """The kernel says that programs wait for the processor: the agent looks twice, with ``during`` between."""
 
         async def between(seconds: float) -> None:
-            await self.server.feed.run(lambda: (self.host.times.on(seconds), during(self.host)))
+            await self.server.feed.run(lambda: self.host.later(seconds, during))
 
         watch = self._app[PRESSURE]
         watch._sleep = between

@@ -28,7 +28,8 @@ from cgstatd.web.server.limits import Limits
 from cgstatd.web.server.listener import Listener, UnixSocket
 from conversation import PORT, Exchange, read, said
 from dockhand import TOKEN, dockhand
-from helpers import DEMO, recorded_host
+from helpers import DEMO
+from recordedhosts import recorded_host
 from wire import Answer, Connection, Server, serving
 
 KEPT = sorted(Path(__file__).with_name("conversations").glob("*.txt"))
