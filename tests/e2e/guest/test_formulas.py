@@ -23,7 +23,7 @@ pytestmark = pytest.mark.long
 SOCKET = "/run/cgstatd/docker.sock"
 SIZES = (2, 4, 6, 8, 10)
 """MiB of each shape's own kind of memory, one container each."""
-LIMIT = 16
+LIMIT = 24
 """MiB. runc itself needs some of them before the program starts."""
 SWAP = Path("/var/tmp/swap")
 WRITE = "dd if=/dev/zero of={} bs=1M count={} conv=fsync 2>/dev/null"
