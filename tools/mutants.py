@@ -72,7 +72,7 @@ ROOMS = (
           f"{_WEB}/routes/test_stream.py", "tests/golden")),
     Room("guard", ("agent/cgstatd/web/guard.py", "agent/cgstatd/web/security/*.py"),
          (f"{_WEB}/security", f"{_WEB}/test_errors.py", f"{_WEB}/server/test_limits.py",
-          f"{_WEB}/routes/test_login.py")),
+          f"{_WEB}/server/test_account.py", f"{_WEB}/routes/test_login.py")),
 )  # fmt: skip
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import permutations
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -20,6 +24,7 @@ from cgroupfs import (
     Hierarchy,
     Limit,
     Mount,
+    ParseError,
     Population,
     Root,
     Version,
@@ -76,6 +81,23 @@ def test_every_field_that_is_there_has_a_source_that_is_there_and_is_recorded(ho
             if value is not None:
                 assert path.startswith("/sys/") and os.path.isfile(tree(host, reading) + path), name
             assert path.rpartition("/")[2] in field_files()
+
+
+def test_a_rule_reads_no_file_but_those_that_it_names() -> None:
+    """Others are not kept open for it, and not recorded."""
+    rules = [place for field in FIELDS.values() for place in (field.v1, field.v2) if place and place.rule]
+    assert len(rules) > 3
+    for place in rules:
+        asked: set[str] = set()
+
+        def value(name: str, parse: Callable[[bytes], Any], asked: set[str] = asked) -> Any:
+            asked.add(name)
+            return parse(b"1\n")
+
+        assert place.rule is not None
+        with suppress(ParseError):
+            place.rule(cast(Any, SimpleNamespace(value=value, note=lambda *_: None)))
+        assert place.file in asked <= {place.file, *place.others}
 
 
 def test_each_file_is_opened_and_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
