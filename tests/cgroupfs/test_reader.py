@@ -83,6 +83,15 @@ def test_every_field_that_is_there_has_a_source_that_is_there_and_is_recorded(ho
             assert path.rpartition("/")[2] in field_files()
 
 
+def test_these_fields_stand_still_while_nothing_runs() -> None:
+    """Of an idle container they are not read again: one too many would be an old figure."""
+    idle = {name for name, field in FIELDS.items() if field.idles}
+    whole = {name for name in FIELDS if name.startswith(("memory.stat.", "memory.events."))}
+    assert idle == whole | {
+        "memory.stat_file", "memory.swap_bytes", "memory.peak_bytes", "memory.failcnt", "pids.current",
+    }  # fmt: skip
+
+
 def test_a_rule_reads_no_file_but_those_that_it_names() -> None:
     """Others are not kept open for it, and not recorded."""
     rules = [place for field in FIELDS.values() for place in (field.v1, field.v2) if place and place.rule]
