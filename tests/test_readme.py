@@ -126,11 +126,18 @@ def test_the_changelog_has_the_version_with_its_date_and_each_kind_of_change_onc
 
     text = Path(PROJECT, "CHANGELOG.md").read_text("utf-8")
     versions = re.findall(r"^## \[(.+?)\](?: - (.+))?$", text, re.M)
-    assert versions[0] == ("Unreleased", "") and versions[1][0] == __version__
-    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", date) for _, date in versions[1:])
+    assert versions[0][0] == __version__
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", date) for _, date in versions)
     for section in re.split(r"^## ", text, flags=re.M)[1:]:
         kinds = re.findall(r"^### (.+)$", section, re.M)
         assert kinds == [kind for kind in ("Added", "Changed", "Fixed", "Security") if kind in kinds]
+
+
+def test_each_change_of_the_next_release_has_a_kind_and_a_text() -> None:
+    files = [path for path in Path(PROJECT, "docs/changes").iterdir() if path.name != "README.md"]
+    kinds = "added|changed|fixed|security|removed"
+    assert [path.name for path in files if not re.fullmatch(rf"\+[\w-]+\.({kinds})\.md", path.name)] == []
+    assert all(path.read_text("utf-8").strip() for path in files)
 
 
 def test_commands_can_be_pasted_into_zsh() -> None:

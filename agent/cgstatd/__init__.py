@@ -1,3 +1,3 @@
 """cgstatd: what ``docker stats`` shows, read from the kernel and served over HTTP and Server-Sent Events."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

@@ -117,6 +117,10 @@ def expected(route: str, shown: Shown, asked: str) -> int:
     return 200 if environment == OWN else 404
 
 
+ASKED_WITH = {"/api/workloads/history": "?workload=docker:a"}
+"""What a route does not answer without."""
+
+
 class Client:
     """Asks from another address each time, so that the fifteenth refusal is no other than the first."""
 
@@ -128,9 +132,9 @@ class Client:
         """Status and body; of what stays open the status alone."""
         method, _, path = route.partition(" ")
         value = ENVIRONMENTS[asked].replace(" ", "%20")
-        target = path.replace("{id}", "a").replace("{env}", value or str(OWN))
+        target = path.replace("{id}", "a").replace("{env}", value or str(OWN)) + ASKED_WITH.get(path, "")
         if value and "{env}" not in path:
-            target += f"?env={value}"
+            target += f"{'&' if '?' in target else '?'}env={value}"
         body = json.dumps({"username": "x", "password": shown.secret}) if path.endswith("/login") else ""
         content = (f"Content-Length: {len(body)}", "Content-Type: application/json") if body else ()
         headers = content if path.endswith("/login") else shown.header()

@@ -206,7 +206,7 @@ async def test_a_range_that_has_nothing_of_it_can_be_left_again(server: Server, 
     async with open_page(server.port, at=f"#c={LONG_GONE[:12]}", statuses=(404,)) as page:
         await page.locator(".happenings li", has_text="exited with 0").wait_for()
         await page.get_by_role("button", name="15").click()
-        await page.locator(".happenings li", has_text="there was no such container").wait_for()
+        await page.locator(".happenings li", has_text="the container did not run").wait_for()
         await until(page, "!document.querySelector('.happenings').textContent.includes('exited')")
         await page.get_by_role("button", name="1\N{NARROW NO-BREAK SPACE}h").click()
         await page.locator(".happenings li", has_text="exited with 0").wait_for()
@@ -229,7 +229,7 @@ async def test_new_rounds_of_the_history_are_asked_for(server: Server, open_page
         await live(page)
         await until(page, f"{CANVAS}.length === 4 && {DRAWN}(0, 0.02, 0.97) > 0.95")
         assert await page.locator(".happenings li").count() == 0
-        lived.stories["web-1"] = replace(lived.stories["web-1"], kills=3, last=ROUNDS)
+        lived.stories["web-1"] = replace(lived.stories["web-1"], oom=ROUNDS, kills=2, last=ROUNDS)
         lived.add(ROUNDS, ahead())
         await page.locator(".happenings li", has_text="2 processes OOM-killed").wait_for()
 

@@ -30,7 +30,7 @@ VOLATILE = tuple(
     for pattern in (
         r'("(?:rss|cpuSeconds|threads|descriptors|uptimeSeconds|passes|passSeconds|passCpuSeconds|passIntervalSeconds|seconds|load\d+)":)(?:[\d.e-]+|null)',
         r'("(?:timestamp|now|bootTime|t|since|until|from|to)":)\d{13}',
-        r'("(?:run|cursor|ID|uptime|SystemTime|version|Version)":)"?[^",}\]]+"?',
+        r'("(?:run|cursor|ID|agentId|uptime|SystemTime|version|(?:docker|hawser|Server)?Version)": ?)"?[^",}\]]+"?',
         r'("(?:read|preread)":)"[^"]*"',
         r"(?m)^((?:cgstatd|process|python)_[a-z_]+(?:\{[^}]*\})? )[-\d.e+]+$",
         r"(?m)^(node_(?:time|boot_time)_seconds )[\d.e+]+$",

@@ -17,7 +17,9 @@ from .runtimes.base import Metadata, State
 UNTOLD_NS = 10_000_000_000
 """How long a new container's limits may take where the engine does not write that it runs."""
 _RUN = (State.RUNNING, State.PAUSED)
-_PREPARING = re.compile(r"(?:runc|youki):\[.*|runc|crun|youki|exe|memfd:(?:runc|crun|youki).*|\d{1,3}|conmon|lxc-start")
+_PREPARING = re.compile(
+    r"(?:runc|youki):\[.*|runc|crun|youki|exe|memfd:(?:runc|crun|youki).*|[0-9]{1,3}|conmon|lxc-start"
+)
 """runc and crun begin as ``/proc/self/exe`` and go on from a copy of themselves in memory, which is named by its number
 (``fexecve``), since Linux 6.14 by its file."""
 

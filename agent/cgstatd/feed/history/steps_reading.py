@@ -11,10 +11,12 @@ from typing import NamedTuple, TypeVar
 
 from ...host.identity import short
 from ...host.runtimes.base import State as Runs
+from ...host.workload import workload
 from ...outputs.history_types import ContainerHistory, HostHistory
 from ...sampling.history_model import Life
 from ...sampling.history_work import Clocks
 from ...sampling.lookup import Known, NotFound
+from ...sampling.one_container import identity_of
 from ..shared_passes import Feed
 from . import gaps
 from .disk import Disk, Silent
@@ -74,8 +76,10 @@ class StepsReading:
         return await self._steps(asked, who, there, Life(*who, 0))
 
     async def workload(self, text: str, asked: Asked) -> ContainerHistory:
-        """All containers of a workload in the same steps, those that are gone too. Raises NotFound."""
-        return await self._steps(asked, Workload(text), None, None)
+        """All containers of a workload in the same steps, those that are gone too. Raises NotFound, ListingFailed,
+        ReadingFailed."""
+        known = await self._feed.run(partial(_of_workload, self._feed, text))
+        return await self._steps(asked, Workload(text), None, known)
 
     async def _steps(
         self, asked: Asked, who: Wanted, there: tuple[int, str] | None, known: Life | None
@@ -228,6 +232,14 @@ def _container_answer(interval: float, plan: _Plan, found: ContainerSteps, life:
         first=found.ends[0] if found.ends else None,
         last=found.ends[-1] if found.ends else None,
     )
+
+
+def _of_workload(feed: Feed, text: str) -> Life | None:
+    """A container of it that is there now: there need be no round of it yet."""
+    for each in feed.known():
+        if workload(identity_of(each)) == text:
+            return Life(each.owner_uid, each.runtime, each.id, 0)
+    return None
 
 
 def _stopped(known: Known) -> tuple[int, str] | None:

@@ -889,3 +889,13 @@ async def test_one_that_was_there_before_its_first_mark_did_not_run(
         await kept.point()
         for name, said in (("stopped", gaps.STOPPED), ("restarting", gaps.RESTARTING)):
             assert reason(await kept.history.container(name, ALL), 0) == said
+
+
+async def test_a_workload_that_is_there_is_answered_before_the_first_round(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with keeping(host, monkeypatch) as kept:
+        found = await kept.history.workload("docker:web", ALL)
+        assert (found.id, found.first) == (container_id("web"), None)
+        with pytest.raises(NotFound):
+            await kept.history.workload("docker:nothing", ALL)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from attacks.matrix import ASKED_WITH
 from cgstatd.outputs.api_responses import ERRORS
 from cgstatd.outputs.openapi import document
 from cgstatd.web.routes.table import ROUTES, Route
@@ -27,7 +28,7 @@ DASH = "https://dash.example.org"
 
 
 def target(path: str) -> str:
-    return path.replace("{id}", "a").replace("{env}", "1")
+    return path.replace("{id}", "a").replace("{env}", "1") + ASKED_WITH.get(path, "")
 
 
 def route_of(path: str) -> Route:
