@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 HOST_TESTS = $(if $(findstring tests/,$(ARGS)),,$$(grep -rlE 'mark\.host|attacks\.cases' tests --include='test_*.py'))
 # RUNTIME: what the agent needs. STAMP: what developing it needs, too.
 
-.PHONY: run test lint demo changelog deb bench nightly e2e clean help
+.PHONY: run test lint coverage demo changelog deb bench nightly e2e clean help
 
 help:  ## show the targets
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t12
@@ -46,6 +46,9 @@ lint: $(STAMP)  ## ruff, mypy --strict and the order of imports
 	$(BIN)/mypy
 	MYPYPATH=tests/e2e:tests/e2e/guest $(BIN)/mypy --cache-dir .mypy_cache/e2e tests/e2e/run.py tests/e2e/guest/*.py
 	$(BIN)/lint-imports --no-cache
+
+coverage: $(STAMP)  ## lines and branches that each room's quick tests run; ARGS="--only sampling,outputs"
+	$(BIN)/python tools/make/room_coverage.py $(ARGS)
 
 nightly: $(STAMP)  ## what is too long for `make test`, with a report in build/ (root); ARGS="--only siege"
 	$(BIN)/python tools/nightly.py $(ARGS)

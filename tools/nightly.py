@@ -40,6 +40,8 @@ PARTS = (
     Part("siege", "all attacks at once beside a client that means well", ("-m", "attacks.siege", "--minutes", "15")),
     Part("hangs", "each file that can hang, by each route", ("-m", "edges.hangs")),
     Part("straddle", "events of the stream behind every transport", ("-m", "edges.straddle")),
+    Part("mutants", "changes of the program that no test notices", ("tools/mutants.py", "--most", "300")),
+    Part("faults", "faults that a test has to notice", ("tools/mutants.py", "--faults")),
     Part("soak", "half an hour of containers that come and go", ("tools/bench/soak.py", "--minutes", "30")),
     Part("bench", "what a reading costs, as ratios to a C program", ("tools/bench/run.py", "-n", "100,1000")),
     Part("e2e", "booted hosts: every cgroup mode, every engine", ("tests/e2e/run.py",)),

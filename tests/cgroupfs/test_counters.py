@@ -343,3 +343,17 @@ def test_a_change_that_another_thread_tells_of_while_it_is_read_is_news_at_the_n
     found = reader.read()
     assert (found.memory_max_bytes, found.frozen) == (4096, True)
     reader.close()
+
+
+def test_what_is_freezing_is_read_again_until_it_is_frozen_and_then_when_it_has_changed(tmp_path: Path) -> None:
+    reader = made_cgroup(tmp_path, Version.V1, V1_FILES | {"freezer.state": "FREEZING\n"}).counters(Descriptors(MANY))
+    reader.followed = True
+    state = Path(reader.rarely_changing()[1])
+    assert reader.read().frozen is False
+    state.write_text("FROZEN\n")  # the kernel's own step: inotify does not tell it
+    assert reader.read().frozen is True
+    state.write_text("THAWED\n")
+    assert reader.read().frozen is True
+    reader.changed()
+    assert reader.read().frozen is False
+    reader.close()

@@ -8,11 +8,12 @@ import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
 from cgroupfs import Absent, CgroupGone, DeviceIo, DeviceLimit, ParseError, Version, select
-from cgroupfs.controllers.io import V1_BYTES, V1_LIMITS, limits_v2
+from cgroupfs.controllers.io import V1_BYTES, V1_LIMITS, V1_OPERATIONS, limits_v2
 from cgroupfs.records import IO
 from helpers import HOSTS, LEGACY, UNIFIED, at_its_real_path, cgroup, cgroups, container, read_record, reasons
 
-CFQ, THROTTLE, BFQ, SUBTREE = V1_BYTES
+CFQ, THROTTLE = "blkio.io_service_bytes_recursive", "blkio.throttle.io_service_bytes"
+BFQ, SUBTREE = "blkio.bfq.io_service_bytes_recursive", "blkio.throttle.io_service_bytes_recursive"
 ZERO = b"8:0 Read 0\n8:0 Write 0\n8:0 Total 0\nTotal 0\n"
 SOME = b"8:0 Read 10\n8:0 Write 20\n8:0 Sync 30\n8:0 Discard 5\n8:0 Total 35\n8:16 Read 1\n8:16 Total 1\nTotal 36\n"
 NOTHING = b"Total 0\n"
@@ -51,8 +52,21 @@ def test_v1_that_counts_nothing_says_zero_and_that_nobody_counted() -> None:
     assert reasons(io) == {"devices": Absent.NOT_COUNTED}
 
 
+def test_v1_has_these_files_in_the_order_in_which_they_are_believed() -> None:
+    assert V1_BYTES == (CFQ, THROTTLE, BFQ, SUBTREE)
+    assert V1_OPERATIONS == {
+        CFQ: "blkio.io_serviced_recursive",
+        THROTTLE: "blkio.throttle.io_serviced",
+        BFQ: "blkio.bfq.io_serviced_recursive",
+        SUBTREE: "blkio.throttle.io_serviced_recursive",
+    }
+
+
 def test_v1_has_a_limit_of_a_device_in_each_of_four_files() -> None:
-    read, written, reads, writes = V1_LIMITS
+    throttle = "blkio.throttle"
+    read, written = f"{throttle}.read_bps_device", f"{throttle}.write_bps_device"
+    reads, writes = f"{throttle}.read_iops_device", f"{throttle}.write_iops_device"
+    assert (read, written, reads, writes) == V1_LIMITS
     limits = select("io.limits")
     files: dict[str, bytes | int] = dict.fromkeys(V1_LIMITS, b"")
     assert read_record(limits, Version.V1, dict(files)).values == {"io.limits": ()}

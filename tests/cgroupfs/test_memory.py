@@ -68,6 +68,15 @@ def test_v1_says_figures_of_the_whole_subtree_under_the_names_of_v2() -> None:
     assert nested.anon == 57344
 
 
+@pytest.mark.parametrize("prefix", [b"total_", b""])
+def test_v1_has_other_words_for_some_keys(prefix: bytes) -> None:
+    words = b"rss cache rss_huge mapped_file dirty writeback shmem inactive_file pgfault".split()
+    data = b"".join(b"%b%b %d\n" % (prefix, word, number) for number, word in enumerate(words))
+    assert read_record(MEMORY, Version.V1, {"memory.stat": data}).stat == MemoryStat(
+        anon=0, file=1, anon_thp=2, file_mapped=3, file_dirty=4, file_writeback=5, shmem=6, inactive_file=7, pgfault=8
+    )
+
+
 def test_v1_says_the_tightest_limit_above_and_v2_leaves_that_to_the_ancestors() -> None:
     assert cgroup(LEGACY, "cache").memory().hierarchical_max_bytes == 64 << 20
     assert cgroup(LEGACY, "web").memory().hierarchical_max_bytes is MAX

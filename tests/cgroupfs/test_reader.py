@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import permutations
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -22,6 +25,7 @@ from cgroupfs import (
     Hierarchy,
     Limit,
     Mount,
+    ParseError,
     Population,
     Root,
     Version,
@@ -78,6 +82,32 @@ def test_every_field_that_is_there_has_a_source_that_is_there_and_is_recorded(ho
             if value is not None:
                 assert path.startswith("/sys/") and os.path.isfile(tree(host, reading) + path), name
             assert path.rpartition("/")[2] in field_files()
+
+
+def test_these_fields_stand_still_while_nothing_runs() -> None:
+    """Of an idle container they are not read again: one too many would be an old figure."""
+    idle = {name for name, field in FIELDS.items() if field.idles}
+    whole = {name for name in FIELDS if name.startswith(("memory.stat.", "memory.events."))}
+    assert idle == whole | {
+        "memory.stat_file", "memory.swap_bytes", "memory.peak_bytes", "memory.failcnt", "pids.current",
+    }  # fmt: skip
+
+
+def test_a_rule_reads_no_file_but_those_that_it_names() -> None:
+    """Others are not kept open for it, and not recorded."""
+    rules = [place for field in FIELDS.values() for place in (field.v1, field.v2) if place and place.rule]
+    assert len(rules) > 3
+    for place in rules:
+        asked: set[str] = set()
+
+        def value(name: str, parse: Callable[[bytes], Any], asked: set[str] = asked) -> Any:
+            asked.add(name)
+            return parse(b"1\n")
+
+        assert place.rule is not None
+        with suppress(ParseError):
+            place.rule(cast(Any, SimpleNamespace(value=value, note=lambda *_: None)))
+        assert place.file in asked <= {place.file, *place.others}
 
 
 def test_each_file_is_opened_and_read_once(monkeypatch: pytest.MonkeyPatch) -> None:

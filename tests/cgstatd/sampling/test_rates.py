@@ -244,6 +244,7 @@ def test_a_rate_is_known_and_possible_or_not_said(before: int, now: int, elapsed
 def test_a_rate_needs_both_readings() -> None:
     assert bytes_per_second(None, 5, 1) is bytes_per_second(5, None, 1) is None
     assert bytes_per_second(0, 12_500_000_000, 1_000_000_000) == 12_500_000_000  # 100 Gbit/s
+    assert bytes_per_second(0, 3, 1) == 3_000_000_000  # the shortest time there is
 
 
 # -- the window
