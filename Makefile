@@ -44,6 +44,7 @@ lint: $(STAMP)  ## ruff, mypy --strict and the order of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check agent cgroups tests tools
 	$(BIN)/mypy
+	MYPYPATH=tests/e2e:tests/e2e/guest $(BIN)/mypy --cache-dir .mypy_cache/e2e tests/e2e/run.py tests/e2e/guest/*.py
 	$(BIN)/lint-imports --no-cache
 
 coverage: $(STAMP)  ## lines and branches that each room's quick tests run; ARGS="--only sampling,outputs"

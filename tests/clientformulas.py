@@ -6,12 +6,19 @@ Unsigned where the client is: a cache above the usage gives a huge figure there,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TypedDict
 
 _U64 = 1 << 64
 
 
-def docker_cli(memory: Mapping[str, Any]) -> int:
+class Memory(TypedDict):
+    """What of ``memory_stats`` they look at: bytes, and counters by name."""
+
+    usage: int
+    stats: Mapping[str, int]
+
+
+def docker_cli(memory: Memory) -> int:
     """docker/cli, cli/command/container/stats_helpers.go, calculateMemUsageUnixNoCache."""
     usage, stat = memory["usage"], memory["stats"]
     if (cache := stat.get("total_inactive_file")) is not None and cache < usage:
@@ -19,67 +26,67 @@ def docker_cli(memory: Mapping[str, Any]) -> int:
     return usage - cache if (cache := stat.get("inactive_file", 0)) < usage else usage
 
 
-def beszel(memory: Mapping[str, Any]) -> int:
+def beszel(memory: Memory) -> int:
     """henrygd/beszel, agent/docker.go, calculateMemoryUsage."""
     stat = memory["stats"]
     return (memory["usage"] - (stat.get("inactive_file") or stat.get("cache", 0))) % _U64
 
 
-def glances(memory: Mapping[str, Any]) -> int:
+def glances(memory: Memory) -> int:
     """nicolargo/glances 4, plugins/containers/engines/docker.py (`usage - inactive_file` is what it shows)."""
     return memory["usage"] - (memory["stats"].get("inactive_file") or 0)
 
 
-def glances_3(memory: Mapping[str, Any]) -> int:
+def glances_3(memory: Memory) -> int:
     """nicolargo/glances 3.4 and 4.0, the same file: `usage - cache`."""
     return memory["usage"] - (memory["stats"].get("cache") or 0)
 
 
-def glances_rss(memory: Mapping[str, Any]) -> int | None:
+def glances_rss(memory: Memory) -> int | None:
     """The same: `rss`, else `total_rss`."""
     return memory["stats"].get("rss") or memory["stats"].get("total_rss")
 
 
-def portainer(memory: Mapping[str, Any]) -> int:
+def portainer(memory: Memory) -> int:
     """portainer/portainer, app/docker/models/containerStats.ts."""
     return memory["usage"] - memory["stats"].get("cache", 0)
 
 
-def portainer_cache(memory: Mapping[str, Any]) -> int:
+def portainer_cache(memory: Memory) -> int:
     """The same, its second curve."""
     return memory["stats"].get("cache", 0)
 
 
-def ctop(memory: Mapping[str, Any]) -> int:
+def ctop(memory: Memory) -> int:
     """bcicen/ctop, connector/collector/docker.go, ReadMem."""
     return memory["usage"] - memory["stats"].get("cache", 0)
 
 
-def dozzle(memory: Mapping[str, Any]) -> int:
+def dozzle(memory: Memory) -> int:
     """amir20/dozzle, internal/docker/calculation.go: the docker CLI's."""
     return docker_cli(memory)
 
 
-def telegraf(memory: Mapping[str, Any]) -> int:
+def telegraf(memory: Memory) -> int:
     """influxdata/telegraf, plugins/inputs/docker/stats_helpers.go, CalculateMemUsageUnixNoCache."""
     usage, cache = memory["usage"], memory["stats"].get("cache")
     return usage - cache if cache is not None and cache < usage else docker_cli(memory)
 
 
-def home_assistant(memory: Mapping[str, Any]) -> int:
+def home_assistant(memory: Memory) -> int:
     """ualex73/monitor_docker, custom_components/monitor_docker/helpers.py."""
     stat = memory["stats"]
     return memory["usage"] - stat.get("total_inactive_file", stat.get("inactive_file", 0))
 
 
-def home_assistant_supervisor(memory: Mapping[str, Any]) -> int:
+def home_assistant_supervisor(memory: Memory) -> int:
     """home-assistant/supervisor, supervisor/docker/stats.py."""
     stat = memory["stats"]
     names = ("total_inactive_file", "cache", "inactive_file")
     return memory["usage"] - next(stat[name] for name in names if name in stat)
 
 
-FORMULAS: tuple[Callable[[Mapping[str, Any]], int | None], ...] = (
+FORMULAS: tuple[Callable[[Memory], int | None], ...] = (
     docker_cli, beszel, glances, glances_3, glances_rss, portainer, portainer_cache, ctop, dozzle, telegraf,
     home_assistant, home_assistant_supervisor,
 )  # fmt: skip

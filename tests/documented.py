@@ -44,7 +44,7 @@ def validate(what: Any, against: dict[str, Any]) -> None:
 
 def first_method(path: str) -> str:
     """What the path is there for."""
-    return next(iter(DOCUMENT["paths"][path]))
+    return str(next(iter(DOCUMENT["paths"][path])))
 
 
 def conforms(answer: Answer, path: str, method: str = "") -> None:

@@ -18,9 +18,10 @@ import pytest
 from cgroupfs import Clock, Root
 from cgstatd.host.discovery import Discovery
 from cgstatd.recording.recorded_root import Reading, RecordedRoot
-from cgstatd.sampling.container import Container, ReadingFailed
+from cgstatd.sampling.container import Container
 from cgstatd.sampling.model import ContainerStats
 from cgstatd.sampling.open_host import HostOptions, open_host
+from cgstatd.sampling.reading_failed import ReadingFailed
 from cgstatd.sampling.sampler import Pending, Sampler
 from helpers import write_files
 
@@ -142,6 +143,17 @@ class FakeHost:
         for file in ("config.v2.json", "hostconfig.json"):
             os.chmod(self.path / folder / file, 0o600)
         return container_id(name)
+
+    def config(self, name: str, **parts: Any) -> None:
+        """Change parts of what the engine's state says, objects key by key: a new file in its place, as Docker does."""
+        path = self.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
+        config = json.loads(path.read_text())
+        for key, value in parts.items():
+            config[key] = config.get(key, {}) | value if isinstance(value, dict) else value
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps(config))
+        new.chmod(0o600)
+        new.rename(path)
 
     def set(self, name: str, file: str, content: str) -> None:
         """Rewrite one file of a container's cgroup in place: readers keep it open."""

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -44,7 +44,8 @@ def tree(host: str, reading: str = "t0") -> str:
 @functools.cache
 def expected(host: str) -> dict[str, Any]:
     """What the engines said of a recorded host (see tools/fixtures/import_capture.py)."""
-    return json.loads(beside_readings(host, "expected.json"))
+    found: dict[str, Any] = json.loads(beside_readings(host, "expected.json"))
+    return found
 
 
 for _host in HOSTS:
@@ -97,7 +98,7 @@ def at_its_real_path(fs: FakeFilesystem, host: str, name: str) -> Cgroup:
     return Cgroup(root, detect(root), container(host, name)["cgroup"])
 
 
-def made_cgroup(tmp_path: Path, version: Version, files: dict[str, bytes | str]) -> Cgroup:
+def made_cgroup(tmp_path: Path, version: Version, files: Mapping[str, bytes | str]) -> Cgroup:
     """A cgroup at /c of one tree that holds every controller."""
     write_files(str(tmp_path), {f"cg/c/{name}": data for name, data in files.items()})
     os.makedirs(tmp_path / "cg/c", exist_ok=True)
@@ -115,7 +116,7 @@ class FakeDirectory(Directory):
 
     __slots__ = ("files",)
 
-    def __init__(self, files: dict[str, bytes | int], path: str = "/sys/fs/cgroup/fake") -> None:
+    def __init__(self, files: Mapping[str, bytes | int], path: str = "/sys/fs/cgroup/fake") -> None:
         self.path, self.fd, self.inode, self.files = path, -1, 1, files
 
     def content(self, name: str) -> bytes | Absent:
@@ -128,14 +129,14 @@ class FakeDirectory(Directory):
         return True
 
 
-Given = FakeDirectory | dict[str, bytes | int] | None
+Given = FakeDirectory | Mapping[str, bytes | int] | None
 
 
 def read_record(selection: Selection[R], version: Version, files: Given, **others: Given) -> R:
     """A set of fields from a directory or the files of one; ``others``: of controllers that have another one."""
 
     def made(given: Given) -> FakeDirectory | None:
-        return FakeDirectory(given) if isinstance(given, dict) else given
+        return FakeDirectory(given) if isinstance(given, Mapping) else given
 
     common = made(files)
     given = {each: made(others[each]) if each in others else common for each in selection.controllers}
@@ -144,7 +145,7 @@ def read_record(selection: Selection[R], version: Version, files: Given, **other
     return plan.read([trees[tree] for tree in plan.trees])
 
 
-def write_files(top: str, files: dict[str, bytes | str]) -> str:
+def write_files(top: str, files: Mapping[str, bytes | str]) -> str:
     """Make the files (with their directories) below ``top``; returns ``top``."""
     for name, data in files.items():
         path = os.path.join(top, name)
@@ -156,6 +157,11 @@ def write_files(top: str, files: dict[str, bytes | str]) -> str:
         with file:
             file.write(data if isinstance(data, bytes) else data.encode())
     return top
+
+
+def near(value: float) -> Any:
+    """A number that rounding may have changed, in the place of one in a record."""
+    return pytest.approx(value)
 
 
 def unexplained(record: Any) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
@@ -40,7 +40,7 @@ def life(number: int, owner: int = 0) -> Life:
     return Life(owner, "docker", f"{number:064x}", number)
 
 
-def taken(number: int, living: dict[Life, ContainerSample | None], ended: list[Life] | None = None) -> Taken:
+def taken(number: int, living: Mapping[Life, ContainerSample | None], ended: list[Life] | None = None) -> Taken:
     """A round, ten seconds behind the one before."""
     return Taken(
         number * 10_000,
@@ -73,6 +73,7 @@ class TimedRoot(LiveRoot):
     """The tree, read at the time that a test gives."""
 
     __slots__ = ("times",)
+    times: Times
 
     def clock(self, path: str = "") -> Clock:
         return Clock(self.times.monotonic_ns, self.times.time_ms)

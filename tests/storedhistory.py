@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -13,6 +13,7 @@ from cgstatd.feed.history.reading import History
 from cgstatd.feed.history.ring import Ring
 from cgstatd.feed.history.sealed import Run
 from cgstatd.feed.history.store import Store
+from cgstatd.feed.shared_passes import Feed
 from cgstatd.sampling.history_model import ContainerSample, HostSample, Life, Subject, Taken
 from cgstatd.sampling.history_work import Clocks
 
@@ -80,7 +81,7 @@ class Agent:
     def keep_on(self, files: Files) -> None:
         """These are its files."""
         self.disk = Disk(self.ring, files, self.now)
-        self.history = History(None, self.ring, self.now, self.disk)  # type: ignore[arg-type]
+        self.history = History(cast(Feed, None), self.ring, self.now, self.disk)  # no reading of now is asked for
 
     def now(self) -> Clocks:
         """The clocks."""

@@ -116,7 +116,7 @@ def test_memory_that_grows_all_the_time_is_not_flat_and_growth_at_the_beginning_
 def test_what_is_kept_for_others_is_no_fault_and_what_is_kept_of_our_own_is_one() -> None:
     from soak import KEPT, kept
 
-    before = {"cgroups": 50, "others": 3, "fds": 60, "own_fds": 0, "threads": 3, "watches": 50}
+    before: dict[str, float] = {"cgroups": 50, "others": 3, "fds": 60, "own_fds": 0, "threads": 3, "watches": 50}
     assert set(kept(before, before).values()) == {"equal"}
     busier = before | {"cgroups": 60, "others": 5, "fds": 84, "watches": 68}
     assert KEPT not in kept(before, busier).values()

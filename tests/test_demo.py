@@ -18,7 +18,8 @@ from cgstatd.recording.replayed_root import Replay
 from cgstatd.sampling.model import ContainerStats
 from cgstatd.sampling.open_host import HostOptions, open_host
 from cgstatd.sampling.sampler import Sampler
-from helpers import DEMO, PROJECT, recorded_host
+from helpers import DEMO, PROJECT
+from recordedhosts import recorded_host
 
 OPTIONS = HostOptions(follow=False)
 LABELS = ("com.docker.compose.project", "com.docker.compose.service")

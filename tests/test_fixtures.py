@@ -12,8 +12,8 @@ import sys
 import pytest
 
 from cgstatd.recording.recorded_root import INDEX, RecordedRoot, load_index, open_roots
-from helpers import DEMO, HOSTS, PROJECT, READINGS, RECORDED, expected, recorded_host, tree
-from recordedhosts import FIXTURES
+from helpers import DEMO, HOSTS, PROJECT, READINGS, RECORDED, expected, tree
+from recordedhosts import FIXTURES, recorded_host
 
 FIGURES = frozenset(
     "memoryUsage memoryRaw memoryCache memoryLimit memoryPercent networkRx networkTx blockRead blockWrite pids".split()

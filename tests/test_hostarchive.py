@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import hostarchive
-import recordedhosts
-from helpers import DEMO, HOSTS, PROJECT, RECORDED
-from hostarchive import READINGS, Unusable, beside, compared, lines, pack, unescaped, unpack
+from helpers import DEMO, HOSTS, RECORDED
+from hostarchive import READINGS, Unusable, compared, lines, pack, unescaped, unpack
 from recordedhosts import archive, recorded_host
-from wire import ENVIRONMENT
 
 ODD = (
     *(b"", b"\n", b"\n\n", b"a", b"a\n", b"a\n\nb", b" a \n", b"a\t\n", b"\\", b"\\\n", b"a\\\nb", b"\r\n"),
@@ -105,32 +97,6 @@ def test_odd_contents_names_links_and_directories_survive(tmp_path: Path) -> Non
     there_and_back(made(tmp_path / "host", files), tmp_path)
 
 
-def test_a_second_reading_is_a_difference(tmp_path: Path) -> None:
-    files: dict[bytes, bytes | str | None] = {
-        b"index.json": b"{}",
-        b"t0/cg/cpu.stat": b"usage 1\nuser 1\n",
-        b"t1/cg/cpu.stat": b"usage 2\nuser 1\n",
-        b"t0/cg/cgroup.procs": b"1\n2\n3\n",
-        b"t1/cg/cgroup.procs": b"1\n3\n",
-        b"t1/cg/io.stat": b"8:0\n",
-        b"t0/etc": "cg",
-        b"t1/etc": "cg",
-    }
-    text = there_and_back(made(tmp_path / "host", files), tmp_path).decode()
-    assert text.partition("\n")[2] == (
-        "file index.json\n {}\\\n\n/\nlink etc\n cg\n\n/cg\nfile cgroup.procs\n 1\n-2\n 3\n"
-        "file cpu.stat\n-usage 1\n+usage 2\n user 1\nfile-t1 io.stat\n 8:0\n"
-    )
-
-
-def test_what_lies_beside_the_readings_is_read_alone(tmp_path: Path) -> None:
-    path = tmp_path / "text"
-    path.write_text('file a.json\n {"a":\n 1}\n\n/x\nfile index.json\n 7\n\nnonsense\n')
-    assert json.loads(beside(str(path), "a.json")) == {"a": 1}
-    with pytest.raises(KeyError):
-        beside(str(path), "index.json")
-
-
 @pytest.mark.parametrize(
     ("text", "line", "what"),
     [
@@ -173,62 +139,4 @@ def test_what_is_no_file_cannot_be_packed(tmp_path: Path) -> None:
         pack(top)
 
 
-def test_the_command_packs_and_unpacks(tmp_path: Path) -> None:
-    top = made(tmp_path / "host", {b"index.json": b"{}", b"t0/a": b"1\n", b"t1/a": b"2\n"})
-    text, back = f"{tmp_path}/text", f"{tmp_path}/back"
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-I", hostarchive.__file__, *arguments], capture_output=True, text=True, check=False
-        )
-
-    for arguments in (("pack", top, text), ("unpack", text, back)):
-        assert (done := run(*arguments)).returncode == 0, done.stderr
-    assert everything(back) == everything(top)
-    again = run("unpack", text, back)
-    assert again.returncode == 1 and again.stderr.startswith("hostarchive.py: [Errno 17] File exists")
-
-
 # -- a test run --------------------------------------------------------------------------------------------------------
-
-
-def test_workers_that_ask_at_once_unpack_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are threads here, each with a cache of its own: the lock is that of an open file."""
-    unpacked: list[str] = []
-    at_once = threading.Barrier(4)
-    monkeypatch.setenv(recordedhosts.SHARED, str(tmp_path))
-
-    def counted(text: str, directory: str) -> None:
-        unpacked.append(directory)
-        unpack(text, directory)
-
-    monkeypatch.setattr(recordedhosts, "unpack", counted)
-    ask: Callable[[str], str] = recorded_host.__wrapped__
-    found: list[str] = []
-
-    def worker() -> None:
-        at_once.wait()
-        found.append(ask(DEMO))
-
-    (tmp_path / f"{DEMO}.part").mkdir()  # what a worker left behind that was killed
-    threads = [threading.Thread(target=worker) for _ in range(4)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    assert unpacked == [f"{tmp_path}/{DEMO}.part"] and found == [f"{tmp_path}/{DEMO}"] * 4
-    assert pack(found[0]) == Path(archive(DEMO)).read_bytes()
-
-
-@pytest.mark.parametrize("workers", ["0", "2"])
-def test_a_run_leaves_nothing_behind(workers: str, tmp_path: Path) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", workers, "tests/test_demo.py"],
-        cwd=PROJECT,
-        env={**ENVIRONMENT, "TMPDIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert list(tmp_path.glob("cgstatd-hosts-*")) == []

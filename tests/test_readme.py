@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers import PROJECT, UNIFIED, recorded_host
+from helpers import PROJECT, UNIFIED
+from recordedhosts import recorded_host
 from wire import ENVIRONMENT, Agent, agent
 
 README = Path(PROJECT, "README.md").read_text("utf-8")
@@ -65,8 +66,8 @@ def test_the_one_liner(running: Agent) -> None:
     ran = subprocess.run(
         ["sh", "-c", local(code, running)], capture_output=True, text=True, check=True, env=ENVIRONMENT
     )
-    found = dict(re.fullmatch(r"(\S+) ([\d.]+) %", line).groups() for line in ran.stdout.splitlines())  # type: ignore[union-attr]
-    assert len(found) == 20 and {"burn", "shop-db-1"} <= set(found)
+    found = dict(re.findall(r"^(\S+) ([\d.]+) %$", ran.stdout, re.MULTILINE))
+    assert len(found) == len(ran.stdout.splitlines()) == 20 and {"burn", "shop-db-1"} <= set(found)
 
 
 @needs_jq

@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from helpers import DEMO, PROJECT, RECORDED, recorded_host
+from helpers import DEMO, PROJECT, RECORDED
+from recordedhosts import recorded_host
 
 SHAPES = {
     "cpu-limited",
@@ -28,7 +30,7 @@ SHAPES = {
 HYBRID, CONTAINERD = RECORDED
 
 
-def stats(host: str, *options: str) -> list[dict]:
+def stats(host: str, *options: str) -> list[dict[str, Any]]:
     ran = subprocess.run(
         [sys.executable, "-m", "cgstatd", "stats", "--format", "json", "--host-root", recorded_host(host), *options],
         env={"PYTHONPATH": f"{PROJECT}/agent:{PROJECT}/cgroups", "PATH": os.environ["PATH"]},

@@ -12,10 +12,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 from weakref import WeakSet
 
 import pytest
@@ -150,12 +150,15 @@ class Arena:
         work = self.work_of(lambda: answers.append(self.ask(target)))
         return answers[0], work
 
-    def memory(self) -> float:
+    def memory(self, which: str = "VmRSS") -> float:
         """The agent's resident memory, MiB."""
-        with open(f"/proc/{self.pid}/status", encoding="ascii") as file:
-            found = re.search(r"VmRSS:\s+(\d+) kB", file.read())
+        found = re.search(rf"{which}:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text("ascii"))
         assert found
         return int(found[1]) / 1024
+
+    def most_memory(self) -> float:
+        """The most that it ever had, MiB."""
+        return self.memory("VmHWM")
 
     def descriptors(self) -> int:
         """How many sockets the agent has open."""
@@ -192,13 +195,14 @@ class TreeArena(Arena):
     host: FakeHost = field(kw_only=True)
 
 
-Attack = Callable[[Arena], str]
+Attack = Callable[[Any], str]
+"""It is played on the arena of its stage."""
 
 
 class Stage(NamedTuple):
     """Attacks on one agent, one after the other. ``open`` may skip, saying why."""
 
-    open: Callable[[Path], object]
+    open: Callable[[Path], AbstractContextManager[Arena]]
     attacks: tuple[Attack, ...]
 
 

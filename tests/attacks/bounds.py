@@ -57,11 +57,11 @@ class Bounds:
 
 
 @contextmanager
-def bounds(name: str) -> Iterator[Bounds]:
-    """Made, and removed once its processes have ended."""
+def bounds(name: str, memory: int = 0) -> Iterator[Bounds]:
+    """Made, and removed once its processes have ended. ``memory``: another limit than the unit's, in bytes."""
     v1 = (ROOT / "memory/memory.limit_in_bytes").exists()
     found = Bounds(ROOT / "memory" / name, ROOT / "cpu" / name) if v1 else Bounds(ROOT / name, ROOT / name)
-    weight, memory = of_the_unit("CPUWeight", USUAL_WEIGHT), of_the_unit("MemoryMax")
+    weight, memory = of_the_unit("CPUWeight", USUAL_WEIGHT), memory or of_the_unit("MemoryMax")
     try:
         for folder in (found.memory, found.cpu):
             folder.mkdir(exist_ok=True)

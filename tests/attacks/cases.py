@@ -18,7 +18,7 @@ def _with(*attacks: str) -> tuple[Stage, ...]:
     return tuple(stage for stage in STAGES if stage.attacks[0].__name__ in attacks)
 
 
-NETWORK, HANGING = _with("no_token", "dns_rebinding"), _with("sleeping_readers")
+NETWORK, HANGING = _with("ten_thousand_wrong", "operations"), _with("sleeping_readers")
 FILES = _with("digits", "links")
 COMING, HOARDS = _with("last_words"), _with("from_the_future")
 REST = tuple(stage for stage in STAGES if stage not in (*NETWORK, *HANGING, *FILES, *COMING, *HOARDS))

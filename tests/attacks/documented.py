@@ -14,7 +14,8 @@ import pytest
 
 from attacks.schemathesis_run import Ran, run_schemathesis, with_items
 from cgstatd.web.routes.table import ROUTES
-from helpers import UNIFIED, recorded_host
+from helpers import UNIFIED
+from recordedhosts import recorded_host
 from wire import agent
 
 MANY = int(os.environ.get("CGSTATD_SCHEMATHESIS", "0"))

@@ -11,7 +11,6 @@ from attacks.sleepers import streams_of_one_token
 from cgstatd.outputs.engine import events
 from cgstatd.outputs.engine.container_filters import FILTERS
 from cgstatd.outputs.engine.filters import MOST_VALUES
-from wire import ALL, STREAM
 
 # moby's api/swagger.yaml, version 1.56: all 108 operations.
 OPERATIONS = {
@@ -71,33 +70,6 @@ def operations(a: Arena) -> str:
     return f"{len(every)} operations, three times: {tally(found)}; 200 and 404 for GET and HEAD of what is served alone"
 
 
-def without_credentials(a: Arena) -> str:
-    """the Engine API without a token: every path that is served, and ten that are not"""
-    found: Counter[int] = Counter()
-    for path in (*SERVED, *OPERATIONS["POST"].split()[:10]):
-        status, _, body = a.ask(_target(path, a.good, "/v1.45"), secret=None, address="127.0.4.1")
-        found[status] += 1
-        assert status in (401, 429) and a.good.encode() not in body
-    return tally(found)
-
-
-def hawser_header(a: Arena) -> str:
-    """a token in Dockhand's header: a good one on six paths that are not the Engine API's, guesses on those that are,
-    a good one beside a wrong Authorization, `compose` of its agent
-    """
-    others = (ALL, STREAM, "/metrics", "/api/host", "/api/openapi.json", "/nothing")
-    elsewhere = Counter(a.ask(each, None, "127.0.6.1", X_Hawser_Token=a.secret)[0] for each in others)
-    assert set(elsewhere) == {401}
-    guesses = Counter(a.ask("/info", None, "127.0.6.2", X_Hawser_Token=f"cgs_{n:043}")[0] for n in range(100))
-    assert guesses == {401: 15, 429: 85}
-    both = a.ask("/info", "wrong", "127.0.6.3", X_Hawser_Token=a.secret)[0]
-    good = a.ask("/info", None, "127.0.6.2", X_Hawser_Token=a.secret)[0]
-    assert (both, good) == (401, 200)
-    compose = a.ask("/_hawser/compose", None, "127.0.6.4", "POST", X_Hawser_Token=a.secret)[0]
-    assert compose == 403
-    return f"elsewhere {tally(elsewhere)}; guesses {tally(guesses)}, a good one from there 200; both: 401; compose: 403"
-
-
 def filters(a: Arena) -> str:
     """filters of the Engine API: 16 KiB of JSON, nested, of wrong types, expressions that take exponential time"""
     found: Counter[int] = Counter()
@@ -122,7 +94,7 @@ def values_of_filters(a: Arena) -> str:
             for number in (MOST_VALUES, 1800):
                 text = json.dumps({name: [f"{each:x}" for each in range(number)]}, separators=(",", ":"))[:7600]
                 text = text if text.endswith("]}") else text.rpartition(",")[0] + "]}"
-                status, _, body, _ = a.ask_cheaply(f"{path}{ONCE}&all=1&filters={text}", 0.5)
+                status, _, body = a.ask(f"{path}{ONCE}&all=1&filters={text}")
                 refused = b"values at most" in body
                 assert refused if number > MOST_VALUES else status in (200, 400, 501), (name, number, status)
                 found[f"{status}{' for their number' * refused}"] += 1

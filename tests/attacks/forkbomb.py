@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from attacks.arena import ALL, NIGHTLY, Work
+from attacks.arena import NIGHTLY, Work
 from attacks.kernel import KernelArena, enter
 from attacks.planted import MOST
+from wire import ALL
 
 _LIMIT = 700
 """pids.max: more than the agent looks at (512)."""

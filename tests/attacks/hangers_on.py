@@ -9,7 +9,7 @@ import time
 from collections import Counter
 
 from attacks.arena import Arena, often, tally
-from attacks.credentials import FOLLOW
+from attacks.sleepers import FOLLOW
 from wire import ALL, STREAM
 
 

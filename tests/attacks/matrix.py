@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cgstatd.auth import store
+from cgstatd.auth.store import Env
 from cgstatd.web.security.callers import CALLERS
 from fakehost import FakeHost
 from secured import METRICS, VIEW, Tokens, bearer, guard
@@ -47,6 +48,24 @@ NEEDS = {
     "GET /healthz": OPEN,
     "POST /api/auth/logout": OPEN,
     "POST /api/auth/login": OPEN,  # the password is the token: a wrong one is 401
+    "GET /_ping": VIEW,
+    "GET /version": VIEW,
+    "GET /info": VIEW,
+    "GET /containers/json": VIEW,
+    "GET /containers/{id}/json": VIEW,
+    "GET /containers/{id}/stats": VIEW,
+    "GET /containers/{id}/top": VIEW,
+    "GET /events": VIEW,
+    "GET /images/json": VIEW,
+    "GET /images/{name}/json": VIEW,
+    "GET /networks": VIEW,
+    "GET /networks/{name}": VIEW,
+    "GET /volumes": VIEW,
+    "GET /volumes/{name}": VIEW,
+    "GET /plugins/{name}/json": VIEW,
+    "GET /system/df": VIEW,
+    "GET /_hawser/info": VIEW,
+    "GET /_hawser/health": OPEN,
 }
 """Who may ask what. A route that is not here fails the test."""
 BY_COOKIE = ("GET /api/containers", "GET /api/containers/stats/follow", "GET /metrics", "GET /api/openapi.json")
@@ -55,7 +74,7 @@ ENVIRONMENTS = {"none": "", "own": str(OWN), "other": str(OTHER), "nonsense": "1
 """What is asked for; without ``env`` it is the agent's own."""
 PERMISSIONS = {"containers": [VIEW], "metrics": [METRICS], "both": [VIEW, METRICS]}
 """A token without any permission cannot be: the file that has one is refused as a whole."""
-HELD = {"right env": [OWN], "other env": [OTHER], "both envs": [OWN, OTHER], "any env": "any"}
+HELD: dict[str, Env] = {"right env": [OWN], "other env": [OTHER], "both envs": [OWN, OTHER], "any env": "any"}
 
 
 @dataclass(frozen=True)
@@ -114,11 +133,16 @@ def expected(route: str, shown: Shown, asked: str) -> int:
     held = HELD[shown.kind]
     if held != "any" and environment not in held:
         return 403
-    return 200 if environment == OWN else 404
+    there = "{name}" not in route  # nothing has that name
+    return 200 if environment == OWN and there else 404
 
 
-ASKED_WITH = {"/api/workloads/history": "?workload=docker:a"}
-"""What a route does not answer without."""
+ASKED_WITH = {
+    "/api/workloads/history": "?workload=docker:a",
+    "/containers/{id}/stats": "?stream=0&one-shot=1",
+    "/events": "?since=1&until=2",
+}
+"""What a route does not answer without, or not to an end."""
 
 
 class Client:
@@ -132,7 +156,8 @@ class Client:
         """Status and body; of what stays open the status alone."""
         method, _, path = route.partition(" ")
         value = ENVIRONMENTS[asked].replace(" ", "%20")
-        target = path.replace("{id}", "a").replace("{env}", value or str(OWN)) + ASKED_WITH.get(path, "")
+        target = path.replace("{id}", "a").replace("{env}", value or str(OWN)).replace("{name}", "nothing")
+        target += ASKED_WITH.get(path, "")
         if value and "{env}" not in path:
             target += f"{'&' if '?' in target else '?'}env={value}"
         body = json.dumps({"username": "x", "password": shown.secret}) if path.endswith("/login") else ""
@@ -171,7 +196,7 @@ def _tokens(tokens: Tokens) -> Iterator[Shown]:
     yield Shown("none")
     yield Shown("wrong", secret="cgs_" + "A" * 43)
     for (kind, env), (name, allow) in itertools.product(HELD.items(), PERMISSIONS.items()):
-        secret = store.add(tokens.path, f"{kind} {name}".replace(" ", "-"), env, allow)  # type: ignore[arg-type]
+        secret = store.add(tokens.path, f"{kind} {name}".replace(" ", "-"), env, allow)
         yield Shown(kind, tuple(allow), secret)
 
 
@@ -179,7 +204,9 @@ async def matrix(server: Server, tokens: Tokens) -> list[Cell]:
     """Every cell, each with the token itself and with the cookie that it is exchanged for."""
     client, cells = Client(server), []
     shown = list(_tokens(tokens))
-    server.runner.app[CALLERS].keyring.refresh(now=True)  # type: ignore[index,union-attr]
+    keyring = server.runner.app[CALLERS].keyring
+    assert keyring is not None
+    keyring.refresh(now=True)
     for each in [*shown, *[Shown(s.kind, s.allow, s.secret, await client.login(s.secret)) for s in shown if s.known]]:
         for route, asked in itertools.product(NEEDS, ENVIRONMENTS):
             if each.cookie and route not in BY_COOKIE:

@@ -20,7 +20,6 @@ from attacks import (
     bulk,
     called,
     credentials,
-    encrypted,
     engine,
     floods,
     forged,
@@ -28,10 +27,8 @@ from attacks import (
     hangers_on,
     hoards,
     kernel,
-    logins,
     oversized,
     planted,
-    rules,
     sleepers,
 )
 from attacks.arena import Arena, Attack, Stage, arena
@@ -47,11 +44,6 @@ STAGES = (
     Stage(
         partial(arena, containers=_SOME),
         (
-            credentials.no_token,
-            credentials.wrong_token,
-            credentials.other_environment,
-            credentials.revoked,
-            credentials.replay,
             credentials.ten_thousand_wrong,
             floods.path_tricks,
             floods.header_flood,
@@ -79,12 +71,7 @@ STAGES = (
     Stage(
         partial(arena, containers=_SOME),
         (
-            credentials.dns_rebinding,
-            credentials.cross_origin,
-            credentials.no_credentials_on_the_network,
             engine.operations,
-            engine.without_credentials,
-            engine.hawser_header,
             engine.filters,
             engine.values_of_filters,
             engine.sleeping_streams,
@@ -114,26 +101,6 @@ STAGES = (
     ),
     Stage(hoards.hoards_arena, hoards.COMING_AND_GOING),
     Stage(hoards.hoards_arena, hoards.MANY_AND_LARGE),
-    Stage(encrypted.tls_arena, (encrypted.old_tls,)),
-    Stage(encrypted.mutual_arena, (encrypted.another_authority,)),
-    Stage(partial(encrypted.mutual_arena, names=("kube", "good")), (encrypted.another_spelling,)),
-    Stage(
-        partial(arena, containers=_SOME),
-        (
-            rules.other_metrics,
-            rules.anonymous_stream,
-            rules.reduced_stream,
-            rules.half_written,
-            rules.accept,
-            rules.output_is_full,
-            logins.guessed_logins,
-            logins.sessions_flood,
-            logins.session_outlives_nothing,
-            logins.foreign_login,
-            logins.login_bodies,
-            logins.smuggled_logins,
-        ),
-    ),
     Stage(called.calling_arena, (called.hostile_server,)),
 )
 

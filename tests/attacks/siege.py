@@ -13,14 +13,13 @@ from __future__ import annotations
 import argparse
 import inspect
 import os
-import re
 import shutil
 import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,10 +27,12 @@ from pathlib import Path
 
 import pytest
 
-from attacks import bounds, encrypted, kernel, play
+from attacks import bounds, kernel, play
 from attacks.arena import METRICS, VIEW, Arena, TreeArena, received, running
 from attacks.goodness import Asked, Good
 from cgstatd.auth import store
+from cgstatd.auth.store import Env, Show
+from cgstatd.auth.tokens import BadTokens
 from cgstatd.web.routes.table import ROUTES
 from fakehost import FakeHost
 
@@ -51,8 +52,6 @@ ALSO_ANNS = "user1000"
 """What other attacks call the home of the same user."""
 NOT_HERE = {
     kernel.kernel_arena: "needs cgroups of the real kernel and an agent that reads them",
-    encrypted.tls_arena: "needs an agent that serves TLS",
-    encrypted.mutual_arena: "needs an agent that asks for certificates",
 }
 
 
@@ -82,13 +81,13 @@ def attackers() -> tuple[list[Attacker], list[str]]:
     return found, left
 
 
-def again(path: str, name: str, *rest: object) -> str:
+def again(path: str, name: str, env: Env, allow: Sequence[str], show: Show = store._unseen) -> str:
     """A token as the attack wants it, though it made one of that name when it was played before."""
     try:
-        return _add(path, name, *rest)  # type: ignore[arg-type]
-    except store.BadTokens:
+        return _add(path, name, env, allow, show)
+    except BadTokens:
         store.revoke(path, name)
-        return _add(path, name, *rest)  # type: ignore[arg-type]
+        return _add(path, name, env, allow, show)
 
 
 _add = store.add
@@ -156,13 +155,6 @@ def restore(root: Path) -> None:
     shutil.rmtree(root / "var/lib/containers", ignore_errors=True)
 
 
-def most_memory(pid: int) -> float:
-    """The most resident memory that a process ever had, MiB."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found
-    return int(found[1]) / 1024
-
-
 @contextmanager
 def besieged(containers: int, name: str) -> Iterator[tuple[TreeArena, bounds.Bounds]]:
     """The agent within its bounds over a host that has users; not in a memory file system."""
@@ -209,7 +201,7 @@ def line(a: Arena, good: Good, within: bounds.Bounds, began: float) -> str:
     threads = len(os.listdir(f"/proc/{a.pid}/task"))
     descriptors = len(os.listdir(f"/proc/{a.pid}/fd"))
     return (
-        f"{time.monotonic() - began:5.0f} s  memory {a.memory():.0f} MiB (most {most_memory(a.pid):.0f})  "
+        f"{time.monotonic() - began:5.0f} s  memory {a.memory():.0f} MiB (most {a.most_memory():.0f})  "
         f"good requests {asked.line()} ({asked.each()})  descriptors {descriptors}  threads {threads}"
     )
 
@@ -247,7 +239,7 @@ def siege(minutes: float, containers: int) -> int:
         restore(a.host.path)
         if alive:
             time.sleep(QUIET_SECONDS)  # the good client goes on, as it did when memory was looked at before
-        most = most_memory(a.pid) if alive else within.most_mib()
+        most = a.most_memory() if alive else within.most_mib()
         memory = (before, most, a.memory() if alive else 0.0)
         alone = settled(a, before) if alive else (0.0, 0.0)
         return report(those, Asked.of(results), a.log, within.kills(), memory, alone)

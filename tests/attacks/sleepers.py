@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Callable
 
 from attacks.arena import VIEW, Arena, require_root, tally
-from attacks.credentials import FOLLOW
 from cgstatd.auth import store
 from wire import ALL, STREAM
+
+FOLLOW = "/api/containers/stats/follow"
 
 
 def _sleepers(a: Arena, target: str) -> str:

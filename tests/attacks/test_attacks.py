@@ -2,7 +2,7 @@
 
 Those of clients that do not read are in test_attacks_by_hanging_on.py, those through files in
 test_attacks_by_files.py, test_attacks_by_comings.py and test_attacks_by_hoards.py, the others in
-test_attacks_on_rules.py: several files, for several workers.
+test_attacks_on_the_kernel.py: several files, for several workers.
 """
 
 from __future__ import annotations

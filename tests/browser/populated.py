@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from fakehost import FakeHost, container_id
+from fakehost import FakeHost
 
 HOSTILE = (
     "<img src=x onerror=\"document.title='pwned'\">",
@@ -26,11 +25,7 @@ HOSTILE = (
 
 def label(host: FakeHost, name: str, shown: str = "", image: str = "lab/busybox:1", **labels: str) -> None:
     """Give a running container another name, an image and labels."""
-    path = host.path / f"var/lib/docker/containers/{container_id(name)}/config.v2.json"
-    config = json.loads(path.read_text())
-    config["Config"] |= {"Image": image, "Labels": labels}
-    config["Name"] = f"/{shown or name}"
-    path.write_text(json.dumps(config))
+    host.config(name, Name=f"/{shown or name}", Config={"Image": image, "Labels": labels})
 
 
 def compose(host: FakeHost, name: str, project: str) -> None:

@@ -11,7 +11,8 @@ import pytest
 from browser.driver import Open, live, names, until
 from browser.populated import compose
 from fakehost import FakeHost
-from helpers import UNIFIED, recorded_host
+from helpers import UNIFIED
+from recordedhosts import recorded_host
 from wire import Server, agent
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

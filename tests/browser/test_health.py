@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from browser.driver import Open, live
-from fakehost import FakeHost, container_id
+from fakehost import FakeHost
 from wire import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -15,11 +13,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 def probed(host: FakeHost, name: str, status: str, interval: int) -> None:
     """As Docker writes it; ``interval``: nanoseconds between two probes."""
-    file = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
-    found = json.loads(file.read_text())
-    found["State"]["Health"] = {"Status": status, "FailingStreak": 2, "Log": [{"Output": "s3cr3t"}]}
-    found["Config"]["Healthcheck"] = {"Interval": interval}
-    file.write_text(json.dumps(found))
+    health = {"Status": status, "FailingStreak": 2, "Log": [{"Output": "s3cr3t"}]}
+    host.config(name, State={"Health": health}, Config={"Healthcheck": {"Interval": interval}})
 
 
 async def test_the_detail_has_the_health_or_why_it_is_not_known(

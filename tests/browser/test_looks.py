@@ -11,7 +11,8 @@ from browser.driver import DESKTOP, Open, live, until
 from browser.measured import BARS, FAINT_FIELDS, FAINT_LINES, FAINT_TEXT, FRAMES, STICKS_OUT
 from browser.populated import compose, label
 from fakehost import FakeHost
-from helpers import UNIFIED, recorded_host
+from helpers import UNIFIED
+from recordedhosts import recorded_host
 from wire import Server, agent, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -246,7 +246,7 @@ async def test_without_a_history_it_says_so_and_draws_what_it_sees(host: FakeHos
 
 
 @pytest.mark.parametrize("screen", [PHONE, DESKTOP])
-async def test_a_finger_sees_the_value_too(server: Server, open_page: Open, screen: dict[str, object]) -> None:
+async def test_a_finger_sees_the_value_too(server: Server, open_page: Open, screen: dict[str, Any]) -> None:
     options = screen | {"has_touch": True}
     async with open_page(server.port, at="#c=web-1&range=1h", **options) as page:
         await live(page, 1)
@@ -255,7 +255,7 @@ async def test_a_finger_sees_the_value_too(server: Server, open_page: Open, scre
         await canvas.tap(position={"x": 60, "y": 20})
         await page.locator(".reading.at").wait_for()
         assert await page.evaluate("document.querySelector('aside').scrollWidth <= innerWidth")
-        if path := shots(f"past-touch-{screen['viewport']['width']}"):  # type: ignore[index]
+        if path := shots(f"past-touch-{screen['viewport']['width']}"):
             await page.screenshot(path=path)
         await page.locator("aside h2").tap()
         await until(page, "!document.querySelector('.reading.at')")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
 from browser.driver import PHONE, Open, live, names, shots, until
 from browser.populated import compose, label
-from fakehost import FakeHost, container_id
+from fakehost import FakeHost
 from wire import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -20,10 +19,7 @@ FINISHED = "2026-11-25T10:58:40.719158146Z"
 def ended(host: FakeHost, name: str, finished: str = FINISHED, **state: Any) -> None:
     """A container that is on disk only, and how it ended."""
     host.on_disk(name)
-    path = host.path / f"var/lib/docker/containers/{container_id(name)}/config.v2.json"
-    config = json.loads(path.read_text())
-    config["State"] |= {"FinishedAt": finished, "ExitCode": 0} | state
-    path.write_text(json.dumps(config))
+    host.config(name, State={"FinishedAt": finished, "ExitCode": 0} | state)
 
 
 async def test_stopped_ones_are_shown_if_asked(server: Server, host: FakeHost, open_page: Open) -> None:

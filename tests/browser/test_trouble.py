@@ -13,7 +13,8 @@ import secured
 from browser.driver import DESKTOP, Open, live, names, shots, until
 from browser.populated import HOSTILE, busy, crowded_host, hostile_host
 from fakehost import FakeHost
-from helpers import UNIFIED, recorded_host
+from helpers import UNIFIED
+from recordedhosts import recorded_host
 from wire import agent, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

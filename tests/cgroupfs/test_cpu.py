@@ -89,7 +89,7 @@ def test_v2_usage_is_there_without_the_cpu_controller_and_the_rest_says_why_not(
     ],
 )
 def test_a_bad_file_costs_its_own_values_only(content: bytes | int, reason: Absent) -> None:
-    good = {
+    good: dict[str, bytes | int] = {
         "cpu.stat": STAT,
         "cpu.max": b"max 100000\n",
         "cpu.weight": b"100\n",
@@ -104,7 +104,7 @@ def test_a_bad_file_costs_its_own_values_only(content: bytes | int, reason: Abse
 
     bad_stat = FakeDirectory(good | {"cpu.stat": content})
     record = read_record(CPU, Version.V2, bad_stat)
-    assert (record.usage_nsec, record.quota_usec, record.cpus) == (None, MAX, {0})
+    assert (record.usage_nsec, record.quota_usec, record.cpus) == (None, MAX, frozenset({0}))
     assert reasons(record)["usage_nsec"] is reason
 
     v1 = FakeDirectory({"cpuacct.usage": content, "cpu.cfs_quota_us": b"-1\n", "cpu.cfs_period_us": b"100000\n"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def test_a_reader_that_is_slow_is_waited_for(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(hangs, "PATIENCE_SECONDS", 60.0)
     readers, order = OneReader(), list[str]()
     waits = threading.Event()
-    monkeypatch.setattr(hangs.time, "sleep", lambda seconds: waits.set())
+    monkeypatch.setattr(time, "sleep", lambda seconds: waits.set())
 
     def second() -> None:
         with readers.of("/proc/stat"):

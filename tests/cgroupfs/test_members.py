@@ -70,7 +70,12 @@ def test_only_as_many_names_are_listed_as_are_looked_into(host: MadeUpHost, monk
         host.mkdir(f"{PATH}/{n}")
     asked: list[int] = []
     original = Directory.some
-    monkeypatch.setattr(Directory, "some", lambda self, limit: asked.append(limit) or original(self, limit))
+
+    def some(self: Directory, limit: int) -> list[str]:
+        asked.append(limit)
+        return original(self, limit)
+
+    monkeypatch.setattr(Directory, "some", some)
     cgroup(host).population()
     assert max(asked) <= 11
 

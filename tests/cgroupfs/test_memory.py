@@ -29,8 +29,8 @@ V1_NONE = b"9223372036854771712\n"
 def test_a_container_at_its_real_path_is_what_the_engine_said(fs: FakeFilesystem, host: str) -> None:
     entry = container(host, "cache")
     memory = at_its_real_path(fs, host, "cache").memory()
-    assert memory.usage_bytes == entry["t0"]["memoryRaw"]
-    assert memory.stat.inactive_file == entry["t0"]["memoryCache"] > 0
+    assert memory.usage_bytes is not None and memory.usage_bytes == entry["t0"]["memoryRaw"]
+    assert entry["t0"]["memoryCache"] > 0 and memory.stat.inactive_file == entry["t0"]["memoryCache"]
     assert memory.max_bytes == entry["t0"]["memoryLimit"] == 64 << 20
     assert memory.peak_bytes is not None and memory.usage_bytes <= memory.peak_bytes <= 64 << 20
     assert memory.swap_bytes == 0

@@ -70,9 +70,9 @@ def test_a_planted_giant_costs_no_more_than_the_limit(tmp_path: Path) -> None:
         assert directory.read_lines("giant") == (b"", False)
         fd = directory.open("giant")
     assert isinstance(fd, int)
-    file = KeptFile("giant", fd)
+    kept = KeptFile("giant", fd)
     with pytest.raises(ParseError, match="larger than") as failed:
-        file.read()
+        kept.read()
     assert failed.value.reason is Absent.TOO_LARGE
     file.close()
 
@@ -207,7 +207,7 @@ def test_a_directory_recreated_at_the_same_path_is_another_one(tmp_path: Path) -
         assert open_descriptors() == before, "the refused directory is closed again"
     with Directory(f"{tmp_path}/a") as again:
         assert again.inode != directory.inode
-        assert Directory(f"{tmp_path}/a", again.inode).close() is None
+        Directory(f"{tmp_path}/a", again.inode).close()
 
 
 def test_closing_twice_closes_once(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -44,9 +45,9 @@ def recorded_by(group: Cgroup) -> dict[str, object]:
     found["cpu.shares"] = group.limits().cpu_shares
     io = group.io()
     found["io.devices"] = None if io.devices is None else (io.devices, io.source)
-    of = {"cpu": cpu, "memory": memory, "memory.stat": memory.stat, "memory.events": memory.events}
+    of: dict[str, Any] = {"cpu": cpu, "memory": memory, "memory.stat": memory.stat, "memory.events": memory.events}
     for prefix, record in {**of, "pids": pids, "pressure": pressure}.items():
-        found |= {f"{prefix}.{name}": getattr(record, name) for name in record.__dataclass_fields__}
+        found |= {f"{prefix}.{each.name}": getattr(record, each.name) for each in dataclasses.fields(record)}
     return found
 
 
@@ -272,9 +273,12 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of what is opened from now on."""
     names: list[str] = []
     original = os.open
-    monkeypatch.setattr(
-        os, "open", lambda path, *a, **k: names.append(os.path.basename(path)) or original(path, *a, **k)
-    )
+
+    def noted(path: str, *a: Any, **k: Any) -> int:
+        names.append(os.path.basename(path))
+        return original(path, *a, **k)
+
+    monkeypatch.setattr(os, "open", noted)
     return names
 
 

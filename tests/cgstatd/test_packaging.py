@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers import PROJECT, UNIFIED, recorded_host
+from helpers import PROJECT, UNIFIED
+from recordedhosts import recorded_host
 from wire import ENVIRONMENT
 
 

@@ -34,6 +34,7 @@ def payload(target: Path, arguments: Mapping[str, str], *, bench: bool = False) 
             if path.suffix in (".py", ".conf", ""):
                 archive.add(path, path.name, recursive=False)
         archive.add(environment, "environment")
+        archive.add(PROJECT / "tests/clientformulas.py", "clientformulas.py")
         for name in ("recreate.py", "ends.py", "endings.py"):
             archive.add(PROJECT / "tools/engines" / name, f"tools/{name}")
         for path in sorted((PROJECT / "systemd").glob("*.*")):

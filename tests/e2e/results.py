@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ def _cell(shapes: Mapping[str, Any] | None, reasons: list[str]) -> str:
     return ", ".join(_worst(measured)) + f" ({len(measured)} shapes)"
 
 
-def _worst(measured: list[Mapping[str, float]]) -> Iterator[str]:
+def _worst(measured: Sequence[Mapping[str, float]]) -> Iterator[str]:
     for figure in UNITS:
         values = [each[figure] for each in measured if figure in each]
         if values:

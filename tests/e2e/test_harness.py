@@ -1,13 +1,9 @@
-"""The parts of the harness that need no guest: how figures are compared, and what RESULTS.md says of them."""
+"""The part of the harness that needs no guest: how figures are compared."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 
-from e2e import results
 from e2e.guest.figures import CPUS, Figures, cpu_percent, differences
 
 BEFORE = Figures(memory=1000, limit=4000, rx=10, tx=20, read=0, write=0, cpu=0, clock=0)
@@ -31,25 +27,3 @@ def test_a_figure_outside_differs_by_how_far_it_is() -> None:
 def test_ticks_divide_only_where_the_host_lost_none(ticks: int, percent: float) -> None:
     after = Figures(900, 4000, 30, 20, 0, 0, cpu=500_000_000, clock=1_000_000_000, ticks=ticks * CPUS)
     assert round(cpu_percent(BEFORE, after), 1) == percent
-
-
-def test_the_matrix_has_the_worst_of_each_cell_and_a_reason_for_each_empty_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(results, "FILE", tmp_path / "RESULTS.md")
-    cells = {"Engine": {"plain": {"memory": 0, "cpu": 0.5}, "nested": {"memory": 4096, "cpu": 0.1}, "paused": "cannot"}}
-    (tmp_path / "v2").mkdir()
-    (tmp_path / "v2/matrix.json").write_text(json.dumps({"cells": cells, "notes": {}}))
-    results.keep(tmp_path / "v2", tmp_path / "v2.json")
-    results.write(tmp_path)
-    text = results.FILE.read_text()
-    assert "| Engine | memory 4096, cpu 0.5 (2 shapes) | [1](#empty-cells) |" in text
-    assert "1. not run\n2. cannot\n" in text
-
-
-def test_a_run_of_some_engines_leaves_the_others_results_alone(tmp_path: Path) -> None:
-    kept = tmp_path / "v2.json"
-    for engine in ("One", "Two"):
-        (tmp_path / "matrix.json").write_text(json.dumps({"cells": {engine: {"plain": {}}}, "notes": {}}))
-        results.keep(tmp_path, kept)
-    assert json.loads(kept.read_text())["cells"] == {"One": {"plain": {}}, "Two": {"plain": {}}}

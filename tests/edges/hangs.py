@@ -21,6 +21,7 @@ import http.client
 import json
 import os
 import re
+import sys
 import tempfile
 import threading
 import time
@@ -389,6 +390,18 @@ def _until(what: Callable[[], bool], seconds: float = 20.0) -> bool:
     return True
 
 
+def faults(row: Row) -> list[str]:
+    """What is wrong with a row. The same is expected of each: the others are answered, rightly and also later, at most
+    one thread is held however often is asked, and then all is as before."""
+    found = [f"without {name}" for name in row.wrong]
+    found += [f"others: {each.status}" for each in (row.others, row.again) if each.status != 200]
+    if max(row.threads) > 1:
+        found.append(f"threads: {row.threads}")
+    if not row.recovered:
+        found.append("not as before")
+    return found
+
+
 def _answer(answer: Answer) -> str:
     return f"{answer.status or 'none'} {answer.seconds:.2f} s"
 
@@ -401,14 +414,15 @@ def _line(row: Row) -> str:
     return f"| {row.file} | {row.route} | {others} | {hung} | {_answer(row.again)} | {threads} | {after} |"
 
 
-def main() -> None:
-    """Print the table."""
+def main() -> int:
+    """Print the table; 1 if a row is not as it has to be."""
     parser = argparse.ArgumentParser(description="what a hung file costs on every route")
     parser.add_argument("--files", default=",".join(PLACES))
     parser.add_argument("--routes", default=",".join(ROUTES))
     parser.add_argument("--requests", type=int, default=100)
     parser.add_argument("--log", action="store_true", help="show what the agent said")
     chosen = parser.parse_args()
+    wrong = []
     print("| file | route | others, first | the hung one | slowest of the rest | threads after 1, all | after |")
     print("|---|---|---|---|---|---|---|")
     for name in chosen.files.split(","):
@@ -422,10 +436,16 @@ def main() -> None:
                     print(f"| {name} | {route} | not measured: {why} |")
                     continue
                 program = stack.enter_context(running(host))
-                print(_line(measure(program, blocking, PLACES[name], route, chosen.requests)), flush=True)
+                row = measure(program, blocking, PLACES[name], route, chosen.requests)
+                print(_line(row), flush=True)
+                wrong += [f"{name}, {route}: {fault}" for fault in faults(row)]
+                if row.hung is not None and row.hung.status not in (200, 500):  # with a machine of its own
+                    wrong.append(f"{name}, {route}: the hung one has no answer")
                 if chosen.log:
                     print("".join(program.log))
+    print("\n".join(wrong) or "each row is as it has to be")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -191,7 +191,7 @@ def unix(folder: Path, host: str) -> Iterator[Place]:
 def tls(folder: Path, host: str) -> Iterator[Place]:
     """Over TLS on loopback."""
     ca = authority(folder, "ca")
-    pair = issue(folder, "server", ca, "DNS:localhost")
+    pair = issue(folder, "server", ca, "localhost")
     context = ssl.create_default_context(cafile=ca.cert)
 
     def connect() -> socket.socket:
@@ -255,7 +255,7 @@ def _pair(offloads: bool) -> Iterator[tuple[str, str]]:
         yield ours, theirs
 
 
-def veth(offloads: bool) -> Callable[[Path, str], object]:
+def veth(offloads: bool) -> Callable[[Path, str], AbstractContextManager[Place]]:
     """Over an Ethernet."""
 
     @contextmanager
@@ -276,7 +276,7 @@ def veth(offloads: bool) -> Callable[[Path, str], object]:
     return place
 
 
-PLACES: dict[str, Callable[[Path, str], object]] = {
+PLACES: dict[str, Callable[[Path, str], AbstractContextManager[Place]]] = {
     "loopback": loopback,
     "unix socket": unix,
     "TLS": tls,
@@ -313,7 +313,7 @@ def rows(containers: list[int], places: list[str], readers: list[Reader], rounds
             for name in places:
                 with tempfile.TemporaryDirectory() as own, ExitStack() as stack:
                     try:
-                        place = stack.enter_context(PLACES[name](Path(own), str(host.path)))  # type: ignore[arg-type]
+                        place = stack.enter_context(PLACES[name](Path(own), str(host.path)))
                     except (OSError, subprocess.CalledProcessError) as error:
                         print(f"{name}: {error}", file=sys.stderr)
                         continue

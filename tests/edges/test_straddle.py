@@ -28,7 +28,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_a_front_end_loses_no_event(name: str, host: str, tmp_path: Path) -> None:
     if name.startswith("veth") and (os.geteuid() != 0 or not shutil.which("ip")):
         pytest.skip("network namespaces need root and the ip program")
-    with PLACES[name](tmp_path, host) as place:  # type: ignore[attr-defined]
+    with PLACES[name](tmp_path, host) as place:
         for reader in _QUICK:
             for _ in range(2):
                 found = stream_round(place.connect, reader, place.secret)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +21,9 @@ from cgstatd.sampling.container import Container
 from cgstatd.sampling.lookup import merge
 from cgstatd.sampling.open_host import HostOptions, open_host
 from cgstatd.web.routes.table import ENGINE_ROUTES, HAWSER_ROUTES, ROUTES
-from helpers import DEMO, HOSTS, RECORDED, recorded_host
+from golden.kept import in_order, same_as_kept
+from helpers import DEMO, HOSTS, RECORDED
+from recordedhosts import recorded_host
 from wire import Answer, Server, serving
 
 GOLDEN = Path(__file__).with_name("routes")
@@ -45,7 +47,6 @@ SPLIT = re.compile(
 
 
 TIME = re.compile(rb"20\d\d-\d\d-\d\dT[\d:.]+Z")
-SCANDIR, LISTDIR = os.scandir, os.listdir
 SECONDS = re.compile(rb"(?<![\d.])1[789]\d{8}(?:\d{3})?(?![\d.])")
 
 
@@ -109,37 +110,13 @@ def normal(answer: Answer, unpacked: float) -> str:
     return f"{answer.status} {answer.headers.get('content-type', '')}\n{text}\n"
 
 
-class Listing:
-    """A directory in the order of its names: every file system has its own."""
-
-    def __init__(self, path: str | int) -> None:
-        with SCANDIR(path) as found:
-            self._found = iter(sorted(found, key=lambda each: str(each.name)))
-
-    def __enter__(self) -> Iterator[os.DirEntry[str]]:
-        return self._found
-
-    def __exit__(self, *_: object) -> None:
-        """Closed already."""
-
-    def __iter__(self) -> Iterator[os.DirEntry[str]]:
-        return self._found
-
-    def __next__(self) -> os.DirEntry[str]:
-        return next(self._found)
-
-    def close(self) -> None:
-        """Closed already."""
-
-
 @pytest.fixture(params=(*HOSTS, *RECORDED, DEMO))
 async def host(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[str, Server, dict[str, str]]]:
     """A recorded host at its second reading, which goes on from the first; and a container of each kind."""
     roots = open_roots(recorded_host(request.param))
-    monkeypatch.setattr(os, "scandir", Listing)
-    monkeypatch.setattr(os, "listdir", lambda path: sorted(LISTDIR(path)))
+    in_order(monkeypatch)
     earlier, sampler = (open_host(root, HostOptions()) for root in (roots[0], roots[-1]))
     earlier.baselines()
     sampler.continue_from(earlier)
@@ -173,13 +150,4 @@ async def test_every_route_answers_what_it_answered(host: Host, request: pytest.
     unpacked = os.stat(recorded_host(name)).st_ctime - 60
     asked = [each for each in requests(ids) if name == DEMO or each.name != "api.openapi.json"]  # of no host
     found = {each.name: normal(await ask(server, each.target), unpacked) for each in asked}
-    if request.config.getoption("--update"):
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob("*.txt"):
-            old.unlink()
-        for file, text in found.items():
-            (folder / f"{file}.txt").write_text(text, "utf-8")
-    kept = {path.stem: path.read_text("utf-8") for path in folder.glob("*.txt")}
-    assert found.keys() == kept.keys()
-    for file, text in found.items():
-        assert text.splitlines() == kept[file].splitlines(), f"{name}/{file}"
+    same_as_kept(folder, found, update=request.config.getoption("--update"))

@@ -136,7 +136,7 @@ os._exit(code)
 """
 
 
-async def last_words(server: Server) -> dict[str, Any]:
+async def last_words(server: Server) -> Any:
     while True:
         answer = await server.ask(f"/api/containers/{ID}/detail")
         if answer.status == 200 and answer.json["lastWords"]:

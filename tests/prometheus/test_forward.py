@@ -21,7 +21,8 @@ from pathlib import Path
 import pytest
 
 from cgstatd.doctor import forwarding
-from helpers import PROJECT, UNIFIED, recorded_host
+from helpers import PROJECT, UNIFIED
+from recordedhosts import recorded_host
 from secured import Tokens
 from wire import agent
 
@@ -223,10 +224,10 @@ def prometheus(folder: Path, scraping: Link, uplink: Link, secret: str) -> Forwa
     line = re.search(r"^ExecStart=(/usr/bin/prometheus .*?[^\\])$", text, re.MULTILINE | re.DOTALL)
     assert line
     command = line[1].replace("\\\n", "")
-    for path, ours in (("/usr/bin/prometheus", BINARIES["prometheus"]), ("/var/lib/cgstatd-forward", folder / "wal"),
-                       ("/etc/cgstatd/forward-prometheus.yml", folder / "forward-prometheus.yml")):  # fmt: skip
+    for path, ours in (("/usr/bin/prometheus", BINARIES["prometheus"]), ("/var/lib/cgstatd-forward", f"{folder}/wal"),
+                       ("/etc/cgstatd/forward-prometheus.yml", f"{folder}/forward-prometheus.yml")):  # fmt: skip
         assert path in command, path
-        command = command.replace(path, str(ours))
+        command = command.replace(path, ours)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

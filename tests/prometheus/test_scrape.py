@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from helpers import LEGACY, PROJECT, UNIFIED, recorded_host
+from helpers import LEGACY, PROJECT, UNIFIED
+from recordedhosts import recorded_host
 from wire import agent
 
 FILES = Path(PROJECT, "agent/cgstatd/data/prometheus")
@@ -64,13 +65,14 @@ class Prometheus(NamedTuple):
             expression = expression.replace(name, value)
         expression = re.sub(r"\$(env|instance|project|name|host|container)\b", ".*", expression)
         assert "$" not in expression
-        return self.get("query", query=expression)["result"]
+        found: list[Any] = self.get("query", query=expression)["result"]
+        return found
 
 
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +121,7 @@ def test_both_agents_are_up_each_in_its_environment(prometheus: Prometheus) -> N
     assert set(counts) == {"1", "2"} and min(counts.values()) > 15
 
 
-def dashboard() -> dict[str, Any]:
+def dashboard() -> Any:
     return json.loads((FILES / "grafana-dashboard.json").read_text("utf-8"))
 
 

@@ -6,7 +6,7 @@ import contextlib
 import http.client
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 
 class BadAnswer(Exception):
@@ -91,7 +91,7 @@ def paced(port: int, ids: list[str], concurrent: int, seconds: int) -> list[floa
     return found
 
 
-def follow_rounds(port: int, interval: float = 1) -> Iterator[int]:
+def follow_rounds(port: int, interval: float = 1) -> Generator[int]:
     """The number of stat events of each round, for as long as it is asked for."""
     connection = connect(port)
     try:

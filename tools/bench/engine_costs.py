@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -117,9 +118,7 @@ def main() -> int:
         "the list, then all at once": lambda path: asyncio.run(_all_at_once(path, ids)),
     }
     for name, ask in ways.items():
-        theirs, ours = (
-            measured(pids[path], lambda ask=ask, path=path: ask(path)) for path in (arguments.engine, arguments.agent)
-        )
+        theirs, ours = (measured(pids[path], partial(ask, path)) for path in (arguments.engine, arguments.agent))
         parts = [ours.wall / theirs.wall, ours.cpu / theirs.cpu]
         bad |= "all at once" in name and max(parts) > MOST_PART
         numbers = " | ".join(f"{each:,.0f}" for each in (*theirs, *ours))

@@ -74,7 +74,7 @@ def used(pid: int) -> Used:
 
 def sides(arguments: argparse.Namespace, directory: str) -> list[tuple[str, str, list[str]]]:
     """Name, interpreter and options of each agent."""
-    found = []
+    found: list[tuple[str, str, list[str]]] = []
     for mark, python in (("", sys.executable), ("beside: ", arguments.beside)):
         for each in arguments.side or _SIDES if python else ():
             name, _, options = each.rpartition("=")

@@ -62,7 +62,8 @@ def cycle(arguments: argparse.Namespace, containers: Containers, directory: str,
         for series in ours(arguments, containers, running, directory):
             result.add(series)
         cost, latencies = subjects.singles(running, containers.ids, arguments.requesters, arguments.rounds)
-        for measured in (cost, *latencies):
+        result.add(cost)
+        for measured in latencies:
             result.add(measured)
         if made is not None:
             result.add(subjects.newcomers(running, made, result.work, min(arguments.rounds, 5)))

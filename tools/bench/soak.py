@@ -19,6 +19,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -66,7 +67,7 @@ def row(running: Agent, began: float, made: Host, counts: collections.Counter[st
     }
 
 
-def show(each: dict[str, float]) -> None:
+def show(each: Mapping[str, float | str]) -> None:
     """One line."""
     print("  ".join(f"{value:>{max(len(name), 7)}}" for name, value in each.items()), flush=True)
 
@@ -104,7 +105,7 @@ def soak(arguments: argparse.Namespace, made: Host, running: Agent) -> dict[str,
     soak_clients.once(running.port)
     time.sleep(2)  # connections are closed by then
     before = row(running, began, made, counts)
-    show({name: name for name in before})  # type: ignore[dict-item]
+    show({name: name for name in before})
     show(before)
     made.add(arguments.n)
     asked = time.monotonic()

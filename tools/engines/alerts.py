@@ -146,7 +146,7 @@ def report(port: int, minutes: float, prefix: str) -> None:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?{query}", timeout=60) as answer:
             found = json.load(answer)["data"]["result"]
         labels = ("alertname", "name", "env")
-        return {tuple(each["metric"].get(key, "") for key in labels): float(each["value"][1]) for each in found}  # type: ignore[misc]
+        return {tuple(each["metric"].get(key, "") for key in labels): float(each["value"][1]) for each in found}
 
     those = (f'name=~"{prefix}.*"', 'name="",instance=~"hung.*"')
     window = f"[{int(minutes * 60)}s]"

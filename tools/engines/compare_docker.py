@@ -18,6 +18,7 @@ import socket
 import sys
 import time
 import urllib.request
+from typing import Any
 
 FIGURES = ("memoryUsage", "memoryLimit", "networkRx", "networkTx", "blockRead", "blockWrite")
 ALLOWED_CPU_POINTS = 2.0
@@ -36,14 +37,14 @@ class Unix(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def engine(sock: str, path: str):
+def engine(sock: str, path: str) -> Any:
     """One answer of the engine's API."""
     connection = Unix(sock)
     connection.request("GET", path)
     return json.loads(connection.getresponse().read())
 
 
-def figures(raw: dict) -> dict[str, int]:
+def figures(raw: dict[str, Any]) -> dict[str, int]:
     """The engine's raw counters as docker stats computes them."""
     memory = raw.get("memory_stats", {})
     usage, stats = memory.get("usage", 0), memory.get("stats", {})
@@ -60,7 +61,7 @@ def figures(raw: dict) -> dict[str, int]:
     }
 
 
-def cpu_percent(first: dict, second: dict) -> float:
+def cpu_percent(first: dict[str, Any], second: dict[str, Any]) -> float:
     """docker/cli's formula over two one-shot answers."""
     a, b = first["cpu_stats"], second["cpu_stats"]
     system = b["system_cpu_usage"] - a["system_cpu_usage"]
@@ -74,7 +75,7 @@ def outside(value: int, low: int, high: int) -> int:
     return max(low - value, value - high, 0)
 
 
-def agent(url: str, container: str) -> dict:
+def agent(url: str, container: str) -> Any:
     """The agent's answer."""
     with urllib.request.urlopen(f"{url}/api/containers/{container}/stats", timeout=30) as answer:
         return json.load(answer)

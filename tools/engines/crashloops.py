@@ -33,6 +33,7 @@ from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 COUNT = "n=$(($(cat /n 2>/dev/null || echo 0) + 1)); echo $n > /n; "
 KINDS = {
@@ -68,7 +69,7 @@ class Life:
 class Seen:
     """What one container's events said, in their order."""
 
-    events: list[tuple[str, dict]] = field(default_factory=list)
+    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
 
 @dataclass
@@ -223,7 +224,7 @@ class Result:
         return bool(self.wrong or self.oom_without or self.oom_twice or self.early_starts or self.no_code > few)
 
 
-def life_of(event: dict, engine: Engine, key: str) -> Life | None:
+def life_of(event: dict[str, Any], engine: Engine, key: str) -> Life | None:
     """The engine's life that an exit is about; None: that cannot be told.
 
     Docker tells a death once the cgroup is gone: it is the life in which the last figures were read. Podman tells it
@@ -278,7 +279,7 @@ def compare(kind: str, made: list[str], engine: Engine, follower: Follower) -> R
     return result
 
 
-def _told(event: dict, lives: list[Life]) -> str:
+def _told(event: dict[str, Any], lives: list[Life]) -> str:
     """An exit's times beside the ends that the engine told."""
     last = event["last"]["timestamp"] / 1000 if event["last"] else None
     ends = ", ".join(f"{life.ended:.3f} ({life.code})" for life in lives)
@@ -329,8 +330,8 @@ def main() -> int:
     finally:
         follower.stop()
         events.terminate()
-    heads = ("kind", "engine's deaths", "exits told", "no code", "another's code", "oomKilled", "no oom before")
-    heads += ("several oom", "start before exit")
+    heads = ["kind", "engine's deaths", "exits told", "no code", "another's code", "oomKilled", "no oom before"]
+    heads += ["several oom", "start before exit"]
     print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
     for r in results:
         cells = (r.kind, r.deaths, r.exits, r.no_code, r.wrong, r.oom_exits, r.oom_without, r.oom_twice, r.early_starts)

@@ -38,8 +38,8 @@ from typing import Any
 
 from endings import ENGINES, LIVES, Ended, NoSuch, fault_program
 
-HEADS = "kind", "engine: code, OOM", "lastWords: code, signal, OOM", "list: code, reason, restarts, flapping"
-HEADS += ("Engine API: State", "die")
+HEADS = ["kind", "engine: code, OOM", "lastWords: code, signal, OOM", "list: code, reason, restarts, flapping"]
+HEADS += ["Engine API: State", "die"]
 
 
 class Agent:

@@ -70,8 +70,8 @@ class Comparison:
     def everything(self, image: str) -> None:
         """All of them, in turn."""
         for what, arguments in (("ps -a", ("ps", "-a", "--no-trunc")), ("ps", ("ps", "--no-trunc"))):
-            listed = self.both(lambda host, arguments=arguments: rows(host, *arguments, key="ID"))
-            common = self.among(what, *listed)
+            listed = [rows(host, *arguments, key="ID") for host in self.hosts]
+            common = self.among(what, listed[0], listed[1])
             for key in common:
                 for name, alike in PS.items():
                     self.table.compare(what, name, listed[0][key][name], listed[1][key][name], alike)
@@ -83,10 +83,10 @@ class Comparison:
         self.inspect(every)
         self.top(running)
         for what, names in (("info", INFO), ("version", VERSION)):
-            two = self.both(lambda host, what=what: json.loads(docker(host, what, "--format", "json")))
+            two = [json.loads(docker(host, what, "--format", "json")) for host in self.hosts]
             for name in names:
-                values = [each["Server"][name] if what == "version" else each[name] for each in two]
-                self.table.compare(what, name, *values, same)
+                theirs, ours = (each["Server"][name] if what == "version" else each[name] for each in two)
+                self.table.compare(what, name, theirs, ours, same)
         self.compose()
         self.events(image)
 
@@ -135,25 +135,25 @@ class Comparison:
             two = [[each for each in found if each["ID"] == key] for found in map(objects, told)]
             for name in STATS:
                 if name == "CPUPerc":  # the first may be empty in Docker
-                    means = [_mean([float(each[name].rstrip("%")) for each in found[1:]]) for found in two]
-                    self.table.compare("stats, 10 s", name, *means, near)
+                    theirs, ours = (_mean([float(each[name].rstrip("%")) for each in found[1:]]) for found in two)
+                    self.table.compare("stats, 10 s", name, theirs, ours, near)
                 else:
                     seen = [{each[name] for each in found} for found in two]
                     both = seen[0] & seen[1]
-                    values = (both, both) if both else (sorted(seen[0]), sorted(seen[1]))
-                    self.table.compare("stats, 10 s", name, *values, same)
+                    shown = [both or sorted(each) for each in seen]
+                    self.table.compare("stats, 10 s", name, shown[0], shown[1], same)
 
     def inspect(self, every: list[str]) -> None:
         """The fields that the agent serves."""
         two = self.both(lambda host: {each["Id"]: each for each in json.loads(docker(host, "inspect", *every))})
         for key in every:
             for name, alike in INSPECT.items():
-                self.table.compare("inspect", name, *(field(each[key], name) for each in two), alike)
+                self.table.compare("inspect", name, field(two[0][key], name), field(two[1][key], name), alike)
 
     def top(self, running: list[str]) -> None:
         """Each process by its pid."""
         for key in running:
-            theirs, ours = self.both(lambda host, key=key: _processes(docker(host, "top", key)))
+            theirs, ours = (_processes(docker(host, "top", key)) for host in self.hosts)
             self.table.compare("top", "PID", sorted(theirs), sorted(ours), same)
             for pid in theirs.keys() & ours.keys():
                 for name in ("UID", "PPID", "CMD"):
@@ -166,7 +166,7 @@ class Comparison:
         for key, each in projects[0].items():
             for name in ("Status", "ConfigFiles"):
                 self.table.compare("compose ls", name, each[name], projects[1].get(key, {}).get(name), same)
-            two = self.both(lambda host, key=key: rows(host, "compose", "-p", key, "ps", "-a", key="Name"))
+            two = [rows(host, "compose", "-p", key, "ps", "-a", key="Name") for host in self.hosts]
             for container, row in two[0].items():
                 for name in COMPOSE:
                     self.table.compare("compose ps", name, row[name], two[1].get(container, {}).get(name), same)
@@ -197,8 +197,8 @@ class Comparison:
                 continue
             left.remove(found)
             for name in ("name", "image", "exitCode", "oldName"):
-                values = [one["Actor"]["Attributes"].get(name) for one in (each, found)]
-                self.table.compare(what, name, *values, same)
+                both = [one["Actor"]["Attributes"].get(name) for one in (each, found)]
+                self.table.compare(what, name, both[0], both[1], same)
             self.table.compare(what, "id", each["Actor"]["ID"], found["Actor"]["ID"], same)
             apart = abs(each["timeNano"] - found["timeNano"]) / 1e9
             self.table.compare(what, "time, to 2 s", 0, round(apart, 1), lambda _, apart: apart <= 2)

@@ -14,7 +14,7 @@ is played `--ends` times, `--at-once` side by side; `--rest` seconds lie between
 Then the stream, and what `/events?since` says, are compared with `docker events`, `podman events` or `ctr events`; runc
 tells none, and what it must be is known. Printed for each kind: events of one container in another order than `create`,
 `start`, `oom`, `die`, `destroy` (reversed); a start, kill or end that the engine has not (invented), or has fewer times
-(twice); ends that the engine has alone (missed); codes that are not known, and codes that are wrong. Exit code 1 where
+(twice); ends and kills that the engine has alone (missed); codes that are not known, and wrong ones. Exit code 1 where
 anything is reversed, invented, twice or a wrong code. Needs root; only this tool asks an engine, the agent never does.
 """
 
@@ -191,7 +191,7 @@ def judged(
         for action in ("start", "die", *(("oom",) if must["oom"] else ())):
             found["invented"] += have[action] > 0 and not must[action]
             found["twice"] += have[action] > must[action] > 0
-        found["missed"] += must["die"] > have["die"]
+        found["missed"] += any(must[action] > have[action] for action in ("oom", "die"))
         code = next((each.code for each in real if each.action == "die"), None)
         for each in told:
             if each.action == "die":
@@ -258,9 +258,9 @@ def main() -> int:
             agent.process.wait(20)
     theirs = [told for line in lines if (told := player.told(line))] if player.events() else None
     bad = 0
-    for what, told in (("the stream", live), ("what `since` says", past)):
+    for what, events in (("the stream", live), ("what `since` says", past)):
         print(f"\n{options.engine}, {what}\n\n| {' | '.join(HEADS)} |\n{'|---' * len(HEADS)}|")
-        mine = [ours(each, player.names) for each in told]
+        mine = [ours(each, player.names) for each in events]
         for kind in options.kind:
             row = judged(kind, names[kind], mine, theirs, codes)
             bad += sum(row[1:4]) + row[-1]

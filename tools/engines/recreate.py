@@ -36,11 +36,12 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 STEP = 64 << 10
 FIRST = 32 << 20
 LIMITS = 8192
-Names = Mapping[str, frozenset]
+Names = Mapping[str, frozenset[int | None]]
 """Name -> the limits of the containers that it may lead to; None among them: it may lead to none."""
 
 
@@ -55,7 +56,9 @@ class Agent:
     def open(self, path: str) -> http.client.HTTPResponse:
         """A response whose body is still to be read."""
         if self._connection is None:
-            self._connection = http.client.HTTPConnection(self._where.hostname, self._where.port or 80, timeout=30)
+            self._connection = http.client.HTTPConnection(
+                self._where.hostname or "", self._where.port or 80, timeout=30
+            )
         try:
             self._connection.request("GET", path, headers=self._headers)
             return self._connection.getresponse()
@@ -134,11 +137,11 @@ class Truth:
         yield
         self._add({**before, **{name: frozenset([limit]) for name, limit in names.items()}})
 
-    def allowed(self, name: str, began: float, ended: float) -> set:
+    def allowed(self, name: str, began: float, ended: float) -> set[int | None]:
         """The limits that an answer to a request of that time may show."""
         with self._lock:
             states = list(self._states)
-        found: set = set()
+        found: set[int | None] = set()
         for (since, names), until in zip(states, [*(at for at, _ in states[1:]), float("inf")], strict=True):
             if since <= ended and until >= began:
                 found |= names.get(name, {None})
@@ -150,8 +153,8 @@ class Count:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.asked: collections.Counter = collections.Counter()
-        self.wrong: collections.Counter = collections.Counter()
+        self.asked: collections.Counter[str] = collections.Counter()
+        self.wrong: collections.Counter[tuple[str, str]] = collections.Counter()
         self.examples: dict[tuple[str, str], str] = {}
 
     def add(self, who: str, number: int = 1) -> None:
@@ -181,7 +184,7 @@ class Watch:
     def __init__(self, count: Count, truth: Truth, runtime: str, prefix: str, late: float) -> None:
         self.count, self.truth, self.runtime, self.prefix, self.late = count, truth, runtime, prefix, late
 
-    def twice(self, who: str, keys: list[tuple]) -> None:
+    def twice(self, who: str, keys: list[tuple[Any, ...]]) -> None:
         """A name that is there more than once; ``keys``: (owner, runtime, name)."""
         for key, number in collections.Counter(keys).items():
             if number > 1 and key[2].startswith(self.prefix):
@@ -211,7 +214,7 @@ def by_name(agent: Agent, watch: Watch, names: tuple[str, ...]) -> None:
             watch.count.bad("by name", "404 though there", name)
 
 
-def stats_list(who: str, watch: Watch, found: list[dict], began: float) -> None:
+def stats_list(who: str, watch: Watch, found: list[dict[str, Any]], began: float) -> None:
     """The figures of all running containers, however they came."""
     watch.count.add(who)
     watch.twice(who, [(each.get("ownerUid", 0), each.get("runtime", ""), each["name"]) for each in found])
@@ -302,7 +305,12 @@ def play_limits(options: argparse.Namespace, engine: Engine, count: Count, watch
         name, limit = f"{options.prefix}{number}", engine.limit()
         made = threading.Event()
         with watch.truth.change(**{name: limit}):
-            maker = threading.Thread(target=lambda: (engine.make(name, limit), made.set()))  # noqa: B023
+
+            def make() -> None:
+                engine.make(name, limit)  # noqa: B023  joined before the next round
+                made.set()  # noqa: B023
+
+            maker = threading.Thread(target=make)
             maker.start()
             first = dict.fromkeys(("by name", "array", "stream", "metrics"))
             deadline = time.monotonic() + 30

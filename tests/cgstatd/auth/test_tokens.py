@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -227,7 +228,12 @@ def test_the_file_is_looked_at_once_a_second_and_read_when_it_changed(
     looks: list[str] = []
     stat_of = os.stat
     assert keyring.find(secret)
-    monkeypatch.setattr(os, "stat", lambda *a, **k: (looks.append("stat"), stat_of(*a, **k))[1])
+
+    def stat(*a: Any, **k: Any) -> os.stat_result:
+        looks.append("stat")
+        return stat_of(*a, **k)
+
+    monkeypatch.setattr(os, "stat", stat)
     monkeypatch.setattr(store, "decode", lambda *_: pytest.fail("read again"))
     for _ in range(1000):
         assert keyring.find(secret)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import cast
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_a_loop_that_is_closed_or_becomes_so_meanwhile_is_not_called() -> None:
     loop = asyncio.new_event_loop()
     loop.close()
     call_from_thread(loop, pytest.fail, "called")
-    call_from_thread(ClosedMeanwhile(), pytest.fail, "called")  # type: ignore[arg-type]
+    call_from_thread(cast(asyncio.AbstractEventLoop, ClosedMeanwhile()), pytest.fail, "called")
 
 
 def test_another_error_is_not_lost() -> None:
@@ -48,7 +49,7 @@ def test_another_error_is_not_lost() -> None:
             return False
 
     with pytest.raises(RuntimeError):
-        call_from_thread(Broken(), print)  # type: ignore[arg-type]
+        call_from_thread(cast(asyncio.AbstractEventLoop, Broken()), print)
 
 
 async def test_calls_that_follow_each_other_have_one_thread() -> None:

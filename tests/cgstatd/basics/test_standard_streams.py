@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers import UNIFIED, recorded_host, tree
+from helpers import UNIFIED, tree
+from recordedhosts import recorded_host
 from wire import COMMAND, ENVIRONMENT
 
 HOST = ("--host-root", recorded_host(UNIFIED))

@@ -21,7 +21,8 @@ import pytest
 from cgstatd.cli.main import make_parser
 from cgstatd.outputs.table import binary_size, decimal_size
 from fakehost import MEM_TOTAL, FakeHost, container_id
-from helpers import HOSTS, UNIFIED, expected, recorded_host
+from helpers import HOSTS, UNIFIED, expected
+from recordedhosts import recorded_host
 from wire import COMMAND, ENVIRONMENT, run
 
 PLAYED = recorded_host(UNIFIED)

@@ -19,7 +19,8 @@ from cgstatd.config.command import MISSING, check
 from cgstatd.config.example import example, toml
 from cgstatd.config.file import parse
 from cgstatd.config.settings import OPTIONS
-from helpers import UNIFIED, recorded_host
+from helpers import UNIFIED
+from recordedhosts import recorded_host
 from wire import agent, run
 
 

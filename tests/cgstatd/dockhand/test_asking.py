@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,6 +27,11 @@ async def link(caller: Caller) -> Link:
     """A connection."""
     await caller.connector.call(caller.destination)
     return await caller.dockhand.link()
+
+
+def of(request: str, each: dict[str, Any]) -> bool:
+    """Whether a message belongs to a request."""
+    return bool(each["requestId"] == request)
 
 
 def body(answer: dict[str, Any]) -> Any:
@@ -163,9 +169,9 @@ async def test_a_refused_stream_has_an_answer_and_an_end(link: Link) -> None:
          ("POST", "/images/create", 403), ("GET", "nope", 400)]
     ):  # fmt: skip
         await link.send(type="request", requestId=f"s{number}", method=method, path=path, streaming=True)
-        [found] = await link.got("response", lambda each, number=number: each["requestId"] == f"s{number}")  # type: ignore[misc]
+        [found] = await link.got("response", partial(of, f"s{number}"))
         assert found["statusCode"] == status
-        [end] = await link.got("stream_end", lambda each, number=number: each["requestId"] == f"s{number}")  # type: ignore[misc]
+        [end] = await link.got("stream_end", partial(of, f"s{number}"))
         assert end["reason"] == f"status {status}"
     assert not link.messages["stream"]
 
@@ -175,7 +181,7 @@ async def test_too_many_streams(link: Link) -> None:
         await link.send(
             type="request", requestId=f"s{number}", method="GET", path="/containers/a/stats", streaming=True
         )
-        await link.got("stream", lambda each, number=number: each["requestId"] == f"s{number}")  # type: ignore[misc]
+        await link.got("stream", partial(of, f"s{number}"))
     found = await link.ask("/events", streaming=True)
     assert found["statusCode"] == 503 and body(found) == {"message": "Too many streams"}
 

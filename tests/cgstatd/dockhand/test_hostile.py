@@ -39,7 +39,8 @@ REQUEST = {"type": "request", "requestId": "r", "method": "GET", "path": "/_ping
 async def test_what_is_not_the_protocol_ends_it(
     link: Link, caller: Caller, caplog: pytest.LogCaptureFixture, frame: bytes
 ) -> None:
-    await link.socket._writer.send_frame(frame, WSMsgType.TEXT)  # type: ignore[union-attr]
+    assert link.socket._writer is not None
+    await link.socket._writer.send_frame(frame, WSMsgType.TEXT)
     await link.closed()
     await caller.time.sleeper(lambda seconds: seconds == 1)
     assert not link.messages["response"] and "Traceback" not in caplog.text

@@ -27,7 +27,7 @@ class Engine:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.containers = [{"Id": container_id("web"), "Names": ["/web"]}]
+        self.containers: list[dict[str, Any]] = [{"Id": container_id("web"), "Names": ["/web"]}]
         self.stats: dict[str, Any] = {"memory_stats": MEMORY, "networks": NETWORKS, "blkio_stats": BLOCK}
         self.status = 200
         engine = self

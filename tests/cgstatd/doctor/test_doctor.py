@@ -7,7 +7,7 @@ import os
 import re
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +23,8 @@ from cgstatd.doctor.report_text import render
 from cgstatd.host.pressure_triggers import Trigger, Triggers
 from cgstatd.sampling.open_host import HostOptions
 from fakehost import FakeHost, container_id
-from helpers import HOSTS, LEGACY_CGROUPFS, UNIFIED, recorded_host, tree, write_files
+from helpers import HOSTS, LEGACY_CGROUPFS, UNIFIED, tree, write_files
+from recordedhosts import recorded_host
 from wire import run
 
 STAT = "cpu  {busy} 0 0 {idle} 0 0 0 {steal} 0 0\ncpu0 1 0 0 1\ncpu1 1 0 0 1\nbtime 1795606461\n"
@@ -44,11 +45,11 @@ def host(tmp_path: Path) -> FakeHost:
     return host
 
 
-def report(host: FakeHost, tmp_path: Path, second: dict[str, str | bytes] | None = None) -> Report:
+def report(host: FakeHost, tmp_path: Path, second: Mapping[str, str | bytes] | None = None) -> Report:
     """The doctor's report of the host, recorded in 2026; ``second``: what is different in the second reading."""
     directory = tmp_path / "recorded"
     host.record(directory)
-    write_files(str(directory / "t1"), {"proc/stat": STAT.format(busy=300, idle=300, steal=0)} | (second or {}))
+    write_files(str(directory / "t1"), {"proc/stat": STAT.format(busy=300, idle=300, steal=0), **(second or {})})
     index = json.loads((directory / "index.json").read_text())
     for reading in index["readings"].values():
         reading["time_ms"] += 1_795_606_461_000

@@ -82,7 +82,7 @@ def test_a_queue_that_another_user_must_not_see_is_said_to_be_so(
     def denied(path: str) -> list[str]:
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(forwarding.os, "listdir", denied)
+    monkeypatch.setattr(os, "listdir", denied)
     (said,) = found(tmp_path)
     assert said.level == NOTE and "Permission denied" in said.what
     assert said.todo == "sudo cgstatd doctor looks at its queue"

@@ -76,10 +76,10 @@ def test_who_has_held_the_oldest_for_long_is_cut_where_there_is_no_room() -> Non
     clock.now += HOLD_SECONDS - 1
     new = bodies.hold(b"x" * 30)
     new.readers.add(newer)
-    assert not bodies.admit(50) and not slow.cut, "nobody has had too much time yet"
+    assert (bodies.admit(50), slow.cut) == (False, 0), "nobody has had too much time yet"
     clock.now += 2
-    assert bodies.admit(10) and not slow.cut, "nor where there is room"
-    assert not bodies.admit(50) and slow.cut == 1
+    assert (bodies.admit(10), slow.cut) == (True, 0), "nor where there is room"
+    assert (bodies.admit(50), slow.cut) == (False, 1)
     del old  # as the connection's end does
     assert bodies.admit(50) and not newer.cut
 

@@ -7,6 +7,7 @@ import itertools
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -25,8 +26,8 @@ from wire import ALL, STREAM, serving
 
 
 @pytest.fixture
-def host(tmp_path: object) -> FakeHost:
-    made = FakeHost(tmp_path)  # type: ignore[arg-type]
+def host(tmp_path: Path) -> FakeHost:
+    made = FakeHost(tmp_path)
     made.add("a")
     made.add("b")
     return made

@@ -12,6 +12,7 @@ import pytest
 from cgroupfs import Vitals
 from cgstatd.feed import engine_events
 from cgstatd.feed.engine_events import EngineEvents
+from cgstatd.feed.event_listener import Listener
 from cgstatd.host.identity import Identity
 from cgstatd.host.runtimes.base import Health, Metadata, State
 from cgstatd.outputs.engine import events
@@ -95,7 +96,7 @@ async def host(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Host]:
     found.events.stop()
 
 
-async def heard(host: Host, listener: engine_events.Listener) -> list[Event]:
+async def heard(host: Host, listener: Listener) -> list[Event]:
     """What a listener has been told by now, and nothing more."""
     host.events.stop()
     return [each async for each in listener.events()]
@@ -156,7 +157,7 @@ async def test_of_the_shortest_lives_the_end_is_the_start(host: Host) -> None:
 
 async def test_what_happens_while_a_client_subscribes_is_told_once(host: Host) -> None:
     host.listed = [listed(metadata(), running=True)]
-    told = []
+    told: list[object] = []
 
     def once() -> None:
         if not told and host.events._before is None:
@@ -248,7 +249,7 @@ def actions(several: list[Event]) -> list[str]:
 @pytest.mark.parametrize("code", [1, None])
 async def test_a_container_whose_program_is_missing_never_started(host: Host, clients: bool, code: int | None) -> None:
     """Its cgroup was there, with runc's own process, which ended with 1."""
-    tell = host.events._observed
+    tell: Callable[[Changes], None] = host.events._observed
     if clients:
         listener, _ = await host.events.subscribe(past=False)
         tell = host.tell

@@ -126,7 +126,8 @@ def test_restarts_that_only_the_engine_saw_count_while_no_end_and_no_start_is_he
 def test_the_count_of_a_container_that_was_made_lately_is_of_lately(world: World) -> None:
     """Each of its lives may be too short to be seen."""
     wall = world.now + 1e9
-    young, old = {"created_seconds": wall - 60}, {"created_seconds": wall - FLAPPING_SECONDS - 1}
+    young: dict[str, Any] = {"created_seconds": wall - 60}
+    old: dict[str, Any] = {"created_seconds": wall - FLAPPING_SECONDS - 1}
     assert world.of(counted(2, **young)) == Lived(2, False, None)
     assert world.of(counted(3, **young)) == Lived(3, True, None)
     assert world.of(counted(3, **old)) == Lived(3, False, None)

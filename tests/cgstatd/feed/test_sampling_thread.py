@@ -12,6 +12,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -80,7 +81,7 @@ def job_of(*items: Callable[[], None]) -> tuple[Job, list[float]]:
 
 async def test_items_are_done_in_order_and_the_job_is_finished_once(team: SamplingThread) -> None:
     done: list[int] = []
-    job, finished = job_of(*(lambda n=n: done.append(n) for n in range(50)))  # type: ignore[misc]
+    job, finished = job_of(*(lambda n=n: done.append(n) for n in range(50)))
     team.submit(job)
     await until(lambda: job.done)
     assert done == list(range(50))
@@ -89,7 +90,7 @@ async def test_items_are_done_in_order_and_the_job_is_finished_once(team: Sampli
 
 async def test_jobs_are_done_one_after_the_other(team: SamplingThread) -> None:
     done: list[str] = []
-    jobs = [job_of(lambda name=name: done.append(name))[0] for name in "abc"]  # type: ignore[misc]
+    jobs = [job_of(partial(done.append, name))[0] for name in "abc"]
     for job in jobs:
         team.submit(job)
     await until(lambda: all(job.done for job in jobs))
@@ -135,7 +136,12 @@ async def test_a_thread_that_gets_no_processor_is_not_taken_for_a_hung_one(
     team: SamplingThread, released: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[int] = []
-    monkeypatch.setattr(sampling_worker, "thread_state", lambda thread: looks.append(thread) or "R")
+
+    def running(thread: int) -> str:
+        looks.append(thread)
+        return "R"
+
+    monkeypatch.setattr(sampling_worker, "thread_state", running)
     job, _ = job_of(hanging(released))
     team.submit(job)
     await until(lambda: len(looks) > 5)

@@ -522,44 +522,26 @@ async def test_several_requests_for_one_new_container_all_get_a_figure(host: Fak
         assert [stats.cpu_percent for stats in found] == [0.0] * 20
 
 
-async def test_a_container_that_goes_between_the_two_readings_is_answered_from_disk(
-    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("reading", ["second_cpu", "counters"])
+@pytest.mark.parametrize("stays", [True, False])
+async def test_a_container_that_goes_as_it_is_read_is_answered_from_disk_or_not_found(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch, reading: str, stays: bool
 ) -> None:
-    def second_cpu(container: Container, *_: Any) -> float:
-        host.remove("a")
-        host.on_disk("a", limit=64 << 20)
+    def goes(container: Container, *_: Any) -> Any:
+        host.remove("a", from_disk=not stays)
+        if stays:
+            host.on_disk("a", limit=64 << 20)
         raise CgroupGone(container.ref.path)
 
-    monkeypatch.setattr(Container, "second_cpu", second_cpu)
+    monkeypatch.setattr(Container, reading, goes)
     async with feeding(host) as fed:
-        stats = await fed.one("a")
-        assert (stats.state, stats.memory_usage_bytes, stats.memory_limit_bytes) == (State.EXITED, 0, 64 << 20)
-
-
-async def test_a_container_that_goes_for_good_between_the_two_readings_is_not_found(
-    host: FakeHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def second_cpu(container: Container, *_: Any) -> float:
-        host.remove("a", from_disk=True)
-        raise CgroupGone(container.ref.path)
-
-    monkeypatch.setattr(Container, "second_cpu", second_cpu)
-    async with feeding(host) as fed:
-        with pytest.raises(NotFound):
-            await fed.one("a")
-
-
-async def test_a_container_that_stops_just_as_it_is_read_is_answered_from_disk(
-    host: FakeHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def read(container: Container, *arguments: Any) -> Any:
-        host.on_disk("a", limit=32 << 20)
-        raise CgroupGone(container.ref.path)
-
-    monkeypatch.setattr(Container, "counters", read)
-    async with feeding(host) as fed:
-        stats = await fed.one("a")
-        assert (stats.state, stats.cpu_percent, stats.memory_limit_bytes) == (State.EXITED, 0.0, 32 << 20)
+        if stays:
+            stats = await fed.one("a")
+            assert (stats.state, stats.memory_limit_bytes) == (State.EXITED, 64 << 20)
+            assert (stats.cpu_percent, stats.memory_usage_bytes) == (0.0, 0)
+        else:
+            with pytest.raises(NotFound):
+                await fed.one("a")
 
 
 async def test_a_container_that_goes_during_a_round_is_left_out_quietly(
@@ -597,7 +579,7 @@ async def test_names_prefixes_and_what_fits_nothing(host: FakeHost) -> None:
 
 
 async def test_a_prefix_of_several_is_ambiguous_and_names_them(tmp_path: Path) -> None:
-    host, by_digit = FakeHost(tmp_path), {}
+    host, by_digit = FakeHost(tmp_path), dict[str, list[str]]()
     for n in range(40):
         by_digit.setdefault(container_id(f"n{n}")[0], []).append(f"n{n}")
     digit, names = next((d, found) for d, found in sorted(by_digit.items()) if len(found) > 1 and d.isdigit())
@@ -809,7 +791,7 @@ async def test_what_computes_is_waited_for_however_long_it_takes(
             computed.go_on(0.5)
             return "done"
 
-        assert await asyncio.gather(fed.run(long), fed.run(lambda: "next")) == ["done", "next"]
+        assert [*await asyncio.gather(fed.run(long), fed.run(lambda: "next"))] == ["done", "next"]
 
 
 async def test_a_listing_that_computes_is_waited_for_however_long_it_takes(

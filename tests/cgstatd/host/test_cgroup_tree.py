@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from cgroupfs import Mount, Root, Version
+from cgroupfs import Directory, Mount, Root, Version
 from cgstatd.host import cgroup_tree, runtimes, user_room
 from cgstatd.host.cgroup_tree import Found, Tree
 from cgstatd.host.inotify import IN_Q_OVERFLOW, Inotify
@@ -234,8 +234,12 @@ def test_only_the_directory_where_something_happened_is_scanned(
         following.mkdir(f"/{each}/below")
     following.refresh()
     scanned: list[str] = []
-    original = cgroup_tree.Directory
-    monkeypatch.setattr(cgroup_tree, "Directory", lambda path: scanned.append(path) or original(path))
+
+    def directory(path: str) -> Directory:
+        scanned.append(path)
+        return Directory(path)
+
+    monkeypatch.setattr(cgroup_tree, "Directory", directory)
     following.mkdir(f"/3/{A}")
     assert following.paths() == [f"/3/{A}"]
     assert scanned == [f"{following.top}/3"]
@@ -462,13 +466,12 @@ def test_after_a_failure_of_the_moment_nothing_is_missing(
 ) -> None:
     followed.mkdir(f"/a/{A}")
     followed.mkdir(f"/b/{B}")
-    original = cgroup_tree.Directory
     failing = [f"{followed.top}/b"]
 
     def directory(path: str) -> object:
         if path in failing:
             raise OSError(number, os.strerror(number), path)
-        return original(path)
+        return Directory(path)
 
     monkeypatch.setattr(cgroup_tree, "Directory", directory)
     with pytest.raises(OSError, match=os.strerror(number)):

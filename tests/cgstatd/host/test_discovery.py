@@ -31,7 +31,7 @@ def v1(tmp_path: Path) -> MadeUpHost:
 
 @pytest.fixture(params=[True, False], ids=["inotify", "walk"])
 def follow(request: pytest.FixtureRequest) -> bool:
-    return request.param
+    return bool(request.param)
 
 
 @pytest.fixture

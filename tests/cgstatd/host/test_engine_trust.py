@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cgroupfs import Root
+from cgroupfs import Identity, Root
 from cgstatd.host.running_engines import EngineNamespaces, LateSources, engine_processes, in_container, running_roots
 from helpers import believed
 
@@ -66,7 +66,7 @@ def test_docker_in_docker_does_not_make_its_containers_network_the_hosts(host: P
 def test_an_engine_of_an_unprivileged_user_is_not_believed(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Root.identity
 
-    def identity(self: Root, path: str, fd: int | None = None):
+    def identity(self: Root, path: str, fd: int | None = None) -> Identity:
         return real(self, path, fd)._replace(uid=1000)
 
     monkeypatch.setattr(Root, "identity", identity)

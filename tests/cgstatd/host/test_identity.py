@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,7 +25,7 @@ A, B = "a" * 64, "b" * 64
 class Source:
     """A runtime's state with what is given; everything it was asked for is noted."""
 
-    def __init__(self, runtime: str = "docker", owner_uid: int = 0, **found: Metadata | Unreadable) -> None:
+    def __init__(self, runtime: str = "docker", owner_uid: int = 0, /, **found: Metadata | Unreadable) -> None:
         self.runtime = runtime
         self.owner_uid = owner_uid
         self.found = found
@@ -39,7 +40,7 @@ class Source:
         yield from (each for each in self.found.values() if isinstance(each, Metadata))
 
 
-def meta(container_id: str, name: str, runtime: str = "docker", uid: int = 0, **more: str) -> Metadata:
+def meta(container_id: str, name: str, runtime: str = "docker", uid: int = 0, **more: Any) -> Metadata:
     return Metadata(runtime, container_id, name, owner_uid=uid, **more)
 
 
@@ -49,7 +50,7 @@ def ref(container_id: str, runtime: str = "docker", uid: int = 0, parent_uid: in
     return CgroupRef(path, Match(runtime, container_id), (("/sys/fs/cgroup", 1),), uid, above)
 
 
-def names(*system: MetadataSource, users: dict[int, list[MetadataSource]] | None = None) -> Names:
+def names(*system: MetadataSource, users: Mapping[int, Sequence[MetadataSource]] | None = None) -> Names:
     return Names(system, lambda uid: (users or {}).get(uid, []))
 
 
@@ -248,7 +249,7 @@ class Places:
     def __init__(self, place: Path, uid: int = 0) -> None:
         self.place = place
         self.seconds = 0.0
-        source = Source(owner_uid=uid)
+        source = Source("docker", uid)
         source.places = (str(place),)
         changed = os.stat(place).st_ctime_ns
         root_clock = Clock(0, changed // 1_000_000 + 2)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -30,7 +32,7 @@ def cgroup(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def reader(cgroup: Path):
+def reader(cgroup: Path) -> Iterator[CounterReader]:
     with Directory(str(cgroup)) as directory:
         source = (directory, Version.V2)
         made = CounterReader(source, source, source, source, Descriptors(100))
@@ -164,13 +166,14 @@ class Followed:
 
 
 def test_readers_come_and_go_while_another_thread_passes_on_what_changed(cgroup: Path) -> None:
-    followed, readers = LimitChanges(True), [Followed(cgroup / "memory.max") for _ in range(2000)]
+    followed = LimitChanges(True)
+    readers = [cast(CounterReader, Followed(cgroup / "memory.max")) for _ in range(2000)]
 
-    def come_and_go(several: list[Followed]) -> None:
+    def come_and_go(several: list[CounterReader]) -> None:
         for each in several:
-            followed.follow(each)  # type: ignore[arg-type]
+            followed.follow(each)
         for each in several:
-            followed.forget(each)  # type: ignore[arg-type]
+            followed.forget(each)
 
     def pass_on(number: int) -> None:
         for turn in range(100):

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from cgroupfs import Root
-from cgstatd.host import pressure_triggers as module
 from cgstatd.host.pressure_triggers import RESOURCES, Trigger, open_triggers
 
 
@@ -46,7 +45,7 @@ def test_what_refuses_says_why_in_words(monkeypatch: pytest.MonkeyPatch, number:
         raise OSError(number, os.strerror(number))
 
     before = descriptors()
-    monkeypatch.setattr(module.os, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     found = open_triggers(Root("/"))
     monkeypatch.undo()
     assert found.open == [] and all(says in why for why in found.absent.values()) and len(found.absent) == 3
@@ -63,7 +62,7 @@ def test_a_file_that_takes_no_trigger_leaves_no_descriptor(tmp_path: Path, monke
         raise OSError(errno.EOPNOTSUPP, "not supported")
 
     before = descriptors()
-    monkeypatch.setattr(module.os, "write", refuse)
+    monkeypatch.setattr(os, "write", refuse)
     found = open_triggers(Root(str(tmp_path)))
     monkeypatch.undo()
     assert found.open == [] and descriptors() == before
@@ -78,7 +77,7 @@ def test_where_the_hosts_proc_is_read_only_the_agents_own_is_asked(
         asked.append(path)
         raise OSError(errno.EROFS, "read-only")
 
-    monkeypatch.setattr(module.os, "open", only_reading)
+    monkeypatch.setattr(os, "open", only_reading)
     found = open_triggers(Root(str(tmp_path)))
     monkeypatch.undo()
     assert asked[:2] == [f"{tmp_path}/proc/pressure/cpu", "/proc/pressure/cpu"]

@@ -6,11 +6,11 @@ import json
 import logging
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
-from cgstatd.host import running_engines
 from cgstatd.host.running_engines import (
     EngineNamespaces,
     LateSources,
@@ -194,7 +194,7 @@ def test_dockerds_own_namespace_is_known_and_conmons_is_not_taken_for_it(host: M
 
 def test_namespaces_are_looked_for_at_most_once_a_minute(host: MadeUpHost, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(running_engines.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     namespaces = EngineNamespaces(host.root)
     assert namespaces() == frozenset()
     run(host, 10, "dockerd")
@@ -209,7 +209,7 @@ def test_namespaces_are_looked_for_at_most_once_a_minute(host: MadeUpHost, monke
 
 def test_a_source_is_made_for_each_root_that_is_new(host: MadeUpHost, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(running_engines.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     late = LateSources(host.root, ["/var/lib/docker"])
     run(host, 10, "dockerd", "--data-root", "/var/lib/docker")
     assert late() == []

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from cgstatd.outputs.stats_json import encode_one, encode_streamed
+from cgstatd.sampling.container import Container
 from cgstatd.sampling.lookup import NotFound, merge, resolve
 from cgstatd.sampling.model import ContainerStats
 from cgstatd.sampling.open_host import HostOptions, open_host
@@ -191,7 +192,8 @@ def test_a_users_container_of_lxc_never_takes_the_name_of_the_systems(host: Made
     host.container(f"{SLICE}/machine.slice/machine-db.scope", uid=USER, pids=[667])
     found = read(sampler)
     assert [path for path, stats in found.items() if stats.identity.id == "db"] == ["/lxc.payload.db"]
-    assert resolve("db", merge(sampler.containers(), [])).target.ref.path == "/lxc.payload.db"  # type: ignore[union-attr]
+    resolved = resolve("db", merge(sampler.containers(), []))
+    assert isinstance(resolved.target, Container) and resolved.target.ref.path == "/lxc.payload.db"
 
 
 # -- metadata

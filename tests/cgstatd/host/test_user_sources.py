@@ -27,7 +27,7 @@ class Source:
     """What a user has on disk."""
 
     runtime = "podman"
-    places = ("/home",)
+    places: tuple[str, ...] = ("/home",)
 
     def __init__(self, owner_uid: int) -> None:
         self.owner_uid = owner_uid

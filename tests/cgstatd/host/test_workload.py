@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cgstatd.host.identity import Identity
@@ -42,8 +44,8 @@ def of(
         ({}, {"uid": 1000, "runtime": "podman"}, "podman:web@1000"),
     ],
 )
-def test_the_first_that_tells_it(labels: dict[str, str], more: dict[str, object], wanted: str) -> None:
-    assert {of(labels, id_=each, **more) for each in IDS} == {wanted}  # type: ignore[arg-type]
+def test_the_first_that_tells_it(labels: dict[str, str], more: dict[str, Any], wanted: str) -> None:
+    assert {of(labels, id_=each, **more) for each in IDS} == {wanted}
 
 
 def test_no_label_makes_two_workloads_one() -> None:

@@ -22,7 +22,7 @@ def test_the_first_goes_at_once_and_the_latest_of_the_others_after_a_minute() ->
     for code in range(2, 12):
         assert those.take(note(code=code), 101) == []
     assert those.due(100 + APART_SECONDS - 1) == []
-    assert those.next_due == 100 + APART_SECONDS
+    assert [those.next_due] == [100 + APART_SECONDS]
     assert those.due(100 + APART_SECONDS) == [note(code=11, count=10)]
     assert those.take(note(code=12), 101 + APART_SECONDS) == []  # that one began another minute
     assert those.due(100 + 2 * APART_SECONDS) == [note(code=12)]

@@ -26,6 +26,7 @@ from cgstatd.notify.kept import FORMAT, CannotKeep, Kept, KeptFile, encode
 from cgstatd.notify.known_ends import LatestEnd
 from cgstatd.notify.webhook import GATHER_SECONDS, LOOK_SECONDS, Webhook
 from cgstatd.outputs.notification_json import Notification
+from cgstatd.outputs.own_metrics import Notified
 from cgstatd.sampling import pass_work
 from cgstatd.sampling.round import Changes, Ended
 from cgstatd.service.systemd import state_directory
@@ -156,6 +157,12 @@ def test_the_units_directory_is_that_of_this_process_alone() -> None:
 # -- runs of the agent
 
 
+def figures(webhook: Webhook) -> Notified:
+    found = webhook.figures()
+    assert found is not None, "it has a destination"
+    return found
+
+
 class Runs:
     """One host, one webhook, and agents one after the other."""
 
@@ -194,20 +201,20 @@ class Runs:
             await self.time.sleeper(lambda seconds: seconds == GATHER_SECONDS)
             self.time.advance(GATHER_SECONDS)
             await self.hook.got(before + 1)
-            while taken and not webhook.figures().outcomes["delivered"]:  # type: ignore[union-attr]
+            while taken and not figures(webhook).outcomes["delivered"]:
                 await asyncio.sleep(0)
         return [(n["type"], n["name"], n["count"]) for _, b in self.hook.requests[before:] for n in b["notifications"]]
 
     async def nothing(self) -> None:
         """Another run of the agent has nothing to tell."""
         async with self.agent() as webhook:
-            assert webhook.figures().waiting == 0 and self.gathering()  # type: ignore[union-attr]
+            assert figures(webhook).waiting == 0 and self.gathering()
 
     async def rest(self) -> list[dict[str, Any]]:
         """What the next run delivers: at once, or with what is gathered."""
         before = len(self.hook.requests)
         async with self.agent() as webhook, asyncio.timeout(10):
-            while not webhook.figures().outcomes["delivered"]:  # type: ignore[union-attr]
+            while not figures(webhook).outcomes["delivered"]:
                 self.time.advance(GATHER_SECONDS)
                 await asyncio.sleep(0)
         return [each for _, body in self.hook.requests[before:] for each in body["notifications"]]

@@ -346,7 +346,7 @@ async def test_a_certificate_is_checked(
     told: Told, tmp_path: Path, known: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     ours = authority(tmp_path, "ours")
-    pair = issue(tmp_path, "server", ours, "IP:127.0.0.1")
+    pair = issue(tmp_path, "server", ours, "127.0.0.1")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair.cert, pair.key)
     async with webhook(context) as hook:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,8 @@ from cgstatd.sampling.one_container import OneContainer
 from cgstatd.sampling.open_host import HostOptions, open_host
 from cgstatd.sampling.round import Changes, Ended
 from cgstatd.sampling.sampler import Sampler
-from helpers import LEGACY_CGROUPFS, PROJECT, RECORDED, recorded_host
+from helpers import LEGACY_CGROUPFS, PROJECT, RECORDED
+from recordedhosts import recorded_host
 
 GOLDEN = Path(PROJECT, "tests/golden")
 HOSTS = (LEGACY_CGROUPFS, RECORDED[1])
@@ -50,7 +52,7 @@ def containers(sampler: Sampler) -> dict[Container, ContainerMetrics]:
     listed, namespaces = reader.begin()
     found = {each: reader.read(namespaces, (each, identity)) for each, identity in listed}
     first = min(found, key=lambda each: each.ref.path)
-    made_up = {first: {"log_bytes": 4096, "health": "healthy"}}
+    made_up: dict[Container, dict[str, Any]] = {first: {"log_bytes": 4096, "health": "healthy"}}
     return {each: read._replace(**made_up.get(each, {})) for each, read in found.items() if read is not None}
 
 

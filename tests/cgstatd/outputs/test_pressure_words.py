@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cgstatd.host.identity import Identity
@@ -14,7 +16,7 @@ WEB = Identity("web" * 8, "web", "docker", 0, None)
 DUMP = Identity("dump" * 8, "dump", "podman", 0, None)
 
 
-def said(resource: str, cause: Cause, **more: object) -> Verdict:
+def said(resource: str, cause: Cause, **more: Any) -> Verdict:
     return Verdict(WEB, resource, cause, 0.416)._replace(**more)
 
 

@@ -34,7 +34,7 @@ NOTHING = ContainerStats(
 )
 
 
-def one(**figures: Any) -> dict[str, Any]:
+def one(**figures: Any) -> Any:
     return json.loads(stats_json.encode_one(NOTHING._replace(**figures)))
 
 

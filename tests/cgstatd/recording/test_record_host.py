@@ -415,7 +415,7 @@ def test_a_signal_while_the_directory_is_made_leaves_nothing(
     def interrupted(**options: Any) -> str:
         path = make(**options)
         signal.raise_signal(number)
-        return path
+        return str(path)
 
     monkeypatch.setattr(tempfile, "mkdtemp", interrupted)
     before = signal.getsignal(number)

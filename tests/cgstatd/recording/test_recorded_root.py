@@ -13,7 +13,8 @@ import pytest
 from cgroupfs import Clock, Identity, Root
 from cgstatd.cli import main as cli
 from cgstatd.recording.recorded_root import FORMAT, NotRecorded, RecordedRoot, index_key, load_index, open_roots
-from helpers import UNIFIED, recorded_host
+from helpers import UNIFIED
+from recordedhosts import recorded_host
 
 AT = {"monotonic_ns": 5, "time_ms": 6}
 

@@ -53,7 +53,7 @@ HOSTCONFIG = {
     "CpuPeriod": 8, "PidsLimit": 55, "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3},
     "LogConfig": {"Type": "splunk", "Config": {"splunk-token": SECRET}}, "Binds": [SECRET],
 }  # fmt: skip
-DOCKER = {
+DOCKER: dict[str, Any] = {
     "State": {"Running": True, "StartedAt": "2026-11-27T19:00:00Z", "Health": RESULTS, "Dead": False},
     "Config": {"Image": "busybox:1", "Labels": {"app": "web"}, "Healthcheck": CHECK, "Env": [SECRET],
                "Hostname": "web.internal", "Tty": True, "Domainname": SECRET},

@@ -18,7 +18,8 @@ from cgstatd.recording.replayed_root import STEP_SECONDS, Content, Replay, Repla
 from cgstatd.sampling.model import ContainerStats
 from cgstatd.sampling.open_host import HostOptions, open_host
 from cgstatd.sampling.sampler import Pending, Sampler
-from helpers import DEMO, HOSTS, RECORDED, UNIFIED, recorded_host, tree
+from helpers import DEMO, HOSTS, RECORDED, UNIFIED, tree
+from recordedhosts import recorded_host
 
 OPTIONS = HostOptions(follow=False)
 

@@ -22,7 +22,8 @@ from cgstatd.sampling.lookup import Known, merge, resolve
 from cgstatd.sampling.model import ContainerStats
 from cgstatd.sampling.open_host import HostOptions, open_host
 from cgstatd.sampling.sampler import Pending, Sampler
-from helpers import HOSTS, LEGACY, READINGS, UNIFIED, expected, recorded_host, tree
+from helpers import HOSTS, LEGACY, READINGS, UNIFIED, expected, tree
+from recordedhosts import recorded_host
 
 GROUPS = {
     "memory": ("memoryUsage", "memoryRaw", "memoryCache"),

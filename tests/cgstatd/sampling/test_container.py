@@ -363,7 +363,12 @@ def test_the_files_are_opened_once(host: MadeUpHost, monkeypatch: pytest.MonkeyP
     read(host, container)
     opened: list[Any] = []
     original = os.open
-    monkeypatch.setattr(os, "open", lambda path, *a, **k: opened.append(path) or original(path, *a, **k))
+
+    def noted(path: str, *a: Any, **k: Any) -> int:
+        opened.append(path)
+        return original(path, *a, **k)
+
+    monkeypatch.setattr(os, "open", noted)
     read(host, container)
     assert opened == ["net/dev"]
     assert KeptFile.__slots__ == ("fd", "path")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from cgroupfs import Clock
 from cgstatd.host.runtimes.base import Health, HealthCheck
@@ -15,7 +14,7 @@ from cgstatd.host.runtimes.health_log import NOT_WRITTEN
 from cgstatd.sampling.container import Container
 from cgstatd.sampling.health_checks import EVERY_NS, health_of
 from cgstatd.sampling.log_sizes import HANGS
-from fakehost import ENGINE_FILES, FakeHost, container_id
+from fakehost import ENGINE_FILES, FakeHost
 from helpers import write_files
 from wire import serving
 
@@ -25,11 +24,8 @@ LONG = 10**18
 
 def probed(host: FakeHost, name: str, status: str, interval: int = LONG) -> None:
     """What Docker's file says of a container's health check."""
-    file = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
-    found: dict[str, Any] = json.loads(file.read_text())
-    found["State"]["Health"] = {"Status": status, "FailingStreak": 2, "Log": [{"Output": "s3cr3t"}]}
-    found["Config"]["Healthcheck"] = {"Interval": interval, "Test": ["s3cr3t"]}
-    file.write_text(json.dumps(found))
+    health = {"Status": status, "FailingStreak": 2, "Log": [{"Output": "s3cr3t"}]}
+    host.config(name, State={"Health": health}, Config={"Healthcheck": {"Interval": interval, "Test": ["s3cr3t"]}})
 
 
 async def test_it_is_in_every_answer_and_nothing_of_the_probe_is(tmp_path: Path) -> None:
@@ -113,7 +109,7 @@ def test_a_file_is_looked_at_once_a_second_and_a_look_that_hangs_costs_its_news(
     files = Files()
 
     def at(now_ns: int) -> Health | None:
-        return health_of(files, container, Clock(now_ns, 0))  # type: ignore[arg-type]
+        return health_of(cast(Any, files), container, Clock(now_ns, 0))
 
     with container.naming:
         assert at(0) == Health(None, HANGS)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from pyfakefs.fake_filesystem import FakeFilesystem
@@ -57,7 +58,8 @@ def read(fs: FakeFilesystem, **changes: str | None) -> tuple[HostMetrics, list[s
 
 def series(host: HostMetrics, openmetrics: bool = False) -> Series:
     text = "".join(f"{line}\n" for line in host_lines(host, openmetrics))
-    families = parse_openmetrics(text + "# EOF\n") if openmetrics else parse_text(text)
+    parse: Callable[[str], Iterable[Metric]] = parse_openmetrics if openmetrics else parse_text
+    families = parse(text + "# EOF\n" * openmetrics)
     return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cgroupfs import Absent, Cgroup, CgroupGone, Descriptors, Exhausted, ParseError, detect, members
-from cgstatd.host.procfs.net_dev import LIMIT
+from cgstatd.host.procfs.net_dev import LIMIT, parse_traffic
 from cgstatd.host.procfs.process import DESCRIPTORS, Process
 from cgstatd.sampling import network
 from cgstatd.sampling.network import Namespaces, Traffic, host_network
@@ -25,6 +25,18 @@ OTHER = "/docker/" + "b" * 64
 @pytest.fixture(params=[2, 1], ids=["v2", "v1"])
 def host(request: pytest.FixtureRequest, tmp_path: Path) -> MadeUpHost:
     return MadeUpHost(str(tmp_path), request.param)
+
+
+def noted(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What is parsed from now on."""
+    parsed: list[object] = []
+
+    def noting(data: Any) -> tuple[int, int]:
+        parsed.append(data)
+        return parse_traffic(data)
+
+    monkeypatch.setattr(network, "parse_traffic", noting)
+    return parsed
 
 
 def finder(host: MadeUpHost, path: str = PATH, descriptors: Descriptors | None = None) -> ProcessFinder:
@@ -69,7 +81,7 @@ def test_a_process_that_changes_its_namespace_late_is_noticed_within_the_interva
         host.root.now_ns = (n + 1) * CHECK_NS
         read(host, found)
     host.process(7, PATH, namespace=1)
-    host.root.now_ns += CHECK_NS
+    host.root.now_ns = 4 * CHECK_NS
     assert read(host, found).reason is Absent.HOST_NETWORK
 
 
@@ -109,9 +121,7 @@ def test_a_shared_namespace_is_read_once_in_a_pass_and_the_figure_shared(
     for pid, path in ((7, PATH), (8, OTHER)):
         host.container(path, pids=[pid])
         host.process(pid, path, namespace=55, rx=pid * 100)
-    parsed: list[bytes] = []
-    original = network.parse_traffic
-    monkeypatch.setattr(network, "parse_traffic", lambda data: parsed.append(data) or original(data))
+    parsed = noted(monkeypatch)
     first, second = finder(host), finder(host, OTHER)
     one_pass = Namespaces(host.root)
     assert first.traffic(one_pass) == second.traffic(one_pass)
@@ -445,9 +455,7 @@ def test_who_shares_such_a_namespace_does_not_make_it_be_read_more_often(
         many_interfaces(host, pid, 20_000)
         host.root.inodes[f"/proc/{pid}/net/dev"] = 55
     host.root.now_ns = 1_000_000_000
-    parsed: list[object] = []
-    original = network.parse_traffic
-    monkeypatch.setattr(network, "parse_traffic", lambda data: parsed.append(data) or original(data))
+    parsed = noted(monkeypatch)
     found = [finder(host), finder(host, OTHER)]
     for _ in range(5):
         one_pass = Namespaces(host.root)
@@ -468,9 +476,7 @@ def test_a_net_dev_without_end_costs_its_own_figure_and_is_not_read_each_time(
     else:
         many_interfaces(host, 7, 200_000)
     host.root.now_ns = 1_000_000_000
-    parsed: list[object] = []
-    original = network.parse_traffic
-    monkeypatch.setattr(network, "parse_traffic", lambda data: parsed.append(data) or original(data))
+    parsed = noted(monkeypatch)
     found = finder(host)
     for _ in range(3):
         assert read(host, found)[:3] == (None, None, reason)

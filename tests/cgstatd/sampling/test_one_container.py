@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from cgroupfs import Root
-from cgstatd.host.identity import Names
+from cgstatd.host.discovery import CgroupRef
+from cgstatd.host.identity import Identity, Names
 from cgstatd.host.runtimes.base import Metadata
 from cgstatd.sampling.lookup import NotFound
 from cgstatd.sampling.model import ContainerStats
@@ -72,10 +73,15 @@ def test_a_place_that_changes_all_the_time_does_not_make_nameless_containers_be_
     host = FakeHost(tmp_path)
     host.add("web")
     shutil.rmtree(tmp_path / "var/lib/docker")
-    generations, looked = count(), []
+    generations, looked = count(), list[CgroupRef]()
     identify = Names.identify
     monkeypatch.setattr(Names, "generation", lambda _: next(generations))
-    monkeypatch.setattr(Names, "identify", lambda names, ref: looked.append(ref) or identify(names, ref))
+
+    def noted(names: Names, ref: CgroupRef) -> Identity:
+        looked.append(ref)
+        return identify(names, ref)
+
+    monkeypatch.setattr(Names, "identify", noted)
     sampler = host.sampler()
     try:
         for _ in range(100):

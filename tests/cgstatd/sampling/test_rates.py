@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cgroupfs import MAX, Absent, Clock, Counters
+from cgroupfs import MAX, Absent, Clock, Counters, Limit
 from cgstatd.host.identity import Identity
 from cgstatd.host.runtimes.base import Metadata, State
 from cgstatd.sampling import rates
@@ -135,7 +136,7 @@ def test_usage_is_never_negative_nor_above_raw(raw: int, cache: int) -> None:
     ],
 )
 def test_the_limit_is_the_hosts_memory_where_there_is_none_or_a_larger_one(
-    limit: rates.Limit, total: int | None, shown: int | None
+    limit: Limit, total: int | None, shown: int | None
 ) -> None:
     assert memory_limit(limit, total) == shown
 
@@ -353,8 +354,8 @@ def test_whatever_comes_the_base_is_old_enough_and_the_percent_sane(steps: list[
 TRAFFIC = Traffic(7, 8, None, 9)
 
 
-def figures(cpu: float | None, mem_total: int, traffic: Traffic = TRAFFIC, **changes: object) -> ContainerStats:
-    counters = Counters(SECOND, 100, 30, MAX, 1, 2, False)._replace(**changes)  # type: ignore[arg-type]
+def figures(cpu: float | None, mem_total: int, traffic: Traffic = TRAFFIC, **changes: Any) -> ContainerStats:
+    counters = Counters(SECOND, 100, 30, MAX, 1, 2, False)._replace(**changes)
     return rates.stats(NOBODY, Clock(5, 6), counters, traffic, cpu, mem_total)
 
 

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -32,7 +32,8 @@ from cgstatd.sampling.reading_failed import ReadingFailed
 from cgstatd.sampling.registry import ListingFailed
 from cgstatd.sampling.sampler import Pending, Sampler
 from fakehost import readings
-from helpers import HOSTS, PROJECT, MadeUpHost, open_descriptors, recorded_host, unprivileged
+from helpers import HOSTS, PROJECT, MadeUpHost, open_descriptors, unprivileged
+from recordedhosts import recorded_host
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 PATH = f"/docker/{A}"
@@ -277,7 +278,7 @@ def test_the_descriptors_of_a_gone_container_whose_reading_hangs_are_released_on
 
 def test_a_rename_is_noticed_within_seconds(host: MadeUpHost, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [time.monotonic_ns()]
-    monkeypatch.setattr(listing_module.time, "monotonic_ns", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now[0])
     sampler = opened()
     assert only(sampler).identity.name == "web"
     time.sleep(0.02)  # another time stamp
@@ -293,7 +294,7 @@ def test_a_name_that_comes_late_is_noticed_soon(
     host: MadeUpHost, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [time.monotonic_ns()]
-    monkeypatch.setattr(listing_module.time, "monotonic_ns", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now[0])
     host.container(f"/docker/{B}", pids=[8])
     sampler = opened()
     assert read(sampler)[B].identity.name == B[:12]
@@ -415,7 +416,8 @@ def test_a_reading_that_is_slow_is_waited_for(host: MadeUpHost, opened: Open, mo
     monkeypatch.setattr(hangs, "PATIENCE_SECONDS", 60.0)
     sampler = opened()
     (container,) = sampler.containers()
-    busy = container.busy = Waited()  # type: ignore[assignment]
+    busy = Waited()
+    container.busy = cast(Any, busy)
     read: list[int | None] = []
     next_one = threading.Thread(target=lambda: read.append(only(sampler).memory_usage_bytes))
     with container.reading():

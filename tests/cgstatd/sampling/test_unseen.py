@@ -11,6 +11,7 @@ from cgroupfs import Absent, Cgroup, Descriptors, Root, detect
 from cgstatd.sampling.network import Namespaces
 from cgstatd.sampling.open_host import HostOptions, open_host
 from cgstatd.sampling.process_finder import ProcessFinder
+from cgstatd.sampling.sampler import Pending
 
 ID = "c" * 64
 
@@ -63,7 +64,8 @@ def test_the_log_says_once_what_to_do_and_the_other_figures_are_there(
         for container in sampler.containers():
             found = sampler.read(container, sampler.namespaces())
             assert found is not None
-            sampler.second(found) if hasattr(found, "begun") else None
+            if isinstance(found, Pending):
+                sampler.second(found)
     sampler.close()
     assert sum(word in record.getMessage() for record in caplog.records) == 1
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
+from typing import cast
 
 import msgspec
 import pytest
@@ -18,6 +19,7 @@ from cgstatd.config.changed import LIVE, RESTART, changed
 from cgstatd.feed import reading_pass, sampling_thread, sampling_worker
 from cgstatd.feed.shared_passes import Feed
 from cgstatd.sampling.registry import ListingFailed
+from cgstatd.sampling.sampler import Sampler
 from cgstatd.service.background import Background
 from cgstatd.service.systemd import Notifier
 
@@ -63,7 +65,7 @@ class Notices(Notifier):
 
 @asynccontextmanager
 async def running(host: Host, notices: Notices) -> AsyncIterator[Background]:
-    agent = Feed(host, freshness_seconds=0.5, baseline_seconds=0)  # type: ignore[arg-type]
+    agent = Feed(cast(Sampler, host), freshness_seconds=0.5, baseline_seconds=0)
     agent.start()
     background = Background(agent, notices, Settings(baseline=0.0), "serving here")
     background.start()
@@ -168,7 +170,7 @@ async def test_a_crew_of_hung_threads_alone_gives_no_sign_of_life(monkeypatch: p
 async def test_without_a_manager_nothing_is_looked_at() -> None:
     host = Host()
     host.hang.clear()
-    agent = Feed(host, freshness_seconds=0.5, baseline_seconds=0)  # type: ignore[arg-type]
+    agent = Feed(cast(Sampler, host), freshness_seconds=0.5, baseline_seconds=0)
     background = Background(agent, Notifier({}), Settings(), "")
     background.start()
     await asyncio.sleep(0.05)

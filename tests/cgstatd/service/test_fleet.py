@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from certificates import authority, issue, require_openssl
+from certificates import authority, issue
 from fakehost import FakeHost
 from helpers import believed
 from wire import ALL, Agent, agent, run
@@ -20,7 +20,6 @@ ENVIRONMENTS = (1, 7, 12)
 
 @believed
 def test_one_token_walks_three_agents(tmp_path: Path) -> None:
-    require_openssl()
     ca = authority(tmp_path, "fleet")
     context = ssl.create_default_context(cafile=ca.cert)
     configs = {}
@@ -28,7 +27,7 @@ def test_one_token_walks_three_agents(tmp_path: Path) -> None:
         folder = tmp_path / str(env)
         (folder / "etc").mkdir(parents=True)
         FakeHost(folder / "host").add(f"web{env}")
-        own = issue(folder, "agent", ca, "IP:127.0.0.1")
+        own = issue(folder, "agent", ca, "127.0.0.1")
         configs[env] = folder / "config.toml"
         configs[env].write_text(
             f'env_id = {env}\nlisten = ["0.0.0.0:0"]\n'

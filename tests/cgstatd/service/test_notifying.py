@@ -8,6 +8,7 @@ import signal
 import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -166,7 +167,7 @@ def test_mistakes_are_named(tmp_path: Path, text: str, why: str) -> None:
 
 
 def test_the_doctor_says_what_it_needs_and_nothing_where_there_is_none(tmp_path: Path) -> None:
-    def of(**more: str) -> list[Finding]:
+    def of(**more: Any) -> list[Finding]:
         settings = Settings(notify_url="https://h.example.org/x", listen=("127.0.0.1:1",), **more)
         return list(notifications.findings(settings))
 

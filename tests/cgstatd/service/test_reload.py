@@ -33,10 +33,7 @@ def config(tmp_path: Path) -> Path:
 def running(tmp_path: Path, config: Path) -> Iterator[Agent]:
     """A service over a host with one container that has labels."""
     host = FakeHost(tmp_path / "host")
-    host.add("web")
-    found = next((host.path / "var/lib/docker/containers").iterdir()) / "config.v2.json"
-    labels = '"Labels": {"team": "blue", "com.docker.compose.project": "shop"}'
-    found.write_text(found.read_text().replace('"Image"', f'{labels}, "Image"', 1))
+    host.add("web", labels={"team": "blue", "com.docker.compose.project": "shop"})
     with agent(
         "--config", str(config), "--host-root", host.record(tmp_path / "recorded", 1), "--listen", "127.0.0.1:0"
     ) as started:

@@ -18,7 +18,8 @@ import pytest
 
 from cgstatd.config.address import DEFAULT_LISTEN, Address, BadAddress, parse_address
 from fakehost import FakeHost
-from helpers import UNIFIED, recorded_host, tree
+from helpers import UNIFIED, tree
+from recordedhosts import recorded_host
 from wire import ALL, COMMAND, ENVIRONMENT, agent, run
 
 PLAYED = ("--host-root", recorded_host(UNIFIED))

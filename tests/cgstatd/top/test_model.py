@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -19,11 +20,11 @@ from cgstatd.top.spark import PLAIN, spark
 from cgstatd.top.view import Screen, fit, shown_columns, table_lines
 
 
-def stat(name: str, cpu: float | None = 0.0, memory: int | None = 1 << 20, **more: object) -> FollowStat:
+def stat(name: str, cpu: float | None = 0.0, memory: int | None = 1 << 20, **more: Any) -> FollowStat:
     """One container's event."""
-    figures: dict[str, object] = dict.fromkeys(FollowStat.__struct_fields__)
+    figures: dict[str, Any] = dict.fromkeys(FollowStat.__struct_fields__)
     figures |= {"id": name * 8, "name": name, "runtime": "docker", "state": "running", "owner_uid": 0, "timestamp": 0}
-    return FollowStat(**(figures | {"cpu_percent": cpu, "memory_usage": memory} | more))  # type: ignore[arg-type]
+    return FollowStat(**(figures | {"cpu_percent": cpu, "memory_usage": memory} | more))
 
 
 def end(apart: float = 1.0, late: Sequence[str] = ()) -> FollowRound:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 pytest.importorskip("rich", reason="no rich: pip install 'cgstatd[top]'")
@@ -30,8 +32,8 @@ def test_after_the_first_round_an_empty_host_is_one_and_a_lost_agent_is_gone() -
     model = Model()
     model.take(FollowHello(env=1, interval=1.0, version="0", resumed=False))
     assert "reading" in shown(model)
-    numbers = {"round": 1, "containers": 0, "seconds": 0.0, "overruns": 0, "timestamp": 1}
-    model.take(FollowRound(interval=1.0, effective_interval=1.0, **numbers))  # type: ignore[arg-type]
+    numbers: dict[str, Any] = {"round": 1, "containers": 0, "seconds": 0.0, "overruns": 0, "timestamp": 1}
+    model.take(FollowRound(interval=1.0, effective_interval=1.0, **numbers))
     assert "no container is running" in shown(model)
     model.lost("the stream ended")
     assert "agent gone: the stream ended" in shown(model)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers import UNIFIED, recorded_host
+from helpers import UNIFIED
+from recordedhosts import recorded_host
 from wire import COMMAND, ENVIRONMENT, agent, run
 
 RECORDED = ("--host-root", recorded_host(UNIFIED))

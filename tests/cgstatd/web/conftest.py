@@ -15,7 +15,8 @@ from cgstatd.sampling.open_host import HostOptions, open_host
 from cgstatd.sampling.rates import CpuWindow
 from cgstatd.web import guard as guard_module
 from fakehost import FakeHost, Hang, LiveRoot, no_thread_left
-from helpers import UNIFIED, recorded_host
+from helpers import UNIFIED
+from recordedhosts import recorded_host
 from secured import Tokens, guard
 from wire import Server, serving
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from cgstatd.feed import reading_pass
-from cgstatd.host.discovery import Discovery
 from cgstatd.sampling.container import Container
 from fakehost import FakeHost, Hang, container_id
 from wire import ALL, STREAM, Answer, Server
@@ -106,12 +105,6 @@ async def test_an_unknown_container_is_404(server: Server, wanted: str) -> None:
     assert (answer.status, answer.json) == (404, {"error": "Container not found"})
 
 
-async def test_an_unknown_environment_comes_before_an_unknown_container(server: Server, hang: Hang) -> None:
-    answer = await server.ask(path("nobody") + "?env=7")
-    assert (answer.status, answer.json) == (404, {"error": "Environment not found"})
-    assert hang.listings == 0
-
-
 @pytest.mark.parametrize(
     "target",
     ["/api", "/api/", "/api/containers/a", "/api/containers/a/stats/", "/api/containers/a/top",
@@ -141,16 +134,6 @@ async def test_a_malformed_file_is_500_too(host: FakeHost, server: Server, file:
     answer = await server.ask(path("a"))
     assert answer.status == 500 and answer.json["error"].startswith("cannot read ")
     assert (await server.ask(path("b"))).status == 200
-
-
-async def test_a_listing_that_fails_is_500_in_words(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refresh(discovery: Discovery) -> Any:
-        raise OSError(5, "Input/output error", "/sys/fs/cgroup")
-
-    monkeypatch.setattr(Discovery, "refresh", refresh)
-    answer = await server.ask(path("a"))
-    assert answer.status == 500
-    assert answer.json == {"error": "cannot list the containers: /sys/fs/cgroup: Input/output error"}
 
 
 async def test_a_container_that_hangs_is_500_after_its_time(
@@ -212,37 +195,11 @@ async def test_an_unexpected_error_of_one_reading_is_an_internal_error(
 # -- methods and versions
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
-@pytest.mark.parametrize("target", [path("a"), ALL, STREAM, "/healthz"])
-async def test_other_methods_are_405_with_what_is_allowed(server: Server, method: str, target: str) -> None:
-    answer = await server.ask(target, method=method)
-    assert answer.status == 405
-    assert answer.json["error"] == "Method not allowed"
-    assert "GET" in answer.headers["allow"]
-    assert not any(name.startswith("access-control") for name in answer.headers)
-
-
 @pytest.mark.parametrize("method", ["BREW", "TRACE", "CONNECT", "get", "G" * 5000])
 async def test_unknown_methods_are_refused(server: Server, method: str) -> None:
     answer = await server.ask(ALL, method=method)
     assert answer.status in (400, 404, 405)
     no_stack_trace(answer)
-
-
-@pytest.mark.parametrize("target", [path("a"), ALL, "/healthz"])
-async def test_head_answers_the_headers_of_get_without_a_body(server: Server, target: str) -> None:
-    async with server.connection() as connection:
-        connection.send(target, method="HEAD")
-        answer = await connection.answer(method="HEAD")
-        assert answer.status == 200 and answer.headers["content-type"] == "application/json"
-        assert int(answer.headers["content-length"]) > 0
-        connection.send("/nothing")
-        assert (await connection.answer()).status == 404  # no byte of a body was in between
-
-
-async def test_head_of_the_stream_is_not_offered_and_hangs_nobody(server: Server) -> None:
-    answer = await server.ask(STREAM, method="HEAD")
-    assert answer.status == 405 and answer.headers["allow"] == "GET"
 
 
 @pytest.mark.parametrize("target", [path("a"), ALL])
@@ -262,38 +219,6 @@ async def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
 
 
 # -- requests that are none
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"GET " + b"/" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET " + ALL.encode() + b"?env=" + b"1" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
-        b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
-        b"GET /\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 500 + b"\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
-        b"GET / HTTP/1.1\r\nBad Header: x\r\n\r\n",
-        b"GET http://[::1/ HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"\r\n\r\n\r\nnonsense\r\n\r\n",
-    ],
-    ids=range(13),
-)
-async def test_a_malformed_request_is_400_without_a_stack_trace_and_the_connection_ends(
-    server: Server, raw: bytes
-) -> None:
-    async with server.connection() as connection:
-        connection.raw(raw)
-        answer = await connection.answer()
-        assert answer.status in (400, 404, 414, 431)
-        no_stack_trace(answer)
-        if answer.status != 404:
-            assert await connection.closed()
-    assert (await server.ask(ALL)).status == 200
 
 
 async def test_malformed_requests_do_not_fill_the_log(server: Server, caplog: pytest.LogCaptureFixture) -> None:
@@ -319,10 +244,3 @@ async def test_a_body_on_a_get_is_refused(server: Server) -> None:
         answer = await connection.answer()
         assert (answer.status, answer.json) == (413, {"error": "Request body not allowed"})
         assert await connection.closed()
-
-
-async def test_every_answer_says_who_answers_and_is_not_to_be_sniffed(server: Server) -> None:
-    for target in (path("a"), path("%"), path("nobody"), ALL, "/nothing", STREAM):
-        answer = await server.ask(target)
-        assert answer.headers["server"].startswith("cgstatd/")
-        assert answer.headers["x-content-type-options"] == "nosniff"

@@ -22,9 +22,9 @@ OPTIONS = {
 }
 
 
-def api(path: str) -> Any:
-    """A GET of Docker's API."""
-    connection = UnixConnection("/run/docker.sock")
+def api(path: str, socket: str = "/run/docker.sock") -> Any:
+    """A GET of Docker's API, or of what answers like it on another socket."""
+    connection = UnixConnection(socket)
     try:
         connection.request("GET", path)
         response = connection.getresponse()

@@ -42,6 +42,7 @@ def cpu_percent(before: Figures, after: Figures) -> float:
     Docker divides by /proc/stat's ticks. An emulated host that is short of CPU itself loses ticks (5.3 s of them in 6.4
     s); then, and only then, the engine's counter is divided by the time that passed.
     """
+    passed: float
     passed, ticks = after.clock - before.clock, (after.ticks - before.ticks) / CPUS
     if ticks and abs(ticks / passed - 1) < _TICKS_LOST:
         passed = ticks

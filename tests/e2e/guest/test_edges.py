@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from docker import Docker
 from podman import IMAGE as PODMAN_IMAGE
 from podman import Podman
 
-ENGINES = {
+ENGINES: dict[str, tuple[Callable[[], Docker | Podman], str, str]] = {
     "docker": (lambda: Docker("systemd"), "docker", DOCKER_IMAGE),
     "docker, cgroupfs": (lambda: Docker("cgroupfs"), "docker", DOCKER_IMAGE),
     "podman": (Podman, "podman", PODMAN_IMAGE),

@@ -6,7 +6,7 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -19,7 +19,7 @@ from podman import Podman
 COUNT = "n=$(($(cat /n 2>/dev/null || echo 0) + 1)); echo $n > /n; sleep 3; exit $n"
 """Each life ends with another code."""
 HOG = "sleep 3; exec tail /dev/zero"
-ENGINES = {"docker": lambda: Docker("systemd"), "podman": Podman}
+ENGINES: dict[str, Callable[[], Docker | Podman]] = {"docker": lambda: Docker("systemd"), "podman": Podman}
 LIVES = 3
 
 

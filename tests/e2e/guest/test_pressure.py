@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -281,8 +282,12 @@ def test_a_calm_minute_has_no_wake_up_and_no_verdict(waits: Waits, docker: Docke
     docker.create("calm")
     on = Agent("cgstatd-on", 9715, "--history 0 --baseline 0")
     off = Agent("cgstatd-off", 9716, "--history 0 --baseline 0 --no-pressure")
+
+    def ready(agent: Agent) -> bool:
+        return not watched(agent)["absent"] or agent is off
+
     for agent in (on, off):
-        wait_until(lambda agent=agent: not watched(agent)["absent"] or agent is off)
+        wait_until(partial(ready, agent))
     for _ in range(TRIES):  # a minute in which the host itself was calm
         looks, _ = [watched(each)["looks"] for each in (on, off)]
         time.sleep(SETTLE_SECONDS)  # what the two were asked is over

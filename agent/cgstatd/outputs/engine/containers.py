@@ -21,6 +21,7 @@ from .names import duration, id_of, image_id_of, labels, rfc3339, status_of
 
 UNKNOWN_CODE = 255
 """Where a type has no word for a code that is not known: what dockerd itself says of an end that it missed."""
+_SIGKILL = 128 + 9
 _ENDED = ("exited", "restarting")
 _FAILED = {127: ": its program is missing", 126: ": its program cannot be executed"}
 
@@ -73,6 +74,8 @@ def _error(each: Listed) -> str:
     if each.status in _ENDED and found.exit_code is None:
         killed = "" if found.oom_killed is not None else ", nor is it whether it was killed for want of memory"
         return printable(f"the exit code is not known{killed}: {each.absent or UNSEEN}", 400)
+    if each.status in _ENDED and found.exit_code == _SIGKILL and found.oom_killed is None:
+        return "whether it was killed for want of memory is not known"
     if each.status == "created" and found.exit_code:
         return f"its engine could not start it{_FAILED.get(found.exit_code, '')}"
     return ""

@@ -13,7 +13,7 @@ from cgstatd.outputs.follow_types import FollowExit
 PROJECT = "com.docker.compose.project"
 
 
-def ended(number: int, uid: int = 0, name: str = "web", **labels: str) -> tuple[FollowExit, Any]:
+def ended(number: int, uid: int = 0, name: str = "web", /, **labels: str) -> tuple[FollowExit, Any]:
     made = Metadata("docker", f"{number:064x}", name, labels=labels, owner_uid=uid)
     identity = Identity(made.id, name, "docker", uid, made)
     event = FollowExit(id=made.id, name=name, runtime="docker", exit_code=0, oom_killed=None, last=None, timestamp=0)

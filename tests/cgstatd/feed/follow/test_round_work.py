@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import select
 import shutil
@@ -11,6 +10,7 @@ import time
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,10 +22,12 @@ from cgstatd.feed.follow.ends import Ends
 from cgstatd.feed.follow.followed_container import UNSEEN, Followed, Watched
 from cgstatd.feed.follow.round_work import RoundWork
 from cgstatd.feed.follow.runtime_records import Records
+from cgstatd.host.discovery import CgroupRef
 from cgstatd.host.first_process import First
 from cgstatd.host.identity import Names
 from cgstatd.host.inotify import Inotify
 from cgstatd.host.pidfd import Exit, Untold
+from cgstatd.host.runtimes.base import RecordsEnds
 from cgstatd.sampling.history_work import life_of
 from cgstatd.sampling.round import Changes, Look
 from cgstatd.sampling.sampler import Sampler
@@ -53,12 +55,7 @@ def kill(host: FakeHost, name: str, kills: int, peak: int = 99) -> None:
 
 def ended(host: FakeHost, name: str, **state: object) -> None:
     """The container's end as Docker writes it."""
-    path = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
-    config = json.loads(path.read_text())
-    config["State"] |= {"Running": False} | state
-    path.unlink()
-    path.write_text(json.dumps(config))
-    path.chmod(0o600)
+    host.config(name, State={"Running": False} | state)
 
 
 class Found:
@@ -202,7 +199,7 @@ def test_of_a_cgroup_that_is_gone_nothing_is_kept_open_and_a_new_reader_is_made_
     (container,) = watching.sampler.containers()
     used, before = container.descriptors.used, len(open_descriptors())
 
-    def gone(reader: KeptReader) -> Vitals:
+    def gone(reader: KeptReader[Vitals]) -> Vitals:
         raise CgroupGone("/c")  # it left one of its trees
 
     with monkeypatch.context() as patch:
@@ -227,14 +224,8 @@ def test_a_second_thread_does_without(host: FakeHost) -> None:
 
 def record(host: FakeHost, name: str, **state: object) -> None:
     """The engine writes the container's state: a new file is renamed over the old one."""
-    path = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
-    config = json.loads(path.read_text())
-    config["RestartCount"] = state.pop("RestartCount", config.get("RestartCount", 0))
-    config["State"] |= state
-    new = path.with_name("new.json")
-    new.write_text(json.dumps(config))
-    new.chmod(0o600)
-    new.rename(path)
+    count = {"RestartCount": state.pop("RestartCount")} if "RestartCount" in state else {}
+    host.config(name, State=state, **count)
 
 
 def now(seconds: float = 0.0) -> str:
@@ -545,8 +536,8 @@ def test_looks_that_are_closed_while_a_thread_looks_are_released_by_that_thread(
     watching.look()
     original = RoundWork._compare
 
-    def closing(looks: RoundWork, *given: object) -> None:
-        original(looks, *given)  # type: ignore[arg-type]
+    def closing(looks: RoundWork, *given: Any) -> None:
+        original(looks, *given)
         looks.close()  # the event loop's thread, while this one hangs
 
     with monkeypatch.context() as patch:
@@ -676,7 +667,12 @@ def test_a_record_that_no_runtime_has_is_looked_for_by_the_listing_alone_until_t
 ) -> None:
     looked: list[str] = []
     recorder = Names.recorder
-    monkeypatch.setattr(Names, "recorder", lambda names, ref: [looked.append(ref.match.id), recorder(names, ref)][1])
+
+    def noted(names: Names, ref: CgroupRef) -> RecordsEnds | None:
+        looked.append(ref.match.id)
+        return recorder(names, ref)
+
+    monkeypatch.setattr(Names, "recorder", noted)
     kept = host.path / "var/lib/docker/containers"
     kept.rename(host.path / "elsewhere")
     watching = Watching(host)

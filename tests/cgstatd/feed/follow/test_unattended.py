@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -31,9 +31,9 @@ class World:
         """Containers that each listing finds come."""
         self.records_fd: int | None = None
         self.found: list[str] = []
-        self.told: list[str] = []
+        self.told: list[Any] = []
         deaths = SimpleNamespace(watch=lambda several: None)
-        self.made = Unattended(self, self, deaths, self.told.extend, lambda: self.now)  # type: ignore[arg-type]
+        self.made = Unattended(cast(Any, self), cast(Any, self), cast(Any, deaths), self.told.extend, lambda: self.now)
         self.wake = self.made.wake
 
     async def run(self, work: Callable[[], Any]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,12 +33,7 @@ def at(seconds: float) -> str:
 def written(host: FakeHost, name: str, **state: Any) -> None:
     """What the engine's state says of a container."""
     host.on_disk(name)
-    path = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
-    config = json.loads(path.read_text())
-    config["State"] = state
-    path.unlink()
-    path.write_text(json.dumps(config))
-    path.chmod(0o600)
+    host.config(name, State=state)
 
 
 class World:
@@ -81,7 +75,7 @@ def world(host: FakeHost) -> World:
 
 def test_a_record_that_is_written_later_is_told_once(world: World, host: FakeHost) -> None:
     world.came("job")
-    assert world.lives.waiting and world.look() == []
+    assert (world.lives.waiting, world.look()) == (True, [])
     written(host, "job", Running=True, Pid=7, StartedAt=at(1))
     world.now += 2
     assert world.look() == []
@@ -170,11 +164,11 @@ def test_the_watch_tells_lives_that_no_listing_has_seen(
     assert came == [True]
     written(host, "short", ExitCode=3, StartedAt=at(1), FinishedAt=at(1.5))
     looks.take({})
-    assert told(looks.changes()) == ["start short", "exit 3 short"] and not looks.waiting
+    assert (told(looks.changes()), looks.waiting) == (["start short", "exit 3 short"], False)
     host.add("late")
     host.remove("late")
     looks.take({})
-    assert looks.changes() == [] and looks.waiting
+    assert (looks.changes(), looks.waiting) == ([], True)
     written(host, "late", ExitCode=4, StartedAt=at(2), FinishedAt=at(2.5))
     looks.between(all_containers=False)
     assert told(looks.changes()) == ["start late", "exit 4 late"] and not looks.waiting

@@ -55,7 +55,7 @@ def killed(agent: Agent) -> None:
     """Nothing more is written, and nothing is said of an end."""
     agent.kill()
     agent.store.end = lambda: None  # type: ignore[method-assign]
-    agent.store.write = lambda _: None  # type: ignore[method-assign]
+    agent.store.write = lambda snapshot: None  # type: ignore[method-assign]
 
 
 # -- round by round
@@ -202,7 +202,7 @@ async def test_rounds_that_were_not_stored_when_the_agent_was_killed_are_no_long
         found, _ = await everything(agent)  # the seventh round is in memory only
         agent.kill()
         agent.store.end = lambda: None  # type: ignore[method-assign]
-        agent.store.write = lambda _: None  # type: ignore[method-assign]
+        agent.store.write = lambda snapshot: None  # type: ignore[method-assign]
     async with Running(Agent(directory, 1500, "00000002")) as agent:
         agent.minutes(1)
         later, lost = await everything(agent, found[-1]["cursor"])
@@ -365,8 +365,8 @@ async def test_a_short_part_of_days_is_read_without_the_rest(directory: Path) ->
         fetched: list[int] = []
         fetch = agent.store.fetch
 
-        def counting(*arguments: Any) -> Fetched:
-            found = fetch(*arguments)
+        def counting(*arguments: Any, **more: Any) -> Fetched:
+            found = fetch(*arguments, **more)
             fetched.append(len(found.segments))
             return found
 
@@ -393,7 +393,7 @@ async def test_the_agent_says_how_far_back_it_goes(directory: Path) -> None:
 async def test_what_memory_has_is_not_read_from_disk(directory: Path) -> None:
     async with Running(Agent(directory, 1000, "00000001")) as agent:
         agent.minutes(5)
-        agent.store.fetch = None  # type: ignore[assignment]
+        agent.store.fetch = None  # type: ignore[assignment]  # a call would fail
         answer = await agent.history.host(Asked(None, None, INTERVAL))
         assert answer.figures["load1"].mean[-1] is not None
 

@@ -8,6 +8,7 @@ import random
 import re
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 
 from cgroupfs import CounterReader, Directory
 from cgstatd.feed.cpu_budget import CpuBudget
-from cgstatd.feed.history import gaps, recorder
+from cgstatd.feed.history import gaps
 from cgstatd.feed.history.recorder import FIRST_SECONDS, Recorder
 from cgstatd.feed.history.short_lines import FIGURES, most_points
 from cgstatd.feed.history.steps import grid
@@ -146,11 +147,8 @@ async def test_how_much_a_quota_throttles_is_a_figure_and_takes_no_file_of_those
 
 def probed(host: FakeHost, name: str, status: str) -> None:
     """What Docker's file says of its health check, whose next probe is far away."""
-    file = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
-    found: dict[str, Any] = json.loads(file.read_text())
-    found["State"]["Health"] = {"Status": status, "FailingStreak": 0, "Log": []}
-    found["Config"]["Healthcheck"] = {"Interval": 10**18}
-    file.write_text(json.dumps(found))
+    health = {"Status": status, "FailingStreak": 0, "Log": []}
+    host.config(name, State={"Health": health}, Config={"Healthcheck": {"Interval": 10**18}})
 
 
 async def test_a_change_of_health_is_a_mark(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -670,7 +668,7 @@ async def test_rounds_that_nobody_asks_for_keep_to_the_bound_of_cpu_time_though_
     """Of readings that take 0.3 s each ten seconds 1 % of a core was no bound: 10 s apart was the most."""
     async with keeping(host, monkeypatch) as kept:
         now = [1000.0]
-        monkeypatch.setattr(recorder.time, "monotonic", lambda: now[0])
+        monkeypatch.setattr(time, "monotonic", lambda: now[0])
         kept.feed.cpu_budget.percent = 1.0
         made: list[float] = []
         for _ in range(19):
@@ -817,9 +815,9 @@ def test_steps_cover_what_was_asked_for_and_each_time_is_in_one(step: float, sin
     times = found.timestamps
     assert len(times) <= 2002 and found.step_ms % 10_000 == 0
     assert times[0] - found.step_ms < since <= times[0] and times[-1] >= until
-    for number, time in enumerate(times):
-        assert time % 10_000 == 3
-        assert [found.step_of(time + each) for each in (-4_999, 0, 5_000)] == [number] * 3
+    for number, stamp in enumerate(times):
+        assert stamp % 10_000 == 3
+        assert [found.step_of(stamp + each) for each in (-4_999, 0, 5_000)] == [number] * 3
 
 
 async def test_a_life_that_no_round_has_seen_is_found_and_has_its_marks(
@@ -851,12 +849,7 @@ EARLIER, LATER = "2026-11-25T10:56:41Z", "2026-11-25T10:57:00Z"
 def written(host: FakeHost, name: str, created: str = "", **state: object) -> None:
     """What the engine's state says of a container."""
     host.on_disk(name)
-    path = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
-    config = json.loads(path.read_text())
-    config["State"] |= state
-    path.unlink()
-    path.write_text(json.dumps(config | ({"Created": created} if created else {})))
-    path.chmod(0o600)
+    host.config(name, State=state, **({"Created": created} if created else {}))
 
 
 async def test_between_two_lives_a_restarting_container_is_restarting(

@@ -200,7 +200,12 @@ async def test_triggers_that_fire_together_share_a_look(world: World) -> None:
 
 async def test_what_fires_during_the_looks_and_the_pause_is_forgotten(world: World) -> None:
     await world.begin()
-    world.during = lambda: (world.throttle(), world.fire("cpu"))[0]
+
+    def during() -> None:
+        world.throttle()
+        world.fire("cpu")
+
+    world.during = during
     await world.round("cpu")
     for _ in range(100):
         await asyncio.sleep(0)

@@ -36,6 +36,7 @@ def test_pages_that_were_looked_at_for_the_host_are_those_of_kswapd_and_of_progr
 
 @given(st.binary())
 def test_any_bytes(data: bytes) -> None:
-    assert parse_scanned_pages(data) is None or parse_scanned_pages(data) >= 0  # type: ignore[operator]
+    pages = parse_scanned_pages(data)
+    assert pages is None or pages >= 0
     with contextlib.suppress(ParseError):
         assert all(each.busy_ms >= 0 for each in parse_diskstats(data))

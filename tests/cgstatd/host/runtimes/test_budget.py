@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 from weakref import WeakValueDictionary
 
 import pytest
@@ -49,8 +50,13 @@ def test_thousands_of_users_are_not_added_up_for_each_file(monkeypatch: pytest.M
     shelves = [budget.shelf(uid) for uid in range(1000, 4000)]
     looked: list[int] = []
     real = budget._shelves.__class__.__iter__
+
+    def noted(self: Any, *_: Any) -> Any:
+        looked.append(1)
+        return real(self)
+
     for method in ("items", "values", "__iter__"):
-        monkeypatch.setattr(WeakValueDictionary, method, lambda self, *_: looked.append(1) or real(self))
+        monkeypatch.setattr(WeakValueDictionary, method, noted)
     for shelf in shelves:
         assert shelf.put("/1", kept(1000))
     assert not looked and budget._together == 3000 * 1000

@@ -46,8 +46,13 @@ def test_another_state_directory(tasks: Tasks) -> None:
 
 
 def test_what_shims_name_is_looked_at_once_in_a_while(tasks: Tasks) -> None:
-    asked, now = [], [0.0]
-    found = Tasks(Root(), lambda: asked.append(now[0]) or ["/srv/state", "/run/containerd"], lambda: now[0])
+    asked, now = list[float](), [0.0]
+
+    def states() -> list[str]:
+        asked.append(now[0])
+        return ["/srv/state", "/run/containerd"]
+
+    found = Tasks(Root(), states, lambda: now[0])
     assert found.match("/prod", "web") == Match("containerd", "web@prod") and asked == []
     assert found.match("/far", "off") == Match("containerd", "off@far") and asked == [0.0]
     assert [found.match("/far", f"x{number}") for number in range(99)] == [None] * 99 and asked == [0.0]

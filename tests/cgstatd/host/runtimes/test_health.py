@@ -18,6 +18,7 @@ from cgstatd.host.runtimes.docker import DockerSource
 from cgstatd.host.runtimes.docker_health import IN_MEMORY, as_of
 from cgstatd.host.runtimes.health_log import ELSEWHERE, LOG_BYTES, NOT_WRITTEN, parse
 from cgstatd.host.runtimes.podman import PodmanSource
+from helpers import near
 
 from .test_docker_source import HOSTCONFIG, ID, folder
 from .test_docker_source import config as docker_config
@@ -49,7 +50,7 @@ def test_podmans_log_says_status_streak_and_the_latest_probe(write: Write) -> No
     log = {"Status": "unhealthy", "FailingStreak": 3, "Log": [PROBE | {"Output": "s3cr3t"}] * 2}
     write(LOG, json.dumps(log))
     found = source.health(LOG)
-    assert found == Health("unhealthy", None, 3, pytest.approx(PROBED)) and "s3cr3t" not in repr(found)
+    assert found == Health("unhealthy", None, 3, near(PROBED)) and "s3cr3t" not in repr(found)
     write(LOG, '{"Status":"starting","FailingStreak":0,"Log":null}')
     assert source.health(LOG) == Health("starting", None, 0, None)
 
@@ -158,7 +159,7 @@ def test_dockers_word_holds_until_the_next_probe_may_have_been(
 def test_of_a_docker_that_writes_probes_the_latest_counts(write: Write, host: FakeFilesystem) -> None:
     found = docker(write, {"Status": "healthy", "FailingStreak": 0, "Log": [PROBE | {"Output": "s3cr3t"}]})
     assert found is not None and "s3cr3t" not in repr(found)
-    assert as_of(found, PROBED + 29) == Health("healthy", None, 0, pytest.approx(PROBED))
+    assert as_of(found, PROBED + 29) == Health("healthy", None, 0, near(PROBED))
     assert as_of(found, PROBED + 31) == Health(None, IN_MEMORY)
 
 

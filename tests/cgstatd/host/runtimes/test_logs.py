@@ -111,7 +111,12 @@ def test_where_many_files_hang_no_further_directory_is_looked_into(
     write(tmp_path, f"{FOLDER}/{LOG}", 100)
     live, me, looked = Root(str(tmp_path)), os.getuid(), list[str]()
     source = DockerSource(live, owner_uid=me, files=StateFiles(live, me))
-    monkeypatch.setattr(StateFiles, "names", lambda _, directory: looked.append(directory) or [LOG])
+
+    def names(_: StateFiles, directory: str) -> list[str]:
+        looked.append(directory)
+        return [LOG]
+
+    monkeypatch.setattr(StateFiles, "names", names)
     with ExitStack() as hanging:
         for number in range(MOST_HUNG):
             hanging.enter_context(live.readers.of(f"/dead/{number}"))

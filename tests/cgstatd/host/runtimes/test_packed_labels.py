@@ -27,7 +27,8 @@ def test_they_are_read_as_a_dict_is(labels: dict[str, str], at_hand: list[str], 
         assert (key in found) is (key in labels)
     assert found == labels == found and found == PackedLabels(labels, ()) and bool(found) is bool(labels)
     assert found != labels | {other: "another"} or labels.get(other) == "another"
-    assert None not in found and found != 5
+    five: object = 5
+    assert None not in found and found != five
 
 
 def test_one_that_is_not_there_is_an_error_as_a_dicts_is() -> None:

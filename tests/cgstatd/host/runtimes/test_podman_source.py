@@ -15,10 +15,11 @@ from pyfakefs.fake_filesystem import FakeFilesystem
 
 from cgroupfs import Clock, Root
 from cgstatd.host.runtimes import Budget, Metadata, State, Unreadable, rootless, rootless_sources
-from cgstatd.host.runtimes.base import Configured, ExitCode
+from cgstatd.host.runtimes.base import ExitCode
 from cgstatd.host.runtimes.budget import USER
 from cgstatd.host.runtimes.journal import MAGIC
 from cgstatd.host.runtimes.podman import PodmanSource
+from helpers import near
 
 Write = Callable[..., str]
 STORAGE = "/var/lib/containers/storage"
@@ -97,28 +98,8 @@ LISTED = Metadata(
     name="pm-burn",
     image="localhost/lab/busybox:1",
     image_id=IMAGE,
-    created_seconds=pytest.approx(1795604248.571527),
+    created_seconds=near(1795604248.571527),
 )
-
-
-def test_a_running_container(write: Write) -> None:
-    write(DATABASE, database(BURNING))
-    assert PodmanSource(Root()).get(BURN) == Metadata(
-        runtime="podman",
-        id=BURN,
-        name="pm-burn",
-        image="localhost/lab/busybox:1",
-        image_id=IMAGE,
-        labels={"app": "pm"},
-        created_seconds=pytest.approx(1795604248.49564),
-        state=State.RUNNING,
-        network_mode="bridge",
-        memory_limit_bytes=67108864,
-        restarts=0,
-        pid=1,
-        kept_in=STORAGE,
-        configured=Configured(pids_limit=2048, memory_and_swap_bytes=134217728),
-    )
 
 
 STARTED, FINISHED = "2026-11-25T22:29:37.889057269Z", "2026-11-25T22:29:38.455787873Z"
@@ -375,10 +356,10 @@ def test_a_journal_that_nothing_was_written_by_yet_does_not_matter(write: Write)
 class Writing(Root):
     """A root where Podman begins to write while the file is being read."""
 
-    def clock(self) -> Clock:
+    def clock(self, path: str = "") -> Clock:
         with open(f"{DATABASE}-journal", "w") as file:
             file.buffer.write(UNKNOWN_JOURNAL)
-        return super().clock()
+        return super().clock(path)
 
 
 def test_a_database_whose_writing_begins_meanwhile_does_not_count(write: Write) -> None:
@@ -428,29 +409,6 @@ def test_a_malformed_list_is_named(write: Write, content: str | bytes) -> None:
     assert list(PodmanSource(Root()).all()) == []
 
 
-def test_nothing_there(host: FakeFilesystem) -> None:
-    assert PodmanSource(Root()).get(BURN) is None
-    assert list(PodmanSource(Root()).all()) == []
-
-
-@pytest.mark.parametrize("bad", ["", "../" * 3, BURN[:12], f"{BURN}\n", "\udcff"])
-def test_an_id_that_is_none(write: Write, bad: str) -> None:
-    write(DATABASE, database(BURNING))
-    assert PodmanSource(Root()).get(bad) is None
-
-
-def test_another_users_database_is_not_believed(write: Write) -> None:
-    write(DATABASE, database(BURNING), uid=1000)
-    assert PodmanSource(Root()).get(BURN) == Unreadable("owned by uid 1000, not by 0", DATABASE)
-
-
-def test_a_planted_link_is_not_followed(write: Write) -> None:
-    write("/elsewhere", database(BURNING))
-    os.makedirs(STORAGE)
-    os.symlink("/elsewhere", DATABASE)
-    assert PodmanSource(Root()).get(BURN) == Unreadable("is a symbolic link", DATABASE)
-
-
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\nold:x:999:999:Andr\xe9:/x:/bin/sh\nann:x:1000:1000::/home/ann:/bin/bash\n"
 
 
@@ -486,7 +444,13 @@ def test_the_homes_of_all_users_are_read_once(write: Write, monkeypatch: pytest.
     write("/etc/passwd", "".join(f"u{uid}:x:{uid}:{uid}::/home/u{uid}:/bin/sh\n" for uid in users).encode())
     os.utime("/etc/passwd", (1, 1))
     read: list[int] = []
-    monkeypatch.setattr(rootless, "_homes", lambda data, real=rootless._homes: read.append(len(data)) or real(data))
+    real = rootless._homes
+
+    def homes(data: bytes) -> dict[int, bytes]:
+        read.append(len(data))
+        return real(data)
+
+    monkeypatch.setattr(rootless, "_homes", homes)
     budget = Budget()
     system = budget.shelf(0)
     assert all(len(rootless_sources(Root(), uid, budget)) == 3 for uid in users)

@@ -78,8 +78,8 @@ class Later(Root):
 
     seconds = 0.0
 
-    def clock(self) -> Clock:
-        now = super().clock()
+    def clock(self, path: str = "") -> Clock:
+        now = super().clock(path)
         return Clock(now.monotonic_ns + int(self.seconds * 1e9), now.time_ms + int(self.seconds * 1e3))
 
 

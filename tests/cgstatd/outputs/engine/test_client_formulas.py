@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
 
 import pytest
 
@@ -12,11 +11,12 @@ from cgstatd.outputs.engine import stats
 from cgstatd.recording.recorded_root import open_roots
 from cgstatd.sampling.engine_figures import EngineReader
 from cgstatd.sampling.open_host import HostOptions, open_host
-from clientformulas import FORMULAS, dockerd
-from helpers import LEGACY, READINGS, TREES, recorded_host, tree
+from clientformulas import FORMULAS, Memory, dockerd
+from helpers import LEGACY, READINGS, TREES, tree
+from recordedhosts import recorded_host
 
 
-def answers(host: str, reading: str) -> dict[str, tuple[dict[str, Any], str]]:
+def answers(host: str, reading: str) -> dict[str, tuple[Memory, str]]:
     """Each container's memory_stats, and its memory.stat."""
     sampler = open_host(open_roots(recorded_host(host))[READINGS.index(reading)], HostOptions())
     try:
@@ -38,7 +38,7 @@ def test_every_clients_formula_ends_where_it_ends_with_dockerds_own_answer(host:
     found = answers(host, reading)
     assert len(found) > 9
     for name, (ours, file) in found.items():
-        theirs = {**ours, "stats": dockerd(file)}
+        theirs: Memory = {**ours, "stats": dockerd(file)}
         assert {each.__name__: each(ours) for each in FORMULAS} == {each.__name__: each(theirs) for each in FORMULAS}, (
             name
         )

@@ -97,7 +97,17 @@ def test_an_exit_code_that_is_not_known_is_no_success(state: State) -> None:
     known = listed(running=False, state=state, oom_killed=False)
     assert inspected(known)["State"]["Error"].startswith("the exit code is not known: ")
     for value, fits in (("255", [each]), ("0", [])):
-        assert chosen([each], {"exited": [value]}, everything=True, limit=0) == fits
+        assert chosen([each], {"exited": {value}}, everything=True, limit=0) == fits
+
+
+@pytest.mark.parametrize(
+    ("code", "killed", "said"), [(137, None, True), (137, False, False), (137, True, False), (1, None, False)]
+)
+def test_a_kill_of_unknown_cause_says_that_it_is_unknown(code: int, killed: bool | None, said: bool) -> None:
+    """``OOMKilled`` has no word for unknown."""
+    found = inspected(listed(running=False, exit_code=code, oom_killed=killed))["State"]
+    assert found["OOMKilled"] is bool(killed)
+    assert found["Error"] == ("whether it was killed for want of memory is not known" if said else "")
 
 
 @pytest.mark.parametrize(("code", "words"), [(127, "missing"), (126, "executed"), (128, "could not start it")])
@@ -106,7 +116,7 @@ def test_a_start_that_failed_has_its_engines_code_and_the_agents_words(code: int
     each = listed(running=False, state=State.CREATED, exit_code=code)
     found = inspected(each)["State"]
     assert found["ExitCode"] == code and found["Status"] == "created" and words in found["Error"]
-    assert chosen([each], {"exited": [str(code)]}, everything=True, limit=0) == []  # as dockerd: it never ran
+    assert chosen([each], {"exited": {str(code)}}, everything=True, limit=0) == []  # as dockerd: it never ran
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,12 @@ def test_an_event_is_taken_apart_once_and_only_where_its_attributes_are_asked_fo
     made = [events.event("start", each.identity, number) for number, each in enumerate(several)]
     taken: list[bytes] = []
     decode = events._decode
-    monkeypatch.setattr(events, "_decode", lambda line: taken.append(line) or decode(line))
+
+    def noted(line: bytes) -> Any:
+        taken.append(line)
+        return decode(line)
+
+    monkeypatch.setattr(events, "_decode", noted)
     wanted = [f"{number:x}yyyyyyy" for number in range(MOST_VALUES - 2)]
     for filters, most in (
         ({"event": ["die"], "container": wanted}, 0), ({"type": ["network"], "container": wanted}, 0),

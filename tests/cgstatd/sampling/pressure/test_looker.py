@@ -60,7 +60,7 @@ def test_what_a_look_reads(host: FakeHost) -> None:
     path, web = found["web"]
     assert path == f"/system.slice/docker-{container_id('web')}.scope"
     assert (web.cpu_stall_usec, web.memory_stall_usec, web.io_stall_usec) == (7, 8, 9)
-    assert (web.cpu_nsec, web.quota_usec, web.period_usec, web.cpus) == (5000, 50_000, 100_000, {1})
+    assert (web.cpu_nsec, web.quota_usec, web.period_usec, web.cpus) == (5000, 50_000, 100_000, frozenset({1}))
     assert (web.periods, web.throttled_periods, web.throttled_nsec) == (3, 2, 40_000)
     assert (web.memory_bytes, web.memory_high, web.memory_max) == (5 << 20, 4096, MAX)
     assert (web.high_events, web.max_events, web.refaults) == (6, 1, 5)
@@ -71,7 +71,7 @@ def test_what_a_look_reads(host: FakeHost) -> None:
     assert look.above["/system.slice"].cpu_nsec == 9000 and look.above["/system.slice"].quota_usec is MAX
     assert (look.host.cores, look.host.cpus) == (2, {0: (1, 0, 1), 1: (1, 0, 1)})
     assert look.host.devices == (DeviceIo("8:0", 1024, 3072, 3, 4), DeviceIo("8:1", 1024, 3072, 3, 4))
-    assert (look.host.disk_busy_ms, look.host.stacked) == ({"8:0": 55, "8:1": 50}, {"8:1"})
+    assert (look.host.disk_busy_ms, look.host.stacked) == ({"8:0": 55, "8:1": 50}, frozenset({"8:1"}))
     assert look.host.memory == HostMemory(9 << 10, 3 << 10, 4 << 10, scanned=11)
     assert looker.cpu_seconds > 0
 

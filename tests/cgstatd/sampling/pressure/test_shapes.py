@@ -8,16 +8,18 @@ Of long files only the lines that a look reads are kept.
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cgroupfs import Clock
+from cgstatd.host.identity import Identity
 from cgstatd.recording.recorded_root import Reading
 from cgstatd.sampling.open_host import HostOptions, open_host
 from cgstatd.sampling.pressure.looker import Looker
-from cgstatd.sampling.pressure.looks import Look
+from cgstatd.sampling.pressure.looks import Counted, Look
 from cgstatd.sampling.pressure.verdict import Verdict, verdicts
 from fakehost import LiveRoot
 from helpers import write_files
@@ -31,6 +33,7 @@ class ShapeRoot(LiveRoot):
     """A host whose clock stands."""
 
     __slots__ = ("now_ns",)
+    now_ns: int
 
     def clock(self, path: str = "") -> Clock:
         return Clock(self.now_ns, 0)
@@ -47,7 +50,8 @@ def look(tree: Path, shape: dict[str, Any], which: int) -> Look:
     looker = Looker(open_host(root, HostOptions()))
     begun = looker.begin(ALL)
     taken = looker.end(begun, [each for item in begun.items if (each := looker.read(begun, item)) is not None])
-    named = {f"{identity.id}": (identity, path, counted) for identity, path, counted in taken.containers.values()}
+    named: dict[Hashable, tuple[Identity, str, Counted]] = {}
+    named |= {identity.id: (identity, path, counted) for identity, path, counted in taken.containers.values()}
     return taken._replace(containers=named)
 
 

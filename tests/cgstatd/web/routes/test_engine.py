@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import re
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -47,18 +46,6 @@ def host_files(host: FakeHost) -> None:
     )
 
 
-def state(host: FakeHost, name: str, **more: Any) -> None:
-    """Replace parts of a container's config.v2.json, as Docker does: a new file in its place."""
-    path = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
-    config = json.loads(path.read_text())
-    for key, value in more.items():
-        config[key] = {**config.get(key, {}), **value} if isinstance(value, dict) else value
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps(config))
-    new.chmod(0o600)
-    os.replace(new, path)
-
-
 async def get(server: Server, target: str, **more: Any) -> Answer:
     return await server.ask(target, **more)
 
@@ -69,12 +56,25 @@ async def object_of(server: Server, target: str) -> Any:
     return json.loads(answer.body)
 
 
+R = TypeVar("R")
+
+
+def noted(calls: list[Any], real: Callable[..., R]) -> Callable[..., R]:
+    """It notes what it is called with."""
+
+    def noting(*arguments: Any) -> R:
+        calls.append(arguments)
+        return real(*arguments)
+
+    return noting
+
+
 def cpu_percent(stats: dict[str, Any]) -> float:
     """docker/cli, calculateCPUPercentUnix."""
     now, before = stats["cpu_stats"], stats["precpu_stats"]
     used = now["cpu_usage"]["total_usage"] - before["cpu_usage"]["total_usage"]
     system = now["system_cpu_usage"] - before["system_cpu_usage"]
-    return used / system * now["online_cpus"] * 100
+    return float(used / system * now["online_cpus"] * 100)
 
 
 # -- ping, version, info
@@ -162,9 +162,7 @@ def _elsewhere(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 async def test_ports_and_addresses(server: Server, host: FakeHost) -> None:
-    state(
-        host,
-        "a",
+    host.config("a",
         State={"Health": {"Status": "unhealthy", "Log": [{"Output": CANARY}]}},
         Path="/bin/web",
         NetworkSettings={
@@ -315,7 +313,7 @@ async def test_a_stream_goes_on_while_its_container_is_stopped_and_ends_with_it(
         connection.send("/containers/a/stats")
         answer = await connection.head()
         await connection.chunk(answer)
-        state(host, "a", State={"Running": False, "Pid": 0})
+        host.config("a", State={"Running": False, "Pid": 0})
         host.remove("a")
         while json.loads(await connection.chunk(answer))["read"] != "0001-01-01T00:00:00Z":
             pass
@@ -325,12 +323,9 @@ async def test_a_stream_goes_on_while_its_container_is_stopped_and_ends_with_it(
 
 
 async def test_requests_that_come_together_are_one_reading(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, reads = [], []
-    begin, read = EngineReader.begin, EngineReader.read
-    monkeypatch.setattr(EngineReader, "begin", lambda self: begun.append(1) or begin(self))
-    monkeypatch.setattr(
-        EngineReader, "read", lambda self, one, at: reads.append(one.identity.name) or read(self, one, at)
-    )
+    begun, reads = list[Any](), list[Any]()
+    monkeypatch.setattr(EngineReader, "begin", noted(begun, EngineReader.begin))
+    monkeypatch.setattr(EngineReader, "read", noted(reads, EngineReader.read))
     await asyncio.gather(*(object_of(server, f"/containers/{n}/stats?stream=0&one-shot=1") for n in "abc" * 10))
     assert len(begun) < 15 and len(reads) < 20
 
@@ -358,15 +353,15 @@ async def test_whatever_is_asked_for_is_listed_once(
     server: Server, monkeypatch: pytest.MonkeyPatch, wanted: str
 ) -> None:
     await object_of(server, "/containers/json?all=1")
-    listed, containers = [], server.feed.sampler.containers
-    monkeypatch.setattr(server.feed.sampler, "containers", lambda *more: listed.append(1) or containers(*more))
+    listed: list[Any] = []
+    monkeypatch.setattr(server.feed.sampler, "containers", noted(listed, server.feed.sampler.containers))
     await object_of(server, f"/containers/{wanted}/stats?stream=0&one-shot=1")
-    assert listed == [1]
+    assert len(listed) == 1
 
 
 async def test_streams_of_a_container_share_each_seconds_bytes(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoded, encode = [], stats._stats
-    monkeypatch.setattr(stats, "_stats", lambda *each: encoded.append(each) or encode(*each))
+    encoded: list[Any] = []
+    monkeypatch.setattr(stats, "_stats", noted(encoded, stats._stats))
     async with contextlib.AsyncExitStack() as stack, asyncio.timeout(60):
         connections = [await stack.enter_async_context(server.connection()) for _ in range(8)]
         for connection in connections:
@@ -513,17 +508,17 @@ async def test_events_as_they_happen(server: Server, host: FakeHost) -> None:
 
         host.add("new")
         assert (await until("start"))["Actor"]["Attributes"]["name"] == "new"
-        state(host, "new", Name="/newer")
+        host.config("new", Name="/newer")
         assert (await until("rename"))["Actor"]["Attributes"] == {
             "name": "newer", "oldName": "/new", "image": "lab/busybox:1",
             "cgstatd.runtime": "docker", "cgstatd.owner": "0",
         }  # fmt: skip
-        state(host, "new", State={"Paused": True})
+        host.config("new", State={"Paused": True})
         await until("pause")
-        state(host, "new", State={"Paused": False})
+        host.config("new", State={"Paused": False})
         await until("unpause")
         when = "2026-11-25T10:57:40.5Z"
-        state(host, "new", State={"Running": False, "Pid": 0, "ExitCode": 137, "FinishedAt": when})
+        host.config("new", State={"Running": False, "Pid": 0, "ExitCode": 137, "FinishedAt": when})
         host.remove("new")
         died = await until("die")
         assert died["Actor"]["Attributes"]["exitCode"] == "137"
@@ -574,8 +569,7 @@ async def test_what_there_is_not(server: Server, prefix: str) -> None:
 
 async def test_how_a_container_was_made(server: Server, host: FakeHost) -> None:
     volume = {"Name": "data", "Driver": "local", "RW": False, "Source": CANARY, "Destination": CANARY}
-    state(
-        host, "a", Config={"Hostname": "web.internal", "Tty": True},
+    host.config("a", Config={"Hostname": "web.internal", "Tty": True},
         MountPoints={CANARY: volume, "/bound": {"Source": CANARY, "Destination": "/bound", "Name": "", "RW": True}},
     )  # fmt: skip
     path = host.path / "var/lib/docker/containers" / container_id("a") / "hostconfig.json"
@@ -613,7 +607,7 @@ async def test_a_networks_driver(server: Server, host: FakeHost) -> None:
     )  # fmt: skip
     write_files(str(host.path), {"var/lib/docker/network/files/local-kv.db": store})
     networks = {"shop": {"NetworkID": network}, "gone": {"NetworkID": "cd" * 32}, "net": {"NetworkID": "ef" * 32}}
-    state(host, "a", NetworkSettings={"Networks": networks})
+    host.config("a", NetworkSettings={"Networks": networks})
     found = {each["Name"]: each["Driver"] for each in await object_of(server, "/networks")}
     assert found == {"shop": "macvlan", "gone": "", "net": "bridge"}
 
@@ -681,9 +675,7 @@ async def test_errors_before_the_route_are_in_the_engines_words(server: Server) 
 async def planted(host: FakeHost, quick: None) -> AsyncIterator[Server]:
     """A server over a host with secrets wherever an engine keeps some."""
     for name in ("a", "stopped"):
-        state(
-            host,
-            name,
+        host.config(name,
             Path="/bin/sh",
             Args=["-c", CANARY],
             State={"Error": CANARY, "Health": {"Status": "healthy", "Log": [{"Output": CANARY}]}},
@@ -714,9 +706,9 @@ async def test_no_secret_is_in_any_answer(planted: Server) -> None:
                 "events" in target
             )
             said += (await planted.ask(target + query)).body
-    for route in ("/api/containers", "/api/containers/a/detail", "/api/containers/stats", "/metrics", "/_hawser/info"):
-        found = await planted.ask(route)
-        assert found.status == 200, (route, found.status)
+    for path in ("/api/containers", "/api/containers/a/detail", "/api/containers/stats", "/metrics", "/_hawser/info"):
+        found = await planted.ask(path)
+        assert found.status == 200, (path, found.status)
         said += found.body
     for filters in ('{"label":["x"]}', '{"volume":["x"]}', '{"nope":["x"]}', '{"health":["healthy"]}'):
         said += (await planted.ask(f"/containers/json?all=1&filters={filters}")).body

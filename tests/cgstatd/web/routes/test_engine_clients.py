@@ -35,10 +35,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Agent, str,
         host.add(name, limit=str(64 << 20))
     host.add("paused", frozen=True)
     host.on_disk("stopped")
-    path = host.path / "var/lib/docker/containers" / container_id("a") / "config.v2.json"
-    config = json.loads(path.read_text())
-    config["Config"]["Labels"] = PROJECT
-    path.write_text(json.dumps(config))
+    host.config("a", Config={"Labels": PROJECT})
     (pid,) = (host.scope("a") / "cgroup.procs").read_text().split()
     write_files(
         str(host.path),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ async def test_the_cookie_is_told_to_be_kept_from_plain_http(
     host: FakeHost, tokens: Tokens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ca: Pair = authority(tmp_path, "authority")
-    own = issue(tmp_path, "agent", ca, "IP:127.0.0.1")
+    own = issue(tmp_path, "agent", ca, "127.0.0.1")
     import ssl
 
     secret, context = tokens.new(), ssl.create_default_context(cafile=ca.cert)
@@ -169,6 +170,7 @@ async def test_a_wrong_password_is_a_failure_like_a_wrong_token(secured: Server,
     conforms(answers[-1], LOGIN)
     assert "set-cookie" not in answers[0].headers
     assert (await secured.ask(ALL, bearer("cgs_wrong"))).status == 429
+    assert (await secured.ask(ALL, f"Cookie: dockhand_session={'0' * 43}")).status == 429
     assert (await login(secured, good)).status == 200
 
 
@@ -210,7 +212,8 @@ async def test_another_agents_cookie_is_none(secured: Server, host: FakeHost, to
     assert (await secured.ask(ALL, cookie(answer))).status == 401
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "",
+                                  "text/plain;application/json"])  # fmt: skip
 async def test_a_page_of_another_origin_cannot_log_a_browser_in(secured: Server, tokens: Tokens, kind: str) -> None:
     """Only what a form or a `no-cors` fetch can send is sent without a preflight, and that is refused."""
     body = {"username": "x", "password": tokens.new()}
@@ -251,6 +254,20 @@ async def test_a_body_that_is_too_large_is_not_read(secured: Server) -> None:
             answer = await connection.answer(method="POST")
             assert answer.status == 413
             conforms(answer, LOGIN)
+
+
+async def test_a_request_that_is_hidden_in_a_body_is_not_answered(secured: Server, tokens: Tokens) -> None:
+    hidden = f"GET {ALL} HTTP/1.1\r\nHost: localhost\r\n{bearer(tokens.new())}\r\n\r\n"
+    for headers, status in (
+        (("Content-Type: text/plain", f"Content-Length: {len(hidden)}"), 415),
+        ((JSON, "Content-Length: 9999"), 413), ((JSON, "Content-Length: 4", "Transfer-Encoding: chunked"), 400),
+    ):  # fmt: skip
+        async with secured.connection() as connection:
+            connection.send(LOGIN, *headers, method="POST")
+            connection.raw(b"0\r\n\r\n" * (status == 400) + hidden.encode())
+            assert (await connection.answer()).status == status
+            with contextlib.suppress(ConnectionError):
+                assert await connection.closed()
 
 
 async def test_a_body_that_comes_too_slowly_is_cut(secured: Server, monkeypatch: pytest.MonkeyPatch) -> None:

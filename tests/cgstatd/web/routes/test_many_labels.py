@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import os
 import re
 import sys
 import time
@@ -32,14 +31,7 @@ OURS = {"cgstatd.owner": "0", "cgstatd.runtime": "docker"}
 
 
 def label(host: FakeHost, name: str, labels: dict[str, str] = LABELS) -> None:
-    """As Docker writes it: a new file in its place."""
-    path = host.path / "var/lib/docker/containers" / container_id(name) / "config.v2.json"
-    config = json.loads(path.read_text())
-    config["Config"]["Labels"] = labels
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps(config))
-    new.chmod(0o600)
-    os.replace(new, path)
+    host.config(name, Config={"Labels": labels})
 
 
 async def test_our_own_answers_have_them(server: Server, host: FakeHost) -> None:

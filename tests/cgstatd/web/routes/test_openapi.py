@@ -18,7 +18,7 @@ from fakehost import FakeHost
 from wire import Server
 
 
-def event_schema(path: str, name: str) -> dict[str, Any]:
+def event_schema(path: str, name: str) -> Any:
     content = document(ROUTES)["paths"][path]["get"]["responses"]["200"]["content"]["text/event-stream"]
     return content["x-events"][name] | {"components": document(ROUTES)["components"]}
 
@@ -118,29 +118,6 @@ async def test_so_is_what_only_some_headers_bring_about(recorded_server: Server)
     unchanged = await recorded_server.ask("/", f"If-None-Match: {etag}", "Connection: close")
     assert unchanged.status == 304
     conforms(unchanged, "/")
-
-
-@pytest.mark.parametrize(
-    ("path", "target", "status"),
-    [
-        ("/api/containers/{id}/stats", "/api/containers/nobody/stats", 404),
-        ("/api/containers/{id}/stats", "/api/containers/../stats", 400),
-        ("/api/containers/{id}/detail", "/api/containers/nobody/detail", 404),
-        ("/api/containers/stats/follow", "/api/containers/stats/follow?interval=0", 400),
-        ("/api/containers/stats/follow", "/api/containers/stats/follow?env=9", 404),
-        ("/api/host", "/api/host?env=9", 404),
-        ("/metrics", "/metrics?env=9", 404),
-        ("/api/environments", "/api/environments?env=9", 404),
-        ("/api/environments/{env}", "/api/environments/9", 404),
-        ("/api/environments/{env}", "/api/environments/x", 404),
-    ],
-)
-async def test_refusals_are_what_it_says(server: Server, path: str, target: str, status: int) -> None:
-    answer = await server.ask(target)
-    if answer.status == 404 and status == 400:
-        pytest.skip("the client's path was normalised away")
-    assert answer.status == status
-    conforms(answer, path)
 
 
 async def test_events_of_the_stream_are_what_it_says(server: Server) -> None:

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 
-import secured
 from cgstatd.web.routes.page import SCRIPTS, page
-from fakehost import FakeHost
 from helpers import PROJECT
-from wire import Server, serving
+from wire import Server
 
 STATIC = Path(PROJECT, "agent/cgstatd/web/static")
 
@@ -75,14 +73,6 @@ async def test_a_browser_that_has_it_is_told_so(server: Server) -> None:
     again = await server.ask("/", f"If-None-Match: {etag}", "Connection: close")
     assert (again.status, again.body) == (304, b"")
     assert (await server.ask("/", 'If-None-Match: "other"')).status == 200
-
-
-async def test_the_page_is_for_everybody_and_what_it_asks_for_is_not(host: FakeHost, tmp_path: Path) -> None:
-    tokens = secured.Tokens(tmp_path)
-    tokens.new()
-    async with serving(host.sampler(), guard=secured.guard(tokens)) as server:
-        assert (await server.ask("/")).status == 200
-        assert (await server.ask("/api/host")).status == 401
 
 
 @pytest.mark.parametrize("path", ["/index.html", "/page.js", "/static/page.js", "/favicon.ico"])

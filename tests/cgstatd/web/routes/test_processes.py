@@ -133,10 +133,6 @@ async def test_what_is_no_limit_or_order_is_refused(server: Server, query: str) 
     assert answer.status == 400 and query.partition("=")[0] in answer.json["error"]
 
 
-async def test_one_that_is_not_there_is_not_found(server: Server) -> None:
-    assert (await server.ask(url("nobody"))).status == 404
-
-
 async def test_a_container_whose_reading_hangs_is_refused_and_others_answer(server: Server, host: FakeHost) -> None:
     await server.ask("/api/containers/stats")
     container = next(each for each in server.feed.sampler.containers() if each.identity.name == "a")

@@ -12,7 +12,6 @@ import pytest
 
 from cgroupfs import CgroupGone
 from cgstatd.feed import reading_pass
-from cgstatd.host.discovery import Discovery
 from cgstatd.sampling import registry
 from cgstatd.sampling.container import Container
 from fakehost import FakeHost, Hang, container_id
@@ -64,17 +63,6 @@ async def test_a_host_without_containers_answers_an_empty_array(tmp_path: Path) 
         assert (answer.status, answer.body) == (200, b"[]")
 
 
-@pytest.mark.parametrize("env", ["", "?env=1", "?env="])
-async def test_the_environment_is_this_one_or_left_out(server: Server, env: str) -> None:
-    assert len((await server.ask(ALL + env)).json) == 3
-
-
-@pytest.mark.parametrize("env", ["2", "x", "-1"])
-async def test_an_unknown_environment_is_404(server: Server, env: str) -> None:
-    answer = await server.ask(f"{ALL}?env={env}")
-    assert (answer.status, answer.json) == (404, {"error": "Environment not found"})
-
-
 async def test_a_recorded_hosts_array_is_what_the_engines_call_running(recorded_server: Server) -> None:
     found = by_name((await recorded_server.ask(ALL)).json)
     running = {e["name"] for e in expected(UNIFIED)["containers"] if e["state"] == "running"}
@@ -111,16 +99,6 @@ async def test_a_container_that_hangs_is_left_out_without_waiting_for_its_time(
     hang.release()
     while set(by_name((await server.ask(ALL)).json)) != {"a", "b", "c"}:
         await asyncio.sleep(0.05)
-
-
-async def test_a_listing_that_fails_is_500_in_words(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refresh(discovery: Discovery) -> Any:
-        raise PermissionError(13, "Permission denied", "/sys/fs/cgroup")
-
-    monkeypatch.setattr(Discovery, "refresh", refresh)
-    answer = await server.ask(ALL)
-    assert answer.status == 500
-    assert answer.json == {"error": "cannot list the containers: /sys/fs/cgroup: Permission denied"}
 
 
 async def test_a_listing_that_hangs_is_500_after_its_time(

@@ -203,17 +203,6 @@ async def test_an_ambiguous_prefix_is_400_and_runtime_and_name_picks_one(host: F
     assert (await server.ask(path(f"docker:{names[0]}"))).status == 200
 
 
-@pytest.mark.parametrize("env", ["", "?env=1", "?env=", "?env=1&env=2", "?x=1", "?env=1&x=%ff"])
-async def test_the_environment_is_this_one_or_left_out(server: Server, env: str) -> None:
-    assert (await server.ask(path("a") + env)).status == 200
-
-
-@pytest.mark.parametrize("env", ["2", "0", "-1", "x", "1.5", "9" * 5000, "%00", "%31%30"])
-async def test_any_other_environment_is_not_found(server: Server, env: str) -> None:
-    answer = await server.ask(path("a") + f"?env={env}")
-    assert (answer.status, answer.json) == (404, {"error": "Environment not found"})
-
-
 async def test_the_agents_environment_is_configured(host: FakeHost) -> None:
     async with serving(host.sampler(), env=42) as server:
         assert (await server.ask(path("a") + "?env=42")).status == 200
@@ -231,16 +220,6 @@ async def test_requests_for_different_containers_do_not_wait_for_each_others_win
     for each in asking:
         each.cancel()
     await asyncio.gather(*asking, return_exceptions=True)
-
-
-async def test_the_answer_is_plain_json_of_a_known_length_and_the_connection_stays(server: Server) -> None:
-    async with server.connection() as connection:
-        for _ in range(3):
-            connection.send(path("a"), "Accept-Encoding: gzip, deflate, br")
-            answer = await connection.answer()
-            assert answer.status == 200 and "content-encoding" not in answer.headers
-            assert int(answer.headers["content-length"]) == len(answer.body)
-            assert answer.headers["content-type"] == "application/json"
 
 
 async def test_one_container_is_read_and_no_other(server: Server, hang: Hang) -> None:

@@ -16,14 +16,14 @@ import pytest
 
 from cgstatd.feed import reading_pass
 from cgstatd.feed.reading_pass import Pass
-from cgstatd.host.discovery import Discovery
 from cgstatd.sampling import pass_work, registry
 from cgstatd.web.routes import stream
 from cgstatd.web.server import event_stream
 from cgstatd.web.server.segments import SegmentSocket
 from fakehost import FakeHost, Hang, container_id
-from helpers import UNIFIED, expected, recorded_host
+from helpers import UNIFIED, expected
 from patience import until
+from recordedhosts import recorded_host
 from wire import ALL, KEEPALIVE, PADDING, STREAM, Answer, Server, agent, serving
 
 DONE = b"event: done\ndata: {}\n\n"
@@ -137,13 +137,6 @@ async def test_where_nothing_is_known_yet_the_headers_come_with_a_comment(
     hang.release()
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, deflate, br;q=1.0, *;q=0.5"])
-async def test_it_is_never_compressed(server: Server, encoding: str) -> None:
-    answer = await server.ask(STREAM, f"Accept-Encoding: {encoding}")
-    assert "content-encoding" not in answer.headers
-    assert answer.events[-1] == ("done", {})
-
-
 @pytest.mark.parametrize(
     "asked", ["Connection: keep-alive", "Connection: Keep-Alive\r\nKeep-Alive: timeout=60", "X: y"]
 )
@@ -206,36 +199,6 @@ async def test_hostile_names_forge_no_event(host: FakeHost, server: Server) -> N
 
 
 # -- errors
-
-
-@pytest.mark.parametrize("env", ["2", "x", "-1", "%00"])
-async def test_an_unknown_environment_is_an_error_event_then_done_then_the_end(server: Server, env: str) -> None:
-    async with server.connection() as connection:
-        connection.send(f"{STREAM}?env={env}", "Connection: keep-alive")
-        answer = await connection.answer()
-        assert answer.status == 200 and answer.headers["content-type"] == "text/event-stream"
-        assert answer.events == [("error", {"error": "Environment not found"}), ("done", {})]
-        assert await connection.closed()
-
-
-@pytest.mark.parametrize("env", ["", "?env=1", "?env="])
-async def test_the_environment_is_this_one_or_left_out(server: Server, env: str) -> None:
-    assert len((await server.ask(STREAM + env)).stats) == 3
-
-
-async def test_a_listing_that_fails_is_an_error_event_then_done(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refresh(discovery: Discovery) -> Any:
-        raise PermissionError(13, "Permission denied", "/sys/fs/cgroup")
-
-    monkeypatch.setattr(Discovery, "refresh", refresh)
-    answer = await server.ask(STREAM)
-    assert answer.status == 200
-    assert answer.events == [
-        ("error", {"error": "cannot list the containers: /sys/fs/cgroup: Permission denied"}),
-        ("done", {}),
-    ]
 
 
 async def test_a_listing_that_hangs_is_an_error_event_after_its_time_with_keepalives_meanwhile(

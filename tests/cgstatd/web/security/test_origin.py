@@ -100,7 +100,9 @@ async def test_an_origin_is_compared_exactly(dashed: Server, origin: str) -> Non
     assert (await dashed.ask(ALL, f"Origin: {origin}", *PREFLIGHT, method="OPTIONS")).status == 403
 
 
-async def test_an_allowed_preflight_needs_no_token_and_gives_nothing_away(host: FakeHost, tmp_path_factory) -> None:  # type: ignore[no-untyped-def]
+async def test_an_allowed_preflight_needs_no_token_and_gives_nothing_away(
+    host: FakeHost, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     tokens = Tokens(tmp_path_factory.mktemp("tokens"))
     secret = tokens.new()
     async with serving(host.sampler(), guard=guard(tokens, origins=[DASH])) as server:

@@ -6,15 +6,15 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from cgstatd.basics.shared_lock import SharedLock
-from cgstatd.feed import thread_calls
 from cgstatd.sampling.lookup import NotFound
 from cgstatd.sampling.one_container import OneContainer
 from cgstatd.web.server.account import CAPACITY, HALF_SECONDS, MOMENT_SECONDS, Account
@@ -338,7 +338,7 @@ async def test_a_request_that_waits_is_answered_and_its_place_may_be_taken_meanw
     async with serving(host.sampler()) as server:
         waits, left = asyncio.Event(), [0.3, 0.3, 0.0]  # the first question is the lobby's
 
-        def wait_seconds(_client: str) -> float:
+        def wait_seconds(client: str) -> float:
             seconds = left.pop() if left else 0.0
             if not left:
                 waits.set()
@@ -378,7 +378,7 @@ async def test_what_a_request_costs_is_charged_to_its_client(host: FakeHost, mon
         cpu = [0.0]
         account = server.gate.account
         account._clock, account._computed = lambda: 100.0, lambda: cpu[0]
-        guard = server.runner.app.middlewares[-1].__self__  # type: ignore[attr-defined]
+        guard = cast(Any, server.runner.app.middlewares[-1]).__self__
         real = guard._not_a_request_of_ours
 
         def dear(*arguments: Any) -> Any:
@@ -386,7 +386,7 @@ async def test_what_a_request_costs_is_charged_to_its_client(host: FakeHost, mon
             return real(*arguments)
 
         monkeypatch.setattr(guard, "_not_a_request_of_ours", dear)
-        monkeypatch.setattr(thread_calls.time, "thread_time", lambda: 0.0)
+        monkeypatch.setattr(time, "thread_time", lambda: 0.0)
         assert (await server.ask("/api/containers")).status == 200
         assert account._clients["127.0.0.1"].used == pytest.approx(0.5)
 
@@ -397,7 +397,7 @@ async def test_what_the_sampling_thread_does_for_a_request_is_charged_to_its_cli
     """A flood of what is dear to read alone would cost the loop little, and all others their turn in that thread."""
     host.add("web")
     cpu = [0.0]
-    monkeypatch.setattr(thread_calls.time, "thread_time", lambda: cpu[0])
+    monkeypatch.setattr(time, "thread_time", lambda: cpu[0])
 
     def dear(*_: Any) -> Any:
         cpu[0] += 0.5

@@ -62,13 +62,24 @@ async def raw(server: Server, data: bytes, method: str = "GET") -> Answer:
         (b"GET / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
         (b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 70_000, 431),
         (b"a" * 70_000, 431),
+        (b"GET / HTTP/9.9\r\n" + HOST + b"\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 500 + b"\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n" + HOST + b"Content-Length: -1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: gzip\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nBad Header: x\r\n\r\n", 400),
+        (b"\r\n\r\n\r\nnonsense\r\n\r\n", 400),
     ],
-    ids=range(13),
+    ids=range(20),
 )
 async def test_what_is_no_request_is_answered_as_documented(server: Server, data: bytes, status: int) -> None:
-    answer = await raw(server, data)
-    assert answer.status == status
-    conforms(answer, "/")
+    async with server.connection() as connection:
+        connection.raw(data)
+        answer = await connection.answer()
+        assert answer.status == status and b"Traceback" not in answer.body and b".py" not in answer.body
+        conforms(answer, "/")
+        assert await connection.closed()
+    assert (await server.ask(ALL)).status == 200
 
 
 async def test_a_connection_too_many_is_answered_as_documented(host: FakeHost) -> None:

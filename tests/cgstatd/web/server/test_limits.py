@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any, cast
 
 import pytest
 from aiohttp import web
@@ -34,8 +35,7 @@ async def from_address(server: Server, address: str, receive: int = 0) -> AsyncI
     sock.bind((address, 0))
     sock.setblocking(False)
     await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", server.port))
-    limit = {"limit": 1024} if receive else {}
-    connection = Connection(*await asyncio.open_connection(sock=sock, **limit))
+    connection = Connection(*await asyncio.open_connection(sock=sock, limit=1024 if receive else 1 << 16))
     try:
         yield connection
     finally:
@@ -239,13 +239,13 @@ async def test_a_client_that_does_not_read_is_cut_and_its_buffer_is_bounded(crow
         from_address(server, "127.0.0.1", receive=4096) as sleeper,
     ):
         sleeper.send(target)
-        await until(lambda: len(server.runner.server.connections) == 1)  # type: ignore[union-attr]
-        [handler] = server.runner.server.connections  # type: ignore[union-attr]
+        await until(lambda: len(cast(Any, server.runner.server).connections) == 1)
+        [handler] = cast(Any, server.runner.server).connections
         await until(lambda: handler._sending is not None)
-        waiting = handler.transport.get_write_buffer_size()  # type: ignore[union-attr]
+        waiting = handler.transport.get_write_buffer_size()
         if target == STREAM:
             assert waiting == 0, "nothing is written that it has no room for"
-        kernel = handler.transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)  # type: ignore[union-attr]
+        kernel = handler.transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
         assert kernel <= 2 * KERNEL_BUFFER_BYTES
         assert (await server.ask("/healthz")).status == 200
         await until(lambda: server.gate.open == 0)
@@ -479,7 +479,7 @@ def test_the_client_with_the_most_streams_makes_room_for_one_with_fewer() -> Non
     streams, wires = Streams(Limits(streams=4, streams_per_client=3)), [Wire() for _ in range(6)]
 
     def enter(client: str, wire: Wire) -> Stream | None:
-        return streams.enter(client, wire, lambda: True)  # type: ignore[arg-type]
+        return streams.enter(client, cast(Any, wire), lambda: True)
 
     heavy = [enter("heavy", wire) for wire in wires[:3]]
     assert all(heavy) and enter("heavy", wires[3]) is None, "no more for one client"

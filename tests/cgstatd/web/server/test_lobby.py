@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
+from typing import Any, cast
 
 import pytest
 
@@ -15,7 +16,8 @@ from wire import ALL, Server, serving
 
 
 def handlers(server: Server) -> int:
-    return len(server.runner.server.connections)  # type: ignore[union-attr]
+    assert server.runner.server is not None
+    return len(server.runner.server.connections)
 
 
 async def test_one_that_says_nothing_has_a_place_and_no_handler(host: FakeHost) -> None:
@@ -43,7 +45,7 @@ async def test_what_it_waited_counts_for_how_long_its_request_may_take(host: Fak
         await asyncio.sleep(0.05)
         slow.raw(b"G")
         await until(lambda: handlers(server) == 1)
-        [handler] = server.runner.server.connections  # type: ignore[union-attr]
+        [handler] = cast(Any, server.runner.server).connections
         await until(lambda: handler._arriving is not None)
         assert handler._arriving.when() <= opened + 60
 
@@ -78,7 +80,7 @@ async def test_one_whose_client_has_used_more_than_its_share_waits_without_a_han
     async with serving(host.sampler()) as server, AsyncExitStack() as stack:
         asked, waits = [0], [0.01]
 
-        def wait_seconds(_client: str) -> float:
+        def wait_seconds(client: str) -> float:
             asked[0] += 1
             return waits[0]
 
@@ -93,7 +95,7 @@ async def test_one_whose_client_has_used_more_than_its_share_waits_without_a_han
 
 async def test_one_that_waits_for_its_share_may_have_to_go(host: FakeHost) -> None:
     async with serving(host.sampler()) as server, AsyncExitStack() as stack:
-        server.gate.account.wait_seconds = lambda _: 3_600.0  # type: ignore[method-assign]
+        server.gate.account.wait_seconds = lambda client: 3_600.0  # type: ignore[method-assign]
         flood = await stack.enter_async_context(server.connection())
         flood.send(ALL)
         await until(lambda: server.gate.open == 1)
@@ -108,12 +110,15 @@ async def test_what_the_agent_makes_it_wait_does_not_count_for_how_long_its_requ
     """It was closed without an answer where that was longer."""
     async with serving(host.sampler(), limits=Limits(request_seconds=60)) as server, AsyncExitStack() as stack:
         waits = [0.0, 100.0]
-        server.gate.account.wait_seconds = lambda _: waits.pop()  # type: ignore[method-assign]
+        server.gate.account.wait_seconds = lambda client: waits.pop()  # type: ignore[method-assign]
         made: list[Lobby] = []
         real = Lobby._look
-        stack.enter_context(pytest.MonkeyPatch.context()).setattr(
-            Lobby, "_look", lambda lobby: (made.append(lobby), real(lobby))
-        )
+
+        def look(lobby: Lobby) -> None:
+            made.append(lobby)
+            real(lobby)
+
+        stack.enter_context(pytest.MonkeyPatch.context()).setattr(Lobby, "_look", look)
         opened = asyncio.get_running_loop().time()
         flood = await stack.enter_async_context(server.connection())
         flood.send(ALL)
