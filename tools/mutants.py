@@ -2,7 +2,7 @@
 """Changes one thing of the program at a time and sees whether a test notices: what survives, no test holds.
 
     python3 tools/mutants.py --most 200                  some of all changes; --seed 2 others, --only rates,guard those
-    python3 tools/mutants.py --faults                    the faults of tools/made_faults.py instead
+    python3 tools/mutants.py --faults                    the faults of tools/ten_faults.py instead
     python3 tools/mutants.py --tree DIRECTORY            another checkout, with its own tests
 
 A change is of an operator, a constant, a comparison, a returned value or a condition. The changed module exists in
@@ -38,8 +38,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
-from made_faults import FAULTS, Fault
 from make.room_coverage import quick
+from ten_faults import FAULTS, Fault
 
 PROJECT = Path(__file__).resolve().parents[1]
 CPU_SECONDS = 120
@@ -207,7 +207,7 @@ def code_of(tree: Path, change: Change | Fault) -> CodeType:
     text = (tree / change.path).read_text()
     if isinstance(change, Fault):
         if text.count(change.old) != 1:
-            raise SystemExit(f"{change.title}: {change.path} does not have that text once; mend tools/made_faults.py")
+            raise SystemExit(f"{change.title}: {change.path} does not have that text once; mend tools/ten_faults.py")
         return compile(text.replace(change.old, change.new), str(tree / change.path), "exec")
     module = ast.parse(text)
     next(spot for number, (spot, _, _) in enumerate(_walk(module)) if number == change.number).swap()
@@ -458,7 +458,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--at-once", type=int, default=os.cpu_count() or 1, help="how many processes (one a core)")
     parser.add_argument("--tree", type=Path, default=PROJECT, metavar="DIRECTORY")
-    parser.add_argument("--faults", action="store_true", help="the faults of tools/made_faults.py")
+    parser.add_argument("--faults", action="store_true", help="the faults of tools/ten_faults.py")
     given = parser.parse_args()
     chosen = given.only.split(",")
     if unknown := sorted(set(chosen) - set(names)):

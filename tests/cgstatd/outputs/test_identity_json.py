@@ -47,7 +47,7 @@ HEALTH = Health("unhealthy", absent="h", failing_streak=6, checked_seconds=7.5)
 def shown(metadata: Metadata | None, *more: Any, **others: Any) -> dict[str, Any]:
     identity = Identity(ID, "web", "docker", 1000, metadata)
     found = container_identity(identity, State.PAUSED, *more, **others)
-    return msgspec.json.decode(msgspec.json.encode(found), type=dict[str, Any])
+    return dict(msgspec.json.decode(msgspec.json.encode(found)))
 
 
 def test_everything_that_is_known_is_shown_under_its_own_name() -> None:

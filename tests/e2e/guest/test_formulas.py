@@ -122,17 +122,17 @@ def containers(shape: str, docker: Docker, swap: None) -> Iterator[list[str]]:
 
 
 def _quiet(ids: list[str]) -> Callable[[], bool]:
+    last = list[int]()
+
     def same() -> bool:
-        nonlocal last
         sleep(3)
-        before, last = last, [_memory(each)["usage"] for each in ids]
+        before, last[:] = list(last), [_memory(each)["usage"] for each in ids]
         return before == last
 
-    last = list[int]()
     return same
 
 
-def _memory(container: str, *socket: str) -> dict[str, Any]:
+def _memory(container: str, *socket: str) -> Any:
     return dict(api(f"/containers/{container}/stats?stream=false&one-shot=true", *socket)["memory_stats"])
 
 

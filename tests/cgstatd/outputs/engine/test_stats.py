@@ -46,8 +46,7 @@ ZERO_CPU = {
 def encoded(before: EngineCpu | None = None, **figures: Any) -> dict[str, Any]:
     data = stats.encode(FIGURES._replace(encoded={}, **figures), before)
     assert data.endswith(b"}\n") and data.count(b"\n") == 1
-    shown: dict[str, Any] = json.loads(data)
-    return shown
+    return dict(json.loads(data))
 
 
 def test_everything_that_is_known_is_shown_under_its_own_key() -> None:
