@@ -17,6 +17,7 @@ from cgroupfs.formats import (
     Quota,
     find_key,
     flat_key,
+    is_number,
     parse_cpu_list,
     parse_cpu_max,
     parse_device_operations,
@@ -32,7 +33,7 @@ from cgroupfs.hierarchy import parse_mountinfo
 
 U64 = (1 << 64) - 1
 NOT_NUMBERS = [b"", b"\n", b" ", b"-1", b"+1", b"1_0", b"0x10", b"1.0", b"1 2", b"max", b"\xc2\xb2"]
-NOT_NUMBERS += [b"18446744073709551616", b"1" * 21, b"9" * 5000, b"12\x00"]
+NOT_NUMBERS += [b"18446744073709551616", b"1" * 21, b"0" * 21, b"9" * 5000, b"12\x00"]
 numbers = st.integers(0, U64)
 keys = st.from_regex(rb"[a-z][a-z0-9_.]{0,20}", fullmatch=True)
 devices = st.tuples(st.integers(0, 4095), st.integers(0, 1 << 20)).map(lambda pair: b"%d:%d" % pair)
@@ -84,6 +85,7 @@ def test_a_value_is_read_back(value: int) -> None:
 
 @pytest.mark.parametrize("data", NOT_NUMBERS)
 def test_what_is_not_an_unsigned_64_bit_decimal_is_malformed(data: bytes) -> None:
+    assert not is_number(data)
     with pytest.raises(ParseError):
         parse_value(data)
     if data.strip() != b"max":
