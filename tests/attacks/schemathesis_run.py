@@ -41,7 +41,7 @@ include-path = "{stream}"
 checks.negative_data_rejection.enabled = false
 
 [[operations]]
-include-path-regex = "/(host|[{{]id[}}])/history$"
+include-path-regex = "/(host|workloads|[{{]id[}}])/history$"
 # A schema cannot say that `since` is not after `until`.
 checks.positive_data_acceptance.expected-statuses = [200, 204, 400, 401, 403, 404, 429, 503]
 """

@@ -99,7 +99,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "required": True,
         "description": "As the list, the detail and the notifications have it.",
         "schema": {"type": "string", "minLength": 1, "maxLength": MOST_WORKLOAD},
-        "example": "compose:shop/api/1",
+        "example": "docker:web",
     },
     "line_step": {
         "name": "step",

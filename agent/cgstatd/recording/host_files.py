@@ -76,7 +76,7 @@ def _process(path: str, program: bytes, data_root: str) -> Iterator[Piece]:
     if data_root and program == b"dockerd":
         arguments += [b"--data-root", os.fsencode(data_root)]
     elif program == b"containerd-shim":
-        arguments += [b"-namespace", b"default", b"-address", os.fsencode(f"{data_root}/containerd.sock")]
+        arguments += [b"-namespace", b"default", b"-address", os.fsencode(f"{data_root}/address")]
     elif data_root:
         arguments += [b"-b", os.fsencode(f"{data_root.rstrip('/')}/overlay-containers/{'0' * 64}/userdata")]
     yield Piece(f"{path}/comm", program + b"\n")
