@@ -117,7 +117,7 @@ class Connection:
     async def answer(self, *, method: str = "GET") -> Answer:
         """The whole next answer."""
         answer = await self.head()
-        if method == "HEAD":
+        if method == "HEAD" or answer.status == 204:
             pass
         elif answer.headers.get("transfer-encoding") == "chunked":
             while await self.chunk(answer):
