@@ -73,25 +73,24 @@ class StepsReading:
         if who is None:
             raise NotFound(wanted)
         there = None if known is None else _stopped(known)
-        return await self._steps(asked, who, there, Life(*who, 0))
+        plan, found = await self._steps(asked, who, there)
+        return await self._answer(plan, found, found.latest.life if found.latest else Life(*who, 0))
 
     async def workload(self, text: str, asked: Asked) -> ContainerHistory:
         """All containers of a workload in the same steps, those that are gone too. Raises NotFound, ListingFailed,
         ReadingFailed."""
-        known = await self._feed.run(partial(_of_workload, self._feed, text))
-        return await self._steps(asked, Workload(text), None, known)
-
-    async def _steps(
-        self, asked: Asked, who: Wanted, there: tuple[int, str] | None, known: Life | None
-    ) -> ContainerHistory:
-        """``there``: see :class:`ContainerSteps`; ``known``: what the answer is of where it has no life. Raises
-        NotFound: nothing is known, and the answer has no life."""
-        plan, found = await self.filled(
-            asked, lambda plan: ContainerSteps(plan.grid, plan.now, plan.earliest, there), who
-        )
-        life = found.latest.life if found.latest else known
+        plan, found = await self._steps(asked, Workload(text), None)
+        life = found.latest.life if found.latest else await self._feed.run(partial(_of_workload, self._feed, text))
         if life is None:
-            raise NotFound(who[-1])
+            raise NotFound(text)
+        return await self._answer(plan, found, life)
+
+    async def _steps(self, asked: Asked, who: Wanted, there: tuple[int, str] | None) -> tuple[_Plan, ContainerSteps]:
+        """``there``: see :class:`ContainerSteps`."""
+        return await self.filled(asked, lambda plan: ContainerSteps(plan.grid, plan.now, plan.earliest, there), who)
+
+    async def _answer(self, plan: _Plan, found: ContainerSteps, life: Life) -> ContainerHistory:
+        """``life``: the latest, or where the steps have none, what they are of."""
         return await self._past.compute(_container_answer, self._past.ring.interval_seconds, plan, found, life)
 
     async def _gone(self, wanted: str) -> Who | None:

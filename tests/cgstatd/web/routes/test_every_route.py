@@ -46,7 +46,7 @@ ROWS = (
     Row("/api/containers/{id}/processes", "small"),
     Row("/api/containers/{id}/history", "gzip"),
     Row("/api/containers/history", "small", 200),
-    Row("/api/workloads/history", "gzip"),
+    Row("/api/workloads/history", "gzip", unlisted=200),
     Row("/api/host", "gzip"),
     Row("/api/host/history", "gzip", 200),
     Row("/api/history", "gzip", 200, "application/x-ndjson"),
