@@ -66,6 +66,7 @@ class TrackIndex:
         """An ended life that is not kept any more."""
         self._undescribe(track, track.subject)
         self._leave(track)
+        track.ended = None  # it may still have marks that wait for their round
         _remove(self._lives, track.life.id, track)
         if track.life.id not in self._lives:
             del self._ids[bisect_left(self._ids, track.life.id)]

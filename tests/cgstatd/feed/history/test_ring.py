@@ -283,3 +283,15 @@ def test_an_hour_of_a_hundred_idle_containers_takes_less_than_six_megabytes() ->
         ring.add(number, taken(number, {each: sample(number, usage=number) for each in living}), 0)
     assert ring.used + ring.host.size < 6_000_000
     assert HOST.size < 200
+
+
+def test_a_life_that_was_dropped_between_two_rounds_holds_up_no_round() -> None:
+    """The round that its marks waited for is not the next one of the grid."""
+    ring, web = Ring(100, 10, budget=1), life(1)
+    ring.add(0, taken(0, {}), 0)
+    ring.hear(begun(web), 10_000)
+    ring.hear(end(web, 0), 11_000)
+    assert list(ring.tracks()) == [] and ring.index.newest("web") is None
+    for number in (3, 4):
+        ring.add(number, taken(number, {}), 0)
+    assert ring.last == 4 and ring.snapshot(0, 4).lives == []
