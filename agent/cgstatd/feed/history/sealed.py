@@ -164,20 +164,14 @@ def seal_rounds(what: Rounds) -> bytes:
 def open_rounds(first: int, data: object) -> Rounds:
     """Raises Broken."""
     try:
-        found = unseal(data, ROUNDS, first)
+        head, found = _ROUNDS, unseal(data, ROUNDS, first)
     except Broken:
-        return _open_first_rounds(first, data)
-    last, before, incomplete, tracks, length, marks, lost = _ROUNDS.unpack_from(found)
-    end = _ROUNDS.size + length
-    host, born = found[_ROUNDS.size : end], found[end + marks :]
-    return Rounds(first, last, before, incomplete, tracks, lost, host, found[end : end + marks], born)
-
-
-def _open_first_rounds(first: int, data: object) -> Rounds:
-    found = unseal(data, FIRST_ROUNDS, first)
-    last, before, incomplete, tracks, length, lost = _FIRST_ROUNDS.unpack_from(found)
-    end = _FIRST_ROUNDS.size + length
-    return Rounds(first, last, before, incomplete, tracks, lost, found[_FIRST_ROUNDS.size : end], found[end:])
+        head, found = _FIRST_ROUNDS, unseal(data, FIRST_ROUNDS, first)
+    last, before, incomplete, tracks, length, *marks, lost = head.unpack_from(found)
+    end = head.size + length
+    behind = end + marks[0] if marks else len(found)
+    host = found[head.size : end]
+    return Rounds(first, last, before, incomplete, tracks, lost, host, found[end:behind], found[behind:])
 
 
 def pack_marks(marks: Sequence[StoredMark]) -> bytes:
