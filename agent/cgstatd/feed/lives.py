@@ -16,13 +16,14 @@ were: since the agent heard of the container last, or since the container was ma
 from __future__ import annotations
 
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+from ..basics.fullest_owner import oldest_of_fullest
 from ..host.identity import Identity
 from ..host.runtimes.base import State
-from ..host.workload import workload
+from ..host.workload import key_of, workload
 from ..sampling.history_model import Life
 from ..sampling.lived import COMPLETED, Lived, Terminated
 from ..sampling.round import Changes, Ended, Killed
@@ -97,11 +98,11 @@ class View(NamedTuple):
 
     def of(self, identity: Identity) -> Lived:
         """What is known of a container's workload."""
-        return self._of(identity, self.known.get(_key(identity)) if self.known else None)
+        return self._of(identity, self.known.get(key_of(identity)) if self.known else None)
 
     def with_kills(self, identity: Identity) -> tuple[Lived, int | None]:
         """The same, and how many of its processes were killed for want of memory; None: that is not known."""
-        known = self.known.get(_key(identity)) if self.known else None
+        known = self.known.get(key_of(identity)) if self.known else None
         none = 0 if self.complete else None
         return self._of(identity, known), none if known is None else known.kills
 
@@ -191,7 +192,7 @@ class Lives:
             self._killed(ended.killed)
 
     def _started(self, identity: Identity) -> None:
-        if _key(identity) not in self._known:
+        if key_of(identity) not in self._known:
             return
         known, rose = self._counted(self._of(identity), identity)
         if known.last is not None and known.ended <= self._clock() - GONE_SECONDS:  # its series may have gone meanwhile
@@ -221,16 +222,11 @@ class Lives:
         return known._replace(counted=engines, heard=now, came_back=known.again(now, max(0, more))), more > 0
 
     def _of(self, identity: Identity) -> _Workload:
-        return self._known.get(_key(identity)) or _Workload(identity.owner_uid, identity.id)
+        return self._known.get(key_of(identity)) or _Workload(identity.owner_uid, identity.id)
 
     def _keep(self, identity: Identity, known: _Workload) -> None:
-        key = _key(identity)
+        key = key_of(identity)
         self._known[key] = known._replace(name=identity.name if workload(identity) else "")
         self._known.move_to_end(key)
         if len(self._known) > KEPT:
-            most, _ = Counter(each.owner_uid for each in self._known.values()).most_common(1)[0]
-            del self._known[next(key for key, each in self._known.items() if each.owner_uid == most)]
-
-
-def _key(identity: Identity) -> str:
-    return workload(identity) or f"{identity.runtime}:{identity.id}@{identity.owner_uid}"
+            del self._known[oldest_of_fullest(self._known)]

@@ -26,6 +26,16 @@ _MOST = 128
 """Characters of one part."""
 
 
+def container_key(identity: Identity) -> str:
+    """Of one container: ids of different owners and runtimes may be equal."""
+    return f"{identity.runtime}:{identity.id}@{identity.owner_uid}"
+
+
+def key_of(identity: Identity) -> str:
+    """Of its workload; of itself, where nothing but its id is known."""
+    return workload(identity) or container_key(identity)
+
+
 def workload(identity: Identity) -> str | None:
     """None: nothing but its id is known."""
     kind, parts = _parts(identity)

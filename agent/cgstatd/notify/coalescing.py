@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from ..basics.fullest_owner import oldest_of_fullest
 from ..outputs.notification_json import Notification, summary
 
 APART_SECONDS = 60.0
@@ -67,9 +68,7 @@ class Coalescing:
 
     def _drop(self) -> Notification | None:
         """The oldest of the owner with the most."""
-        most, _ = Counter(each.owner_uid for each in self._told.values()).most_common(1)[0]
-        key = next(key for key, each in self._told.items() if each.owner_uid == most)
-        return self._told.pop(key).latest
+        return self._told.pop(oldest_of_fullest(self._told)).latest
 
     def _within_share(self, found: Notification, now: float) -> list[Notification]:
         """It, or nothing: then the owner's summary has it."""

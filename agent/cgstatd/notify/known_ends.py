@@ -15,6 +15,7 @@ import msgspec
 
 from ..host.identity import Identity
 from ..host.runtimes.base import Metadata, State
+from ..host.workload import container_key
 from ..sampling.lived import ambiguous
 from ..sampling.lookup import Known
 from ..sampling.one_container import identity_of
@@ -68,18 +69,18 @@ class KnownEnds:
         """What the watch tells, without the ends that were found on disk before."""
         news = Changes(started=found.started, begun=found.begun, killed=found.killed)
         for each in found.ended:
-            key, record = key_of(each.identity), each.metadata
+            key, record = container_key(each.identity), each.metadata
             finished = record.finished_seconds if record else None
             if finished is None or self._found.get(key) != finished:
                 news.ended.append(each)
             restarts = record.restarts if record else None
             self._keep(key, LatestEnd(each.identity.owner_uid, finished, None if finished else now, restarts))
         for identity in found.started:
-            before, metadata = self.known.get(key_of(identity)), identity.metadata
+            before, metadata = self.known.get(container_key(identity)), identity.metadata
             before = before or LatestEnd(identity.owner_uid)
             if metadata is not None:
                 before = msgspec.structs.replace(before, restarts=metadata.restarts)
-            self._keep(key_of(identity), before)
+            self._keep(container_key(identity), before)
         return news
 
     def compare(self, on_disk: Iterable[Known], now: float) -> list[Missed]:
@@ -90,7 +91,7 @@ class KnownEnds:
         return sorted(news, key=lambda each: (each.ended.metadata.finished_seconds or 0) if each.ended.metadata else 0)
 
     def _compared(self, identity: Identity, record: Metadata, now: float) -> Missed | None:
-        key, finished = key_of(identity), record.finished_seconds
+        key, finished = container_key(identity), record.finished_seconds
         before = self.known.get(key)
         news = self.since is not None and _is_news(before, finished, self.since) and finished is not None
         if not news and before is not None and before.heard is not None:
@@ -115,11 +116,6 @@ class KnownEnds:
             for key in [key for key, each in self.known.items() if each.owner_uid == most][:fewer]:
                 del self.known[key]
             owners[most] -= fewer
-
-
-def key_of(identity: Identity) -> str:
-    """Of a container: ids of different owners and runtimes may be equal."""
-    return f"{identity.runtime}:{identity.id}@{identity.owner_uid}"
 
 
 def _is_news(before: LatestEnd | None, finished: float | None, since: float) -> bool:

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from ..feed.lives import FLAPPING_SECONDS, FLAPS, Lives
 from ..host.identity import Identity
-from ..host.workload import workload
+from ..host.workload import key_of, workload
 from ..outputs.identity_json import milliseconds
 from ..outputs.notification_json import EXIT, FLAPPING, MEMORY, OOM, Notification
 from ..sampling.lived import OOM_KILLED, reason_of
@@ -113,7 +113,7 @@ class Rules:
         )
 
     def _flaps(self, identity: Identity) -> Iterator[Notification]:
-        lived, key = self._lives.of(identity), _key(identity)
+        lived, key = self._lives.of(identity), key_of(identity)
         if not lived.flapping:
             if self._clock() >= self._unsure_until:
                 self._flapping.pop(key, None)
@@ -193,10 +193,6 @@ class Rules:
             reason=reason,
             **more,  # type: ignore[arg-type]
         )
-
-
-def _key(identity: Identity) -> str:
-    return workload(identity) or f"{identity.runtime}:{identity.id}@{identity.owner_uid}"
 
 
 def _remember(those: dict[str, T], key: str, value: T) -> None:
