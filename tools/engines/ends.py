@@ -33,6 +33,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -123,15 +124,21 @@ def row(agent: Agent, kind: str, end: Ended) -> tuple[list[str], bool, set[str]]
     return cells, wrong, {f"{kind}: {why}" for why in whys if why}
 
 
-def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("engine", choices=list(ENGINES))
+def parser_of(description: str | None, engines: Iterable[str], image: str) -> argparse.ArgumentParser:
+    """Of a play on one of these engines, beside an agent of its own."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("engine", choices=list(engines))
     parser.add_argument("--engine-argument", action="append", default=[], help="for the engine's command line")
     parser.add_argument("--run-argument", action="append", default=[], help="for its `run`")
     parser.add_argument("--agent-argument", action="append", default=[], help="for cgstatd serve")
     parser.add_argument("--agent", default="", help="the cgstatd to start")
-    parser.add_argument("--image", default="lab/busybox:1")
+    parser.add_argument("--image", default=image)
     parser.add_argument("--rootfs", default="", help="of containers that are made of a directory")
+    return parser
+
+
+def parsed() -> argparse.Namespace:
+    parser = parser_of(__doc__, ENGINES, "lab/busybox:1")
     parser.add_argument("--kind", choices=list(LIVES), nargs="*", default=list(LIVES))
     return parser.parse_args()
 

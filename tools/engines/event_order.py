@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from endings import MEMORY_BYTES, run
-from ends import Agent
+from ends import Agent, parser_of
 
 KINDS = {
     "0": ["sh", "-c", "sleep 0.4; exit 0"],
@@ -204,14 +204,7 @@ def judged(
 
 
 def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("engine", choices=list(ENGINES))
-    parser.add_argument("--engine-argument", action="append", default=[], help="for the engine's command line")
-    parser.add_argument("--run-argument", action="append", default=[], help="for its `run`")
-    parser.add_argument("--agent-argument", action="append", default=[], help="for cgstatd serve")
-    parser.add_argument("--agent", default="", help="the cgstatd to start")
-    parser.add_argument("--image", default="busybox")
-    parser.add_argument("--rootfs", default="", help="of containers that are made of a directory")
+    parser = parser_of(__doc__, ENGINES, "busybox")
     parser.add_argument("--prefix", default="order", help="of the containers' names")
     parser.add_argument("--kind", choices=list(KINDS), nargs="*", default=list(KINDS))
     parser.add_argument("--ends", type=int, default=20, help="of each kind")
