@@ -51,7 +51,7 @@ class Occupant(Protocol):
 
 
 class _Client:
-    __slots__ = ("at", "line", "served", "used")
+    __slots__ = ("at", "line", "served", "stepped", "used")
 
     def __init__(self, at: float) -> None:
         self.used = 0.0
@@ -59,6 +59,8 @@ class _Client:
         self.at = self.served = at
         self.line = asyncio.Lock()
         """Its steps wait one behind the other."""
+        self.stepped = False
+        """Whether a step of it was made in this iteration of the event loop."""
 
     def fade(self, now: float) -> float:
         """What it has used, as it counts now."""
@@ -118,25 +120,34 @@ class Account:
             try:
                 if begun:
                     yield awaited
-                if self.wait_seconds(client) and not is_held():
+                if (self.wait_seconds(client) or self._client(client).stepped) and not is_held():
                     yield from self._turn(client, place).__await__()
                 error = None
             except BaseException as thrown:  # cancelled, mostly: that waits for nothing
                 error = thrown
             resume: Callable[[Any], Any] = work.send if error is None else work.throw
+            self._step_made(client)
             try:
                 awaited, begun = self.charged(client, resume, error), True
             except StopIteration as over:
                 return over.value  # type: ignore[no-any-return]
 
     async def _turn(self, client: str, place: Occupant) -> None:
-        place.waits()
+        """One step of each client in an iteration of the event loop: of sixty requests that arrive at once, one is in
+        front of another client's. No share could say so, since nobody has used anything yet."""
+        used_too_much = self.wait_seconds(client) > 0
+        if used_too_much:
+            place.waits()
         try:
             async with self._client(client).line:
-                while seconds := self.wait_seconds(client):
-                    await self._sleep(seconds)
+                while (seconds := self.wait_seconds(client)) or self._client(client).stepped:
+                    if seconds and not used_too_much:
+                        used_too_much = True
+                        place.waits()
+                    await (self._sleep(seconds) if seconds else asyncio.sleep(0))
         finally:
-            place.asks()
+            if used_too_much:
+                place.asks()
 
     def wait_seconds(self, client: str) -> float:
         """How long the next step for a client has to wait, as things are."""
@@ -147,6 +158,12 @@ class Account:
             return 0.0
         used = self._client(client).fade(now)
         return HALF_SECONDS * math.log2(used / self._share) if used > self._share else 0.0
+
+    def _step_made(self, key: str) -> None:
+        client = self._client(key)
+        if not client.stepped:
+            client.stepped = True
+            asyncio.get_running_loop().call_soon(setattr, client, "stepped", False)
 
     @property
     def overloaded(self) -> bool:

@@ -408,3 +408,27 @@ async def test_what_the_sampling_thread_does_for_a_request_is_charged_to_its_cli
         monkeypatch.setattr(OneContainer, "find_to_read", dear)
         assert (await server.ask("/api/containers/web/stats")).status == 404
         assert server.gate.account._clients["127.0.0.1"].used == pytest.approx(0.5)
+
+
+async def test_of_requests_that_arrive_at_once_one_is_in_front_of_another_client() -> None:
+    """Nobody has used anything yet, so there is no share that could say who waits."""
+    loop = Loop()
+
+    async def once() -> None:
+        await asyncio.sleep(0)
+
+    flood = [loop.account.answered("flood", loop.request("flood", 0.01, pause=once), Place()) for _ in range(64)]
+    good = loop.account.answered("good", loop.request("good", 0.01, pause=once), Place())
+    await asyncio.gather(*flood, good)
+    assert loop.steps.index("good") <= 1
+    assert loop.steps.count("flood") == 64
+
+
+async def test_requests_of_one_client_alone_are_all_made() -> None:
+    loop = Loop()
+
+    async def once() -> None:
+        await asyncio.sleep(0)
+
+    await asyncio.gather(*(loop.account.answered("a", loop.request("a", 1, 1, pause=once), Place()) for _ in range(9)))
+    assert loop.steps == ["a"] * 18
