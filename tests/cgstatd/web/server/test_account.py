@@ -336,7 +336,7 @@ async def test_whoever_has_what_others_wait_for_goes_on() -> None:
 async def test_a_request_that_waits_is_answered_and_its_place_may_be_taken_meanwhile(host: FakeHost) -> None:
     host.add("web")
     async with serving(host.sampler()) as server:
-        waits, left = asyncio.Event(), [0.3, 0.3, 0.0]  # the first question is the lobby's
+        waits, left = asyncio.Event(), [0.3, 0.3, 0.3, 0.0]  # the first question is the lobby's
 
         def wait_seconds(client: str) -> float:
             seconds = left.pop() if left else 0.0
