@@ -13,14 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from attacks.arena import NIGHTLY, Work
+from attacks.arena import Work, often
 from attacks.kernel import KernelArena, enter
 from attacks.planted import MOST
 from wire import ALL
 
 _LIMIT = 700
 """pids.max: more than the agent looks at (512)."""
-_TIMES = 6 if NIGHTLY else 2
 _BOMB = """
 import os, signal, sys, time
 os.nice(19)
@@ -48,7 +47,7 @@ def fork_bomb(a: KernelArena) -> str:
     """a fork bomb, running kernel: forks without pause within a pids.max of 700, while its processes are asked for"""
     with _bomb(a):
         largest, looked, numbers = Work(0, 0), 0, set[int]()
-        for order in ("cpu", "memory") * (_TIMES // 2):
+        for order in (("cpu", "memory") * 3)[: often(6)]:
             (status, _, body), work = a.ask_counted(f"/api/containers/{a.attacker}/processes?sort={order}&limit=10")
             largest = max(largest, work)
             found = json.loads(body)
