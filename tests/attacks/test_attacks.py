@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from attacks import play, siege
+from attacks import bounds, play, siege
 from attacks.arena import Attack
 from attacks.cases import Arenas, cases
 
@@ -29,6 +29,11 @@ def test_the_table_that_is_kept_has_every_attack_with_its_outcome() -> None:
     assert [cells[0].removeprefix("| ") for cells in rows] == [play.words(each).partition(":")[0] for each in EVERY]
     for cells in rows:
         assert re.fullmatch(r"\d+ / \d+ / \d+", cells[3]) and cells[4].startswith("yes: "), cells
+
+
+def test_the_bounds_of_the_battles_are_those_of_the_unit() -> None:
+    assert bounds.of_the_unit("MemoryMax") == 256 << 20
+    assert bounds.of_the_unit("CPUWeight", bounds.USUAL_WEIGHT) == bounds.USUAL_WEIGHT, "a smaller one blinds it"
 
 
 def test_every_attack_is_in_the_siege_or_left_out_with_a_reason() -> None:

@@ -295,6 +295,7 @@ def main() -> int:
     given = parser.parse_args()
     if os.geteuid() != 0:
         parser.error("cgroups and files of several owners need root")
+    os.environ["NIGHTLY"] = "1"
     return siege(given.minutes, given.containers)
 
 
