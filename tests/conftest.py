@@ -35,19 +35,13 @@ settings.register_profile("cgstatd", deadline=None)
 settings.load_profile("cgstatd")
 
 LONG = (
-    "attacks/test_schemathesis_with_tokens.py",
-    "attacks/test_attacks_by_comings.py",
     "edges/test_hangs.py",
-    "attacks/test_schemathesis.py",
-    "attacks/test_attacks_by_hanging_on.py",
-    "attacks/test_attacks_on_the_kernel.py",
-    "prometheus/test_link_down.py",
-    "browser/test_looks.py",
-    "attacks/test_attacks_by_hoards.py",
-    "prometheus/test_forward.py",
     "attacks/test_attacks_by_files.py",
     "attacks/test_attacks.py",
-    "attacks/test_memory_limit.py",
+    "prometheus/test_link_down.py",
+    "browser/test_looks.py",
+    "prometheus/test_forward.py",
+    "attacks/test_schemathesis.py",
     "browser/test_past.py",
     "browser/test_address.py",
     "browser/test_trouble.py",
