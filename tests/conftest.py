@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,8 +31,8 @@ def pread(self: FakeOsModule, fd: int, size: int, offset: int) -> bytes:
 
 FakeOsModule.pread = pread  # type: ignore[attr-defined]  # that is why it is given one
 
-# How long an example takes says how busy the machine is.
-settings.register_profile("cgstatd", deadline=None)
+# How long an example takes says how busy the machine is. `make nightly` tries as many as hypothesis would.
+settings.register_profile("cgstatd", deadline=None, max_examples=100 if "NIGHTLY" in os.environ else 25)
 settings.load_profile("cgstatd")
 
 LONG = (

@@ -34,8 +34,8 @@ class Part(NamedTuple):
 
 
 PARTS = (
-    Part("tests", "the tests that `make test` leaves out",
-         ("-m", "pytest", "-n", "2", "--dist", "loadfile", "-q", "-m", "nightly")),
+    Part("tests", "the tests that `make test` leaves out, and hypothesis with four times the examples",
+         ("-m", "pytest", "-n", "2", "--dist", "loadfile", "-q", "-m", "nightly or hypothesis")),
     Part("attacks", "each attack at length, with what came of it", ("-m", "attacks.play")),
     Part("siege", "all attacks at once beside a client that means well", ("-m", "attacks.siege", "--minutes", "15")),
     Part("hangs", "each file that can hang, by each route", ("-m", "attacks.hangs", "--report", "build/hangs.md")),
