@@ -49,9 +49,7 @@ LONG = (
     "attacks/test_attacks.py",
     "attacks/test_memory_limit.py",
     "browser/test_past.py",
-    "browser/test_address.py",
     "browser/test_trouble.py",
-    "browser/test_stopped.py",
     "browser/test_page.py",
     "cgstatd/feed/history/test_disk_faults.py",
     "cgstatd/web/routes/test_follow.py",
@@ -62,7 +60,7 @@ LONG = (
     "edges/test_straddle.py",
     "prometheus/test_scrape.py",
     "cgstatd/web/routes/test_health.py",
-    "browser/test_groups.py",
+    "browser/test_choices.py",
 )
 """Files that take long, or mostly wait: they are begun first, so that no worker is left alone with one at the end, and
 the many that never wait fill what is left of the processors."""
