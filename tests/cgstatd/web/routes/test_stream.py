@@ -252,7 +252,8 @@ async def test_a_client_that_goes_in_the_middle_disturbs_nobody(
     assert [each for each in said if "left out" not in each and "a reading hangs" not in each] == []
     hang.release()
     server.fresh_for(0.0)
-    assert len((await server.ask(ALL)).json) == 3
+    while len((await server.ask(ALL)).json) < 3:  # the thread that hung goes on in its own time
+        await asyncio.sleep(0.02)
 
 
 async def test_no_task_is_left_behind(server: Server, hang: Hang, monkeypatch: pytest.MonkeyPatch) -> None:
