@@ -160,6 +160,10 @@ class Server:
         finally:
             await connection.close()
 
+    def fresh_for(self, seconds: float) -> None:
+        """A reading is shared for so long, however busy the machine is; nothing is read between two of them."""
+        self.feed.retime(freshness_seconds=seconds, baseline_seconds=0.0, max_cpu_percent=0.0)
+
     async def ask(self, target: str | bytes, *headers: str, method: str = "GET", version: str = "1.1") -> Answer:
         """One request on a connection of its own."""
         async with self.connection() as connection:
@@ -179,8 +183,9 @@ async def serving(
     tls: Certificates | None = None,
     history: float | Keeping = 0.0,
     prepare: Callable[[web.Application], None] | None = None,
+    port: int = 0,
 ) -> AsyncIterator[Server]:
-    """The agent's application on a loopback port; ``prepare`` sees it before it starts."""
+    """The agent's application on a loopback port, 0: any; ``prepare`` sees it before it starts."""
     feed = Feed(sampler, freshness_seconds=freshness, baseline_seconds=baseline)
     keeping = history if isinstance(history, Keeping) else Keeping(history)
     app = make_app(feed, env, guard, history=keeping)
@@ -191,7 +196,7 @@ async def serving(
     try:
         await runner.setup()
         gate = Gate(limits or Limits())
-        await Listener(runner, bind("127.0.0.1", 0)[0], gate, tls).start()
+        await Listener(runner, bind("127.0.0.1", port)[0], gate, tls).start()
         yield Server(runner.addresses[0][1], feed, sampler, runner, gate)
     finally:
         await runner.cleanup()
