@@ -101,25 +101,17 @@ def test_an_unreadable_file_is_a_missing_permission(tmp_path: Path, monkeypatch:
         assert directory.read("cpu.stat") is Absent.PERMISSION
 
 
-@pytest.mark.parametrize(
-    ("number", "reason"),
-    [
-        (errno.EOPNOTSUPP, Absent.UNSUPPORTED),
-        (errno.EIO, Absent.READ_FAILED),
-        (errno.ENODEV, None),
-        (errno.ESRCH, None),
-    ],
-)
 def test_a_read_that_fails_after_the_open_has_its_reason_or_is_gone_and_leaks_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, reason: Absent | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_files(str(tmp_path), {"cgroup.procs": "1\n"})
     before = open_descriptors()
     with Directory(str(tmp_path)) as directory, monkeypatch.context() as patch:
-        fail_reads(patch, number)
-        if reason is not None:
+        for number, reason in ((errno.EOPNOTSUPP, Absent.UNSUPPORTED), (errno.EIO, Absent.READ_FAILED)):
+            fail_reads(patch, number)
             assert directory.read("cgroup.procs") is reason
-        else:
+        for number in (errno.ENODEV, errno.ESRCH):
+            fail_reads(patch, number)
             with pytest.raises(CgroupGone, match=r"cgroup\.procs"):
                 directory.read("cgroup.procs")
     assert open_descriptors() == before

@@ -84,6 +84,7 @@ def test_a_malformed_row_costs_its_own_container_and_wrong_types_are_harmless(wr
 
 COUNT = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n{})"
 ENDLESS = f"{COUNT.format('')} SELECT i AS ID, 'a' AS Name, 1 AS PodID"
+CODES = f"{COUNT.format(' WHERE i < 30')} SELECT hex(zeroblob(2000000)) AS ID, i AS Timestamp, 0 AS ExitCode FROM n"
 LARGE = f"{COUNT.format(' WHERE i < 300')} SELECT printf('%064x', i) AS ID, 'a' AS Name, NULL AS PodID,"
 
 
@@ -94,7 +95,7 @@ LARGE = f"{COUNT.format(' WHERE i < 300')} SELECT printf('%064x', i) AS ID, 'a' 
         ("ContainerConfig", f"{ENDLESS}, zeroblob(1000000000) AS JSON FROM n", ""),
         ("ContainerConfig", f"{ENDLESS}, 1 AS JSON FROM n WHERE i < 0", ""),
         ("ContainerConfig", f"{LARGE} hex(zeroblob(2000000)) AS JSON FROM n", "more comes out of it than is in it"),
-        ("ContainerExitCode", f"{LARGE} hex(zeroblob(2000000)) AS ExitCode, i AS Timestamp FROM n", ""),
+        ("ContainerExitCode", CODES, ""),
     ],
     ids=["large", "endless", "rows", "exit codes"],
 )
