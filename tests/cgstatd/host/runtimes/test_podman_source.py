@@ -16,6 +16,7 @@ from cgstatd.host.runtimes.budget import USER
 from cgstatd.host.runtimes.journal import MAGIC
 from cgstatd.host.runtimes.podman import PodmanSource
 
+from ..conftest import Later
 from .conftest import Write
 from .written import BURN, DATABASE, INFRA, LISTED, POD, STORAGE, burn, config, database, listed
 
@@ -215,9 +216,10 @@ def test_the_homes_of_all_users_are_read_once(write: Write, monkeypatch: pytest.
         return real(data)
 
     monkeypatch.setattr(rootless, "_homes", homes)
-    budget = Budget()
+    budget, root = Budget(), Later()
+    root.stopped = root.clock()
     system = budget.shelf(0)
-    assert all(len(rootless_sources(Root(), uid, budget)) == 3 for uid in users)
+    assert all(len(rootless_sources(root, uid, budget)) == 3 for uid in users)
     assert len(read) == 1 and system.bytes > 0
 
 

@@ -49,7 +49,9 @@ def test_a_file_is_read_and_what_is_not_there_costs_one_call(write: Write, monke
 def test_an_unchanged_file_is_parsed_once_and_costs_one_stat(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     write(PATH, "content")
     os.utime(PATH, LONG_AGO)
-    files, parse = StateFiles(Root()), Counting()
+    root = Later()
+    root.stopped = root.clock()
+    files, parse = StateFiles(root), Counting()
     files.read(PATH, parse)
     monkeypatch.setattr(os, "open", None)
     assert files.read(PATH, parse) == b"content"
@@ -59,6 +61,7 @@ def test_an_unchanged_file_is_parsed_once_and_costs_one_stat(write: Write, monke
 def test_a_file_that_had_just_changed_is_read_once_more(write: Write) -> None:
     write(PATH, "content")
     root = Later()
+    root.stopped = root.clock()
     files, parse = StateFiles(root), Counting()
     for seconds, calls in ((0, 1), (0, 1), (1, 2), (1, 2), (1, 2)):
         root.seconds += seconds
