@@ -86,19 +86,15 @@ def test_of_a_directory_with_any_number_of_others_in_it_some_are_listed(tmp_path
 
 def test_an_unreadable_file_is_a_missing_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_files(str(tmp_path), {"cpu.stat": "usage_usec 1\n"})
-    with Directory(str(tmp_path)) as directory:
-        if os.geteuid():
-            os.chmod(tmp_path / "cpu.stat", 0)
-        else:  # root may read everything
-            real = os.open
 
-            def denied(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
-                if path == "cpu.stat":
-                    raise PermissionError(errno.EACCES, "Permission denied")
-                return real(path, flags, mode, dir_fd=dir_fd)
+    def denied(path: str, *_: object, **__: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", path)
 
-            monkeypatch.setattr(os, "open", denied)
+    with Directory(str(tmp_path)) as directory, monkeypatch.context() as patch:
+        patch.setattr(os, "open", denied)
         assert directory.read("cpu.stat") is Absent.PERMISSION
+        with pytest.raises(PermissionError, match=str(tmp_path)):
+            Directory(str(tmp_path))
 
 
 def test_a_read_that_fails_after_the_open_has_its_reason_or_is_gone_and_leaks_nothing(
@@ -126,17 +122,6 @@ def test_a_path_that_is_not_there_or_a_file_is_gone(tmp_path: Path) -> None:
         with pytest.raises(CgroupGone) as caught:
             Directory(path)
         assert caught.value.path == path
-
-
-def test_a_directory_that_may_not_be_opened_raises_with_its_path(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def denied(path: str, *rest: object) -> int:
-        raise PermissionError(errno.EACCES, "Permission denied", path)
-
-    monkeypatch.setattr(os, "open", denied)
-    with pytest.raises(PermissionError, match=str(tmp_path)):
-        Directory(str(tmp_path))
 
 
 def test_an_absent_file_in_a_living_directory_is_absent_and_in_a_removed_one_gone(tmp_path: Path) -> None:
