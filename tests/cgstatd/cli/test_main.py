@@ -306,7 +306,8 @@ ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 @pytest.mark.parametrize("locale", [{"LC_ALL": "C.UTF-8"}, ASCII], ids=["UTF-8", "ASCII"])
 def test_hostile_names_are_harmless_on_any_terminal(hostile: str, locale: dict[str, str]) -> None:
-    ran = run("stats", "--all", "--host-root", hostile, **locale)
+    command = [*COMMAND, "stats", "--all", "--host-root", hostile]
+    ran = subprocess.run(command, capture_output=True, env=ENVIRONMENT | locale, encoding="utf-8", check=False)
     assert (ran.returncode, ran.stderr) == (0, "")
     lines = ran.stdout.splitlines()
     assert len(lines) == 1 + 2 * len(HOSTILE)
