@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -226,6 +228,19 @@ class Agent:
         found = re.search(r"https?://\S+:(\d+)", self.serving)
         assert found, self.serving
         return int(found[1])
+
+    def says(self, *words: str) -> str:
+        """The next line of the log that has these words, others skipped."""
+        assert self.process.stderr is not None
+        while not all(word in (line := self.process.stderr.readline()) for word in words):
+            assert line, "it has ended"
+        return line
+
+    def reload(self, config: Path, text: str) -> str:
+        """Write the configuration and have it read; the line of the log that says what was taken over."""
+        config.write_text(text)
+        self.process.send_signal(signal.SIGHUP)
+        return self.says("reloaded")
 
     def end(self) -> tuple[int, str]:
         """Wait for its end: (exit code, the rest of its standard error)."""

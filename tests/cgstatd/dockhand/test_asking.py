@@ -22,13 +22,6 @@ from fakehost import FakeHost, container_id
 from .conftest import STREAMS, Caller
 
 
-@pytest.fixture
-async def link(caller: Caller) -> Link:
-    """A connection."""
-    await caller.connector.call(caller.destination)
-    return await caller.dockhand.link()
-
-
 def of(request: str, each: dict[str, Any]) -> bool:
     """Whether a message belongs to a request."""
     return bool(each["requestId"] == request)
