@@ -43,12 +43,12 @@ class Forked:
         self.returncode: int | None = None
 
     def _start(self, arguments: Sequence[str], env: Mapping[str, str], stdout: IO[str] | None) -> IO[str]:
-        self._says, theirs = socket.socketpair()
+        self._says, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)  # each number is a message
         errors, err = os.pipe()
         with open(os.devnull, "rb") as empty, theirs, open(err, "wb"):
             streams = [empty.fileno(), 1 if stdout is None else stdout.fileno(), err]
             request = json.dumps([arguments, dict(env)]).encode()
-            socket.send_fds(_imported(), [request], [*streams, theirs.fileno()])
+            socket.send_fds(_imported(_place()), [request], [*streams, theirs.fileno()])
         self.pid = int(self._says.recv(100))
         return open(errors, encoding="utf-8")
 
@@ -92,9 +92,14 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
+def _place() -> tuple[int, ...]:
+    """Where this thread is now: its network, its mounts, and as whom."""
+    return *(os.stat(f"/proc/thread-self/ns/{kind}").st_ino for kind in ("net", "mnt")), os.geteuid()
+
+
 @functools.cache
-def _imported() -> socket.socket:
-    """The way to the process that has imported everything. It ends with this one."""
+def _imported(place: tuple[int, ...]) -> socket.socket:
+    """The way to the process that has imported everything, in the place it was started from. It ends with this one."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         process = subprocess.Popen(
