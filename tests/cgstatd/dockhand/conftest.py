@@ -21,7 +21,7 @@ from cgstatd.web.guard import Guard
 from cgstatd.web.routes.context import CONTEXT
 from cgstatd.web.routes.engine import ENGINE
 from cgstatd.web.server.limits import Limits
-from dockhand import TOKEN, Dockhand, ManualTime, dockhand
+from dockhand import TOKEN, Dockhand, Link, ManualTime, dockhand
 from fakehost import ENGINE_FILES, FakeHost, no_thread_left
 from helpers import write_files
 from wire import Server, serving
@@ -99,3 +99,10 @@ async def caller(host: FakeHost, tmp_path: Path) -> AsyncIterator[Caller]:
     """A connector and a server without TLS."""
     async with dockhand() as (found, url), calling(host, tmp_path, found, url) as caller:
         yield caller
+
+
+@pytest.fixture
+async def link(caller: Caller) -> Link:
+    """A connection."""
+    await caller.connector.call(caller.destination)
+    return await caller.dockhand.link()
