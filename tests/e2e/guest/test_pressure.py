@@ -182,20 +182,28 @@ def test_a_memory_limit_that_is_thrashed_is_named_while_the_host_has_memory(
     assert not {"memory neighbours", "memory itself", "io neighbours"} & set(waits.of("thrash"))
 
 
+def limit_device(container: str, way: str, rate: int) -> None:
+    """``--device-read-bps`` and ``--device-write-bps``, which the client of Docker 26.1 drops (docker/cli#5321)."""
+    scope, number = f"system.slice/docker-{container}.scope", os.stat(DISK).st_rdev
+    device = f"{os.major(number)}:{os.minor(number)}"
+    if MODE == "v2":
+        limits, line = CGROUPS / scope / "io.max", f"{device} {way[0]}bps={rate}"
+    else:
+        limits, line = CGROUPS / "blkio" / scope / f"blkio.throttle.{way}_bps_device", f"{device} {rate}"
+    if not limits.exists():
+        pytest.skip("this kernel has no limits of devices (CONFIG_BLK_DEV_THROTTLING)")
+    limits.write_text(line)
+    assert str(rate) in limits.read_text()
+
+
 @pytest.mark.parametrize("way", ["read", "write"])
 def test_a_rate_of_a_device_is_named_and_no_neighbour(
     waits: Waits, docker: Docker, record: dict[str, Any], way: str
 ) -> None:
     docker.create("log", command=LOG)
     rate, command = (1 << 20, FILE.format(20) + DIRECT) if way == "read" else (512 << 10, FLUSHED)
-    options = (f"--device-{way}-bps", f"{DISK}:{rate}") if MODE != "v2" else ()
-    container = docker.create("slow", *options, command=command)
-    if MODE == "v2":  # where Docker 26.1 drops the option (docker/cli#5321)
-        limits = CGROUPS / "system.slice" / f"docker-{container}.scope" / "io.max"
-        if not limits.exists():
-            pytest.skip("this kernel has no io.max (CONFIG_BLK_DEV_THROTTLING)")
-        number = os.stat(DISK).st_rdev
-        limits.write_text(f"{os.major(number)}:{os.minor(number)} {way[0]}bps={rate}")
+    container = docker.create("slow", command=command)
+    limit_device(container, way, rate)
     said = waits.until("slow", "io", ("own_limit",))
     record["notes"][f"waits: --device-{way}-bps"] = f"{said['text']}; {waits.of('slow')}"
     assert said["limit"] == f"io.max {way[0]}bps" and said["device"] == "vda"
