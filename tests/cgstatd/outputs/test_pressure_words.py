@@ -57,6 +57,17 @@ def said(resource: str, cause: Cause, **more: Any) -> Verdict:
             "not say how busy its processors were",
         ),
         (
+            said(
+                "io", Cause.NEIGHBOURS, refaults=900.0, own=5 * MIB, available=30 * MIB, shares=(Share(DUMP, 9 * MIB),)
+            ),
+            "web waits for the disk 42 % of the time: the host is short of memory (30 MiB left), and others have most "
+            "of it (dump 9 MiB), it has 5 MiB",
+        ),
+        (
+            said("io", Cause.ITSELF, refaults=900.0, own=9 * MIB, available=30 * MIB),
+            "web waits for the disk 42 % of the time: the host is short of memory (30 MiB left), and it has the most",
+        ),
+        (
             said("memory", Cause.UNKNOWN, available=21 << 30, total=24 << 30),
             "web waits for memory 42 % of the time: not known why; no memory limit of it or above it is reached, and "
             "the host has 21 GiB of 24 GiB left",

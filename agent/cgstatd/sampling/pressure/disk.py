@@ -1,4 +1,4 @@
-"""Why a container waits for I/O: a limit, pages that its memory limit drove out, its own I/O, or its neighbours'."""
+"""Why a container waits for I/O: a limit, too little memory for what it reads, its own I/O, or its neighbours'."""
 
 from __future__ import annotations
 
@@ -73,13 +73,14 @@ def _between(
 
 
 def _thrashing(subject: Subject, between: Between, own: dict[str, Rate], found: Verdict) -> Verdict | None:
-    """Where most of what it reads are pages that a memory limit drove out, that limit is the cause."""
+    """Where most of what it reads are pages that were dropped for want of memory, it waits for what took it: a limit,
+    or on a host that is short of memory who has it."""
     read = sum(rate.read for rate in own.values())
     refaults = subject.grown.a_second("refaults")
     if not refaults or refaults * _PAGE < read / 2:
         return None
-    by = memory.limited(subject, between)
-    if by is None:
+    by = memory.limited(subject, between) or memory.taken(subject, between)
+    if by.cause is Cause.UNKNOWN:
         return None
     return by._replace(resource="io", stalled=found.stalled)
 

@@ -72,6 +72,11 @@ class Verdict(NamedTuple):
     total: int | None = None
     """Bytes of the host's memory."""
 
+    @property
+    def lacks(self) -> str:
+        """The resource that it has too little of. Who reads back what was dropped waits for a disk and lacks memory."""
+        return "memory" if self.refaults is not None or self.limit.startswith("memory.") else self.resource
+
 
 class Subject(NamedTuple):
     """One container between the two looks."""

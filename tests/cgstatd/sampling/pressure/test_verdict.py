@@ -328,6 +328,19 @@ def test_reading_again_what_the_memory_limit_drove_out_is_the_limits_doing() -> 
     assert said.stalled == pytest.approx(0.6)
 
 
+def test_reading_again_what_a_host_that_is_short_of_memory_drove_out_is_not_the_disks_doing() -> None:
+    """The disk is busy with its reading, and would not be if others left it some memory."""
+    read = (DeviceIo("254:0", 20 * MIB, 0, 500, 0),)
+    for memory, cause in ((SHORT, Cause.NEIGHBOURS), (AMPLE, Cause.ITSELF)):
+        case = Case(disk=read, memory=memory).add("heap", memory_bytes=900 * MIB)
+        said = case.add("web", io_stall_usec=stalled(0.6), refaults=5000, devices=read).one("io")
+        assert (said.resource, said.cause) == ("io", cause) and said.stalled == pytest.approx(0.6)
+        assert ("heap", 900 * MIB) in shares(said) or memory is AMPLE
+    case = Case(disk=read, memory=SHORT).add("heap", memory_bytes=900 * MIB)
+    new = case.add("web", io_stall_usec=stalled(0.6), refaults=100, devices=read).one("io")
+    assert (new.cause, new.device) == (Cause.ITSELF, "254:0")  # most of it was never read before
+
+
 def test_a_low_limit_of_io_max_lets_nothing_through_for_longer_than_the_looks_are_apart() -> None:
     """A write of 5 MiB at 0.5 MiB/s takes ten seconds, and the disk has nothing to do."""
     done = (DeviceIo("254:0", 0, 20 * MIB, 0, 4),)
