@@ -46,9 +46,9 @@ def verdict(subject: Subject, between: Between) -> Verdict | None:
     if stalled is not None and stalled < WAITS["io"]:
         return None
     found = Verdict(subject.identity, "io", Cause.UNKNOWN, stalled)
-    if stalled is None:
-        return _limited(subject, between, found)
     own = _rates(subject.grown, between.after.host.stacked)
+    if stalled is None:
+        return _thrashing(subject, between, own, found) or _limited(subject, between, found)
     return _thrashing(subject, between, own, found) or _limited(subject, between, found) or _shared(
         subject, between, own, found
     )  # fmt: skip
@@ -79,8 +79,10 @@ def _thrashing(subject: Subject, between: Between, own: dict[str, Rate], found: 
     refaults = subject.grown.a_second("refaults")
     if not refaults or refaults * _PAGE < read / 2:
         return None
-    by = memory.limited(subject, between) or memory.taken(subject, between)
-    if by.cause is Cause.UNKNOWN:
+    by = memory.limited(subject, between)
+    if by is None and found.stalled is not None:
+        by = memory.taken(subject, between)
+    if by is None or by.cause is Cause.UNKNOWN:
         return None
     return by._replace(resource="io", stalled=found.stalled)
 

@@ -149,8 +149,14 @@ def verdicts(before: Look, after: Look, resources: Collection[str]) -> list[Verd
     for resource, judge in (("cpu", cpu.verdict), ("memory", memory.verdict), ("io", disk.verdict)):
         if resource in resources:
             judged = [judge(each, between) for each in _longest(between.subjects, resource)]
-            found += [said for said in judged if said is not None]
+            found += [said for said in judged if said is not None and not _told(said, found)]
     return sorted(found, key=lambda said: -(said.stalled or said.throttled or 0.0))
+
+
+def _told(said: Verdict, found: Collection[Verdict]) -> bool:
+    """Whether it is told already, of a kernel that does not say what is waited for: the same want, by the memory limit
+    and by the disk that is read for it."""
+    return said.stalled is None and any((each.identity, each.lacks) == (said.identity, said.lacks) for each in found)
 
 
 def _longest(subjects: list[Subject], resource: str) -> list[Subject]:

@@ -413,6 +413,18 @@ def test_v1_tells_limits_and_nothing_else() -> None:
     assert found["web"].stalled is None and found["thrash"].limit == "memory.max"
 
 
+def test_v1_tells_a_memory_limit_that_is_thrashed_where_the_disk_alone_is_waited_for() -> None:
+    """What is read back is waited for at the disk: the host's trigger for memory need not fire."""
+    read = (DeviceIo("254:0", 20 * MIB, 0, 500, 0),)
+    full: dict[str, Any] = {"memory_max": 24 * MIB, "memory_bytes": 23 * MIB, "devices": read}
+    case = Case(disk=read, memory=AMPLE).add("thrash", was=V1, **V1, **full, refaults=5000)
+    case.add("reads", was=V1, **V1, **full, refaults=50).add("large", was=V1, **V1, **full, refaults=1000)
+    said = case.one("io")  # of the others most is new
+    assert (said.identity.name, said.cause, said.limit) == ("thrash", Cause.OWN_LIMIT, "memory.max")
+    short = Case(disk=read, memory=SHORT).add("heap", was=V1, **V1, memory_bytes=900 * MIB)
+    assert short.add("reader", was=V1, **V1, devices=read, refaults=5000).found() == []
+
+
 def test_a_container_that_came_or_went_between_the_looks_tells_nothing() -> None:
     case = Case(cores=1, busy=1.0).add("web", cpu_stall_usec=stalled(0.9)).add("gone", cpu_stall_usec=stalled(0.9))
     before: Any = case.before.containers
