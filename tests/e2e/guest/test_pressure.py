@@ -209,6 +209,8 @@ def test_a_rate_of_a_device_is_named_and_no_neighbour(
 ) -> None:
     docker.create("log", command=LOG)
     rate, command = (1 << 20, FILE.format(20) + DIRECT) if way == "read" else (512 << 10, FLUSHED)
+    if MODE == "v1" and way == "write":
+        command = SMALL  # v1 counts a flush of 20 MiB in the instant in which it begins: most looks see nothing of it
     container = docker.create("slow", command=command)
     with limited_device(container, way, rate):
         said = waits.until("slow", "io", ("own_limit",))
