@@ -9,7 +9,6 @@ import pytest
 from browser.driver import Open, live, shots, until
 from browser.measured import FRAMES, STICKS_OUT
 from cgstatd.outputs.pressure_types import FollowPressure, PressureWait
-from cgstatd.web.routes.follow import FOLLOWER
 from fakehost import container_id
 from wire import Server
 
@@ -31,7 +30,7 @@ def event(*waits: PressureWait, more: int = 0, valid: float = 60.0) -> FollowPre
 
 
 async def test_a_line_says_which_container_waits_for_what_and_why(server: Server, open_page: Open) -> None:
-    follower = server.runner.app[FOLLOWER]
+    follower = server.parts.follower
     async with open_page(server.port) as page:
         await live(page)
         assert await page.locator("#waits").is_hidden()
@@ -55,14 +54,14 @@ async def test_several_lines_are_three_and_how_many_more(server: Server, open_pa
     async with open_page(server.port) as page:
         await live(page)
         waits = [wait(name, hostile, "neighbours") for name in ("web-1", "web-2", "db", "queue")]
-        server.runner.app[FOLLOWER].pressure(event(*waits, more=2))
+        server.parts.follower.pressure(event(*waits, more=2))
         await until(page, SHOWN)
         lines = await page.locator("#waits li").all_inner_texts()
         assert len(lines) == 4 and lines[3] == "3 more wait" and hostile in lines[0]
 
 
 async def test_it_goes_by_itself_and_a_page_that_comes_meanwhile_has_it(server: Server, open_page: Open) -> None:
-    follower = server.runner.app[FOLLOWER]
+    follower = server.parts.follower
     follower.pressure(event(wait("db", "because")))
     async with open_page(server.port) as page:
         await live(page)
@@ -77,7 +76,7 @@ async def test_a_long_sentence_does_not_stick_out(server: Server, open_page: Ope
     why = f"the limit of /{'a-long-slice-' * 8}.slice above it, 0.5 cores (cpu.max), ran out in 98 % of the periods"
     async with open_page(server.port) as page:
         await live(page)
-        server.runner.app[FOLLOWER].pressure(event(*[wait(name, why) for name in ("web-1", "web-2", "db", "queue")]))
+        server.parts.follower.pressure(event(*[wait(name, why) for name in ("web-1", "web-2", "db", "queue")]))
         await until(page, SHOWN)
         await page.set_viewport_size({"width": width, "height": 800})
         await page.evaluate(FRAMES)

@@ -20,7 +20,6 @@ import pytest
 from cgroupfs import Hierarchy, Mount, NoCgroups, Root, Version, detect
 from cgstatd.host.pidfd import Untold
 from cgstatd.sampling.open_host import HostOptions, open_host
-from cgstatd.web.routes.follow import FOLLOWER
 from helpers import remove_cgroup
 from patience import until
 from wire import Server, serving
@@ -147,8 +146,7 @@ async def last_words(server: Server) -> Any:
 @pytest.mark.parametrize("how", ENDS)
 async def test_an_end_without_clients_has_its_code_and_signal_from_the_kernel(trees: list[str], how: str) -> None:
     async with serving(open_host(Root("/"), HostOptions())) as server:
-        assert server.runner.app is not None
-        follower = server.runner.app[FOLLOWER]
+        follower = server.parts.follower
         follower.watch()
         assert follower._unattended is not None
         process = subprocess.Popen([sys.executable, "-S", "-c", PROGRAM, how], stdin=subprocess.PIPE)

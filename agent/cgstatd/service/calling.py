@@ -8,11 +8,11 @@ from aiohttp import web
 
 from ..basics.destination import Destination
 from ..config import Settings
+from ..feed.shared_passes import Feed
+from ..outputs.own_metrics import Called
 from ..web.app import make_engine_app
 from ..web.guard import Guard
-from ..web.routes.context import CONTEXT
-from ..web.routes.engine import ENGINE
-from ..web.routes.metrics import SCRAPER
+from ..web.parts import EngineParts
 from ..web.server.limits import Limits
 from .outgoing import Outgoing, warn_without_tls
 
@@ -26,9 +26,9 @@ STREAMS = 64
 class Calling(Outgoing):
     """Used in the event loop."""
 
-    def __init__(self, app: web.Application) -> None:
+    def __init__(self, feed: Feed, parts: EngineParts, env_id: int) -> None:
         super().__init__()
-        self._app = app
+        self._feed, self._parts, self._env = feed, parts, env_id
         self._runner: web.AppRunner | None = None
         self._connector: Connector | None = None
 
@@ -47,13 +47,15 @@ class Calling(Outgoing):
         from ..dockhand.connector import Connector  # noqa: PLC0415 - for those who call a server only
         from ..feed.host_totals import HostTotals  # noqa: PLC0415 - the same
 
-        guard = Guard(limits=Limits(streams=2 * STREAMS, streams_per_client=STREAMS))
-        self._runner = web.AppRunner(make_engine_app(self._app, guard), access_log=None)
+        guard = Guard(self._env, limits=Limits(streams=2 * STREAMS, streams_per_client=STREAMS))
+        self._runner = web.AppRunner(make_engine_app(self._parts, guard), access_log=None)
         await self._runner.setup()
         server = cast(web.Server, self._runner.server)
-        made = Connector(server, self._app[ENGINE], HostTotals(self._app[CONTEXT].feed))
-        self._app[SCRAPER].called = made.figures
-        return made
+        return Connector(server, self._parts.engine, HostTotals(self._feed))
+
+    def figures(self) -> Called | None:
+        """For /metrics; None: there is no server to call. Any thread may ask."""
+        return None if self._connector is None else self._connector.figures()
 
     def try_now(self) -> None:
         """Wait no longer where there is no connection."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiohttp import web
-
 from ..basics.destination import Destination
 from ..config import Settings
-from ..web.routes.context import CONTEXT
-from ..web.routes.follow import FOLLOWER
-from ..web.routes.metrics import SCRAPER
-from ..web.routes.queries import QUERIES
+from ..feed.follow.follower import Follower
+from ..feed.queries import Queries
+from ..feed.shared_passes import Feed
+from ..outputs.own_metrics import Notified
 from .outgoing import Outgoing, warn_without_tls
 from .systemd import state_directory
 
@@ -22,9 +20,9 @@ if TYPE_CHECKING:
 class Notifying(Outgoing):
     """Used in the event loop."""
 
-    def __init__(self, app: web.Application) -> None:
+    def __init__(self, feed: Feed, follower: Follower, queries: Queries, env_id: int) -> None:
         super().__init__()
-        self._app = app
+        self._feed, self._follower, self._queries, self._env = feed, follower, queries, env_id
         self._webhook: Webhook | None = None
 
     async def change(self, settings: Settings) -> None:
@@ -40,10 +38,11 @@ class Notifying(Outgoing):
     def _make(self, directory: str) -> Webhook:
         from ..notify.webhook import Webhook  # noqa: PLC0415 - for those who have a webhook only
 
-        app, context = self._app, self._app[CONTEXT]
-        made = Webhook(context.feed, app[FOLLOWER], context.env_id, app[QUERIES].hostname.get, directory=directory)
-        app[SCRAPER].notified = made.figures
-        return made
+        return Webhook(self._feed, self._follower, self._env, self._queries.hostname.get, directory=directory)
+
+    def figures(self) -> Notified | None:
+        """For /metrics; None: it is off. Any thread may ask."""
+        return None if self._webhook is None else self._webhook.figures()
 
     def try_now(self) -> None:
         """Wait no longer with the next attempt."""

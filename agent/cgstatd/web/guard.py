@@ -15,7 +15,7 @@ from aiohttp import HttpVersion10, web
 from ..auth.keyring import CHECK_SECONDS
 from ..basics.once_in_a_while import OnceInAWhile
 from .routes import health
-from .routes.context import CONTEXT, environment_asked, valid_container_id
+from .routes.checks import environment_asked, valid_container_id
 from .routes.table import Handler, Route, route_of
 from .security.callers import Caller, Callers
 from .security.origin import Hosts, Origins
@@ -37,22 +37,21 @@ class Guard:
 
     def __init__(
         self,
+        env_id: int,
         callers: Callers | None = None,
         *,
         hosts: Hosts | None = None,
         origins: Origins | None = None,
         limits: Limits | None = None,
     ) -> None:
+        """``env_id``: the environment that the agent is."""
+        self._env = env_id
         self.callers = callers or no_credentials()
         self.hosts = hosts or Hosts()
         self.origins = origins or Origins()
         self.streams = Streams(limits or Limits())
         self._watch: asyncio.TimerHandle | None = None
         self._once_in_a_while = OnceInAWhile()
-
-    def install(self, app: web.Application) -> None:
-        """The signals that go with the middleware."""
-        app.on_response_prepare.append(self._mark_origin)
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -69,7 +68,7 @@ class Guard:
         if route is None:
             log.error("a route that is not in the table: %s", request.match_info.route)
             return failure(403, "Permission denied")
-        asked = environment_asked(request, request.app[CONTEXT].env_id)
+        asked = environment_asked(request, self._env)
         caller: Caller | None = None
         if self.callers.required:
             found = self.callers.identify(request, peer, count=not route.open, hawser=route.engine)
@@ -83,7 +82,7 @@ class Guard:
             if lacking:
                 self._log_denied(caller, route, asked)
                 return failure(403, "Permission denied", lacking)
-        if route.permission and asked != request.app[CONTEXT].env_id:
+        if route.permission and asked != self._env:
             handler = route.elsewhere
         return await self._answer(request, handler, route, caller, peer)
 
@@ -115,7 +114,7 @@ class Guard:
         if not route.stream or (route.streamed is not None and not route.streamed(request)):
             return await handler(request)
         client = peer.key if caller is None else caller.name
-        still = partial(self.callers.still, caller, peer, route.permission, request.app[CONTEXT].env_id)
+        still = partial(self.callers.still, caller, peer, route.permission, self._env)
         stream = self.streams.enter(client, request.transport, still)
         if stream is None:
             if self._once_in_a_while.due(f"streams {client}"):
@@ -144,7 +143,8 @@ class Guard:
                 "denied client=%s env=%s wanted=%s", caller.name, "none" if asked is None else asked, route.permission
             )
 
-    async def _mark_origin(self, request: web.Request, response: web.StreamResponse) -> None:
+    async def mark_origin(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Say which origin may read the answer, before it is sent."""
         if self.origins:  # a reload may allow some
             self.origins.mark(request.headers.get("Origin"), response.headers)
 

@@ -18,8 +18,6 @@ from cgstatd.feed.host_totals import HostTotals
 from cgstatd.sampling import pass_work
 from cgstatd.web.app import make_engine_app
 from cgstatd.web.guard import Guard
-from cgstatd.web.routes.context import CONTEXT
-from cgstatd.web.routes.engine import ENGINE
 from cgstatd.web.server.limits import Limits
 from dockhand import TOKEN, Dockhand, ManualTime, dockhand
 from fakehost import ENGINE_FILES, FakeHost, no_thread_left
@@ -78,16 +76,15 @@ async def calling(host: FakeHost, folder: Path, found: Dockhand, url: str, ca: s
     """A connector that has not called yet; at the end it hangs up."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(serving(host.sampler()))
-        app = server.runner.app
-        assert app is not None
-        guard = Guard(limits=Limits(streams=2 * STREAMS + 8, streams_per_client=STREAMS))
+        app = server.parts
+        guard = Guard(1, limits=Limits(streams=2 * STREAMS + 8, streams_per_client=STREAMS))
         runner = web.AppRunner(make_engine_app(app, guard), access_log=None)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         assert runner.server is not None
         time = ManualTime()
         backoff = Backoff(random=lambda: 0.5)
-        connector = Connector(runner.server, app[ENGINE], HostTotals(app[CONTEXT].feed), time, backoff)
+        connector = Connector(runner.server, app.engine, HostTotals(app.feed), time, backoff)
         stack.push_async_callback(connector.stop)
         token = folder / "token"
         token.write_text(f"{TOKEN}\n")

@@ -15,7 +15,6 @@ from cgstatd.host.runtimes.base import Metadata, State
 from cgstatd.outputs.engine.names import engine_id
 from cgstatd.outputs.follow_events import follow_exit
 from cgstatd.sampling.round import Changes, Ended
-from cgstatd.web.routes.follow import FOLLOWER
 from fakehost import ENGINE_FILES, FakeHost
 from helpers import write_files
 from wire import Server, serving
@@ -49,8 +48,7 @@ async def test_a_container_that_is_gone_is_answered_as_it_ended(tmp_path: Path) 
     host = FakeHost(tmp_path)
     write_files(str(host.path), ENGINE_FILES)
     async with serving(host.sampler()) as server:
-        assert server.runner.app is not None
-        hear(server.runner.app[FOLLOWER], ended())
+        hear(server.parts.follower, ended())
         key = engine_id("containerd", 0, "job")
         for wanted in ("job", key, key[:12]):
             answer = await server.ask(f"/containers/{wanted}/json")
@@ -67,8 +65,7 @@ async def test_an_end_without_a_client_is_an_event_for_who_asks_later(tmp_path: 
     host = FakeHost(tmp_path)
     write_files(str(host.path), ENGINE_FILES)
     async with serving(host.sampler()) as server:
-        assert server.runner.app is not None
-        follower = server.runner.app[FOLLOWER]
+        follower = server.parts.follower
         hear(follower, ended())
         hear(follower, ended(None, absent="this kernel does not keep it"))
         assert [each for each in await events(server) if each[0] == "die"] == [("die", "3"), ("die", "255")]
@@ -79,8 +76,7 @@ async def test_a_container_that_is_gone_without_a_code_ended_in_no_success(tmp_p
     host = FakeHost(tmp_path)
     write_files(str(host.path), ENGINE_FILES)
     async with serving(host.sampler()) as server:
-        assert server.runner.app is not None
-        hear(server.runner.app[FOLLOWER], ended(None, absent="this kernel does not keep it"))
+        hear(server.parts.follower, ended(None, absent="this kernel does not keep it"))
         state = (await server.ask("/containers/job/json")).json["State"]
     assert state["ExitCode"] == 255 and state["Error"].endswith(": this kernel does not keep it")
 

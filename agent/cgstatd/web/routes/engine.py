@@ -15,21 +15,20 @@ import msgspec
 from aiohttp import web
 
 from ...basics.text import is_number, printable
-from ...feed.answer_bodies import Bodies
-from ...feed.engine import Engine, NotRunning
+from ...feed.engine import NotRunning
 from ...outputs.engine import container_filters, containers, inventory, processes, system
 from ...outputs.engine.filters import BadFilter, Unanswerable, parse_filters
 from ...outputs.shown_labels import encode_with_labels
 from ...sampling.lookup import Ambiguous, NotFound
 from ...sampling.reading_failed import ReadingFailed
 from ...sampling.registry import ListingFailed, OutOfResources
+from ..parts import EngineParts
 from ..server.limits import RETRY_SECONDS
 from ..server.one_body import NoRoom, answer
-from .context import CONTEXT, valid_container_id
+from .checks import valid_container_id
 
 T = TypeVar("T")
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-ENGINE: web.AppKey[Engine] = web.AppKey("engine", Engine)
+Handler = Callable[[EngineParts, web.Request], Awaitable[web.StreamResponse]]
 _VERSION = re.compile(r"v1\.([0-9]{1,3})")
 _NEWEST, _OLDEST = (int(text.partition(".")[2]) for text in (system.API_VERSION, system.MIN_API_VERSION))
 _encode = msgspec.json.Encoder().encode
@@ -62,12 +61,12 @@ def engine_route(handler: Handler) -> Handler:
     """The version that the path names, the errors, the headers."""
 
     @functools.wraps(handler)
-    async def answered(request: web.Request) -> web.StreamResponse:
+    async def answered(parts: EngineParts, request: web.Request) -> web.StreamResponse:
         wrong = _wrong_version(request.match_info.get("version"))
         if wrong is not None:
             return wrong
         try:
-            response = await handler(request)
+            response = await handler(parts, request)
         except NotFound:
             return refusal(404, f"No such container: {printable(request.match_info.get('container', ''), 80)}")
         except NoSuch as error:
@@ -116,24 +115,23 @@ def wanted_container(request: web.Request) -> str:
     return wanted
 
 
-def engine_answer(request: web.Request, what: Any) -> web.Response:
+def engine_answer(parts: EngineParts, what: Any) -> web.Response:
     """As JSON, in the budget of all answers. Raises NoRoom."""
-    return answer(_room(request).hold(encode_with_labels(what) + b"\n"), _JSON)
+    _make_room(parts)
+    return answer(parts.bodies.hold(encode_with_labels(what) + b"\n"), _JSON)
 
 
-async def _computed(request: web.Request, make: Callable[[], Any]) -> web.Response:
+async def _computed(parts: EngineParts, make: Callable[[], Any]) -> web.Response:
     """The same of what ``make`` returns, computed beside the event loop: it grows with the containers, and with what a
     client has written. Raises NoRoom, and what ``make`` raises."""
-    bodies = _room(request)
-    made = await request.app[ENGINE].answers.run(lambda: encode_with_labels(make()) + b"\n")
-    return answer(bodies.hold(made), _JSON)
+    _make_room(parts)
+    made = await parts.engine.answers.run(lambda: encode_with_labels(make()) + b"\n")
+    return answer(parts.bodies.hold(made), _JSON)
 
 
-def _room(request: web.Request) -> Bodies:
-    bodies = request.app[CONTEXT].bodies
-    if not bodies.admit(0):
+def _make_room(parts: EngineParts) -> None:
+    if not parts.bodies.admit(0):
         raise NoRoom
-    return bodies
 
 
 def is_on(text: str | None, default: bool = False) -> bool:
@@ -143,78 +141,78 @@ def is_on(text: str | None, default: bool = False) -> bool:
     return text.strip().lower() not in ("", "0", "no", "false", "none")
 
 
-async def ping(_request: web.Request) -> web.StreamResponse:
+async def ping(_parts: EngineParts, _request: web.Request) -> web.StreamResponse:
     """GET /_ping"""
     return web.Response(text="OK")
 
 
-async def version(request: web.Request) -> web.StreamResponse:
+async def version(parts: EngineParts, _request: web.Request) -> web.StreamResponse:
     """GET /version"""
-    return engine_answer(request, system.version(await request.app[ENGINE].host.get()))
+    return engine_answer(parts, system.version(await parts.engine.host.get()))
 
 
-async def info(request: web.Request) -> web.StreamResponse:
+async def info(parts: EngineParts, _request: web.Request) -> web.StreamResponse:
     """GET /info"""
-    engine = request.app[ENGINE]
+    engine = parts.engine
     host, several = await engine.host.get(), await engine.listed.get()
-    return await _computed(request, lambda: system.info(host, several))
+    return await _computed(parts, lambda: system.info(host, several))
 
 
-async def listing(request: web.Request) -> web.StreamResponse:
+async def listing(parts: EngineParts, request: web.Request) -> web.StreamResponse:
     """GET /containers/json"""
     query = request.query
     filters = parse_filters(query.get("filters"), container_filters.FILTERS)
     limit = query.get("limit") or "0"
     if limit != "-1" and not is_number(limit, 9):
         raise BadFilter(f"invalid limit {printable(limit, 40)!r}")
-    everything, several, now = is_on(query.get("all")), await request.app[ENGINE].listed.get(), time.time()
+    everything, several, now = is_on(query.get("all")), await parts.engine.listed.get(), time.time()
 
     def make() -> list[dict[str, Any]]:
         chosen = container_filters.chosen(several, filters, everything=everything, limit=int(limit))
         return [containers.summary(each, now) for each in chosen]
 
-    return await _computed(request, make)
+    return await _computed(parts, make)
 
 
-async def inspect(request: web.Request) -> web.StreamResponse:
+async def inspect(parts: EngineParts, request: web.Request) -> web.StreamResponse:
     """GET /containers/{container}/json"""
-    return engine_answer(request, containers.inspected(await request.app[ENGINE].one(wanted_container(request))))
+    return engine_answer(parts, containers.inspected(await parts.engine.one(wanted_container(request))))
 
 
-async def top(request: web.Request) -> web.StreamResponse:
+async def top(parts: EngineParts, request: web.Request) -> web.StreamResponse:
     """GET /containers/{container}/top"""
-    engine = request.app[ENGINE]
+    engine = parts.engine
     found, host = await engine.processes(wanted_container(request)), await engine.host.get()
     ps_args = request.query.get("ps_args", "")
-    return engine_answer(request, processes.top(found, time.time(), ps_args, host.memory_bytes))
+    return engine_answer(parts, processes.top(found, time.time(), ps_args, host.memory_bytes))
 
 
-async def images(request: web.Request) -> web.StreamResponse:
+async def images(parts: EngineParts, _request: web.Request) -> web.StreamResponse:
     """GET /images/json"""
-    several = await request.app[ENGINE].listed.get()
-    return await _computed(request, lambda: inventory.images(several))
+    several = await parts.engine.listed.get()
+    return await _computed(parts, lambda: inventory.images(several))
 
 
-async def networks(request: web.Request) -> web.StreamResponse:
+async def networks(parts: EngineParts, _request: web.Request) -> web.StreamResponse:
     """GET /networks"""
-    several = await request.app[ENGINE].listed.get()
-    return await _computed(request, lambda: inventory.networks(several))
+    several = await parts.engine.listed.get()
+    return await _computed(parts, lambda: inventory.networks(several))
 
 
-async def image(request: web.Request) -> web.StreamResponse:
+async def image(parts: EngineParts, request: web.Request) -> web.StreamResponse:
     """GET /images/{name}/json"""
-    wanted, several = request.match_info["name"], await request.app[ENGINE].listed.get()
+    wanted, several = request.match_info["name"], await parts.engine.listed.get()
     return await _computed(
-        request,
+        parts,
         lambda: _found(inventory.image(several, wanted), f"No such image: {inventory.tagged(printable(wanted, 80))}"),
     )
 
 
-async def network(request: web.Request) -> web.StreamResponse:
+async def network(parts: EngineParts, request: web.Request) -> web.StreamResponse:
     """GET /networks/{name}"""
-    wanted, several = request.match_info["name"], await request.app[ENGINE].listed.get()
+    wanted, several = request.match_info["name"], await parts.engine.listed.get()
     return await _computed(
-        request, lambda: _found(inventory.network(several, wanted), f"network {printable(wanted, 80)} not found")
+        parts, lambda: _found(inventory.network(several, wanted), f"network {printable(wanted, 80)} not found")
     )
 
 
@@ -224,31 +222,31 @@ def _found(what: T | None, message: str) -> T:
     return what
 
 
-async def volumes(request: web.Request) -> web.StreamResponse:
+async def volumes(parts: EngineParts, _request: web.Request) -> web.StreamResponse:
     """GET /volumes"""
-    several = await request.app[ENGINE].listed.get()
-    return await _computed(request, lambda: inventory.volumes(several))
+    several = await parts.engine.listed.get()
+    return await _computed(parts, lambda: inventory.volumes(several))
 
 
-async def volume(request: web.Request) -> web.StreamResponse:
+async def volume(parts: EngineParts, request: web.Request) -> web.StreamResponse:
     """GET /volumes/{name}"""
-    wanted, several = request.match_info["name"], await request.app[ENGINE].listed.get()
+    wanted, several = request.match_info["name"], await parts.engine.listed.get()
     return await _computed(
-        request, lambda: _found(inventory.volume(several, wanted), f"get {printable(wanted, 80)}: no such volume")
+        parts, lambda: _found(inventory.volume(several, wanted), f"get {printable(wanted, 80)}: no such volume")
     )
 
 
-async def plugin(request: web.Request) -> web.StreamResponse:
+async def plugin(_parts: EngineParts, request: web.Request) -> web.StreamResponse:
     """GET /plugins/{name}/json: there are none. ``docker inspect`` asks for it where no container has a name."""
     raise NoSuch(f'plugin "{printable(request.match_info["name"], 80)}" not found')
 
 
-async def disk_usage(request: web.Request) -> web.StreamResponse:
+async def disk_usage(parts: EngineParts, _request: web.Request) -> web.StreamResponse:
     """GET /system/df"""
-    several, now = await request.app[ENGINE].listed.get(), time.time()
-    return await _computed(request, lambda: inventory.disk_usage(several, now))
+    several, now = await parts.engine.listed.get(), time.time()
+    return await _computed(parts, lambda: inventory.disk_usage(several, now))
 
 
-async def refuse(_request: web.Request) -> web.StreamResponse:
+async def refuse(_parts: EngineParts, _request: web.Request) -> web.StreamResponse:
     """Everything else."""
     return refusal(403, system.READ_ONLY)

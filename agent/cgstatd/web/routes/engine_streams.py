@@ -22,11 +22,10 @@ from ...sampling.engine_figures import EngineCpu, EngineFigures
 from ...sampling.lookup import Ambiguous, Known, NotFound
 from ...sampling.reading_failed import ReadingFailed
 from ...sampling.registry import ListingFailed
+from ..parts import EngineParts
 from ..server.one_body import NoRoom
 from ..server.pieces import PIECE_BYTES
-from .context import CONTEXT
-from .engine import ENGINE, is_on, wanted_container
-from .follow import FOLLOWER
+from .engine import is_on, wanted_container
 
 _LEAST_SECONDS = 0.5
 """Between the first two objects of a stream: the later ones are sent at the full second of the agent's clock, so that
@@ -39,10 +38,10 @@ def streamed(request: web.Request) -> bool:
     return request.path.endswith("/events") or is_on(request.query.get("stream"), default=True)
 
 
-async def container_stats(request: web.Request) -> web.StreamResponse:
+async def container_stats(parts: EngineParts, request: web.Request) -> web.StreamResponse:
     """GET /containers/{container}/stats: a stream; ``stream=0``: one object; with ``one-shot=1`` one without an earlier
     reading."""
-    engine, wanted = request.app[ENGINE], wanted_container(request)
+    engine, wanted = parts.engine, wanted_container(request)
     if not streamed(request):
         return web.Response(
             body=await _once(engine, wanted, one_shot=is_on(request.query.get("one-shot"))),
@@ -112,20 +111,19 @@ async def _stream(
                 pass
 
 
-async def happenings(request: web.Request) -> web.StreamResponse:
+async def happenings(parts: EngineParts, request: web.Request) -> web.StreamResponse:
     """GET /events"""
     query = request.query
     filters = parse_filters(query.get("filters"), events.FILTERS)
     since, until = events.parse_time(query.get("since")), events.parse_time(query.get("until"))
-    source = request.app[ENGINE].events
+    source = parts.engine.events
     fits = events.wanted(filters)
     listener, past = await source.subscribe(past=since is not None)
     try:
-        lines = await request.app[ENGINE].answers.run(_lines, past, since, until, fits)
-        bodies = request.app[CONTEXT].bodies
-        if not bodies.admit(bodies.more(lines)):
+        lines = await parts.engine.answers.run(_lines, past, since, until, fits)
+        if not parts.bodies.admit(parts.bodies.more(lines)):
             raise NoRoom
-        before = bodies.hold(*lines)
+        before = parts.bodies.hold(*lines)
         del past, lines
         response = await _begin(request)
         with contextlib.suppress(ConnectionError, TimeoutError):
@@ -185,15 +183,3 @@ async def _follow(response: web.StreamResponse, listener: Listener, fits: events
     async for each in listener.events():
         if _within(each, None, until) and fits(each):
             await _send(response, each.line)
-
-
-def add_engine(app: web.Application) -> None:
-    """What these routes ask."""
-    context = app[CONTEXT]
-    app[ENGINE] = Engine(context.feed, app[FOLLOWER])
-
-    async def stopping(_app: web.Application) -> None:
-        app[ENGINE].events.stop()
-        app[ENGINE].seconds.stop()
-
-    app.on_shutdown.append(stopping)

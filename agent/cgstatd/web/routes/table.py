@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from typing import cast
 
 from aiohttp import web
 
 from ...auth.rules import Rule
 from ...auth.tokens import CONTAINERS_VIEW, METRICS_VIEW
+from ..parts import EngineParts, Parts
 from ..server.failure import environment_not_found
 from . import (
     engine,
@@ -32,13 +35,14 @@ from . import (
 )
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+"""As aiohttp has it: one that knows its parts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route(Rule):
     """A rule, and the handlers that answer."""
 
-    handler: Handler
+    handler: Callable[[Parts, web.Request], Awaitable[web.StreamResponse]]
     elsewhere: Handler = environment_not_found
     """The handler of a request that may be asked, but for an environment that is not the agent's."""
     streamed: Callable[[web.Request], bool] | None = None
@@ -79,7 +83,7 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
-def _engine(path: str, handler: Handler, *, stream: bool = False, method: str = "GET") -> tuple[Route, ...]:
+def _engine(path: str, handler: engine.Handler, *, stream: bool = False, method: str = "GET") -> tuple[Route, ...]:
     """A route of the Engine API, with and without the version in front."""
     answered = engine.engine_route(handler)
     which = engine_streams.streamed if stream else None
@@ -115,7 +119,7 @@ ENGINE_ROUTES = (
     *_engine("/plugins/{name}/json", engine.plugin),
     *_engine("/system/df", engine.disk_usage),
 )
-HAWSER_ROUTES = (
+HAWSER_ROUTES: tuple[Route, ...] = (
     Route(path="/_hawser/health", handler=hawser.health, open=True, engine=True),
     _engine("/_hawser/info", hawser.info)[0],
 )
@@ -132,11 +136,12 @@ REFUSALS = (
 )
 EVERYTHING_ELSE = _engine("/{rest}", engine.refuse, method="*")[:1]
 """On a socket that has the Engine API alone."""
-TABLE = {(route.method, route.path): route for route in (*ROUTES, *ENGINE_ROUTES, *HAWSER_ROUTES, *REFUSALS)}
+_EVERYTHING: tuple[Route, ...] = (*ROUTES, *ENGINE_ROUTES, *HAWSER_ROUTES, *REFUSALS)
+TABLE = {(route.method, route.path): route for route in _EVERYTHING}
 _OF_THE_SOCKET = {(route.method, route.path): route for route in EVERYTHING_ELSE}
 
 
-async def _nothing(_request: web.Request) -> web.StreamResponse:
+async def _nothing(_parts: object, _request: web.Request) -> web.StreamResponse:
     raise web.HTTPNotFound
 
 
@@ -144,14 +149,14 @@ NO_SUCH = Route(path="", handler=_nothing)
 """No such path or method: strangers are not told which there are."""
 
 
-def add_routes(app: web.Application) -> None:
+def add_routes(router: web.UrlDispatcher, parts: Parts) -> None:
     """Every route of the table."""
-    _add(app, (*ROUTES, *ENGINE_ROUTES, *HAWSER_ROUTES, *REFUSALS))
+    _add(router, _EVERYTHING, parts)
 
 
-def add_engine_routes(app: web.Application) -> None:
+def add_engine_routes(router: web.UrlDispatcher, parts: EngineParts) -> None:
     """Those of the Engine API alone; everything else is refused."""
-    _add(app, (*ENGINE_ROUTES, *HAWSER_ROUTES, *EVERYTHING_ELSE))
+    _add(router, (*ENGINE_ROUTES, *HAWSER_ROUTES, *EVERYTHING_ELSE), cast(Parts, parts))  # as `_engine` takes them
 
 
 _PATTERNS = {
@@ -162,15 +167,16 @@ _PATTERNS = {
 }
 
 
-def _add(app: web.Application, routes: Iterable[Route]) -> None:
+def _add(router: web.UrlDispatcher, routes: Iterable[Route], parts: Parts) -> None:
     for route in routes:
         path = route.path
         for part, pattern in _PATTERNS.items():
             path = path.replace(part, pattern)
+        handler = partial(route.handler, parts)
         if route.method == "GET":
-            app.router.add_get(path, route.handler, allow_head=route.head)
+            router.add_get(path, handler, allow_head=route.head)
         else:
-            app.router.add_route(route.method, path, route.handler)
+            router.add_route(route.method, path, handler)
 
 
 def route_of(request: web.Request) -> Route | None:

@@ -175,7 +175,7 @@ async def test_when_a_trigger_fires_two_looks_tell_who_waits_and_why(world: Worl
 
 async def test_the_history_hears_whose_life_waits_for_what_and_why(world: World) -> None:
     heard: list[Found] = []
-    world.watch.observers.append(heard.append)
+    world.watch._observers = (heard.append,)
     await world.begin()
     await world.round("cpu")
     (found,) = heard

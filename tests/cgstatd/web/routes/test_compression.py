@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from cgstatd.feed import answer_bodies
-from cgstatd.web.routes.context import CONTEXT
 from documented import conforms
 from fakehost import FakeHost
 from secured import guard
@@ -40,8 +39,7 @@ async def patient(tmp_path: Path, quick: None) -> AsyncIterator[Server]:
 
 
 def bodies(server: Server) -> answer_bodies.Bodies:
-    assert server.runner.app is not None
-    return server.runner.app[CONTEXT].bodies
+    return server.parts.bodies
 
 
 async def test_the_bytes_are_those_of_the_round_and_far_fewer(patient: Server) -> None:

@@ -21,8 +21,6 @@ from cgstatd.outputs.engine.system import API_VERSION, READ_ONLY
 from cgstatd.sampling import pass_work
 from cgstatd.sampling.engine_figures import EngineReader
 from cgstatd.web.routes import engine, engine_streams
-from cgstatd.web.routes.context import CONTEXT
-from cgstatd.web.routes.engine import ENGINE
 from cgstatd.web.routes.table import ENGINE_ROUTES, HAWSER_ROUTES
 from fakehost import ENGINE_FILES, MEM_TOTAL, FakeHost, container_id
 from helpers import write_files
@@ -483,8 +481,8 @@ async def test_clients_of_the_same_past_share_its_bytes_however_late_they_come(
         await asyncio.Event().wait()
 
     past = await server.ask(f"/events?since=0&until={time.time():.3f}")
-    server.runner.app[CONTEXT].bodies.budget = len(past.body)
-    server.runner.app[ENGINE].events._recorded._fresh = 0.0  # each has the past read anew
+    server.parts.bodies.budget = len(past.body)
+    server.parts.engine.events._recorded._fresh = 0.0  # each has the past read anew
     monkeypatch.setattr(engine_streams, "_send_all", unread)
     async with contextlib.AsyncExitStack() as stack:
         for _ in range(3):

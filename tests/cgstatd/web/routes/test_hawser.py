@@ -9,7 +9,6 @@ import pytest
 
 from cgstatd import __version__
 from cgstatd.outputs.engine.system import READ_ONLY, VERSION
-from cgstatd.web.routes.engine import ENGINE
 from cgstatd.web.routes.table import ENGINE_ROUTES, HAWSER_ROUTES, REFUSALS, ROUTES, Route
 from fakehost import ENGINE_FILES, FakeHost
 from helpers import write_files
@@ -71,8 +70,7 @@ async def test_the_id_stays_and_the_machines_own_is_not_shown(server: Server, ho
 async def test_a_host_without_an_id_of_its_own(server: Server, host: FakeHost, wrong: str) -> None:
     known = (await server.ask(INFO)).json["agentId"]
     write_files(str(host.path), {"etc/machine-id": wrong.encode("latin-1"), "proc/uptime": wrong.encode("latin-1")})
-    assert server.runner.app is not None
-    server.runner.app[ENGINE].host.forget()
+    server.parts.engine.host.forget()
     fresh = (await server.ask(INFO)).json
     assert len(fresh["agentId"]) == 36 and fresh["agentId"] != known and "uptime" not in fresh
 

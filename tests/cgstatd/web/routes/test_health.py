@@ -10,7 +10,6 @@ import pytest
 from cgstatd.feed import health, reading_pass, sampling_thread, sampling_worker
 from cgstatd.host.discovery import Discovery
 from cgstatd.sampling import registry
-from cgstatd.web.routes.health import HEALTH as WATCHED
 from fakehost import FakeHost, Hang
 from patience import until
 from wire import ALL, Server
@@ -41,7 +40,7 @@ async def test_it_reads_no_container_and_makes_no_pass(server: Server, hang: Han
 
 
 async def test_many_who_ask_share_one_listing(server: Server, hang: Hang) -> None:
-    look = server.runner.app[WATCHED]._look
+    look = server.parts.health._look
     look._fresh = 3600.0
     assert await asyncio.gather(*(asked(server) for _ in range(50))) == [OK] * 50
     assert await asked(server) == OK

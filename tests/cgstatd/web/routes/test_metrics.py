@@ -29,9 +29,6 @@ from cgstatd.host.runtimes.base import Metadata
 from cgstatd.outputs.container_labels import MAX_LABELS, label_names
 from cgstatd.sampling.history_work import life_of
 from cgstatd.sampling.round import Changes, Ended, Killed
-from cgstatd.web.routes.follow import FOLLOWER
-from cgstatd.web.routes.metrics import SCRAPER
-from cgstatd.web.routes.pressure import PRESSURE
 from fakehost import MEM_TOTAL, FakeHost, container_id
 from helpers import UNIFIED
 from recordedhosts import recorded_host
@@ -291,26 +288,25 @@ def the_end(identity: Identity, code: int, oom_killed: bool = False) -> Changes:
 async def test_how_the_life_before_ended_is_kept_by_workload(server: Server, host: FakeHost) -> None:
     before = series(await server.ask("/metrics"))
     assert "container_last_terminated_exitcode" not in before and "container_flapping" not in before
-    assert server.runner.app is not None
-    lives = server.runner.app[FOLLOWER].lives
+    lives = server.parts.follower.lives
     lives.complete = True
     identity = next(each.identity for each in server.feed.sampler.containers() if each.identity.name == "a")
     labels = {"name": "a", "workload": "docker:a"}
     for number in range(4):
         lives.hear(the_end(identity._replace(id=f"{number}"), 137, oom_killed=True))
         lives.hear(Changes(started=[identity._replace(id=f"{number + 1}")]))
-    server.runner.app[SCRAPER].scrape.forget()
+    server.parts.scraper.scrape.forget()
     found = series(await server.ask("/metrics"))
     assert [each for each in found["container_last_terminated_exitcode"] if each[0] == labels] == [(labels, 137)]
     assert found["container_last_terminated_reason"] == [({**labels, "reason": "OOMKilled"}, 1)]
     assert (labels, 1) in found["container_flapping"]
     assert [value for each, value in found["container_flapping"] if each["name"] == "b"] == [0]
     lives.hear(the_end(identity, 0))
-    server.runner.app[SCRAPER].scrape.forget()
+    server.parts.scraper.scrape.forget()
     found = series(await server.ask("/metrics"))
     assert found["container_last_terminated_reason"] == [({**labels, "reason": "Completed"}, 1)]  # one series still
     lives.hear(the_end(identity._replace(owner_uid=1000), 5))
-    server.runner.app[SCRAPER].scrape.forget()
+    server.parts.scraper.scrape.forget()
     codes = series(await server.ask("/metrics"))["container_last_terminated_exitcode"]
     assert sorted(codes, key=lambda each: each[1]) == [(labels, 0), ({**labels, "workload": "docker:a@1000"}, 5)]
 
@@ -345,8 +341,7 @@ async def test_a_workload_has_its_state_and_its_last_end_whether_it_runs_or_not(
 async def test_one_that_is_gone_is_told_of_for_an_hour_and_one_that_is_back_runs(
     server: Server, host: FakeHost
 ) -> None:
-    assert server.runner.app is not None
-    lives = server.runner.app[FOLLOWER].lives
+    lives = server.parts.follower.lives
     gone = Identity("0", "job", "docker", 0, Metadata("docker", "0", "job"))
     back = next(each.identity for each in server.feed.sampler.containers() if each.identity.name == "a")
     for identity in (gone, back):
@@ -357,7 +352,7 @@ async def test_one_that_is_gone_is_told_of_for_an_hour_and_one_that_is_back_runs
     for name in ("job", "a"):
         assert of(found, "container_last_terminated_exitcode", name) == [137]
     lives._clock = lambda: time.monotonic() + GONE_SECONDS + 1
-    server.runner.app[SCRAPER].scrape.forget()
+    server.parts.scraper.scrape.forget()
     found = series(await server.ask("/metrics"))
     assert "job" not in states(found) and of(found, "container_last_terminated_exitcode", "a") == [137]
 
@@ -376,7 +371,7 @@ async def test_kills_are_counted_by_workload_through_its_lives_each_once(server:
     (host.scope("a") / "memory.events").write_text("oom_kill 5\n")
 
     async def kills() -> float:
-        server.runner.app[SCRAPER].scrape.forget()
+        server.parts.scraper.scrape.forget()
         [value] = of(series(await server.ask("/metrics")), "container_oom_kills_total", "a")
         return value
 
@@ -384,8 +379,7 @@ async def test_kills_are_counted_by_workload_through_its_lives_each_once(server:
         host.set("a", "memory.events", f"oom_kill {total}\n")
         host.burn("a", 1_000_000 + total)
 
-    assert server.runner.app is not None
-    lives = server.runner.app[FOLLOWER].lives
+    lives = server.parts.follower.lives
     assert await kills() == 0
     killed(7)
     assert await kills() == 2
@@ -402,8 +396,7 @@ async def test_kills_are_counted_by_workload_through_its_lives_each_once(server:
 
 
 async def test_a_users_many_short_containers_leave_room_for_all_others(server: Server, host: FakeHost) -> None:
-    assert server.runner.app is not None
-    lives = server.runner.app[FOLLOWER].lives
+    lives = server.parts.follower.lives
     for number in range(MOST_STOPPED + 300):
         user = Metadata("podman", f"{number}", f"j{number}", owner_uid=1000)
         lives.hear(the_end(Identity(user.id, user.name, "podman", 1000, user), 1))
@@ -436,7 +429,7 @@ async def test_a_scrape_opens_no_state_file_that_has_not_changed(
     await server.ask("/metrics")
     assert len([name for name in names if name.endswith(".json")]) >= 2 * 25
     names.clear()
-    server.runner.app[SCRAPER].scrape.forget()
+    server.parts.scraper.scrape.forget()
     assert len(states(series(await server.ask("/metrics")))) == 25
     assert [name for name in names if name.endswith(".json")] == []
 
@@ -445,7 +438,7 @@ async def test_a_scrape_opens_no_state_file_that_has_not_changed(
 async def test_what_waited_is_counted_by_resource_and_cause_with_the_containers_labels(
     server: Server, accept: str
 ) -> None:
-    watch = server.runner.app[PRESSURE]
+    watch = server.agent.pressure
     watch.waits = {
         container_id("a"): Counter({("cpu", "own_limit"): 3, ("io", "neighbours"): 1}),
         container_id("gone"): Counter({("cpu", "itself"): 9}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -31,7 +32,7 @@ async def test_every_kind_of_answer_goes_on_while_a_listing_hangs(
         hang = Hang(monkeypatch)
         async with serving(host.sampler(), freshness=0.0) as server:
             before = {target: await server.ask(target) for target in (one, LIST, METRICS, ALL, STREAM)}
-            server.feed.more_asked_than_answered = lambda: True
+            server.feed._load = SimpleNamespace(overloaded=True)
             hang.listing = True
             for _ in range(3):
                 for target, answer in before.items():

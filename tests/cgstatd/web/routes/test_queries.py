@@ -15,7 +15,6 @@ from cgstatd.feed.pressure.watch import OFF
 from cgstatd.host.pressure_triggers import RESOURCES
 from cgstatd.recording.recorded_root import Reading, RecordedRoot, open_roots
 from cgstatd.sampling.open_host import HostOptions, open_host
-from cgstatd.web.routes.queries import QUERIES
 from fakehost import MEM_TOTAL, FakeHost, LiveRoot, container_id
 from helpers import HOSTS, expected
 from recordedhosts import recorded_host
@@ -62,7 +61,7 @@ async def test_the_list_has_everybody_stopped_ones_included(server: Server) -> N
 
 
 async def test_clients_that_ask_together_share_the_list(server: Server) -> None:
-    server.runner.app[QUERIES].listing._fresh = 60.0  # however busy the machine is
+    server.parts.queries.listing._fresh = 60.0  # however busy the machine is
     answers = await asyncio.gather(*(server.ask(LIST) for _ in range(20)))
     assert len({answer.body for answer in answers}) == 1
     assert server.feed.passes == 1

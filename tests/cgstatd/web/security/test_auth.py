@@ -17,13 +17,16 @@ from typing import Any
 import pytest
 
 from cgstatd.auth.keyring import Keyring
-from cgstatd.feed.shared_passes import Feed
+from cgstatd.service.composition import Composition
 from cgstatd.web.app import make_app
+from cgstatd.web.guard import Guard
 from cgstatd.web.routes.table import ENGINE_ROUTES, HAWSER_ROUTES, ROUTES, TABLE
+from cgstatd.web.server.gate import Gate
+from cgstatd.web.server.limits import Limits
 from documented import conforms
 from fakehost import FakeHost
 from secured import METRICS, VIEW, Tokens, bearer, guard
-from wire import ALL, STREAM, Connection, Server, agent, run, serving
+from wire import ALL, STREAM, Connection, Server, agent, run, serving, settings
 
 pytestmark = pytest.mark.usefixtures("credentials_at_once")
 ONE = "/api/containers/a/stats"
@@ -37,7 +40,8 @@ DENIED = {"error": "Permission denied"}
 
 def test_every_route_is_in_the_table(host: FakeHost) -> None:
     sampler = host.sampler()
-    app = make_app(Feed(sampler, freshness_seconds=1, baseline_seconds=0), 1)
+    agent = Composition(sampler, settings(), Guard(1), Gate(Limits()))
+    app = make_app(agent.parts, agent.guard)
     sampler.close()
     served = {(route.method, route.resource.canonical) for route in app.router.routes() if route.resource}
     heads = {("HEAD", route.path) for route in (*ROUTES, *ENGINE_ROUTES, *HAWSER_ROUTES) if route.head}

@@ -1,26 +1,11 @@
-"""What every handler needs, and the checks that come before each answer."""
+"""The checks that come before each answer, and a header that several have."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from ...basics.text import is_number
-from ...feed.answer_bodies import Bodies
 from ...feed.shared_passes import Feed
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """The feed, and the environment that this agent is."""
-
-    feed: Feed
-    env_id: int
-    bodies: Bodies = field(default_factory=Bodies)
-
-
-CONTEXT: web.AppKey[Context] = web.AppKey("context", Context)
 
 _FORBIDDEN = ("..", "/", "\\", "\0", "%")
 
@@ -38,7 +23,7 @@ def environment_asked(request: web.Request, own: int) -> int | None:
     return int(env) if is_number(env) else None
 
 
-def cpu_budget_headers(context: Context) -> dict[str, str]:
+def cpu_budget_headers(feed: Feed) -> dict[str, str]:
     """``Cgstatd-Interval``: the seconds between readings, where they cost too much to be made for each request."""
-    seconds = context.feed.stretched()
+    seconds = feed.stretched()
     return {} if seconds is None else {"Cgstatd-Interval": f"{seconds:g}"}
