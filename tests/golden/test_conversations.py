@@ -96,10 +96,9 @@ async def test_a_client_is_answered_as_it_was(replayed: Replayed, client: str) -
 async def test_a_dockhand_server_is_answered_over_its_own_connection(replayed: Replayed, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     app = replayed.server.parts
-    assert replayed.engine.server is not None
-    connector = Connector(replayed.engine.server, app.engine, HostTotals(app.feed))
+    connector = Connector(app, HostTotals(app.feed))
     async with dockhand() as (found, url), asyncio.timeout(60):
-        await connector.call(Destination(url, str(tmp_path / "token"), ""))
+        await connector.tell(Destination(url, str(tmp_path / "token"), ""))
         link = await found.link()
         for exchange in read((KEPT[0].parent / "dockhand-server.txt").read_text()):
             method, path, _ = exchange.head.splitlines()[0].split(" ")

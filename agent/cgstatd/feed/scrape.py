@@ -54,15 +54,15 @@ class Scraper:
         *,
         history: History | None = None,
         pressure: PressureWatch | None = None,
-        notifying: Counted[Notified] | None = None,
-        calling: Counted[Called] | None = None,
+        webhook: Counted[Notified] | None = None,
+        dockhand: Counted[Called] | None = None,
     ) -> None:
-        """``notifying``, ``calling``: the webhook, and the connection to a Dockhand server."""
+        """``dockhand``: the connection to a server of Dockhand's."""
         self._feed = feed
         self._follower = follower
         self._disk = None if history is None else history.disk
         self._pressure: Counted[PressureFigures] | None = pressure
-        self._notifying, self._calling = notifying, calling
+        self._webhook, self._dockhand = webhook, dockhand
         self._metrics_reader = MetricsReader(feed.sampler, EXPORTED_FIELDS)
         self._host = HostMetricsReader(feed.sampler.root, partial(feed.sampler.names.say_once, "host"))
         self._host_metrics = True
@@ -132,6 +132,6 @@ class Scraper:
             cores=cores or None,
             host=host,
             disk=_figures(self._disk),
-            notified=_figures(self._notifying),
-            called=_figures(self._calling),
+            notified=_figures(self._webhook),
+            called=_figures(self._dockhand),
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Any
 
 from ..config import Settings
 from ..feed.answer_bodies import Bodies
@@ -36,8 +37,7 @@ from ..web.server.gate import Gate
 from ..web.server.limits import limits_of
 from ..web.server.one_body import OneBody
 from ..web.server.tls import Certificates
-from .calling import Calling
-from .notifying import Notifying
+from .outgoing import Outgoing, calling, notifying
 from .who_may_ask import renew_guard
 
 log = logging.getLogger(__name__)
@@ -73,18 +73,18 @@ class Composition:
         queries = Queries(feed, follower, env, history=history, keeps=keeps, pressure=pressure)
         self._engine = engine = Engine(feed, follower)
         health = Health(feed)
-        self._calling = Calling(feed, EngineParts(bodies=bodies, health=health, engine=engine), env)
-        self._notifying = Notifying(feed, follower, queries, env)
-        self._outgoing = self._calling, self._notifying
+        dockhand = calling(feed, EngineParts(env_id=env, bodies=bodies, health=health, engine=engine))
+        webhook = notifying(feed, follower, queries, env)
+        self._outgoing: tuple[Outgoing[Any], ...] = (dockhand, webhook)
         self._scraper = scraper = Scraper(
-            feed, follower, history=history, pressure=pressure, notifying=self._notifying, calling=self._calling
+            feed, follower, history=history, pressure=pressure, webhook=webhook, dockhand=dockhand
         )
         self._export(settings)
         self.parts = Parts(
+            env_id=env,
             bodies=bodies,
             health=health,
             engine=engine,
-            env_id=env,
             callers=guard.callers,
             feed=feed,
             follower=follower,

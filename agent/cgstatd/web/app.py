@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+import msgspec
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
@@ -14,7 +15,7 @@ from ..sampling.reading_failed import ReadingFailed
 from ..sampling.registry import ListingFailed
 from .guard import Guard
 from .parts import EngineParts, Parts
-from .routes.engine import in_engine_words
+from .routes.engine_answer import error_body
 from .routes.table import add_engine_routes, add_routes, route_of
 from .server.failure import COMMON_HEADERS, failure, unread
 from .server.limits import RETRY_SECONDS
@@ -55,8 +56,13 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 def _in_its_words(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
-    route = route_of(request)
-    return in_engine_words(response) if route is not None and route.engine else response
+    """An error of the guard's; on a route of the Engine API with the message that its clients look for."""
+    route, body = route_of(request), getattr(response, "body", None)
+    if route is not None and route.engine and isinstance(response, web.Response) and isinstance(body, bytes):
+        found = msgspec.json.decode(body)
+        if isinstance(found, dict) and "message" not in found and "error" in found:
+            response.body = error_body(found["error"])
+    return response
 
 
 async def _common_headers(_request: web.Request, response: web.StreamResponse) -> None:

@@ -68,7 +68,7 @@ class Guard:
         if route is None:
             log.error("a route that is not in the table: %s", request.match_info.route)
             return failure(403, "Permission denied")
-        asked = environment_asked(request, self._env)
+        asked = environment_asked(request.match_info, request.query, self._env)
         caller: Caller | None = None
         if self.callers.required:
             found = self.callers.identify(request, peer, count=not route.open, hawser=route.engine)

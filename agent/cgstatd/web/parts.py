@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 class EngineParts:
     """What the handlers of the Engine API ask."""
 
+    env_id: int
     bodies: Bodies
     health: Health
     engine: Engine
@@ -36,7 +37,6 @@ class EngineParts:
 class Parts(EngineParts):
     """What all of them ask."""
 
-    env_id: int
     callers: Callers
     feed: Feed
     follower: Follower

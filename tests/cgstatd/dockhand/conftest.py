@@ -6,25 +6,33 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
-from aiohttp import web
 
 from cgstatd.basics.destination import Destination
 from cgstatd.basics.timing import Backoff
+from cgstatd.dockhand import answering, session
 from cgstatd.dockhand.connector import Connector
 from cgstatd.feed import engine_events
 from cgstatd.feed.host_totals import HostTotals
 from cgstatd.sampling import pass_work
-from cgstatd.web.app import make_engine_app
-from cgstatd.web.guard import Guard
-from cgstatd.web.server.limits import Limits
 from dockhand import TOKEN, Dockhand, ManualTime, dockhand
 from fakehost import ENGINE_FILES, FakeHost, no_thread_left
 from helpers import write_files
 from wire import Server, serving
 
 STREAMS = 4
+
+
+class Noted(answering.Answering):
+    """Is remembered."""
+
+    made: ClassVar[list[Noted]] = []
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.made.append(self)
 
 
 @dataclass
@@ -37,14 +45,21 @@ class Caller:
     destination: Destination
     server: Server
     """The same agent over HTTP."""
-    guard: Guard
     token: Path
     waits: list[float] = field(default_factory=list)
+
+    @property
+    def streams(self) -> int:
+        """How many are open."""
+        return sum(each.streams for each in Noted.made)
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What is real time is short, and no thread outlives a test."""
+    monkeypatch.setattr(answering, "MOST_STREAMS", STREAMS)
+    monkeypatch.setattr(session, "Answering", Noted)
+    Noted.made.clear()
     monkeypatch.setattr(pass_work, "CPU_WINDOW_SECONDS", 0.05)
     monkeypatch.setattr(engine_events, "LOOK_SECONDS", 0.02)
     with no_thread_left():
@@ -77,18 +92,13 @@ async def calling(host: FakeHost, folder: Path, found: Dockhand, url: str, ca: s
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(serving(host.sampler()))
         app = server.parts
-        guard = Guard(1, limits=Limits(streams=2 * STREAMS + 8, streams_per_client=STREAMS))
-        runner = web.AppRunner(make_engine_app(app, guard), access_log=None)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        assert runner.server is not None
         time = ManualTime()
         backoff = Backoff(random=lambda: 0.5)
-        connector = Connector(runner.server, app.engine, HostTotals(app.feed), time, backoff)
+        connector = Connector(app, HostTotals(app.feed), time, backoff)
         stack.push_async_callback(connector.stop)
         token = folder / "token"
         token.write_text(f"{TOKEN}\n")
-        yield Caller(connector, time, found, Destination(url, str(token), ca), server, guard, token)
+        yield Caller(connector, time, found, Destination(url, str(token), ca), server, token)
 
 
 @pytest.fixture

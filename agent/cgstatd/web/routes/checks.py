@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiohttp import web
+from collections.abc import Mapping
 
 from ...basics.text import is_number
 from ...feed.shared_passes import Feed
@@ -15,9 +15,10 @@ def valid_container_id(text: str) -> bool:
     return bool(text) and not any(part in text for part in _FORBIDDEN)
 
 
-def environment_asked(request: web.Request, own: int) -> int | None:
-    """The environment that a request is about; without ``env`` (or with an empty one) the agent's. None: no number."""
-    env = request.match_info.get("env") or request.query.get("env")
+def environment_asked(named: Mapping[str, str], query: Mapping[str, str], own: int) -> int | None:
+    """The environment that a request is about, by its path (``named``) or its query; without ``env`` (or with an empty
+    one) the agent's. None: no number."""
+    env = named.get("env") or query.get("env")
     if not env:
         return own
     return int(env) if is_number(env) else None

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from aiohttp import web
-
+from ...feed.answer_bodies import Body
 from ...outputs.engine import hawser
 from ..parts import EngineParts
-from .engine import engine_answer, refusal
+from .engine import engine_answer
+from .engine_answer import Answer, Asked, refusal
 
 
-async def health(parts: EngineParts, _request: web.Request) -> web.StreamResponse:
+async def health(parts: EngineParts, _asked: Asked) -> Answer:
     """Open to all, so it says no more than whether the containers can be listed."""
     if await parts.health.trouble():
         return refusal(503, "unhealthy")
-    return web.Response(body=hawser.HEALTHY, content_type="application/json")
+    return Answer(Body([hawser.HEALTHY]))
 
 
-async def info(parts: EngineParts, _request: web.Request) -> web.StreamResponse:
+async def info(parts: EngineParts, _asked: Asked) -> Answer:
     """Who the agent is."""
     return engine_answer(parts, hawser.info(await parts.engine.host.get()))

@@ -18,10 +18,8 @@ from ..parts import EngineParts, Parts
 from ..server.failure import environment_not_found
 from . import (
     engine,
-    engine_streams,
     environments,
     follow,
-    hawser,
     health,
     history,
     login,
@@ -33,6 +31,7 @@ from . import (
     stats,
     stream,
 )
+from .engine_api import ENGINE, HAWSER, Known, over_http, streamed
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 """As aiohttp has it: one that knows its parts."""
@@ -83,59 +82,41 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
-def _engine(path: str, handler: engine.Handler, *, stream: bool = False, method: str = "GET") -> tuple[Route, ...]:
+def _engine(known: Known, method: str = "GET") -> tuple[Route, ...]:
     """A route of the Engine API, with and without the version in front."""
-    answered = engine.engine_route(handler)
-    which = engine_streams.streamed if stream else None
     return tuple(
         Route(
-            path=prefix + path,
+            path=prefix + known.path,
             method=method,
-            handler=answered,
-            permission=CONTAINERS_VIEW,
-            stream=stream,
-            streamed=which,
+            handler=partial(over_http, known.handler),
+            permission="" if known.open else CONTAINERS_VIEW,
+            open=known.open,
+            stream=known.stream,
+            streamed=streamed if known.stream else None,
             engine=True,
         )
-        for prefix in ("", "/{version}")
+        for prefix in ("", "/{version}")[: 2 if known.versioned else 1]
     )
 
 
-ENGINE_ROUTES = (
-    *_engine("/_ping", engine.ping),
-    *_engine("/version", engine.version),
-    *_engine("/info", engine.info),
-    *_engine("/containers/json", engine.listing),
-    *_engine("/containers/{container}/json", engine.inspect),
-    *_engine("/containers/{container}/stats", engine_streams.container_stats, stream=True),
-    *_engine("/containers/{container}/top", engine.top),
-    *_engine("/events", engine_streams.happenings, stream=True),
-    *_engine("/images/json", engine.images),
-    *_engine("/images/{name}/json", engine.image),
-    *_engine("/networks", engine.networks),
-    *_engine("/networks/{name}", engine.network),
-    *_engine("/volumes", engine.volumes),
-    *_engine("/volumes/{name}", engine.volume),
-    *_engine("/plugins/{name}/json", engine.plugin),
-    *_engine("/system/df", engine.disk_usage),
-)
-HAWSER_ROUTES: tuple[Route, ...] = (
-    Route(path="/_hawser/health", handler=hawser.health, open=True, engine=True),
-    _engine("/_hawser/info", hawser.info)[0],
-)
-"""What a Dockhand server asks of a standard agent. They have no version in front."""
+ENGINE_ROUTES = tuple(route for known in ENGINE for route in _engine(known))
+HAWSER_ROUTES = tuple(route for known in HAWSER for route in _engine(known))
 _REFUSED = (
     "_hawser _ping auth build commit configs containers distribution events exec grpc images info networks nodes "
     "plugins secrets services session swarm system tasks version volumes"
 ).split()
 """The first words of the Engine API's paths: what is below them and not in the table is refused."""
-REFUSALS = (
-    *(route for word in _REFUSED for route in _engine(f"/{word}", engine.refuse, method="*")[:1]),
-    *(route for word in _REFUSED for route in _engine(f"/{word}/{{rest}}", engine.refuse, method="*")[:1]),
-    _engine("/{rest}", engine.refuse, method="*")[1],
-)
-EVERYTHING_ELSE = _engine("/{rest}", engine.refuse, method="*")[:1]
+_REST = Known("/{rest}", engine.refuse)
+EVERYTHING_ELSE = _engine(_REST, "*")[:1]
 """On a socket that has the Engine API alone."""
+REFUSALS = (
+    *(
+        route
+        for path in (*(f"/{word}" for word in _REFUSED), *(f"/{word}/{{rest}}" for word in _REFUSED))
+        for route in _engine(Known(path, engine.refuse, versioned=False), "*")
+    ),
+    _engine(_REST, "*")[1],
+)
 _EVERYTHING: tuple[Route, ...] = (*ROUTES, *ENGINE_ROUTES, *HAWSER_ROUTES, *REFUSALS)
 TABLE = {(route.method, route.path): route for route in _EVERYTHING}
 _OF_THE_SOCKET = {(route.method, route.path): route for route in EVERYTHING_ELSE}

@@ -477,13 +477,14 @@ async def test_events_of_the_past_are_those_that_the_state_on_disk_says(server: 
 async def test_clients_of_the_same_past_share_its_bytes_however_late_they_come(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def unread(*_: Any) -> None:
+    async def unread(*_: Any) -> AsyncIterator[bytes]:
         await asyncio.Event().wait()
+        yield b""
 
     past = await server.ask(f"/events?since=0&until={time.time():.3f}")
     server.parts.bodies.budget = len(past.body)
     server.parts.engine.events._recorded._fresh = 0.0  # each has the past read anew
-    monkeypatch.setattr(engine_streams, "_send_all", unread)
+    monkeypatch.setattr(engine_streams, "_told", unread)
     async with contextlib.AsyncExitStack() as stack:
         for _ in range(3):
             connection = await stack.enter_async_context(server.connection())
