@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
+from typing import cast
 
 from aiohttp import HttpVersion10, web
 
@@ -19,10 +20,10 @@ from .routes.checks import environment_asked, valid_container_id
 from .routes.table import Handler, Route, route_of
 from .security.callers import Caller, Callers
 from .security.origin import Hosts, Origins
-from .server import peer as peers
 from .server.failure import failure
 from .server.handler import Handler as Connection
 from .server.limits import RETRY_SECONDS, Limits, Streams
+from .server.peer import Peer
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +57,10 @@ class Guard:
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """The checks, then the route, at the client's cost."""
-        checked = self._checked(request, handler)
-        return await (request.protocol.charged(checked) if isinstance(request.protocol, Connection) else checked)
+        connection = cast(Connection, request.protocol)
+        return await connection.charged(self._checked(request, handler, connection.peer))
 
-    async def _checked(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        peer = peers.of_request(request)
+    async def _checked(self, request: web.Request, handler: Handler, peer: Peer) -> web.StreamResponse:
         refusal = self._not_a_request_of_ours(request, peer)
         if refusal is not None:
             return refusal
@@ -86,7 +86,7 @@ class Guard:
             handler = route.elsewhere
         return await self._answer(request, handler, route, caller, peer)
 
-    def _not_a_request_of_ours(self, request: web.Request, peer: peers.Peer) -> web.Response | None:
+    def _not_a_request_of_ours(self, request: web.Request, peer: Peer) -> web.Response | None:
         headers = request.headers
         if request.version < HttpVersion10:  # without headers: no Host to look at
             return failure(400, "Bad request")
@@ -109,7 +109,7 @@ class Guard:
         return None
 
     async def _answer(
-        self, request: web.Request, handler: Handler, route: Route, caller: Caller | None, peer: peers.Peer
+        self, request: web.Request, handler: Handler, route: Route, caller: Caller | None, peer: Peer
     ) -> web.StreamResponse:
         if not route.stream or (route.streamed is not None and not route.streamed(request)):
             return await handler(request)

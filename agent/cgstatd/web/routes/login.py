@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from typing import cast
 
 import msgspec
 from aiohttp import web
@@ -18,7 +19,7 @@ from ...outputs.login import LoggedIn, LoggedOut, Login, User
 from ..parts import Parts
 from ..security.cookie import COOKIE, cookie_of
 from ..server.failure import failure
-from ..server.peer import of_request
+from ..server.handler import Handler
 
 MAX_BODY_BYTES = 4096
 BODY_SECONDS = 5.0
@@ -41,7 +42,7 @@ async def login(parts: Parts, request: web.Request) -> web.StreamResponse:
     callers = parts.callers
     if not callers.wants_token:
         return _logged_in(request, given.username, secrets.token_urlsafe(32))
-    token = callers.exchange(given.password, of_request(request))
+    token = callers.exchange(given.password, cast(Handler, request.protocol).peer)
     if isinstance(token, web.Response):
         return token
     return _logged_in(request, token.name, callers.sessions.open(token))
