@@ -14,7 +14,7 @@ from contextlib import aclosing, asynccontextmanager
 from ..basics.once_in_a_while import OnceInAWhile
 from ..feed.answer_bodies import Body
 from ..web.parts import EngineParts
-from ..web.routes.engine_answer import Answer, refusal
+from ..web.routes.engine_answer import EngineAnswer, refusal
 from ..web.routes.engine_api import BadTarget, ask
 from ..web.server.failure import COMMON_HEADERS
 from ..web.server.limits import RETRY_SECONDS
@@ -86,7 +86,7 @@ class Answering:
             else:
                 await self._whole(request, found)
 
-    async def _ask(self, request: Request, reader: _Reader) -> Answer:
+    async def _ask(self, request: Request, reader: _Reader) -> EngineAnswer:
         """The answer; a stream only where one is asked for."""
         found = await ask(self._parts, request.method, request.path, reader)
         if found.stream is None:
@@ -104,11 +104,11 @@ class Answering:
                 body += piece
                 if len(body) > MOST_STREAMED_BYTES:
                     return _ENDLESS
-        return _CUT if reader.cut else Answer(Body([bytes(body)]))
+        return _CUT if reader.cut else EngineAnswer(Body([bytes(body)]))
 
     @asynccontextmanager
     async def _opened(
-        self, found: Answer, stream: AsyncGenerator[bytes, None]
+        self, found: EngineAnswer, stream: AsyncGenerator[bytes, None]
     ) -> AsyncIterator[AsyncGenerator[bytes, None]]:
         self.streams += 1
         try:
@@ -130,7 +130,7 @@ class Answering:
                 await self._send(messages.stream(request.request_id, piece))
         await self._send(messages.stream_end(request.request_id, "completed"))
 
-    async def _whole(self, request: Request, found: Answer) -> None:
+    async def _whole(self, request: Request, found: EngineAnswer) -> None:
         headers = {"Content-Type": found.content_type, **COMMON_HEADERS, **found.headers}
         body = b"" if request.method == "HEAD" else b"".join(found.body.parts)
         await self._send(messages.response(request.request_id, found.status, headers, body))

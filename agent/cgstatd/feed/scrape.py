@@ -32,14 +32,14 @@ T_co = TypeVar("T_co", covariant=True)
 Scrape = tuple[list[ContainerMetrics], list[WorkloadMetrics], OwnMetrics]
 
 
-class Counted(Protocol[T_co]):
+class FiguresSource(Protocol[T_co]):
     """Something that counts what it does."""
 
     def figures(self) -> T_co | None:
         """The counts; None: it is off. Any thread may ask."""
 
 
-def _figures(source: Counted[T] | None) -> T | None:
+def _figures(source: FiguresSource[T] | None) -> T | None:
     return None if source is None else source.figures()
 
 
@@ -54,14 +54,14 @@ class Scraper:
         *,
         history: History | None = None,
         pressure: PressureWatch | None = None,
-        webhook: Counted[Notified] | None = None,
-        dockhand: Counted[Called] | None = None,
+        webhook: FiguresSource[Notified] | None = None,
+        dockhand: FiguresSource[Called] | None = None,
     ) -> None:
         """``dockhand``: the connection to a server of Dockhand's."""
         self._feed = feed
         self._follower = follower
         self._disk = None if history is None else history.disk
-        self._pressure: Counted[PressureFigures] | None = pressure
+        self._pressure: FiguresSource[PressureFigures] | None = pressure
         self._webhook, self._dockhand = webhook, dockhand
         self._metrics_reader = MetricsReader(feed.sampler, EXPORTED_FIELDS)
         self._host = HostMetricsReader(feed.sampler.root, partial(feed.sampler.names.say_once, "host"))

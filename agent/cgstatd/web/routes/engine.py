@@ -16,23 +16,23 @@ from ...outputs.engine.filters import BadFilter, parse_filters
 from ...outputs.shown_labels import encode_with_labels
 from ..parts import EngineParts
 from ..server.one_body import NoRoom
-from .engine_answer import Answer, Asked, NoSuch, refusal
+from .engine_answer import EngineAnswer, EngineRequest, NoSuch, refusal
 
 T = TypeVar("T")
 
 
-def engine_answer(parts: EngineParts, what: Any) -> Answer:
+def engine_answer(parts: EngineParts, what: Any) -> EngineAnswer:
     """As JSON, in the budget of all answers. Raises NoRoom."""
     _make_room(parts)
-    return Answer(parts.bodies.hold(encode_with_labels(what) + b"\n"))
+    return EngineAnswer(parts.bodies.hold(encode_with_labels(what) + b"\n"))
 
 
-async def _computed(parts: EngineParts, make: Callable[[], Any]) -> Answer:
+async def _computed(parts: EngineParts, make: Callable[[], Any]) -> EngineAnswer:
     """The same of what ``make`` returns, computed beside the event loop: it grows with the containers, and with what a
     client has written. Raises NoRoom, and what ``make`` raises."""
     _make_room(parts)
     made = await parts.engine.answers.run(lambda: encode_with_labels(make()) + b"\n")
-    return Answer(parts.bodies.hold(made))
+    return EngineAnswer(parts.bodies.hold(made))
 
 
 def _make_room(parts: EngineParts) -> None:
@@ -47,24 +47,24 @@ def is_on(text: str | None, default: bool = False) -> bool:
     return text.strip().lower() not in ("", "0", "no", "false", "none")
 
 
-async def ping(_parts: EngineParts, _asked: Asked) -> Answer:
+async def ping(_parts: EngineParts, _asked: EngineRequest) -> EngineAnswer:
     """GET /_ping"""
-    return Answer(Body([b"OK"]), content_type="text/plain; charset=utf-8")
+    return EngineAnswer(Body([b"OK"]), content_type="text/plain; charset=utf-8")
 
 
-async def version(parts: EngineParts, _asked: Asked) -> Answer:
+async def version(parts: EngineParts, _asked: EngineRequest) -> EngineAnswer:
     """GET /version"""
     return engine_answer(parts, system.version(await parts.engine.host.get()))
 
 
-async def info(parts: EngineParts, _asked: Asked) -> Answer:
+async def info(parts: EngineParts, _asked: EngineRequest) -> EngineAnswer:
     """GET /info"""
     engine = parts.engine
     host, several = await engine.host.get(), await engine.listed.get()
     return await _computed(parts, lambda: system.info(host, several))
 
 
-async def listing(parts: EngineParts, asked: Asked) -> Answer:
+async def listing(parts: EngineParts, asked: EngineRequest) -> EngineAnswer:
     """GET /containers/json"""
     query = asked.query
     filters = parse_filters(query.get("filters"), container_filters.FILTERS)
@@ -80,12 +80,12 @@ async def listing(parts: EngineParts, asked: Asked) -> Answer:
     return await _computed(parts, make)
 
 
-async def inspect(parts: EngineParts, asked: Asked) -> Answer:
+async def inspect(parts: EngineParts, asked: EngineRequest) -> EngineAnswer:
     """GET /containers/{container}/json"""
     return engine_answer(parts, containers.inspected(await parts.engine.one(asked.container)))
 
 
-async def top(parts: EngineParts, asked: Asked) -> Answer:
+async def top(parts: EngineParts, asked: EngineRequest) -> EngineAnswer:
     """GET /containers/{container}/top"""
     engine = parts.engine
     found, host = await engine.processes(asked.container), await engine.host.get()
@@ -93,19 +93,19 @@ async def top(parts: EngineParts, asked: Asked) -> Answer:
     return engine_answer(parts, processes.top(found, time.time(), ps_args, host.memory_bytes))
 
 
-async def images(parts: EngineParts, _asked: Asked) -> Answer:
+async def images(parts: EngineParts, _asked: EngineRequest) -> EngineAnswer:
     """GET /images/json"""
     several = await parts.engine.listed.get()
     return await _computed(parts, lambda: inventory.images(several))
 
 
-async def networks(parts: EngineParts, _asked: Asked) -> Answer:
+async def networks(parts: EngineParts, _asked: EngineRequest) -> EngineAnswer:
     """GET /networks"""
     several = await parts.engine.listed.get()
     return await _computed(parts, lambda: inventory.networks(several))
 
 
-async def image(parts: EngineParts, asked: Asked) -> Answer:
+async def image(parts: EngineParts, asked: EngineRequest) -> EngineAnswer:
     """GET /images/{name}/json"""
     wanted, several = asked.named["name"], await parts.engine.listed.get()
     return await _computed(
@@ -114,7 +114,7 @@ async def image(parts: EngineParts, asked: Asked) -> Answer:
     )
 
 
-async def network(parts: EngineParts, asked: Asked) -> Answer:
+async def network(parts: EngineParts, asked: EngineRequest) -> EngineAnswer:
     """GET /networks/{name}"""
     wanted, several = asked.named["name"], await parts.engine.listed.get()
     return await _computed(
@@ -128,13 +128,13 @@ def _found(what: T | None, message: str) -> T:
     return what
 
 
-async def volumes(parts: EngineParts, _asked: Asked) -> Answer:
+async def volumes(parts: EngineParts, _asked: EngineRequest) -> EngineAnswer:
     """GET /volumes"""
     several = await parts.engine.listed.get()
     return await _computed(parts, lambda: inventory.volumes(several))
 
 
-async def volume(parts: EngineParts, asked: Asked) -> Answer:
+async def volume(parts: EngineParts, asked: EngineRequest) -> EngineAnswer:
     """GET /volumes/{name}"""
     wanted, several = asked.named["name"], await parts.engine.listed.get()
     return await _computed(
@@ -142,17 +142,17 @@ async def volume(parts: EngineParts, asked: Asked) -> Answer:
     )
 
 
-async def plugin(_parts: EngineParts, asked: Asked) -> Answer:
+async def plugin(_parts: EngineParts, asked: EngineRequest) -> EngineAnswer:
     """GET /plugins/{name}/json: there are none. ``docker inspect`` asks for it where no container has a name."""
     raise NoSuch(f'plugin "{printable(asked.named["name"], 80)}" not found')
 
 
-async def disk_usage(parts: EngineParts, _asked: Asked) -> Answer:
+async def disk_usage(parts: EngineParts, _asked: EngineRequest) -> EngineAnswer:
     """GET /system/df"""
     several, now = await parts.engine.listed.get(), time.time()
     return await _computed(parts, lambda: inventory.disk_usage(several, now))
 
 
-async def refuse(_parts: EngineParts, _asked: Asked) -> Answer:
+async def refuse(_parts: EngineParts, _asked: EngineRequest) -> EngineAnswer:
     """Everything else."""
     return refusal(403, system.READ_ONLY)

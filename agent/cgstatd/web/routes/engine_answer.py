@@ -29,7 +29,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class EngineRequest:
     """A request: what its path names, decoded, and its query."""
 
     named: Mapping[str, str]
@@ -47,7 +47,7 @@ class Asked:
 
 
 @dataclass(slots=True)
-class Answer:
+class EngineAnswer:
     """An answer: a body, or a stream of bytes, which may end."""
 
     body: Body = field(default_factory=lambda: Body(()))
@@ -59,7 +59,7 @@ class Answer:
     """Called once the stream is over, or was never begun."""
 
 
-Handler = Callable[[EngineParts, Asked], Awaitable[Answer]]
+Handler = Callable[[EngineParts, EngineRequest], Awaitable[EngineAnswer]]
 
 
 class NoSuch(Exception):
@@ -71,13 +71,13 @@ def error_body(message: str) -> bytes:
     return _encode({"message": message})
 
 
-def refusal(status: int, message: str, **headers: str) -> Answer:
+def refusal(status: int, message: str, **headers: str) -> EngineAnswer:
     """The answer to what cannot be answered; header names have underscores for dashes."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(Body([error_body(message)]), status, headers=system.HEADERS | named)
+    return EngineAnswer(Body([error_body(message)]), status, headers=system.HEADERS | named)
 
 
-async def answer_of(handler: Handler, parts: EngineParts, asked: Asked) -> Answer:
+async def answer_of(handler: Handler, parts: EngineParts, asked: EngineRequest) -> EngineAnswer:
     """What a handler answers to a request: the version that its path names, then the handler, its errors in words."""
     wrong = _wrong_version(asked.named.get("version"))
     if wrong is not None:
@@ -102,7 +102,7 @@ async def answer_of(handler: Handler, parts: EngineParts, asked: Asked) -> Answe
         return refusal(503, "too many answers in flight", Retry_After=str(RETRY_SECONDS))
 
 
-def _wrong_version(text: str | None) -> Answer | None:
+def _wrong_version(text: str | None) -> EngineAnswer | None:
     found = None if text is None else _VERSION.fullmatch(text)
     if found is None:
         return None

@@ -19,7 +19,7 @@ from ..server.one_body import answer as http_answer
 from ..server.pieces import slices
 from . import engine, engine_streams, hawser
 from .checks import environment_asked
-from .engine_answer import Answer, Asked, Handler, answer_of, error_body, refusal
+from .engine_answer import EngineAnswer, EngineRequest, Handler, answer_of, error_body, refusal
 
 STALLED_SECONDS = 60.0
 """A client that takes nothing for this long is cut off."""
@@ -29,7 +29,7 @@ _FIRST, _LAST = "\x21", "\x7e"
 """Visible ASCII."""
 
 
-class Known(NamedTuple):
+class EngineRoute(NamedTuple):
     """A path that is answered with GET, and with HEAD where the answer ends."""
 
     path: str
@@ -49,26 +49,26 @@ class Known(NamedTuple):
 
 
 ENGINE = (
-    Known("/_ping", engine.ping),
-    Known("/version", engine.version),
-    Known("/info", engine.info),
-    Known("/containers/json", engine.listing),
-    Known("/containers/{container}/json", engine.inspect),
-    Known("/containers/{container}/stats", engine_streams.container_stats, stream=True),
-    Known("/containers/{container}/top", engine.top),
-    Known("/events", engine_streams.happenings, stream=True),
-    Known("/images/json", engine.images),
-    Known("/images/{name}/json", engine.image, name=".+"),
-    Known("/networks", engine.networks),
-    Known("/networks/{name}", engine.network),
-    Known("/volumes", engine.volumes),
-    Known("/volumes/{name}", engine.volume),
-    Known("/plugins/{name}/json", engine.plugin),
-    Known("/system/df", engine.disk_usage),
+    EngineRoute("/_ping", engine.ping),
+    EngineRoute("/version", engine.version),
+    EngineRoute("/info", engine.info),
+    EngineRoute("/containers/json", engine.listing),
+    EngineRoute("/containers/{container}/json", engine.inspect),
+    EngineRoute("/containers/{container}/stats", engine_streams.container_stats, stream=True),
+    EngineRoute("/containers/{container}/top", engine.top),
+    EngineRoute("/events", engine_streams.happenings, stream=True),
+    EngineRoute("/images/json", engine.images),
+    EngineRoute("/images/{name}/json", engine.image, name=".+"),
+    EngineRoute("/networks", engine.networks),
+    EngineRoute("/networks/{name}", engine.network),
+    EngineRoute("/volumes", engine.volumes),
+    EngineRoute("/volumes/{name}", engine.volume),
+    EngineRoute("/plugins/{name}/json", engine.plugin),
+    EngineRoute("/system/df", engine.disk_usage),
 )
 HAWSER = (
-    Known("/_hawser/health", hawser.health, versioned=False, open=True),
-    Known("/_hawser/info", hawser.info, versioned=False),
+    EngineRoute("/_hawser/health", hawser.health, versioned=False, open=True),
+    EngineRoute("/_hawser/info", hawser.info, versioned=False),
 )
 """What a Dockhand server asks of a standard agent."""
 _PATTERNS = [(each.pattern, each) for each in (*ENGINE, *HAWSER)]
@@ -78,7 +78,7 @@ class BadTarget(ValueError):
     """Not the target of a request; one sentence."""
 
 
-async def ask(parts: EngineParts, method: str, target: str, reader: Reader) -> Answer:
+async def ask(parts: EngineParts, method: str, target: str, reader: Reader) -> EngineAnswer:
     """Answer a request that came with no headers and no body: a method, a path and a query. Raises BadTarget."""
     if method not in _METHODS:
         return refusal(403, READ_ONLY)
@@ -86,11 +86,11 @@ async def ask(parts: EngineParts, method: str, target: str, reader: Reader) -> A
     found = ((match, each) for pattern, each in _PATTERNS if (match := pattern.fullmatch(url.path_safe)) is not None)
     match, known = next(found, (None, None))
     if not (known is not None and known.open) and environment_asked({}, url.query, parts.env_id) != parts.env_id:
-        return Answer(Body([error_body(ENVIRONMENT_NOT_FOUND)]), 404, headers={})
+        return EngineAnswer(Body([error_body(ENVIRONMENT_NOT_FOUND)]), 404, headers={})
     if match is None or known is None or (known.stream and method == "HEAD"):
         return refusal(403, READ_ONLY)
     named = {key: (text or "").replace("%2F", "/").replace("%25", "%") for key, text in match.groupdict().items()}
-    return await answer_of(known.handler, parts, Asked(named, url.query, reader))
+    return await answer_of(known.handler, parts, EngineRequest(named, url.query, reader))
 
 
 def _parsed(target: str) -> URL:
@@ -118,7 +118,9 @@ def streamed(request: web.Request) -> bool:
 
 async def over_http(handler: Handler, parts: EngineParts, request: web.Request) -> web.StreamResponse:
     """The answer of a handler to a request that its client's connection waits for."""
-    found = await answer_of(handler, parts, Asked(request.match_info, request.query, cast(Reader, request.transport)))
+    found = await answer_of(
+        handler, parts, EngineRequest(request.match_info, request.query, cast(Reader, request.transport))
+    )
     if found.stream is None:
         answered = http_answer(found.body, found.content_type, **found.headers)
         answered.set_status(found.status)

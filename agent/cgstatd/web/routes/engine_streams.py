@@ -23,21 +23,21 @@ from ..parts import EngineParts
 from ..server.one_body import NoRoom
 from ..server.pieces import PIECE_BYTES
 from .engine import is_on
-from .engine_answer import Answer, Asked
+from .engine_answer import EngineAnswer, EngineRequest
 
 _LEAST_SECONDS = 0.5
 """Between the first two objects of a stream: the later ones are sent at the full second of the agent's clock, so that
 all streams share a reading."""
 
 
-async def container_stats(parts: EngineParts, asked: Asked) -> Answer:
+async def container_stats(parts: EngineParts, asked: EngineRequest) -> EngineAnswer:
     """GET /containers/{container}/stats: a stream; ``stream=0``: one object; with ``one-shot=1`` one without an earlier
     reading."""
     engine, wanted = parts.engine, asked.container
     if not is_on(asked.query.get("stream"), default=True):
-        return Answer(Body([await _once(engine, wanted, one_shot=is_on(asked.query.get("one-shot")))]))
+        return EngineAnswer(Body([await _once(engine, wanted, one_shot=is_on(asked.query.get("one-shot")))]))
     found, before = await _compared(engine, wanted)
-    return Answer(stream=_stream(engine, _id_of(found), found, before))  # its name may become another's
+    return EngineAnswer(stream=_stream(engine, _id_of(found), found, before))  # its name may become another's
 
 
 async def _once(engine: Engine, wanted: str, *, one_shot: bool) -> bytes:
@@ -87,7 +87,7 @@ async def _stream(engine: Engine, wanted: str, found: Reading, before: EngineCpu
                 pass
 
 
-async def happenings(parts: EngineParts, asked: Asked) -> Answer:
+async def happenings(parts: EngineParts, asked: EngineRequest) -> EngineAnswer:
     """GET /events"""
     query = asked.query
     filters = parse_filters(query.get("filters"), events.FILTERS)
@@ -103,7 +103,7 @@ async def happenings(parts: EngineParts, asked: Asked) -> Answer:
         source.leave(listener)
         raise
     told = _told(parts.bodies.hold(*lines), asked.reader, listener, fits, until)
-    return Answer(stream=told, over=partial(source.leave, listener))
+    return EngineAnswer(stream=told, over=partial(source.leave, listener))
 
 
 def _lines(past: list[events.Event], since: int | None, until: int | None, fits: events.Fits) -> list[bytes]:

@@ -31,7 +31,7 @@ from . import (
     stats,
     stream,
 )
-from .engine_api import ENGINE, HAWSER, Known, over_http, streamed
+from .engine_api import ENGINE, HAWSER, EngineRoute, over_http, streamed
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 """As aiohttp has it: one that knows its parts."""
@@ -82,7 +82,7 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
-def _engine(known: Known, method: str = "GET") -> tuple[Route, ...]:
+def _engine(known: EngineRoute, method: str = "GET") -> tuple[Route, ...]:
     """A route of the Engine API, with and without the version in front."""
     return tuple(
         Route(
@@ -106,14 +106,14 @@ _REFUSED = (
     "plugins secrets services session swarm system tasks version volumes"
 ).split()
 """The first words of the Engine API's paths: what is below them and not in the table is refused."""
-_REST = Known("/{rest}", engine.refuse)
+_REST = EngineRoute("/{rest}", engine.refuse)
 EVERYTHING_ELSE = _engine(_REST, "*")[:1]
 """On a socket that has the Engine API alone."""
 REFUSALS = (
     *(
         route
         for path in (*(f"/{word}" for word in _REFUSED), *(f"/{word}/{{rest}}" for word in _REFUSED))
-        for route in _engine(Known(path, engine.refuse, versioned=False), "*")
+        for route in _engine(EngineRoute(path, engine.refuse, versioned=False), "*")
     ),
     _engine(_REST, "*")[1],
 )
