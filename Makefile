@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 STAMP := $(VENV)/.installed
-HOST_TESTS = $(if $(findstring tests/,$(ARGS)),,$$(grep -rlE 'mark\.host|attacks\.cases' tests --include='test_*.py'))
+HOST_TESTS = $(if $(findstring tests/,$(ARGS)),,$$(grep -rlE 'mark\.host' tests --include='test_*.py'))
 # RUNTIME: what the agent needs. STAMP: what developing it needs, too.
 
 .PHONY: run test lint coverage demo changelog deb bench nightly e2e clean help
@@ -36,7 +36,7 @@ demo: $(RUNTIME)  ## the same on a recorded host that is played on, for a machin
 # alone that have such tests.
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(STAMP) lint  ## lint, then every test
-	@$(BIN)/python -m compileall -q agent cgroups tests
+	@$(BIN)/python -m compileall -q agent cgroups tests tools/attacks
 	$(BIN)/python -m pytest -n 8 --dist loadfile --no-loadscope-reorder -m "not host and not nightly" $(ARGS) || [ $$? = 5 ]
 	$(BIN)/python -m pytest -n 4 --dist worksteal -m "host and not nightly" $(ARGS) $(HOST_TESTS) || [ $$? = 5 ]
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 PROJECT = Path(__file__).resolve().parents[1]
-SOURCES = "agent:cgroups:tests:tools/fixtures"
+SOURCES = "agent:cgroups:tests:tools:tools/fixtures"
 KEPT_LINES = 120
 
 
@@ -34,12 +34,12 @@ class Part(NamedTuple):
 
 
 PARTS = (
-    Part("tests", "the tests that `make test` leaves out",
-         ("-m", "pytest", "-n", "2", "--dist", "loadfile", "-q", "-m", "nightly")),
+    Part("tests", "the tests that `make test` leaves out, and hypothesis with four times the examples",
+         ("-m", "pytest", "-n", "2", "--dist", "loadfile", "-q", "-m", "nightly or hypothesis")),
     Part("attacks", "each attack at length, with what came of it", ("-m", "attacks.play")),
     Part("siege", "all attacks at once beside a client that means well", ("-m", "attacks.siege", "--minutes", "15")),
-    Part("hangs", "each file that can hang, by each route", ("-m", "edges.hangs")),
-    Part("straddle", "events of the stream behind every transport", ("-m", "edges.straddle")),
+    Part("hangs", "each file that can hang, by each route", ("-m", "attacks.hangs", "--report", "build/hangs.md")),
+    Part("straddle", "events of the stream behind every transport", ("-m", "attacks.straddle")),
     Part("mutants", "changes of the program that no test notices", ("tools/mutants.py", "--most", "300")),
     Part("faults", "faults that a test has to notice", ("tools/mutants.py", "--faults")),
     Part("soak", "half an hour of containers that come and go", ("tools/bench/soak.py", "--minutes", "30")),

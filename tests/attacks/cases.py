@@ -1,78 +1,51 @@
-"""The attacks as test cases: those of a stage are played one after the other on the agent that it starts."""
+"""The attacks as test cases: those of a file are played one after the other on one agent."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
-from attacks.arena import Arena, Attack, Stage
-from attacks.kernel import kernel_arena
+from attacks.arena import Arena, Attack
 from attacks.play import STAGES, play
 
 
-def _with(*attacks: str) -> tuple[Stage, ...]:
-    """The stages whose first attacks have these names."""
-    return tuple(stage for stage in STAGES if stage.attacks[0].__name__ in attacks)
-
-
-NETWORK, HANGING = _with("ten_thousand_wrong", "operations"), _with("sleeping_readers")
-FILES = _with("digits", "links")
-COMING, HOARDS = _with("last_words"), _with("from_the_future")
-REST = tuple(stage for stage in STAGES if stage not in (*NETWORK, *HANGING, *FILES, *COMING, *HOARDS))
-
-
-def cases(*stages: Stage) -> pytest.MarkDecorator:
-    """Parameters ``stage`` and ``attack``; what makes cgroups of this very kernel is marked ``host``."""
-    return pytest.mark.parametrize(
-        ("stage", "attack"),
-        [
-            pytest.param(stage, attack, id=attack.__name__, marks=[pytest.mark.host] * (stage.open is kernel_arena))
-            for stage in stages
-            for attack in stage.attacks
-        ],
-    )
+def cases(*names: str) -> pytest.MarkDecorator:
+    """The attacks of these stages."""
+    attacks = [each for stage in STAGES if stage.name in names for each in stage.attacks]
+    return pytest.mark.parametrize("attack", attacks, ids=[each.__name__ for each in attacks])
 
 
 class Arenas:
-    """The agents that the stages' attacks are played on, each started for the first of them."""
+    """The agent that attacks are played on, started for the first of them."""
 
-    def __init__(self, folder: Callable[[str], Path]) -> None:
-        self._folder = folder
-        self._opened: dict[int, tuple[Arena, ExitStack]] = {}
+    def __init__(self, start: Callable[[ExitStack], Arena]) -> None:
+        self._start = start
+        self._stack = ExitStack()
+        self._arena: Arena | None = None
 
-    def play(self, stage: Stage, attack: Attack) -> None:
+    def play(self, attack: Attack) -> None:
         """One attack. What one that fails leaves behind goes with its agent: the next one finds a new one."""
+        self._arena = self._arena or self._start(self._stack)
         try:
-            play(self._of(stage), attack)
+            play(self._arena, attack)
         except pytest.skip.Exception:
             raise
         except BaseException:
-            self._close(id(stage))
+            self.close()
             raise
 
-    def _of(self, stage: Stage) -> Arena:
-        if id(stage) not in self._opened:
-            with ExitStack() as stack:
-                made = stack.enter_context(stage.open(self._folder("arena")))
-                self._opened[id(stage)] = made, stack.pop_all()
-        return self._opened[id(stage)][0]
-
-    def _close(self, stage: int) -> None:
-        if stage in self._opened:
-            self._opened.pop(stage)[1].close()
-
     def close(self) -> None:
-        """End them all."""
-        for each in list(self._opened):
-            self._close(each)
+        """End it."""
+        self._arena = None
+        self._stack.close()
 
 
 @pytest.fixture(scope="module")
-def arenas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arenas]:
-    """Those of one file."""
-    made = Arenas(tmp_path_factory.mktemp)
+def arenas(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arenas]:
+    """Of one file: the agent of the first stage that its ``PLAYED`` names."""
+    [stage] = (each for each in STAGES if each.name == request.module.PLAYED[0])
+    made = Arenas(lambda stack: stack.enter_context(stage.open(tmp_path_factory.mktemp("arena"))))
     yield made
     made.close()

@@ -101,6 +101,7 @@ def run_schemathesis(
     examples: int,
     deterministic: bool = True,
     paths: tuple[str, ...] = (),
+    phases: str = "examples,coverage,fuzzing",
     each_from_elsewhere: bool = False,
 ) -> Ran:
     """All checks on all operations, or on those of some paths. ``headers``: sent along with each request."""
@@ -115,7 +116,7 @@ def run_schemathesis(
         environment["SCHEMATHESIS_HOOKS"] = str(Path(__file__).with_name("schemathesis_hooks.py"))
     ran = subprocess.run(
         [sys.executable, "-m", "schemathesis.cli", "--config-file", "schemathesis.toml", "run", "document.json",
-         "--url", base, *more, "--report-ndjson-path", "events.ndjson", "--no-color"],
+         "--url", base, "--phases", phases, *more, "--report-ndjson-path", "events.ndjson", "--no-color"],
         cwd=folder, env=environment, capture_output=True, encoding="utf-8", check=False,
     )  # fmt: skip
     return Ran(ran.stdout + ran.stderr if ran.returncode else "", *_recorded(folder / "events.ndjson"))

@@ -1,11 +1,13 @@
-"""Each attack through files, on agents that have to survive them all."""
+"""Each attack through files and the containers that come and go, on an agent that has to survive them all."""
 
 from __future__ import annotations
 
-from attacks.arena import Attack, Stage
-from attacks.cases import FILES, Arenas, cases
+from attacks.arena import Attack
+from attacks.cases import Arenas, cases
+
+PLAYED = ("files", "hoards")
 
 
-@cases(*FILES)
-def test_the_agent_survives(arenas: Arenas, stage: Stage, attack: Attack) -> None:
-    arenas.play(stage, attack)
+@cases(*PLAYED)
+def test_the_agent_survives(arenas: Arenas, attack: Attack) -> None:
+    arenas.play(attack)

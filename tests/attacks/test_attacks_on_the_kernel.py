@@ -1,11 +1,16 @@
-"""The attacks on the running kernel, and by a server that the agent calls."""
+"""Each attack with cgroups of this very kernel, on an agent that has to survive them all."""
 
 from __future__ import annotations
 
-from attacks.arena import Attack, Stage
-from attacks.cases import REST, Arenas, cases
+import pytest
+
+from attacks.arena import Attack
+from attacks.cases import Arenas, cases
+
+pytestmark = pytest.mark.host
+PLAYED = ("kernel",)
 
 
-@cases(*REST)
-def test_the_agent_survives(arenas: Arenas, stage: Stage, attack: Attack) -> None:
-    arenas.play(stage, attack)
+@cases(*PLAYED)
+def test_the_agent_survives(arenas: Arenas, attack: Attack) -> None:
+    arenas.play(attack)

@@ -17,8 +17,8 @@ import pytest
 from attacks.arena import TreeArena, require_root
 from attacks.bounds import Bounds, bounds, of_the_unit
 from attacks.forged import listed
-from attacks.hoards import SMALL_LABELS, USERS, Following, clean, come, go, hoards_arena, plant_small_rows, seen
-from attacks.planted import everything
+from attacks.hoards import SMALL_LABELS, Following, clean, come, go, plant_small_rows, seen
+from attacks.planted import USERS, everything, users_arena
 
 
 @contextmanager
@@ -55,12 +55,11 @@ def _hoard(a: TreeArena) -> None:
     clean(a)
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(400)  # it computes all the time, so that a busy machine takes several times as long
-@pytest.mark.parametrize(
-    ("containers", "mib"), [(300, 128), pytest.param(2000, of_the_unit("MemoryMax") >> 20, marks=pytest.mark.nightly)]
-)
+@pytest.mark.parametrize(("containers", "mib"), [(300, 128), (2000, of_the_unit("MemoryMax") >> 20)])
 def test_the_agent_stays_within_its_limit_whatever_users_hoard(tmp_path: Path, containers: int, mib: int) -> None:
-    with limited(mib) as cgroup, hoards_arena(tmp_path, containers, cgroup.prefix()) as a:
+    with limited(mib) as cgroup, users_arena(tmp_path, containers, cgroup.prefix()) as a:
         assert str(a.pid) in (cgroup.memory / "cgroup.procs").read_text("ascii").split()
         before = a.memory()
         _hoard(a)

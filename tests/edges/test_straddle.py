@@ -1,38 +1,78 @@
-"""The table's quick version: no event is lost, however the client's reads and the agent's writes fall together."""
+"""No event is lost, however the client's reads and the agent's writes fall together. At length, and over an Ethernet:
+tools/attacks/straddle.py."""
 
 from __future__ import annotations
 
-import os
-import shutil
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from edges.straddle import PLACES, READERS, FrontEnd, Reader, stream_round
+from certificates import authority, issue
+from cgstatd.web.server.listener import Listener, UnixSocket
+from cgstatd.web.server.tls import Certificates
+from edges.frontend import READ_BYTES, FrontEnd
 from fakehost import FakeHost
+from wire import STREAM, serving
 
 CONTAINERS = 400
 """Twice what loses events where writes are only whole."""
-_QUICK = (READERS[0], READERS[3], Reader("4 KiB", 0.3, 0, 4096))
 
 
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> str:
-    made = FakeHost(tmp_path_factory.mktemp("host"))
+class Reader(NamedTuple):
+    """Seconds before the first read and between reads."""
+
+    first: float = 0.0
+    between: float = 0.0
+    size: int = READ_BYTES
+
+
+READERS = (Reader(), Reader(0.5, 0.003), Reader(0.3, 0, 4096))
+
+
+def read(connect: Callable[[], socket.socket], reader: Reader) -> FrontEnd:
+    """One round of the stream."""
+    end = FrontEnd()
+    with connect() as sock:
+        sock.settimeout(60)
+        sock.sendall(f"GET {STREAM} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        time.sleep(reader.first)
+        while data := sock.recv(reader.size):
+            end.read(data)
+            time.sleep(reader.between)
+    return end
+
+
+@pytest.mark.parametrize("transport", ["loopback", "unix socket", "TLS"])
+async def test_a_front_end_loses_no_event(transport: str, tmp_path: Path) -> None:
+    host = FakeHost(tmp_path / "host")
     for number in range(CONTAINERS):
-        made.add(f"front-end-{number}", memory=1_234_567_890, rx=12_345_678_901, tx=9_876_543_210)
-    return str(made.path)
+        host.add(f"front-end-{number}", memory=1_234_567_890, rx=12_345_678_901, tx=9_876_543_210)
+    ca = authority(tmp_path, "ca")
+    pair = issue(tmp_path, "server", ca, "localhost")
+    context = ssl.create_default_context(cafile=ca.cert)
+    path = f"{tmp_path}/socket"
+    certificates = Certificates(pair.cert, pair.key) if transport == "TLS" else None
+    async with serving(host.sampler(), freshness=0.05, tls=certificates) as server:
 
+        def connect() -> socket.socket:
+            if transport == "unix socket":
+                sock = socket.socket(socket.AF_UNIX)
+                sock.connect(path)
+                return sock
+            sock = socket.create_connection(("127.0.0.1", server.port))
+            return context.wrap_socket(sock, server_hostname="localhost") if certificates else sock
 
-@pytest.mark.parametrize("name", PLACES)
-def test_a_front_end_loses_no_event(name: str, host: str, tmp_path: Path) -> None:
-    if name.startswith("veth") and (os.geteuid() != 0 or not shutil.which("ip")):
-        pytest.skip("network namespaces need root and the ip program")
-    with PLACES[name](tmp_path, host) as place:
-        for reader in _QUICK:
-            for _ in range(2):
-                found = stream_round(place.connect, reader, place.secret)
-                assert (found.handled, found.done) == (CONTAINERS, True), (reader, found.sizes)
+        if transport == "unix socket":
+            await Listener(server.runner, UnixSocket(path), server.gate).start()
+        for reader in READERS:
+            found = await asyncio.to_thread(read, connect, reader)
+            assert (found.handled, found.done) == (CONTAINERS, True), (reader, found.sizes)
 
 
 def test_this_front_end_loses_what_the_real_one_loses() -> None:

@@ -26,7 +26,7 @@ import urllib.request
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "agent"), str(PROJECT / "cgroups")]
+sys.path[:0] = [str(PROJECT / folder) for folder in ("tests", "tools", "agent", "cgroups", "tools/fixtures")]
 
 from attacks.slowfile import slow  # noqa: E402
 from fakehost import FakeHost  # noqa: E402

@@ -37,17 +37,7 @@ class Connection:
         self.cut += 1
 
 
-def test_a_body_counts_until_nothing_refers_to_it() -> None:
-    bodies = Bodies(100)
-    one, two = bodies.hold(b"x" * 30, b"y" * 20), bodies.hold(b"z" * 10)
-    assert bodies.used == 60
-    del one
-    assert bodies.used == 10
-    del two
-    assert bodies.used == 0
-
-
-def test_what_several_bodies_share_counts_once_until_the_last_of_them_is_gone() -> None:
+def test_what_bodies_have_counts_once_until_nothing_refers_to_it() -> None:
     bodies, shared, equal = Bodies(100), b"x" * 60, bytes(bytearray(b"x" * 60))
     one = bodies.hold(shared, b"y" * 10)
     assert bodies.more([shared, b"z" * 10]) == 10 and bodies.more([equal]) == 60
@@ -96,6 +86,10 @@ async def test_who_asks_for_the_same_gets_the_same_body_made_once() -> None:
     assert len(made) == 1 and len(set(map(id, found))) == 1
     assert await one.get(source, make) is found[0]
     assert await one.get((object(), "labels"), make) is not found[0]
+    one, source = OneBody(bodies), (object(), "others")
+    with pytest.raises(ZeroDivisionError):
+        await one.get(source, lambda: [b"%d" % (1 // 0)])
+    assert (await one.get(source, lambda: [b"now"])).parts == (b"now",), "what fails is tried again"
 
 
 async def test_what_a_body_was_made_of_goes_with_it() -> None:
@@ -145,17 +139,6 @@ async def test_overloaded_nobody_waits_for_a_body_who_can_have_one_of_the_figure
     assert (await one.get((object(), "other labels"), lambda: [b"4"])).parts == (b"4",)
 
 
-async def test_what_fails_is_tried_again() -> None:
-    one, source = OneBody(Bodies()), (object(),)
-
-    def fail() -> list[bytes]:
-        raise ValueError
-
-    with pytest.raises(ValueError):
-        await one.get(source, fail)
-    assert (await one.get(source, lambda: [b"now"])).parts == (b"now",)
-
-
 # -- compressed
 
 
@@ -202,17 +185,13 @@ async def test_both_forms_count_each_until_nothing_refers_to_it() -> None:
     assert bodies.used == 0
 
 
-async def test_without_room_nothing_is_compressed(threads: list[int]) -> None:
+async def test_without_room_nothing_is_compressed_and_what_fails_is_tried_again_and_holds_no_bytes(
+    threads: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     bodies = Bodies(10_100)
     body = bodies.hold(b"x" * 10_000)
     assert await bodies.compressed(body) is None and threads == []
     bodies.budget = 20_000
-    assert await bodies.compressed(body) is not None
-
-
-async def test_a_compression_that_fails_is_tried_again_and_holds_no_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    bodies = Bodies()
-    body = bodies.hold(b"x" * 10_000)
 
     def fail(_: Sequence[bytes]) -> bytes:
         raise MemoryError
@@ -221,7 +200,7 @@ async def test_a_compression_that_fails_is_tried_again_and_holds_no_bytes(monkey
         patched.setattr(answer_bodies, "gzip", fail)
         with pytest.raises(MemoryError):
             await bodies.compressed(body)
-    assert await bodies.compressed(body) is not None
+    assert bodies.used == 10_000 and await bodies.compressed(body) is not None
 
 
 async def test_a_client_that_goes_away_stops_it_for_no_other() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from cgstatd.feed.follow.follower import Follower
 from cgstatd.feed.follow.interval_grid import stretched
 from cgstatd.feed.shared_passes import Feed
 from cgstatd.outputs.follow_types import FollowRound
+from cgstatd.sampling import pass_work
 from cgstatd.sampling.open_host import HostOptions, open_host
 from cgstatd.top.events import Parser
 from fakehost import FakeHost
@@ -26,7 +28,8 @@ from wire import ALL, STREAM, serving
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> FakeHost:
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
+    monkeypatch.setattr(pass_work, "CPU_WINDOW_SECONDS", 0.01)  # a new container's second reading comes soon
     made = FakeHost(tmp_path)
     made.add("a")
     made.add("b")
@@ -70,16 +73,10 @@ def always(cost_seconds: float) -> Constant:
 def test_the_interval_is_the_cost_over_the_share() -> None:
     assert costing(0.05).interval_seconds == pytest.approx(5.0)
     assert costing(0.05, percent=10).interval_seconds == pytest.approx(0.5)
-
-
-def test_without_a_bound_nothing_is_stretched() -> None:
-    assert costing(5.0, percent=0).interval_seconds == 0.0
-
-
-def test_one_dear_pass_among_cheap_ones_stretches_nothing() -> None:
+    assert costing(5.0, percent=0).interval_seconds == 0.0, "without a bound nothing is stretched"
     cpu_budget = costing(0.001)
     cpu_budget.spent(3.0)
-    assert cpu_budget.interval_seconds == pytest.approx(0.1)
+    assert cpu_budget.interval_seconds == pytest.approx(0.1), "one dear pass among cheap ones"
 
 
 def test_the_first_passes_which_open_every_file_are_no_measure() -> None:
@@ -112,15 +109,12 @@ def test_an_interval_is_stretched_to_a_multiple_of_itself(steps: int, least: flo
 
 async def test_a_pass_that_costs_too_much_is_shared_for_longer(host: FakeHost) -> None:
     async with feeding(host, costing(1.0)) as feed:
-        await feed.round().wait()
-        await asyncio.sleep(0.1)
-        assert feed.restrained(0.0)
-        await feed.round().wait()
-        assert feed.passes == 1
+        first = feed.round()
+        await first.wait()
+        first.began -= 0.6
+        assert feed.restrained(0.0) and feed.round() is first
         feed.cpu_budget = costing(0.005)  # half a second apart
-        await asyncio.sleep(0.5)
-        await feed.round().wait()
-        assert feed.passes == 2
+        assert feed.round() is not first
 
 
 async def test_a_pass_knows_what_cpu_time_it_took(host: FakeHost) -> None:
@@ -132,45 +126,34 @@ async def test_a_pass_knows_what_cpu_time_it_took(host: FakeHost) -> None:
         assert feed.pass_cpu_seconds > 0 and feed.cpu_budget.cost_seconds is not None
 
 
-async def test_a_container_that_came_does_not_wait(host: FakeHost) -> None:
+async def test_a_container_that_came_or_went_does_not_wait(host: FakeHost) -> None:
     async with feeding(host, costing(1.0)) as feed:
         assert len(await feed.round().wait()) == 2
         host.add("new")
         await asyncio.sleep(0.05)
         assert len(await feed.round().wait()) == 3
-
-
-async def test_a_container_that_went_does_not_wait_either(host: FakeHost) -> None:
-    async with feeding(host, costing(1.0)) as feed:
-        assert len(await feed.round().wait()) == 2
         host.remove("a")
         await feed.run(feed.sampler.containers)  # somebody else's listing has seen it already
-        assert len(await feed.round().wait()) == 1
-
-
-async def test_within_the_freshness_window_news_waits_for_a_tenth_of_a_second(host: FakeHost) -> None:
-    async with feeding(host, CpuBudget(0.0)) as feed:
-        feed._freshness = 30.0
         assert len(await feed.round().wait()) == 2
-        host.add("new")
-        while len(await feed.round().wait()) == 2:
-            await asyncio.sleep(0.01)
-        assert feed.passes == 2
-        await asyncio.sleep(0.15)
-        assert len(await feed.round().wait()) == 3 and feed.passes == 2
 
 
-async def test_news_of_a_host_that_is_dear_to_read_waits_for_five_times_its_cost(host: FakeHost) -> None:
+async def test_within_the_freshness_window_news_waits_for_a_tenth_of_a_second_or_five_times_its_cost(
+    host: FakeHost,
+) -> None:
     async with feeding(host, CpuBudget(0.0)) as feed:
         feed._freshness = 30.0
         first = feed.round()
-        await first.wait()
-        first.cpu_seconds = 60.0
+        assert len(await first.wait()) == 2
         host.add("new")
-        await asyncio.sleep(0.15)
-        assert len(await feed.round().wait()) == 2
+        first.began, first.cpu_seconds = time.monotonic(), 60.0
+        assert feed.round() is first
+        first.began -= 0.15
+        assert feed.round() is first, "it was dear to read"
         first.cpu_seconds = 0.001
-        assert len(await feed.round().wait()) == 3
+        second = feed.round()
+        assert len(await second.wait()) == 3
+        second.began, second.cpu_seconds = time.monotonic() - 0.15, 0.001
+        assert feed.round() is second, "that is no news any more"
 
 
 async def test_stream_and_array_say_how_far_apart_readings_are(host: FakeHost) -> None:
@@ -207,8 +190,9 @@ async def test_the_log_says_it_once(host: FakeHost, caplog: pytest.LogCaptureFix
         async with feeding(host, costing(0.0)) as feed:
             feed.cpu_budget.percent = 1e-6  # whatever a pass costs here is too much
             for name in "cdefghi":
-                host.add(name)  # news, which does not wait
-                await asyncio.sleep(0.02)
-                await feed.round().wait()
+                host.add(name)  # news
+                round_ = feed.round()
+                await round_.wait()
+                round_.began -= 60.0
     said = [record.getMessage() for record in caplog.records if "max_cpu" in record.getMessage()]
     assert len(said) == 1 and "from now 10.0 s apart" in said[0]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from cgstatd.feed.follow.follower import Follower
 from cgstatd.feed.queries import _of_the_last_life
@@ -38,46 +41,48 @@ def hear(follower: Follower, end: Ended) -> None:
     follower.last_words.add(follow_exit(end, None, END_MS), end)
 
 
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    host = FakeHost(tmp_path)
+    write_files(str(host.path), ENGINE_FILES)
+    async with serving(host.sampler()) as server:
+        yield server
+
+
+def follower(server: Server) -> Follower:
+    return server.parts.follower
+
+
 async def events(server: Server) -> list[tuple[str, str | None]]:
     """What /events says of the past."""
     found = (await server.ask(f"/events?since=1&until={time.time():.6f}")).body.decode().splitlines()
     return [(each["Action"], each["Actor"]["Attributes"].get("exitCode")) for each in map(json.loads, found)]
 
 
-async def test_a_container_that_is_gone_is_answered_as_it_ended(tmp_path: Path) -> None:
-    host = FakeHost(tmp_path)
-    write_files(str(host.path), ENGINE_FILES)
-    async with serving(host.sampler()) as server:
-        hear(server.parts.follower, ended())
-        key = engine_id("containerd", 0, "job")
-        for wanted in ("job", key, key[:12]):
-            answer = await server.ask(f"/containers/{wanted}/json")
-            found = answer.json
-            assert answer.status == 200 and found["Id"] == key and found["Name"] == "/job"
-            state = found["State"]
-            assert (state["Status"], state["Running"], state["ExitCode"]) == ("exited", False, 3)
-            assert state["FinishedAt"].startswith("2026-11-26T02:42:37.245")
-        assert (await server.ask("/containers/another/json")).status == 404
-        assert (await server.ask("/containers/json?all=1")).json == []
+async def test_a_container_that_is_gone_is_answered_as_it_ended(server: Server) -> None:
+    hear(follower(server), ended())
+    key = engine_id("containerd", 0, "job")
+    for wanted in ("job", key, key[:12]):
+        answer = await server.ask(f"/containers/{wanted}/json")
+        found = answer.json
+        assert answer.status == 200 and found["Id"] == key and found["Name"] == "/job"
+        state = found["State"]
+        assert (state["Status"], state["Running"], state["ExitCode"]) == ("exited", False, 3)
+        assert state["FinishedAt"].startswith("2026-11-26T02:42:37.245")
+    assert (await server.ask("/containers/another/json")).status == 404
+    assert (await server.ask("/containers/json?all=1")).json == []
 
 
-async def test_an_end_without_a_client_is_an_event_for_who_asks_later(tmp_path: Path) -> None:
-    host = FakeHost(tmp_path)
-    write_files(str(host.path), ENGINE_FILES)
-    async with serving(host.sampler()) as server:
-        follower = server.parts.follower
-        hear(follower, ended())
-        hear(follower, ended(None, absent="this kernel does not keep it"))
-        assert [each for each in await events(server) if each[0] == "die"] == [("die", "3"), ("die", "255")]
+async def test_an_end_without_a_client_is_an_event_for_who_asks_later(server: Server) -> None:
+    hear(follower(server), ended())
+    hear(follower(server), ended(None, absent="this kernel does not keep it"))
+    for _ in range(2):
         assert [each for each in await events(server) if each[0] == "die"] == [("die", "3"), ("die", "255")]
 
 
-async def test_a_container_that_is_gone_without_a_code_ended_in_no_success(tmp_path: Path) -> None:
-    host = FakeHost(tmp_path)
-    write_files(str(host.path), ENGINE_FILES)
-    async with serving(host.sampler()) as server:
-        hear(server.parts.follower, ended(None, absent="this kernel does not keep it"))
-        state = (await server.ask("/containers/job/json")).json["State"]
+async def test_a_container_that_is_gone_without_a_code_ended_in_no_success(server: Server) -> None:
+    hear(follower(server), ended(None, absent="this kernel does not keep it"))
+    state = (await server.ask("/containers/job/json")).json["State"]
     assert state["ExitCode"] == 255 and state["Error"].endswith(": this kernel does not keep it")
 
 

@@ -25,6 +25,9 @@ def lines(clock: Clock, *jobs: str) -> JobLine[str]:
 def test_jobs_of_a_kind_are_taken_in_their_order_the_short_ones_first() -> None:
     line = lines(Clock(), "long 1", "short 1", "long 2", "short 2")
     assert [line.get() for _ in range(4)] == ["short 1", "short 2", "long 1", "long 2"]
+    line.put("short 3")
+    line.put(None)
+    assert [line.get(), line.get()] == ["short 3", None], "the end is taken after the short ones"
 
 
 def test_a_long_job_gives_way_after_its_turn_and_goes_on_before_the_others_of_its_kind() -> None:
@@ -64,9 +67,3 @@ def test_however_many_short_jobs_come_long_ones_get_half_of_the_time() -> None:
         if kind == "long":
             line.put_back(job)
     assert 0.4 < spent["long"] / spent.total() < 0.6, spent
-
-
-def test_the_end_is_taken_after_the_short_jobs() -> None:
-    line = lines(Clock(), "short")
-    line.put(None)
-    assert [line.get(), line.get()] == ["short", None]

@@ -29,21 +29,30 @@ class World:
         metadata = identity.metadata and more.pop("record", identity.metadata)
         given = {"absent": None, "signal": None, "signal_absent": None, "oom_killed": None, **more}
         self.lives.hear(
-            Changes(
-                ended=[
-                    Ended(identity, None, metadata, code, started_seconds=None, killed=None, **given),
-                ]
-            )
+            Changes(ended=[Ended(identity, None, metadata, code, started_seconds=None, killed=None, **given)])
         )
 
     def start(self, identity: Identity) -> None:
         self.lives.hear(Changes(started=[identity]))
+
+    def again(self, identity: Identity, code: int | None = 1, into: Identity | None = None, **more: Any) -> None:
+        """It ends and is started again, perhaps as another one."""
+        self.end(identity, code, **more)
+        self.start(into or identity)
 
     def kills(self, identity: Identity) -> int | None:
         return self.lives.view().with_kills(identity)[1]
 
     def of(self, identity: Identity) -> Lived:
         return self.lives.view().of(identity)
+
+    def last(self, identity: Identity) -> Terminated:
+        last = self.of(identity).last
+        assert last is not None
+        return last
+
+    def flapping(self, identity: Identity) -> bool | None:
+        return self.of(identity).flapping
 
 
 @pytest.fixture
@@ -55,6 +64,11 @@ def counted(restarts: int | None, number: int = 1, name: str = "web", uid: int =
     """A container of an engine that counts restarts (or not)."""
     made = Metadata("docker", f"{number:064x}", name, restarts=restarts, owner_uid=uid, **more)
     return Identity(made.id, name, "docker", uid, made)
+
+
+def shop(restarts: int, number: int, **more: Any) -> Identity:
+    """One of the containers that a workload has, one after the other."""
+    return counted(restarts, number, "shop-web-1", labels=SHOP, **more)
 
 
 def lxc(name: str = "box") -> Identity:
@@ -76,40 +90,33 @@ def test_without_a_watch_nothing_is_known_that_no_engine_says() -> None:
 
 def test_the_last_end_is_remembered_with_its_reason(world: World) -> None:
     world.end(lxc(), 139, signal=11)
-    last = world.of(lxc()).last
-    assert last == Terminated("box", 139, signal=11, finished_seconds=world.now + 1e9)
-    assert last is not None and last.reason == "Error"
+    assert world.last(lxc()) == Terminated("box", 139, signal=11, finished_seconds=world.now + 1e9)
+    assert world.last(lxc()).reason == "Error"
     world.end(lxc(), 137, signal=9, oom_killed=True)
-    assert (last := world.of(lxc()).last) is not None and last.reason == "OOMKilled"
+    assert world.last(lxc()).reason == "OOMKilled"
     world.end(lxc(), 0, oom_killed=True)  # a child was killed, and it went on
-    assert (last := world.of(lxc()).last) is not None and last.reason == "Completed"
+    assert world.last(lxc()).reason == "Completed"
     world.end(lxc(), None, absent="why")
-    assert (last := world.of(lxc()).last) is not None and (last.reason, last.absent) == (None, "why")
+    assert (world.last(lxc()).reason, world.last(lxc()).absent) == (None, "why")
 
 
 def test_an_engines_count_counts_once_whether_it_rises_with_the_end_or_with_the_start(world: World) -> None:
     """Docker counts at the end, Podman at the start."""
     for number in range(1, 3):
-        record = counted(number, state=State.RESTARTING).metadata
-        world.end(counted(number), 0, record=record)
-        world.start(counted(number))
+        world.again(counted(number), 0, record=counted(number, state=State.RESTARTING).metadata)
         assert world.of(counted(number)) == Lived(number, False, world.of(counted(number)).last)
-    world.end(counted(3, state=State.RESTARTING), 0)
-    world.start(counted(3))
-    assert world.of(counted(3)).flapping is True
+    world.again(counted(3, state=State.RESTARTING), 0)
+    assert world.flapping(counted(3)) is True
     podman = World()
     for number in range(FLAPS):
-        assert podman.of(counted(number)).flapping is False
-        podman.end(counted(number), 1)
-        podman.start(counted(number + 1))
+        assert podman.flapping(counted(number)) is False
+        podman.again(counted(number), 1, counted(number + 1))
     assert podman.of(counted(FLAPS))[:2] == (FLAPS, True)
 
 
 def test_lives_that_were_missed_are_in_the_engines_count(world: World) -> None:
-    world.end(counted(1))
-    world.start(counted(1))
-    world.end(counted(50))
-    world.start(counted(50))
+    world.again(counted(1))
+    world.again(counted(50))
     assert world.of(counted(50))[:2] == (50, True)
 
 
@@ -120,7 +127,7 @@ def test_restarts_that_only_the_engine_saw_count_while_no_end_and_no_start_is_he
     world.now += FLAPPING_SECONDS + 1  # by now they may have been before the last quarter of an hour
     assert world.of(counted(40))[:2] == (40, False)
     world.start(counted(40))
-    assert world.of(counted(40)).flapping is True, "heard now: when they were is not known"
+    assert world.flapping(counted(40)) is True, "heard now: when they were is not known"
 
 
 def test_the_count_of_a_container_that_was_made_lately_is_of_lately(world: World) -> None:
@@ -132,74 +139,55 @@ def test_the_count_of_a_container_that_was_made_lately_is_of_lately(world: World
     assert world.of(counted(3, **young)) == Lived(3, True, None)
     assert world.of(counted(3, **old)) == Lived(3, False, None)
     assert Lives(lambda: 0.0, lambda: wall).view().of(counted(3, **young)).flapping is True
-    world.end(counted(2, **young))  # the first that is heard
-    world.start(counted(3, **young))
+    world.again(counted(2, **young), 1, counted(3, **young))  # the first that is heard
     world.now += FLAPPING_SECONDS - 100
-    assert world.of(counted(3, **young)).flapping is True
+    assert world.flapping(counted(3, **young)) is True
     other = World()
-    other.end(counted(2, **old))
-    other.start(counted(3, **old))
-    assert other.of(counted(3, **old)).flapping is False
+    other.again(counted(2, **old), 1, counted(3, **old))
+    assert other.flapping(counted(3, **old)) is False
 
 
 def test_the_count_of_one_that_took_anothers_place_is_added_to_what_was_heard_of_that(world: World) -> None:
     wall = world.now + 1e9
-    world.end(counted(0, 1, "shop-web-1", labels=SHOP), 1)
-    new = counted(2, 2, "shop-web-1", labels=SHOP, created_seconds=wall)
-    world.start(new)
+    new = shop(2, 2, created_seconds=wall)
+    world.again(shop(0, 1), 1, new)
     assert world.of(new)[:2] == (3, True)
 
 
-def test_it_flaps_for_a_quarter_of_an_hour_after_the_third_time(world: World) -> None:
+@pytest.mark.parametrize("code", [3, None])
+def test_it_flaps_for_a_quarter_of_an_hour_after_the_third_time(world: World, code: int | None) -> None:
+    """An end that is not known counts as a failure."""
     for _ in range(FLAPS):
-        assert world.of(lxc()).flapping is False
-        world.end(lxc(), 3)
-        world.start(lxc())
+        assert world.flapping(lxc()) is False
+        world.again(lxc(), code, absent=None if code else "why")
         world.now += 100
     assert world.of(lxc())[:2] == (FLAPS, True)
     world.now += FLAPPING_SECONDS - 100 * FLAPS - 1
-    assert world.of(lxc()).flapping is True
+    assert world.flapping(lxc()) is True
     world.now += 2
     assert world.of(lxc())[:2] == (FLAPS, False)
 
 
 def test_a_job_that_ends_well_each_minute_does_not_flap_and_is_no_restart(world: World) -> None:
     for _ in range(10):
-        world.end(lxc("job"), 0)
-        world.start(lxc("job"))
+        world.again(lxc("job"), 0)
     assert world.of(lxc("job"))[:2] == (0, False)
 
 
-def test_an_end_that_is_not_known_counts_as_a_failure(world: World) -> None:
-    for _ in range(FLAPS):
-        world.end(lxc(), None, absent="why")
-        world.start(lxc())
-    assert world.of(lxc()).flapping is True
-
-
 def test_a_container_that_is_made_anew_keeps_its_workloads_count(world: World) -> None:
-    old, new = counted(5, 1, "shop-web-1", labels=SHOP), counted(0, 2, "shop-web-1", labels=SHOP)
-    world.end(old, 137)
-    world.start(new)
+    old, new, newer = shop(5, 1), shop(0, 2), shop(2, 2)
+    world.again(old, 137, new)
     assert world.of(new).restarts == 6
     assert world.of(old).restarts == 5  # it is on disk still: its own engine's word
-    newer = counted(2, 2, "shop-web-1", labels=SHOP)
     assert world.of(newer).restarts == 8
-    world.end(newer, 0)
-    world.start(counted(0, 3, "shop-web-1", labels=SHOP))
-    assert world.of(counted(0, 3, "shop-web-1", labels=SHOP)).restarts == 8  # made anew after it ended well
+    world.again(newer, 0, shop(0, 3))
+    assert world.of(shop(0, 3)).restarts == 8  # made anew after it ended well
 
 
 def test_started_by_hand_the_engine_counts_anew_and_the_agent_goes_on(world: World) -> None:
-    world.end(counted(5))
-    world.start(counted(0))
-    assert world.of(counted(0)).restarts == 5
-    assert world.of(counted(2)).restarts == 7
-
-
-def test_a_users_container_is_another_workload_than_the_systems(world: World) -> None:
-    world.end(counted(None))
-    assert world.of(counted(None, uid=1000)).last is None
+    world.again(counted(5), 1, counted(0))
+    assert [world.of(counted(number)).restarts for number in (0, 2)] == [5, 7]
+    assert world.of(counted(0, uid=1000)).last is None, "a user's is another workload than the system's"
 
 
 def test_so_many_are_kept_and_the_owner_of_the_most_gives_way(world: World) -> None:
@@ -222,7 +210,7 @@ def scraped(world: World, identity: Identity, before: int, total: int, inode: in
 
 
 def test_kills_are_counted_by_workload_over_its_lives(world: World) -> None:
-    old, new = counted(0, 1, "shop-web-1", labels=SHOP), counted(0, 2, "shop-web-1", labels=SHOP)
+    old, new = shop(0, 1), shop(0, 2)
     assert world.kills(old) == 0
     kill(world, old, 2, 2)
     world.end(old, 137, oom_killed=True)
@@ -230,7 +218,10 @@ def test_kills_are_counted_by_workload_over_its_lives(world: World) -> None:
     kill(world, new, 1, 1, inode=2)
     kill(world, new, 1, 2, inode=2)
     assert world.kills(new) == 4
-    assert Lives().view().with_kills(old)[1] is None, "without a watch"
+    lives = Lives()
+    assert lives.view().with_kills(old)[1] is None, "without a watch"
+    lives.counted(lxc(), Life(0, "lxc", "box", 1), 0, 1)
+    assert lives.view().of(lxc()) == Lived(None, None, None) and not list(lives.view().gone()), "it never ended"
 
 
 def test_a_kill_that_a_scrape_has_counted_and_a_look_tells_is_one(world: World) -> None:
@@ -272,12 +263,6 @@ def test_a_workload_that_comes_back_after_an_hour_has_no_kills(world: World) -> 
     assert world.kills(lxc()) == 0
 
 
-def test_a_workload_of_which_something_was_killed_and_that_never_ended_is_as_any_other_that_never_ended() -> None:
-    lives = Lives()
-    lives.counted(lxc(), Life(0, "lxc", "box", 1), 0, 1)
-    assert lives.view().of(lxc()) == Lived(None, None, None) and not list(lives.view().gone())
-
-
 def test_what_ended_within_the_hour_is_remembered_by_name_and_workload(world: World) -> None:
     world.end(lxc("box"), 3)
     world.end(Identity("ab" * 32, "abababababab", "docker", 0, None), 3)  # nothing but an id
@@ -313,29 +298,23 @@ def test_where_the_state_does_not_say_how_it_ended_the_agents_word_counts() -> N
     assert with_end(recorded, "box", seen) is recorded
 
 
-@pytest.mark.parametrize(
-    "seen", [Terminated("a", 137, started_seconds=10.0), Terminated("a", 137, finished_seconds=19.0)]
-)
-def test_one_that_is_started_again_has_no_code_of_the_life_before(seen: Terminated) -> None:
-    """Its engine writes that it runs; its cgroup was not there yet when the containers were listed."""
-    again = Metadata("docker", "a", "a", state=State.RUNNING, started_seconds=20.0)
-    assert with_end(again, "a", seen) is again
-
-
 @pytest.mark.parametrize("state", [State.RUNNING, State.PAUSED])
 @pytest.mark.parametrize(
-    "seen",
+    ("seen", "ended"),
     [
-        Terminated("a", 137, started_seconds=19.8, finished_seconds=21.0),  # its cgroup is older than its start
-        Terminated("a", 137, started_seconds=20.0),
-        Terminated("a", 137, finished_seconds=21.0),
+        # Started again: its engine writes that it runs; its cgroup was not there yet when the containers were listed.
+        (Terminated("a", 137, started_seconds=10.0), False),
+        (Terminated("a", 137, finished_seconds=19.0), False),
+        # Its engine has not yet written that it has ended.
+        (Terminated("a", 137, started_seconds=19.8, finished_seconds=21.0), True),  # its cgroup is older than its start
+        (Terminated("a", 137, started_seconds=20.0), True),
+        (Terminated("a", 137, finished_seconds=21.0), True),
     ],
 )
-def test_one_that_has_ended_does_not_run_though_its_engine_has_not_yet_written_it(
-    state: State, seen: Terminated
-) -> None:
-    found = with_end(Metadata("docker", "a", "a", state=state, started_seconds=20.0), "a", seen)
-    assert (found.state, found.exit_code) == (State.EXITED, 137)
+def test_one_that_its_engine_says_runs_has_the_end_of_this_life(state: State, seen: Terminated, ended: bool) -> None:
+    runs = Metadata("docker", "a", "a", state=state, started_seconds=20.0)
+    found = with_end(runs, "a", seen)
+    assert found is runs if not ended else (found.state, found.exit_code) == (State.EXITED, 137)
 
 
 def test_the_last_end_of_one_that_does_not_run_is_its_own_or_has_a_reason() -> None:

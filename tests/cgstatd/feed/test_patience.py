@@ -118,17 +118,11 @@ WAYS = [
 
 
 @pytest.mark.parametrize(("ask", "kind", "method"), WAYS)
-async def test_what_gets_on_is_waited_for(
+async def test_what_gets_on_is_waited_for_but_not_without_end(
     host: FakeHost, slow: Slow, ask: Callable[[Feed], Any], kind: type, method: str
 ) -> None:
     slow(kind, method, (MOST_SECONDS - 1) / len(NAMES))
     assert await with_feed(host, ask) == sorted(NAMES)
-
-
-@pytest.mark.parametrize(("ask", "kind", "method"), WAYS)
-async def test_it_is_not_waited_for_without_end(
-    host: FakeHost, slow: Slow, ask: Callable[[Feed], Any], kind: type, method: str
-) -> None:
     slow(kind, method, SLOW)
     if ask is passed:
         assert len(await with_feed(host, ask)) < len(NAMES)

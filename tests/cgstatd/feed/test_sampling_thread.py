@@ -53,11 +53,12 @@ async def team() -> Any:
     team.stop()
 
 
-def hanging(released: threading.Event) -> Callable[[], None]:
+def hanging(released: threading.Event, then: Callable[[], None] = lambda: None) -> Callable[[], None]:
     """An item that hangs until it is released."""
 
     def item() -> None:
-        released.wait(10)
+        released.wait()
+        then()
 
     return item
 
@@ -72,6 +73,13 @@ def computing(released: threading.Event) -> Callable[[], None]:
     return item
 
 
+def raising(error: BaseException) -> Callable[[], None]:
+    def item() -> None:
+        raise error
+
+    return item
+
+
 def job_of(*items: Callable[[], None]) -> tuple[Job, list[float]]:
     """A job, and when it was finished (once, it is hoped)."""
     job, finished = Job(deque(items)), []
@@ -79,55 +87,32 @@ def job_of(*items: Callable[[], None]) -> tuple[Job, list[float]]:
     return job, finished
 
 
-async def test_items_are_done_in_order_and_the_job_is_finished_once(team: SamplingThread) -> None:
+async def test_jobs_and_items_are_done_in_order_with_those_that_an_item_adds(team: SamplingThread) -> None:
     done: list[int] = []
-    job, finished = job_of(*(lambda n=n: done.append(n) for n in range(50)))
-    team.submit(job)
-    await until(lambda: job.done)
-    assert done == list(range(50))
-    assert len(finished) == 1
-
-
-async def test_jobs_are_done_one_after_the_other(team: SamplingThread) -> None:
-    done: list[str] = []
-    jobs = [job_of(partial(done.append, name))[0] for name in "abc"]
-    for job in jobs:
+    first, finished = job_of(*(partial(done.append, n) for n in range(50)))
+    first.items.append(lambda: first.items.extend([partial(done.append, 50), partial(done.append, 51)]))
+    empty, empty_finished = job_of()
+    last, last_finished = job_of(partial(done.append, 52))
+    for job in (first, empty, last):
         team.submit(job)
-    await until(lambda: all(job.done for job in jobs))
-    assert done == ["a", "b", "c"]
-
-
-async def test_a_job_without_items_is_finished_at_once(team: SamplingThread) -> None:
-    job, finished = job_of()
-    team.submit(job)
-    await until(lambda: job.done)
-    assert len(finished) == 1
-
-
-async def test_items_that_an_item_adds_are_part_of_the_job(team: SamplingThread) -> None:
-    done: list[str] = []
-    job, finished = job_of()
-    job.items.append(lambda: job.items.extend([lambda: done.append("a"), lambda: done.append("b")]))
-    team.submit(job)
-    await until(lambda: job.done)
-    assert (done, len(finished)) == (["a", "b"], 1)
+    await until(lambda: last.done and empty.done)
+    assert done == list(range(53))
+    assert len(finished) == len(empty_finished) == len(last_finished) == 1
 
 
 async def test_a_hung_item_costs_only_itself(team: SamplingThread, released: threading.Event) -> None:
     done: list[str] = []
-
-    def hang() -> None:
-        released.wait(10)
-        done.append("hung")
-
-    job, finished = job_of(lambda: done.append("a"), hang, lambda: done.append("b"), lambda: done.append("c"))
+    hang = hanging(released, partial(done.append, "hung"))
+    job, finished = job_of(partial(done.append, "a"), hang, partial(done.append, "b"), partial(done.append, "c"))
+    later, _ = job_of(partial(done.append, "later"))
     team.submit(job)
-    await until(lambda: done == ["a", "b", "c"])
+    team.submit(later)
+    await until(lambda: done == ["a", "b", "c", "later"])
     assert team.overruns == 1 and team.stuck == 1
     assert finished == []  # one is still under way
     released.set()
     await until(lambda: job.done)
-    assert done == ["a", "b", "c", "hung"]
+    assert done == ["a", "b", "c", "later", "hung"]
     await until(lambda: team.stuck == 0)
     assert len(finished) == 1
 
@@ -178,9 +163,7 @@ def test_an_item_that_was_looked_at_is_not_kept_with_what_it_read() -> None:
     assert kept() is None
 
 
-async def test_time_in_which_the_event_loop_did_not_run_is_not_the_items(
-    team: SamplingThread, released: threading.Event
-) -> None:
+async def test_time_without_the_event_loop_is_not_the_items(team: SamplingThread, released: threading.Event) -> None:
     job, _ = job_of(hanging(released))
     team.submit(job)
     time.sleep(0.2)  # as on a host that gives this process no processor
@@ -188,15 +171,6 @@ async def test_time_in_which_the_event_loop_did_not_run_is_not_the_items(
     team._supervise(time.monotonic() - 0.2, 0.01)
     assert team.overruns == 0
     await until(lambda: team.overruns == 1)
-
-
-async def test_the_jobs_behind_a_hung_item_go_on(team: SamplingThread, released: threading.Event) -> None:
-    stuck, _ = job_of(hanging(released))
-    later, _ = job_of(lambda: None)
-    team.submit(stuck)
-    team.submit(later)
-    await until(lambda: later.done)
-    assert not stuck.done
 
 
 async def test_work_about_many_is_begun_anew_where_it_hangs_and_the_thread_it_held_touches_nothing(
@@ -209,7 +183,7 @@ async def test_work_about_many_is_begun_anew_where_it_hangs_and_the_thread_it_he
         calls.append(len(calls) + 1)
         number = calls[-1]
         if number == 1:
-            released.wait(10)  # a file; the second time it is refused
+            released.wait()  # a file; the second time it is refused
         still_wanted()
         done.append(number)
 
@@ -237,9 +211,7 @@ async def test_work_about_many_that_is_busy_for_long_is_not_begun_twice(team: Sa
     assert calls == [1] and team.overruns == 1 and team.hung_files() == []
 
 
-async def test_slow_items_that_do_not_hang_cost_no_thread(
-    team: SamplingThread, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_slow_items_cost_no_thread(team: SamplingThread, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sampling_worker, "STUCK_SECONDS", 0.4)
     job, _ = job_of(*[lambda: time.sleep(0.03)] * 20)
     team.submit(job)
@@ -247,9 +219,7 @@ async def test_slow_items_that_do_not_hang_cost_no_thread(
     assert team.overruns == 0 and len(sampling_threads()) == 1
 
 
-async def test_a_thread_that_was_left_behind_and_computes_is_told_from_one_that_hangs(
-    team: SamplingThread, released: threading.Event
-) -> None:
+async def test_a_left_thread_that_computes_does_not_hang(team: SamplingThread, released: threading.Event) -> None:
     slow, _ = job_of(computing(released))
     team.submit(slow)
     await until(lambda: team.overruns == 1)  # slow: another thread goes on
@@ -314,7 +284,9 @@ async def test_the_end_waits_for_a_part_whose_thread_is_slow(team: SamplingThrea
     assert await calls.in_parts(list, lambda: "nothing to do")
 
 
-async def test_a_thread_that_hangs_does_not_get_on(team: SamplingThread, released: threading.Event) -> None:
+async def test_a_thread_that_hangs_does_not_get_on_but_where_nobody_looked_it_is_not_known_that_it_hangs(
+    team: SamplingThread, released: threading.Event
+) -> None:
     hung, _ = job_of(hanging(released))
     team.submit(hung)
     await until(lambda: team.overruns == 1)
@@ -322,17 +294,9 @@ async def test_a_thread_that_hangs_does_not_get_on(team: SamplingThread, release
     for _ in range(5):
         team.check(0.01)
     assert seen == (team.moved([hung]), team.left_moved, team.ended(hung))
-
-
-async def test_time_in_which_nobody_looked_is_not_time_in_which_it_stood_still(
-    team: SamplingThread, released: threading.Event
-) -> None:
-    hung, _ = job_of(hanging(released))
-    team.submit(hung)
-    await until(lambda: team.overruns == 1)
-    time.sleep(0.2)  # as on a host that gives this process no processor
     over = time.monotonic()
-    await until(lambda: team.ended(hung) >= over and team.left_moved >= over)
+    team._supervise(over - 0.2, 0.01)  # as on a host that gives this process no processor
+    assert team.ended(hung) >= over and team.left_moved >= over
 
 
 async def test_the_number_of_threads_is_bounded_and_all_end_afterwards(
@@ -341,82 +305,50 @@ async def test_the_number_of_threads_is_bounded_and_all_end_afterwards(
     monkeypatch.setattr(sampling_thread, "MAX_THREADS", 3)
     most = 0
     job, finished = job_of(*[hanging(released)] * 12)
+    later, _ = job_of(lambda: None)
     team.submit(job)
+    team.submit(later)
     await until(lambda: team.stuck == 3)
     for _ in range(30):
         most = max(most, len(sampling_threads()))
         await asyncio.sleep(0.01)
     assert most == 3 + 1
-    assert team.stuck == 3
+    assert team.stuck == 3 and not later.done
     released.set()
-    await until(lambda: job.done)
+    await until(lambda: job.done and later.done)
     assert len(finished) == 1
     await until(lambda: len(sampling_threads()) == 1)
 
 
-async def test_work_goes_on_once_the_hung_threads_are_free_again(
-    team: SamplingThread, released: threading.Event, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sampling_thread, "MAX_THREADS", 1)
-    stuck, _ = job_of(*[hanging(released)] * 3)
-    later, _ = job_of(lambda: None)
-    team.submit(stuck)
-    team.submit(later)
-    await asyncio.sleep(0.2)
-    assert not later.done
-    released.set()
-    await until(lambda: stuck.done and later.done)
-
-
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(), MemoryError()], ids=repr)
+@pytest.mark.parametrize("hangs", [False, True])
 async def test_an_item_that_raises_is_told_and_the_others_go_on(
-    team: SamplingThread, caplog: pytest.LogCaptureFixture
+    team: SamplingThread,
+    released: threading.Event,
+    caplog: pytest.LogCaptureFixture,
+    error: BaseException,
+    hangs: bool,
 ) -> None:
     done: list[str] = []
-
-    def fail() -> None:
-        raise ValueError("no such luck")
-
+    item = hanging(released, raising(error)) if hangs else raising(error)
     with caplog.at_level(logging.ERROR, "cgstatd"):
-        job, finished = job_of(fail, lambda: done.append("b"))
+        job, finished = job_of(item, partial(done.append, "b"))
+        later, _ = job_of(partial(done.append, "later"))
         team.submit(job)
+        team.submit(later)
+        await until(lambda: later.done)
+        assert done == ["b", "later"]
+        released.set()
         await until(lambda: job.done)
-    assert done == ["b"] and len(finished) == 1
-    assert isinstance(job.failure, ValueError)
-    assert [r.exc_info[1] for r in caplog.records if r.exc_info] == [job.failure]
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, MemoryError])
-async def test_no_exception_ends_the_thread(team: SamplingThread, error: type[BaseException]) -> None:
-    def fail() -> None:
-        raise error
-
-    first, _ = job_of(fail)
-    second, _ = job_of(lambda: None)
-    team.submit(first)
-    team.submit(second)
-    await until(lambda: second.done)
-    assert isinstance(first.failure, error)
-
-
-async def test_a_hung_item_that_raises_in_the_end_is_told_too(team: SamplingThread, released: threading.Event) -> None:
-    def fail() -> None:
-        released.wait(10)
-        raise OSError("gone")
-
-    job, finished = job_of(fail, lambda: None)
-    team.submit(job)
-    await until(lambda: team.stuck == 1)
-    released.set()
-    await until(lambda: job.done)
-    assert isinstance(job.failure, OSError) and len(finished) == 1
+    assert len(finished) == 1 and job.failure is error
+    assert [r.exc_info[1] for r in caplog.records if r.exc_info] == [error]
 
 
 async def test_nothing_is_lost_where_the_hung_item_returns_as_its_thread_is_left_behind(
     team: SamplingThread, released: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
-    [thread] = sampling_threads()
-    worker = sampling_worker.Worker
+    thread, worker = cast(threading.Thread, team._active.thread), sampling_worker.Worker
 
     def replacement() -> Any:
         released.set()
@@ -471,17 +403,26 @@ def opening(tmp_path: Path) -> Iterator[Callable[[str], Callable[[], None]]]:
             os.close(os.open(each, os.O_WRONLY | os.O_NONBLOCK))
 
 
-async def test_a_file_that_hung_a_short_time_ago_is_not_waited_for_as_long(
+async def test_a_file_that_hung_a_short_time_ago_is_not_waited_for_as_long_and_another_is(
     team: SamplingThread, opening: Callable[[str], Callable[[], None]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    item = opening("again")
+    item, looks, look = opening("again"), list[float](), sampling_worker.Worker.look
     team.submit(job_of(item)[0])
     await until(lambda: str(tmp_path / "again") in team._known)
     assert team.hung_files() == [str(tmp_path / "again")]
     monkeypatch.setattr(sampling_worker, "STUCK_SECONDS", 3600.0)  # for what is not known
     done: list[str] = []
-    team.submit(job_of(item, lambda: done.append("the next"))[0])
+    team.submit(job_of(item, partial(done.append, "the next"))[0])
     await until(lambda: done == ["the next"])
+    assert team.overruns == 2
+
+    def counted(worker: Any, seconds: float, *, late: bool) -> None:
+        looks.append(seconds)
+        look(worker, seconds, late=late)
+
+    monkeypatch.setattr(sampling_worker.Worker, "look", counted)
+    team.submit(job_of(opening("another"))[0])
+    await until(lambda: sum(looks) > 4 * 3 * sampling_worker.KNOWN_STUCK_SECONDS)  # of three threads
     assert team.overruns == 2
 
 
@@ -502,31 +443,8 @@ async def test_a_file_that_is_slow_only_is_waited_for_as_ever_a_minute_after_it_
     assert str(file) not in team._known
 
 
-async def test_another_file_is_waited_for_as_long_as_ever(
-    team: SamplingThread, opening: Callable[[str], Callable[[], None]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    team.submit(job_of(opening("known"))[0])
-    await until(lambda: bool(team._known))
-    monkeypatch.setattr(sampling_worker, "STUCK_SECONDS", 3600.0)
-    looks: list[float] = []
-    look = sampling_worker.Worker.look
-
-    def counted(worker: Any, seconds: float, *, late: bool) -> None:
-        looks.append(seconds)
-        look(worker, seconds, late=late)
-
-    monkeypatch.setattr(sampling_worker.Worker, "look", counted)
-    team.submit(job_of(opening("another"))[0])
-    await until(lambda: sum(looks) > 4 * sampling_worker.KNOWN_STUCK_SECONDS)
-    assert team.overruns == 1
-
-
-async def test_threads_take_turns_more_often_while_a_job_takes_long_and_does_not_hang(
-    team: SamplingThread, released: threading.Event
-) -> None:
-    often, usual = (
-        pytest.approx(each) for each in (sampling_thread.BUSY_SWITCH_SECONDS, sampling_thread.SWITCH_SECONDS)
-    )
+async def test_threads_take_turns_faster_while_a_job_computes(team: SamplingThread, released: threading.Event) -> None:
+    often, usual = map(pytest.approx, (sampling_thread.BUSY_SWITCH_SECONDS, sampling_thread.SWITCH_SECONDS))
     slow, _ = job_of(computing(released))
     team.submit(slow)
     await until(lambda: sys.getswitchinterval() == often)

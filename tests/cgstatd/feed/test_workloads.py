@@ -50,18 +50,15 @@ def test_one_that_is_on_disk_has_what_its_runtime_says_of_its_end(lives: Lives) 
     assert found.lived == Lived(2, False, Terminated(f"{1:064x}", 3, finished_seconds=5.0))
 
 
-def test_one_that_its_runtime_is_starting_keeps_the_end_before(lives: Lives) -> None:
-    """Its record says already that it runs, and there is no cgroup of it yet."""
+def test_one_that_is_started_or_made_anew_and_does_not_run_yet_keeps_the_end_before(lives: Lives) -> None:
+    """Its record may say already that it runs, and there is no cgroup of it yet."""
     ended(lives, stored(), 3)
-    [found] = told(lives, stored(state=State.RUNNING, started_seconds=NOW + 1))
-    assert found.state is State.RUNNING and found.lived.last is not None and found.lived.last.exit_code == 3
-
-
-def test_one_that_is_made_anew_and_does_not_run_yet_keeps_the_end_before(lives: Lives) -> None:
-    ended(lives, stored("job", 1), 3)
-    [found] = told(lives, stored("job", 2, state=State.CREATED))
-    assert found.state is State.CREATED and found.lived.last is not None and found.lived.last.exit_code == 3
-    never = next(iter(told(lives, stored("other", 3, state=State.CREATED, exit_code=127))))
+    for state, number in ((State.RUNNING, 1), (State.CREATED, 2)):
+        [found] = told(lives, stored("web", number, state=state, started_seconds=NOW + 1))
+        assert found.state is state and found.lived.last is not None and found.lived.last.exit_code == 3
+    [never] = [
+        each for each in told(lives, stored("other", 3, state=State.CREATED, exit_code=127)) if each.name != "web"
+    ]
     assert never.name == "other" and never.lived.last is None
 
 
@@ -75,15 +72,11 @@ def test_of_two_of_one_name_and_workload_the_one_counts_that_ended_last(lives: L
 
 
 def test_what_is_gone_is_told_once_and_not_beside_one_that_is_there(lives: Lives) -> None:
+    hear(lives, Identity("ab" * 32, "abab", "docker", 0, None), 3)  # known by its id alone: no series
     ended(lives, stored("job"), 3)
     [found] = told(lives)
     assert (found.name, found.workload, found.state) == ("job", "docker:job", State.EXITED)
     assert [each.state for each in told(lives, stored("job", 2, state=State.CREATED))] == [State.CREATED]
-
-
-def test_where_a_container_is_known_by_its_id_alone_there_is_no_series(lives: Lives) -> None:
-    hear(lives, Identity("ab" * 32, "abab", "docker", 0, None), 3)
-    assert told(lives) == []
 
 
 def test_what_is_not_known_is_no_series() -> None:

@@ -15,20 +15,12 @@ def container(name: str, path: str = "/a", **labels: str) -> Any:
     return SimpleNamespace(path=path, identity=Identity("0" * 64, name, "docker", 0, metadata))
 
 
-def test_labels_are_written_once_as_long_as_nothing_of_them_changes() -> None:
+def test_labels_are_written_once_and_anew_with_another_name_path_or_choice() -> None:
     written, web, db = WrittenLabels(), container("web", app="x"), container("db", "/b")
     first = written.of([web, db], ["app"])
-    assert first == [
-        'id="/a",name="web",image="busybox",container_label_app="x"',
-        'id="/b",name="db",image="busybox"',
-    ]
+    assert first == ['id="/a",name="web",image="busybox",container_label_app="x"', 'id="/b",name="db",image="busybox"']
     again = written.of([db, web], ["app"])
     assert [id(each) for each in again] == [id(each) for each in reversed(first)]
-
-
-def test_another_name_path_or_choice_of_labels_is_written_anew() -> None:
-    written, web = WrittenLabels(), container("web", app="x")
-    written.of([web], ["app"])
     web.identity = container("www", app="y").identity
     assert written.of([web], ["app"])[0] == 'id="/a",name="www",image="busybox",container_label_app="y"'
     assert written.of([web], [])[0] == 'id="/a",name="www",image="busybox"'

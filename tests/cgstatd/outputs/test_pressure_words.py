@@ -20,101 +20,59 @@ def said(resource: str, cause: Cause, **more: Any) -> Verdict:
     return Verdict(WEB, resource, cause, 0.416)._replace(**more)
 
 
+WAITS_FOR = {"cpu": "CPU", "memory": "memory", "io": "the disk"}
+OWN, ABOVE, OTHERS, ITSELF, UNKNOWN = (
+    Cause.OWN_LIMIT, Cause.ABOVE_LIMIT, Cause.NEIGHBOURS, Cause.ITSELF, Cause.UNKNOWN
+)  # fmt: skip
+BOTH = (Share(DUMP, 0.5), Share(None, 0.2))
+
+
 @pytest.mark.parametrize(
-    ("verdict", "text"),
+    ("verdict", "why"),
     [
-        (
-            said("cpu", Cause.OWN_LIMIT, limit="cpu.max", limit_value=0.5, throttled=0.98, cgroup="/web"),
-            "web waits for CPU 42 % of the time: its own limit, 0.5 cores (cpu.max), ran out in 98 % of the periods",
-        ),
-        (
-            said("cpu", Cause.ABOVE_LIMIT, limit="cpu.max", limit_value=2.0, throttled=0.5, cgroup="/shop.slice\n"),
-            "web waits for CPU 42 % of the time: the limit of /shop.slice\N{REPLACEMENT CHARACTER} above it, 2 cores "
-            "(cpu.max), ran out in 50 % of the periods",
-        ),
-        (
-            said("cpu", Cause.OWN_LIMIT, limit="cpuset.cpus", limit_value=1, cgroup="/web"),
-            "web waits for CPU 42 % of the time: its own limit to 1 processor (cpuset.cpus), which it uses up",
-        ),
-        (
-            said("cpu", Cause.NEIGHBOURS, own=0.3, shares=(Share(DUMP, 0.5), Share(None, 0.2))),
-            "web waits for CPU 42 % of the time: others take the processors (dump 0.50, other processes 0.20), it gets "
-            "0.30",
-        ),
-        (
-            said("cpu", Cause.ITSELF, own=1.9),
-            "web waits for CPU 42 % of the time: it has more to run than the host's 2 processors, and others take "
-            "little",
-        ),
-        (
-            said("cpu", Cause.UNKNOWN, busy=0.2, stolen=0.25),
-            "web waits for CPU 42 % of the time: not known why; no quota and no CPU set explains it, and its "
-            "processors were busy 20 % of the time, a hypervisor took 25 %",
-        ),
-        (
-            said("cpu", Cause.UNKNOWN),
-            "web waits for CPU 42 % of the time: not known why; no quota and no CPU set explains it, and the host does "
-            "not say how busy its processors were",
-        ),
-        (
-            said("memory", Cause.UNKNOWN, available=21 << 30, total=24 << 30),
-            "web waits for memory 42 % of the time: not known why; no memory limit of it or above it is reached, and "
-            "the host has 21 GiB of 24 GiB left",
-        ),
-        (
-            said("memory", Cause.UNKNOWN),
-            "web waits for memory 42 % of the time: not known why; no memory limit of it or above it is reached, and "
-            "the host does not say how much memory it has left",
-        ),
-        (
-            said("io", Cause.UNKNOWN, device="254:0", busy=0.034),
-            "web waits for the disk 42 % of the time: not known why; no limit of it is reached, and vda was busy 3 % "
-            "of the time",
-        ),
-        (
-            said("io", Cause.UNKNOWN, device="254:0"),
-            "web waits for the disk 42 % of the time: not known why; no limit of it is reached, and the host does not "
-            "say how busy vda was",
-        ),
-        (
-            said("io", Cause.UNKNOWN),
-            "web waits for the disk 42 % of the time: not known why; no limit of it is reached, and the kernel counts "
-            "no disk I/O of it (it may wait for a network)",
-        ),
-        (
-            said("memory", Cause.OWN_LIMIT, limit="memory.high", limit_value=64 * MIB, refaults=300.4, cgroup="/web"),
-            "web waits for memory 42 % of the time: its own limit, 64 MiB (memory.high), is hit, and it reads back 300 "
-            "pages a second",
-        ),
-        (
-            said("memory", Cause.NEIGHBOURS, own=MIB, shares=(Share(DUMP, 3 << 30),), available=30 * MIB),
-            "web waits for memory 42 % of the time: the host is short of memory (30 MiB left), and others have "
-            "most of it (dump 3 GiB), it has 1 MiB",
-        ),
-        (
-            said("memory", Cause.ITSELF),
-            "web waits for memory 42 % of the time: the host is short of memory, and it has the most",
-        ),
-        (
-            said("io", Cause.NEIGHBOURS, own=512.0, shares=(Share(DUMP, 80 * MIB),), device="254:0"),
-            "web waits for the disk 42 % of the time: vda is busy with others (dump 80 MiB/s), with its own 512 B/s",
-        ),
-        (
-            said("io", Cause.ITSELF, own=80 * MIB, device="254:0"),
-            "web waits for the disk 42 % of the time: vda is busy with its own 80 MiB/s",
-        ),
-        (
-            said("io", Cause.OWN_LIMIT, limit="io.max wbps", limit_value=MIB, cgroup="/web", device="254:0"),
-            "web waits for the disk 42 % of the time: its own limit, 1 MiB/s on vda (io.max wbps)",
-        ),
-        (
-            said("io", Cause.OWN_LIMIT, limit="io.max riops", limit_value=120, cgroup="/web", device="254:0"),
-            "web waits for the disk 42 % of the time: its own limit, 120 operations/s on vda (io.max riops)",
-        ),
+        (said("cpu", OWN, limit="cpu.max", limit_value=0.5, throttled=0.98, cgroup="/web"),
+         "its own limit, 0.5 cores (cpu.max), ran out in 98 % of the periods"),
+        (said("cpu", ABOVE, limit="cpu.max", limit_value=2.0, throttled=0.5, cgroup="/shop.slice\n"),
+         "the limit of /shop.slice\ufffd above it, 2 cores (cpu.max), ran out in 50 % of the periods"),
+        (said("cpu", OWN, limit="cpuset.cpus", limit_value=1, cgroup="/web"),
+         "its own limit to 1 processor (cpuset.cpus), which it uses up"),
+        (said("cpu", OTHERS, own=0.3, shares=BOTH),
+         "others take the processors (dump 0.50, other processes 0.20), it gets 0.30"),
+        (said("cpu", ITSELF, own=1.9), "it has more to run than the host's 2 processors, and others take little"),
+        (said("cpu", UNKNOWN, busy=0.2, stolen=0.25),
+         "not known why; no quota and no CPU set explains it, and its processors were busy 20 % of the time, a "
+         "hypervisor took 25 %"),
+        (said("cpu", UNKNOWN),
+         "not known why; no quota and no CPU set explains it, and the host does not say how busy its processors were"),
+        (said("memory", UNKNOWN, available=21 << 30, total=24 << 30),
+         "not known why; no memory limit of it or above it is reached, and the host has 21 GiB of 24 GiB left"),
+        (said("memory", UNKNOWN),
+         "not known why; no memory limit of it or above it is reached, and the host does not say how much memory it "
+         "has left"),
+        (said("io", UNKNOWN, device="254:0", busy=0.034),
+         "not known why; no limit of it is reached, and vda was busy 3 % of the time"),
+        (said("io", UNKNOWN, device="254:0"),
+         "not known why; no limit of it is reached, and the host does not say how busy vda was"),
+        (said("io", UNKNOWN),
+         "not known why; no limit of it is reached, and the kernel counts no disk I/O of it (it may wait for a "
+         "network)"),
+        (said("memory", OWN, limit="memory.high", limit_value=64 * MIB, refaults=300.4, cgroup="/web"),
+         "its own limit, 64 MiB (memory.high), is hit, and it reads back 300 pages a second"),
+        (said("memory", OTHERS, own=MIB, shares=(Share(DUMP, 3 << 30),), available=30 * MIB),
+         "the host is short of memory (30 MiB left), and others have most of it (dump 3 GiB), it has 1 MiB"),
+        (said("memory", ITSELF), "the host is short of memory, and it has the most"),
+        (said("io", OTHERS, own=512.0, shares=(Share(DUMP, 80 * MIB),), device="254:0"),
+         "vda is busy with others (dump 80 MiB/s), with its own 512 B/s"),
+        (said("io", ITSELF, own=80 * MIB, device="254:0"), "vda is busy with its own 80 MiB/s"),
+        (said("io", OWN, limit="io.max wbps", limit_value=MIB, cgroup="/web", device="254:0"),
+         "its own limit, 1 MiB/s on vda (io.max wbps)"),
+        (said("io", OWN, limit="io.max riops", limit_value=120, cgroup="/web", device="254:0"),
+         "its own limit, 120 operations/s on vda (io.max riops)"),
     ],
-)
-def test_sentences(verdict: Verdict, text: str) -> None:
-    assert sentence(verdict, "vda" if verdict.device else None, 2) == text
+)  # fmt: skip
+def test_sentences(verdict: Verdict, why: str) -> None:
+    expected = f"web waits for {WAITS_FOR[verdict.resource]} 42 % of the time: {why}"
+    assert sentence(verdict, "vda" if verdict.device else None, 2) == expected
 
 
 def test_what_the_kernel_does_not_say_is_not_in_the_sentence() -> None:

@@ -43,6 +43,7 @@ def test_as_json_they_are_what_they_are_as_a_dict(labels: dict[str, str], added:
 
 
 def test_they_are_bounded() -> None:
+    assert shown_labels(None) == {} and shown_labels(of({})) == {} and shown_labels(None, {"a": "b"}) == {"a": "b"}
     found = shown_labels(of(PackedLabels(MANY | {"one": "more"}, ())))
     assert len(found) == MOST_LABELS and "one" not in found
     (long,) = shown_labels(of(PackedLabels({"k" * 300: "v" * 5000}, ()))).items()
@@ -55,10 +56,6 @@ def test_what_is_kept_is_what_is_sent() -> None:
     shown = shown_labels(of(found))
     assert isinstance(shown, ShownLabels) and shown.json() is found.json
     assert packed(dict(list(MANY.items())[:FEW])) == dict(list(MANY.items())[:FEW])
-
-
-def test_no_labels() -> None:
-    assert shown_labels(None) == {} and shown_labels(of({})) == {} and shown_labels(None, {"a": "b"}) == {"a": "b"}
 
 
 def test_nothing_else_is_made_json() -> None:

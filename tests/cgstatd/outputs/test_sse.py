@@ -12,14 +12,8 @@ from cgstatd.outputs.stats_json import encode_failure
 
 def test_an_event_is_two_lines_with_lf_one_space_after_the_colon_and_an_empty_line() -> None:
     assert sse.event(b"stat", b'{"id":"x"}') == b'event: stat\ndata: {"id":"x"}\n\n'
-
-
-def test_done_has_an_empty_object() -> None:
     assert sse.DONE == b"event: done\ndata: {}\n\n" == sse.event(b"done", b"{}")
-
-
-def test_a_keepalive_is_a_comment_and_no_event() -> None:
-    assert sse.KEEPALIVE == b": keepalive\n\n"
+    assert sse.KEEPALIVE == b": keepalive\n\n", "a comment and no event"
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\r\nb", "\n\nevent: done\ndata: {}\n\n", "\u2028", "\0"])

@@ -33,9 +33,7 @@ def test_padding_is_a_comment_of_any_length(more: int, chunked: bool) -> None:
     st.lists(st.integers(1, 6000), max_size=60), st.sampled_from([65483, 9000, 1448, 1208, 536, 88]), st.booleans(),
     st.integers(1, 700),
 )  # fmt: skip
-def test_no_piece_lies_across_the_end_of_a_slot_unless_it_is_longer(
-    sizes: list[int], segment: int, chunked: bool, head: int
-) -> None:
+def test_no_piece_lies_across_the_end_of_a_slot(sizes: list[int], segment: int, chunked: bool, head: int) -> None:
     step, longest = step_of(segment), write_of(segment)
     events = [bytes([65 + n % 26]) * size for n, size in enumerate(sizes)]
     pieces = [chunk(event) if chunked else event for event in events]

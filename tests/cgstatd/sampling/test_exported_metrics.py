@@ -45,34 +45,30 @@ def change(host: FakeHost) -> None:
     host.set("a", "memory.max", "4096\n")
 
 
-def test_while_nothing_runs_in_a_container_only_what_may_change_all_the_same_is_read_again(host: FakeHost) -> None:
+@pytest.mark.parametrize(
+    ("file", "content", "seconds", "whole"),
+    [
+        pytest.param(None, "", 0, False, id="nothing ran"),
+        pytest.param("cpu.stat", "usage_usec 1000001\n", 0, True, id="CPU time was used"),
+        pytest.param("memory.current", "4096\n", 0, True, id="memory is another"),
+        pytest.param(None, "", 45, True, id="and once in a while"),
+    ],
+)
+def test_while_nothing_runs_in_a_container_only_what_may_change_all_the_same_is_read_again(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch, file: str | None, content: str, seconds: int, whole: bool
+) -> None:
     scraper = Scraper(host)
     before = scraper.scrape()
     assert (before[CACHE], before[PEAK], before[TASKS]) == (2, 9, 1)
     change(host)
-    now = scraper.scrape()
-    assert (now[CACHE], now[PEAK], now[TASKS]) == (2, 9, 1) and now["memory.max_bytes"] == 4096
-
-
-@pytest.mark.parametrize(("file", "content"), [("cpu.stat", "usage_usec 1000001\n"), ("memory.current", "4096\n")])
-def test_once_something_ran_everything_is(host: FakeHost, file: str, content: str) -> None:
-    scraper = Scraper(host)
-    scraper.scrape()
-    change(host)
-    host.set("a", file, content)
-    now = scraper.scrape()
-    assert (now[CACHE], now[PEAK], now[TASKS]) == (7, 8, 5)
-
-
-def test_and_once_in_a_while(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    scraper = Scraper(host)
-    scraper.scrape()
-    change(host)
+    if file is not None:
+        host.set("a", file, content)
+    root = type(scraper.sampler.root)
     clock = scraper.sampler.root.clock
-    monkeypatch.setattr(
-        type(scraper.sampler.root), "clock", lambda *_: clock()._replace(monotonic_ns=clock().monotonic_ns + 45 * 10**9)
-    )
-    assert scraper.scrape()[CACHE] == 7
+    monkeypatch.setattr(root, "clock", lambda *_: clock()._replace(monotonic_ns=clock().monotonic_ns + seconds * 10**9))
+    now = scraper.scrape()
+    assert (now[CACHE], now[PEAK], now[TASKS]) == ((7, 8, 5) if whole else (2, 9, 1))
+    assert now["memory.max_bytes"] == 4096
 
 
 def test_what_could_not_be_read_is_tried_again(host: FakeHost) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import pytest
 from prometheus_client import Metric
@@ -131,23 +131,14 @@ def test_names_are_input(fs: FakeFilesystem) -> None:
     assert next(dict(labels)["nodename"] for name, labels in found if name == "node_uname_info").startswith('a"\\')
 
 
-def test_cpu_times_of_an_old_kernel_and_a_bad_line() -> None:
-    assert parse_cpu_times(b"cpu 1 1 1 1\ncpu7 1 2 3 4\ncpu8 1 x\ncpux 1 2 3 4\n") == [
-        CpuTimes("7", (1, 2, 3, 4, 0, 0, 0, 0))
-    ]
-
-
-@pytest.mark.parametrize("parse", [parse_cpu_times, parse_sysctl])
-@pytest.mark.parametrize("data", [b"", b"\n"])
-def test_nothing_is_an_error(parse: Callable[[bytes], Any], data: bytes) -> None:
-    with pytest.raises(ParseError):
-        parse(data)
-
-
-def test_page_counts_are_the_lines_without_a_unit() -> None:
-    assert parse_page_counts(b"MemTotal: 1 kB\nHugePages_Free: 3\nHugePages_Rsvd: x\nOther: 3\n") == {
-        "HugePages_Free": 3
-    }
+def test_cpu_times_of_an_old_kernel_bad_lines_and_lines_without_a_unit() -> None:
+    times = CpuTimes("7", (1, 2, 3, 4, 0, 0, 0, 0))
+    assert parse_cpu_times(b"cpu 1 1 1 1\ncpu7 1 2 3 4\ncpu8 1 x\ncpux 1 2 3 4\n") == [times]
+    pages = b"MemTotal: 1 kB\nHugePages_Free: 3\nHugePages_Rsvd: x\nOther: 3\n"
+    assert parse_page_counts(pages) == {"HugePages_Free": 3}
+    for parse, data in itertools.product((parse_cpu_times, parse_sysctl), (b"", b"\n")):
+        with pytest.raises(ParseError):
+            parse(data)
 
 
 def test_before_6_1_the_machine_is_this_process_own_on_the_same_kernel_alone(fs: FakeFilesystem) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from cgstatd.sampling.log_sizes import EVERY_NS, HANGS, NO_LOG, log_of
+from cgstatd.sampling.sampler import Sampler
 from fakehost import FakeHost, container_id
 from wire import serving
 
@@ -19,11 +23,23 @@ def write(host: FakeHost, name: str, size: int) -> None:
     log_file(host, name).chmod(0o640)
 
 
-def test_it_is_looked_at_once_a_minute(tmp_path: Path) -> None:
+@pytest.fixture
+def host(tmp_path: Path) -> FakeHost:
+    """A container with a log of 10 bytes."""
     host = FakeHost(tmp_path)
     host.add("a")
     write(host, "a", 10)
-    sampler = host.sampler()
+    return host
+
+
+@pytest.fixture
+def sampler(host: FakeHost) -> Iterator[Sampler]:
+    found = host.sampler()
+    yield found
+    found.close()
+
+
+def test_it_is_looked_at_once_a_minute(host: FakeHost, sampler: Sampler) -> None:
     (container,) = sampler.containers()
 
     def size(now_ns: int) -> int | None:
@@ -35,14 +51,9 @@ def test_it_is_looked_at_once_a_minute(tmp_path: Path) -> None:
     assert (size(EVERY_NS - 1), size(EVERY_NS)) == (10, 20)
     log_file(host, "a").unlink()
     assert log_of(sampler.names, container, 2 * EVERY_NS) == (None, NO_LOG, "")
-    sampler.close()
 
 
-def test_a_look_that_hangs_costs_the_size_alone(tmp_path: Path) -> None:
-    host = FakeHost(tmp_path)
-    host.add("a")
-    write(host, "a", 10)
-    sampler = host.sampler()
+def test_a_look_that_hangs_costs_the_size_alone(sampler: Sampler) -> None:
     (container,) = sampler.containers()
     with container.naming:
         assert log_of(sampler.names, container, 0) == (None, HANGS, "")
@@ -52,12 +63,9 @@ def test_a_look_that_hangs_costs_the_size_alone(tmp_path: Path) -> None:
         assert log_of(sampler.names, container, EVERY_NS) == known
     with container.reading():  # the lock of its figures is not needed
         assert log_of(sampler.names, container, EVERY_NS).size == known.size
-    sampler.close()
 
 
-async def test_the_detail_and_the_metrics_have_it_or_say_why_not(tmp_path: Path) -> None:
-    host = FakeHost(tmp_path)
-    host.add("a")
+async def test_the_detail_and_the_metrics_have_it_or_say_why_not(host: FakeHost) -> None:
     host.add("b")
     write(host, "a", 4711)
     async with serving(host.sampler()) as server:

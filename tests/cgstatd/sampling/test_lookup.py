@@ -42,31 +42,21 @@ def test_an_id_a_name_and_a_unique_prefix_find_the_container(wanted: str) -> Non
     assert resolve(wanted, known(WEB, DB)).target is WEB
 
 
-@pytest.mark.parametrize("wanted", ["", "c", "eb", "Web", "/web", "podman:web", ":web", "docker:", ":", "web:docker"])
+@pytest.mark.parametrize(
+    "wanted", ["", "c", "we", "eb", "Web", "/web", "podman:web", ":web", "docker:", ":", "web:docker"]
+)
 def test_anything_else_finds_none(wanted: str) -> None:
     with pytest.raises(NotFound):
         resolve(wanted, known(WEB, DB))
-
-
-def test_nothing_is_found_among_none() -> None:
     with pytest.raises(NotFound):
-        resolve("web", [])
+        resolve(wanted, [])
 
 
-def test_a_full_id_comes_before_a_name() -> None:
-    named_like_an_id = live(ID["c"], ID["a"])
+def test_an_id_comes_before_a_name_and_a_name_before_a_prefix_of_an_id() -> None:
+    named_like_an_id, named_like_a_prefix = live(ID["c"], ID["a"]), live(ID["c"], "aaaa")
     assert resolve(ID["a"], known(named_like_an_id, WEB)).target is WEB
-
-
-def test_a_name_comes_before_a_prefix() -> None:
-    named_like_a_prefix = live(ID["c"], "aaaa")
     assert resolve("aaaa", known(WEB, named_like_a_prefix)).target is named_like_a_prefix
     assert resolve("aaa", known(WEB, named_like_a_prefix)).target is WEB
-
-
-def test_a_prefix_of_a_name_is_none() -> None:
-    with pytest.raises(NotFound):
-        resolve("we", known(WEB, DB))
 
 
 def test_an_ambiguous_prefix_names_the_candidates() -> None:
@@ -91,8 +81,7 @@ def test_an_ambiguous_name_is_settled_by_its_runtime() -> None:
 def test_many_candidates_are_not_all_named() -> None:
     with pytest.raises(Ambiguous) as raised:
         resolve("a", known(*(live(f"a{n:063}", f"n{n}") for n in range(30))))
-    assert str(raised.value).count("docker:") == 10
-    assert str(raised.value).endswith(", …")
+    assert str(raised.value).count("docker:") == 10 and str(raised.value).endswith(", …")
 
 
 def test_a_name_with_a_colon_is_found_as_it_is() -> None:
@@ -103,39 +92,30 @@ def test_a_name_with_a_colon_is_found_as_it_is() -> None:
 # -- users
 
 
-def test_a_users_container_is_found_where_the_system_has_none() -> None:
-    mine = live(ID["c"], "mine", uid=1000)
-    assert resolve("mine", known(WEB, mine)).target is mine
-    assert resolve("c", known(WEB, mine)).target is mine
+def test_a_users_container_is_found_where_the_system_has_none_and_those_of_one_name_are_ambiguous() -> None:
+    mine, others = live(ID["c"], "mine", uid=1000), live(ID["d"], "mine", uid=1001)
+    for wanted in ("mine", "c"):
+        assert resolve(wanted, known(WEB, mine)).target is mine
+    with pytest.raises(Ambiguous):
+        resolve("mine", known(mine, others))
+
+
+FORGED = [live(ID["a"], "web", runtime, 1000) for runtime in ("docker", "podman", "containerd")]
+EXITED = stopped(ID["a"], "web")
 
 
 @pytest.mark.parametrize("wanted", [ID["a"], "web", "a" * 12, "docker:web"])
-def test_a_user_never_shadows_a_container_of_the_system(wanted: str) -> None:
-    forged = [live(ID["a"], "web", runtime, 1000) for runtime in ("docker", "podman", "containerd")]
-    assert resolve(wanted, known(*forged, WEB)).target is WEB
-
-
-def test_a_users_name_never_shadows_a_prefix_of_the_systems() -> None:
-    forged = live(ID["c"], "aaaaaaaaaaaa", uid=1000)
-    assert resolve("aaaaaaaaaaaa", known(forged, WEB)).target is WEB
-
-
-def test_a_user_never_shadows_a_stopped_container_of_the_system() -> None:
-    """The system's container is stopped, and a user makes a running cgroup with its id."""
-    exited = stopped(ID["a"], "web")
-    forged = live(ID["a"], "web", uid=1000)
-    for wanted in (ID["a"], "web", "aaa", "docker:web"):
-        assert resolve(wanted, known(forged, disk=(exited,))).target is exited
-
-
-def test_a_users_metadata_never_shadows_a_stopped_container_of_the_system() -> None:
-    exited, forged = stopped(ID["a"], "web"), stopped(ID["a"], "web", uid=1000)
-    assert resolve("web", known(disk=(forged, exited))).target is exited
-
-
-def test_users_containers_of_one_name_are_ambiguous() -> None:
-    with pytest.raises(Ambiguous):
-        resolve("mine", known(live(ID["c"], "mine", uid=1000), live(ID["d"], "mine", uid=1001)))
+@pytest.mark.parametrize(
+    ("containers", "found"),
+    [
+        pytest.param(known(*FORGED, WEB), WEB, id="by a running one"),
+        pytest.param(known(live(ID["c"], "a" * 12, uid=1000), WEB), WEB, id="by a name that is a prefix"),
+        pytest.param(known(*FORGED, disk=(EXITED,)), EXITED, id="where the system's is stopped"),
+        pytest.param(known(disk=(stopped(ID["a"], "web", uid=1000), EXITED)), EXITED, id="by metadata"),
+    ],
+)
+def test_a_user_never_shadows_a_container_of_the_system(containers: list[Known], found: object, wanted: str) -> None:
+    assert resolve(wanted, containers).target is found
 
 
 # -- running and stopped
@@ -151,22 +131,13 @@ def test_a_running_container_is_not_listed_a_second_time_from_disk() -> None:
     assert found[0].target is container
     assert found[0].metadata is metadata
     assert [each.state for each in found] == [State.RUNNING, State.UNKNOWN, State.EXITED]
+    assert (known(WEB)[0].state, known(WEB)[0].metadata) == (State.UNKNOWN, None)
 
 
-def test_a_container_without_metadata_has_an_unknown_state() -> None:
-    assert known(WEB)[0].state is State.UNKNOWN
-    assert known(WEB)[0].metadata is None
-
-
-def test_a_stopped_container_is_known_by_the_id_that_its_runtime_shows() -> None:
-    metadata = Metadata("containerd", ID["a"], "web", shown_id="shown")
-    assert on_disk(metadata).id == "shown"
-
-
-def test_a_stopped_containers_name_is_shown_as_safely_as_a_running_ones() -> None:
-    assert on_disk(stopped(ID["a"], "we\nb\x1b[31m")).name == "we\ufffdb\ufffd[31m"
-    assert len(on_disk(stopped(ID["a"], "x" * 10_000)).name) == 256
-    assert on_disk(stopped(ID["a"], "")).name == "a" * 12
+def test_a_stopped_container_has_the_id_that_its_runtime_shows_and_a_name_as_safe_as_a_running_ones() -> None:
+    assert on_disk(Metadata("containerd", ID["a"], "web", shown_id="shown")).id == "shown"
+    for name, shown in (("we\nb\x1b[31m", "we\ufffdb\ufffd[31m"), ("x" * 10_000, "x" * 256), ("", "a" * 12)):
+        assert on_disk(stopped(ID["a"], name)).name == shown
 
 
 # -- any set of containers
@@ -179,9 +150,7 @@ wants = st.one_of(names, ids, st.builds("{}:{}".format, runtime_names, names), s
 
 
 @given(containers, wants)
-def test_whatever_is_asked_the_answer_fits_and_is_the_only_one_of_its_rank(
-    everything: list[Container], wanted: str
-) -> None:
+def test_whatever_is_asked_the_answer_fits_and_is_alone_of_its_rank(everything: list[Container], wanted: str) -> None:
     candidates = known(*everything)
     runtime, _, rest = wanted.partition(":")
     system = [k for k in candidates if not k.owner_uid]
@@ -203,9 +172,7 @@ def test_whatever_is_asked_the_answer_fits_and_is_the_only_one_of_its_rank(
 
 
 @given(containers, wants, st.sampled_from([1000, 1001]))
-def test_no_container_of_a_user_changes_what_the_system_has_found(
-    everything: list[Container], wanted: str, uid: int
-) -> None:
+def test_no_user_changes_what_the_system_has_found(everything: list[Container], wanted: str, uid: int) -> None:
     system = [each for each in everything if not each.identity.owner_uid]
     try:
         alone = resolve(wanted, known(*system)).target

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from cgroupfs import Absent, Cgroup, CgroupGone, Descriptors, Exhausted, ParseError, detect, members
-from cgstatd.host.procfs.net_dev import LIMIT, parse_traffic
+from cgroupfs import Absent, Cgroup, CgroupGone, Descriptors, Exhausted, ParseError, Root, detect, members
+from cgstatd.host.procfs.net_dev import parse_traffic
 from cgstatd.host.procfs.process import DESCRIPTORS, Process
 from cgstatd.sampling import network
 from cgstatd.sampling.network import Namespaces, Traffic, host_network
@@ -24,7 +24,14 @@ OTHER = "/docker/" + "b" * 64
 
 @pytest.fixture(params=[2, 1], ids=["v2", "v1"])
 def host(request: pytest.FixtureRequest, tmp_path: Path) -> MadeUpHost:
-    return MadeUpHost(str(tmp_path), request.param)
+    """A container with one process, 7, in a namespace of its own."""
+    made = MadeUpHost(str(tmp_path), request.param)
+    made.container(PATH, pids=[7])
+    return made
+
+
+def in_namespace(host: MadeUpHost, namespace: int) -> None:
+    host.process(7, PATH, namespace=namespace)
 
 
 def noted(monkeypatch: pytest.MonkeyPatch) -> list[object]:
@@ -51,73 +58,41 @@ def read(host: MadeUpHost, found: ProcessFinder, **more: Any) -> Traffic:
 # -- figures
 
 
-def test_lo_is_left_out(host: MadeUpHost) -> None:
-    host.container(PATH, pids=[7])
-    assert read(host, finder(host))[:4] == (1000, 2000, None, 1_000_007)
-
-
-def test_figures_are_fresh_each_time(host: MadeUpHost) -> None:
-    host.container(PATH, pids=[7])
+def test_figures_are_fresh_each_time_and_lo_is_left_out(host: MadeUpHost) -> None:
     found = finder(host)
-    read(host, found)
+    assert read(host, found)[:4] == (1000, 2000, None, 1_000_007)
     host.process(7, PATH, rx=1_000_000, tx=3)
     assert read(host, found)[:2] == (1_000_000, 3)
 
 
 def test_a_process_that_changes_its_namespace_is_noticed_at_once_while_it_is_new(host: MadeUpHost) -> None:
-    host.container(PATH, pids=[7])
-    host.process(7, PATH, namespace=1)
+    in_namespace(host, 1)
     found = finder(host)
-    assert read(host, found).reason is Absent.HOST_NETWORK
-    host.process(7, PATH, namespace=55)  # systemd makes a service's own network after it has put it in its cgroup
+    assert read(host, found)[:4] == (None, None, Absent.HOST_NETWORK, 1), "it has no figure of its own"
+    in_namespace(host, 55)  # systemd makes a service's own network after it has put it in its cgroup
     assert read(host, found)[:4] == (1000, 2000, None, 55)
+    assert read(host, finder(host), engines=frozenset({55}))[:4] == (None, None, Absent.HOST_NETWORK, 55)
 
 
 def test_a_process_that_changes_its_namespace_late_is_noticed_within_the_interval(host: MadeUpHost) -> None:
-    host.container(PATH, pids=[7])
-    host.process(7, PATH, namespace=55)
+    in_namespace(host, 55)
     found = finder(host)
     for n in range(3):  # found, seen to be the same, believed
         host.root.now_ns = (n + 1) * CHECK_NS
         read(host, found)
-    host.process(7, PATH, namespace=1)
+    in_namespace(host, 1)
     host.root.now_ns = 4 * CHECK_NS
     assert read(host, found).reason is Absent.HOST_NETWORK
 
 
-def test_many_interfaces_over_more_than_a_page_are_all_counted(host: MadeUpHost) -> None:
-    host.container(PATH, pids=[7])
-    line = (
-        "  veth{n}:    10       1    0    0    0     0          0         0     20       1    0    0    0     0  0  0\n"
-    )
-    host.write("/proc/7/net/dev", NET_DEV.format(lo=5, rx=1, tx=2) + "".join(line.format(n=n) for n in range(500)))
-    assert read(host, finder(host))[:2] == (5001, 10_002)
-
-
-def test_a_container_in_the_hosts_namespace_has_no_figure_of_its_own(host: MadeUpHost) -> None:
-    host.container(PATH, pids=[7])
-    host.process(7, PATH, namespace=1)
-    assert read(host, finder(host))[:4] == (None, None, Absent.HOST_NETWORK, 1)
-
-
-def test_a_namespace_that_an_engine_runs_in_counts_as_the_hosts(host: MadeUpHost) -> None:
-    host.container(PATH, pids=[7])
-    host.process(7, PATH, namespace=55)
-    assert read(host, finder(host))[:2] == (1000, 2000)
-    assert read(host, finder(host), engines=frozenset({55}))[:4] == (None, None, Absent.HOST_NETWORK, 55)
-
-
 def test_without_pid_1_no_namespace_is_taken_for_the_hosts(host: MadeUpHost) -> None:
-    host.container(PATH, pids=[7])
-    host.process(7, PATH, namespace=1)
+    in_namespace(host, 1)
     shutil.rmtree(host.real("/proc/1"))
     assert Namespaces(host.root).host is None
     assert read(host, finder(host))[:2] == (1000, 2000)
 
 
-def test_a_shared_namespace_is_read_once_in_a_pass_and_the_figure_shared(
-    host: MadeUpHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_shared_namespace_is_read_once_in_a_pass(host: MadeUpHost, monkeypatch: pytest.MonkeyPatch) -> None:
     for pid, path in ((7, PATH), (8, OTHER)):
         host.container(path, pids=[pid])
         host.process(pid, path, namespace=55, rx=pid * 100)
@@ -138,38 +113,26 @@ def test_the_runtimes_word_makes_it_the_hosts_network_whatever_was_read() -> Non
 # -- which process is asked
 
 
-def test_a_cgroup_without_a_process_has_no_figure(host: MadeUpHost) -> None:
-    host.container(PATH)
+def test_a_cgroup_without_a_process_has_no_figure_and_the_process_may_be_in_a_descendant(host: MadeUpHost) -> None:
+    host.procs(PATH, [])
     found = finder(host)
     assert read(host, found)[:4] == (None, None, Absent.NO_PROCESS, None)
     assert not found.seen
-
-
-def test_the_process_may_be_in_a_descendant(host: MadeUpHost) -> None:
-    host.container(PATH)
     host.mkdir(f"{PATH}/init/deeper")
     host.procs(f"{PATH}/init", [])
     host.procs(f"{PATH}/init/deeper", [7])
-    found = finder(host)
+    host.process(7, f"{PATH}/init/deeper")
     assert read(host, found)[:2] == (1000, 2000)
     assert found.seen
 
 
-def test_where_the_held_process_dies_another_is_asked(host: MadeUpHost) -> None:
-    host.container(PATH, pids=[7, 8])
+def test_where_the_held_process_dies_another_is_asked_and_the_last_is_remembered(host: MadeUpHost) -> None:
+    host.procs(PATH, [7, 8])
     found = finder(host)
-    assert read(host, found).namespace == 1_000_007
-    shutil.rmtree(host.real("/proc/7"))
-    host.procs(PATH, [8])
-    assert read(host, found).namespace == 1_000_008
-
-
-def test_where_the_last_process_dies_there_is_none_and_it_is_known_that_there_was(host: MadeUpHost) -> None:
-    host.container(PATH, pids=[7])
-    found = finder(host)
-    read(host, found)
-    shutil.rmtree(host.real("/proc/7"))
-    host.procs(PATH, [])
+    for pid, others in ((7, [8]), (8, [])):
+        assert read(host, found).namespace == 1_000_000 + pid
+        shutil.rmtree(host.real(f"/proc/{pid}"))
+        host.procs(PATH, others)
     assert read(host, found).reason is Absent.NO_PROCESS
     assert found.seen
     assert not [path for path in open_descriptors() if path.startswith(host.top)]
@@ -182,11 +145,8 @@ def test_dead_processes_that_are_still_listed_are_passed_over(host: MadeUpHost) 
     assert read(host, finder(host)).namespace == 1_000_007
 
 
-def test_a_pid_that_is_somebody_elses_by_the_time_it_is_opened_is_not_asked(
-    host: MadeUpHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pid_that_is_anothers_once_opened_is_not_asked(host: MadeUpHost, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the listing and /proc/7 the container's process dies and a stranger gets its pid."""
-    host.container(PATH, pids=[7])
     original = os.open
 
     def swap(path: Any, *args: Any, **kwargs: Any) -> int:
@@ -200,10 +160,7 @@ def test_a_pid_that_is_somebody_elses_by_the_time_it_is_opened_is_not_asked(
     assert (traffic.rx_bytes, traffic.reason) == (None, Absent.NO_PROCESS)
 
 
-def test_a_process_that_leaves_while_it_is_read_for_the_first_time_is_noticed(
-    host: MadeUpHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    host.container(PATH, pids=[7])
+def test_one_that_leaves_in_its_first_reading_is_noticed(host: MadeUpHost, monkeypatch: pytest.MonkeyPatch) -> None:
     original = Process.open_net_dev
 
     def leave(self: Process) -> int:
@@ -229,9 +186,7 @@ def test_a_process_that_left_later_is_noticed_within_seconds(host: MadeUpHost) -
     assert read(host, found).namespace == 88
 
 
-def test_processes_that_die_one_after_the_other_are_given_up_after_a_few(
-    host: MadeUpHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_processes_that_die_in_turn_are_given_up_after_a_few(host: MadeUpHost, monkeypatch: pytest.MonkeyPatch) -> None:
     host.container(PATH, pids=range(10, 40))
     asked: list[int] = []
 
@@ -247,32 +202,17 @@ def test_processes_that_die_one_after_the_other_are_given_up_after_a_few(
 # -- what cannot be read
 
 
-def test_hidden_processes_are_not_taken_for_an_empty_container(host: MadeUpHost) -> None:
-    """hidepid: the pids are listed, none of them is in /proc, nor is pid 1."""
-    host.container(PATH, pids=[7])
-    shutil.rmtree(host.real("/proc/7"))
-    shutil.rmtree(host.real("/proc/1"))
-    assert read(host, finder(host)).reason is Absent.HIDDEN
-
-
 @pytest.mark.parametrize("data", ["", "nonsense\n", "\0" * 100])
 def test_a_malformed_file_is_said_to_be_so(host: MadeUpHost, data: str) -> None:
-    host.container(PATH, pids=[7])
     host.write("/proc/7/net/dev", data)
     assert read(host, finder(host)).reason is Absent.MALFORMED
-
-
-def test_the_error_names_the_file(host: MadeUpHost) -> None:
-    host.container(PATH, pids=[7])
-    host.write("/proc/7/net/dev", "nonsense\n")
     process = Process(host.root, 7)
-    with pytest.raises(ParseError, match=r"/proc/7/net/dev:1: not a net/dev file"):
+    with pytest.raises(ParseError, match=r"/proc/7/net/dev"):
         Namespaces(host.root).read(process)
     process.close()
 
 
 def test_a_file_that_may_not_be_read_is_said_to_be_so(host: MadeUpHost) -> None:
-    host.container(PATH, pids=[7])
     top = host.top
     while top != "/":
         if os.stat(top).st_uid == os.geteuid():
@@ -284,7 +224,6 @@ def test_a_file_that_may_not_be_read_is_said_to_be_so(host: MadeUpHost) -> None:
 
 
 def test_a_directory_in_the_files_place_is_a_failed_reading(host: MadeUpHost) -> None:
-    host.container(PATH, pids=[7])
     os.unlink(host.real("/proc/7/net/dev"))
     os.mkdir(host.real("/proc/7/net/dev"))
     assert read(host, finder(host)).reason is Absent.READ_FAILED
@@ -295,7 +234,6 @@ def test_a_directory_in_the_files_place_is_a_failed_reading(host: MadeUpHost) ->
 def test_without_descriptors_left_a_container_is_not_taken_for_empty(
     host: MadeUpHost, monkeypatch: pytest.MonkeyPatch, place: str, number: int
 ) -> None:
-    host.container(PATH, pids=[7])
     found = finder(host)
     one_pass = Namespaces(host.root)
     original = os.open
@@ -313,57 +251,44 @@ def test_without_descriptors_left_a_container_is_not_taken_for_empty(
 # -- descriptors
 
 
+def kept_open() -> list[str]:
+    return [path for path in open_descriptors() if path.endswith("/dev")]
+
+
 def test_net_dev_is_never_kept_open(host: MadeUpHost) -> None:
-    host.container(PATH, pids=[7])
     host.container(OTHER, pids=[8])
     host.process(8, OTHER, namespace=1)
     found = [finder(host), finder(host, OTHER)]
+    for text in (NET_DEV.format(lo=1, rx=2, tx=3), "nonsense\n"):
+        host.write("/proc/7/net/dev", text)
+        for each in found:
+            read(host, each)
+            assert not kept_open()
     for each in found:
-        read(host, each)
-        assert not [path for path in open_descriptors() if "net/dev" in path]
-    host.write("/proc/7/net/dev", "nonsense\n")
-    for each in found:
-        read(host, each)
-        assert not [path for path in open_descriptors() if "net/dev" in path]
         each.close()
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/net/dev"), reason="needs /proc")
-def test_net_dev_of_a_live_process_is_not_kept_open_either(tmp_path: Path) -> None:
-    from cgroupfs import Root
-
+def test_net_dev_of_a_live_process_is_not_kept_open_either() -> None:
     process = Process(Root("/"), os.getpid())
     traffic = Namespaces(Root("/")).read(process)
     assert traffic.namespace == os.stat("/proc/self/net/dev").st_ino
-    assert not [path for path in open_descriptors() if path.endswith("/dev")]
+    assert not kept_open()
     process.close()
 
 
-def test_descriptors_are_counted_and_given_back(host: MadeUpHost) -> None:
-    host.container(PATH, pids=[7])
-    descriptors = Descriptors(100)
-    before = len(open_descriptors())
-    found = finder(host, descriptors=descriptors)
-    for _ in range(3):
-        read(host, found)
-        assert descriptors.used == DESCRIPTORS
-        assert len(open_descriptors()) == before + DESCRIPTORS
-    found.close()
-    found.close()
-    assert descriptors.used == 0
-    assert len(open_descriptors()) == before
-
-
-@pytest.mark.parametrize("limit", [0, 1, 2])
-def test_where_none_may_be_kept_the_process_is_looked_for_each_time(host: MadeUpHost, limit: int) -> None:
-    host.container(PATH, pids=[7])
-    descriptors = Descriptors(limit)
+@pytest.mark.parametrize("limit", [0, 1, 2, 100])
+def test_descriptors_are_counted_and_given_back_and_without_any_it_works_too(host: MadeUpHost, limit: int) -> None:
+    descriptors, kept = Descriptors(limit), DESCRIPTORS if limit == 100 else 0
     before = len(open_descriptors())
     found = finder(host, descriptors=descriptors)
     for _ in range(3):
         assert read(host, found)[:2] == (1000, 2000)
-        assert descriptors.used == 0
-        assert len(open_descriptors()) == before
+        assert (descriptors.used, len(open_descriptors())) == (kept, before + kept)
+    for _ in range(2):
+        found.close()
+        with pytest.raises(CgroupGone):
+            read(host, found)
+        assert (descriptors.used, len(open_descriptors())) == (0, before), "closed is closed"
 
 
 # -- a first thread that has ended, and a process whose network is not to be had
@@ -381,7 +306,6 @@ def end_first_thread(host: MadeUpHost, pid: int, *others: int) -> None:
 
 
 def test_a_process_whose_first_thread_has_ended_is_told_by_another_thread(host: MadeUpHost) -> None:
-    host.container(PATH, pids=[7])
     found = finder(host)
     assert read(host, found)[:2] == (1000, 2000)
     end_first_thread(host, 7, 70, 71)
@@ -394,25 +318,17 @@ def test_a_process_whose_first_thread_has_ended_is_told_by_another_thread(host: 
     assert read(host, found)[:2] == (5, 6)
 
 
-def test_where_the_first_process_has_no_network_another_is_asked(host: MadeUpHost) -> None:
-    host.container(PATH, pids=[7, 8, 9])
-    end_first_thread(host, 7)
-    end_first_thread(host, 8)
-    assert read(host, finder(host)).namespace == 1_000_009
-
-
-def test_where_no_process_has_a_network_the_container_is_there_without(host: MadeUpHost) -> None:
-    host.container(PATH, pids=[7, 8])
+def test_where_the_first_process_has_no_network_another_is_asked_or_there_is_none(host: MadeUpHost) -> None:
+    host.procs(PATH, [7, 8, 9])
     found = finder(host)
     assert read(host, found)[:2] == (1000, 2000)
-    end_first_thread(host, 7)
-    end_first_thread(host, 8)
-    assert read(host, found)[:3] == (None, None, Absent.NO_NETWORK)
+    for pid, figures in ((7, (1000, 2000, None)), (8, (1000, 2000, None)), (9, (None, None, Absent.NO_NETWORK))):
+        end_first_thread(host, pid)
+        assert read(host, found)[:3] == figures
+        assert read(host, finder(host))[:3] == figures
 
 
-def test_more_cgroups_than_are_looked_into_are_no_end_of_the_container(
-    host: MadeUpHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_cgroups_than_are_looked_into_are_no_end_of_it(host: MadeUpHost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(members, "MOST_CGROUPS", 5)
     host.container(PATH)
     for n in range(9):
@@ -447,9 +363,7 @@ def test_a_namespace_with_very_many_interfaces_is_read_less_often_and_no_other_o
     assert read(host, large)[:2] == (220_000, 400_000)
 
 
-def test_who_shares_such_a_namespace_does_not_make_it_be_read_more_often(
-    host: MadeUpHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_shares_such_a_namespace_has_it_read_no_more(host: MadeUpHost, monkeypatch: pytest.MonkeyPatch) -> None:
     for pid, path in ((7, PATH), (8, OTHER)):
         host.container(path, pids=[pid])
         many_interfaces(host, pid, 20_000)
@@ -469,12 +383,11 @@ def test_who_shares_such_a_namespace_does_not_make_it_be_read_more_often(
 def test_a_net_dev_without_end_costs_its_own_figure_and_is_not_read_each_time(
     host: MadeUpHost, monkeypatch: pytest.MonkeyPatch, nothing: bool, reason: Absent
 ) -> None:
-    host.container(PATH, pids=[7])
+    monkeypatch.setattr(network, "LIMIT", 64 << 10)
+    many_interfaces(host, 7, 2000)
     if nothing:
         with open(host.real("/proc/7/net/dev"), "wb") as file:
-            file.truncate(LIMIT * 40)
-    else:
-        many_interfaces(host, 7, 200_000)
+            file.truncate(2 << 20)
     host.root.now_ns = 1_000_000_000
     parsed = noted(monkeypatch)
     found = finder(host)
@@ -483,26 +396,10 @@ def test_a_net_dev_without_end_costs_its_own_figure_and_is_not_read_each_time(
     assert len(parsed) == 1
 
 
-# -- closed is closed
-
-
-def test_a_closed_finder_opens_nothing_any_more(host: MadeUpHost) -> None:
-    host.container(PATH, pids=[7])
-    descriptors = Descriptors(100)
-    before = len(open_descriptors())
-    found = finder(host, descriptors=descriptors)
-    read(host, found)
-    found.close()
-    with pytest.raises(CgroupGone):
-        read(host, found)
-    assert (descriptors.used, len(open_descriptors())) == (0, before)
-
-
 # -- who else asks the process
 
 
 def test_the_process_that_is_held_is_asked_by_others_too_until_it_is_gone(host: MadeUpHost) -> None:
-    host.container(PATH, pids=[7])
     found = finder(host)
     assert read(host, found)[:2] == (1000, 2000)
     asked: list[Process] = []
@@ -521,18 +418,12 @@ def test_the_process_that_is_held_is_asked_by_others_too_until_it_is_gone(host: 
     assert ask() == 8
     found.close()
     assert ask() is None
+    found = finder(host, descriptors=Descriptors(0))
+    assert ask() is None, "without descriptors to spare none is held for others"
 
 
-def test_a_process_that_its_cgroup_has_just_listed_is_not_looked_for_once_more(
-    host: MadeUpHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    host.container(PATH, pids=[7])
+def test_one_that_was_just_listed_is_not_looked_for_again(host: MadeUpHost, monkeypatch: pytest.MonkeyPatch) -> None:
     found = finder(host)
     read(host, found)
     monkeypatch.setattr(Process, "stayed", lambda _: pytest.fail("it was listed"))
     assert found.ask(lambda process: process.pid, Namespaces(host.root), [7]) == 7
-
-
-def test_without_descriptors_to_spare_no_process_is_held_for_others(host: MadeUpHost) -> None:
-    host.container(PATH, pids=[7])
-    assert finder(host, descriptors=Descriptors(0)).ask(lambda process: process.pid, Namespaces(host.root)) is None

@@ -62,23 +62,16 @@ def test_psutil_and_the_parsers_say_the_same_of_a_process_and_open_no_arguments(
     assert {path.rpartition("/")[2] for path in _opened if "/proc/" in path} <= {"stat", "statm", "status"}
 
 
-def test_one_that_is_gone_is_an_oserror() -> None:
+def test_one_that_is_gone_is_an_oserror_and_a_zombie_has_no_memory() -> None:
     child = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is not reaped
+    for read in (read_by_psutil, read_process):
+        found = read(Root("/"), child.pid, 1)
+        assert (found.state, found.rss_bytes) == ("zombie", 0)
     child.wait()
     for read in (read_by_psutil, read_process):
         with pytest.raises(OSError):
             read(Root("/"), child.pid, 1)
-
-
-def test_a_zombie_of_this_machine() -> None:
-    child = subprocess.Popen([sys.executable, "-c", ""])
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and is not reaped
-    try:
-        for read in (read_by_psutil, read_process):
-            found = read(Root("/"), child.pid, 1)
-            assert (found.state, found.rss_bytes) == ("zombie", 0)
-    finally:
-        child.wait()
 
 
 def figures(cpu: float, at_ns: int, start: int = 5) -> ProcessFigures:
@@ -107,12 +100,9 @@ def test_the_age_is_the_hosts_uptime_without_what_was_before_its_start() -> None
     )
 
 
-def test_a_name_may_hold_brackets_and_blanks() -> None:
-    assert parse_stat(STAT) == ("S", 200, 4, 777)
-
-
 @pytest.mark.parametrize("data", [b"", b"1 (x) S 1", b"1 (x) " + b"x " * 30, b"1 (x) S" + b" -1" * 30])
-def test_what_is_no_stat_file_is_refused(data: bytes) -> None:
+def test_what_is_no_stat_file_is_refused_and_a_name_may_hold_brackets_and_blanks(data: bytes) -> None:
+    assert parse_stat(STAT) == ("S", 200, 4, 777)
     with pytest.raises(ParseError):
         parse_stat(data)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from cgroupfs import Cgroup, Hierarchy, Mount, Root, Version
 from cgstatd.host.procfs.pid_status import ProcessMemory
 from cgstatd.sampling.processes import ProcessesMemory, processes_memory
@@ -32,22 +34,23 @@ def kib(number: int) -> ProcessMemory:
     return ProcessMemory(*([number * KIB] * 4))
 
 
-def test_a_process_whose_main_thread_has_ended_has_the_memory_that_another_thread_tells(tmp_path: Path) -> None:
-    threads = {"7/task/7": ENDED, "7/task/70": ENDED, "7/task/71": RUNS.format(5)}
-    assert processes_memory(*host(tmp_path, {"7": ENDED, **threads, "8": RUNS.format(2)})) == ProcessesMemory(
-        kib(7), 2, True
-    )
-
-
-def test_a_thread_that_ends_while_it_is_asked_costs_nothing(tmp_path: Path) -> None:
-    given = host(tmp_path, {"7": ENDED, "7/task/7": ENDED, "7/task/70": RUNS.format(1), "7/task/71": RUNS.format(5)})
-    os.unlink(tmp_path / "proc/7/task/70/status")
-    assert processes_memory(*given) == ProcessesMemory(kib(5), 1, True)
-
-
-def test_a_zombie_without_threads_has_no_memory_and_those_beside_it_have_theirs(tmp_path: Path) -> None:
-    statuses = {"7": ENDED, "7/task/7": ENDED, "8": RUNS.format(2)}
-    assert processes_memory(*host(tmp_path, statuses)) == ProcessesMemory(kib(2), 2, True)
+@pytest.mark.parametrize(
+    ("statuses", "gone", "memory", "processes"),
+    [
+        pytest.param({"7/task/70": ENDED, "7/task/71": RUNS.format(5), "8": RUNS.format(2)}, "", 7, 2,
+                     id="another thread tells the memory"),
+        pytest.param({"7/task/70": RUNS.format(1), "7/task/71": RUNS.format(5)}, "7/task/70", 5, 1,
+                     id="a thread that ends while it is asked costs nothing"),
+        pytest.param({"8": RUNS.format(2)}, "", 2, 2, id="a zombie without threads has none, those beside it theirs"),
+    ],
+)  # fmt: skip
+def test_of_a_process_whose_main_thread_has_ended(
+    tmp_path: Path, statuses: dict[str, str], gone: str, memory: int, processes: int
+) -> None:
+    given = host(tmp_path, {"7": ENDED, "7/task/7": ENDED, **statuses})
+    if gone:
+        os.unlink(tmp_path / f"proc/{gone}/status")
+    assert processes_memory(*given) == ProcessesMemory(kib(memory), processes, True)
 
 
 def test_a_process_that_is_gone_makes_the_figure_a_part(tmp_path: Path) -> None:

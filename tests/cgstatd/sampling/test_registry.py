@@ -15,13 +15,13 @@ from cgroupfs import Cgroup, CgroupGone, Descriptors, detect
 from cgstatd.host import identity, runtimes, state_changes
 from cgstatd.host.discovery import CgroupRef, Discovery
 from cgstatd.host.identity import Identity, Names
-from cgstatd.host.runtimes.base import State
+from cgstatd.host.runtimes.base import Metadata, State
 from cgstatd.host.state_changes import StateWatch
 from cgstatd.sampling import naming, one_container
-from cgstatd.sampling.container import Container
 from cgstatd.sampling.lookup import Ambiguous, NotFound
 from cgstatd.sampling.model import ContainerStats
 from cgstatd.sampling.one_container import OneContainer
+from cgstatd.sampling.pass_work import PassWork
 from cgstatd.sampling.registry import Registry
 from cgstatd.sampling.sampler import Pending, Sampler
 from fakehost import FakeHost, container_id
@@ -59,6 +59,24 @@ class Followed:
     def rename(self, name: str, to: str) -> None:
         """``docker rename``; ``name`` is the one that the container was made with."""
         self.write(name, Name=f"/{to}")
+
+    def look_again(self) -> dict[str, str]:
+        """The same; the next look at every name is due."""
+        found = self.shown()
+        for each in self.listing._containers.values():
+            each.due_ns = 0
+        return found
+
+    def forget(self, container: str) -> None:
+        """Its state is gone from the disk, its cgroup is not."""
+        for file in (self.host.path / f"var/lib/docker/containers/{container}").iterdir():
+            file.unlink()
+
+    def metadata(self, name: str) -> Metadata:
+        """What is known of one that runs."""
+        found = next(each for each in self.listing.containers() if each.identity.id == container_id(name))
+        assert found.identity.metadata is not None
+        return found.identity.metadata
 
     def figures(self, wanted: str) -> ContainerStats:
         """What a client is answered."""
@@ -129,13 +147,10 @@ def test_a_name_that_is_renamed_away_and_given_again_leads_to_the_new_one(follow
     assert sorted(each.name for each in followed.single.known()) == ["a", "b", "old"]
 
 
-def test_a_name_that_is_removed_and_given_again_leads_to_the_new_one_though_the_old_cgroup_is_still_there(
-    followed: Followed,
-) -> None:
+def test_a_removed_name_that_is_given_again_leads_to_the_new_one_though_the_cgroup_is_there(followed: Followed) -> None:
     followed.host.remove("b", from_disk=True)
     followed.host.add("new", limit="3000000")
-    for file in (followed.host.path / f"var/lib/docker/containers/{A}").iterdir():
-        file.unlink()
+    followed.forget(A)
     followed.rename("new", "a")
     assert followed.single.find("a").id == container_id("new")
     assert [each.name for each in followed.single.known()].count("a") == 1
@@ -144,17 +159,14 @@ def test_a_name_that_is_removed_and_given_again_leads_to_the_new_one_though_the_
 def test_a_stopped_container_that_was_removed_is_no_candidate(followed: Followed) -> None:
     followed.host.on_disk("stopped", limit=5_000_000)
     assert followed.single.find("stopped").id == container_id("stopped")
-    for file in (followed.host.path / f"var/lib/docker/containers/{container_id('stopped')}").iterdir():
-        file.unlink()
+    followed.forget(container_id("stopped"))
     with pytest.raises(NotFound):
         followed.single.find("stopped")
     followed.rename("a", "stopped")
     assert followed.single.find("stopped").id == A
 
 
-def test_a_stopped_container_that_is_removed_is_news_and_not_in_the_next_listing(
-    followed: Followed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stopped_container_that_is_removed_is_news(followed: Followed, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the event of it alone: the list of stopped containers is believed for an hour, and no clock's turn comes."""
     monkeypatch.setattr(one_container, "_STOPPED_SECONDS", 3600.0)
     monkeypatch.setattr(one_container, "_NEW_SECONDS", 0.0)
@@ -195,8 +207,6 @@ def test_two_stopped_containers_of_a_name_are_one_once_either_was_renamed(follow
 
 
 def test_a_rename_between_two_listings_of_one_pass_does_not_show_a_name_twice(followed: Followed) -> None:
-    from cgstatd.sampling.pass_work import PassWork
-
     work = PassWork(followed.sampler, lambda: None, None)
     work.items.popleft()()
     for name, to in (("a", "spare"), ("b", "a"), ("a", "b")):
@@ -229,31 +239,26 @@ def docker_state(**more: object) -> dict[str, object]:
     return {"Running": False, "StartedAt": "2026-11-25T10:00:00Z", "ExitCode": 137, **more}
 
 
-def only(followed: Followed, name: str) -> Container:
-    return next(each for each in followed.listing.containers() if each.identity.id == container_id(name))
-
-
 @pytest.mark.parametrize("restarting", [False, True])
-def test_a_restarted_container_has_no_exit_code_and_its_new_start_once_it_is_written(
-    followed: Followed, restarting: bool
-) -> None:
+def test_a_restarted_container_has_no_exit_code_and_its_new_start_later(followed: Followed, restarting: bool) -> None:
     followed.write("a", State=docker_state(Running=restarting, Restarting=restarting))
-    found = only(followed, "a").identity.metadata
-    assert found is not None
+    found = followed.metadata("a")
     assert (found.state, found.exit_code, found.started_seconds) == (State.RUNNING, None, None)
     followed.write("a", State=docker_state(Running=True, StartedAt="2026-11-25T12:00:00Z"))
-    found = only(followed, "a").identity.metadata
-    assert found is not None
+    found = followed.metadata("a")
     assert (found.state, found.exit_code, found.started_seconds) == (State.RUNNING, None, 1795608000.0)
 
 
-@pytest.mark.parametrize("kernel", ["max", "0"])
-def test_the_configured_limit_counts_from_the_first_answer_on_until_the_engine_says_that_it_runs(
-    followed: Followed, kernel: str
-) -> None:
+def promised(followed: Followed, kernel: str) -> None:
+    """The engine is just starting it; its limit is configured, and not set yet."""
     followed.write("a", State=docker_state())
     followed.write("a", "hostconfig.json", Memory=7_000_000)
     followed.host.set("a", "memory.max", f"{kernel}\n")
+
+
+@pytest.mark.parametrize("kernel", ["max", "0"])
+def test_the_configured_limit_counts_at_once_until_the_engine_says_it_runs(followed: Followed, kernel: str) -> None:
+    promised(followed, kernel)
     assert followed.figures("a").memory_limit_bytes == 7_000_000
     followed.host.set("a", "memory.max", "6000000\n")  # docker update, or what runc has set by now
     assert followed.figures("a").memory_limit_bytes == 6_000_000
@@ -263,9 +268,7 @@ def test_the_configured_limit_counts_from_the_first_answer_on_until_the_engine_s
 
 
 def test_a_figure_that_waits_for_its_second_reading_keeps_the_promised_limit(followed: Followed) -> None:
-    followed.write("a", State=docker_state())
-    followed.write("a", "hostconfig.json", Memory=7_000_000)
-    followed.host.set("a", "memory.max", "max\n")
+    promised(followed, "max")
     first = followed.single.read(followed.single.find_to_read("a", 0.0))
     assert isinstance(first, Pending)
     followed.write("a", State=docker_state(Running=True))
@@ -276,46 +279,33 @@ def test_a_figure_that_waits_for_its_second_reading_keeps_the_promised_limit(fol
 # -- what a dead engine leaves behind
 
 
-def test_a_directory_without_a_process_that_no_state_knows_is_no_container(followed: Followed) -> None:
-    left = followed.host.add("left")
-    followed.host.set("left", "cgroup.procs", "")
-    for file in (followed.host.path / f"var/lib/docker/containers/{left}").iterdir():
-        file.unlink()
-    with pytest.raises(NotFound):
-        followed.figures(left)
-    assert left not in [each.id for each in followed.single.known()]
-
-
-def test_a_container_without_a_process_that_its_engine_knows_is_one(followed: Followed) -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_a_directory_without_a_process_is_a_container_if_its_engine_knows_it(followed: Followed, known: bool) -> None:
     made = followed.host.add("made")
     followed.host.set("made", "cgroup.procs", "")
-    assert followed.figures(made).identity.name == "made"
-    assert made in [each.id for each in followed.single.known()]
+    if known:
+        assert followed.figures(made).identity.name == "made"
+    else:
+        followed.forget(made)
+        with pytest.raises(NotFound):
+            followed.figures(made)
+    assert (made in [each.id for each in followed.single.known()]) is known
 
 
 def test_what_is_missing_and_what_to_do_is_said_once(followed: Followed, caplog: pytest.LogCaptureFixture) -> None:
     for name in ("x", "y"):
-        followed.host.add(name)
-        for file in (followed.host.path / f"var/lib/docker/containers/{container_id(name)}").iterdir():
-            file.unlink()
-    now = 0
+        followed.forget(followed.host.add(name))
     for _ in range(3):
-        followed.listing.containers()
-        for each in followed.listing._containers.values():
-            each.due_ns = now
+        followed.look_again()
     said = [record.message for record in caplog.records if "no state" in record.message]
-    assert len(said) == 1
-    assert "--docker-root" in said[0]
+    assert len(said) == 1 and "--docker-root" in said[0]
 
 
-def test_a_container_that_ends_while_its_name_is_looked_for_costs_no_other_one(
-    followed: Followed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_ends_before_it_has_a_name_costs_no_other(followed: Followed, monkeypatch: pytest.MonkeyPatch) -> None:
     """The third look in vain asks whether it has a process."""
     followed.host.add("stays")
     ends = followed.host.add("ends")
-    for file in (followed.host.path / f"var/lib/docker/containers/{ends}").iterdir():
-        file.unlink()
+    followed.forget(ends)
 
     def procs(_: Cgroup, limit: int = 64) -> list[int]:
         asked.append(limit)
@@ -324,7 +314,5 @@ def test_a_container_that_ends_while_its_name_is_looked_for_costs_no_other_one(
     asked: list[int] = []
     monkeypatch.setattr(Cgroup, "procs", procs)
     for _ in range(3):
-        assert container_id("stays") in followed.shown()
-        for each in followed.listing._containers.values():
-            each.due_ns = 0
+        assert container_id("stays") in followed.look_again()
     assert asked == [1]

@@ -36,23 +36,21 @@ def reason(path: Path) -> Absent | None:
     return ProcessFinder(root, cgroup, Descriptors(10)).traffic(Namespaces(root)).reason
 
 
-def test_processes_of_another_pid_namespace_are_not_taken_for_none(tmp_path: Path) -> None:
-    assert reason(host(tmp_path, "0\n0\n")) is Absent.FOREIGN
-
-
-def test_a_cgroup_without_processes_has_none(tmp_path: Path) -> None:
-    assert reason(host(tmp_path, "")) is Absent.NO_PROCESS
-
-
-def test_processes_that_proc_hides_are_said_to_be_hidden(tmp_path: Path) -> None:
-    assert reason(host(tmp_path, "4711\n")) is Absent.HIDDEN
-
-
-def test_a_process_that_died_where_nothing_is_hidden_has_no_network(tmp_path: Path) -> None:
-    path = host(tmp_path, "4711\n")
-    (path / "proc/1/net").mkdir(parents=True)
-    (path / "proc/1/net/dev").write_text("")
-    assert reason(path) is Absent.NO_NETWORK
+@pytest.mark.parametrize(
+    ("procs", "first", "absent"),
+    [
+        pytest.param("0\n0\n", False, Absent.FOREIGN, id="of another PID namespace"),
+        pytest.param("", False, Absent.NO_PROCESS, id="there are none"),
+        pytest.param("4711\n", False, Absent.HIDDEN, id="hidden by /proc, as is that of init"),
+        pytest.param("4711\n", True, Absent.NO_NETWORK, id="it died, and nothing is hidden"),
+    ],
+)
+def test_unseen_processes_are_not_taken_for_none(tmp_path: Path, procs: str, first: bool, absent: Absent) -> None:
+    path = host(tmp_path, procs)
+    if first:
+        (path / "proc/1/net").mkdir(parents=True)
+        (path / "proc/1/net/dev").write_text("")
+    assert reason(path) is absent
 
 
 @pytest.mark.parametrize(("procs", "word"), [("0\n", "--pid=host"), ("4711\n", "CAP_SYS_PTRACE")])
@@ -71,9 +69,7 @@ def test_the_log_says_once_what_to_do_and_the_other_figures_are_there(
 
 
 @pytest.mark.parametrize("controllers", ["cpu io memory pids", "cpu io pids"])
-def test_a_memory_controller_that_is_off_is_said_with_the_fix(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, controllers: str
-) -> None:
+def test_memory_off_is_told_with_a_fix(tmp_path: Path, caplog: pytest.LogCaptureFixture, controllers: str) -> None:
     with caplog.at_level(logging.WARNING):
         open_host(Root(str(host(tmp_path, "", controllers))), HostOptions(follow=False)).close()
     said = any("cgroup_enable=memory" in record.getMessage() for record in caplog.records)

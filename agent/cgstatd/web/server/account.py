@@ -59,8 +59,12 @@ class _Client:
         self.at = self.served = at
         self.line = asyncio.Lock()
         """Its steps wait one behind the other."""
-        self.stepped = False
-        """Whether a step of it was made in this iteration of the event loop."""
+        self.stepped: object = None
+        """Whose step was made in this iteration of the event loop: one of its connections'."""
+
+    def waits_behind(self, other: object) -> bool:
+        """Whether another of its connections has had the step of this iteration."""
+        return self.stepped is not None and self.stepped is not other
 
     def fade(self, now: float) -> float:
         """What it has used, as it counts now."""
@@ -120,27 +124,27 @@ class Account:
             try:
                 if begun:
                     yield awaited
-                if (self.wait_seconds(client) or self._client(client).stepped) and not is_held():
+                if (self.wait_seconds(client) or self._client(client).waits_behind(place)) and not is_held():
                     yield from self._turn(client, place).__await__()
                 error = None
             except BaseException as thrown:  # cancelled, mostly: that waits for nothing
                 error = thrown
             resume: Callable[[Any], Any] = work.send if error is None else work.throw
-            self._step_made(client)
+            self._takes_step(client, place)
             try:
                 awaited, begun = self.charged(client, resume, error), True
             except StopIteration as over:
                 return over.value  # type: ignore[no-any-return]
 
     async def _turn(self, client: str, place: Occupant) -> None:
-        """One step of each client in an iteration of the event loop: of sixty requests that arrive at once, one is in
-        front of another client's. No share could say so, since nobody has used anything yet."""
+        """One connection of each client has a step in an iteration of the event loop: of sixty requests that arrive at
+        once, one is in front of another client's. No share could say so, since nobody has used anything yet."""
         used_too_much = self.wait_seconds(client) > 0
         if used_too_much:
             place.waits()
         try:
             async with self._client(client).line:
-                while (seconds := self.wait_seconds(client)) or self._client(client).stepped:
+                while (seconds := self.wait_seconds(client)) or self._client(client).waits_behind(place):
                     if seconds and not used_too_much:
                         used_too_much = True
                         place.waits()
@@ -159,11 +163,11 @@ class Account:
         used = self._client(client).fade(now)
         return HALF_SECONDS * math.log2(used / self._share) if used > self._share else 0.0
 
-    def _step_made(self, key: str) -> None:
+    def _takes_step(self, key: str, place: Occupant) -> None:
         client = self._client(key)
-        if not client.stepped:
-            client.stepped = True
-            asyncio.get_running_loop().call_soon(setattr, client, "stepped", False)
+        if client.stepped is None:
+            client.stepped = place
+            asyncio.get_running_loop().call_soon(setattr, client, "stepped", None)
 
     @property
     def overloaded(self) -> bool:

@@ -61,6 +61,7 @@ async def test_what_was_written_is_told_once_until_it_is_listened_for_again(tmp_
         while len(noticed) < times:
             await asyncio.sleep(0.005)
 
+    written.listen(None)  # without inotify
     written.listen(inotify.fd)
     written.listen(inotify.fd)
     (tmp_path / "a").touch()
@@ -76,9 +77,3 @@ async def test_what_was_written_is_told_once_until_it_is_listened_for_again(tmp_
     await asyncio.sleep(0)
     inotify.close()
     assert len(noticed) == 2
-
-
-async def test_without_inotify_nothing_is_listened_for() -> None:
-    written = Notice(lambda: None)
-    written.listen(None)
-    written.close()

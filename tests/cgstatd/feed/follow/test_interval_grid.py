@@ -18,14 +18,10 @@ def test_an_interval_is_rounded_up_and_bounded(interval: float, steps: int | Non
     assert steps_of(interval) == steps
 
 
-def test_points_are_shared() -> None:
+def test_points_are_shared_and_those_that_were_missed_make_one_round() -> None:
     hits = {steps: [p for p in range(1, 13) if due(steps, p - 1, p)] for steps in (1, 4, 6)}
     assert hits == {1: list(range(1, 13)), 4: [4, 8, 12], 6: [6, 12]}
-
-
-def test_points_that_were_missed_make_one_round() -> None:
-    assert due(4, 3, 9)
-    assert not due(4, 4, 7)
+    assert due(4, 3, 9) and not due(4, 4, 7)
 
 
 def test_beyond_a_number_of_unusual_intervals_a_client_gets_the_nearest_there_is() -> None:

@@ -29,13 +29,10 @@ def test_a_container_is_remembered_for_some_minutes_without_its_labels() -> None
     assert kept is event and words.get(event.id) is event
     assert identity.metadata is not None
     assert identity.metadata.labels == {PROJECT: "shop"} and identity.metadata.labels_left_out
+    plain = ended(1)[1].identity
+    assert without_labels(plain) is plain
     now[0] = KEPT_SECONDS + 1
     assert words.all() == [] and words.get(event.id) is None
-
-
-def test_an_identity_without_labels_is_itself() -> None:
-    identity = ended(1)[1].identity
-    assert without_labels(identity) is identity
 
 
 def test_so_many_are_remembered_and_the_latest_end_of_each() -> None:
@@ -55,10 +52,7 @@ def test_what_is_remembered_has_so_many_bytes_and_whoever_has_most_gives_way() -
         words.add(*ended(number, 1000, "x" * (KEPT_BYTES // 100)))
     owners = [identity.owner_uid for identity, _ in words.all()]
     assert owners.count(0) == 10 and 20 < owners.count(1000) < 100
-
-
-def test_one_that_is_larger_than_all_may_be_is_remembered_alone() -> None:
-    words = LastWords()
-    words.add(*ended(1))
-    words.add(*ended(2, 0, "x" * 2 * KEPT_BYTES))
-    assert len(words.all()) == 1
+    alone = LastWords()
+    alone.add(*ended(1))
+    alone.add(*ended(2, 0, "x" * 2 * KEPT_BYTES))
+    assert len(alone.all()) == 1, "one that is larger than all may be"

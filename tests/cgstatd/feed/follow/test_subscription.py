@@ -10,11 +10,6 @@ from cgstatd.feed.follow.subscription import Subscription
 from patience import until
 
 
-async def collected(client: Subscription) -> list[bytes | Body]:
-    client.end()
-    return [data async for data in client.batches()]
-
-
 async def test_what_comes_first_then_what_waits_by_number_then_the_end() -> None:
     client = Subscription(4, [b"hello"])
     received: list[bytes | Body] = []
@@ -33,6 +28,7 @@ async def test_what_comes_first_then_what_waits_by_number_then_the_end() -> None
     assert received[-1] == b"exit" and client.dropped == 0
     client.end()
     await task
+    assert received == [b"hello", b"start", b"round", b"exit"]
 
 
 async def test_a_slow_client_gets_the_latest_round_alone_and_every_change_up_to_a_bound() -> None:
@@ -56,7 +52,3 @@ async def test_changes_that_wait_are_bounded_by_bytes_too() -> None:
     assert [each[:1] for each in received if isinstance(each, bytes)] == [b"6", b"7", b"8", b"9"]
     client.change(11, b"x")
     assert await anext(batches) == b"x"
-
-
-async def test_nothing_comes_after_the_end() -> None:
-    assert await collected(Subscription(4, [b"hello"])) == [b"hello"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -75,20 +75,36 @@ def pipe() -> Iterator[tuple[int, int]]:
         os.close(fd)
 
 
-async def test_once_all_are_watched_it_sleeps_without_a_timer(pipe: tuple[int, int]) -> None:
-    world = World(pipe[0])
-    assert await world.step() == (["take", "rest"], None)
+@pytest.fixture
+async def fresh(pipe: tuple[int, int]) -> AsyncIterator[World]:
+    """Nothing was done yet; what is written to the pipe is news of cgroups."""
+    made = World(pipe[0])
+    yield made
+    made.made.stop()
+
+
+@pytest.fixture
+async def world(fresh: World) -> World:
+    """Its first step was made."""
+    assert await fresh.step() == (["take", "rest"], None)
+    return fresh
+
+
+@pytest.fixture
+async def deaf() -> AsyncIterator[World]:
+    """Without inotify."""
+    made = World(None)
+    yield made
+    made.made.stop()
+
+
+async def test_once_all_are_watched_it_sleeps_without_a_timer(world: World) -> None:
     world.now += 1000
     assert await world.step() == ([], None)
     assert await world.step(dead=True) == (["between"], None)
-    world.made.stop()
 
 
-async def test_kills_in_containers_that_live_on_are_looked_for_when_someone_wants_to_know(
-    pipe: tuple[int, int],
-) -> None:
-    world = World(pipe[0])
-    await world.step()
+async def test_kills_in_containers_that_live_on_are_looked_for_when_someone_wants_to_know(world: World) -> None:
     world.made.look_for_kills()  # nothing runs yet: the first look finds them
     assert await world.step() == ([], None)
     world.made.start()
@@ -96,20 +112,14 @@ async def test_kills_in_containers_that_live_on_are_looked_for_when_someone_want
     world.done = []
     world.made.look_for_kills()
     await until(lambda: world.done == ["all"])
-    world.made.stop()
 
 
-async def test_an_end_that_is_held_back_is_looked_for_until_it_is_told(pipe: tuple[int, int]) -> None:
-    world = World(pipe[0])
-    await world.step()
+async def test_an_end_that_is_held_back_is_looked_for_until_it_is_told(world: World) -> None:
     world.waiting = True
     assert await world.step() == (["between"], 0.25)
-    world.made.stop()
 
 
-async def test_a_cgroup_that_comes_or_goes_makes_a_listing_but_not_too_many(pipe: tuple[int, int]) -> None:
-    world = World(pipe[0])
-    await world.step()
+async def test_a_cgroup_that_comes_or_goes_makes_a_listing_not_too_many(world: World, pipe: tuple[int, int]) -> None:
     os.write(pipe[1], b"x")
     await world.wake.wait()
     assert await world.step() == ([], LEAST_SECONDS)  # the first was just now
@@ -119,93 +129,78 @@ async def test_a_cgroup_that_comes_or_goes_makes_a_listing_but_not_too_many(pipe
     world.now += LEAST_SECONDS
     os.read(pipe[0], 1)
     assert await world.step() == (["take"], None)
-    world.made.stop()
 
 
-async def test_listings_that_cost_much_are_further_apart(pipe: tuple[int, int]) -> None:
-    world = World(pipe[0])
-    world.cost_seconds = 0.003
-    await world.step()
-    world.made._something_new()
-    assert await world.step() == ([], 0.3)
-    world.now += 1
-    world.cost_seconds = 1.0
-    await world.step()
-    world.made._something_new()
-    assert await world.step() == ([], MOST_SECONDS)
-    world.made.stop()
+async def test_listings_that_cost_much_are_further_apart(fresh: World) -> None:
+    fresh.cost_seconds = 0.003
+    await fresh.step()
+    fresh.made._something_new()
+    assert await fresh.step() == ([], 0.3)
+    fresh.now += 1
+    fresh.cost_seconds = 1.0
+    await fresh.step()
+    fresh.made._something_new()
+    assert await fresh.step() == ([], MOST_SECONDS)
 
 
-async def test_a_container_without_a_process_is_looked_at_again_later_and_later(pipe: tuple[int, int]) -> None:
-    world = World(pipe[0])
-    world.all_armed = False
-    _, pause = await world.step()
+async def test_a_container_without_a_process_is_looked_at_again_later_and_later(fresh: World) -> None:
+    fresh.all_armed = False
+    _, pause = await fresh.step()
     pauses = [pause]
     for _ in range(10):
         assert pause is not None
-        world.now += pause + 1e-9
-        done, pause = await world.step()
+        fresh.now += pause + 1e-9
+        done, pause = await fresh.step()
         assert done == ["take"]
         pauses.append(pause)
     assert pauses[:4] == [0.1, 0.2, 0.4, 0.8] and pauses[-1] == LONGEST_SECONDS
-    world.made._something_new()  # another one is made
-    world.now += 1
-    assert await world.step() == (["take"], LEAST_SECONDS)
-    world.made.stop()
+    fresh.made._something_new()  # another one is made
+    fresh.now += 1
+    assert await fresh.step() == (["take"], LEAST_SECONDS)
 
 
-async def test_what_other_listings_found_is_looked_at_too_until_a_client_comes(pipe: tuple[int, int]) -> None:
-    world = World(pipe[0])
+async def test_what_other_listings_found_is_looked_at_too_until_a_client_comes(fresh: World) -> None:
 
     async def done(what: list[str]) -> None:
-        while world.done != what:
+        while fresh.done != what:
             await asyncio.sleep(0.001)
 
-    world.made.start()
+    fresh.made.start()
     await done(["take", "rest"])
-    world.now += 1
-    world.found = ["ended"]
-    world.registry.came_or_went()
+    fresh.now += 1
+    fresh.found = ["ended"]
+    fresh.registry.came_or_went()
     await done(["take", "rest", "take"])
-    assert world.told == ["ended"]
-    told = world.registry.came_or_went
-    world.made.stop()
+    assert fresh.told == ["ended"]
+    told = fresh.registry.came_or_went
+    fresh.made.stop()
     told()
     for _ in range(3):
         await asyncio.sleep(0)
-    assert world.done == ["take", "rest", "take"] and not world.wake.is_set()
-    world.made.start()  # the client left
+    assert fresh.done == ["take", "rest", "take"] and not fresh.wake.is_set()
+    fresh.made.start()  # the client left
     await done(["take", "rest", "take", "take", "rest"])
-    world.made.stop()
 
 
-async def test_without_inotify_it_lists_from_time_to_time() -> None:
-    world = World(None)
-    _, pause = await world.step()
+async def test_without_inotify_it_lists_from_time_to_time(deaf: World) -> None:
+    _, pause = await deaf.step()
     assert pause is not None and pause <= LONGEST_SECONDS
     for _ in range(12):
-        world.now += pause + 1e-9
-        done, pause = await world.step()
+        deaf.now += pause + 1e-9
+        done, pause = await deaf.step()
         assert done == ["take"] and pause is not None
     assert pause == LONGEST_SECONDS
-    world.made.stop()
 
 
-async def test_a_listing_that_fails_is_made_again_a_second_later(pipe: tuple[int, int]) -> None:
-    world = World(pipe[0])
-    world.fails = True
-    assert await world.step() == (["take"], FAILED_SECONDS)
-    world.now += FAILED_SECONDS
-    world.fails = False
-    assert (await world.step())[0] == ["take"]
-    world.made.stop()
+async def test_a_listing_that_fails_is_made_again_a_second_later(fresh: World) -> None:
+    fresh.fails = True
+    assert await fresh.step() == (["take"], FAILED_SECONDS)
+    fresh.now += FAILED_SECONDS
+    fresh.fails = False
+    assert (await fresh.step())[0] == ["take"]
 
 
-async def test_cgroups_of_no_container_make_listings_further_apart_until_a_container_comes(
-    pipe: tuple[int, int],
-) -> None:
-    world = World(pipe[0])
-    await world.step()
+async def test_cgroups_of_no_container_make_listings_further_apart_until_a_container_comes(world: World) -> None:
     world.now += LONGEST_SECONDS + 1
 
     async def distance() -> float:
@@ -229,18 +224,15 @@ async def test_cgroups_of_no_container_make_listings_further_apart_until_a_conta
     assert round(await distance(), 3) == 0.1
     world.now += LONGEST_SECONDS + 1
     assert round(await distance(), 3) == LEAST_SECONDS  # it was calm
-    world.made.stop()
 
 
-async def test_records_that_are_written_without_pause_are_looked_at_from_time_to_time(pipe: tuple[int, int]) -> None:
-    world = World(None)
-    world.records_fd = pipe[0]
+async def test_records_written_without_pause_are_looked_at_now_and_then(deaf: World, pipe: tuple[int, int]) -> None:
+    deaf.records_fd = pipe[0]
     os.write(pipe[1], b"x")  # and the look does not read it: it is written again at once
-    await world.step()
+    await deaf.step()
     began = asyncio.get_running_loop().time()
     for woken in range(1, 4):
-        await world.wake.wait()
-        world.wake.clear()
+        await deaf.wake.wait()
+        deaf.wake.clear()
         assert asyncio.get_running_loop().time() - began >= 0.9 * woken * LEAST_SECONDS
-        assert (await world.step())[0][:1] == ["between"]
-    world.made.stop()
+        assert (await deaf.step())[0][:1] == ["between"]

@@ -86,9 +86,8 @@ def test_a_record_that_is_written_later_is_told_once(world: World, host: FakeHos
 
 def test_one_that_was_killed_for_want_of_memory_was_killed_first(world: World, host: FakeHost) -> None:
     world.came("job")
-    written(
-        host, "job", ExitCode=137, OOMKilled=True, StartedAt=at(0), FinishedAt=at(0.1), Restarting=True, Running=True
-    )
+    killed = {"ExitCode": 137, "OOMKilled": True, "StartedAt": at(0), "FinishedAt": at(0.1)}
+    written(host, "job", Restarting=True, Running=True, **killed)
     (start, end) = world.lives.look(())
     assert told([start, end]) == ["start job", "oom", "exit 137 job"]
     began, ended = start.started[0].metadata, end.ended[0].metadata
@@ -149,13 +148,18 @@ def sampler(host: FakeHost) -> Iterator[Sampler]:
     found.close()
 
 
-def test_the_watch_tells_lives_that_no_listing_has_seen(
-    host: FakeHost, sampler: Sampler, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def looks(host: FakeHost, sampler: Sampler, monkeypatch: pytest.MonkeyPatch) -> Iterator[RoundWork]:
+    """One container was seen."""
     monkeypatch.setattr(unseen_lives, "_BEFORE_SECONDS", 1e9)  # the records have a time of their own
-    host.add("first")
-    looks = RoundWork(sampler)
-    looks.take({})
+    host.add("web")
+    found = RoundWork(sampler)
+    found.take({})
+    yield found
+    found.close()
+
+
+def test_the_watch_tells_lives_that_no_listing_has_seen(host: FakeHost, sampler: Sampler, looks: RoundWork) -> None:
     came = []
     sampler.registry.came_or_went = lambda: came.append(True)
     host.add("short")
@@ -172,17 +176,10 @@ def test_the_watch_tells_lives_that_no_listing_has_seen(
     written(host, "late", ExitCode=4, StartedAt=at(2), FinishedAt=at(2.5))
     looks.between(all_containers=False)
     assert told(looks.changes()) == ["start late", "exit 4 late"] and not looks.waiting
-    looks.close()
 
 
-def test_the_record_of_a_life_whose_cgroup_is_still_there_is_its_own(
-    host: FakeHost, sampler: Sampler, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_record_of_a_life_whose_cgroup_is_there_is_its(host: FakeHost, sampler: Sampler, looks: RoundWork) -> None:
     """A restart within one look: the directory was made twice, and the second life was seen."""
-    monkeypatch.setattr(unseen_lives, "_BEFORE_SECONDS", 1e9)
-    host.add("web")
-    looks = RoundWork(sampler)
-    looks.take({})
     (web,) = sampler.containers()
     looks._unseen.came_and_went([CgroupRef("/elsewhere", web.ref.match, (), 0, 0)])
     times = {"StartedAt": "2026-11-25T10:56:40.719158146Z", "FinishedAt": "2026-11-25T10:56:41Z"}
@@ -192,4 +189,3 @@ def test_the_record_of_a_life_whose_cgroup_is_still_there_is_its_own(
     host.remove("web")
     looks.take({})
     assert told(looks.changes()) == ["exit 5 web"] and looks.waiting
-    looks.close()

@@ -137,17 +137,23 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         await asyncio.sleep(0)
 
 
-async def test_a_calm_host_is_not_looked_at_and_no_timer_runs(world: World) -> None:
+@pytest.fixture
+async def begun(world: World) -> World:
+    """It listens."""
     await world.begin()
+    return world
+
+
+async def test_a_calm_host_is_not_looked_at_and_no_timer_runs(begun: World) -> None:
     for _ in range(100):
         await asyncio.sleep(0)
-    assert (world.slept, world.told, world.watch.looks) == ([], [], 0)
+    assert (begun.slept, begun.told, begun.watch.looks) == ([], [], 0)
     loop: Any = asyncio.get_running_loop()
     until = time.monotonic() + 20
     while [each for each in loop._scheduled if not each.cancelled()]:  # the sampling thread is still looked after
         assert time.monotonic() < until
         await asyncio.sleep(0)
-    assert world.watch.facts() == (["cpu", "memory", "io"], {}, 0)
+    assert begun.watch.facts() == (["cpu", "memory", "io"], {}, 0)
 
 
 async def test_what_the_start_of_the_agent_itself_makes_wait_is_not_looked_at(world: World) -> None:
@@ -160,120 +166,101 @@ async def test_what_the_start_of_the_agent_itself_makes_wait_is_not_looked_at(wo
     assert (world.watch.looks, world.watch.fires) == (1, {"cpu": 1})
 
 
-async def test_when_a_trigger_fires_two_looks_tell_who_waits_and_why(world: World) -> None:
-    await world.begin()
-    assert await world.round("cpu") == PAUSE_SECONDS
-    (event,) = world.told
+async def test_when_a_trigger_fires_two_looks_tell_who_waits_and_why(begun: World) -> None:
+    heard: list[Found] = []
+    begun.watch._observers = (heard.append,)
+    assert await begun.round("cpu") == PAUSE_SECONDS
+    (event,), (found,) = begun.told, heard
     assert event.resources == ["cpu"] and event.more == 0 and event.valid_seconds > PAUSE_SECONDS
     (wait,) = event.waits
     assert (wait.id, wait.name, wait.resource, wait.cause, wait.limit) == (WEB, "web", "cpu", "own_limit", "cpu.max")
-    assert world.slept == [BETWEEN_SECONDS, PAUSE_SECONDS]
-    assert world.watch.waits == {WEB: {("cpu", "own_limit"): 1}}
-    figures = world.watch.figures()
+    assert begun.slept == [BETWEEN_SECONDS, PAUSE_SECONDS]
+    assert begun.watch.waits == {WEB: {("cpu", "own_limit"): 1}}
+    web = Life(0, "docker", WEB, begun.host.scope("web").stat().st_ino)
+    assert found.waits == [(Waiting(web, "cpu", "own_limit", "cpu.max"), 1.0)], "the history hears it, too"
+    assert (found.seconds, found.valid_seconds, found.time_ms) == (event.seconds, event.valid_seconds, event.timestamp)
+    figures = begun.watch.figures()
     assert (figures.looks, figures.fires, figures.watched["io"]) == (1, {"cpu": 1}, True)
 
 
-async def test_the_history_hears_whose_life_waits_for_what_and_why(world: World) -> None:
-    heard: list[Found] = []
-    world.watch._observers = (heard.append,)
-    await world.begin()
-    await world.round("cpu")
-    (found,) = heard
-    web = Life(0, "docker", WEB, world.host.scope("web").stat().st_ino)
-    assert found.waits == [(Waiting(web, "cpu", "own_limit", "cpu.max"), 1.0)]
-    told = world.told[0]
-    assert (found.seconds, found.valid_seconds, found.time_ms) == (told.seconds, told.valid_seconds, told.timestamp)
+async def test_triggers_that_fire_together_share_a_look_and_where_none_waits_nothing_is_told(begun: World) -> None:
+    await begun.round("cpu", "io")
+    assert sorted(begun.told[0].resources) == ["cpu", "io"] and begun.watch.looks == 1
+    begun.during = lambda: None
+    await begun.round("cpu")
+    assert (len(begun.told), begun.watch.looks) == (1, 2)
 
 
-async def test_where_no_container_waits_nothing_is_told(world: World) -> None:
-    world.during = lambda: None
-    await world.begin()
-    await world.round("cpu")
-    assert (world.told, world.watch.looks, world.watch.waits) == ([], 1, {})
-
-
-async def test_triggers_that_fire_together_share_a_look(world: World) -> None:
-    await world.begin()
-    await world.round("cpu", "io")
-    assert sorted(world.told[0].resources) == ["cpu", "io"] and world.watch.looks == 1
-
-
-async def test_what_fires_during_the_looks_and_the_pause_is_forgotten(world: World) -> None:
-    await world.begin()
+async def test_what_fires_during_the_looks_and_the_pause_is_forgotten(begun: World) -> None:
 
     def during() -> None:
-        world.throttle()
-        world.fire("cpu")
+        begun.throttle()
+        begun.fire("cpu")
 
-    world.during = during
-    await world.round("cpu")
+    begun.during = during
+    await begun.round("cpu")
     for _ in range(100):
         await asyncio.sleep(0)
-    assert world.watch.looks == 1
-    await world.round("cpu")
-    assert world.watch.looks == 2
+    assert begun.watch.looks == 1
+    await begun.round("cpu")
+    assert begun.watch.looks == 2
 
 
-async def test_pressure_without_end_is_looked_at_more_and_more_rarely_until_something_changes(world: World) -> None:
-    await world.begin()
-    pauses = [await world.round("cpu") for _ in range(5)]
+async def test_pressure_without_end_is_looked_at_more_and_more_rarely_until_something_changes(begun: World) -> None:
+    pauses = [await begun.round("cpu") for _ in range(5)]
     assert pauses == [10.0, 20.0, 40.0, LONGEST_SECONDS, LONGEST_SECONDS]
-    world.during = lambda: None
-    assert [await world.round("cpu") for _ in range(2)] == [LONGEST_IN_VAIN_SECONDS] * 2
-    assert world.watch.waits == {WEB: {("cpu", "own_limit"): 5}}
-    world.during = world.throttle  # again, as a few looks ago
-    assert await world.round("cpu") == LONGEST_SECONDS
-    (world.host.scope("web") / "cpu.max").write_text("max 100000\n")  # the same container, for another reason
-    assert await world.round("cpu") == PAUSE_SECONDS
+    begun.during = lambda: None
+    assert [await begun.round("cpu") for _ in range(2)] == [LONGEST_IN_VAIN_SECONDS] * 2
+    assert begun.watch.waits == {WEB: {("cpu", "own_limit"): 5}}
+    begun.during = begun.throttle  # again, as a few looks ago
+    assert await begun.round("cpu") == LONGEST_SECONDS
+    (begun.host.scope("web") / "cpu.max").write_text("max 100000\n")  # the same container, for another reason
+    assert await begun.round("cpu") == PAUSE_SECONDS
 
 
-async def test_looks_that_cost_much_are_further_apart(world: World) -> None:
-    await world.begin()
-    looker: Any = world.watch._looker
-    world.during = lambda: setattr(looker, "cpu_seconds", looker.cpu_seconds + 0.5)
-    assert 50.0 <= await world.round("cpu") <= 100.0  # 1 % of a core, and the looks' own cost
-    world.during = lambda: setattr(looker, "cpu_seconds", looker.cpu_seconds + 60)
-    assert await world.round("cpu") == COSTLIEST_SECONDS
+async def test_looks_that_cost_much_are_further_apart(begun: World) -> None:
+    looker: Any = begun.watch._looker
+    begun.during = lambda: setattr(looker, "cpu_seconds", looker.cpu_seconds + 0.5)
+    assert 50.0 <= await begun.round("cpu") <= 100.0  # 1 % of a core, and the looks' own cost
+    begun.during = lambda: setattr(looker, "cpu_seconds", looker.cpu_seconds + 60)
+    assert await begun.round("cpu") == COSTLIEST_SECONDS
 
 
-async def test_a_look_that_fails_is_tried_again_after_the_pause(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    await world.begin()
+async def test_a_look_that_fails_is_tried_again_after_the_pause(begun: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def hangs(_sampler: Sampler) -> Any:
         raise ReadingFailed("hangs")
 
     monkeypatch.setattr(Sampler, "containers", hangs)
-    await world.round("cpu")
-    assert world.watch.looks == 0
+    await begun.round("cpu")
+    assert begun.watch.looks == 0
     monkeypatch.undo()
-    await world.round("cpu")
-    assert len(world.told) == 1
+    await begun.round("cpu")
+    assert len(begun.told) == 1
 
 
-async def test_a_container_that_hangs_does_not_keep_the_others_from_a_verdict(world: World) -> None:
-    await world.begin()
-    hung = next(each for each in world.feed.sampler.containers() if each.identity.name == "db")
+async def test_a_container_that_hangs_does_not_keep_the_others_from_a_verdict(begun: World) -> None:
+    hung = next(each for each in begun.feed.sampler.containers() if each.identity.name == "db")
     with hung.reading():
-        await world.round("cpu")
-    assert [wait.name for wait in world.told[0].waits] == ["web"]
+        await begun.round("cpu")
+    assert [wait.name for wait in begun.told[0].waits] == ["web"]
 
 
-async def test_stopping_closes_every_descriptor_and_it_can_begin_again(world: World) -> None:
-    await world.begin()
-    first = list(world.opened)
-    world.watch.want(False)
+async def test_stopping_closes_every_descriptor_and_it_can_begin_again(begun: World) -> None:
+    first = list(begun.opened)
+    begun.watch.want(False)
     assert all(each.waits.closed for each in first)
     for each in first:
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(each.fd)
-    assert world.watch.facts().absent == dict.fromkeys(("cpu", "memory", "io"), OFF)
-    for fd in world.ends:
+    assert begun.watch.facts().absent == dict.fromkeys(("cpu", "memory", "io"), OFF)
+    for fd in begun.ends:
         os.close(fd)
-    world.ends = []
-    world.watch.want(True)
-    await world.until(lambda: world.watch.facts().watched != [])
-    await world.round("memory")
-    assert world.watch.looks == 1
+    begun.ends = []
+    begun.watch.want(True)
+    await begun.until(lambda: begun.watch.facts().watched != [])
+    await begun.round("memory")
+    assert begun.watch.looks == 1
 
 
 async def test_stopped_while_the_triggers_are_opened_it_closes_them(world: World) -> None:

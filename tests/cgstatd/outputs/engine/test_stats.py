@@ -18,25 +18,12 @@ SECOND = 1_000_000_000
 CPU = EngineCpu(2 * SECOND, 101, 102, 103, 104, 105, 106, 107)
 BEFORE = EngineCpu(SECOND, 91, None, None, None, None, None, None)
 FIGURES = EngineFigures(
-    Identity(ID, "web", "docker", 0, None),
-    State.RUNNING,
-    2 * SECOND,
-    CPU,
-    BEFORE,
-    cores=3,
-    memory_usage_bytes=11,
-    memory_limit_bytes=12,
-    memory_peak_bytes=13,
-    memory_failcnt=14,
-    memory_stat={"anon": 15},
-    legacy_memory=True,
+    Identity(ID, "web", "docker", 0, None), State.RUNNING, 2 * SECOND, CPU, BEFORE, cores=3, memory_usage_bytes=11,
+    memory_limit_bytes=12, memory_peak_bytes=13, memory_failcnt=14, memory_stat={"anon": 15}, legacy_memory=True,
     block=(DeviceIo("8:16", 21, 22), DeviceIo("0:1", None, 23), DeviceIo("x:1", 24, 25), DeviceIo("8", 26, 27)),
-    legacy_block=True,
-    interfaces=(Interface("eth0", 31, 32, 33, 34, 35, 36, 37, 38),),
-    pids=41,
-    pids_limit=42,
+    legacy_block=True, interfaces=(Interface("eth0", 31, 32, 33, 34, 35, 36, 37, 38),), pids=41, pids_limit=42,
     encoded={},
-)
+)  # fmt: skip
 ZERO_CPU = {
     "cpu_usage": {"total_usage": 0, "usage_in_kernelmode": 0, "usage_in_usermode": 0},
     "throttling_data": {"periods": 0, "throttled_periods": 0, "throttled_time": 0},
@@ -74,19 +61,11 @@ def test_everything_that_is_known_is_shown_under_its_own_key() -> None:
         "memory_stats": {"usage": 11, "max_usage": 13, "stats": {"anon": 15}, "failcnt": 14, "limit": 12},
         "name": "/web",
         "id": ID,
-        "networks": {
-            "eth0": {
-                "rx_bytes": 31,
-                "rx_packets": 32,
-                "rx_errors": 33,
-                "rx_dropped": 34,
-                "tx_bytes": 35,
-                "tx_packets": 36,
-                "tx_errors": 37,
-                "tx_dropped": 38,
-            }
-        },
-    }
+        "networks": {"eth0": {
+            "rx_bytes": 31, "rx_packets": 32, "rx_errors": 33, "rx_dropped": 34,
+            "tx_bytes": 35, "tx_packets": 36, "tx_errors": 37, "tx_dropped": 38,
+        }},
+    }  # fmt: skip
 
 
 def test_v2_has_no_peak_no_failures_and_small_words() -> None:

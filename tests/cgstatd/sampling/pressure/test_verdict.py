@@ -51,33 +51,22 @@ class Case:
         cpus = {} if busy is None else dict.fromkeys(range(cores), ticks)
         worked = {each.device: 1000 + round(disk_busy * SECONDS * 1000) for each in disk or ()}
         calm = memory and memory._replace(scanned=0)
-        self.before = Look(
-            Host(
-                cores,
-                None if disk is None else (),
-                disk_busy_ms=dict.fromkeys(worked, 1000),
-                cpus=dict.fromkeys(cpus, (0, 0, 0)),
-                memory=calm,
-            ),
-            {},
-            {},
-        )
+        idle, begun = dict.fromkeys(worked, 1000), dict.fromkeys(cpus, (0, 0, 0))
+        none = None if disk is None else ()
+        self.before = Look(Host(cores, none, disk_busy_ms=idle, cpus=begun, memory=calm), {}, {})
         self.after = Look(Host(cores, disk, disk_busy_ms=worked, cpus=cpus, memory=memory), {}, {})
 
     def add(self, name: str, path: str = "", was: Mapping[str, Any] | None = None, **grown: Any) -> Case:
         path = path or f"/system.slice/docker-{name}.scope"
-        for look, now, counted in (
-            (self.before, 0, ZERO._replace(**(was or {}))),
-            (self.after, SECONDS * 10**9, ZERO._replace(**grown)),
-        ):
+        for look, now_ns, figures in ((self.before, 0, was or {}), (self.after, SECONDS * 10**9, grown)):
             containers: Any = look.containers
-            containers[name] = named(name), path, counted._replace(monotonic_ns=now)
+            containers[name] = named(name), path, ZERO._replace(monotonic_ns=now_ns, **figures)
         return self
 
     def above(self, path: str, **grown: Any) -> Case:
-        for look, now, counted in ((self.before, 0, ZERO), (self.after, SECONDS * 10**9, ZERO._replace(**grown))):
+        for look, now_ns, figures in ((self.before, 0, {}), (self.after, SECONDS * 10**9, grown)):
             above: Any = look.above
-            above[path] = counted._replace(monotonic_ns=now)
+            above[path] = ZERO._replace(monotonic_ns=now_ns, **figures)
         return self
 
     def found(self, *resources: str) -> list[Verdict]:
@@ -107,263 +96,87 @@ def shares(said: Verdict) -> list[tuple[str, float]]:
     return [("" if each.identity is None else each.identity.name, round(each.amount, 2)) for each in said.shares]
 
 
-def test_calm_containers_are_not_spoken_of() -> None:
-    assert Case(busy=0.1).add("web", cpu_stall_usec=stalled(0.05), cpu_nsec=used(0.1)).add("db").found() == []
+def io(device: str, read: float = 0, written: float = 0, reads: int = 0, writes: int = 0) -> DeviceIo:
+    """In MiB and operations."""
+    return DeviceIo(device, round(read * MIB), round(written * MIB), reads, writes)
 
 
-def test_a_quota_that_ran_out_is_its_own_limit() -> None:
-    said = Case(busy=0.5).add("web", cpu_stall_usec=stalled(0.5), cpu_nsec=used(0.5), **throttled()).one()
-    assert (said.identity.name, said.resource, said.cause) == ("web", "cpu", Cause.OWN_LIMIT)
-    assert (said.limit, said.limit_value, said.cgroup) == ("cpu.max", 0.5, "/system.slice/docker-web.scope")
-    assert (said.stalled, said.throttled, said.own) == (0.5, 1.0, 0.5)
+def waits(resource: str, share: float, **more: Any) -> dict[str, Any]:
+    return {f"{resource}_stall_usec": stalled(share), **more}
 
 
-def test_a_quota_is_not_the_cause_where_it_explains_too_little_of_the_wait() -> None:
-    case = Case(cores=1, busy=1.0).add("burn", cpu_stall_usec=stalled(0.0), cpu_nsec=used(0.7))
-    case.add("web", cpu_stall_usec=stalled(0.9), cpu_nsec=used(0.3), **throttled(periods=4, seconds=0.1))
-    assert case.one().cause is Cause.NEIGHBOURS
-    rarely = Case(cores=64, busy=62.0).add("burn", cpu_nsec=used(60))  # summed up over 64 processors
-    rarely.add("web", cpu_stall_usec=stalled(0.9), cpu_nsec=used(2), **throttled(periods=1, seconds=5.0))
-    assert rarely.one().cause is Cause.NEIGHBOURS
+V1: dict[str, Any] = {"cpu_stall_usec": None, "memory_stall_usec": None, "io_stall_usec": None}
+OWN, ABOVE, NEIGHBOURS, ITSELF, UNKNOWN = (
+    Cause.OWN_LIMIT, Cause.ABOVE_LIMIT, Cause.NEIGHBOURS, Cause.ITSELF, Cause.UNKNOWN
+)  # fmt: skip
+near = pytest.approx
 
 
-def test_the_quota_of_a_cgroup_above_is_named() -> None:
-    case = Case(busy=0.5).add("web", "/shop.slice/docker-web.scope", cpu_stall_usec=stalled(0.5), cpu_nsec=used(0.5))
-    said = case.above("/shop.slice", **throttled()).one()
-    assert (said.cause, said.cgroup, said.limit_value) == (Cause.ABOVE_LIMIT, "/shop.slice", 0.5)
+def row(why: str, case: Case, cause: Cause, **more: Any) -> Any:
+    """``more``: what else the only verdict says; ``shares``: as names and amounts."""
+    return pytest.param(case, {"cause": cause, **more}, id=why)
 
 
-def test_a_cpu_set_that_is_used_up_is_a_limit_and_a_set_of_all_processors_is_none() -> None:
-    one = frozenset({1})
-    case = Case(cores=4, busy=1.0).add("web", cpu_stall_usec=stalled(0.6), cpu_nsec=used(0.99), cpus=one)
+def judged(case: Case, expected: dict[str, Any]) -> None:
     said = case.one()
-    assert (said.cause, said.limit, said.limit_value) == (Cause.OWN_LIMIT, "cpuset.cpus", 1)
-    above = Case(cores=4, busy=1.0).add("web", "/a/web", cpu_stall_usec=stalled(0.6), cpu_nsec=used(0.99))
-    assert above.above("/a", cpus=one).one().cause is Cause.ABOVE_LIMIT
-    every = frozenset(range(4))
-    whole = Case(cores=4, busy=4.0).add("web", cpu_stall_usec=stalled(0.6), cpu_nsec=used(3.9), cpus=every)
-    assert whole.one().cause is Cause.ITSELF
+    found = {key: shares(said) if key == "shares" else getattr(said, key) for key in expected}
+    assert found == expected
 
 
-def test_neighbours_that_take_the_processor_are_named_with_what_they_take() -> None:
-    case = Case(cores=1, busy=1.0).add("web", cpu_stall_usec=stalled(0.7), cpu_nsec=used(0.3))
-    case.add("burn", cpu_nsec=used(0.5)).add("idle").add("some", cpu_nsec=used(0.05))
-    said = case.one()
-    assert said.cause is Cause.NEIGHBOURS and said.own == pytest.approx(0.3)
-    assert shares(said) == [("burn", 0.5), ("", 0.15), ("some", 0.05)]
+# -- processors
+
+ONE, EVERY = frozenset({1}), frozenset(range(4))
 
 
-def test_what_is_nested_counts_once() -> None:
-    case = Case(cores=1, busy=1.0).add("web", cpu_stall_usec=stalled(0.7), cpu_nsec=used(0.3))
-    case.add("outer", "/lxc.payload.outer", cpu_nsec=used(0.7))
-    case.add("inner", "/lxc.payload.outer/docker/inner", cpu_nsec=used(0.7))
-    assert shares(case.one()) == [("outer", 0.7)]
-    inside = Case(cores=1, busy=1.0).add("outer", "/lxc.payload.outer", cpu_nsec=used(1.0))
-    inside.add("inner", "/lxc.payload.outer/docker/inner", cpu_stall_usec=stalled(0.7), cpu_nsec=used(1.0))
-    assert inside.one().cause is Cause.ITSELF
+def starved(share: float, cores: float, **more: Any) -> dict[str, Any]:
+    """It waits for a processor, and gets so much of them."""
+    return waits("cpu", share, cpu_nsec=used(cores), **more)
 
 
-def test_programs_outside_of_containers_are_neighbours_too() -> None:
-    said = Case(cores=1, busy=1.0).add("web", cpu_stall_usec=stalled(0.7), cpu_nsec=used(0.2)).one()
-    assert said.cause is Cause.NEIGHBOURS and shares(said) == [("", 0.8)]
-
-
-def test_more_threads_than_processors_are_its_own_doing() -> None:
-    case = Case(cores=2, busy=2.0).add("build", cpu_stall_usec=stalled(1.0), cpu_nsec=used(1.9))
-    said = case.add("web", cpu_nsec=used(0.05)).one()
-    assert (said.cause, said.shares) == (Cause.ITSELF, ())
-
-
-def test_a_wait_that_no_counter_of_the_host_explains_is_not_known() -> None:
-    said = Case(cores=4, busy=0.2).add("web", cpu_stall_usec=stalled(0.7), cpu_nsec=used(0.2)).one()
-    assert said.cause is Cause.UNKNOWN
-
-
-def test_memory_high_is_its_own_limit_with_what_it_reads_again() -> None:
-    case = Case().add("web", memory_stall_usec=stalled(0.4), memory_high=64 * MIB, high_events=50, refaults=600)
-    said = case.one()
-    assert (said.resource, said.cause, said.limit, said.limit_value) == (
-        "memory", Cause.OWN_LIMIT, "memory.high", 64 * MIB,
-    )  # fmt: skip
-    assert said.refaults == 300.0 and said.cgroup == "/system.slice/docker-web.scope"
-
-
-def test_memory_max_is_its_own_limit() -> None:
-    said = Case().add("web", memory_stall_usec=stalled(0.4), memory_max=64 * MIB, max_events=5).one()
-    assert (said.cause, said.limit, said.limit_value) == (Cause.OWN_LIMIT, "memory.max", 64 * MIB)
-
-
-def test_the_memory_limit_of_a_cgroup_above_is_told_from_those_of_containers_in_it() -> None:
-    case = Case().add("web", "/shop/web", memory_stall_usec=stalled(0.4))
-    case.above("/shop", memory_high=100 * MIB, high_events=7)
-    said = case.one()
-    assert (said.cause, said.cgroup, said.limit) == (Cause.ABOVE_LIMIT, "/shop", "memory.high")
-    case.add("db", "/shop/db", memory_high=5 * MIB, high_events=7)  # memory.events counts what is below, too
-    assert case.one().cause is not Cause.ABOVE_LIMIT
-
-
-def test_a_host_that_is_short_of_memory_has_neighbours_with_the_most() -> None:
-    case = Case(memory=SHORT).add("web", memory_stall_usec=stalled(0.2)).add("heap", memory_bytes=900 * MIB)
-    said = case.one()
-    assert said.cause is Cause.NEIGHBOURS and shares(said) == [("heap", 900 * MIB), ("", 94 * MIB)]
-    assert (said.own, said.available, said.total) == (10 * MIB, 30 * MIB, GIB)
-    alone = Case(memory=SHORT).add("heap", memory_stall_usec=stalled(0.2), memory_bytes=900 * MIB).one()
-    assert alone.cause is Cause.ITSELF
-    outside = Case(memory=SHORT).add("web", memory_stall_usec=stalled(0.2), memory_bytes=100 * MIB).one()
-    assert outside.cause is Cause.NEIGHBOURS and shares(outside) == [("", 904 * MIB)]
-
-
-@pytest.mark.parametrize("memory", [AMPLE, SHORT._replace(scanned=0), None])
-def test_a_host_that_is_not_short_of_memory_is_never_said_to_be(memory: HostMemory | None) -> None:
-    case = Case(memory=memory).add("web", memory_stall_usec=stalled(0.6), refaults=9000)
-    said = case.add("heap", memory_bytes=900 * MIB).one()
-    assert (said.cause, said.shares) == (Cause.UNKNOWN, ())
-    assert said.available == (memory and memory.available)
-
-
-def test_who_is_at_its_limit_and_reads_back_what_was_dropped_is_held_up_by_it_though_no_hit_is_counted() -> None:
-    """v1 with the same limit for memory and swap: memory.failcnt stands still."""
-    thrashing: dict[str, Any] = {
-        "memory_max": 24 * MIB,
-        "memory_bytes": 22 * MIB,
-        "refaults": 9000,
-        "was": {"memory_bytes": 23 * MIB},
-    }
-    said = Case(memory=AMPLE).add("web", memory_stall_usec=stalled(0.1), **thrashing).one()
-    assert (said.cause, said.limit, said.limit_value) == (Cause.OWN_LIMIT, "memory.max", 24 * MIB)
-    thrashing["memory_bytes"] = 16 * MIB  # freed in one of the looks
-    assert Case(memory=AMPLE).add("web", memory_stall_usec=stalled(0.1), **thrashing).one().cause is Cause.OWN_LIMIT
-    io = Case(disk=(DeviceIo("254:0", 80 * MIB, 0, 80, 0),), memory=AMPLE)
-    io.add("web", io_stall_usec=stalled(0.7), devices=(DeviceIo("254:0", 60 * MIB, 0, 60, 0),), **thrashing)
-    assert (io.one().resource, io.one().limit) == ("io", "memory.max")
-    plain = Case(memory=AMPLE).add("web", **{**thrashing, "was": {**V1, "memory_bytes": 23 * MIB}}, **V1)
-    assert plain.one().cause is Cause.OWN_LIMIT
-    full = Case(memory=AMPLE).add("web", memory_stall_usec=stalled(0.1), **{**thrashing, "refaults": 2})
-    assert full.one().cause is Cause.UNKNOWN  # a cache that fills the limit is no trouble
-    far = Case(memory=AMPLE).add("web", memory_stall_usec=stalled(0.1), **{**thrashing, "memory_max": 80 * MIB})
-    assert far.one().cause is Cause.UNKNOWN
-    short = Case(memory=SHORT).add("web", memory_stall_usec=stalled(0.1), **thrashing)
-    assert short.one().cause is Cause.NEIGHBOURS
-
-
-def test_the_limit_above_that_is_reached_is_named_though_no_hit_is_counted() -> None:
-    case = Case(memory=AMPLE).add("web", "/shop/web", memory_stall_usec=stalled(0.4), refaults=9000)
-    said = case.above("/shop", memory_max=24 * MIB, memory_bytes=24 * MIB).one()
-    assert (said.cause, said.cgroup, said.limit) == (Cause.ABOVE_LIMIT, "/shop", "memory.max")
-
-
-def test_a_neighbour_that_writes_is_named_with_the_disk() -> None:
-    disk = (DeviceIo("254:0", 0, 164 * MIB, 0, 200), DeviceIo("7:0", 0, 164 * MIB, 0, 200))
-    case = Case(disk=disk).add("web", io_stall_usec=stalled(0.8), devices=(DeviceIo("254:0", 2 * MIB, 0, 20, 0),))
-    case.add("dump", devices=(DeviceIo("254:0", 0, 160 * MIB, 0, 160),))
-    said = case.one()
-    assert (said.resource, said.cause, said.device) == ("io", Cause.NEIGHBOURS, "254:0")
-    assert shares(said) == [("dump", 80 * MIB), ("", MIB)] and said.own == MIB
-
-
-def test_one_that_got_nothing_done_waits_for_the_busiest_of_the_disks_that_it_uses() -> None:
-    disk = (DeviceIo("254:0", 0, 8 * MIB, 0, 10), DeviceIo("254:16", 0, 160 * MIB, 0, 160))
-    used = tuple(DeviceIo(each.device, 5, 5, 1, 1) for each in disk)
-    said = Case(disk=disk).add("web", was={"devices": used}, io_stall_usec=stalled(0.8), devices=used).one()
-    assert (said.device, said.cause, shares(said)) == ("254:16", Cause.NEIGHBOURS, [("", 80 * MIB)])
-    never = Case(disk=disk).add("web", io_stall_usec=stalled(0.8)).one()  # a network's file system, say
-    assert (never.device, never.cause, never.shares) == ("", Cause.UNKNOWN, ())
-
-
-def test_a_disk_that_stood_idle_while_a_container_waited_is_not_what_it_waited_for() -> None:
-    disk = (DeviceIo("254:0", 0, 4 * MIB, 0, 40),)
-    case = Case(disk=disk, disk_busy=0.1).add(
-        "web", io_stall_usec=stalled(0.9), devices=(DeviceIo("254:0", 9, 0, 1, 0),)
-    )
-    said = case.add("log", devices=(DeviceIo("254:0", 0, 4 * MIB, 0, 40),)).one()
-    assert (said.cause, said.device, said.shares) == (Cause.UNKNOWN, "254:0", ()) and said.busy == pytest.approx(0.1)
-    both = (DeviceIo("254:0", 9, 0, 1, 0), DeviceIo("254:16", 0, 0, 1, 1))
-    cast(dict[str, int], case.before.host.disk_busy_ms)["254:16"] = 0
-    cast(dict[str, int], case.after.host.disk_busy_ms)["254:16"] = 2000
-    case.add("web", was={"devices": both[1:]}, io_stall_usec=stalled(0.9), devices=both)
-    assert case.one().device == "254:16"  # where it got nothing done
-
-
-def test_a_disk_that_does_not_say_how_busy_it_was_is_no_cause() -> None:
-    case = Case(disk=()).add("web", io_stall_usec=stalled(0.9), devices=(DeviceIo("254:0", 9, 0, 1, 0),))
-    said = case.add("log", devices=(DeviceIo("254:0", 0, 4 * MIB, 0, 40),)).one()
-    assert (said.cause, said.device, said.busy) == (Cause.UNKNOWN, "254:0", None)
-
-
-def test_its_own_reading_keeps_the_disk_busy_and_small_operations_count() -> None:
-    disk = (DeviceIo("254:0", 82 * MIB, 0, 20_010, 0),)
-    case = Case(disk=disk).add("db", io_stall_usec=stalled(0.8), devices=(DeviceIo("254:0", 80 * MIB, 0, 20_000, 0),))
-    said = case.one()
-    assert (said.cause, said.device, said.own) == (Cause.ITSELF, "254:0", 40 * MIB)
-    small = Case(disk=(DeviceIo("8:0", 60 * MIB, 0, 10_060, 0),))
-    small.add("db", io_stall_usec=stalled(0.8), devices=(DeviceIo("8:0", 20 * MIB, 0, 10_000, 0),))
-    assert small.add("dump", devices=(DeviceIo("8:0", 40 * MIB, 0, 60, 0),)).one().cause is Cause.ITSELF
-
-
-def test_stacked_devices_are_not_blamed() -> None:
-    both = (DeviceIo("253:0", 9 * MIB, 0, 9, 0), DeviceIo("254:0", 9 * MIB, 0, 9, 0))
-    case = Case(disk=both).add("db", io_stall_usec=stalled(0.8), devices=both)
-    case.after = case.after._replace(host=case.after.host._replace(stacked=frozenset({"253:0"})))
-    assert case.one().device == "254:0"
-
-
-def test_a_limit_of_io_max_is_its_own_or_one_above() -> None:
-    slow = (DeviceIo("254:0", 0, 2 * MIB, 0, 20),)
-    limits = (DeviceLimit("254:0", None, MIB, None, None),)
-    said = Case(disk=slow).add("web", io_stall_usec=stalled(0.9), devices=slow, io_limits=limits).one()
-    assert (said.cause, said.limit, said.limit_value, said.device) == (Cause.OWN_LIMIT, "io.max wbps", MIB, "254:0")
-    above = Case(disk=slow).add("web", "/a/web", io_stall_usec=stalled(0.9), devices=slow)
-    assert above.above("/a", devices=slow, io_limits=limits).one().cause is Cause.ABOVE_LIMIT
-    far = (DeviceLimit("254:0", None, 100 * MIB, None, None),)
-    assert Case(disk=slow).add("web", io_stall_usec=stalled(0.9), devices=slow, io_limits=far).one().limit == ""
-
-
-def test_reading_again_what_the_memory_limit_drove_out_is_the_limits_doing() -> None:
-    case = Case().add(
-        "web", io_stall_usec=stalled(0.6), memory_max=64 * MIB, max_events=9, refaults=5000,
-        devices=(DeviceIo("254:0", 20 * MIB, 0, 500, 0),),
-    )  # fmt: skip
-    said = case.one("io")
-    assert (said.resource, said.cause, said.limit) == ("io", Cause.OWN_LIMIT, "memory.max")
-    assert said.stalled == pytest.approx(0.6)
-
-
-def test_a_low_limit_of_io_max_lets_nothing_through_for_longer_than_the_looks_are_apart() -> None:
-    """A write of 5 MiB at 0.5 MiB/s takes ten seconds, and the disk has nothing to do."""
-    done = (DeviceIo("254:0", 0, 20 * MIB, 0, 4),)
-    limits = (DeviceLimit("254:0", None, MIB // 2, None, None),)
-    waits: Any = {"was": {"devices": done}, "io_stall_usec": stalled(1.0), "devices": done, "io_limits": limits}
-    log = (DeviceIo("254:0", 0, MIB, 0, 10),)
-    said = Case(disk=log, disk_busy=0.02).add("web", **waits).add("log", devices=log).one()
-    assert (said.cause, said.limit, said.limit_value) == (Cause.OWN_LIMIT, "io.max wbps", MIB // 2)
-    said = Case(disk=log, disk_busy=0.9).add("web", **waits).add("log", devices=log).one()
-    assert said.cause is Cause.NEIGHBOURS
-    never: Any = waits | {"io_limits": (DeviceLimit("254:0", MIB // 2, None, None, None),)}  # it does not read
-    assert Case(disk=log, disk_busy=0.02).add("web", **never).one().cause is Cause.UNKNOWN
-
-
-def test_v1_tells_a_limit_of_which_all_is_used_but_for_one_operation() -> None:
-    limits = (DeviceLimit("254:0", MIB, None, None, None),)
-    for read, reads, cause in ((MIB, 1, Cause.OWN_LIMIT), (MIB, 64, None)):  # in two seconds
-        done = (DeviceIo("254:0", read, 0, reads, 0),)
-        case = Case(disk=done, disk_busy=0.02).add("web", was=V1, **V1, devices=done, io_limits=limits)
-        assert [said.cause for said in case.found("io")] == ([cause] if cause else [])
-        busy = Case(disk=done, disk_busy=0.9).add("web", was=V1, **V1, devices=done, io_limits=limits)
-        assert busy.found("io") == []
-
-
-def test_the_limit_that_is_used_most_is_named() -> None:
-    slow = (DeviceIo("254:0", 2 * MIB, 2 * MIB, 20, 20),)
-    limits = (DeviceLimit("254:0", 2 * MIB, MIB, None, 1000),)
-    said = Case(disk=slow).add("web", io_stall_usec=stalled(0.9), devices=slow, io_limits=limits).one()
-    assert (said.limit, said.limit_value) == ("io.max wbps", MIB)
-
-
-def test_processors_that_stood_idle_while_a_container_waited_are_not_what_it_waited_for() -> None:
-    case = Case(cores=4, busy=0.8, stolen=0.25).add("web", cpu_stall_usec=stalled(0.7), cpu_nsec=used(0.1))
-    said = case.add("some", cpu_nsec=used(0.6)).one()
-    assert (said.cause, said.stolen, said.shares) == (Cause.UNKNOWN, 0.25, ()) and said.busy == pytest.approx(0.2)
-    assert Case(cores=4).add("web", cpu_stall_usec=stalled(0.7)).add("some", cpu_nsec=used(2)).one().busy is None
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        row("a quota that ran out is its own limit", Case(busy=0.5).add("web", **starved(0.5, 0.5), **throttled()), OWN,
+            identity=named("web"), resource="cpu", limit="cpu.max", limit_value=0.5, stalled=0.5, throttled=1.0,
+            own=0.5, cgroup="/system.slice/docker-web.scope"),
+        row("it explains too little of the wait", Case(cores=1, busy=1.0).add("burn", **starved(0.0, 0.7))
+            .add("web", **starved(0.9, 0.3), **throttled(periods=4, seconds=0.1)), NEIGHBOURS),
+        row("or in too few periods: the time is summed up over 64 processors", Case(cores=64, busy=62.0)
+            .add("burn", cpu_nsec=used(60)).add("web", **starved(0.9, 2), **throttled(periods=1, seconds=5.0)),
+            NEIGHBOURS),
+        row("the quota of a cgroup above is named", Case(busy=0.5)
+            .add("web", "/shop.slice/docker-web.scope", **starved(0.5, 0.5)).above("/shop.slice", **throttled()),
+            ABOVE, cgroup="/shop.slice", limit_value=0.5),
+        row("a CPU set that is used up is a limit", Case(cores=4, busy=1.0)
+            .add("web", **starved(0.6, 0.99), cpus=ONE), OWN, limit="cpuset.cpus", limit_value=1),
+        row("that of a cgroup above, too", Case(cores=4, busy=1.0)
+            .add("web", "/a/web", **starved(0.6, 0.99)).above("/a", cpus=ONE), ABOVE),
+        row("a set of all processors is none", Case(cores=4, busy=4.0)
+            .add("web", **starved(0.6, 3.9), cpus=EVERY), ITSELF),
+        row("neighbours that take the processor are named with what they take", Case(cores=1, busy=1.0)
+            .add("web", **starved(0.7, 0.3)).add("burn", cpu_nsec=used(0.5)).add("idle")
+            .add("some", cpu_nsec=used(0.05)), NEIGHBOURS, own=near(0.3),
+            shares=[("burn", 0.5), ("", 0.15), ("some", 0.05)]),
+        row("what is nested counts once", Case(cores=1, busy=1.0).add("web", **starved(0.7, 0.3))
+            .add("outer", "/lxc.payload.outer", cpu_nsec=used(0.7))
+            .add("inner", "/lxc.payload.outer/docker/inner", cpu_nsec=used(0.7)), NEIGHBOURS, shares=[("outer", 0.7)]),
+        row("and what it is nested in is no neighbour", Case(cores=1, busy=1.0)
+            .add("outer", "/lxc.payload.outer", cpu_nsec=used(1.0))
+            .add("inner", "/lxc.payload.outer/docker/inner", **starved(0.7, 1.0)), ITSELF),
+        row("programs outside of containers are neighbours too", Case(cores=1, busy=1.0)
+            .add("web", **starved(0.7, 0.2)), NEIGHBOURS, shares=[("", 0.8)]),
+        row("more threads than processors are its own doing", Case(cores=2, busy=2.0)
+            .add("build", **starved(1.0, 1.9)).add("web", cpu_nsec=used(0.05)), ITSELF, shares=[]),
+        row("no counter of the host explains it", Case(cores=4, busy=0.2).add("web", **starved(0.7, 0.2)), UNKNOWN),
+        row("processors that stood idle are not what it waited for", Case(cores=4, busy=0.8, stolen=0.25)
+            .add("web", **starved(0.7, 0.1)).add("some", cpu_nsec=used(0.6)), UNKNOWN, stolen=0.25, shares=[],
+            busy=near(0.2)),
+        row("the host does not say how busy they were", Case(cores=4).add("web", **waits("cpu", 0.7))
+            .add("some", cpu_nsec=used(2)), UNKNOWN, busy=None),
+    ],
+)  # fmt: skip
+def test_who_waits_for_a_processor_and_why(case: Case, expected: dict[str, Any]) -> None:
+    judged(case, expected)
 
 
 def test_only_who_may_use_the_same_processors_is_a_neighbour() -> None:
@@ -380,7 +193,162 @@ def test_only_who_may_use_the_same_processors_is_a_neighbour() -> None:
     assert case.one().cause is Cause.UNKNOWN
 
 
-V1: dict[str, Any] = {"cpu_stall_usec": None, "memory_stall_usec": None, "io_stall_usec": None}
+# -- memory
+
+AT_LIMIT: dict[str, Any] = {
+    "memory_max": 24 * MIB, "memory_bytes": 22 * MIB, "refaults": 9000, "was": {"memory_bytes": 23 * MIB},
+}  # fmt: skip
+"""At its limit, and reads back what was dropped."""
+SLOW = waits("memory", 0.1)
+
+
+def at_limit(memory: HostMemory = AMPLE, **more: Any) -> Case:
+    return Case(memory=memory).add("web", **SLOW, **AT_LIMIT | more)
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        row("memory.high is its own limit, with what it reads again", Case()
+            .add("web", **waits("memory", 0.4), memory_high=64 * MIB, high_events=50, refaults=600), OWN,
+            resource="memory", limit="memory.high", limit_value=64 * MIB, refaults=300.0,
+            cgroup="/system.slice/docker-web.scope"),
+        row("memory.max is its own limit", Case().add("web", **waits("memory", 0.4), memory_max=64 * MIB, max_events=5),
+            OWN, limit="memory.max", limit_value=64 * MIB),
+        row("the limit of a cgroup above", Case().add("web", "/shop/web", **waits("memory", 0.4))
+            .above("/shop", memory_high=100 * MIB, high_events=7), ABOVE, cgroup="/shop", limit="memory.high"),
+        row("memory.events counts what is below, too", Case().add("web", "/shop/web", **waits("memory", 0.4))
+            .above("/shop", memory_high=100 * MIB, high_events=7)
+            .add("db", "/shop/db", memory_high=5 * MIB, high_events=7), UNKNOWN),
+        row("a host that is short of memory has neighbours with the most", Case(memory=SHORT)
+            .add("web", **waits("memory", 0.2)).add("heap", memory_bytes=900 * MIB), NEIGHBOURS, own=10 * MIB,
+            shares=[("heap", 900 * MIB), ("", 94 * MIB)], available=30 * MIB, total=GIB),
+        row("it has the most itself", Case(memory=SHORT)
+            .add("heap", **waits("memory", 0.2), memory_bytes=900 * MIB), ITSELF),
+        row("programs outside of containers have it", Case(memory=SHORT)
+            .add("web", **waits("memory", 0.2), memory_bytes=100 * MIB), NEIGHBOURS, shares=[("", 904 * MIB)]),
+        *(row("a host that is not short is never said to be", Case(memory=memory)
+              .add("web", **waits("memory", 0.6), refaults=9000).add("heap", memory_bytes=900 * MIB), UNKNOWN,
+              shares=[], available=memory and memory.available)
+          for memory in (AMPLE, SHORT._replace(scanned=0), None)),
+        # v1 with the same limit for memory and swap: memory.failcnt stands still, no hit is counted
+        row("who is at its limit is held up by it", at_limit(), OWN, limit="memory.max", limit_value=24 * MIB),
+        row("also where some was freed in one of the looks", at_limit(memory_bytes=16 * MIB), OWN),
+        row("for the disk, too", Case(disk=(io("254:0", 80, 0, 80),), memory=AMPLE)
+            .add("web", **waits("io", 0.7), devices=(io("254:0", 60, 0, 60),), **AT_LIMIT), OWN, resource="io",
+            limit="memory.max"),
+        row("on v1, too", Case(memory=AMPLE)
+            .add("web", **AT_LIMIT | {"was": V1 | {"memory_bytes": 23 * MIB}} | V1), OWN),
+        row("a cache that fills the limit is no trouble", at_limit(refaults=2), UNKNOWN),
+        row("far from the limit", at_limit(memory_max=80 * MIB), UNKNOWN),
+        row("the host is short", at_limit(SHORT), NEIGHBOURS),
+        row("the limit above that is reached is named though no hit is counted", Case(memory=AMPLE)
+            .add("web", "/shop/web", **waits("memory", 0.4), refaults=9000)
+            .above("/shop", memory_max=24 * MIB, memory_bytes=24 * MIB), ABOVE, cgroup="/shop", limit="memory.max"),
+    ],
+)  # fmt: skip
+def test_who_waits_for_memory_and_why(case: Case, expected: dict[str, Any]) -> None:
+    judged(case, expected)
+
+
+# -- disks
+
+BUSY = (io("254:0", 0, 8, 0, 10), io("254:16", 0, 160, 0, 160))
+USED = tuple(DeviceIo(each.device, 5, 5, 1, 1) for each in BUSY)
+DUMP = (io("254:0", 0, 164, 0, 200), io("7:0", 0, 164, 0, 200))
+LOG = (io("254:0", 0, 4, 0, 40),)
+A_LITTLE = (DeviceIo("254:0", 9, 0, 1, 0),)
+WRITES = (io("254:0", 0, 2, 0, 20),)
+STACKED = Case(disk=(io("253:0", 9, 0, 9), io("254:0", 9, 0, 9))).add(
+    "db", **waits("io", 0.8), devices=(io("253:0", 9, 0, 9), io("254:0", 9, 0, 9))
+)
+STACKED.after = STACKED.after._replace(host=STACKED.after.host._replace(stacked=frozenset({"253:0"})))
+
+
+def limited(read: int | None = None, written: int | None = None, writes: int | None = None) -> tuple[DeviceLimit, ...]:
+    """Of the disk, in bytes and operations a second."""
+    return (DeviceLimit("254:0", read, written, None, writes),)
+
+
+def held(busy: float, limits: tuple[DeviceLimit, ...]) -> Case:
+    """A write of 5 MiB at 0.5 MiB/s takes ten seconds: nothing gets through for longer than the looks are apart."""
+    done, log = (io("254:0", 0, 20, 0, 4),), (io("254:0", 0, 1, 0, 10),)
+    case = Case(disk=log, disk_busy=busy).add("log", devices=log)
+    return case.add("web", was={"devices": done}, **waits("io", 1.0), devices=done, io_limits=limits)
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        row("a neighbour that writes is named with the disk", Case(disk=DUMP)
+            .add("web", **waits("io", 0.8), devices=(io("254:0", 2, 0, 20),))
+            .add("dump", devices=(io("254:0", 0, 160, 0, 160),)), NEIGHBOURS, resource="io", device="254:0",
+            shares=[("dump", 80 * MIB), ("", MIB)], own=MIB),
+        row("who got nothing done waits for the busiest of the disks that it uses", Case(disk=BUSY)
+            .add("web", was={"devices": USED}, **waits("io", 0.8), devices=USED), NEIGHBOURS, device="254:16",
+            shares=[("", 80 * MIB)]),
+        row("it uses no disk: a network's file system, say", Case(disk=BUSY).add("web", **waits("io", 0.8)), UNKNOWN,
+            device="", shares=[]),
+        row("a disk that stood idle is not what it waited for", Case(disk=LOG, disk_busy=0.1)
+            .add("web", **waits("io", 0.9), devices=A_LITTLE).add("log", devices=LOG), UNKNOWN, device="254:0",
+            shares=[], busy=near(0.1)),
+        row("a disk that does not say how busy it was is no cause", Case(disk=())
+            .add("web", **waits("io", 0.9), devices=A_LITTLE).add("log", devices=LOG), UNKNOWN, device="254:0",
+            busy=None),
+        row("its own reading keeps the disk busy", Case(disk=(io("254:0", 82, 0, 20_010),))
+            .add("db", **waits("io", 0.8), devices=(io("254:0", 80, 0, 20_000),)), ITSELF, device="254:0",
+            own=40 * MIB),
+        row("small operations count", Case(disk=(io("8:0", 60, 0, 10_060),))
+            .add("db", **waits("io", 0.8), devices=(io("8:0", 20, 0, 10_000),))
+            .add("dump", devices=(io("8:0", 40, 0, 60),)), ITSELF),
+        row("stacked devices are not blamed", STACKED, ITSELF, device="254:0"),
+        row("a limit of io.max is its own", Case(disk=WRITES)
+            .add("web", **waits("io", 0.9), devices=WRITES, io_limits=limited(None, MIB)), OWN, limit="io.max wbps",
+            limit_value=MIB, device="254:0"),
+        row("or one above", Case(disk=WRITES).add("web", "/a/web", **waits("io", 0.9), devices=WRITES)
+            .above("/a", devices=WRITES, io_limits=limited(None, MIB)), ABOVE),
+        row("one that is far is none", Case(disk=WRITES)
+            .add("web", **waits("io", 0.9), devices=WRITES, io_limits=limited(None, 100 * MIB)), ITSELF, limit=""),
+        row("the limit that is used most is named", Case(disk=(io("254:0", 2, 2, 20, 20),)).add("web",
+            **waits("io", 0.9), devices=(io("254:0", 2, 2, 20, 20),), io_limits=limited(2 * MIB, MIB, 1000)), OWN,
+            limit="io.max wbps", limit_value=MIB),
+        row("a low limit lets nothing through for long", held(0.02, limited(None, MIB // 2)), OWN, limit="io.max wbps",
+            limit_value=MIB // 2),
+        row("the disk is busy", held(0.9, limited(None, MIB // 2)), NEIGHBOURS),
+        row("it does not read", held(0.02, limited(MIB // 2)), UNKNOWN),
+        row("reading again what the memory limit drove out is the limit's doing", Case().add("web", **waits("io", 0.6),
+            memory_max=64 * MIB, max_events=9, refaults=5000, devices=(io("254:0", 20, 0, 500),)), OWN, resource="io",
+            limit="memory.max", stalled=near(0.6)),
+    ],
+)  # fmt: skip
+def test_who_waits_for_a_disk_and_why(case: Case, expected: dict[str, Any]) -> None:
+    judged(case, expected)
+
+
+def test_of_two_disks_that_stood_idle_it_is_the_one_where_it_got_nothing_done() -> None:
+    both = (*A_LITTLE, DeviceIo("254:16", 0, 0, 1, 1))
+    case = Case(disk=LOG, disk_busy=0.1).add("log", devices=LOG)
+    cast(dict[str, int], case.before.host.disk_busy_ms)["254:16"] = 0
+    cast(dict[str, int], case.after.host.disk_busy_ms)["254:16"] = 2000
+    case.add("web", was={"devices": both[1:]}, **waits("io", 0.9), devices=both)
+    assert case.one().device == "254:16"
+
+
+# -- v1, and what tells nothing
+
+
+def test_v1_tells_a_limit_of_which_all_is_used_but_for_one_operation() -> None:
+    limits = (DeviceLimit("254:0", MIB, None, None, None),)
+    for read, reads, cause in ((MIB, 1, Cause.OWN_LIMIT), (MIB, 64, None)):  # in two seconds
+        done = (DeviceIo("254:0", read, 0, reads, 0),)
+        case = Case(disk=done, disk_busy=0.02).add("web", was=V1, **V1, devices=done, io_limits=limits)
+        assert [said.cause for said in case.found("io")] == ([cause] if cause else [])
+        busy = Case(disk=done, disk_busy=0.9).add("web", was=V1, **V1, devices=done, io_limits=limits)
+        assert busy.found("io") == []
+
+
+def test_calm_containers_are_not_spoken_of() -> None:
+    assert Case(busy=0.1).add("web", **starved(0.05, 0.1)).add("db").found() == []
 
 
 def test_v1_tells_limits_and_nothing_else() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from attacks.matrix import BY_COOKIE, ENVIRONMENTS, HELD, NEEDS, PERMISSIONS, matrix, table
+from attacks.asked_matrix import matrix, table
+from attacks.matrix import BY_COOKIE, ENVIRONMENTS, HELD, NEEDS, PERMISSIONS
 from cgstatd.auth import store
 from cgstatd.auth.tokens import BadTokens
 from cgstatd.outputs.openapi import document

@@ -32,8 +32,6 @@ IDLE_SECONDS = 5
 """A client that has not asked for so long has its connection ended."""
 TIMEOUTS = ("--request-timeout", "4", "--idle-timeout", f"{IDLE_SECONDS}", "--send-timeout", f"{SEND_SECONDS}")
 VIEW, METRICS = "containers:view", "metrics:view"
-NIGHTLY = "NIGHTLY" in os.environ
-"""`make nightly`: attacks at length. `make test` does the same with a fifth of the repetitions."""
 REQUEST = b"GET " + ALL.encode() + b" HTTP/1.1\r\nHost: localhost\r\n"
 
 
@@ -202,6 +200,7 @@ Attack = Callable[[Any], str]
 class Stage(NamedTuple):
     """Attacks on one agent, one after the other. ``open`` may skip, saying why."""
 
+    name: str
     open: Callable[[Path], AbstractContextManager[Arena]]
     attacks: tuple[Attack, ...]
 
@@ -253,9 +252,9 @@ def arena(
         yield made
 
 
-def often(times: int) -> int:
-    """So many repetitions at length."""
-    return times if NIGHTLY else times // 5
+def often(times: int, least: int = 1) -> int:
+    """So many repetitions at length (where the environment has NIGHTLY); a fiftieth in `make test`, but ``least``."""
+    return times if "NIGHTLY" in os.environ else max(least, times // 50)
 
 
 def require_root() -> None:

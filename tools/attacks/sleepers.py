@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from attacks.arena import VIEW, Arena, require_root, tally
+from attacks.arena import VIEW, Arena, often, require_root, tally
 from cgstatd.auth import store
 from wire import ALL, STREAM
 
@@ -18,7 +18,7 @@ def _sleepers(a: Arena, target: str) -> str:
     secrets = [store.add(a.tokens, target[1:].replace("/", ".") + str(number), [1], [VIEW]) for number in range(4)]
     time.sleep(1.1)
     sockets = []
-    for number in range(200):
+    for number in range(often(200, 8)):
         sock = a.connect(f"127.0.2.{number // 100 + 1}", receive=4096)
         sock.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n".encode())
         sock.sendall(f"Authorization: Bearer {secrets[number % 4]}\r\n\r\n".encode())
@@ -30,7 +30,7 @@ def _sleepers(a: Arena, target: str) -> str:
         time.sleep(0.1)
     for sock in sockets:
         sock.close()
-    assert found == {200: 200}, found
+    assert found == {200: len(sockets)}, found
     return f"{held} held, a newcomer answered; all cut"
 
 

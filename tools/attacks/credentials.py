@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-from attacks.arena import REQUEST, Arena, tally
+from attacks.arena import REQUEST, Arena, often, tally
 
 
 def ten_thousand_wrong(a: Arena) -> str:
@@ -14,7 +14,7 @@ def ten_thousand_wrong(a: Arena) -> str:
     began = time.monotonic()
     with a.connect("127.0.0.50") as sock:
         stream = sock.makefile("rb")
-        for number in range(10_000):
+        for number in range(tries := often(10_000, 100)):
             sock.sendall(REQUEST + b"Authorization: Bearer cgs_%d\r\n\r\n" % number)
             found[int(stream.readline().split()[1])] += 1
             length = 0
@@ -23,6 +23,6 @@ def ten_thousand_wrong(a: Arena) -> str:
                     length = int(line.split(b":")[1])
             stream.read(length)
     seconds = time.monotonic() - began
-    assert found.total() == 10_000 and set(found) == {401, 429} and found[401] <= 15 * (1 + seconds // 60), found
+    assert found.total() == tries and set(found) == {401, 429} and found[401] <= 15 * (1 + seconds // 60), found
     a.good_client("127.0.0.50")  # a good token from the same address
     return f"{tally(found)}; a good token from that address: 200"

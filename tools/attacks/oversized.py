@@ -8,7 +8,7 @@ import sqlite3
 import time
 from contextlib import closing
 
-from attacks.arena import TreeArena
+from attacks.arena import TreeArena, often
 from attacks.planted import container, everything, own, until_listed
 
 _GIGABYTE = 1 << 30
@@ -59,7 +59,7 @@ def crowd(a: TreeArena) -> str:
     assert 3 << 20 < config.stat().st_size < 4 << 20
     wanted = []
     shutil.rmtree(a.host.path / "sys/fs/cgroup/user.slice", ignore_errors=True)
-    for number in range(500):
+    for number in range(often(500)):
         with container(a, f"crowd {number}", users=True) as folder:
             folder.mkdir()
             os.link(config, folder / "config.v2.json")

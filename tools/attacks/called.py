@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from aiohttp import WSMsgType
 
-from attacks.arena import TreeArena, arena, tally
+from attacks.arena import CONTAINERS, TreeArena, arena, often, tally
 from cgstatd.dockhand.messages import MOST_BYTES
 from cgstatd.outputs.engine.system import READ_ONLY
 from dockhand import TOKEN, Dockhand, Link, dockhand
@@ -41,7 +41,7 @@ class CallingArena(TreeArena):
 
 
 @contextmanager
-def calling_arena(folder: Path) -> Iterator[CallingArena]:
+def calling_arena(folder: Path, containers: int = CONTAINERS) -> Iterator[CallingArena]:
     """An agent over a made-up host, and the server that its settings name."""
     loop, stack = asyncio.new_event_loop(), AsyncExitStack()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
@@ -50,7 +50,8 @@ def calling_arena(folder: Path) -> Iterator[CallingArena]:
         entered = asyncio.run_coroutine_threadsafe(stack.enter_async_context(dockhand()), loop)
         found, url = entered.result(SECONDS)
         (folder / "token").write_text(TOKEN)
-        with arena(folder, "--dockhand-url", url, "--dockhand-token-file", f"{folder}/token", containers=50) as a:
+        more = ("--dockhand-url", url, "--dockhand-token-file", f"{folder}/token")
+        with arena(folder, *more, containers=containers) as a:
             yield CallingArena(
                 a.port, a.pid, a.tokens, a.secret, a.folder, a.good, a.log, None, host=a.host, server=found, loop=loop
             )
@@ -81,13 +82,14 @@ async def _attack(server: Dockhand, good: str) -> str:
         answer = await link.ask(path)
         found[answer["statusCode"]] += 1
         assert answer["statusCode"] in (400, 403, 404), (path[:80], answer["statusCode"])
-    for number in range(1000):
+    times = often(1000)
+    for number in range(times):
         await link.send(type=f"future{number}", requestId="x", path=["x"])
         await link.send(type="ping", timestamp=number)
-    await link.got("pong", count=1000)
-    for number in range(1000):
+    await link.got("pong", count=times)
+    for number in range(times):
         await link.send(type="request", requestId=f"f{number}", method="GET", path=f"/containers/{good}/json")
-    flood = await link.got("response", lambda each: each["requestId"].startswith("f"), count=1000)
+    flood = await link.got("response", lambda each: each["requestId"].startswith("f"), count=times)
     found.update(each["statusCode"] for each in flood)
     ended = [await _ended(link, b" " * (64 << 20))]
     for number, frame in enumerate((b"[" * MOST_BYTES, b'{"type":"request","requestId":7}'), 2):

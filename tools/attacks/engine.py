@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-from attacks.arena import Arena, TreeArena, tally
+from attacks.arena import Arena, TreeArena, often, tally
 from attacks.planted import CANARY, container, until_listed
 from attacks.sleepers import streams_of_one_token
 from cgstatd.outputs.engine import events
@@ -59,15 +59,16 @@ def operations(a: Arena) -> str:
     known = [(method, path) for method, paths in OPERATIONS.items() for path in paths.split()]
     assert len(known) == 108
     paths = dict.fromkeys(path for _, path in known)
-    every = [*known, *((method, path) for path in paths for method in METHODS)]
+    every = [*known, *((method, path) for path in paths for method in METHODS[: often(len(METHODS))])]
     for method, path in every:
-        for prefix in ("", "/v1.24", "/v1.51"):
+        for prefix in ("/v1.51", "", "/v1.24")[: often(3)]:
             status, _, body = a.ask(_target(path, a.good, prefix), method=method)
             found[status] += 1
             served = path in SERVED and method in ("GET", "HEAD")
             assert (status in (200, 404)) if served else status == 403, (method, prefix + path, status)
             assert b"Traceback" not in body
-    return f"{len(every)} operations, three times: {tally(found)}; 200 and 404 for GET and HEAD of what is served alone"
+    times = f"{len(every)} operations, {often(3)} times"
+    return f"{times}: {tally(found)}; 200 and 404 for GET and HEAD of what is served alone"
 
 
 def filters(a: Arena) -> str:

@@ -1,14 +1,18 @@
 """Plays every attack and prints what came of each; ``--update`` writes the table into README.md beside this file.
 
-``PYTHONPATH=agent:cgroups:tests:tools/fixtures python -m attacks.play [--update] [NAME…]``
+``python -m attacks.play [--short] [--update] [NAME…]`` (README.md has its PYTHONPATH). Exit code 1 where one failed.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import tempfile
+import traceback
+from collections import deque
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -38,11 +42,12 @@ MAX_GROWTH_MIB = 48.0
 MAX_PEAK_MIB = 64.0
 """Above what it had before the attack."""
 README = Path(__file__).with_name("README.md")
-_SOME = 50
+_SOME = 100
 """Containers, where their number is not the point."""
 STAGES = (
     Stage(
-        partial(arena, containers=_SOME),
+        "network",
+        partial(called.calling_arena, containers=_SOME),
         (
             credentials.ten_thousand_wrong,
             floods.path_tricks,
@@ -52,9 +57,17 @@ STAGES = (
             floods.idle_connections,
             floods.idle_from_everywhere,
             floods.slow_senders,
+            engine.operations,
+            engine.filters,
+            engine.values_of_filters,
+            engine.sleeping_streams,
+            forged.forged_by_a_user,
+            forged.forged_in_a_container,
+            called.hostile_server,
         ),
     ),
     Stage(
+        "hanging on",
         arena,
         (
             sleepers.sleeping_readers,
@@ -69,22 +82,13 @@ STAGES = (
         ),
     ),
     Stage(
-        partial(arena, containers=_SOME),
-        (
-            engine.operations,
-            engine.filters,
-            engine.values_of_filters,
-            engine.sleeping_streams,
-            forged.forged_by_a_user,
-            forged.forged_in_a_container,
-        ),
-    ),
-    Stage(
+        "kernel",
         kernel.kernel_arena,
         (forged.kernel_user, forged.kernel_container, bulk.children, bulk.namespace, forkbomb.fork_bomb),
     ),
     Stage(
-        bulk.bulk_arena,
+        "files",
+        planted.users_arena,
         (
             bulk.digits,
             bulk.endless,
@@ -93,15 +97,15 @@ STAGES = (
             bulk.late,
             bulk.interfaces,
             bulk.descriptors,
+            planted.links,
+            planted.fifos,
+            oversized.huge_config,
+            oversized.crowd,
+            oversized.database,
+            engine.secrets,
         ),
     ),
-    Stage(
-        planted.planted_arena,
-        (planted.links, planted.fifos, oversized.huge_config, oversized.crowd, oversized.database, engine.secrets),
-    ),
-    Stage(hoards.hoards_arena, hoards.COMING_AND_GOING),
-    Stage(hoards.hoards_arena, hoards.MANY_AND_LARGE),
-    Stage(called.calling_arena, (called.hostile_server,)),
+    Stage("hoards", planted.users_arena, hoards.ATTACKS),
 )
 
 
@@ -111,8 +115,9 @@ class Played:
 
     attack: str
     outcome: str
-    memory: str
-    others: str
+    memory: str = ""
+    others: str = ""
+    failed: bool = False
 
 
 def play(a: Arena, attack: Attack) -> Played:
@@ -161,41 +166,45 @@ def update(text: str) -> None:
     README.write_text(new, "utf-8")
 
 
-def _stage(stage: Stage, wanted: list[str], folder: Path) -> list[Played]:
-    attacks = [each for each in stage.attacks if not wanted or each.__name__ in wanted]
-    lines: list[Played] = []
-    if not attacks:
-        return lines
-    try:
+def _stage(stage: Stage, wanted: list[str]) -> Iterator[Played]:
+    """A line for each attack. What one that fails leaves behind goes with its agent: the next one finds a new one."""
+    attacks = deque(each for each in stage.attacks if not wanted or each.__name__ in wanted)
+    while attacks:
         with ExitStack() as stack:
-            a = stack.enter_context(stage.open(folder))
-            for attack in attacks:
+            try:
+                a = stack.enter_context(stage.open(Path(stack.enter_context(tempfile.TemporaryDirectory()))))
+            except pytest.skip.Exception as why:
+                yield from (Played(words(each), f"not played here: {why}") for each in attacks)
+                return
+            while attacks:
+                attack = attacks.popleft()
                 print(f"{words(attack).partition(':')[0]} …", file=sys.stderr)
                 try:
-                    lines.append(play(a, attack))
+                    yield play(a, attack)
                 except pytest.skip.Exception as why:
-                    lines.append(Played(words(attack), f"not played here: {why}", "", ""))
-    except pytest.skip.Exception as why:
-        lines += [Played(words(each), f"not played here: {why}", "", "") for each in attacks[len(lines) :]]
-    return lines
+                    yield Played(words(attack), f"not played here: {why}")
+                except Exception as error:
+                    traceback.print_exception(error)
+                    yield Played(words(attack), f"FAILED: {type(error).__name__}: {error}"[:300], failed=True)
+                    break
 
 
 def main(arguments: list[str] | None = None) -> int:
     """All of them, one after the other."""
     parser = argparse.ArgumentParser(prog="attacks.play", description="Play attacks on a running agent.")
-    parser.add_argument("--update", action="store_true", help="write the table into tests/attacks/README.md")
+    parser.add_argument("--short", action="store_true", help="as `make test` does")
+    parser.add_argument("--update", action="store_true", help="write the table into README.md")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these (names of functions)")
     given = parser.parse_args(arguments)
     if given.update and given.names:
         parser.error("--update is for the whole table")
-    lines: list[Played] = []
-    for stage in STAGES:
-        with tempfile.TemporaryDirectory() as folder:
-            lines += _stage(stage, given.names, Path(folder))
+    if not given.short:
+        os.environ["NIGHTLY"] = "1"
+    lines = [line for stage in STAGES for line in _stage(stage, given.names)]
     print(table(lines))
     if given.update:
         update(table(lines))
-    return 0
+    return int(any(line.failed for line in lines))
 
 
 if __name__ == "__main__":

@@ -14,9 +14,13 @@ from typing import Any
 from attacks.arena import Arena, TreeArena, Work, require_root, running
 from attacks.forged import listed
 from fakehost import FakeHost, container_id
+from helpers import write_files
 from wire import ALL, STREAM
 
 USER = 1000
+USERS = tuple(range(1001, 1009))
+HOMES = {"ann": USER} | {f"user{uid}": uid for uid in USERS}
+CORES = 2
 CANARY = "canary-7d1f"
 MOST = Work(20_000, 1 << 25)
 """Read for one answer, with whatever the agent reads meanwhile."""
@@ -24,25 +28,33 @@ _HOME = "home/ann/.local/share/docker/containers"
 _SYSTEMS = "var/lib/docker/containers"
 
 
+def users_host(path: Path, containers: int) -> FakeHost:
+    """A host of two cores with containers c0, c1, …, users who have homes, and root's files that nobody may see."""
+    host = FakeHost(path)
+    for number in range(containers):
+        host.add(f"c{number}")
+    people = "".join(f"{name}:x:{uid}:{uid}::/home/{name}:/bin/sh\n" for name, uid in HOMES.items())
+    secret = {"Name": f"/{CANARY}", "Config": {"Image": CANARY, "Labels": {CANARY: CANARY}}}
+    files: dict[str, bytes | str] = {
+        "etc/passwd": f"root:x:0:0::/root:/bin/sh\n{people}",
+        "etc/shadow": f"root:{CANARY}:20000::::::\n",
+        "root/config.v2.json": json.dumps(secret),
+        "sys/devices/system/cpu/online": f"0-{CORES - 1}\n",
+    }
+    write_files(str(path), files)
+    for each in ("etc/shadow", "root/config.v2.json"):
+        (path / each).chmod(0o600)
+    return host
+
+
 @contextmanager
-def planted_arena(_folder: Path) -> Iterator[TreeArena]:
-    """An agent over a host with a user who has a home. Not in ``_folder``, which stays until the end of the run."""
-    require_root()
+def users_arena(_folder: Path, containers: int = 20, prefix: tuple[str, ...] = ()) -> Iterator[TreeArena]:
+    """An agent over a host that has users. Not in ``_folder``, which stays until the end of the run."""
     with tempfile.TemporaryDirectory() as here:
-        host = FakeHost(Path(here) / "host")
-        for number in range(20):
-            host.add(f"c{number}")
-        (host.path / "etc").mkdir()
-        (host.path / "etc/passwd").write_text(f"root:x:0:0::/root:/bin/sh\nann:x:{USER}:{USER}::/home/ann:/bin/sh\n")
-        (host.path / "etc/shadow").write_text(f"root:{CANARY}:20000::::::\n")
-        (host.path / "root").mkdir()
-        secret = host.path / "root/config.v2.json"
-        secret.write_text(json.dumps({"Name": f"/{CANARY}", "Config": {"Image": CANARY, "Labels": {CANARY: CANARY}}}))
-        for each in (host.path / "etc/shadow", secret):
-            each.chmod(0o600)
-        with running(Path(here), "--host-root", str(host.path)) as found:
+        host = users_host(Path(here) / "host", containers)
+        with running(Path(here), "--host-root", str(host.path), prefix=prefix) as found:
             port, pid, tokens, token, folder, log = found
-            made = TreeArena(port, pid, tokens, token, folder, "c2", log, host=host)
+            made = TreeArena(port, pid, tokens, token, folder, container_id("c1"), log, host=host)
             made.warm()
             yield made
 
@@ -76,6 +88,7 @@ def run(a: TreeArena, cgroup: Path) -> None:
 
 def own(path: Path, uid: int = USER) -> None:
     """The user's, and for nobody else; what a link leads to stays whose it is."""
+    require_root()
     for each in (path, *(() if path.is_symlink() else path.rglob("*"))):
         os.chown(each, uid, uid, follow_symlinks=False)
         if each.is_file() and not each.is_symlink():

@@ -1,11 +1,10 @@
 """How many events of the stream a front end loses, by containers, transport and reader; prints a table.
 
-    PYTHONPATH=agent:cgroups:tests:tools/fixtures \\
-        .venv/bin/python -m edges.straddle [--rounds 40] [--only loopback,veth,…] [-n 50,230]
+    python -m attacks.straddle [--rounds 40] [--only loopback,veth,…] [-n 50,230]
 
-The real front end reads up to 64 KiB at once and drops an event whose ``event:`` line and whole ``data:`` line it does
-not get from one read. The agent is real, its host made up; the veth pair (MTU 1500, with and without segmentation
-offloads) connects two network namespaces and needs root.
+(README.md has its PYTHONPATH.) The real front end reads up to 64 KiB at once and drops an event whose ``event:`` line
+and whole ``data:`` line it does not get from one read. The agent is real, its host made up; the veth pair (MTU 1500,
+with and without segmentation offloads) connects two network namespaces and needs root. Exit code 1 where one is lost.
 """
 
 from __future__ import annotations
@@ -24,81 +23,17 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from certificates import authority, issue
 from cgstatd.auth import store
+from edges.frontend import READ_BYTES, FrontEnd
 from fakehost import FakeHost
 from wire import STREAM, Agent, agent
 
-READ_BYTES = 65536
 CONTAINERS = (50, 200, 230, 500, 1000, 2000)
-
-
-@dataclass
-class FrontEnd:
-    """What the real front end makes of one response, read by read; ``handled``: its stat events."""
-
-    handled: int = 0
-    done: bool = False
-    body_bytes: int = 0
-    _head: bytes | None = b""
-    _chunked: bool = False
-    _framing: bytes = b""
-    _left: int = 0
-    _text: bytes = b""
-    ended: bool = False
-    sizes: list[int] = field(default_factory=list)
-    """Of the reads."""
-
-    def read(self, data: bytes) -> None:
-        """One read of the socket."""
-        self.sizes.append(len(data))
-        if self._head is not None:
-            head, empty_line, rest = (self._head + data).partition(b"\r\n\r\n")
-            if not empty_line:
-                self._head = head
-                return
-            assert head.split()[1] == b"200", head
-            self._head, data = None, rest
-            self._chunked = b"transfer-encoding: chunked" in head.lower()
-        self._lines(self._unframed(data) if self._chunked else data)
-
-    def _unframed(self, data: bytes) -> bytes:
-        """What of the body one read held. States: ``_left`` > 2 in a chunk, 2 and 1 its CRLF, 0 a size line."""
-        found = []
-        while data:
-            if self._left > 2:
-                part = data[: self._left - 2]
-                found.append(part)
-                self._left -= len(part)
-                data = data[len(part) :]
-            elif self._left:
-                skipped = min(self._left, len(data))
-                self._left -= skipped
-                data = data[skipped:]
-            else:
-                line, newline, data = (self._framing + data).partition(b"\n")
-                self._framing = b"" if newline else line
-                if newline and line != b"\r":
-                    size = int(line, 16)
-                    self.ended = size == 0
-                    self._left = size + 2
-        return b"".join(found)
-
-    def _lines(self, data: bytes) -> None:
-        self.body_bytes += len(data)
-        *lines, self._text = (self._text + data).split(b"\n")
-        kind = b""  # the front end forgets it between two reads
-        for line in lines:
-            if line.startswith(b"event: "):
-                kind = line[7:]
-            elif line.startswith(b"data: ") and kind:
-                self.handled += kind == b"stat"
-                self.done |= kind == b"done"
-                kind = b""
 
 
 class Reader(NamedTuple):
@@ -299,11 +234,13 @@ def cell(place: Place, reader: Reader, containers: int, rounds: int) -> tuple[in
     return lost, size
 
 
-def rows(containers: list[int], places: list[str], readers: list[Reader], rounds: int) -> Iterator[str]:
-    """As Markdown, row by row."""
-    yield f"| events lost in {rounds} rounds | {' | '.join(f'{n:,}' for n in containers)} |"
-    yield "|---|" + "---|" * len(containers)
-    found: dict[tuple[str, str, int], str] = {}
+Cells = dict[tuple[str, str, int], tuple[int, str]]
+"""Transport, reader, containers -> events lost, and what is shown."""
+
+
+def measured(containers: list[int], places: list[str], readers: list[Reader], rounds: int) -> Cells:
+    """Each cell, told as it is known."""
+    found: Cells = {}
     for n in containers:
         with tempfile.TemporaryDirectory() as folder:
             host = FakeHost(Path(folder) / "host")
@@ -322,16 +259,23 @@ def rows(containers: list[int], places: list[str], readers: list[Reader], rounds
                         before = place.cpu_seconds()
                         lost, size = cell(place, reader, n, rounds)
                         cost = (place.cpu_seconds() - before) / rounds * 1000
-                        found[name, reader.name, n] = f"{lost} ({size / n:.0f} B, {cost:.1f} ms)"
-                        print(n, name, reader.name, found[name, reader.name, n], file=sys.stderr)
-    for name in places:
-        for reader in readers:
-            cells = [found.get((name, reader.name, n), "-") for n in containers]
-            yield f"| {name}; {reader.name} | {' | '.join(cells)} |"
+                        found[name, reader.name, n] = lost, f"{lost} ({size / n:.0f} B, {cost:.1f} ms)"
+                        print(n, name, reader.name, found[name, reader.name, n][1], file=sys.stderr)
+    return found
+
+
+def table(found: Cells, containers: list[int], rounds: int) -> str:
+    """As Markdown."""
+    lines = [f"| events lost in {rounds} rounds | {' | '.join(f'{n:,}' for n in containers)} |"]
+    lines.append("|---|" + "---|" * len(containers))
+    for name, reader in dict.fromkeys((name, reader) for name, reader, _ in found):
+        cells = [found[name, reader, n][1] if (name, reader, n) in found else "-" for n in containers]
+        lines.append(f"| {name}; {reader} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def main() -> int:
-    """Print the table: events lost (bytes of the body a container, CPU of the agent a round)."""
+    """Print the table: events lost (bytes of the body a container, CPU of the agent a round); 1 if any was."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--only", default="", help="transports, by what their names begin with")
@@ -341,9 +285,12 @@ def main() -> int:
     given = parser.parse_args()
     places = [name for name in PLACES if any(re.match(each, name) for each in given.only.split(","))]
     readers = [r._replace(size=given.size) for i, r in enumerate(READERS) if str(i) in (given.readers or "0123")]
-    for row in rows([int(n) for n in given.n.split(",")], places, readers, given.rounds):
-        print(row, flush=True)
-    return 0
+    containers = [int(n) for n in given.n.split(",")]
+    found = measured(containers, places, readers, given.rounds)
+    print(table(found, containers, given.rounds))
+    lost = sum(number for number, _ in found.values())
+    print(f"{lost} events were lost" if lost else "no event was lost")
+    return int(lost > 0)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from itertools import chain, cycle
 
-from attacks.arena import REQUEST, Arena, pushed, received, tally
+from attacks.arena import REQUEST, Arena, often, pushed, received, tally
 from wire import ALL
 
 TRICKS = (
@@ -92,7 +92,7 @@ def _answered_soon(a: Arena, address: str) -> None:
 
 def idle_connections(a: Arena) -> str:
     """1,000 idle connections: from one address; nothing is ever sent"""
-    sockets = [a.connect("127.0.0.51") for _ in range(1000)]
+    sockets = [a.connect("127.0.0.51") for _ in range(often(1000, 300))]
     open_ones = a.descriptors()
     _answered_soon(a, "127.0.0.51")
     a.good_client()
@@ -105,7 +105,7 @@ def idle_connections(a: Arena) -> str:
 
 def idle_from_everywhere(a: Arena) -> str:
     """1,000 idle connections, distributed: from ten addresses; nothing is ever sent"""
-    sockets = [a.connect(f"127.0.1.{number % 10 + 1}") for number in range(1000)]
+    sockets = [a.connect(f"127.0.1.{number % 10 + 1}") for number in range(often(1000, 600))]
     open_ones = a.descriptors()
     _answered_soon(a, "127.0.0.98")
     assert open_ones < 512 + 64 + 32
@@ -117,7 +117,7 @@ def idle_from_everywhere(a: Arena) -> str:
 
 def slow_senders(a: Arena) -> str:
     """slow senders: 100 clients that send a request byte by byte, ten a second"""
-    sockets = [a.connect("127.0.0.52") for _ in range(100)]
+    sockets = [a.connect("127.0.0.52") for _ in range(often(100))]
     alive = list(sockets)
     request = chain(REQUEST, cycle(b"X: y\r\n"))
     while alive:
