@@ -44,9 +44,7 @@ LONG = (
     "prometheus/test_forward.py",
     "attacks/test_schemathesis.py",
     "browser/test_past.py",
-    "browser/test_address.py",
     "browser/test_trouble.py",
-    "browser/test_stopped.py",
     "browser/test_page.py",
     "cgstatd/feed/history/test_disk_faults.py",
     "cgstatd/web/routes/test_follow.py",
@@ -57,7 +55,7 @@ LONG = (
     "edges/test_straddle.py",
     "prometheus/test_scrape.py",
     "cgstatd/web/routes/test_health.py",
-    "browser/test_groups.py",
+    "browser/test_choices.py",
 )
 """Files that take long, or mostly wait: they are begun first, so that no worker is left alone with one at the end, and
 the many that never wait fill what is left of the processors."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from typing import Any
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar
 
 import jsonschema
 
@@ -12,6 +15,26 @@ from cgstatd.web.routes.table import ROUTES
 from wire import Answer
 
 DOCUMENT = document(ROUTES)
+R = TypeVar("R")
+
+
+async def of_each(check: Callable[[R], Awaitable[None]], rows: Iterable[R], name: Callable[[R], str]) -> None:
+    """A check of every row of a table; those that fail, together and with their names."""
+    failed = []
+    for row in rows:
+        try:
+            await check(row)
+        except Exception as error:
+            error.add_note(name(row))
+            failed.append(error)
+    if failed:
+        raise ExceptionGroup(f"{len(failed)} rows", failed)
+
+
+def filled(path: str, version: str = "v1.45") -> str:
+    """A route's path with a container, a name, an environment and a version in the place of its parts."""
+    parts = {"{version}": version, "{container}": "a", "{name}": "a", "{id}": "a", "{env}": "1", "{rest}": "x"}
+    return re.sub(r"{\w+}", lambda part: parts[part[0]], path)
 
 
 def resolved(what: dict[str, Any]) -> dict[str, Any]:
@@ -35,6 +58,11 @@ def schema(path: str, status: int = 200, media: str = "application/json", method
     """The schema of an answer's body."""
     found: dict[str, Any] = response(path, status, method)["content"][media]["schema"]
     return found | {"components": DOCUMENT["components"]}
+
+
+@functools.cache
+def _validator(path: str, status: int, media: str, method: str) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(schema(path, status, media, method))
 
 
 def validate(what: Any, against: dict[str, Any]) -> None:
@@ -62,4 +90,4 @@ def conforms(answer: Answer, path: str, method: str = "") -> None:
         return
     media = answer.headers["content-type"].partition(";")[0]
     body = json.loads(answer.body) if media == "application/json" else answer.body.decode()
-    validate(body, schema(path, answer.status, media, method))
+    _validator(path, answer.status, media, method).validate(body)

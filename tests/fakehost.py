@@ -17,13 +17,14 @@ import pytest
 
 from cgroupfs import Clock, Root
 from cgstatd.host.discovery import Discovery
-from cgstatd.recording.recorded_root import Reading, RecordedRoot
+from cgstatd.recording.recorded_root import Reading, RecordedRoot, open_roots
 from cgstatd.sampling.container import Container
 from cgstatd.sampling.model import ContainerStats
 from cgstatd.sampling.open_host import HostOptions, open_host
 from cgstatd.sampling.reading_failed import ReadingFailed
 from cgstatd.sampling.sampler import Pending, Sampler
 from helpers import write_files
+from recordedhosts import recorded_host
 
 MEM_TOTAL = 4 << 30
 _NET_DEV = """Inter-|   Receive                                                |  Transmit
@@ -40,6 +41,18 @@ class LiveRoot(RecordedRoot):
 
     def clock(self, path: str = "") -> Clock:
         return Root.clock(self, path)
+
+
+class HostClock:
+    """The host's clocks, which go on when told."""
+
+    def __init__(self, began: Clock) -> None:
+        self.now = began
+
+    def on(self, seconds: float) -> None:
+        """So much later."""
+        passed = round(seconds * 1000)
+        self.now = Clock(self.now.monotonic_ns + passed * 1_000_000, self.now.time_ms + passed)
 
 
 def container_id(name: str) -> str:
@@ -198,6 +211,26 @@ class FakeHost:
         times = {name: {"monotonic_ns": 2_000_000_000 * (n + 1), "time_ms": n} for n, name in enumerate(names)}
         (directory / "index.json").write_text(json.dumps({"format": 1, "host": {}, "readings": times}))
         return str(directory)
+
+
+def recorded_sampler(name: str) -> Sampler:
+    """A sampler of a recorded host's second reading, at the real time."""
+    root = open_roots(recorded_host(name))[1]
+    assert isinstance(root, RecordedRoot)
+    live = LiveRoot(root.path, Reading(monotonic_ns=0, time_ms=0, files=root.reading.files))
+    return open_host(live, HostOptions())
+
+
+def net_dev(host: FakeHost, name: str) -> Path:
+    """The network counters of a container's first process."""
+    pid = (host.scope(name) / "cgroup.procs").read_text().strip()
+    return host.path / f"proc/{pid}/net/dev"
+
+
+def share_network(host: FakeHost) -> None:
+    """a is in the network namespace of b: the same inode."""
+    net_dev(host, "a").unlink()
+    os.link(net_dev(host, "b"), net_dev(host, "a"))
 
 
 class Hang:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from cgstatd.auth import store
 from cgstatd.auth.keyring import Keyring
@@ -29,6 +31,12 @@ class Tokens:
     def revoke(self, name: str = "central") -> None:
         """Forget it."""
         store.revoke(self.path, name)
+
+    def edit(self, **parts: Any) -> None:
+        """Change what the file says of the first one, as somebody with an editor does."""
+        content = json.loads(Path(self.path).read_text())
+        content["tokens"][0] |= parts
+        Path(self.path).write_text(json.dumps(content))
 
     def rotate(self, name: str = "central") -> str:
         """Another value."""

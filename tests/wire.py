@@ -176,6 +176,10 @@ class Server:
         finally:
             await connection.close()
 
+    def fresh_for(self, seconds: float) -> None:
+        """A reading is shared for so long, however busy the machine is; nothing is read between two of them."""
+        self.feed.retime(freshness_seconds=seconds, baseline_seconds=0.0, max_cpu_percent=0.0)
+
     async def ask(self, target: str | bytes, *headers: str, method: str = "GET", version: str = "1.1") -> Answer:
         """One request on a connection of its own."""
         async with self.connection() as connection:
@@ -219,8 +223,9 @@ async def serving(
     tls: Certificates | None = None,
     history: float | Keeping = 0.0,
     prepare: Callable[[Composition], None] | None = None,
+    port: int = 0,
 ) -> AsyncIterator[Server]:
-    """The agent on a loopback port; ``prepare`` sees it before it starts."""
+    """The agent on a loopback port, 0: any; ``prepare`` sees it before it starts."""
     guard = guard or Guard(env)
     agent = Composition(sampler, settings(env, freshness, baseline, history), guard, Gate(limits or Limits()), tls)
     if prepare is not None:
@@ -231,7 +236,7 @@ async def serving(
     try:
         await runner.setup()
         agent.start(watch=False)
-        await Listener(runner, bind("127.0.0.1", 0)[0], agent.gate, tls).start()
+        await Listener(runner, bind("127.0.0.1", port)[0], agent.gate, tls).start()
         yield Server(runner.addresses[0][1], sampler, agent, runner)
     finally:
         await runner.cleanup()

@@ -6,6 +6,7 @@ Any error on the console, any exception and any breach of the page's Content-Sec
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +17,9 @@ import pytest_asyncio
 
 from browser.apart import own_network
 from browser.driver import ARGUMENTS, COMPLAINTS, DESKTOP, EXECUTABLE, NETWORK_ERRORS, Open
-from fakehost import FakeHost
+from browser.populated import five
+from fakehost import FakeHost, recorded_sampler
+from helpers import UNIFIED
 from wire import Server, serving
 
 if TYPE_CHECKING:
@@ -54,9 +57,9 @@ async def browser(network: None) -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-def open_page(browser: Browser) -> Open:
+def open_page(browser: Browser, request: pytest.FixtureRequest) -> Open:
     """``async with open_page(port) as page``: the live page; ``away``: the agent may be gone for a while; ``at``: the
-    address after the path."""
+    address after the path. Who wants to look at it says where its last state is kept: CGSTATD_SHOTS=DIR."""
 
     @asynccontextmanager
     async def open_page(
@@ -78,6 +81,8 @@ def open_page(browser: Browser) -> Open:
         page.on("request", lambda request: requests.append(request.url))
         await page.goto(f"http://127.0.0.1:{port}/{at}")
         yield page
+        if folder := os.environ.get("CGSTATD_SHOTS"):
+            await page.screenshot(path=f"{folder}/{request.node.name}.png")
         await context.close()
         assert complaints == []
         assert [url for url in requests if not url.startswith((f"http://127.0.0.1:{port}/", "data:"))] == []
@@ -85,20 +90,21 @@ def open_page(browser: Browser) -> Open:
     return open_page
 
 
-@pytest.fixture
-def host(tmp_path: Path) -> FakeHost:
-    """Five containers with figures that differ in every column."""
-    host = FakeHost(tmp_path)
-    host.add("web-1", memory=40 << 20, limit=str(64 << 20), rx=900_000)
-    host.add("web-2", memory=62 << 20, cache=0, limit=str(64 << 20), rx=100)
-    host.add("db", memory=500 << 20, read=1 << 30)
-    host.add("queue", memory=5 << 20)
-    host.add("asleep", frozen=True)
-    return host
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> FakeHost:
+    """Five containers with figures that differ in every column, for all tests of a module."""
+    return five(tmp_path_factory.mktemp("host"))
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(host: FakeHost) -> AsyncIterator[Server]:
     """The agent over that host."""
     async with serving(host.sampler(), freshness=0.1) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def recorded(network: None) -> AsyncIterator[Server]:
+    """The agent over the second reading of a recorded host with every runtime."""
+    async with serving(recorded_sampler(UNIFIED), freshness=0.1) as server:
         yield server

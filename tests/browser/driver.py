@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -50,6 +49,11 @@ async def until(page: Page, expression: str) -> None:
         await asyncio.sleep(0.05)
 
 
+async def rows(page: Page, number: int) -> None:
+    """Wait until there are so many rows."""
+    await until(page, f"document.querySelectorAll('.row').length === {number}")
+
+
 async def names(page: Page) -> list[str]:
     """Of the rows, from top to bottom."""
     return await page.locator(".row .title b").all_inner_texts()
@@ -59,9 +63,3 @@ async def live(page: Page, rows: int = 5) -> None:
     """Wait for the first round."""
     await until(page, f"document.querySelectorAll('.row').length >= {rows}")
     assert await page.locator("#link-text").inner_text() == "live"
-
-
-def shots(name: str) -> str | None:
-    """Where to save a screenshot, if somebody wants to look at it: CGSTATD_SHOTS=DIR."""
-    folder = os.environ.get("CGSTATD_SHOTS")
-    return f"{folder}/{name}.png" if folder else None

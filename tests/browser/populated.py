@@ -7,6 +7,7 @@ import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from fakehost import FakeHost
 
@@ -23,6 +24,17 @@ HOSTILE = (
 )
 
 
+def five(path: Path) -> FakeHost:
+    """Two with limits, one that is large, one that is small, and one that is paused."""
+    host = FakeHost(path)
+    host.add("web-1", memory=40 << 20, limit=str(64 << 20), rx=900_000)
+    host.add("web-2", memory=62 << 20, cache=0, limit=str(64 << 20), rx=100)
+    host.add("db", memory=500 << 20, read=1 << 30)
+    host.add("queue", memory=5 << 20)
+    host.add("asleep", frozen=True)
+    return host
+
+
 def label(host: FakeHost, name: str, shown: str = "", image: str = "lab/busybox:1", **labels: str) -> None:
     """Give a running container another name, an image and labels."""
     host.config(name, Name=f"/{shown or name}", Config={"Image": image, "Labels": labels})
@@ -31,6 +43,12 @@ def label(host: FakeHost, name: str, shown: str = "", image: str = "lab/busybox:
 def compose(host: FakeHost, name: str, project: str) -> None:
     """Make a container one of a Compose project."""
     label(host, name, **{"com.docker.compose.project": project})
+
+
+def ended(host: FakeHost, name: str, finished: str = "2026-11-25T10:58:40.719158146Z", **state: Any) -> None:
+    """A container that is on disk only, and how it ended."""
+    host.on_disk(name)
+    host.config(name, State={"FinishedAt": finished, "ExitCode": 0} | state)
 
 
 def hostile_host(path: Path) -> FakeHost:

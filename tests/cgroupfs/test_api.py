@@ -14,7 +14,7 @@ import pytest
 
 import cgroupfs
 from cgroupfs import MAX, Absent, Cgroup, CgroupError, CgroupGone, Limit, Missing
-from helpers import PROJECT, TREES, UNIFIED, cgroups, recorded
+from helpers import HOSTS, PROJECT, TREES, UNIFIED, cgroups, recorded
 
 PACKAGE = f"{PROJECT}/cgroups/cgroupfs"
 SOURCES = sorted(
@@ -40,7 +40,9 @@ def test_the_public_names_are_these() -> None:
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_nothing_but_the_standard_library_is_imported(source: str) -> None:
+def test_only_the_standard_library_is_imported_and_versions_spoken_of_in_the_hierarchy_and_the_controllers(
+    source: str,
+) -> None:
     with open(f"{PACKAGE}/{source}", encoding="utf-8") as file:
         module = ast.parse(file.read())
     for node in ast.walk(module):
@@ -50,29 +52,20 @@ def test_nothing_but_the_standard_library_is_imported(source: str) -> None:
             names = [] if node.level else [node.module or ""]
         for name in names:
             assert name.partition(".")[0] in sys.stdlib_module_names, name
-
-
-@pytest.mark.parametrize("source", SOURCES)
-def test_versions_are_spoken_of_in_the_hierarchy_and_the_controllers_only(source: str) -> None:
-    with open(f"{PACKAGE}/{source}", encoding="utf-8") as file:
-        module = ast.parse(file.read())
-    names = {node.attr for node in ast.walk(module) if isinstance(node, ast.Attribute)}
+    attributes = {node.attr for node in ast.walk(module) if isinstance(node, ast.Attribute)}
     if not source.startswith("controllers/") and source not in ("hierarchy.py", "fields.py"):
-        assert not names & {"V1", "V2"}
+        assert not attributes & {"V1", "V2"}
 
 
-def test_it_can_be_imported_without_anything_else_being_installed() -> None:
+def test_it_can_be_imported_without_anything_else_being_installed_and_ships_its_types() -> None:
     code = "import sys, cgroupfs; print(*sys.modules)"
-    environment = {"PYTHONPATH": f"{PROJECT}/cgroups"}
-    command = [sys.executable, "-S", "-c", code]
+    command, environment = [sys.executable, "-S", "-c", code], {"PYTHONPATH": f"{PROJECT}/cgroups"}
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in ran.stdout.split()}
     assert loaded - sys.stdlib_module_names == {"cgroupfs", "__main__"}
     assert not loaded & {"asyncio", "socket", "http"}
-
-
-def test_the_types_are_shipped() -> None:
     assert os.path.isfile(f"{PACKAGE}/py.typed")
+    assert typing.get_args(Limit) == (int, cgroupfs.Max, type(None)) and not isinstance(MAX, int)
 
 
 @pytest.mark.parametrize("record", FROZEN, ids=lambda record: record.__name__)
@@ -81,18 +74,9 @@ def test_records_are_frozen_and_slotted(record: typing.Any) -> None:
     assert not hasattr(object.__new__(record), "__dict__")
 
 
-def test_limits_have_three_states() -> None:
-    assert typing.get_args(Limit) == (int, cgroupfs.Max, type(None))
-    assert MAX is cgroupfs.Max.MAX and not isinstance(MAX, int)
-
-
 def test_every_error_of_the_library_is_a_cgroup_error_with_one_line() -> None:
-    errors = [
-        CgroupGone("/a"),
-        cgroupfs.ParseError("not a number", "/a/b", 3),
-        cgroupfs.NoCgroups("none"),
-    ]
-    assert all(isinstance(error, CgroupError) and "\n" not in str(error) for error in errors)
+    for error in (CgroupGone("/a"), cgroupfs.ParseError("not a number", "/a/b", 3), cgroupfs.NoCgroups("none")):
+        assert isinstance(error, CgroupError) and "\n" not in str(error)
 
 
 @pytest.mark.parametrize(("host", "reading"), TREES)
@@ -104,15 +88,13 @@ def test_every_reason_names_a_field_of_its_record_and_a_file(host: str, reading:
                 assert missing.path, (name, missing)
 
 
-@pytest.mark.parametrize("method", ["cpu", "memory", "io", "pids", "pressure"])
-@pytest.mark.parametrize(("host", "reading"), TREES)
-def test_a_cgroup_that_is_not_there_is_gone_whatever_is_asked(host: str, reading: str, method: str) -> None:
-    root, hierarchy = recorded(host, reading)
-    group = Cgroup(root, hierarchy, "/system.slice/never-was.scope")
-    assert not group.exists()
-    assert group.procs() == []
-    with pytest.raises(CgroupGone):
-        getattr(group, method)()
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_cgroup_that_is_not_there_is_gone_whatever_is_asked(host: str) -> None:
+    group = Cgroup(*recorded(host), "/system.slice/never-was.scope")
+    assert not group.exists() and group.procs() == []
+    for method in (group.cpu, group.memory, group.io, group.pids, group.pressure):
+        with pytest.raises(CgroupGone):
+            method()
 
 
 def test_a_controller_that_is_mounted_nowhere_is_off() -> None:

@@ -21,7 +21,7 @@ def fifo(tmp_path: Path) -> str:
     return path
 
 
-def test_the_second_reader_of_a_file_is_refused_and_others_are_not() -> None:
+def test_the_second_reader_of_a_file_is_refused_and_others_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     readers = OneReader()
     with readers.of("/proc/stat"):
         assert readers.count == 1
@@ -29,7 +29,10 @@ def test_the_second_reader_of_a_file_is_refused_and_others_are_not() -> None:
             pass
         with readers.of("/proc/meminfo"):
             assert readers.count == 2
-    with readers.of("/proc/stat"):
+        monkeypatch.setattr(hangs, "PATIENCE_SECONDS", float("inf"))  # it was waited for in vain: not once more
+        with pytest.raises(StillHangs), readers.of("/proc/stat"):
+            pass
+    with readers.of("/proc/stat"):  # the next one is another reader
         pass
     assert readers.count == 0
 
@@ -54,18 +57,6 @@ def test_a_reader_that_is_slow_is_waited_for(monkeypatch: pytest.MonkeyPatch) ->
     assert order == ["first", "second"]
 
 
-def test_one_that_was_waited_for_in_vain_is_not_waited_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    readers = OneReader()
-    with readers.of("/proc/stat"):
-        with pytest.raises(StillHangs), readers.of("/proc/stat"):
-            pass
-        monkeypatch.setattr(hangs, "PATIENCE_SECONDS", float("inf"))
-        with pytest.raises(StillHangs), readers.of("/proc/stat"):
-            pass
-    with readers.of("/proc/stat"):  # the next one is another reader
-        pass
-
-
 def test_one_whose_work_was_taken_over_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hangs, "PATIENCE_SECONDS", float("inf"))
     readers, reads, answers = OneReader(), threading.Event(), threading.Event()
@@ -83,16 +74,6 @@ def test_one_whose_work_was_taken_over_is_not_waited_for(monkeypatch: pytest.Mon
         pass
     answers.set()
     thread.join()
-
-
-def test_a_hung_file_of_the_host_refuses_the_next_reading_and_looking(tmp_path: Path) -> None:
-    (tmp_path / "stat").write_text("cpu 1\n")
-    root = Root(str(tmp_path))
-    with root.readers.of("/stat"):
-        for read in (root.read, root.identity):
-            with pytest.raises(StillHangs):
-                read("/stat")
-    assert root.read("/stat") == b"cpu 1\n"
 
 
 def test_a_thread_that_was_replaced_ends_where_the_file_answers() -> None:
@@ -118,6 +99,15 @@ def test_a_thread_that_was_replaced_ends_where_the_file_answers() -> None:
     assert ended == ["ends"] and readers.count == 0
     assert not left_check()()
     still_wanted()
+
+
+def test_a_hung_file_of_the_host_refuses_the_next_reading_and_looking(tmp_path: Path) -> None:
+    (tmp_path / "stat").write_text("cpu 1\n")
+    root = Root(str(tmp_path))
+    for read in (root.read, root.identity):
+        with pytest.raises(StillHangs), root.readers.of("/stat"):
+            read("/stat")
+    assert root.read("/stat") == b"cpu 1\n"
 
 
 @pytest.fixture
@@ -182,7 +172,6 @@ def test_what_a_thread_waits_for_to_be_read(fifo: str, waiting: Callable[[Callab
     finally:
         os.write(writer, b"x")
         os.close(writer)
-    threading.Event().wait(0)
     os.close(reader)
 
 

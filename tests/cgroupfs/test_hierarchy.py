@@ -42,6 +42,7 @@ def test_a_v2_host_has_every_controller_in_the_one_tree() -> None:
     assert hierarchy.mode == "unified"
     assert points(hierarchy) == dict.fromkeys(CONTROLLERS, "/sys/fs/cgroup")
     assert [tree.version for tree in hierarchy.trees] == [Version.V2]
+    assert hierarchy.limits_below("io") and hierarchy.limits_below("cpu")
 
 
 @pytest.mark.parametrize("name", [LEGACY, LEGACY_CGROUPFS])
@@ -52,77 +53,55 @@ def test_a_v1_host_has_a_tree_per_controller_and_cpu_with_cpuacct(name: str) -> 
     assert found["cpu"] == found["cpuacct"] == "/sys/fs/cgroup/cpu,cpuacct"
     assert found["io"] == "/sys/fs/cgroup/blkio"
     assert set(found) == set(CONTROLLERS)
+    trees = {tree.point: tree.controllers for tree in hierarchy.trees}
     assert hierarchy.trees[0].point == "/sys/fs/cgroup/cpu,cpuacct", "the tree with most controllers is first"
-    assert len({tree.point for tree in hierarchy.trees}) == len(hierarchy.trees)
-
-
-@pytest.mark.parametrize(("name", "below"), [(UNIFIED, True), (LEGACY, False)])
-def test_limits_of_io_on_v1_count_for_their_own_cgroup_alone(name: str, below: bool) -> None:
-    _, hierarchy = recorded(name)
-    assert (hierarchy.limits_below("io"), hierarchy.limits_below("cpu")) == (below, True)
-
-
-def test_the_named_hierarchy_holds_no_controller_but_is_a_tree_to_look_in() -> None:
-    _, hierarchy = recorded(LEGACY)
-    systemd = next(tree for tree in hierarchy.trees if tree.point == "/sys/fs/cgroup/systemd")
-    assert systemd.controllers == frozenset()
-    assert systemd.point not in points(hierarchy).values()
+    assert len(trees) == len(hierarchy.trees)
+    assert trees["/sys/fs/cgroup/systemd"] == frozenset(), "the named hierarchy is a tree to look in"
+    assert "/sys/fs/cgroup/systemd" not in found.values()
+    assert not hierarchy.limits_below("io") and hierarchy.limits_below("cpu"), "those of I/O count for their own alone"
 
 
 # -- made trees
 
 
-def test_hybrid_reads_from_v1_what_v1_has_and_the_rest_from_v2(tmp_path: Path) -> None:
-    mounts = {
-        "/sys/fs/cgroup/systemd": "xattr,name=systemd",
-        "/sys/fs/cgroup/memory": "memory",
-        "/sys/fs/cgroup/unified": "",
-    }
-    hierarchy = detect(host(tmp_path, mounts, controllers="cpu io pids memory"))
-    assert hierarchy.mode == "hybrid"
-    unified = "/sys/fs/cgroup/unified"
-    assert points(hierarchy) == {
-        "cpu": unified,
-        "cpuacct": unified,
-        "memory": "/sys/fs/cgroup/memory",
-        "io": unified,
-        "pids": unified,
-        "freezer": unified,
-    }
-    assert hierarchy.mount("memory") == Mount("/sys/fs/cgroup/memory", "/", Version.V1, frozenset({"memory"}))
-    assert hierarchy.mount("cpuset") is None, "mounted nowhere"
+V1_NAMES = ("cpu", "cpuacct", "cpuset", "memory", "blkio", "pids", "freezer")
+CG = "/sys/fs/cgroup"
 
 
-def test_a_v2_mount_without_controllers_binds_only_what_v1_left(tmp_path: Path) -> None:
-    names = "cpu cpuacct cpuset memory blkio pids freezer".split()
-    mounts = {f"/sys/fs/cgroup/{name}": name for name in names}
-    hierarchy = detect(host(tmp_path, mounts | {"/sys/fs/cgroup/unified": ""}))
-    assert hierarchy.mode == "hybrid"
-    assert "/sys/fs/cgroup/unified" not in points(hierarchy).values()
-    assert hierarchy.trees[-1].version is Version.V2
-
-
-def test_a_v2_host_without_the_memory_controller_says_so_by_leaving_it_out(tmp_path: Path) -> None:
-    hierarchy = detect(host(tmp_path, {"/sys/fs/cgroup": ""}, controllers="cpuset cpu io pids"))
-    assert hierarchy.mount("memory") is None
-    assert hierarchy.mount("cpu") is not None
-
-
-def test_an_unreadable_cgroup_controllers_leaves_the_core_of_v2(tmp_path: Path) -> None:
-    root = host(tmp_path, {"/sys/fs/cgroup": ""})
-    os.remove(f"{tmp_path}/sys/fs/cgroup/cgroup.controllers")
-    assert set(points(detect(root))) == {"cpuacct", "freezer"}
-
-
-def test_the_first_of_two_mounts_of_a_controller_is_taken(tmp_path: Path) -> None:
-    hierarchy = detect(host(tmp_path, {"/sys/fs/cgroup/memory": "memory", "/mnt/memory": "memory"}))
-    assert points(hierarchy)["memory"] == "/sys/fs/cgroup/memory"
-    assert len(hierarchy.trees) == 2
+@pytest.mark.parametrize(
+    ("mounts", "controllers", "mode", "bound"),
+    [
+        ({f"{CG}/systemd": "xattr,name=systemd", f"{CG}/memory": "memory", f"{CG}/unified": ""}, "cpu io pids memory",
+         "hybrid", {"memory": f"{CG}/memory"} | dict.fromkeys(("cpu", "cpuacct", "io", "pids", "freezer"),
+                                                              f"{CG}/unified")),
+        ({f"{CG}/{name}": name for name in V1_NAMES} | {f"{CG}/unified": ""}, "", "hybrid",
+         {name.replace("blkio", "io"): f"{CG}/{name}" for name in V1_NAMES}),
+        ({CG: ""}, "cpuset cpu io pids", "unified",
+         dict.fromkeys(("cpu", "cpuacct", "cpuset", "io", "pids", "freezer"), CG)),
+        ({CG: ""}, None, "unified", {"cpuacct": CG, "freezer": CG}),
+        ({f"{CG}/memory": "memory", "/mnt/memory": "memory"}, "", "legacy", {"memory": f"{CG}/memory"}),
+    ],
+    ids=["hybrid: v1's first, the rest v2's", "hybrid: v2 has none", "v2 without the memory controller",
+         "cgroup.controllers cannot be read: the core of v2", "the first of two mounts"],
+)  # fmt: skip
+def test_where_each_controller_is(
+    tmp_path: Path, mounts: dict[str, str], controllers: str | None, mode: str, bound: dict[str, str]
+) -> None:
+    root = host(tmp_path, mounts, controllers=controllers or "")
+    if controllers is None:
+        os.remove(f"{tmp_path}{CG}/cgroup.controllers")
+    hierarchy = detect(root)
+    assert (hierarchy.mode, points(hierarchy), len(hierarchy.trees)) == (mode, bound, len(mounts))
+    assert detect(Root(f"{tmp_path}/")) == hierarchy, "a slash at the end of a root changes nothing"
+    for name, point in bound.items():
+        mount = hierarchy.mount(name)
+        assert mount is not None and (mount.point, mount.root) == (point, "/")
+        assert (mount.version is Version.V1) is bool(mounts[point]) and hierarchy.mount("rdma") is None
 
 
 def test_a_mount_that_another_one_hides_is_left_out(tmp_path: Path) -> None:
-    root = host(tmp_path, {"/sys/fs/cgroup/memory": "memory", "/sys/fs/cgroup/cpu": "cpu"})
-    os.rmdir(f"{tmp_path}/sys/fs/cgroup/memory")
+    root = host(tmp_path, {f"{CG}/memory": "memory", f"{CG}/cpu": "cpu"})
+    os.rmdir(f"{tmp_path}{CG}/memory")
     assert set(points(detect(root))) == {"cpu"}
 
 
@@ -148,22 +127,16 @@ def test_a_mount_point_that_is_not_utf_8_can_still_be_opened(tmp_path: Path) -> 
     assert os.path.isdir(mount.point)
 
 
-def test_the_text_of_another_mount_makes_no_cgroup_mount() -> None:
-    fuse = "99 27 0:60 / /home/x/cgroup rw - fuse.cgroup2 cgroup2 rw\n98 27 0:61 / /m rw - tmpfs cgroup rw,memory\n"
-    assert parse_mountinfo(fuse.encode()) == []
+FUSE = b"99 27 0:60 / /home/x/cgroup rw - fuse.cgroup2 cgroup2 rw\n98 27 0:61 / /m rw - tmpfs cgroup rw,memory\n"
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"\n", b"cgroup2\n", b"32 24 0:27 / /x rw -\n", b"- cgroup2 cgroup2 rw\n", b"\xff\x00\n"]
-)
-def test_malformed_lines_are_left_out(data: bytes) -> None:
-    assert parse_mountinfo(data) == []
-
-
-def test_optional_fields_may_be_none_or_many() -> None:
+def test_optional_fields_may_be_none_or_many_and_anything_else_is_no_cgroup_mount() -> None:
     for fields in ("", "shared:1 ", "shared:1 master:2 propagate_from:3 unbindable "):
         line = f"40 32 0:35 /docker/x /cg rw {fields}- cgroup cgroup rw,cpuacct,cpu\n"
         assert parse_mountinfo(line.encode()) == [Mount("/cg", "/docker/x", Version.V1, frozenset({"cpu", "cpuacct"}))]
+    malformed = (b"", b"\n", b"cgroup2\n", b"32 24 0:27 / /x rw -\n", b"- cgroup2 cgroup2 rw\n", b"\xff\x00\n")
+    for data in (FUSE, *malformed):
+        assert parse_mountinfo(data) == []
 
 
 paths = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1).map(lambda text: "/" + text)
@@ -180,16 +153,13 @@ def test_every_mount_point_is_read_back(path: str) -> None:
 
 
 def test_no_cgroup_mount_is_one_sentence_that_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(NoCgroups):
+        detect(Root(str(tmp_path)))
     write_files(str(tmp_path), {"proc/self/mountinfo": OTHER})
     with pytest.raises(NoCgroups) as caught:
         detect(Root(str(tmp_path)))
     assert "no cgroup file system is mounted below" in str(caught.value) and "--host-root" in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_no_proc_at_all_is_no_cgroups(tmp_path: Path) -> None:
-    with pytest.raises(NoCgroups):
-        detect(Root(str(tmp_path)))
 
 
 def test_an_unreadable_mountinfo_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,37 +171,18 @@ def test_an_unreadable_mountinfo_says_so(tmp_path: Path, monkeypatch: pytest.Mon
         detect(Root(str(tmp_path)))
 
 
-def test_only_one_of_both_mountinfos_being_readable_is_enough(tmp_path: Path) -> None:
-    assert detect(host(tmp_path, {"/sys/fs/cgroup": ""}, who="1")).mode == "unified"
-
-
 # -- below another root
 
 
-def test_below_a_host_root_the_hosts_own_paths_of_pid_1_come_first(tmp_path: Path) -> None:
-    host(tmp_path, {"/sys/fs/cgroup/memory": "memory"}, who="1")
-    root = host(tmp_path, {"/elsewhere": "cpu"}, who="self")
-    assert points(detect(root)) == {"memory": "/sys/fs/cgroup/memory"}
-
-
-def test_below_a_host_root_this_process_mounts_have_the_roots_path_in_front(tmp_path: Path) -> None:
-    root = host(tmp_path, {"/sys/fs/cgroup": ""}, controllers="cpu memory", prefix=str(tmp_path))
-    hierarchy = detect(root)
-    assert [tree.point for tree in hierarchy.trees] == ["/sys/fs/cgroup"]
-    assert {"cpu", "memory"} <= set(points(hierarchy))
-
-
-def test_a_directory_that_merely_begins_like_the_root_is_not_below_it(tmp_path: Path) -> None:
-    top = tmp_path / "host"
-    root = host(top, {"/sys/fs/cgroup/cpu": "cpu"})
-    write_files(str(top), {"proc/self/mountinfo": V1.format(f"{top}-other/sys/fs/cgroup/cpu", "cpu")})
+def test_below_a_host_root_the_hosts_own_paths_of_pid_1_come_first_then_ours_below_the_root(tmp_path: Path) -> None:
+    root = host(tmp_path, {CG: ""}, controllers="cpu memory", prefix=str(tmp_path))
+    assert points(detect(root)) == dict.fromkeys(("cpu", "cpuacct", "memory", "freezer"), CG)
+    host(tmp_path, {f"{CG}/memory": "memory"}, who="1")
+    assert points(detect(root)) == {"memory": f"{CG}/memory"}
+    other = host(tmp_path / "host", {f"{CG}/cpu": "cpu"})
+    write_files(other.path, {"proc/self/mountinfo": V1.format(f"{other.path}-other{CG}/cpu", "cpu")})
     with pytest.raises(NoCgroups):
-        detect(root)
-
-
-def test_a_slash_at_the_end_of_a_root_changes_nothing(tmp_path: Path) -> None:
-    host(tmp_path, {"/sys/fs/cgroup": ""})
-    assert detect(Root(f"{tmp_path}/")) == detect(Root(str(tmp_path)))
+        detect(other)  # a directory that merely begins like the root is not below it
 
 
 # -- this machine

@@ -5,38 +5,16 @@ from __future__ import annotations
 import errno
 
 import pytest
-from pyfakefs.fake_filesystem import FakeFilesystem
 
-from cgroupfs import Absent, CgroupGone, DeviceIo, DeviceLimit, ParseError, Version, select
+from cgroupfs import Absent, DeviceIo, DeviceLimit, ParseError, Version, select
 from cgroupfs.controllers.io import V1_BYTES, V1_LIMITS, V1_OPERATIONS, limits_v2
 from cgroupfs.records import IO
-from helpers import HOSTS, LEGACY, UNIFIED, at_its_real_path, cgroup, cgroups, container, read_record, reasons
+from helpers import LEGACY, UNIFIED, cgroup, read_record, reasons
 
 CFQ, THROTTLE = "blkio.io_service_bytes_recursive", "blkio.throttle.io_service_bytes"
 BFQ, SUBTREE = "blkio.bfq.io_service_bytes_recursive", "blkio.throttle.io_service_bytes_recursive"
 ZERO = b"8:0 Read 0\n8:0 Write 0\n8:0 Total 0\nTotal 0\n"
 SOME = b"8:0 Read 10\n8:0 Write 20\n8:0 Sync 30\n8:0 Discard 5\n8:0 Total 35\n8:16 Read 1\n8:16 Total 1\nTotal 36\n"
-NOTHING = b"Total 0\n"
-
-
-@pytest.mark.parametrize("host", [UNIFIED, LEGACY])
-def test_a_container_at_its_real_path_is_what_the_engine_said(fs: FakeFilesystem, host: str) -> None:
-    entry = container(host, "cache")
-    io = at_its_real_path(fs, host, "cache").io()
-    assert io.devices is not None
-    assert sum(device.rbytes or 0 for device in io.devices) == entry["t0"]["blockRead"]
-    assert sum(device.wbytes or 0 for device in io.devices) == entry["t0"]["blockWrite"]
-
-
-@pytest.mark.parametrize("host", HOSTS)
-@pytest.mark.parametrize("reading", ["t0", "t1"])
-def test_every_docker_container_is_what_the_engine_said(host: str, reading: str) -> None:
-    for name, group in cgroups(host, reading):
-        figures = container(host, name).get(reading)
-        if figures:
-            devices = group.io().devices or ()
-            found = sum(d.rbytes or 0 for d in devices), sum(d.wbytes or 0 for d in devices)
-            assert found == (figures["blockRead"], figures["blockWrite"]), name
 
 
 def test_a_rootless_container_has_no_io_controller_and_says_so_instead_of_zero() -> None:
@@ -85,88 +63,61 @@ def test_v2_reads_every_device_and_leaves_unknown_keys_out() -> None:
     io = read_record(IO, Version.V2, {"io.stat": data})
     assert io.devices == (DeviceIo("8:0", 1, 2, 3, 4, 5, 6), DeviceIo("254:0", rbytes=9))
     assert (io.source, io.missing) == ("io.stat", ())
-
-
-def test_v2_that_has_done_no_io_is_no_device() -> None:
     assert read_record(IO, Version.V2, {"io.stat": b""}).devices == ()
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (errno.ENOENT, Absent.FILE_ABSENT),
-        (errno.EACCES, Absent.PERMISSION),
-        (errno.EOPNOTSUPP, Absent.UNSUPPORTED),
-        (b"garbage\n", Absent.MALFORMED),
-    ],
-)
-def test_v2_that_cannot_be_read_is_absent_and_not_zero(content: bytes | int, reason: Absent) -> None:
-    io = read_record(IO, Version.V2, {"io.stat": content})
-    assert io.devices is None
-    assert reasons(io) == {"devices": reason}
 
 
 # -- v1
 
 
-@pytest.mark.parametrize("name", V1_BYTES)
-def test_v1_takes_the_one_file_that_counts(name: str) -> None:
-    files: dict[str, bytes | int] = dict.fromkeys(V1_BYTES, ZERO)
-    io = read_record(IO, Version.V1, files | {name: SOME})
-    assert io.source == name
-    assert io.devices is not None
-    assert io.devices == (DeviceIo("8:0", rbytes=10, wbytes=20, dbytes=5), DeviceIo("8:16", rbytes=1))
+COUNTED = (DeviceIo("8:0", rbytes=10, wbytes=20, dbytes=5), DeviceIo("8:16", rbytes=1))
 
 
-def test_v1_believes_the_first_of_several_that_count() -> None:
-    io = read_record(IO, Version.V1, {THROTTLE: SOME, BFQ: SOME.replace(b" 10", b" 99"), SUBTREE: SOME})
-    assert io.source == THROTTLE
-    assert read_record(IO, Version.V1, {THROTTLE: ZERO, BFQ: SOME, SUBTREE: SOME}).source == BFQ
+@pytest.mark.parametrize(
+    ("files", "source"),
+    [
+        *((dict.fromkeys(V1_BYTES, ZERO) | {name: SOME}, name) for name in V1_BYTES),
+        ({THROTTLE: SOME, BFQ: SOME.replace(b" 10", b" 99"), SUBTREE: SOME}, THROTTLE),
+        ({THROTTLE: ZERO, BFQ: SOME, SUBTREE: SOME.replace(b" 10", b" 99")}, BFQ),
+        ({THROTTLE: b"8:0 Read 0\n8:0 Discard 7\nTotal 7\n", SUBTREE: SOME}, SUBTREE),
+    ],
+)
+def test_v1_takes_the_first_file_that_counts_more_than_discards(files: dict[str, bytes | int], source: str) -> None:
+    io = read_record(IO, Version.V1, files)
+    assert (io.source, io.devices) == (source, COUNTED)
 
 
-def test_v1_that_counted_discards_only_is_not_counting() -> None:
-    discards = b"8:0 Read 0\n8:0 Discard 7\nTotal 7\n"
-    assert read_record(IO, Version.V1, {THROTTLE: discards, SUBTREE: SOME}).source == SUBTREE
-
-
-def test_v1_operations_come_from_the_same_counter() -> None:
-    serviced = b"8:0 Read 3\n8:0 Write 4\nTotal 7\n"
+@pytest.mark.parametrize(
+    ("serviced", "operations", "missing"),
+    [
+        (b"8:0 Read 3\n8:0 Write 4\nTotal 7\n", (3, 4), {}),
+        (errno.ENOENT, (None, None), {"rios": Absent.FILE_ABSENT}),
+        (b"garbage", (None, None), {"rios": Absent.MALFORMED}),
+    ],
+)
+def test_v1_operations_come_from_the_same_counter(
+    serviced: bytes | int, operations: tuple[int | None, int | None], missing: dict[str, Absent]
+) -> None:
     io = read_record(IO, Version.V1, {THROTTLE: SOME, "blkio.throttle.io_serviced": serviced})
-    assert io.devices is not None
-    assert (io.devices[0].rios, io.devices[0].wios) == (3, 4)
-    assert io.missing == ()
-    io = read_record(IO, Version.V1, {THROTTLE: SOME})
-    assert io.devices is not None and io.devices[0].rios is None
-    assert reasons(io) == {"rios": Absent.FILE_ABSENT}
-    io = read_record(IO, Version.V1, {THROTTLE: SOME, "blkio.throttle.io_serviced": b"garbage"})
     assert io.devices is not None and io.devices[0].rbytes == 10
-    assert reasons(io) == {"rios": Absent.MALFORMED}
-
-
-def test_v1_without_any_file_or_directory_is_absent() -> None:
-    assert reasons(read_record(IO, Version.V1, {})) == {"devices": Absent.FILE_ABSENT}
-    assert reasons(read_record(IO, Version.V1, None)) == {"devices": Absent.CONTROLLER_OFF}
-    assert read_record(IO, Version.V1, None).devices is None
+    assert ((io.devices[0].rios, io.devices[0].wios), reasons(io)) == (operations, missing)
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(errno.EACCES, Absent.PERMISSION), (errno.EIO, Absent.READ_FAILED), (b"garbage", Absent.MALFORMED)],
+    [
+        (errno.EACCES, Absent.PERMISSION),
+        (errno.EIO, Absent.READ_FAILED),
+        (b"garbage", Absent.MALFORMED),
+        (errno.ENOENT, Absent.FILE_ABSENT),
+    ],
 )
 def test_v1_with_a_bad_file_where_no_other_counts_is_absent(content: bytes | int, reason: Absent) -> None:
-    for others in ({}, {SUBTREE: ZERO}, {CFQ: ZERO, BFQ: NOTHING}):
-        io = read_record(IO, Version.V1, {THROTTLE: content, **others})
-        assert io.devices is None
-        assert reasons(io) == {"devices": reason}
+    for others in ({}, {SUBTREE: ZERO}, {CFQ: ZERO, BFQ: b"Total 0\n"}):
+        if not others or content != errno.ENOENT:
+            io = read_record(IO, Version.V1, {THROTTLE: content, **others})
+            assert (io.devices, reasons(io)) == (None, {"devices": reason})
     io = read_record(IO, Version.V1, {THROTTLE: content, SUBTREE: SOME})
     assert io.source == SUBTREE, "another file counts: nothing is lost"
-
-
-def test_gone_is_gone_in_both_versions() -> None:
-    with pytest.raises(CgroupGone):
-        read_record(IO, Version.V1, {THROTTLE: ZERO, SUBTREE: errno.ENODEV})
-    with pytest.raises(CgroupGone):
-        read_record(IO, Version.V2, {"io.stat": errno.ENODEV})
 
 
 def test_limits_of_devices_and_what_has_none() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from cgroupfs import Cgroup, Directory, Exhausted, detect, members
-from helpers import MadeUpHost
+from cgroupfs import Cgroup, Directory, Exhausted, Hierarchy, Mount, Root, Version, detect, members
+from helpers import TREES, MadeUpHost, cgroups, write_files
 
 PATH = "/docker/" + "a" * 64
 
@@ -116,3 +116,29 @@ def test_without_a_descriptor_it_is_no_empty_cgroup(host: MadeUpHost, monkeypatc
         found.members()
     with pytest.raises(Exhausted):
         found.population()
+
+
+@pytest.mark.parametrize(("host", "reading"), TREES)
+def test_every_running_container_has_a_process(host: str, reading: str) -> None:
+    for name, group in cgroups(host, reading):
+        assert group.procs() or name == "flappy", name
+
+
+@pytest.mark.parametrize(
+    ("lists", "pids"),
+    [
+        ({"a/c/cgroup.procs": "", "a/c/container/cgroup.procs": "7\n8\n"}, [7, 8]),
+        ({"a/c/cgroup.procs": "", "b/c/cgroup.procs": "9\n"}, [9]),
+        ({"a/c/cgroup.procs": ""}, []),
+        ({"b/x/cgroup.procs": "1\n"}, []),
+        ({"a/c/" + "d/" * 30 + "cgroup.procs": "7\n"}, []),
+    ],
+    ids=["of a payload below", "of the next tree", "none", "without a directory", "however deep it is"],
+)
+def test_processes_are_looked_for_below_and_in_the_next_tree(
+    tmp_path: Path, lists: dict[str, bytes | str], pids: list[int]
+) -> None:
+    points = sorted({"/" + name.split("/")[0] for name in lists})
+    trees = tuple(Mount(point, "/", Version.V1, frozenset()) for point in points)
+    group = Cgroup(Root(write_files(str(tmp_path), lists)), Hierarchy("legacy", (), trees), "/c")
+    assert group.procs() == pids and group.procs(limit=1) == pids[:1]

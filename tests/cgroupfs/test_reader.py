@@ -23,7 +23,6 @@ from cgroupfs import (
     Descriptors,
     Directory,
     Hierarchy,
-    Limit,
     Mount,
     ParseError,
     Population,
@@ -33,7 +32,7 @@ from cgroupfs import (
     field_files,
     select,
 )
-from helpers import LEGACY, TREES, UNIFIED, cgroup, cgroups, made_cgroup, tree
+from helpers import LEGACY, TREES, UNIFIED, cgroup, cgroups, made_cgroup, open_descriptors, tree
 
 EVERYWHERE = pytest.mark.parametrize(("host", "reading"), TREES)
 
@@ -125,15 +124,12 @@ def test_each_file_is_opened_and_read_once(monkeypatch: pytest.MonkeyPatch) -> N
         assert len(opened) == len(set(opened)) > 15
 
 
-def test_a_name_that_is_no_field_is_refused() -> None:
-    with pytest.raises(KeyError):
-        select("memory.usage")
-
-
 def test_every_field_has_a_place_and_the_name_of_its_record() -> None:
     for name, field in FIELDS.items():
         assert field.name == name and (field.v1 or field.v2)
         assert field.unit in ("bytes", "nanoseconds", "microseconds", "")
+    with pytest.raises(KeyError):
+        select("memory.usage")
 
 
 @EVERYWHERE
@@ -143,24 +139,6 @@ def test_limits_agree_with_the_records(host: str, reading: str) -> None:
         assert limits.memory_max_bytes == group.memory().max_bytes
         assert limits.pids_max == group.pids().max
         assert (limits.cpu_quota_usec, limits.cpu_period_usec) == (group.cpu().quota_usec, group.cpu().period_usec)
-
-
-def test_an_oom_kill_is_seen_while_the_file_stays_open(tmp_path: Path) -> None:
-    group = made_cgroup(
-        tmp_path, Version.V2, {"memory.events": "oom_kill 0\n", "memory.peak": "5\n", "pids.current": "2\n"}
-    )
-    reader = group.reader(VITALS, Descriptors(10))
-    assert reader.read() == Vitals(2, 0, 5)
-    (tmp_path / "cg/c/memory.events").write_text("oom_kill 3\n")
-    assert reader.read("memory") == Vitals(None, 3, 5)
-    reader.close()
-
-
-def test_v1_counts_oom_kills_in_oom_control(tmp_path: Path) -> None:
-    files: dict[str, bytes | str] = {"memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n"}
-    group = made_cgroup(tmp_path, Version.V1, files)
-    assert group.reader(VITALS, Descriptors(0)).read() == Vitals(None, 4, None)
-    assert group.memory().events.oom_kill == 4
 
 
 def test_malformed_files_are_no_values(tmp_path: Path) -> None:
@@ -176,45 +154,43 @@ def test_malformed_files_are_no_values(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("quota", "cores"), [("max 100000", None), ("50000 100000", 0.5), ("250000 100000", 2.5), ("nonsense", None)]
-)
-def test_the_quota_in_cores(tmp_path: Path, quota: str, cores: float | None) -> None:
-    assert made_cgroup(tmp_path, Version.V2, {"cpu.max": f"{quota}\n"}).limits().cpu_cores == cores
-
-
-@pytest.mark.parametrize(("weight", "shares"), [("1", 2), ("39", 998), ("100", 2597), ("10000", 262144)])
-def test_a_weight_in_shares(tmp_path: Path, weight: str, shares: int) -> None:
-    group = made_cgroup(tmp_path, Version.V2, {"cpu.weight": f"{weight}\n"})
-    assert group.limits().cpu_shares == group.read(select("cpu.shares")).values["cpu.shares"] == shares
-
-
-@pytest.mark.parametrize(("text", "limit"), [("max", MAX), ("64", 64)])
-def test_a_memory_limit(tmp_path: Path, text: str, limit: Limit) -> None:
-    group = made_cgroup(tmp_path, Version.V2, {"memory.max": f"{text}\n"})
-    assert group.limits().memory_max_bytes == group.memory().max_bytes == limit
+    ("file", "content", "field", "value"),
+    [
+        ("cpu.max", "max 100000", "cpu_cores", None),
+        ("cpu.max", "50000 100000", "cpu_cores", 0.5),
+        ("cpu.max", "250000 100000", "cpu_cores", 2.5),
+        ("cpu.max", "nonsense", "cpu_cores", None),
+        *(("cpu.weight", *row) for row in (
+            ("1", "cpu_shares", 2), ("39", "cpu_shares", 998), ("100", "cpu_shares", 2597),
+            ("10000", "cpu_shares", 262144),
+        )),
+        ("memory.max", "max", "memory_max_bytes", MAX),
+        ("memory.max", "64", "memory_max_bytes", 64),
+    ],
+)  # fmt: skip
+def test_a_limit_in_its_units(tmp_path: Path, file: str, content: str, field: str, value: object) -> None:
+    group = made_cgroup(tmp_path, Version.V2, {file: f"{content}\n"})
+    assert getattr(group.limits(), field) == value
+    read = group.read(select("cpu.shares", "memory.max_bytes")).values
+    assert field == "cpu_cores" or value in read.values()
 
 
 def test_a_cgroup_that_is_gone(tmp_path: Path) -> None:
     group = made_cgroup(tmp_path, Version.V2, {"cpu.stat": "usage_usec 1\n"})
-    gone = Cgroup(group._root, group._hierarchy, "/other")
-    for method in (gone.memory, gone.limits, lambda: gone.reader(VITALS, Descriptors(1))):
+    gone, few = Cgroup(group._root, group._hierarchy, "/other"), Descriptors(1)
+    methods: list[Callable[[], object]] = [gone.memory, gone.limits, gone.population]
+    methods += [lambda: gone.reader(VITALS, few), lambda: gone.counters(few)]
+    for method in methods:
         with pytest.raises(CgroupGone):
             method()
-    with pytest.raises(CgroupGone):
-        gone.population()
+    assert few.used == 0
 
 
 def test_processes_are_counted_with_those_of_cgroups_below(tmp_path: Path) -> None:
-    group = made_cgroup(
-        tmp_path, Version.V2, {"cgroup.procs": "", "in/cgroup.procs": "1\n2\n", "in/er/cgroup.procs": "3\n"}
-    )
-    found = group.population()
-    assert (found.number, len(found.pids)) == (3, 2)
-    assert found.path == str(tmp_path / "cg/c/in/cgroup.procs")
-
-
-def test_a_cgroup_without_processes_has_none(tmp_path: Path) -> None:
     assert made_cgroup(tmp_path, Version.V2, {"cgroup.procs": ""}).population() == Population(0, "", [])
+    group = made_cgroup(tmp_path, Version.V2, {"in/cgroup.procs": "1\n2\n", "in/er/cgroup.procs": "3\n"})
+    found = group.population()
+    assert (found.number, len(found.pids), found.path) == (3, 2, str(tmp_path / "cg/c/in/cgroup.procs"))
 
 
 def test_a_lean_set_reads_no_file_that_stands_still_without_a_quota(tmp_path: Path) -> None:
@@ -292,7 +268,7 @@ def test_what_is_read_together_opens_each_directory_once_and_leaves_none_open(
     hierarchy = Hierarchy("unified", (("memory", mounts[0]), ("pids", mounts[1])), tuple(mounts))
     budget = None if limit is None else Descriptors(limit)
     group = Cgroup(Root(str(tmp_path)), hierarchy, "/c", descriptors=budget)
-    before, names = len(os.listdir("/proc/self/fd")), opened(monkeypatch)
+    before, names = len(open_descriptors()), opened(monkeypatch)
     with group.together():
         assert group.read(select("memory.usage_bytes", "pids.current")).values == {
             "memory.usage_bytes": 5,
@@ -301,21 +277,21 @@ def test_what_is_read_together_opens_each_directory_once_and_leaves_none_open(
         assert group.read(select("memory.peak_bytes", "pids.current")).values["memory.peak_bytes"] == 7
         assert group.population().number == 2
     assert names == ["c", "c", "memory.current", "memory.peak", "cgroup.procs"], "each tree is asked for it once"
-    assert len(os.listdir("/proc/self/fd")) - before == (limit == 100)
+    assert len(open_descriptors()) - before == (limit == 100)
     group.read(select("pids.current", "memory.peak_bytes"))
     assert names[5:] == (["c", "memory.peak"] if limit == 100 else ["c", "c", "memory.peak"]), "nothing is remembered"
     group.close()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(open_descriptors()) == before
 
 
 def test_what_is_read_together_is_closed_where_the_cgroup_goes_meanwhile(tmp_path: Path) -> None:
     group = made_cgroup(tmp_path, Version.V2, {"memory.current": "5\n"})
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(open_descriptors())
     with pytest.raises(CgroupGone), group.together():
         group.read(select("memory.usage_bytes"))
         os.rename(tmp_path / "cg/c", tmp_path / "cg/old")
         group.read(select("memory.peak_bytes"))
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(open_descriptors()) == before
 
 
 @pytest.mark.parametrize("limit", [100, 3, 0])
@@ -324,14 +300,14 @@ def test_directories_stay_open_while_half_of_the_descriptors_are_free_and_until_
 ) -> None:
     made_cgroup(tmp_path, Version.V2, {"memory.current": "1\n"})
     mount = Mount("/cg", "/", Version.V2, frozenset({"memory"}))
-    before, budget = len(os.listdir("/proc/self/fd")), Descriptors(limit)
+    before, budget = len(open_descriptors()), Descriptors(limit)
     hierarchy = Hierarchy("unified", (("memory", mount),), (mount,))
     group = Cgroup(Root(str(tmp_path)), hierarchy, "/c", descriptors=budget)
     wanted = select("memory.usage_bytes", "memory.peak_bytes")
     for value in (1, 2):
         (tmp_path / "cg/c/memory.current").write_text(f"{value}\n")
         assert group.read(wanted).values["memory.usage_bytes"] == value
-        assert budget.used == (limit > 1) == len(os.listdir("/proc/self/fd")) - before
+        assert budget.used == (limit > 1) == len(open_descriptors()) - before
     os.rename(tmp_path / "cg/c", tmp_path / "cg/old")
     made_cgroup(tmp_path, Version.V2, {"memory.current": "3\n", "memory.peak": "3\n"})
     if limit > 1:
@@ -339,7 +315,7 @@ def test_directories_stay_open_while_half_of_the_descriptors_are_free_and_until_
             group.read(wanted)  # what it has kept is another cgroup than the one that is there now
     group.close()
     group.close()
-    assert (budget.used, len(os.listdir("/proc/self/fd"))) == (0, before)
+    assert (budget.used, len(open_descriptors())) == (0, before)
     assert group.read(wanted).values["memory.usage_bytes"] == 3
     assert budget.used == 0, "closed is closed"
 

@@ -10,22 +10,20 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cgroupfs import Hierarchy, NoCgroups, Root, Version, detect
+from cgroupfs import Hierarchy, Root
 from cgstatd.sampling.open_host import HostOptions, open_host
-from helpers import remove_cgroup
 from wire import ALL, STREAM, serving
 
+from .conftest import Trees, end_all, enter, own_cgroup
+
 pytestmark = pytest.mark.host
-PARENT = f"cgstatd-ended-{os.getpid()}"
 RECEIVED = 100
 FIRST = """
 import ctypes, fcntl, os, socket, struct, sys, threading, time
@@ -60,68 +58,32 @@ os._exit(0)
 """
 
 
-@pytest.fixture(scope="module")
-def hierarchy() -> Hierarchy:
-    try:
-        found = detect(Root("/"))
-    except NoCgroups as error:
-        pytest.skip(str(error))
+@pytest.fixture
+def container(hierarchy: Hierarchy) -> Iterator[tuple[str, Trees]]:
+    """(a container's id, its directories)."""
     try:
         os.close(os.open("/dev/net/tun", os.O_RDWR))
     except OSError as error:
         pytest.skip(f"no interface can be made: /dev/net/tun: {error.strerror}")
-    return found
-
-
-@pytest.fixture
-def container(hierarchy: Hierarchy) -> Iterator[tuple[str, list[str]]]:
-    """(a container's id, its directories): in every tree that may be written to, the memory controller's among them."""
-    memory = hierarchy.mount("memory")
-    if memory is None:
-        pytest.skip("the memory controller is off")
     each = secrets.token_hex(32)
-    made: list[str] = []
-    try:
-        for mount in hierarchy.trees:
-            if "cpuset" in mount.controllers and mount.version is Version.V1:
-                continue  # takes no process before it is set up
-            with contextlib.suppress(OSError):
-                os.makedirs(f"{mount.point}/{PARENT}")
-                made.append(f"{mount.point}/{PARENT}")
-                if mount.version is Version.V2:
-                    Path(f"{mount.point}/{PARENT}/cgroup.subtree_control").write_text("+memory")
-                os.mkdir(f"{mount.point}/{PARENT}/{each}")
-                made.append(f"{mount.point}/{PARENT}/{each}")
-        if f"{memory.point}/{PARENT}/{each}" not in made:
-            pytest.skip(f"no cgroup may be made in {memory.point}")
-        yield each, [path for path in made if path.endswith(each)]
-    finally:
-        for path in reversed(made):
-            end_all(path)
-            remove_cgroup(path)
-
-
-def end_all(path: str) -> None:
-    for pid in Path(f"{path}/cgroup.procs").read_text().split():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(int(pid), signal.SIGKILL)
+    with own_cgroup(hierarchy, each, "memory") as directories:
+        yield each, directories
 
 
 @contextlib.contextmanager
-def running(how: str, directories: list[str]) -> Iterator[None]:
+def running(how: str, directories: Trees) -> Iterator[None]:
     """The container's processes; its first one is a zombie, or its main thread is, when this begins."""
     command = [sys.executable, "-S", "-c", FIRST, how, str(RECEIVED)]
     first = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert first.stdin is not None and first.stdout is not None
     try:
-        for path in directories:
-            Path(f"{path}/cgroup.procs").write_text(str(first.pid))
+        enter(directories, first.pid)
         first.stdin.write("go\n")
         first.stdin.close()
         assert first.stdout.readline() == "ready\n"
         yield
     finally:
-        end_all(directories[0])
+        end_all(next(iter(directories)))
         first.kill()
         first.wait()
         first.stdout.close()
@@ -129,7 +91,7 @@ def running(how: str, directories: list[str]) -> Iterator[None]:
 
 @pytest.mark.parametrize("how", ["a thread", "a thread and a process", "a process"])
 async def test_a_container_that_lives_on_without_its_main_thread_is_shown_everywhere(
-    container: tuple[str, list[str]], how: str
+    container: tuple[str, Trees], how: str
 ) -> None:
     """``how``: what runs on."""
     each, directories = container

@@ -6,83 +6,48 @@ And how containers ended while no client followed, by the running kernel alone.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
 import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cgroupfs import Hierarchy, Mount, NoCgroups, Root, Version, detect
+from cgroupfs import Hierarchy, Root
 from cgstatd.host.pidfd import Untold
 from cgstatd.sampling.open_host import HostOptions, open_host
 from helpers import remove_cgroup
 from patience import until
 from wire import Server, serving
 
+from .conftest import Trees, enter, own_cgroup
+
 pytestmark = pytest.mark.host
-PARENT = f"cgstatd-kill-{os.getpid()}"
 ID = secrets.token_hex(32)
 LIMIT = 32 << 20
 EATER = "import sys\nsys.stdin.readline()\nkept = []\nwhile True:\n    kept.append(bytearray(b'x' * (1 << 20)))\n"
 
 
-def write(path: str, text: str) -> None:
-    with open(path, "w", encoding="ascii") as file:
-        file.write(text)
-
-
-def memory_tree(hierarchy: Hierarchy) -> Mount:
-    mount = hierarchy.mount("memory")
-    if mount is None:
-        pytest.skip("the memory controller is off")
-    return mount
-
-
 @pytest.fixture
-def trees() -> Iterator[list[str]]:
-    """The directories of a container's cgroup with a memory limit, in every tree that may be written to."""
-    try:
-        hierarchy = detect(Root("/"))
-    except NoCgroups as error:
-        pytest.skip(str(error))
-    memory = memory_tree(hierarchy)
-    made: list[str] = []
-    try:
-        for mount in hierarchy.trees:
-            if "cpuset" in mount.controllers and mount.version is Version.V1:
-                continue  # takes no process before it is set up
-            with contextlib.suppress(OSError):
-                os.makedirs(f"{mount.point}/{PARENT}/{ID}")
-                made.append(f"{mount.point}/{PARENT}/{ID}")
-        own = f"{memory.point}/{PARENT}/{ID}"
-        if own not in made:
-            pytest.skip(f"no cgroup may be made in {memory.point}")
-        if memory.version is Version.V2:
-            with contextlib.suppress(OSError):
-                write(f"{memory.point}/{PARENT}/cgroup.subtree_control", "+memory +pids")
+def trees(hierarchy: Hierarchy) -> Iterator[Trees]:
+    """The directories of a container's cgroup with a memory limit and without swap."""
+    with own_cgroup(hierarchy, ID, "memory") as made:
+        (own,) = (path for path, mount in made.items() if mount == hierarchy.mount("memory"))
         limits = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.max")
-        found = [name for name in limits if os.path.exists(f"{own}/{name}")]
+        found = [path for name in limits if (path := Path(own, name)).exists()]
         if not found:
             pytest.skip("the memory controller cannot be enabled for a cgroup of our own")
-        for name in found:
-            write(f"{own}/{name}", str(LIMIT))
-        if "memory.max" in found:
-            with contextlib.suppress(OSError):
-                write(f"{own}/memory.swap.max", "0")
+        for path in found:
+            path.write_text(str(LIMIT))
+        if Path(own, "memory.swap.max").exists():
+            Path(own, "memory.swap.max").write_text("0")
         yield made
-    finally:
-        for path in made:
-            remove_cgroup(path)
-            with contextlib.suppress(OSError):  # another test may have a cgroup in it
-                remove_cgroup(os.path.dirname(path))
 
 
-async def follow(server: Server, trees: list[str], eater: subprocess.Popen[bytes]) -> dict[str, bytes]:
+async def follow(server: Server, trees: Trees, eater: subprocess.Popen[bytes]) -> dict[str, bytes]:
     """Follow; let the process eat once it is seen; remove its cgroup once it is killed. The events of the container."""
     seen: dict[str, bytes] = {}
     async with server.connection() as connection:
@@ -102,11 +67,10 @@ async def follow(server: Server, trees: list[str], eater: subprocess.Popen[bytes
     return seen
 
 
-async def test_a_kill_is_told_with_the_peak_and_then_the_end(trees: list[str]) -> None:
+async def test_a_kill_is_told_with_the_peak_and_then_the_end(trees: Trees) -> None:
     eater = subprocess.Popen([sys.executable, "-S", "-c", EATER], stdin=subprocess.PIPE)
     try:
-        for path in trees:
-            write(f"{path}/cgroup.procs", str(eater.pid))
+        enter(trees, eater.pid)
         async with serving(open_host(Root("/"), HostOptions())) as server:
             seen = await follow(server, trees, eater)
     finally:
@@ -144,15 +108,14 @@ async def last_words(server: Server) -> Any:
 
 
 @pytest.mark.parametrize("how", ENDS)
-async def test_an_end_without_clients_has_its_code_and_signal_from_the_kernel(trees: list[str], how: str) -> None:
+async def test_an_end_without_clients_has_its_code_and_signal_from_the_kernel(trees: Trees, how: str) -> None:
     async with serving(open_host(Root("/"), HostOptions())) as server:
         follower = server.parts.follower
         follower.watch()
         assert follower._unattended is not None
         process = subprocess.Popen([sys.executable, "-S", "-c", PROGRAM, how], stdin=subprocess.PIPE)
         try:
-            for path in trees:
-                write(f"{path}/cgroup.procs", str(process.pid))
+            enter(trees, process.pid)
             followed = follower.looks._followed
             while not (armed := [each for each in followed.values() if each.first and each.first.pid == process.pid]):
                 await asyncio.sleep(0.02)

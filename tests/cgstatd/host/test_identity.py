@@ -54,26 +54,39 @@ def names(*system: MetadataSource, users: Mapping[int, Sequence[MetadataSource]]
     return Names(system, lambda uid: (users or {}).get(uid, []))
 
 
-def test_a_systems_container_has_its_runtimes_name() -> None:
-    found = names(Source(**{A: meta(A, "web")})).identify(ref(A))
-    assert (found.id, found.name, found.runtime, found.owner_uid) == (A, "web", "docker", 0)
-    assert found.metadata == meta(A, "web")
+def with_more(first: Source, more: Source) -> Names:
+    """Further sources are there for who asks for them; once."""
+    further: list[list[MetadataSource]] = [[more]]
+    return Names([first], lambda _: [], lambda: further.pop() if further else [])
 
 
-def test_without_metadata_it_is_shown_by_its_short_id_and_its_names_runtime() -> None:
-    found = names(Source()).identify(ref(A, "cri-o"))
-    assert found == (A, A[:SHORT_ID], "cri-o", 0, None)
-    assert names().identify(ref("lxc-name", "lxc")).name == "lxc-name"
+X, SHOWN, LONG = meta(A, "x", "containerd"), meta(A, "", shown_id=B), meta(A, "x" * 10_000)
+DENIED = Unreadable("permission denied", "/var/lib/docker/x")
 
 
-def test_the_metadatas_runtime_counts_where_the_cgroups_name_was_a_guess() -> None:
-    assert names(Source("containerd", **{A: meta(A, "x", "containerd")})).identify(ref(A)).runtime == "containerd"
+@pytest.mark.parametrize(
+    ("source", "cgroup", "identity"),
+    [
+        (Source(**{A: meta(A, "web")}), ref(A), Identity(A, "web", "docker", 0, meta(A, "web"))),
+        (Source(), ref(A, "cri-o"), Identity(A, A[:SHORT_ID], "cri-o", 0, None)),
+        (Source(), ref("lxc-name", "lxc"), Identity("lxc-name", "lxc-name", "lxc", 0, None)),
+        (Source("containerd", **{A: X}), ref(A), Identity(A, "x", "containerd", 0, X)),
+        (Source(**{A: SHOWN}), ref(A), Identity(B, B[:12], "docker", 0, SHOWN)),
+        (Source(**{A: LONG}), ref(A), Identity(A, "x" * 256, "docker", 0, LONG)),
+        *(
+            (Source(other, web=meta("web", "other", other)), ref("web", own), Identity("web", "web", own, 0, None))
+            for own, other in (("lxc", "docker"), ("docker", "lxc"), ("systemd-nspawn", "lxc"))
+        ),
+    ],
+    ids=["its own name", "its short id", "its cgroup's name", "its metadata's runtime, not the guess",
+         "the id that its runtime shows", "cut", "LXC's, not Docker's", "Docker's, not LXC's", "nspawn's, not LXC's"],
+)  # fmt: skip
+def test_a_systems_container_is_shown_by(source: Source, cgroup: CgroupRef, identity: Identity) -> None:
+    assert names(source).identify(cgroup) == identity
 
 
-@pytest.mark.parametrize(("cgroup", "metadata"), [("lxc", "docker"), ("docker", "lxc"), ("systemd-nspawn", "lxc")])
-def test_a_name_in_one_runtime_is_not_the_container_of_that_name_in_another(cgroup: str, metadata: str) -> None:
-    found = names(Source(metadata, web=meta("web", "other", metadata))).identify(ref("web", cgroup))
-    assert (found.name, found.runtime, found.metadata) == ("web", cgroup, None)
+def test_only_64_digits_are_shortened() -> None:
+    assert [short(each) for each in (A, "a" * 63, "a-name-of-lxc")] == ["a" * 12, "a" * 63, "a-name-of-lxc"]
 
 
 @pytest.mark.parametrize(
@@ -91,11 +104,6 @@ def test_a_cgroup_without_a_process_is_no_container_where_no_engine_would_leave_
     assert left_behind(identity) is left
 
 
-def test_an_id_that_the_runtime_itself_shows_is_taken() -> None:
-    found = names(Source(**{A: meta(A, "", shown_id=B)})).identify(ref(A))
-    assert (found.id, found.name) == (B, B[:12])
-
-
 def test_the_first_source_that_knows_it_counts_even_where_one_before_cannot_be_read(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -104,70 +112,61 @@ def test_the_first_source_that_knows_it_counts_even_where_one_before_cannot_be_r
     assert caplog.records == []
 
 
-def test_what_cannot_be_read_is_said_once_and_without_any_content(caplog: pytest.LogCaptureFixture) -> None:
-    source = Source(**{A: Unreadable("permission denied", "/var/lib/docker/x")})
-    known = names(source)
+FOLDER = "/var/lib/docker/containers"
+NO_RIGHT = {each: Unreadable("permission denied", f"{FOLDER}/{each}/config.v2.json", True) for each in (A, B)}
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({A: DENIED}, f"container={A[:12]} permission denied (/var/lib/docker/x): shown by its short id"),
+        (NO_RIGHT, f"{FOLDER}: permission denied: its containers are shown by their short ids"),
+    ],
+    ids=["one container's", "a right that is missing for a place"],
+)
+def test_what_cannot_be_read_is_said_once(
+    found: dict[str, Unreadable], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = names(Source(**found))
     with caplog.at_level(logging.WARNING):
-        for _ in range(3):
-            assert known.identify(ref(A)).name == A[:12]
-    assert [record.message for record in caplog.records] == [
-        f"container={A[:12]} permission denied (/var/lib/docker/x): shown by its short id"
-    ]
+        for each in (*found, *found, A):
+            assert known.identify(ref(each)).name == each[:12]
+    assert [record.message for record in caplog.records] == [said]
 
 
-def test_a_right_that_is_missing_is_one_line_for_all_containers_of_a_place(caplog: pytest.LogCaptureFixture) -> None:
-    folder = "/var/lib/docker/containers"
-    denied = {each: Unreadable("permission denied", f"{folder}/{each}/config.v2.json", True) for each in (A, B)}
-    known = names(Source(**denied))
-    with caplog.at_level(logging.WARNING):
-        for each in (A, B, A):
-            known.identify(ref(each))
-    assert [record.message for record in caplog.records] == [
-        f"{folder}: permission denied: its containers are shown by their short ids"
-    ]
-
-
-def test_what_was_said_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_was_said_is_bounded_and_a_forged_id_cannot_write_lines(caplog: pytest.LogCaptureFixture) -> None:
     known = names()
+    known.say_once("evil\nERROR all is lost\x1b[2J", "something")
+    assert not {"\n", "\x1b"} & set(caplog.records[0].message)
     caplog.set_level(logging.CRITICAL)
     for n in range(10_050):
         known.say_once(f"{n:064}", "something")
     assert len(known._said) < 10_002
 
 
-def test_a_forged_id_cannot_write_lines_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    names().say_once("evil\nERROR all is lost\x1b[2J", "something")
-    assert "\n" not in caplog.records[0].message
-    assert "\x1b" not in caplog.records[0].message
-
-
 # -- whose
 
 
-def test_a_users_container_gets_its_name_from_that_users_files_alone() -> None:
-    system = Source(**{A: meta(A, "the-systems")})
-    users = {1000: [Source("podman", 1000, **{A: meta(A, "mine", "podman", 1000)})]}
-    found = names(system, users=users).identify(ref(A, uid=1000))
-    assert (found.name, found.owner_uid) == ("mine", 1000)
-    assert system.asked == []
+MINE, SYSTEMS = meta(A, "mine", "podman", 1000), meta(A, "the-systems")
 
 
-def test_a_user_without_files_has_no_name_and_no_other_users() -> None:
-    system = Source(**{A: meta(A, "the-systems")})
-    users = {1001: [Source("podman", 1001, **{A: meta(A, "another-users", "podman", 1001)})]}
-    found = names(system, users=users).identify(ref(A, uid=1000))
-    assert found == (A, A[:12], "docker", 1000, None)
-
-
-def test_a_container_that_root_made_and_gave_away_stays_the_systems_where_root_says_so() -> None:
-    found = names(Source(**{A: meta(A, "remapped")})).identify(ref(A, uid=100_000, parent_uid=0))
-    assert (found.name, found.owner_uid) == ("remapped", 0)
-
-
-def test_a_container_that_root_made_and_gave_away_is_the_users_where_only_the_user_says_so() -> None:
-    users = {1000: [Source("podman", 1000, **{A: meta(A, "mine", "podman", 1000)})]}
-    found = names(Source(), users=users).identify(ref(A, uid=1000, parent_uid=0))
-    assert (found.name, found.owner_uid) == ("mine", 1000)
+@pytest.mark.parametrize(
+    ("system", "user", "cgroup", "shown"),
+    [
+        (SYSTEMS, (1000, MINE), ref(A, uid=1000), ("mine", 1000)),
+        (SYSTEMS, (1001, meta(A, "another's", "podman", 1001)), ref(A, uid=1000), (A[:12], 1000)),
+        (SYSTEMS, (1000, MINE), ref(A, uid=100_000, parent_uid=0), ("the-systems", 0)),
+        (None, (1000, MINE), ref(A, uid=1000, parent_uid=0), ("mine", 1000)),
+    ],
+    ids=["the user's", "no other user's", "root's, given away", "the user's, given away, where root says nothing"],
+)
+def test_whose_files_name_a_container(
+    system: Metadata | None, user: tuple[int, Metadata], cgroup: CgroupRef, shown: tuple[str, int]
+) -> None:
+    source, (uid, mine) = Source(**({A: system} if system else {})), user
+    found = names(source, users={uid: [Source("podman", uid, **{A: mine})]}).identify(cgroup)
+    assert (found.name, found.owner_uid) == shown
+    assert bool(source.asked) is (cgroup.parent_owner_uid == 0), "of a user's, the system's files are not asked"
 
 
 def test_a_users_sources_are_made_once() -> None:
@@ -180,33 +179,24 @@ def test_a_users_sources_are_made_once() -> None:
     known = Names([], rootless)
     for uid in (1000, 1000, 1001):
         known.identify(ref(A, uid=uid))
-    assert made == [1000, 1001]
-    assert known.sources(0) == []
-    assert made == [1000, 1001]
+    assert known.sources(0) == [] and made == [1000, 1001]
 
 
 def test_further_sources_are_asked_for_when_none_knows_a_systems_container() -> None:
     late = Source(**{A: meta(A, "late")})
-    more = [[late]]
-    known = Names([Source()], lambda _: [], lambda: more.pop() if more else [])
-    assert known.identify(ref(B, uid=1000)).name == B[:12]
-    assert more  # not for a user's
-    assert known.identify(ref(A)).name == "late"
-    assert known.identify(ref(A)).name == "late"
-    assert len(late.asked) == 2
+    known = with_more(Source(), late)
+    assert known.identify(ref(B, uid=1000)).name == B[:12] and late.asked == []  # not for a user's
+    assert [known.identify(ref(A)).name for _ in range(2)] == ["late"] * 2 and late.asked == [A, A]
 
 
-def test_further_sources_are_asked_for_where_another_runtimes_state_cannot_be_read(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_further_sources_are_asked_for_where_anothers_state_cannot_be_read(caplog: pytest.LogCaptureFixture) -> None:
     """A dockerd --data-root elsewhere that came up later, on a host whose Podman may not be read."""
-    podman, late = Source("podman", **dict.fromkeys((A, B), Unreadable("denied", "/p"))), Source(**{A: meta(A, "late")})
-    more = [[late]]
-    known = Names([podman], lambda _: [], lambda: more.pop() if more else [])
-    assert known.identify(ref(A)).name == "late"
-    assert caplog.records == []
-    assert known.identify(ref(B)).name == B[:12]
+    podman = Source("podman", **dict.fromkeys((A, B), Unreadable("denied", "/p")))
+    known = with_more(podman, Source(**{A: meta(A, "late")}))
+    assert [known.identify(ref(each)).name for each in (A, B)] == ["late", B[:12]]
     assert caplog.records == []  # what Podman's state would say has nothing to do with it
+    known = with_more(Source(**{A: Unreadable("denied", "/d")}), Source())
+    assert known.identify(ref(A)).metadata is None and "denied (/d)" in caplog.text
 
 
 def test_what_another_runtimes_state_would_say_is_not_the_reason_but_what_is_its_own_is(
@@ -215,21 +205,10 @@ def test_what_another_runtimes_state_would_say_is_not_the_reason_but_what_is_its
     podman = Source("podman", **dict.fromkeys((A, B), Unreadable("is being written (it has a journal)", "/db.sql")))
     containerd = Source("containerd", **{B: Unreadable("permission denied", f"/tasks/{B}/config.json")})
     known = names(podman, containerd)
-    assert known.identify(ref(A)).metadata is None
-    assert caplog.records == []
-    assert known.identify(ref(B)).metadata is None
-    assert "permission denied" in caplog.text
-    assert known.identify(ref(A, "podman")).metadata is None
-    assert "journal" in caplog.text
-
-
-def test_what_could_not_be_read_is_still_said_where_further_sources_know_nothing(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    more: list[list[MetadataSource]] = [[Source()]]
-    known = Names([Source(**{A: Unreadable("denied", "/d")})], lambda _: [], lambda: more.pop() if more else [])
-    assert known.identify(ref(A)).metadata is None
-    assert not more and "denied (/d)" in caplog.text
+    for cgroup, said in ((ref(A), ""), (ref(B), "permission denied"), (ref(A, "podman"), "journal")):
+        caplog.clear()
+        assert known.identify(cgroup).metadata is None
+        assert said in caplog.text and bool(caplog.records) is bool(said)
 
 
 def test_everything_on_disk_is_the_systems_and_the_known_users() -> None:
@@ -340,18 +319,5 @@ def test_control_characters_and_bytes_that_are_no_text_are_replaced(text: str, s
 @given(st.text(st.characters(), max_size=400), st.integers(1, 300))
 def test_what_is_shown_is_always_bounded_printable_and_encodable(text: str, limit: int) -> None:
     shown = printable(text, limit)
-    assert len(shown) <= limit
-    assert shown.isprintable()
     shown.encode()
-
-
-def test_a_name_of_10_000_characters_is_cut() -> None:
-    assert printable("x" * 10_000) == "x" * 256
-    found = names(Source(**{A: meta(A, "x" * 10_000)})).identify(ref(A))
-    assert found.name == "x" * 256
-
-
-def test_only_64_digits_are_shortened() -> None:
-    assert short(A) == "a" * 12
-    assert short("a" * 63) == "a" * 63
-    assert short("a-long-name-of-a-container-of-lxc") == "a-long-name-of-a-container-of-lxc"
+    assert len(shown) <= limit and shown.isprintable()

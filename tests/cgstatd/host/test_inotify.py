@@ -25,53 +25,33 @@ def masks(inotify: Inotify) -> list[tuple[int, int]]:
     return [(event.watch, event.mask & 0xFFFF) for event in inotify.events()]
 
 
-def test_nothing_happened_is_an_empty_list_at_once(inotify: Inotify, tmp_path: Path) -> None:
-    assert inotify.events() == []
-    inotify.add(str(tmp_path))
-    assert inotify.events() == []
-
-
-def test_children_that_come_go_and_move_are_told_in_order(inotify: Inotify, tmp_path: Path) -> None:
+def test_what_comes_goes_moves_or_has_a_new_mode_is_told_in_order_and_nothing_else(
+    inotify: Inotify, tmp_path: Path
+) -> None:
+    assert inotify.events() == [] and not os.get_inheritable(inotify.fd)
+    (tmp_path / "child").mkdir()
+    (tmp_path / "memory.current").write_text("1")
     watch = inotify.add(str(tmp_path))
+    assert inotify.events() == []
+    (tmp_path / "child" / "below").mkdir()
+    (tmp_path / "memory.current").write_text("2")
+    assert inotify.events() == []
     (tmp_path / "a").mkdir()
     (tmp_path / "a").rename(tmp_path / "b")
     (tmp_path / "b").rmdir()
-    assert masks(inotify) == [(watch, IN_CREATE), (watch, IN_MOVED_FROM), (watch, IN_MOVED_TO), (watch, IN_DELETE)]
-    assert inotify.events() == []
-
-
-def test_what_happens_below_a_child_is_not_told(inotify: Inotify, tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    inotify.add(str(tmp_path))
-    (tmp_path / "a" / "b").mkdir()
-    assert inotify.events() == []
-
-
-def test_writing_to_files_is_not_told(inotify: Inotify, tmp_path: Path) -> None:
-    (tmp_path / "memory.current").write_text("1")
-    inotify.add(str(tmp_path))
-    (tmp_path / "memory.current").write_text("2")
-    assert (tmp_path / "memory.current").read_text() == "2"
-    assert inotify.events() == []
-
-
-def test_a_new_owner_or_mode_of_a_directory_or_its_child_is_told(inotify: Inotify, tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    watch = inotify.add(str(tmp_path))
-    (tmp_path / "a").chmod(0o700)
+    (tmp_path / "child").chmod(0o700)
     tmp_path.chmod(0o755)
-    assert [event.watch for event in inotify.events()] == [watch, watch]
+    told = (IN_CREATE, IN_MOVED_FROM, IN_MOVED_TO, IN_DELETE, IN_ATTRIB, IN_ATTRIB)
+    assert masks(inotify) == [(watch, each) for each in told]
+    assert inotify.events() == []
 
 
-def test_a_watch_ends_with_its_directory(inotify: Inotify, tmp_path: Path) -> None:
+def test_a_watch_ends_with_its_directory_or_as_it_is_removed(inotify: Inotify, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     watch = inotify.add(str(tmp_path / "a"))
     (tmp_path / "a").rmdir()
     assert masks(inotify)[-1] == (watch, IN_IGNORED)
     inotify.remove(watch)  # no error: it is gone already
-
-
-def test_a_watch_that_is_removed_tells_nothing_more(inotify: Inotify, tmp_path: Path) -> None:
     watch = inotify.add(str(tmp_path))
     inotify.remove(watch)
     (tmp_path / "a").mkdir()
@@ -114,25 +94,15 @@ def test_what_is_no_directory_cannot_be_watched_and_the_error_names_it(
     assert raised.value.filename == str(tmp_path / name)
 
 
-def test_closing_twice_is_no_error_and_then_nothing_can_be_read(tmp_path: Path) -> None:
-    inotify = Inotify()
-    inotify.close()
-    inotify.close()
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        inotify.events()
-
-
-def test_a_close_that_fails_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_close_that_fails_is_not_made_again_and_then_nothing_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Linux has closed it all the same: its number may be another file's by the second time."""
     inotify = Inotify()
     number, closed = inotify.fd, failing_close(monkeypatch)
     inotify.close()
     inotify.close()
     assert closed == [number]
-
-
-def test_the_descriptor_is_not_inherited(inotify: Inotify) -> None:
-    assert not os.get_inheritable(inotify.fd)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        inotify.events()
 
 
 @pytest.mark.host

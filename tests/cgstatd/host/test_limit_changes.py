@@ -11,6 +11,7 @@ import pytest
 
 from cgroupfs import MAX, CounterReader, Descriptors, Directory, Version
 from cgstatd.host import limit_changes
+from cgstatd.host.inotify import Inotify
 from cgstatd.host.limit_changes import LimitChanges
 from sidebyside import side_by_side
 
@@ -55,99 +56,69 @@ def reads(reader: CounterReader, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-def test_a_followed_reader_reads_limit_and_state_once(reader: CounterReader, monkeypatch: pytest.MonkeyPatch) -> None:
-    followed = LimitChanges(True)
-    followed.follow(reader)
-    assert {"memory.max", "cgroup.events"} <= set(reads(reader, monkeypatch))
-    assert not {"memory.max", "cgroup.events"} & set(reads(reader, monkeypatch))
-    followed.close()
+RARELY = {"memory.max", "cgroup.events"}
 
 
-def test_a_new_limit_and_a_pause_are_seen_at_the_next_pass(reader: CounterReader, cgroup: Path) -> None:
-    followed = LimitChanges(True)
-    followed.follow(reader)
-    followed.refresh(0)
-    first = reader.read()
-    assert (first.memory_max_bytes, first.frozen) == (MAX, False)
-    with open(cgroup / "memory.max", "r+") as file:
-        file.write("4096\n")
-    with open(cgroup / "cgroup.events", "r+") as file:
-        file.write("populated 1\nfrozen 1\n")
-    followed.refresh(1)
-    second = reader.read()
-    assert (second.memory_max_bytes, second.frozen) == (4096, True)
-    followed.close()
+@pytest.fixture
+def followed() -> Iterator[LimitChanges]:
+    made = LimitChanges(True)
+    yield made
+    made.close()
 
 
-def test_what_nobody_tells_is_found_after_a_while(reader: CounterReader, monkeypatch: pytest.MonkeyPatch) -> None:
-    followed = LimitChanges(True)
-    followed.follow(reader)
-    followed.refresh(0)
-    reader.read()
-    followed.refresh(limit_changes.LOOK_AGAIN_NS - 1)
-    assert "memory.max" not in reads(reader, monkeypatch)
-    followed.refresh(limit_changes.LOOK_AGAIN_NS)
-    assert "memory.max" in reads(reader, monkeypatch)
-    followed.close()
-
-
-def test_a_freezing_v1_cgroup_is_read_until_it_is_frozen(tmp_path: Path) -> None:
-    files = {
-        "cpuacct.usage": "1\n",
-        "memory.usage_in_bytes": "1\n",
-        "memory.stat": "total_inactive_file 0\n",
-        "memory.limit_in_bytes": "1\n",
-        "freezer.state": "FREEZING\n",
-        "blkio.throttle.io_service_bytes": "Total 0\n",
-    }
-    for name, content in files.items():
-        (tmp_path / name).write_text(content)
-    with Directory(str(tmp_path)) as directory:
-        source = (directory, Version.V1)
-        reader = CounterReader(source, source, source, source, Descriptors(100))
-    reader.followed = True
-    assert reader.read().frozen is False
-    (tmp_path / "freezer.state").write_text("FROZEN\n")  # the kernel finishes without telling
-    assert reader.read().frozen is True
-    reader.close()
-
-
-def test_without_following_every_reading_reads_everything(
-    reader: CounterReader, monkeypatch: pytest.MonkeyPatch
+def test_a_followed_reader_reads_limit_and_state_once_and_what_nobody_tells_after_a_while(
+    followed: LimitChanges, reader: CounterReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unfollowed = LimitChanges(False)
-    unfollowed.follow(reader)
-    unfollowed.refresh(0)
-    for _ in range(2):
-        assert {"memory.max", "cgroup.events"} <= set(reads(reader, monkeypatch))
+    followed.follow(reader)
+    again = limit_changes.LOOK_AGAIN_NS
+    for now, read in ((0, True), (0, False), (again - 1, False), (again, True)):
+        followed.refresh(now)
+        assert RARELY & set(reads(reader, monkeypatch)) == (RARELY if read else set())
 
 
-def test_a_watch_that_cannot_be_had_means_reading_each_time(
-    reader: CounterReader, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("full", [False, True], ids=["not followed", "without a watch left"])
+def test_a_reader_that_is_not_followed_reads_everything_each_time(
+    reader: CounterReader, monkeypatch: pytest.MonkeyPatch, full: bool
 ) -> None:
-    followed = LimitChanges(True)
-    inotify = followed._inotify
-    assert inotify is not None
-
-    def full(_self: object, _path: str) -> int:
+    def none_left(_self: object, _path: str) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(type(inotify), "add_file", full)
-    followed.follow(reader)
+    monkeypatch.setattr(Inotify, "add_file", none_left)
+    unfollowed = LimitChanges(full)
+    unfollowed.follow(reader)
+    unfollowed.refresh(0)
     assert not reader.followed
-    assert "memory.max" in reads(reader, monkeypatch)
-    followed.close()
+    for _ in range(2):
+        assert set(reads(reader, monkeypatch)) >= RARELY
+    unfollowed.close()
 
 
-def test_a_forgotten_reader_is_told_nothing_and_leaves_no_watch(reader: CounterReader, cgroup: Path) -> None:
-    followed = LimitChanges(True)
+def test_a_new_limit_and_a_pause_are_seen_at_the_next_pass(
+    followed: LimitChanges, reader: CounterReader, cgroup: Path
+) -> None:
+    followed.follow(reader)
+    for now, limit, frozen in ((0, MAX, False), (1, 4096, True)):
+        if frozen:
+            for name, content in (("memory.max", "4096\n"), ("cgroup.events", "populated 1\nfrozen 1\n")):
+                with open(cgroup / name, "r+") as file:
+                    file.write(content)
+        followed.refresh(now)
+        found = reader.read()
+        assert (found.memory_max_bytes, found.frozen) == (limit, frozen)
+    reader.close()
+    (cgroup / "memory.max").unlink()
+    followed.refresh(2)
+    assert not reader.followed, "there is nothing left to be told of"
+
+
+def test_a_forgotten_reader_is_told_nothing_and_leaves_no_watch(
+    followed: LimitChanges, reader: CounterReader, cgroup: Path
+) -> None:
     followed.follow(reader)
     followed.forget(reader)
     (cgroup / "memory.max").write_text("1\n")
     followed.refresh(0)
-    assert not followed._readers
-    assert not followed._watches
-    followed.close()
+    assert not followed._readers and not followed._watches
 
 
 class Followed:
@@ -165,9 +136,8 @@ class Followed:
         pass
 
 
-def test_readers_come_and_go_while_another_thread_passes_on_what_changed(cgroup: Path) -> None:
-    followed = LimitChanges(True)
-    readers = [cast(CounterReader, Followed(cgroup / "memory.max")) for _ in range(2000)]
+def test_readers_come_and_go_while_another_thread_passes_on_what_changed(followed: LimitChanges, cgroup: Path) -> None:
+    readers = [cast(CounterReader, Followed(cgroup / "memory.max")) for _ in range(400)]
 
     def come_and_go(several: list[CounterReader]) -> None:
         for each in several:
@@ -179,7 +149,5 @@ def test_readers_come_and_go_while_another_thread_passes_on_what_changed(cgroup:
         for turn in range(100):
             followed.refresh((number * 100 + turn) * limit_changes.LOOK_AGAIN_NS)
 
-    side_by_side(
-        lambda number: come_and_go(readers[:1000]), lambda number: come_and_go(readers[1000:]), pass_on, times=20
-    )
-    followed.close()
+    first, second = readers[:200], readers[200:]
+    side_by_side(lambda _: come_and_go(first), lambda _: come_and_go(second), pass_on, times=20)

@@ -12,6 +12,7 @@ import pytest
 
 from cgroupfs import Root
 from cgstatd.host.pressure_triggers import RESOURCES, Trigger, open_triggers
+from helpers import write_files
 
 
 def descriptors() -> int:
@@ -31,57 +32,35 @@ def test_this_kernels_triggers_are_opened_and_closed_or_it_says_why_not() -> Non
 
 
 @pytest.mark.parametrize(
-    ("number", "says"),
+    ("call", "number", "says"),
     [
-        (errno.ENOENT, "no pressure"),
-        (errno.EOPNOTSUPP, "psi=1"),
-        (errno.EPERM, "CAP_SYS_RESOURCE"),
-        (errno.EINVAL, "6.4"),
-        (errno.EIO, "Input/output error"),
+        ("open", errno.ENOENT, "no pressure"),
+        ("open", errno.EOPNOTSUPP, "psi=1"),
+        ("open", errno.EPERM, "CAP_SYS_RESOURCE"),
+        ("open", errno.EINVAL, "6.4"),
+        ("open", errno.EIO, "Input/output error"),
+        ("open", errno.EROFS, "read-only"),
+        ("write", errno.EOPNOTSUPP, "psi=1"),
     ],
 )
-def test_what_refuses_says_why_in_words(monkeypatch: pytest.MonkeyPatch, number: int, says: str) -> None:
-    def refuse(*_: Any) -> int:
+def test_what_refuses_says_why_in_words_and_leaves_no_descriptor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int, says: str
+) -> None:
+    write_files(str(tmp_path), {f"proc/pressure/{resource}": "" for resource in RESOURCES})
+    asked: list[Any] = []
+
+    def refuse(path: Any, *_: Any) -> int:
+        asked.append(path)
         raise OSError(number, os.strerror(number))
 
     before = descriptors()
-    monkeypatch.setattr(os, "open", refuse)
-    found = open_triggers(Root("/"))
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, refuse)
+        found = open_triggers(Root(str(tmp_path)))
     assert found.open == [] and all(says in why for why in found.absent.values()) and len(found.absent) == 3
     assert descriptors() == before
-
-
-def test_a_file_that_takes_no_trigger_leaves_no_descriptor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "proc/pressure"
-    folder.mkdir(parents=True)
-    for resource in RESOURCES:
-        (folder / resource).write_text("")
-
-    def refuse(*_: Any) -> int:
-        raise OSError(errno.EOPNOTSUPP, "not supported")
-
-    before = descriptors()
-    monkeypatch.setattr(os, "write", refuse)
-    found = open_triggers(Root(str(tmp_path)))
-    monkeypatch.undo()
-    assert found.open == [] and descriptors() == before
-
-
-def test_where_the_hosts_proc_is_read_only_the_agents_own_is_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str] = []
-
-    def only_reading(path: str, *_: Any) -> int:
-        asked.append(path)
-        raise OSError(errno.EROFS, "read-only")
-
-    monkeypatch.setattr(os, "open", only_reading)
-    found = open_triggers(Root(str(tmp_path)))
-    monkeypatch.undo()
-    assert asked[:2] == [f"{tmp_path}/proc/pressure/cpu", "/proc/pressure/cpu"]
-    assert "read-only" in found.absent["cpu"]
+    if number == errno.EROFS:
+        assert asked[:2] == [f"{tmp_path}/proc/pressure/cpu", "/proc/pressure/cpu"], "the agent's own is asked then"
 
 
 def test_an_event_of_the_time_before_is_forgotten() -> None:

@@ -15,18 +15,33 @@ from cgstatd.host.running_engines import (
     EngineNamespaces,
     LateSources,
     containerd_states,
-    engine_processes,
+    in_container,
     root_of,
     running_roots,
 )
 from cgstatd.host.runtimes.base import Metadata
 from cgstatd.host.runtimes.docker import DockerSource
-from cgstatd.host.runtimes.podman import PodmanSource
 from cgstatd.host.runtimes.statefile import StateFiles
 from helpers import MadeUpHost
 
 A = "a" * 64
 BUNDLE = f"/mnt/storage/overlay-containers/{A}/userdata"
+
+
+IN_CONTAINERS = (
+    f"0::/system.slice/docker-{A}.scope\n",
+    f"0::/system.slice/docker-{A}.scope/init\n",
+    f"4:memory:/docker/{A}\n1:name=systemd:/\n",
+    f"0::/../docker-{A}.scope\n",
+    "0::/lxc.payload.web/system.slice/docker.service\n",
+    f"0::/machine.slice/libpod-{A}.scope/container\n",
+)
+OUTSIDE = ("0::/system.slice/docker.service\n", "", "0::/\n", "rubbish", "\xff:::/")
+
+
+@pytest.mark.parametrize("membership", [*IN_CONTAINERS, *OUTSIDE])
+def test_a_process_in_a_container_is_recognised_in_any_hierarchy_and_none_outside(membership: str) -> None:
+    assert in_container(membership.encode("latin-1")) is (membership in IN_CONTAINERS)
 
 
 @pytest.fixture
@@ -76,14 +91,6 @@ def test_the_data_root_in_a_command_line(arguments: list[str], found: tuple[str,
     assert root_of([os.fsencode(each) for each in arguments]) == found
 
 
-def test_every_engine_of_root_is_found(host: MadeUpHost) -> None:
-    run(host, 10, "/usr/bin/dockerd", "--data-root", "/mnt/d")
-    run(host, 11, "/usr/bin/conmon", "-b", BUNDLE)
-    run(host, 12, "/usr/bin/dockerd")
-    run(host, 13, "/bin/sh", "-c", "dockerd --data-root=/mnt/x")
-    assert sorted(running_roots(host.root)) == [("docker", "/mnt/d"), ("podman", "/mnt/storage")]
-
-
 def run_shim(host: MadeUpHost, pid: int, state: str, container: str = A, namespace: str = "moby") -> None:
     """One of the shims that keep containers running."""
     options = ("-namespace", namespace, "-id", container, "-address", f"{state}/containerd.sock")
@@ -98,8 +105,18 @@ def bundle(host: MadeUpHost, state: str, source: str, container: str = A) -> Non
 @pytest.mark.parametrize("state", ["/run/containerd", "/var/run/docker/containerd/daemon"])
 def test_where_no_dockerd_runs_its_containers_shims_lead_to_its_data_root(host: MadeUpHost, state: str) -> None:
     run_shim(host, 10, state.removesuffix("/daemon"))
-    bundle(host, state, f"/mnt/d/containers/{A}/hostname")
-    assert list(running_roots(host.root)) == [("docker", "/mnt/d")]
+    run_shim(host, 11, "/run/gone")
+    run_shim(host, 12, "/run/ctd", namespace="k8s.io")
+    run_shim(host, 13, state, "../" + "b" * 61)
+    for folder, source in ((state, f"/mnt/d/containers/{A}/hostname"), ("/run/ctd", f"/mnt/x/containers/{A}/hostname")):
+        bundle(host, folder, source)
+    run_shim(host, 14, "/run/other", "b" * 64)
+    bundle(host, "/run/other", f"/mnt/d/containers/{A}/hostname", "b" * 64)  # of another container
+    run_shim(host, 15, "/run/volume")
+    bundle(host, "/run/volume", "/mnt/d/volumes/x")
+    assert sorted(running_roots(host.root)) == [("containerd", "/run/ctd"), ("docker", "/mnt/d")]
+    host.root.owners[f"{state}/io.containerd.runtime.v2.task/moby/{A}/config.json"] = 1000
+    assert list(running_roots(host.root)) == [("containerd", "/run/ctd")], "a bundle that is not root's"
 
 
 def test_the_state_of_another_containerd_is_where_its_shims_socket_is(host: MadeUpHost) -> None:
@@ -118,23 +135,6 @@ def test_the_state_of_another_containerd_is_where_its_shims_socket_is(host: Made
     assert source.runtime == "containerd" and isinstance(source.get("web@prod"), Metadata) and states == ["/srv/ctd"]
 
 
-def test_what_a_shim_of_another_or_a_bundle_without_such_a_mount_says_is_not_taken(host: MadeUpHost) -> None:
-    run_shim(host, 10, "/run/containerd", namespace="k8s.io")
-    run_shim(host, 11, "/run/containerd", "b" * 64)
-    run_shim(host, 12, "/run/containerd", "../" + "b" * 61)
-    run_shim(host, 13, "/run/gone")
-    bundle(host, "/run/containerd", "/mnt/d/volumes/x")
-    bundle(host, "/run/containerd", f"/mnt/d/containers/{A}/hostname", "b" * 64)
-    assert list(running_roots(host.root)) == []
-
-
-def test_a_bundle_that_is_not_roots_is_not_believed(host: MadeUpHost) -> None:
-    run_shim(host, 10, "/run/containerd")
-    bundle(host, "/run/containerd", f"/mnt/d/containers/{A}/hostname")
-    host.root.owners[f"/run/containerd/io.containerd.runtime.v2.task/moby/{A}/config.json"] = 1000
-    assert list(running_roots(host.root)) == []
-
-
 def test_of_many_shims_of_one_containerd_only_a_few_are_looked_at(
     host: MadeUpHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,50 +146,37 @@ def test_of_many_shims_of_one_containerd_only_a_few_are_looked_at(
     assert len({path.split("/")[-2] for path in read}) == 3
 
 
-def test_anyone_may_call_a_process_of_theirs_dockerd_and_is_not_believed(host: MadeUpHost) -> None:
-    run(host, 10, "dockerd", "--data-root", "/home/evil", uid=1000)
-    run(host, 11, "conmon", "-b", BUNDLE, uid=1000)
-    assert list(engine_processes(host.root)) == []
-
-
-def test_a_process_of_another_program_is_none_whatever_it_calls_itself(host: MadeUpHost) -> None:
-    run(host, 10, "dockerd", "--data-root", "/home/evil", comm="sleep")
-    assert list(engine_processes(host.root)) == []
-
-
-def test_an_engine_inside_a_container_is_that_containers_business(host: MadeUpHost) -> None:
-    run(host, 10, "dockerd", "--data-root", "/inner", cgroup=f"/system.slice/docker-{A}.scope")
-    run(host, 11, "dockerd", "--data-root", "/inner", cgroup="/lxc.payload.web/system.slice/docker.service")
-    run(host, 12, "dockerd", "--data-root", "/inner", cgroup=f"/docker/{A}/init")
-    assert list(running_roots(host.root)) == []
-    assert EngineNamespaces(host.root)() == frozenset()
-
-
-def test_processes_that_vanish_or_cannot_be_read_are_passed_over(host: MadeUpHost) -> None:
-    host.write("/proc/10/status", "")
-    host.write("/proc/11/comm", "dockerd\n")
-    host.write("/proc/12x/comm", "dockerd\n")
-    run(host, 13, "dockerd", "--data-root", "/mnt/d")
-    host.write("/proc/14/comm", "dockerd\n")
-    host.write("/proc/14/cgroup", "0::/\n")
-    host.write("/proc/14/cmdline", "")  # a kernel thread or a zombie
-    assert list(running_roots(host.root)) == [("docker", "/mnt/d")]
-    EngineNamespaces(host.root)()
-
-
-def test_without_proc_there_are_none(tmp_path: Path) -> None:
-    host = MadeUpHost(str(tmp_path))
+def test_every_engine_of_root_is_found_and_its_own_namespace_whatever_else_calls_itself_one(host: MadeUpHost) -> None:
+    """An engine inside a container is that container's business: its data root and network are none of the host's."""
+    data_root = "--data-root"
+    run(host, 10, "/usr/bin/dockerd", data_root, "/mnt/d")
+    run(host, 11, "/usr/bin/conmon", "-b", BUNDLE)
+    run(host, 12, "/usr/bin/dockerd")
+    run(host, 13, "/bin/sh", "-c", "dockerd --data-root=/mnt/x")
+    run(host, 17, "dockerd", "-g", "/no/cgroup")
+    host.write("/proc/17/cgroup", "")
+    for pid, membership in enumerate(IN_CONTAINERS, 30):
+        run(host, pid, "dockerd", data_root, "/forged")
+        run(host, pid + 10, "conmon", "-b", BUNDLE.replace("/mnt", "/forged"))
+        for each in (pid, pid + 10):
+            host.write(f"/proc/{each}/cgroup", membership)
+    run(host, 14, "dockerd", data_root, "/home/evil", uid=1000)
+    run(host, 15, "conmon", "-b", BUNDLE.replace("/mnt", "/home"), uid=1000)
+    run(host, 16, "dockerd", data_root, "/home/evil", comm="sleep")
+    host.write("/proc/20/status", "")
+    host.write("/proc/21/comm", "dockerd\n")
+    host.write("/proc/22x/comm", "dockerd\n")
+    for name, content in (("comm", "dockerd\n"), ("cgroup", "0::/\n"), ("cmdline", "")):
+        host.write(f"/proc/23/{name}", content)  # a kernel thread or a zombie
+    found = [("docker", "/mnt/d"), ("docker", "/no/cgroup"), ("podman", "/mnt/storage")]
+    assert sorted(running_roots(host.root)) == found
+    assert len(LateSources(host.root, ["/no/cgroup"])()) == 2
+    assert EngineNamespaces(host.root)() == {5010, 5012, 5017}
     shutil.rmtree(host.real("/proc"))
     assert list(running_roots(host.root)) == []
 
 
 # -- namespaces
-
-
-def test_dockerds_own_namespace_is_known_and_conmons_is_not_taken_for_it(host: MadeUpHost) -> None:
-    run(host, 10, "dockerd")
-    run(host, 11, "conmon", "-b", BUNDLE)
-    assert EngineNamespaces(host.root)() == {5010}
 
 
 def test_namespaces_are_looked_for_at_most_once_a_minute(host: MadeUpHost, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,30 +210,15 @@ def test_a_source_is_made_for_each_root_that_is_new(host: MadeUpHost, monkeypatc
     assert late() == []
 
 
-def test_a_late_source_reads_the_files_of_its_root(host: MadeUpHost) -> None:
-    run(host, 10, "dockerd", "--data-root=/mnt/d/")
-    host.docker(A, "web", home="/mnt/d")
-    (source,) = LateSources(host.root)()
-    assert isinstance(source, DockerSource)
-    found = source.get(A)
-    assert isinstance(found, Metadata)
-    assert found.name == "web"
-
-
-def test_a_late_source_believes_only_files_of_root(host: MadeUpHost) -> None:
+def test_a_late_source_reads_the_files_of_its_root_if_they_are_roots_and_is_said(
+    host: MadeUpHost, caplog: pytest.LogCaptureFixture
+) -> None:
     """A set-uid program under the name dockerd is a process of root, its arguments are the user's."""
-    run(host, 10, "dockerd", "--data-root=/home/evil")
-    host.docker(A, "evil", uid=1000, home="/home/evil")
-    (source,) = LateSources(host.root)()
-    assert not isinstance(source.get(A), Metadata)
-    assert list(source.all()) == []
-
-
-def test_what_is_found_is_said(host: MadeUpHost, caplog: pytest.LogCaptureFixture) -> None:
-    run(host, 10, "conmon", "-b", BUNDLE)
+    for pid, name, uid in ((10, "web", 0), (11, "evil", 1000)):
+        run(host, pid, "dockerd", f"--data-root=/mnt/{name}/")
+        host.docker(A, name, uid=uid, home=f"/mnt/{name}")
     with caplog.at_level(logging.INFO):
-        (source,) = LateSources(host.root)()
-    assert isinstance(source, PodmanSource)
-    assert [record.message for record in caplog.records] == [
-        "engine=podman data_root=/mnt/storage found by its process"
-    ]
+        sources = LateSources(host.root)()
+    assert [type(each) for each in sources] == [DockerSource, DockerSource]
+    assert [found.name for each in sources for found in each.all()] == ["web"]
+    assert "engine=docker data_root=/mnt/web/ found by its process" in caplog.messages

@@ -19,27 +19,17 @@ def meta(state: State, limit: int | None = 64) -> Metadata:
     )
 
 
-@pytest.mark.parametrize("state", BEFORE)
-def test_how_the_life_before_went_is_not_said_of_a_living_container(state: State) -> None:
-    found = living(meta(state))
-    assert behind(meta(state))
-    assert found is not None
-    assert (found.state, found.exit_code, found.started_seconds, found.oom_killed) == (State.RUNNING, None, None, None)
-    assert (found.name, found.memory_limit_bytes) == ("web", 64)
-
-
-@pytest.mark.parametrize("state", [*NOW, State.UNKNOWN])
-def test_a_living_container_never_has_an_exit_code_but_its_start(state: State) -> None:
-    found = living(meta(state))
-    assert found is not None
-    assert (found.state, found.exit_code, found.started_seconds) == (state, None, 1.0)
-    assert living(found) is found
-
-
-def test_without_metadata_there_is_nothing_to_leave_out() -> None:
-    assert living(None) is None
-    assert not behind(None)
-    assert promised_limit(None, 0) is None
+def test_how_the_life_before_went_is_not_said_of_a_living_container() -> None:
+    for state in BEFORE:
+        found = living(meta(state))
+        assert behind(meta(state)) and found is not None
+        assert (found.state, found.exit_code, found.started_seconds) == (State.RUNNING, None, None)
+        assert (found.name, found.memory_limit_bytes, found.oom_killed) == ("web", 64, None)
+    for state in (*NOW, State.UNKNOWN):
+        found = living(meta(state))
+        assert found is not None and living(found) is found
+        assert (found.state, found.exit_code, found.started_seconds) == (state, None, 1.0)
+    assert living(None) is None and not behind(None) and promised_limit(None, 0) is None
 
 
 @pytest.mark.parametrize(
@@ -62,36 +52,18 @@ def test_a_limit_is_promised_until_the_engine_writes_that_the_container_runs(
 @pytest.mark.parametrize(
     ("kernel", "promised", "shown"),
     [
-        (MAX, 64, 64),
-        (None, 64, 64),
-        (0, 64, 64),
-        (32, 64, 32),
-        (128, 64, 128),
-        (MAX, None, MAX),
-        (None, None, None),
-        (0, None, 0),
+        *((kernel, 64, 64) for kernel in (MAX, None, 0)),
+        *((kernel, None, kernel) for kernel in (MAX, None, 0)),
+        *((kernel, 64, kernel) for kernel in (32, 128)),
     ],
 )
 def test_the_kernels_limit_counts_once_it_has_one(kernel: Limit, promised: int | None, shown: Limit) -> None:
     assert limit_in_force(kernel, promised) == shown
 
 
-@pytest.mark.parametrize(
-    ("program", "own"),
-    [
-        ("runc:[0:PARENT]", True),
-        ("runc:[2:INIT]", True),
-        ("youki:[2:INIT]", True),
-        ("crun", True),
-        ("exe", True),
-        ("memfd:runc_clon", True),
-        ("6", True),
-        ("memfd:other", False),
-        ("sh", False),
-        ("crund", False),
-        ("my-runc", False),
-        ("", False),
-    ],
-)
-def test_a_runtimes_own_process_is_known_by_its_name(program: str, own: bool) -> None:
-    assert prepares(program) is own
+OWN = ("runc:[0:PARENT]", "runc:[2:INIT]", "youki:[2:INIT]", "crun", "exe", "memfd:runc_clon", "6")
+
+
+@pytest.mark.parametrize("program", [*OWN, "memfd:other", "sh", "crund", "my-runc", ""])
+def test_a_runtimes_own_process_is_known_by_its_name(program: str) -> None:
+    assert prepares(program) is (program in OWN)

@@ -8,14 +8,14 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import pytest
 
 from cgstatd.outputs.stats_json import encode_one, encode_streamed
 from cgstatd.sampling.container import Container
-from cgstatd.sampling.lookup import NotFound, merge, resolve
+from cgstatd.sampling.lookup import merge, resolve
 from cgstatd.sampling.model import ContainerStats
 from cgstatd.sampling.open_host import HostOptions, open_host
 from cgstatd.sampling.sampler import Sampler
@@ -43,21 +43,13 @@ def host(request: pytest.FixtureRequest, tmp_path: Path) -> MadeUpHost:
     return made
 
 
-@pytest.fixture
-def samplers() -> Iterator[list[Sampler]]:
-    opened: list[Sampler] = []
-    yield opened
-    for each in opened:
-        each.close()
-
-
-Read = Callable[[], dict[str, ContainerStats]]
+OF_OTHER = f"/system.slice/docker-{OTHER}.scope"
 
 
 @pytest.fixture
-def sampler(host: MadeUpHost, samplers: list[Sampler]) -> Sampler:
-    samplers.append(open_host(host.root, HostOptions()))
-    return samplers[0]
+def sampler(host: MadeUpHost) -> Iterator[Sampler]:
+    with closing(open_host(host.root, HostOptions())) as made:
+        yield made
 
 
 def read(sampler: Sampler) -> dict[str, ContainerStats]:
@@ -88,35 +80,39 @@ NAMES = ["docker-{}.scope", "libpod-{}.scope", "{}", "cri-containerd-{}.scope", 
 PLACES = [SLICE, f"{SLICE}/session-1.scope", f"{SLICE}/user@1000.service/user.slice", DELEGATED, f"{DELEGATED}/a/b"]
 
 
+def forged(place: str, container_id: str) -> list[str]:
+    """A cgroup by each name."""
+    return [f"{place}/{name.format(container_id)}" for name in NAMES]
+
+
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("name", NAMES)
 def test_a_forged_cgroup_with_a_real_containers_id_never_takes_its_place(
-    host: MadeUpHost, samplers: list[Sampler], name: str, place: str, before: bool
+    host: MadeUpHost, sampler: Sampler, place: str, before: bool
 ) -> None:
     if not before:
-        samplers.append(open_host(host.root, HostOptions()))
-        read(samplers[0])
-    forged = f"{place}/{name.format(REAL)}"
-    host.container(forged, uid=USER, pids=[666])
-    host.memory(forged, 666, 0, None)
-    host.container(f"{place}/{name.format(STOPPED)}", uid=USER, pids=[667])
-    if before:
-        samplers.append(open_host(host.root, HostOptions()))
-    assert_the_systems_are_untouched(samplers[0])
-    assert forged not in read(samplers[0])
+        read(sampler)
+    for path in forged(place, REAL):
+        host.container(path, uid=USER, pids=[666])
+        host.memory(path, 666, 0, None)
+    for path in forged(place, STOPPED):
+        host.container(path, uid=USER, pids=[667])
+    with closing(open_host(host.root, HostOptions())) if before else nullcontext(sampler) as looking:
+        assert_the_systems_are_untouched(looking)
+        assert not {*forged(place, REAL)} & read(looking).keys()
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("name", NAMES)
 def test_a_forged_cgroup_with_an_id_of_its_own_appears_as_the_users_and_without_a_name(
-    host: MadeUpHost, sampler: Sampler, name: str, place: str
+    host: MadeUpHost, sampler: Sampler, place: str
 ) -> None:
-    forged = f"{place}/{name.format(FREE)}"
-    host.container(forged, uid=USER, pids=[666])
-    identity = read(sampler)[forged].identity
-    assert (identity.id, identity.owner_uid, identity.metadata) == (FREE, USER, None)
-    assert identity.name == FREE[:12]
+    ids = [f"{number:064x}" for number in range(len(NAMES))]
+    paths = [f"{place}/{name.format(each)}" for name, each in zip(NAMES, ids, strict=True)]
+    for path in paths:
+        host.container(path, uid=USER, pids=[666])
+    found = read(sampler)
+    for path, each in zip(paths, ids, strict=True):
+        assert found[path].identity == (each, each[:12], found[path].identity.runtime, USER, None)
     assert_the_systems_are_untouched(sampler)
 
 
@@ -154,46 +150,30 @@ def test_a_directory_given_to_a_user_while_we_look_is_theirs(host: MadeUpHost, s
 # -- containers
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_what_a_container_makes_inside_its_own_cgroup_is_not_looked_at(
-    host: MadeUpHost, sampler: Sampler, name: str
-) -> None:
+def test_what_a_container_makes_inside_its_own_cgroup_is_not_looked_at(host: MadeUpHost, sampler: Sampler) -> None:
     for inner in (OTHER, STOPPED, REAL):
-        host.container(f"{REAL_PATH}/{name.format(inner)}", pids=[666])
-        host.container(f"{REAL_PATH}/x/y/{name.format(inner)}", pids=[666])
+        for path in (*forged(REAL_PATH, inner), *forged(f"{REAL_PATH}/x/y", inner)):
+            host.container(path, pids=[666])
     assert list(read(sampler)) == [REAL_PATH]
     assert_the_systems_are_untouched(sampler)
 
 
-def test_a_container_of_lxc_named_like_an_id_is_not_the_container_of_that_id(
+def test_a_name_is_one_runtimes_own_and_never_a_users_while_the_system_has_it(
     host: MadeUpHost, sampler: Sampler
 ) -> None:
-    host.container(f"/lxc.payload.{OTHER}", pids=[8])
     host.docker(OTHER, "other")
-    identity = read(sampler)[f"/lxc.payload.{OTHER}"].identity
-    assert (identity.runtime, identity.metadata, identity.name) == ("lxc", None, OTHER[:12])
-
-
-def test_containers_of_one_name_in_two_runtimes_of_the_system_are_both_shown(
-    host: MadeUpHost, sampler: Sampler
-) -> None:
-    host.container("/lxc.payload.db", pids=[8])
-    host.container("/machine.slice/machine-db.scope", pids=[9])
+    for number, path in enumerate(("/lxc.payload.db", "/machine.slice/machine-db.scope", f"/lxc.payload.{OTHER}")):
+        host.container(path, pids=[8 + number])
+    for number, path in enumerate((f"{SLICE}/lxc.payload.db", f"{SLICE}/machine.slice/machine-db.scope")):
+        host.container(path, uid=USER, pids=[666 + number])
     found = read(sampler)
-    assert {found[path].identity.runtime for path in found if path != REAL_PATH} == {"lxc", "systemd-nspawn"}
+    named = {path: stats.identity.runtime for path, stats in found.items() if stats.identity.id == "db"}
+    assert named == {"/lxc.payload.db": "lxc", "/machine.slice/machine-db.scope": "systemd-nspawn"}
     known = merge(sampler.containers(), [])
-    assert resolve("lxc:db", known).runtime == "lxc"
-    assert resolve("systemd-nspawn:db", known).runtime == "systemd-nspawn"
-
-
-def test_a_users_container_of_lxc_never_takes_the_name_of_the_systems(host: MadeUpHost, sampler: Sampler) -> None:
-    host.container("/lxc.payload.db", pids=[8])
-    host.container(f"{SLICE}/lxc.payload.db", uid=USER, pids=[666])
-    host.container(f"{SLICE}/machine.slice/machine-db.scope", uid=USER, pids=[667])
-    found = read(sampler)
-    assert [path for path, stats in found.items() if stats.identity.id == "db"] == ["/lxc.payload.db"]
-    resolved = resolve("db", merge(sampler.containers(), []))
-    assert isinstance(resolved.target, Container) and resolved.target.ref.path == "/lxc.payload.db"
+    for runtime in named.values():
+        resolved = resolve(f"{runtime}:db", known)
+        assert isinstance(resolved.target, Container) and named[resolved.target.ref.path] == runtime
+    assert found[f"/lxc.payload.{OTHER}"].identity == (OTHER, OTHER[:12], "lxc", 0, None), "not Docker's of that id"
 
 
 # -- metadata
@@ -215,12 +195,15 @@ def rootless(host: MadeUpHost, container_id: str, name: str, uid: int = USER) ->
     return path
 
 
-def test_a_users_container_has_the_name_of_that_users_own_files(host: MadeUpHost, sampler: Sampler) -> None:
-    rootless(host, FREE, "mine")
+@pytest.mark.parametrize("name", ["mine", "web"])
+def test_a_users_container_has_the_name_of_that_users_own_files_and_finds_the_systems_by_its(
+    host: MadeUpHost, sampler: Sampler, name: str
+) -> None:
+    rootless(host, FREE, name)
     path = f"{SLICE}/user@1000.service/user.slice/libpod-{FREE}.scope"
     host.container(path, uid=USER, pids=[8])
     identity = read(sampler)[path].identity
-    assert (identity.name, identity.owner_uid, identity.runtime) == ("mine", USER, "podman")
+    assert (identity.name, identity.owner_uid, identity.runtime) == (name, USER, "podman")
     assert_the_systems_are_untouched(sampler)
 
 
@@ -231,18 +214,7 @@ def test_a_users_files_never_name_or_stand_for_a_container_of_the_system(host: M
     found = read(sampler)
     identity = found[REAL_PATH].identity
     assert (identity.name, identity.owner_uid, identity.metadata) == (REAL[:12], 0, None)
-    with pytest.raises(NotFound):
-        answer = resolve("evil", merge(sampler.containers(), sampler.names.on_disk()))
-        assert answer.owner_uid == USER
-        raise NotFound
-
-
-def test_a_users_name_that_is_the_systems_finds_the_systems(host: MadeUpHost, sampler: Sampler) -> None:
-    rootless(host, FREE, "web")
-    path = f"{SLICE}/user@1000.service/user.slice/libpod-{FREE}.scope"
-    host.container(path, uid=USER, pids=[8])
-    assert read(sampler)[path].identity.name == "web"
-    assert_the_systems_are_untouched(sampler)
+    assert resolve("evil", merge(sampler.containers(), sampler.names.on_disk())).owner_uid == USER
 
 
 @pytest.mark.parametrize("uid", [0, 1001, 65534])
@@ -274,91 +246,76 @@ def test_a_users_link_to_a_file_of_the_system_is_not_followed(
     assert "secret-name" not in caplog.text
 
 
-@pytest.mark.parametrize("uid", [1000, 65534])
-def test_metadata_of_the_system_that_somebody_else_owns_is_not_believed(
-    host: MadeUpHost, sampler: Sampler, uid: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    host.docker(OTHER, "planted", uid=uid)
-    path = f"/system.slice/docker-{OTHER}.scope"
-    host.container(path, pids=[8])
-    identity = read(sampler)[path].identity
-    assert (identity.name, identity.metadata, identity.owner_uid) == (OTHER[:12], None, 0)
-    assert f"owned by uid {uid}" in caplog.text
+def foreign(uid: int) -> Callable[[MadeUpHost], None]:
+    return lambda host: host.docker(OTHER, "planted", uid=uid)
 
 
-def test_metadata_of_the_system_that_anybody_may_write_is_not_believed(host: MadeUpHost, sampler: Sampler) -> None:
+def writable(host: MadeUpHost) -> None:
     host.docker(OTHER, "planted")
     os.chmod(host.real(f"/var/lib/docker/containers/{OTHER}/config.v2.json"), 0o666)
-    path = f"/system.slice/docker-{OTHER}.scope"
-    host.container(path, pids=[8])
-    assert read(sampler)[path].identity.metadata is None
 
 
-def test_metadata_behind_a_link_of_its_own_name_is_not_believed(host: MadeUpHost, sampler: Sampler) -> None:
+def linked(host: MadeUpHost) -> None:
     host.docker(OTHER, "elsewhere", home="/mnt")
     folder = f"/var/lib/docker/containers/{OTHER}"
     os.makedirs(host.real(folder))
     os.symlink(f"/mnt/containers/{OTHER}/config.v2.json", host.real(f"{folder}/config.v2.json"))
-    path = f"/system.slice/docker-{OTHER}.scope"
-    host.container(path, pids=[8])
-    assert read(sampler)[path].identity.metadata is None
 
 
-def test_a_container_with_a_user_namespace_stays_the_systems_by_roots_own_metadata(
-    host: MadeUpHost, sampler: Sampler
+@pytest.mark.parametrize(
+    ("plant", "said"),
+    [
+        (foreign(1000), "owned by uid 1000"),
+        (foreign(65534), "owned by uid 65534"),
+        (writable, "writable"),
+        (linked, "symbolic link"),
+    ],
+    ids=["a user's", "nobody's", "anybody may write it", "behind a link of its own name"],
+)
+def test_metadata_of_the_system_that_is_not_roots_alone_is_not_believed(
+    host: MadeUpHost,
+    sampler: Sampler,
+    plant: Callable[[MadeUpHost], None],
+    said: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    plant(host)
+    host.container(OF_OTHER, pids=[8])
+    assert read(sampler)[OF_OTHER].identity == (OTHER, OTHER[:12], "docker", 0, None)
+    assert said in caplog.text
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_container_with_a_user_namespace_is_the_systems_by_roots_own_metadata_alone(
+    host: MadeUpHost, sampler: Sampler, late: bool
 ) -> None:
     """dockerd --userns-remap: the container's cgroup is given to uid 100000, its metadata is root's."""
-    path = f"/system.slice/docker-{OTHER}.scope"
-    host.docker(OTHER, "remapped")
-    host.container(path, uid=100_000, pids=[8])
-    identity = read(sampler)[path].identity
-    assert (identity.id, identity.name, identity.owner_uid) == (OTHER, "remapped", 0)
-    assert resolve("remapped", merge(sampler.containers(), sampler.names.on_disk())).owner_uid == 0
-
-
-def test_a_container_with_a_user_namespace_and_no_metadata_is_marked_with_its_uid(
-    host: MadeUpHost, sampler: Sampler
-) -> None:
-    path = f"/system.slice/docker-{OTHER}.scope"
-    host.container(path, uid=100_000, pids=[8])
-    identity = read(sampler)[path].identity
-    assert (identity.name, identity.owner_uid, identity.metadata) == (OTHER[:12], 100_000, None)
-
-
-def test_metadata_that_comes_late_makes_a_container_the_systems(
-    host: MadeUpHost, sampler: Sampler, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = f"/system.slice/docker-{OTHER}.scope"
-    host.container(path, uid=100_000, pids=[8])
-    assert read(sampler)[path].identity.owner_uid == 100_000
+    host.container(OF_OTHER, uid=100_000, pids=[8])
+    if late:
+        assert read(sampler)[OF_OTHER].identity == (OTHER, OTHER[:12], "docker", 100_000, None)
     host.docker(OTHER, "remapped")
     for container in sampler.containers():
         container.due_ns = 0
-    identity = read(sampler)[path].identity
-    assert (identity.name, identity.owner_uid) == ("remapped", 0)
+    identity = read(sampler)[OF_OTHER].identity
+    assert (identity.id, identity.name, identity.owner_uid) == (OTHER, "remapped", 0)
+    assert resolve("remapped", merge(sampler.containers(), sampler.names.on_disk())).owner_uid == 0
 
 
 # -- what is shown
 
 
-@pytest.mark.parametrize(
-    "name", ["x" * 10_000, "a\nb", "\x1b[2J", "\u202e\u2066", "</script>", '"},{"id":"', "\ud83d\ude00", "\x00"]
-)
-def test_whatever_a_name_holds_an_answer_is_one_line_of_json(host: MadeUpHost, sampler: Sampler, name: str) -> None:
-    path = f"/system.slice/docker-{OTHER}.scope"
-    host.docker(OTHER, name)
-    host.container(path, pids=[8])
-    stats = read(sampler)[path]
-    for line in (encode_one(stats), encode_streamed(stats)):
-        assert b"\n" not in line and len(line) < 3000
-        shown = json.loads(line).get("name", "")
-        assert all(c.isprintable() for c in shown)
-    assert_the_systems_are_untouched_but_for(sampler, path)
-
-
-def assert_the_systems_are_untouched_but_for(sampler: Sampler, path: str) -> None:
-    assert {stats.identity.owner_uid for stats in read(sampler).values()} == {0}
-    assert set(read(sampler)) == {REAL_PATH, path}
+def test_whatever_a_name_holds_an_answer_is_one_line_of_json(host: MadeUpHost, sampler: Sampler) -> None:
+    names = ["x" * 10_000, "a\nb", "\x1b[2J", "\u202e\u2066", "</script>", '"},{"id":"', "\ud83d\ude00", "\x00"]
+    paths = [f"/docker/{number:064x}" for number in range(len(names))]
+    for path, name in zip(paths, names, strict=True):
+        host.docker(os.path.basename(path), name)
+        host.container(path, pids=[8])
+    found = read(sampler)
+    assert found.keys() == {REAL_PATH, *paths} and {each.identity.owner_uid for each in found.values()} == {0}
+    for stats in found.values():
+        for line in (encode_one(stats), encode_streamed(stats)):
+            assert b"\n" not in line and len(line) < 3000
+            assert all(c.isprintable() for c in json.loads(line).get("name", ""))
 
 
 def test_cgroup_names_that_are_no_text_cost_nothing(host: MadeUpHost, sampler: Sampler) -> None:

@@ -37,40 +37,30 @@ def left(place: Path, name: str = "left", old: bool = True) -> Path:
     return found
 
 
-def test_it_is_there_as_long_as_it_is_used_and_gone_afterwards(place: Path) -> None:
+def test_it_is_there_as_long_as_it_is_used_and_what_was_left_behind_is_removed(place: Path) -> None:
+    left(place)
     with own_directory() as found:
         assert os.path.dirname(found) == str(place) and os.listdir(place) == [os.path.basename(found)]
     assert os.listdir(place) == []
 
 
-def test_what_was_left_behind_is_removed(place: Path) -> None:
-    gone = left(place)
-    with own_directory():
-        assert not gone.exists()
-
-
-def test_what_a_program_has_locked_stays(place: Path) -> None:
-    used = left(place)
-    fd = os.open(used, os.O_RDONLY | os.O_DIRECTORY)
-    fcntl.flock(fd, fcntl.LOCK_EX)
-    with own_directory():
-        assert (used / "file").exists()
-    os.close(fd)
-
-
-def test_what_was_just_made_and_what_is_not_ours_stays(place: Path) -> None:
+def test_what_is_locked_what_was_just_made_and_what_is_not_ours_stays(place: Path) -> None:
     elsewhere = place / "elsewhere"
     elsewhere.mkdir()
     link, file, other = place / f"{PREFIX}link", place / f"{PREFIX}file", place / "other"
     link.symlink_to(elsewhere)
     file.write_text("x")
     other.mkdir()
-    kept = [left(place, "young", old=False), link, file, other, elsewhere]
+    used = left(place)
+    kept = [used, used / "file", left(place, "young", old=False), link, file, other, elsewhere]
     if os.geteuid() == 0:
         kept.append(left(place, "foreign"))
         os.chown(kept[-1], 65534, 65534)
+    fd = os.open(used, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
     with own_directory():
         assert all(each.exists() for each in kept)
+    os.close(fd)
 
 
 def test_a_program_that_is_killed_leaves_one_that_the_next_removes(place: Path) -> None:

@@ -33,17 +33,14 @@ def good(**reading: Any) -> dict[str, Any]:
     return {"format": FORMAT, "host": {"cpus": 2}, "readings": {"t0": {**AT, **reading}, "t1": AT}}
 
 
-def test_a_tree_is_its_readings_and_each_of_them_is_one(tmp_path: Path) -> None:
-    top = index(tmp_path, good())
-    assert [root.path for root in open_roots(top)] == [f"{top}/t0", f"{top}/t1"]
-    (one,) = open_roots(f"{top}/t1/")
-    assert isinstance(one, RecordedRoot) and one.path == f"{top}/t1" and not one.live
-
-
-def test_any_other_directory_is_a_live_root(tmp_path: Path) -> None:
+def test_a_tree_is_its_readings_and_each_of_them_is_one_and_any_other_directory_a_live_root(tmp_path: Path) -> None:
     for path in ("/", str(tmp_path), str(tmp_path / "missing")):
         (root,) = open_roots(path)
         assert type(root) is Root and root.live
+    top = index(tmp_path, {**good(), "more": ["a field of a later version"]})
+    assert [root.path for root in open_roots(top)] == [f"{top}/t0", f"{top}/t1"]
+    (one,) = open_roots(f"{top}/t1/")
+    assert isinstance(one, RecordedRoot) and one.path == f"{top}/t1" and not one.live
 
 
 def test_a_reading_that_is_not_there_is_left_out_and_none_is_an_error(tmp_path: Path) -> None:
@@ -55,25 +52,19 @@ def test_a_reading_that_is_not_there_is_left_out_and_none_is_an_error(tmp_path: 
         open_roots(top)
 
 
-def test_inode_and_owner_are_the_recorded_ones_and_else_the_files_own_and_roots(tmp_path: Path) -> None:
-    top = index(tmp_path, good(files={"/file": {"inode": 42}, "/": {"uid": 1000}}))
+def test_inode_owner_and_clock_are_the_recorded_ones_and_else_the_files_own_roots_and_the_readings(
+    tmp_path: Path,
+) -> None:
+    clocks = {"/a": {"monotonic_ns": 7, "time_ms": 8}}
+    top = index(tmp_path, good(files={"/file": {"inode": 42}, "/": {"uid": 1000}}, clocks=clocks))
     first, second = open_roots(top)
-    own = os.stat(f"{top}/t1/file").st_ino
-    assert first.identity("/file") == Identity(42, 0)
-    assert first.identity("/").uid == 1000
-    assert second.identity("/file") == Identity(own, 0)
+    assert (first.identity("/file"), first.identity("/").uid) == (Identity(42, 0), 1000)
+    assert second.identity("/file") == Identity(os.stat(f"{top}/t1/file").st_ino, 0)
     with pytest.raises(FileNotFoundError):
         first.identity("/missing")
-
-
-def test_the_clock_is_the_cgroups_own_and_else_the_readings(tmp_path: Path) -> None:
-    first, _ = open_roots(index(tmp_path, good(clocks={"/a": {"monotonic_ns": 7, "time_ms": 8}})))
     assert (first.clock("/a"), first.clock("/b"), first.clock()) == (Clock(7, 8), Clock(5, 6), Clock(5, 6))
-
-
-def test_names_that_are_not_text_have_a_key_that_is() -> None:
-    odd = os.fsdecode(b"/a\xff/b")
-    assert (index_key(odd), index_key("/gr\N{LATIN SMALL LETTER U WITH DIAERESIS}n")) == ("/a\\xff/b", "/gr\xfcn")
+    keys = [index_key(os.fsdecode(b"/a\xff/b")), index_key("/gr\N{LATIN SMALL LETTER U WITH DIAERESIS}n")]
+    assert keys == ["/a\\xff/b", "/gr\xfcn"], "names that are not text have a key that is"
 
 
 @pytest.mark.parametrize(
@@ -86,28 +77,21 @@ def test_names_that_are_not_text_have_a_key_that_is() -> None:
         ({"format": "1", "host": {}, "readings": {}}, r"Expected `int`, got `str` - at `\$.format`"),
         ({**good(), "format": 2}, "format 2 was written by a newer version; this one reads 1"),
         ({"format": 2, "new": "shape"}, "format 2 was written by a newer version; this one reads 1"),
+        (None, "Is a directory"),
     ],
 )
 def test_an_index_that_cannot_be_used_gives_a_sentence(
     tmp_path: Path, content: Any, sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    top = index(tmp_path, content)
+    if content is None:
+        (tmp_path / "index.json").mkdir()
+    top = str(tmp_path) if content is None else index(tmp_path, content)
     with pytest.raises(NotRecorded, match=f"{tmp_path}/index.json: .*{sentence}"):
         load_index(top)
     for command in (["stats"], ["serve", "--listen", "127.0.0.1:0"]):
         assert cli.main([*command, "--host-root", top]) == 2
         said = capsys.readouterr().err.splitlines()
         assert len(said) == 1 and said[0].startswith(f"cgstatd: {top}/index.json: ")
-
-
-def test_an_index_that_is_no_file_gives_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "index.json").mkdir()
-    with pytest.raises(NotRecorded, match="Is a directory"):
-        load_index(str(tmp_path))
-
-
-def test_fields_of_a_later_minor_version_are_ignored(tmp_path: Path) -> None:
-    assert load_index(index(tmp_path, {**good(), "more": [1]})) is not None
 
 
 def test_names_survive_a_copy_that_its_group_may_write_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

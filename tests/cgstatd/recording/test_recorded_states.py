@@ -34,7 +34,7 @@ from cgstatd.sampling.log_sizes import log_of
 from cgstatd.sampling.open_host import HostOptions, open_host
 from helpers import MadeUpHost
 
-from ..host.runtimes.test_podman_source import BURN, Row, config, database
+from ..host.runtimes.written import BURN, Row, config, database
 
 ID = "0123456789abcdef" * 4
 SECRET = "hunter2-s3cret"

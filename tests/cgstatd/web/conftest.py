@@ -9,14 +9,11 @@ import pytest
 
 from cgstatd.auth import keyring
 from cgstatd.feed import reading_pass, sampling_worker
-from cgstatd.recording.recorded_root import Reading, RecordedRoot, open_roots
 from cgstatd.sampling import pass_work
-from cgstatd.sampling.open_host import HostOptions, open_host
 from cgstatd.sampling.rates import CpuWindow
 from cgstatd.web import guard as guard_module
-from fakehost import FakeHost, Hang, LiveRoot, no_thread_left
+from fakehost import FakeHost, Hang, HostClock, LiveRoot, no_thread_left, recorded_sampler
 from helpers import UNIFIED
-from recordedhosts import recorded_host
 from secured import Tokens, guard
 from wire import Server, serving
 
@@ -53,6 +50,14 @@ def host(tmp_path: Path) -> FakeHost:
 
 
 @pytest.fixture
+def clock(host: FakeHost, monkeypatch: pytest.MonkeyPatch, quick: None) -> HostClock:
+    """Of the made-up host."""
+    clock = HostClock(host.root().clock())
+    monkeypatch.setattr(LiveRoot, "clock", lambda _root, _path="": clock.now)
+    return clock
+
+
+@pytest.fixture
 async def server(host: FakeHost, quick: None) -> AsyncIterator[Server]:
     """A server over the made-up host."""
     async with serving(host.sampler()) as server:
@@ -85,7 +90,7 @@ def credentials_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def tokens(tmp_path: Path) -> Tokens:
     """A tokens file without tokens."""
-    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc").mkdir(exist_ok=True)
     return Tokens(tmp_path / "etc")
 
 
@@ -99,8 +104,5 @@ async def secured(host: FakeHost, tokens: Tokens, quick: None) -> AsyncIterator[
 @pytest.fixture
 async def recorded_server(quick: None) -> AsyncIterator[Server]:
     """A server over the second reading of a recorded host, at the real time."""
-    root = open_roots(recorded_host(UNIFIED))[1]
-    assert isinstance(root, RecordedRoot)
-    live = LiveRoot(root.path, Reading(monotonic_ns=0, time_ms=0, files=root.reading.files))
-    async with serving(open_host(live, HostOptions())) as server:
+    async with serving(recorded_sampler(UNIFIED)) as server:
         yield server

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-from pyfakefs.fake_filesystem import FakeFilesystem
 
 from cgroupfs import Root
 from cgstatd.host.runtimes import Metadata, Unreadable
@@ -20,11 +16,9 @@ from cgstatd.host.runtimes.health_log import ELSEWHERE, LOG_BYTES, NOT_WRITTEN, 
 from cgstatd.host.runtimes.podman import PodmanSource
 from helpers import near
 
-from .test_docker_source import HOSTCONFIG, ID, folder
-from .test_docker_source import config as docker_config
-from .test_podman_source import BURN, DATABASE, Row, config, database
+from .conftest import Write
+from .written import BURN, DATABASE, DOCKER, HOSTCONFIG, ID, STATE, Row, config, database, docker_config
 
-Write = Callable[..., str]
 RUN = f"/run/containers/storage/overlay-containers/{BURN}"
 LOG = f"{RUN}/healthcheck.log"
 PROBE = {"Start": "2026-11-27T19:08:27.036032726Z", "End": "2026-11-27T19:08:27.614781336Z", "ExitCode": 1}
@@ -48,11 +42,10 @@ def test_podmans_log_says_status_streak_and_the_latest_probe(write: Write) -> No
     assert of(source) == HealthCheck(Health(None, NOT_WRITTEN), log=LOG)
     assert source.health(LOG) is None
     log = {"Status": "unhealthy", "FailingStreak": 3, "Log": [PROBE | {"Output": "s3cr3t"}] * 2}
-    write(LOG, json.dumps(log))
-    found = source.health(LOG)
+    found = source.health(write(LOG, json.dumps(log)))
     assert found == Health("unhealthy", None, 3, near(PROBED)) and "s3cr3t" not in repr(found)
-    write(LOG, '{"Status":"starting","FailingStreak":0,"Log":null}')
-    assert source.health(LOG) == Health("starting", None, 0, None)
+    assert parse(b'{"Status":"starting","FailingStreak":0,"Log":null}') == Health("starting", None, 0, None)
+    assert parse(b'{"Status":"reset"}') == parse(b"{}") == Health(None, NOT_WRITTEN)
 
 
 @pytest.mark.parametrize(
@@ -107,19 +100,8 @@ def test_a_users_word_for_another_place_is_not_followed(write: Write, run_dir: s
     ],
 )
 def test_a_log_that_is_none_is_not_believed(write: Write, content: str, uid: int, reason: str) -> None:
-    write(LOG, content, uid=uid)
-    found = PodmanSource(Root()).health(LOG)
+    found = PodmanSource(Root()).health(write(LOG, content, uid=uid))
     assert isinstance(found, Unreadable) and reason in found.reason
-
-
-def test_a_link_in_its_place_is_not_followed(tmp_path: Path, real_root: Root) -> None:
-    (tmp_path / "secret").write_text('{"Status":"healthy"}')
-    os.symlink(tmp_path / "secret", tmp_path / "healthcheck.log")
-    assert isinstance(PodmanSource(real_root).health("/healthcheck.log"), Unreadable)
-
-
-def test_a_word_that_is_no_status_is_not_known() -> None:
-    assert parse(b'{"Status":"reset"}') == parse(b"{}") == Health(None, NOT_WRITTEN)
 
 
 # -- Docker
@@ -132,8 +114,8 @@ AT_START = {"Status": "starting", "FailingStreak": 0, "Log": []}
 def docker(write: Write, health: object, **check: Any) -> HealthCheck | None:
     made = json.loads(docker_config(Health=health))
     made["Config"]["Healthcheck"] = {"Test": ["CMD", "s3cr3t"], **check}
-    write(f"{folder()}/config.v2.json", json.dumps(made))
-    write(f"{folder()}/hostconfig.json", HOSTCONFIG)
+    write(DOCKER, json.dumps(made))
+    write(HOSTCONFIG, STATE["docker"][HOSTCONFIG])
     return of(DockerSource(Root()), ID)
 
 
@@ -148,7 +130,7 @@ def docker(write: Write, health: object, **check: Any) -> HealthCheck | None:
     ],
 )
 def test_dockers_word_holds_until_the_next_probe_may_have_been(
-    write: Write, host: FakeFilesystem, check: dict[str, int], seconds: float
+    write: Write, check: dict[str, int], seconds: float
 ) -> None:
     found = docker(write, AT_START, **check)
     assert found is not None
@@ -156,13 +138,10 @@ def test_dockers_word_holds_until_the_next_probe_may_have_been(
     assert as_of(found, STARTED + seconds + 0.01) == Health(None, IN_MEMORY)
 
 
-def test_of_a_docker_that_writes_probes_the_latest_counts(write: Write, host: FakeFilesystem) -> None:
+def test_of_a_docker_that_writes_probes_the_latest_counts_and_without_a_check_none(write: Write) -> None:
     found = docker(write, {"Status": "healthy", "FailingStreak": 0, "Log": [PROBE | {"Output": "s3cr3t"}]})
     assert found is not None and "s3cr3t" not in repr(found)
     assert as_of(found, PROBED + 29) == Health("healthy", None, 0, near(PROBED))
     assert as_of(found, PROBED + 31) == Health(None, IN_MEMORY)
-
-
-@pytest.mark.parametrize("health", [None, {"Status": "none"}, {"Status": ""}, {}])
-def test_without_a_health_check_there_is_none(write: Write, host: FakeFilesystem, health: object) -> None:
-    assert docker(write, health) is None
+    for none in (None, {"Status": "none"}, {"Status": ""}, {}):
+        assert docker(write, none) is None

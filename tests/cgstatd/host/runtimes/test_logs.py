@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -29,23 +30,20 @@ def write(root: Path, path: str, size: int, mode: int = 0o640) -> Path:
     return file
 
 
-def docker(root: Path) -> DockerSource:
+def docker(root: Path, uid: int | None = None) -> DockerSource:
     """Of whoever runs the tests."""
-    live, me = Root(str(root)), os.getuid()
-    return DockerSource(live, owner_uid=me, files=StateFiles(live, me))
+    live, owner = Root(str(root)), os.getuid() if uid is None else uid
+    return DockerSource(live, owner_uid=owner, files=StateFiles(live, owner))
 
 
 def test_rotated_files_count_and_others_do_not(tmp_path: Path) -> None:
-    for name, size in ((LOG, 100), (f"{LOG}.1", 20), (f"{LOG}.2.gz", 3), (f"{LOG}.tmp", 7), ("config.v2.json", 9),
-                       (f"x{LOG}", 7), (f"{LOG}.1.gz.x", 7)):  # fmt: skip
-        write(tmp_path, f"{FOLDER}/{name}", size)
-    assert docker(tmp_path).log_size(ID) == LogSize(f"{FOLDER}/{LOG}", 123, 3)
-
-
-def test_without_a_file_there_is_no_size(tmp_path: Path) -> None:
     assert docker(tmp_path).log_size(ID) is None
     write(tmp_path, f"{FOLDER}/config.v2.json", 9)
     assert docker(tmp_path).log_size(ID) is None
+    for name, size in ((LOG, 100), (f"{LOG}.1", 20), (f"{LOG}.2.gz", 3), (f"{LOG}.tmp", 7), (f"x{LOG}", 7),
+                       (f"{LOG}.1.gz.x", 7)):  # fmt: skip
+        write(tmp_path, f"{FOLDER}/{name}", size)
+    assert docker(tmp_path).log_size(ID) == LogSize(f"{FOLDER}/{LOG}", 123, 3)
 
 
 def test_podmans_k8s_file(tmp_path: Path) -> None:
@@ -72,31 +70,25 @@ def test_a_log_is_not_opened_for_reading(tmp_path: Path, monkeypatch: pytest.Mon
     assert flags and all(each & os.O_PATH for each in flags)
 
 
-def test_a_link_is_not_followed_out_of_the_directory(tmp_path: Path) -> None:
-    secret = write(tmp_path, "/etc/secret", 4711)
-    (tmp_path / FOLDER.lstrip("/")).mkdir(parents=True)
-    (tmp_path / f"{FOLDER.lstrip('/')}/{LOG}").symlink_to(secret)
-    found = docker(tmp_path).log_size(ID)
-    assert isinstance(found, Unreadable) and found.reason == "is not a regular file"
-
-
-def test_a_fifo_is_refused_and_not_waited_for(tmp_path: Path) -> None:
-    (tmp_path / FOLDER.lstrip("/")).mkdir(parents=True)
-    os.mkfifo(tmp_path / f"{FOLDER.lstrip('/')}/{LOG}")
-    assert isinstance(docker(tmp_path).log_size(ID), Unreadable)
-
-
-def test_another_owners_file_is_refused(tmp_path: Path) -> None:
-    write(tmp_path, f"{FOLDER}/{LOG}", 100)
-    live, other = Root(str(tmp_path)), os.getuid() + 1
-    found = DockerSource(live, owner_uid=other, files=StateFiles(live, other)).log_size(ID)
-    assert isinstance(found, Unreadable) and f"not by {other}" in found.reason
-
-
-def test_one_that_others_may_write_is_refused(tmp_path: Path) -> None:
-    write(tmp_path, f"{FOLDER}/{LOG}", 100, 0o666)
-    found = docker(tmp_path).log_size(ID)
-    assert isinstance(found, Unreadable) and "writable" in found.reason
+@pytest.mark.parametrize(
+    ("make", "uid", "reason"),
+    [
+        (lambda log: log.symlink_to("/etc/passwd"), 0, "is not a regular file"),
+        (os.mkfifo, 0, "is not a regular file"),
+        (Path.touch, 1, "owned by uid"),
+        (lambda log: (log.touch(), log.chmod(0o666)), 0, "writable by its group or by others"),
+    ],
+    ids=["link out of the directory", "fifo that is waited for", "another owner's", "others may write"],
+)
+def test_what_is_no_plain_file_of_the_owners_alone_is_refused(
+    tmp_path: Path, make: Callable[[Path], object], uid: int, reason: str
+) -> None:
+    """``uid``: how far from whoever made it the owner is that is believed."""
+    log = tmp_path / FOLDER.lstrip("/") / LOG
+    log.parent.mkdir(parents=True)
+    make(log)
+    found = docker(tmp_path, os.getuid() + uid).log_size(ID)
+    assert isinstance(found, Unreadable) and found.reason.startswith(reason)
 
 
 def test_one_that_is_rotated_away_meanwhile_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,8 +101,7 @@ def test_where_many_files_hang_no_further_directory_is_looked_into(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, f"{FOLDER}/{LOG}", 100)
-    live, me, looked = Root(str(tmp_path)), os.getuid(), list[str]()
-    source = DockerSource(live, owner_uid=me, files=StateFiles(live, me))
+    source, looked = docker(tmp_path), list[str]()
 
     def names(_: StateFiles, directory: str) -> list[str]:
         looked.append(directory)
@@ -119,7 +110,7 @@ def test_where_many_files_hang_no_further_directory_is_looked_into(
     monkeypatch.setattr(StateFiles, "names", names)
     with ExitStack() as hanging:
         for number in range(MOST_HUNG):
-            hanging.enter_context(live.readers.of(f"/dead/{number}"))
+            hanging.enter_context(source._files.root.readers.of(f"/dead/{number}"))
         found = source.log_size(ID)
     assert isinstance(found, Unreadable) and "hangs" in found.reason and not looked
     assert isinstance(source.log_size(ID), LogSize)

@@ -106,39 +106,31 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize(("parent", "name", "expected"), CONTAINERS)
-def test_a_container_is_recognised(parent: str, name: str, expected: Match) -> None:
+@pytest.mark.parametrize(
+    ("parent", "name", "expected"),
+    [*CONTAINERS, *((*path, SKIP) for path in SKIPPED), *((*path, None) for path in OTHERS)],
+)
+def test_a_container_is_recognised_a_runtimes_helper_skipped_and_anything_else_nobodys(
+    parent: str, name: str, expected: object
+) -> None:
     assert match(parent, name) == expected
 
 
-@pytest.mark.parametrize(("parent", "name"), SKIPPED)
-def test_a_helper_of_a_runtime_is_skipped(parent: str, name: str) -> None:
-    assert match(parent, name) is SKIP
+SERVICES = [
+    ("/system.slice", "getty@tty1.service", True),
+    ("/system.slice/system-getty.slice", "getty@tty1.service", True),
+    (f"{USER}/app.slice", "x.service", False),
+    ("/system.slice", "x.slice", False),
+    ("/system.slice", ".service", False),
+    ("/system.slice/docker.service", "x.service", False),
+    ("", "x.service", False),
+]
 
 
-@pytest.mark.parametrize(("parent", "name"), OTHERS)
-def test_anything_else_is_nobodys(parent: str, name: str) -> None:
+@pytest.mark.parametrize(("parent", "name", "service"), SERVICES)
+def test_a_service_of_the_system_is_matched_only_when_it_is_asked_for(parent: str, name: str, service: bool) -> None:
     assert match(parent, name) is None
-
-
-@pytest.mark.parametrize("parent", ["/system.slice", "/system.slice/system-getty.slice"])
-def test_services_are_matched_only_when_asked_for(parent: str) -> None:
-    assert match(parent, "getty@tty1.service") is None
-    assert match(parent, "getty@tty1.service", services=True) == Match("systemd", "getty@tty1.service")
-
-
-@pytest.mark.parametrize(
-    ("parent", "name"),
-    [
-        (f"{USER}/app.slice", "x.service"),
-        ("/system.slice", "x.slice"),
-        ("/system.slice", ".service"),
-        ("/system.slice/docker.service", "x.service"),
-        ("", "x.service"),
-    ],
-)
-def test_not_every_unit_is_a_service_of_the_system(parent: str, name: str) -> None:
-    assert match(parent, name, services=True) is None
+    assert match(parent, name, services=True) == (Match("systemd", name) if service else None)
 
 
 names = st.one_of(

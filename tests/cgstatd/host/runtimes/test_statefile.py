@@ -11,14 +11,16 @@ import msgspec
 import pytest
 from pyfakefs.fake_filesystem import FakeFilesystem
 
-from cgroupfs import Clock, Root
+from cgroupfs import Root
 from cgstatd.host.runtimes import Unreadable
 from cgstatd.host.runtimes.beneath import MAX_DEPTH, open_directory
 from cgstatd.host.runtimes.budget import ENTRY_BYTES, READ_BYTES, SYSTEM, USER, Budget, Share, weigh
 from cgstatd.host.runtimes.state_values import is_file_name, parser_of
 from cgstatd.host.runtimes.statefile import MOST_HUNG, USERS_NAMES, StateFiles
 
-Write = Callable[..., str]
+from ..conftest import Later
+from .conftest import Write
+
 PlainUser = Callable[[], AbstractContextManager[None]]
 PATH = "/var/lib/x/state"
 LONG_AGO = (1_700_000_000, 1_700_000_000)
@@ -35,88 +37,72 @@ class Counting:
         return data
 
 
-def test_a_file_is_read(write: Write) -> None:
-    write(PATH, "content")
-    assert StateFiles(Root()).read(PATH, bytes) == b"content"
-
-
-def test_an_absent_file_or_directory_is_none(write: Write) -> None:
+def test_a_file_is_read_and_what_is_not_there_costs_one_call(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     write(PATH, "content")
     files = StateFiles(Root())
+    assert files.read(PATH, bytes) == b"content"
     assert files.read("/var/lib/x/other", bytes) is None
-    assert files.read("/var/lib/y/state", bytes) is None
-    assert files.names("/var/lib/y") == []
-
-
-def test_what_is_not_there_costs_one_call(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(PATH, "content")
     monkeypatch.setattr(os, "open", None)
-    assert StateFiles(Root()).read("/var/lib/y/state", bytes) is None
-    assert StateFiles(Root()).names("/var/lib/y") == []
+    assert files.read("/var/lib/y/state", bytes) is None and files.names("/var/lib/y") == []
 
 
 def test_an_unchanged_file_is_parsed_once_and_costs_one_stat(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     write(PATH, "content")
     os.utime(PATH, LONG_AGO)
-    files, parse = StateFiles(Root()), Counting()
+    root = Later()
+    root.stopped = root.clock()
+    files, parse = StateFiles(root), Counting()
     files.read(PATH, parse)
     monkeypatch.setattr(os, "open", None)
     assert files.read(PATH, parse) == b"content"
     assert parse.calls == 1
 
 
-def test_a_replaced_file_is_read_again(write: Write) -> None:
-    write(PATH, "before")
-    files = StateFiles(Root())
-    assert files.read(PATH, bytes) == b"before"
-    write(PATH, "behind")
-    assert files.read(PATH, bytes) == b"behind"
-
-
-class Later(Root):
-    """A root whose clock a test moves on."""
-
-    seconds = 0.0
-
-    def clock(self, path: str = "") -> Clock:
-        now = super().clock(path)
-        return Clock(now.monotonic_ns + int(self.seconds * 1e9), now.time_ms + int(self.seconds * 1e3))
-
-
 def test_a_file_that_had_just_changed_is_read_once_more(write: Write) -> None:
     write(PATH, "content")
     root = Later()
+    root.stopped = root.clock()
     files, parse = StateFiles(root), Counting()
-    files.read(PATH, parse)
-    files.read(PATH, parse)
-    assert parse.calls == 1
-    for _ in range(3):
-        root.seconds += 1
+    for seconds, calls in ((0, 1), (0, 1), (1, 2), (1, 2), (1, 2)):
+        root.seconds += seconds
         files.read(PATH, parse)
-    assert parse.calls == 2
+        assert parse.calls == calls
 
 
-def test_a_new_owner_of_the_same_file_is_noticed(write: Write) -> None:
-    write(PATH, "content")
-    files = StateFiles(Root())
-    assert files.read(PATH, bytes) == b"content"
-    os.unlink(PATH)
-    write(PATH, "content", uid=1000)
-    assert files.read(PATH, bytes) == Unreadable("owned by uid 1000, not by 0", PATH)
+def sparse(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 1 << 30)
 
 
-def test_another_users_file_is_refused(write: Write) -> None:
-    write(PATH, "content")
-    assert StateFiles(Root(), owner_uid=1000).read(PATH, bytes) == Unreadable("owned by uid 0, not by 1000", PATH)
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda path: (path.touch(), path.chmod(0o664)), "writable by its group or by others"),
+        (lambda path: (path.touch(), path.chmod(0o646)), "writable by its group or by others"),
+        (lambda path: path.symlink_to("/etc/passwd"), "is a symbolic link"),
+        (Path.mkdir, "is not a regular file"),
+        (os.mkfifo, "is not a regular file"),
+        (sparse, "larger than 4194304 bytes"),
+    ],
+    ids=["its group may write", "others may write", "link", "directory", "fifo that would block", "sparse gigabyte"],
+)
+def test_what_is_no_plain_file_of_the_owners_alone_is_refused_unread(
+    tmp_path: Path, real_root: Root, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], object], reason: str
+) -> None:
+    make(tmp_path / "state")
+    monkeypatch.setattr(os, "read", None)
+    assert StateFiles(real_root, os.getuid()).read("/state", bytes) == Unreadable(reason, "/state")
 
 
-@pytest.mark.parametrize("mode", [0o664, 0o646])
-def test_a_file_that_others_can_write_is_refused(tmp_path: Path, real_root: Root, mode: int) -> None:
-    (tmp_path / "state").write_text("content")
-    files = StateFiles(real_root, os.getuid())
-    assert files.read("/state", bytes) == b"content"
-    (tmp_path / "state").chmod(mode)
-    assert files.read("/state", bytes) == Unreadable("writable by its group or by others", "/state")
+def test_an_owner_is_looked_at_again_and_the_path_told_is_the_one_without_links(write: Write) -> None:
+    write("/host/mnt/data/state", "content")
+    os.symlink("/mnt/data", "/host/data")
+    files = StateFiles(Root("/host"))
+    assert files.read("/data/state", bytes) == b"content"
+    os.unlink("/host/mnt/data/state")
+    write("/host/mnt/data/state", "content", uid=5)
+    refused = Unreadable("owned by uid 5, not by 0", "/mnt/data/state")
+    assert files.read("/data/state", bytes) == refused == StateFiles(Root("/host")).read("/data/state", bytes)
 
 
 def test_a_file_that_cannot_be_read_says_what_is_missing(open_root: Root, plain_user: PlainUser) -> None:
@@ -141,34 +127,11 @@ def test_a_directory_is_passed_through_with_its_x_permission_alone(open_root: Ro
         assert isinstance(StateFiles(open_root).names("/a"), Unreadable)
 
 
-def test_a_link_in_place_of_the_file_is_refused(write: Write) -> None:
-    write("/etc/shadow", "secret")
-    os.makedirs("/var/lib/x")
-    os.symlink("/etc/shadow", PATH)
-    assert StateFiles(Root()).read(PATH, bytes) == Unreadable("is a symbolic link", PATH)
-
-
-def test_a_directory_or_a_file_as_directory_is_refused(write: Write) -> None:
-    write(PATH, "content")
+def test_a_file_as_directory_is_refused(write: Write) -> None:
+    below = f"{write(PATH, 'content')}/below"
     files = StateFiles(Root())
-    assert files.read("/var/lib/x", bytes) == Unreadable("is not a regular file", "/var/lib/x")
-    below = f"{PATH}/below"
     assert files.read(below, bytes) == Unreadable("a part of the path is not a directory", below)
     assert isinstance(files.names(PATH), Unreadable)
-
-
-def test_a_fifo_does_not_block(tmp_path: Path, real_root: Root) -> None:
-    os.mkfifo(tmp_path / "state")
-    found = StateFiles(real_root, os.getuid()).read("/state", bytes)
-    assert found == Unreadable("is not a regular file", "/state")
-
-
-def test_a_sparse_gigabyte_is_not_read(tmp_path: Path, real_root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
-    with open(tmp_path / "state", "wb") as file:
-        file.truncate(1 << 30)
-    monkeypatch.setattr(os, "read", None)
-    found = StateFiles(real_root, os.getuid()).read("/state", bytes)
-    assert found == Unreadable("larger than 4194304 bytes", "/state")
 
 
 def test_a_file_that_grows_while_it_is_read_is_given_up(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,20 +159,18 @@ class Named(msgspec.Struct):
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_without_its_content(write: Write, content: str | bytes, reason: str) -> None:
-    write(PATH, content)
-    assert StateFiles(Root()).read(PATH, parser_of(Named)) == Unreadable(reason, PATH)
+    assert StateFiles(Root()).read(write(PATH, content), parser_of(Named)) == Unreadable(reason, PATH)
 
 
-@pytest.mark.parametrize("raised", [UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
-                                    msgspec.DecodeError("Invalid UTF-8 encoded string")])  # fmt: skip
-def test_bytes_that_are_no_text_are_called_so_whatever_the_version_of_the_parser(
-    write: Write, raised: ValueError
-) -> None:
+@pytest.mark.parametrize(
+    "raised",
+    [UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), msgspec.DecodeError("Invalid UTF-8 string")],
+)
+def test_bytes_that_are_no_text_are_called_so_by_any_version_of_the_parser(write: Write, raised: ValueError) -> None:
     def parse(_data: bytes) -> object:
         raise raised
 
-    write(PATH, "content")
-    assert StateFiles(Root()).read(PATH, parse) == Unreadable("not valid UTF-8", PATH)
+    assert StateFiles(Root()).read(write(PATH, "content"), parse) == Unreadable("not valid UTF-8", PATH)
 
 
 def test_links_of_the_host_stay_below_the_hosts_root(write: Write, host: FakeFilesystem) -> None:
@@ -223,14 +184,6 @@ def test_links_of_the_host_stay_below_the_hosts_root(write: Write, host: FakeFil
     for path in ("/var/lib/docker/state", "/var/lib/data/docker/state", "/twice/state"):
         assert files.read(path, bytes) == b"the host's"
     assert files.names("/twice") == ["state"]
-
-
-def test_the_path_told_is_the_one_without_links(write: Write) -> None:
-    write("/host/mnt/data/state", "x", uid=5)
-    os.symlink("/mnt/data", "/host/data")
-    assert StateFiles(Root("/host")).read("/data/state", bytes) == Unreadable(
-        "owned by uid 5, not by 0", "/mnt/data/state"
-    )
 
 
 def test_links_that_do_not_end_are_given_up(write: Write, host: FakeFilesystem) -> None:
@@ -274,27 +227,34 @@ def test_such_names_never_become_part_of_a_path(name: str) -> None:
 ENTRY = weigh(b"a" * 40) + ENTRY_BYTES
 
 
-def users(root: Root, kept: int, share: Share = USER) -> StateFiles:
+def users(root: Root, kept: int = 1 << 20, share: Share = USER) -> StateFiles:
     return StateFiles(root, 1000, Budget(user=share._replace(kept=kept)))
 
 
-def test_what_is_kept_of_a_users_files_is_bounded_and_said(write: Write) -> None:
-    for name in "abc":
-        write(f"/home/ann/{name}", name * 40, uid=1000)
+def anns(write: Write, *names: str, size: int = 40) -> list[str]:
+    """Files of a user's."""
+    return [write(f"/home/ann/{name}", name * size, uid=1000) for name in names]
+
+
+def test_what_is_kept_of_a_users_files_is_bounded_until_some_were_not_asked_for_lately(write: Write) -> None:
+    a, b, c = anns(write, *"abc")
     root = Later()
     files = users(root, 2 * ENTRY + 100)
-    assert [files.read(f"/home/ann/{name}", bytes) for name in "ab"] == [b"a" * 40, b"b" * 40]
-    found = files.read("/home/ann/c", bytes)
+    assert [files.read(path, bytes) for path in (a, b)] == [b"a" * 40, b"b" * 40]
+    found = files.read(c, bytes)
     assert isinstance(found, Unreadable) and found.reason.startswith("no room: of the files of uid 1000 at most")
+    root.seconds += 11
+    files.read(b, bytes)
+    assert files.read(c, bytes) == b"c" * 40
 
 
 def test_a_file_that_is_gone_gives_its_place_to_the_next_one(write: Write) -> None:
     root = Later()
     files = users(root, 2 * ENTRY + 100)
-    for number in range(50):
+    for number in range(10):
         root.seconds += 2
-        path = write(f"/home/ann/{number}", "x" * 40, uid=1000)
-        assert files.read(path, bytes) == b"x" * 40
+        [path] = anns(write, f"{number}")
+        assert files.read(path, bytes) == b"%d" % number * 40
         os.unlink(path)
 
 
@@ -310,18 +270,6 @@ def test_files_that_are_gone_are_not_kept_for_longer_than_some_seconds(write: Wr
     root.seconds += 60
     files.read(other, bytes)
     assert before > 20_000 and budget.shelf(0).bytes < 2_000
-
-
-def test_what_was_not_asked_for_lately_makes_room(write: Write) -> None:
-    for name in "abc":
-        write(f"/home/ann/{name}", name * 40, uid=1000)
-    root = Later()
-    files = users(root, 2 * ENTRY + 100)
-    for name in "ab":
-        files.read(f"/home/ann/{name}", bytes)
-    root.seconds += 11
-    files.read("/home/ann/b", bytes)
-    assert files.read("/home/ann/c", bytes) == b"c" * 40
 
 
 def test_what_counts_is_what_was_made_of_a_file_and_once(write: Write) -> None:
@@ -344,24 +292,15 @@ def test_the_systems_files_have_a_bound_too(write: Write) -> None:
     assert budget.shelf(0).bytes <= 1 << 20
 
 
-def test_one_that_is_equal_is_the_one_that_there_was(write: Write) -> None:
-    files = StateFiles(Root())
-    write(PATH, '{"name": "a", "labels": {"b": "c"}}')
-    before = files.read(PATH, parser_of(Named))
-    write(PATH, '{"name": "a",  "labels": {"b": "c"}}')
-    assert files.read(PATH, parser_of(Named)) is before
-    write(PATH, '{"name": "b"}')
-    assert files.read(PATH, parser_of(Named)) == Named("b")
-
-
-def test_rows_that_are_equal_are_the_ones_that_there_were(write: Write) -> None:
+def test_what_is_equal_is_what_there_was(write: Write) -> None:
     files, parse = StateFiles(Root()), parser_of(dict[str, Named])
-    write(PATH, '{"1": {"name": "a"}, "2": {"name": "b"}}')
-    before = files.read(PATH, parse)
-    write(PATH, '{"1": {"name": "a"}, "2": {"name": "c"}, "3": {"name": "d"}}')
-    after = files.read(PATH, parse)
+    before = files.read(write(PATH, '{"1": {"name": "a"}, "2": {"name": "b"}}'), parse)
+    after = files.read(write(PATH, '{"1": {"name": "a"},  "2": {"name": "c"}, "3": {"name": "d"}}'), parse)
     assert isinstance(before, dict) and isinstance(after, dict)
     assert after["1"] is before["1"] and after["2"] == Named("c")
+    one = files.read(write("/var/lib/x/one", '{"name": "a"}'), parser_of(Named))
+    assert files.read(write("/var/lib/x/one", '{"name":  "a"}'), parser_of(Named)) is one
+    assert files.read(write("/var/lib/x/one", '{"name": "b"}'), parser_of(Named)) == Named("b")
 
 
 # -- how much is read
@@ -369,7 +308,7 @@ def test_rows_that_are_equal_are_the_ones_that_there_were(write: Write) -> None:
 
 def test_a_file_that_changes_all_the_time_is_read_for_so_many_bytes_a_second(write: Write) -> None:
     root, parse = Later(), Counting()
-    files = users(root, 1 << 20, Share(0, burst=3 * (1000 + READ_BYTES), rate=1000))
+    files = users(root, share=Share(0, burst=3 * (1000 + READ_BYTES), rate=1000))
     for number in range(20):
         assert isinstance(files.read(write("/home/ann/a", f"{number:01000}", uid=1000), parse), bytes)
     assert parse.calls == 3
@@ -378,24 +317,19 @@ def test_a_file_that_changes_all_the_time_is_read_for_so_many_bytes_a_second(wri
     assert parse.calls == 4
 
 
-def test_a_file_that_is_to_be_read_later_says_so_until_then(write: Write) -> None:
-    root, parse = Later(), Counting()
-    files = users(root, 1 << 20, Share(0, burst=READ_BYTES + 100, rate=1000))
-    for name in "ab":
-        write(f"/home/ann/{name}", name * 100, uid=1000)
-    assert files.read("/home/ann/a", parse) == b"a" * 100
-    found = files.read("/home/ann/b", parse)
+def test_a_file_that_is_to_be_read_later_says_so_until_then_and_is_not_believed_once_it_is_somebody_elses(
+    write: Write,
+) -> None:
+    root = Later()
+    files = users(root, share=Share(0, burst=READ_BYTES + 100, rate=1000))
+    a, b = anns(write, "a", "b", size=100)
+    assert files.read(a, bytes) == b"a" * 100
+    found = files.read(b, bytes)
     assert isinstance(found, Unreadable) and found.reason.startswith("read later: of the files of uid 1000")
+    write(a, "b" * 100, uid=1001)
+    assert files.read(a, bytes) == Unreadable("owned by uid 1001, not by 1000", a)
     root.seconds += 10
-    assert files.read("/home/ann/b", parse) == b"b" * 100
-
-
-def test_what_was_known_of_a_file_is_not_believed_any_more_once_it_is_somebody_elses(write: Write) -> None:
-    files = users(Later(), 1 << 20, Share(0, burst=READ_BYTES + 100, rate=1))
-    write("/home/ann/a", "a" * 100, uid=1000)
-    assert files.read("/home/ann/a", bytes) == b"a" * 100
-    write("/home/ann/a", "b" * 100, uid=1001)
-    assert files.read("/home/ann/a", bytes) == Unreadable("owned by uid 1001, not by 1000", "/home/ann/a")
+    assert files.read(b, bytes) == b"b" * 100
 
 
 def test_a_file_dated_in_the_future_is_read_once_more_and_no_oftener(write: Write) -> None:
@@ -423,23 +357,16 @@ def test_the_names_of_a_users_directory_are_so_many_at_most(tmp_path: Path, capl
     assert len(names) == USERS_NAMES + 10 if isinstance(names, list) else False
 
 
-def test_a_file_that_another_thread_hangs_at_is_what_it_was_before(write: Write) -> None:
+def test_a_file_that_another_thread_hangs_at_is_what_it_was_before_or_unreadable_with_the_reason(write: Write) -> None:
     write(PATH, "content")
-    files = StateFiles(Root())
+    files, new = StateFiles(Root()), StateFiles(Root())
     assert files.read(PATH, bytes) == b"content"
     write(PATH, "other")
-    with files.root.readers.of(PATH):
+    with files.root.readers.of(PATH), new.root.readers.of(PATH):
         assert files.read(PATH, bytes) == b"content"
-    assert files.read(PATH, bytes) == b"other"
-
-
-def test_a_file_that_hangs_at_its_first_reading_is_unreadable_with_the_reason(write: Write) -> None:
-    write(PATH, "content")
-    files = StateFiles(Root())
-    with files.root.readers.of(PATH):
-        found = files.read(PATH, bytes)
+        found = new.read(PATH, bytes)
     assert isinstance(found, Unreadable) and "still hangs" in found.reason
-    assert files.read(PATH, bytes) == b"content"
+    assert files.read(PATH, bytes) == b"other" == new.read(PATH, bytes)
 
 
 def test_a_dead_disk_below_an_engines_state_does_not_take_every_thread(write: Write) -> None:

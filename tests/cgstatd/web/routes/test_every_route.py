@@ -4,6 +4,7 @@ while a container hangs, and where the containers cannot be listed. Who may ask:
 from __future__ import annotations
 
 import asyncio
+import functools
 import gzip
 import shutil
 from collections.abc import Awaitable, Callable, Iterable
@@ -13,7 +14,7 @@ import pytest
 
 from cgstatd.feed import reading_pass
 from cgstatd.web.routes.table import ENGINE_ROUTES, HAWSER_ROUTES, ROUTES, TABLE
-from documented import conforms
+from documented import conforms, of_each
 from fakehost import FakeHost, Hang, container_id
 from wire import ALL, STREAM, Answer, Server
 
@@ -186,16 +187,7 @@ async def says_that_there_is_no_listing(server: Server, row: Row) -> None:
 
 
 async def each(check: Callable[[Server, Row], Awaitable[None]], server: Server, rows: Iterable[Row] = ROWS) -> None:
-    """Of every route; those that fail together."""
-    failed = []
-    for row in rows:
-        try:
-            await check(server, row)
-        except AssertionError as error:
-            error.add_note(row.path)
-            failed.append(error)
-    if failed:
-        raise ExceptionGroup(check.__name__, failed)
+    await of_each(functools.partial(check, server), rows, lambda row: row.path)
 
 
 def test_every_route_is_here() -> None:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import itertools
 import json
-import os
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,11 +13,10 @@ from typing import Any
 
 import pytest
 
-from cgroupfs import Clock, Descriptors, detect
+from cgroupfs import Descriptors, detect
 from cgstatd import __version__
 from cgstatd.feed.follow import follower as module
 from cgstatd.feed.follow.sent_events import CHANGES, FORGOTTEN, UNKNOWN
-from cgstatd.feed.follow.unattended import Unattended
 from cgstatd.host import runtimes
 from cgstatd.host.discovery import Discovery
 from cgstatd.host.identity import Names
@@ -27,11 +25,11 @@ from cgstatd.outputs.pressure_types import FollowPressure, PressureWait
 from cgstatd.sampling.rates import CpuWindow
 from cgstatd.sampling.reading_failed import ReadingFailed
 from cgstatd.sampling.registry import Registry
-from cgstatd.sampling.round import Changes, Round
+from cgstatd.sampling.round import Round
 from cgstatd.sampling.sampler import Sampler
 from cgstatd.web.server import event_stream
 from documented import conforms
-from fakehost import FakeHost, Hang, LiveRoot, container_id, unreadable
+from fakehost import FakeHost, Hang, HostClock, container_id, net_dev, share_network, unreadable
 from patience import until
 from wire import ALL, Connection, Server, serving
 
@@ -79,6 +77,13 @@ class Follower:
         while not any(data["name"] == name and data["oomKills"] == total for data in self.of("stat")):
             assert await self.chunk()
 
+    def count_up(self, after: str = "") -> bool:
+        """Whether every event but hello has an id that counts up, from the one ``after`` on, in one run."""
+        ids = [event_id.partition("-") for _, event_id, _ in self.events[1:]]
+        numbers = [int(number) for _, _, number in ids]
+        begins = not after or numbers[0] == int(after.partition("-")[2]) + 1
+        return len({run for run, _, _ in ids}) == 1 and numbers == sorted(set(numbers)) and begins
+
     def of(self, name: str) -> list[Any]:
         return [data for event, _, data in self.events if event == name]
 
@@ -91,22 +96,20 @@ async def following(server: Server, query: str = "?interval=0.25", *headers: str
         yield client
 
 
-async def test_the_headers_are_those_of_a_stream(server: Server) -> None:
-    async with following(server) as client:
-        headers = client.answer.headers
-        assert client.answer.status == 200
-        assert headers["content-type"] == "text/event-stream"
-        assert headers["cache-control"] == "no-cache"
-        assert headers["x-accel-buffering"] == "no"
-
-
-async def test_hello_comes_first_then_a_round_at_once_with_every_container_that_has_a_cgroup(server: Server) -> None:
+async def test_hello_comes_first_then_a_round_at_once_with_every_container_that_has_a_cgroup(
+    server: Server, host: FakeHost
+) -> None:
+    share_network(host)
     async with following(server, "?interval=60") as client:
+        headers = client.answer.headers
+        assert (client.answer.status, headers["content-type"]) == (200, "text/event-stream")
+        assert (headers["cache-control"], headers["x-accel-buffering"]) == ("no-cache", "no")
         round_ = await client.until("round")
         assert [name for name, _, _ in client.events] == ["hello", "stat", "stat", "stat", "stat", "round"]
         assert client.of("hello") == [
             {"env": 1, "interval": 60.0, "version": __version__, "resumed": False, "missed": None}
         ]
+        assert client.events[0][1] == "" and client.count_up()
         assert (round_["round"], round_["containers"], round_["interval"]) == (1, 4, 60.0)
         stats = {data["name"]: data for data in client.of("stat")}
         assert set(stats) == {"a", "b", "c", "paused"}
@@ -114,6 +117,9 @@ async def test_hello_comes_first_then_a_round_at_once_with_every_container_that_
         assert stats["a"]["id"] == container_id("a") and stats["a"]["runtime"] == "docker"
         assert stats["a"]["pids"] == 1 and stats["a"]["memoryLimited"] is False
         assert stats["a"]["networkRxRate"] is None  # nothing to compare with yet
+        networks = {name: data["networkNamespace"] for name, data in stats.items()}
+        assert networks["a"] == networks["b"] == net_dev(host, "b").stat().st_ino
+        assert networks["c"] not in (None, networks["a"])
 
 
 @pytest.fixture
@@ -129,7 +135,7 @@ async def told(host: FakeHost, quick: None) -> AsyncIterator[Server]:
 
 
 async def test_who_comes_and_goes_between_two_rounds_is_told_at_once(told: Server, host: FakeHost) -> None:
-    """Its first process has to be watched while it lives."""
+    """Its first process has to be watched while it lives. What another request lists meanwhile is told too."""
     async with following(told, "?interval=60") as client:
         await client.until("round")
         host.add("new")
@@ -137,57 +143,23 @@ async def test_who_comes_and_goes_between_two_rounds_is_told_at_once(told: Serve
         host.on_disk("new")
         host.remove("new")
         assert (await client.until("exit"))["name"] == "new"
+        host.add("newer")
+        assert (await told.ask(ALL)).status == 200
+        assert (await client.until("start", 2))["name"] == "newer"
         assert len(client.of("round")) == 1
 
 
-async def test_what_another_request_has_listed_meanwhile_is_told_too(told: Server, host: FakeHost) -> None:
-    async with following(told, "?interval=60") as client:
-        await client.until("round")
-        host.add("new")
-        assert (await told.ask(ALL)).status == 200
-        assert (await client.until("start"))["name"] == "new"
-
-
-async def test_containers_that_share_a_network_say_so_by_its_number(server: Server, host: FakeHost) -> None:
-    nets = [host.path / f"proc/{(host.scope(n) / 'cgroup.procs').read_text().strip()}/net/dev" for n in "ab"]
-    nets[0].unlink()
-    os.link(nets[1], nets[0])
-    async with following(server, "?interval=60") as client:
-        await client.until("round")
-        found = {data["name"]: data["networkNamespace"] for data in client.of("stat")}
-        assert found["a"] == found["b"] == nets[1].stat().st_ino
-        assert found["c"] not in (None, found["a"])
-
-
-async def test_every_event_but_hello_has_an_id_that_counts_up(server: Server) -> None:
-    async with following(server) as client:
-        await client.until("round", 3)
-        assert client.events[0][1] == ""
-        ids = [event_id for _, event_id, _ in client.events[1:]]
-        runs = {event_id.partition("-")[0] for event_id in ids}
-        numbers = [int(event_id.partition("-")[2]) for event_id in ids]
-        assert len(runs) == 1 and numbers == sorted(set(numbers))
-
-
 async def test_rounds_go_on_and_have_rates_over_the_interval(
-    server: Server, host: FakeHost, monkeypatch: pytest.MonkeyPatch
+    host: FakeHost, clock: HostClock, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The host's clock stands still but for a quarter of a second, in which 100 kB come and 0.1 s of CPU are used."""
     monkeypatch.setattr(CpuWindow, "MINIMUM_NS", 0)
-    passed = [0]
-    began = host.root().clock()
-
-    def clock(_root: LiveRoot, _path: str = "") -> Clock:
-        return Clock(began.monotonic_ns + passed[-1] * 1_000_000, began.time_ms + passed[-1])
-
-    monkeypatch.setattr(LiveRoot, "clock", clock)
-    pid = (host.scope("a") / "cgroup.procs").read_text().strip()
-    net = host.path / f"proc/{pid}/net/dev"
+    net = net_dev(host, "a")
 
     def use() -> None:
         net.write_text(net.read_text().replace("   1000 ", " 101000 "))
         host.burn("a", 1_100_000)
-        passed.append(250)
+        clock.on(0.25)
 
     async with following(server) as client:
         await client.until("round")
@@ -199,29 +171,16 @@ async def test_rounds_go_on_and_have_rates_over_the_interval(
                 break
         assert (stat["networkTxRate"], stat["blockReadRate"]) == (0, 0)
         assert (stat["networkRxRate"], stat["cpuPercent"]) == (400_000, 40.0)
+        assert client.count_up()
 
 
-@pytest.mark.parametrize(
-    "interval", ["0.2", "61", "0", "-1", "nan", "inf", "soon", "", "1_0", "+1", "%201", "%D9%A1", "1e9", "1e999", "0x1"]
-)
-async def test_an_interval_out_of_bounds_is_refused_in_words(server: Server, interval: str) -> None:
-    answer = await server.ask(f"{FOLLOW}?interval={interval}")
-    assert answer.status == 400
-    assert answer.json == {"error": "interval: expected 0.25 to 60 seconds, as in 1"}
-    conforms(answer, FOLLOW)
-
-
-async def test_starts_and_ends_are_told(server: Server, host: FakeHost) -> None:
-    async with following(server) as client:
-        await client.until("round")
-        host.add("new")
-        start = await client.until("start")
-        assert (start["name"], start["image"], start["state"]) == ("new", "lab/busybox:1", "running")
-        await client.until_stat("new")  # on a busy machine the next round may have been begun without it
-        host.remove("new", from_disk=True)
-        end = await client.until("exit")
-        assert end["name"] == "new" and end["last"]["name"] == "new"
-        assert end["last"]["memoryRaw"] == 3 << 20
+async def test_an_interval_out_of_bounds_is_refused_in_words(server: Server) -> None:
+    for interval in ("0.2", "61", "0", "-1", "nan", "inf", "soon", "", "1_0", "+1", "%201", "%D9%A1", "1e9", "1e999",
+                     "0x1"):  # fmt: skip
+        answer = await server.ask(f"{FOLLOW}?interval={interval}")
+        assert answer.status == 400, interval
+        assert answer.json == {"error": "interval: expected 0.25 to 60 seconds, as in 1"}
+        conforms(answer, FOLLOW)
 
 
 async def test_a_kill_is_told_between_the_rounds_too(server: Server, host: FakeHost) -> None:
@@ -258,20 +217,12 @@ async def test_a_client_that_comes_back_gets_what_it_missed(server: Server, host
         await client.until("round", 2)
         last = client.events[-1][1]
     host.add("new")
-    await asyncio.sleep(0.6)
     async with following(server, "?interval=0.25", f"Last-Event-ID: {last}") as client:
         start = await client.until("start")
         assert client.of("hello")[0]["resumed"] is True
         assert start["name"] == "new"
         await client.until("round")
-        number = int(last.partition("-")[2])
-        assert [int(e[1].partition("-")[2]) for e in client.events[1:3]] == [number + 1, number + 2]
-
-
-async def test_an_id_of_another_run_starts_anew(server: Server) -> None:
-    async with following(server, "?interval=0.25", "Last-Event-ID: 0123abcd-7") as client:
-        await client.until("round")
-        assert client.of("hello")[0]["resumed"] is False
+        assert client.count_up(after=last)
 
 
 async def last_of_a_client(server: Server, monkeypatch: pytest.MonkeyPatch, kills: int | None = None) -> str:
@@ -326,47 +277,17 @@ async def test_a_client_that_comes_back_after_a_pause_is_told_of_it_once_and_a_n
         assert changes(client) == [("exit", "new")] and client.of("hello")[0]["missed"] is None
 
 
-async def test_what_came_and_went_while_no_client_followed_is_told_in_its_order(
-    told: Server, host: FakeHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    follower, heard = told.parts.follower, list[tuple[str, str]]()
-    follower.observers.append(lambda found: heard.extend(_named(found)))
-    follower._unattended = Unattended(told.feed, follower.looks, follower._deaths, follower._changes.tell)
-    last = await last_of_a_client(told, monkeypatch)
-    host.add("short")
-    await until(lambda: heard == [("start", "short")])
-    host.remove("short", from_disk=True)
-    host.recreate("a")
-    await until(lambda: len(heard) == 4)
-    assert heard.index(("exit", "a")) < heard.index(("start", "a")) and ("exit", "short") in heard
-    async with following(told, "?interval=0.25", f"Last-Event-ID: {last}") as client:
-        await client.until("round", 2)
-        assert changes(client) == heard
-        ids = [int(event_id.partition("-")[2]) for _, event_id, _ in client.events[1:]]
-        assert ids == sorted(set(ids)) and ids[0] == int(last.partition("-")[2]) + 1
-
-
-def _named(found: Changes) -> list[tuple[str, str]]:
-    return [
-        *(("exit", each.identity.name) for each in found.ended),
-        *(("start", each.name) for each in found.started),
-    ]
-
-
 async def test_the_first_client_after_a_pause_may_be_the_one_that_comes_back(
     server: Server, host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     last = await last_of_a_client(server, monkeypatch)
     host.add("new")
-    async with following(server, "?interval=0.25", f"Last-Event-ID: {last}") as client:
-        await client.until("round", 2)
-        assert changes(client) == [("start", "new")]
-        ids = [int(event_id.partition("-")[2]) for _, event_id, _ in client.events[1:]]
-        assert ids == sorted(set(ids)) and ids[0] == int(last.partition("-")[2]) + 1
-    last = await last_of_a_client(server, monkeypatch)
-    async with following(server, "?interval=0.25", f"Last-Event-ID: {last}") as client:
-        await client.until("round", 2)
-        assert changes(client) == [] and client.of("hello")[0]["resumed"] is True
+    for told in ([("start", "new")], []):
+        async with following(server, "?interval=0.25", f"Last-Event-ID: {last}") as client:
+            await client.until("round", 2)
+            assert changes(client) == told and client.of("hello")[0]["resumed"] is True
+            assert client.count_up(after=last)
+        last = await last_of_a_client(server, monkeypatch)
 
 
 async def test_who_is_not_told_everything_since_is_told_why(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -384,23 +305,7 @@ async def test_who_is_not_told_everything_since_is_told_why(server: Server, monk
             assert changes(client) == []
 
 
-async def test_following_ends_some_time_after_the_last_client_left(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "LINGER_SECONDS", 0.3)
-    async with following(server) as client:
-        await client.until("round")
-        task = server.parts.follower._task
-    assert task is not None
-    await task
-    passes = server.feed.passes
-    await asyncio.sleep(0.6)
-    assert server.feed.passes == passes
-    async with following(server) as client:
-        await client.until("round")
-
-
-async def test_figures_that_were_sent_are_let_go_of_as_following_ends(
+async def test_following_ends_some_time_after_the_last_client_left_and_lets_go_of_what_was_sent(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     follower = server.parts.follower
@@ -408,12 +313,14 @@ async def test_figures_that_were_sent_are_let_go_of_as_following_ends(
     ring = follower._sender.ring
     assert not ring._stats and not ring._stats_bytes and not follower._sender._latest
     assert all(known.last is None for known in follower.looks._followed.values())
+    async with following(server) as client:
+        await client.until("round")
 
 
 async def test_an_interval_that_nobody_follows_any_more_costs_nothing(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LINGER_SECONDS", 0.3)
+    monkeypatch.setattr(module, "LINGER_SECONDS", 0.1)
     async with following(server, "?interval=60") as slow:
         await slow.until("round")
         async with following(server, "?interval=0.25") as quick:
@@ -421,7 +328,7 @@ async def test_an_interval_that_nobody_follows_any_more_costs_nothing(
         groups = server.parts.follower._sender.groups
         await until(lambda: len(groups) == 1)
         passes = server.feed.passes
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(0.4)
         assert server.feed.passes == passes
 
 
@@ -441,7 +348,7 @@ async def test_a_client_that_does_not_read_drops_rounds_and_nobody_waits_for_it(
         await quick.until("round", 3)
         reader: Any = slow.connection.reader
         reader._transport.pause_reading()
-        await quick.until("round", 23)
+        await quick.until("round", 13)
         reader._transport.resume_reading()
         await slow.until("round", 5)
         rounds = [data["round"] for data in slow.of("round")]
@@ -530,6 +437,13 @@ async def test_the_other_endpoints_use_its_passes(server: Server) -> None:
         assert server.feed.passes <= passes + 1
 
 
+def pressure(valid: float) -> FollowPressure:
+    none: dict[str, Any] = dict.fromkeys(PressureWait.__struct_fields__)
+    said = {"id": "1", "name": "web", "resource": "cpu", "neighbours": [], "text": "web waits for CPU: because"}
+    waits = [PressureWait(**none | said)]
+    return FollowPressure(resources=["cpu"], seconds=1.5, valid_seconds=valid, waits=waits, more=0, timestamp=1)
+
+
 async def test_what_waits_is_told_to_all_at_once_and_to_those_that_come_soon(server: Server) -> None:
     follower = server.parts.follower
     async with following(server) as client:
@@ -549,11 +463,3 @@ async def test_what_waits_is_told_to_all_at_once_and_to_those_that_come_soon(ser
     async with following(server) as late:
         await late.until("round")
         assert late.of("pressure") == []
-
-
-def pressure(valid: float) -> FollowPressure:
-    none: dict[str, Any] = dict.fromkeys(PressureWait.__struct_fields__)
-    wait = PressureWait(
-        **none | {"id": "1", "name": "web", "resource": "cpu", "neighbours": [], "text": "web waits for CPU: because"}
-    )
-    return FollowPressure(resources=["cpu"], seconds=1.5, valid_seconds=valid, waits=[wait], more=0, timestamp=1)

@@ -24,6 +24,13 @@ async def asked(server: Server) -> tuple[int, Any]:
     return answer.status, answer.json
 
 
+async def asked_later(server: Server, monkeypatch: pytest.MonkeyPatch) -> tuple[int, Any]:
+    """Once no listing from before counts as known."""
+    monkeypatch.setattr(health, "FRESH_SECONDS", -1.0)
+    server.parts.health._look._fresh = 0.0
+    return await asked(server)
+
+
 def failing(monkeypatch: pytest.MonkeyPatch) -> None:
     def refresh(discovery: Discovery) -> Any:
         raise PermissionError(13, "Permission denied", "/sys/fs/cgroup")
@@ -34,9 +41,13 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> None:
 # -- what it costs
 
 
-async def test_it_reads_no_container_and_makes_no_pass(server: Server, hang: Hang) -> None:
+async def test_it_reads_no_container_makes_no_pass_and_lists_nothing_after_one(server: Server, hang: Hang) -> None:
     assert await asked(server) == OK
     assert (hang.listings, hang.reads, hang.baselines, server.feed.passes) == (1, [], [], 0)
+    assert (await server.ask(ALL)).status == 200
+    listings = hang.listings
+    assert await asked(server) == OK
+    assert hang.listings == listings
 
 
 async def test_many_who_ask_share_one_listing(server: Server, hang: Hang) -> None:
@@ -50,12 +61,6 @@ async def test_many_who_ask_share_one_listing(server: Server, hang: Hang) -> Non
     assert hang.listings == 2
 
 
-async def test_after_a_pass_it_lists_nothing_itself(server: Server, hang: Hang) -> None:
-    assert (await server.ask(ALL)).status == 200
-    assert await asked(server) == OK
-    assert hang.listings == 1
-
-
 async def test_a_pass_that_takes_long_is_not_waited_for(
     host: FakeHost, server: Server, hang: Hang, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -63,8 +68,7 @@ async def test_a_pass_that_takes_long_is_not_waited_for(
     monkeypatch.setattr(reading_pass, "CONTAINER_SECONDS", 3600.0)
     hang.names.add("b")
     reading = asyncio.create_task(server.ask(ALL))
-    while "b" not in hang.reads:
-        await asyncio.sleep(0.01)
+    await until(lambda: "b" in hang.reads)
     assert await asked(server) == OK
     assert not reading.done() and hang.listings == 1
     hang.release()
@@ -77,53 +81,37 @@ async def test_a_pass_that_takes_long_is_not_waited_for(
 async def test_a_listing_that_fails_is_503_with_the_reason_until_it_works_again(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch:
-        failing(patch)
+    """A pass that has just failed is believed."""
+    monkeypatch.setattr(health, "FRESH_SECONDS", 60.0)
+    for first in (HEALTH, ALL):
+        with monkeypatch.context() as patch:
+            failing(patch)
+            assert (await server.ask(first)).status in (500, 503)
+        server.parts.health._look._fresh = 60.0
         answer = await server.ask(HEALTH)
         assert answer.status == 503
         assert answer.json == {"error": "cannot list the containers: /sys/fs/cgroup: Permission denied"}
         assert answer.headers["retry-after"] == "5"
-    await asyncio.sleep(health.FRESH_SECONDS + 0.1)
-    assert await asked(server) == OK
-
-
-async def test_a_pass_that_has_just_failed_is_believed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        failing(patch)
-        assert (await server.ask(ALL)).status == 500
-    status, said = await asked(server)
-    assert status == 503 and "Permission denied" in said["error"]
-    await asyncio.sleep(health.FRESH_SECONDS + 0.1)
-    assert await asked(server) == OK
+        assert await asked_later(server, monkeypatch) == OK
+        monkeypatch.setattr(health, "FRESH_SECONDS", 60.0)
 
 
 async def test_a_listing_that_hangs_is_503_after_a_while_and_holds_one_thread_at_a_time(
     server: Server, hang: Hang, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "PATIENCE_SECONDS", 0.4)
+    monkeypatch.setattr(health, "PATIENCE_SECONDS", 0.1)
     for limit in ("CONTAINER_SECONDS", "LISTING_SECONDS"):
         monkeypatch.setattr(reading_pass, limit, 3600.0)
     hang.listing = True
     reading = asyncio.create_task(server.ask(ALL))
     await until(lambda: server.feed.sampling_thread.stuck == 1)  # on a busy host that is seen late
     for _ in range(3):
-        status, said = await asked(server)
-        assert (status, said) == (503, {"error": f"{HANGS}1"})
+        assert await asked(server) == (503, {"error": f"{HANGS}1"})
     assert hang.listings == 1
     hang.release()
     assert (await reading).status == 200
     monkeypatch.setattr(health, "PATIENCE_SECONDS", 60.0)
-    await asyncio.sleep(health.FRESH_SECONDS + 0.1)
-    assert await asked(server) == OK
-
-
-async def test_who_asks_late_in_a_listing_that_hangs_is_told_the_same(
-    server: Server, hang: Hang, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reading_pass, "CONTAINER_SECONDS", 0.4)  # then the sampling thread's own time limit comes first
-    hang.listing = True
-    assert await asked(server) == (503, {"error": f"{HANGS}1"})
-    hang.release()
+    assert await asked_later(server, monkeypatch) == OK
 
 
 async def test_a_hung_reading_that_was_left_behind_does_not_make_it_unwell(
@@ -144,15 +132,13 @@ async def test_when_no_sampling_thread_is_left_it_is_503(
     monkeypatch.setattr(sampling_thread, "MAX_THREADS", 2)
     hang.names.update("abc")  # two threads are left behind, the third is not replaced
     reading = asyncio.create_task(server.ask(ALL))
-    while len({"a", "b", "c"} & set(hang.reads)) < 3:
-        await asyncio.sleep(0.01)
+    await until(lambda: {"a", "b", "c"} <= set(hang.reads))
     status, said = await asked(server)
     assert (status, said) == (503, {"error": f"{HANGS}2"})
     hang.release()
     assert (await reading).status == 200
     monkeypatch.setattr(health, "PATIENCE_SECONDS", 60.0)
-    await asyncio.sleep(health.FRESH_SECONDS + 0.1)
-    assert await asked(server) == OK
+    assert await asked_later(server, monkeypatch) == OK
 
 
 async def test_a_listing_that_waits_for_another_one_says_so(
@@ -162,8 +148,7 @@ async def test_a_listing_that_waits_for_another_one_says_so(
         monkeypatch.setattr(module, "LISTING_SECONDS", 0.3)
     hang.listing = True
     reading = asyncio.create_task(server.ask(ALL))
-    while not hang.listings:
-        await asyncio.sleep(0.01)
+    await until(lambda: hang.listings)
     status, said = await asked(server)
     assert status == 503 and said["error"].startswith("listing the containers takes over")
     hang.release()

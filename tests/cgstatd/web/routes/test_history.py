@@ -19,7 +19,6 @@ from wire import Answer, Keeping, Server, serving
 
 HOST, ROUNDS, LINES = "/api/host/history", "/api/history", "/api/containers/history"
 WORKLOAD = "/api/workloads/history"
-METRICS = "metrics:view"
 
 
 def of(name: str, query: str = "") -> str:
@@ -39,21 +38,19 @@ def lines(answer: Answer) -> list[dict[str, Any]]:
 
 
 async def test_the_answers_are_as_documented(remembering: Server) -> None:
+    """Their form: test_every_route.py; what they are of a story: tests/golden."""
     head, line = await first_round(remembering)
     assert (head["truncated"], head["latest"]) == (False, line["cursor"])
     containers = {each["name"]: each for each in line["containers"]}
     assert set(containers) == {"a", "b", "c", "paused"} and containers["paused"]["state"] == "paused"
     assert containers["a"]["cpuUsageNsec"] == 1_000_000_000 and containers["a"]["memoryUsage"] == 2 << 20
-    for path, target in (
-        ("/api/containers/{id}/history", of("a")), (HOST, HOST), (ROUNDS, ROUNDS),
-        (WORKLOAD, f"{WORKLOAD}?workload=docker:a"),
-    ):  # fmt: skip
-        answer = await remembering.ask(target)
-        assert answer.status == 200, target
-        conforms(answer, path)
     found = (await remembering.ask(of(container_id("a")[:8], "?step=60"))).json
     assert (found["name"], found["step"], found["last"]["networkRx"]) == ("a", 60, 1000)
     assert lines(await remembering.ask(f"{ROUNDS}?cursor={line['cursor']}"))[1:] == []
+    agent = (await remembering.ask("/api/host")).json["agent"]
+    assert 0 <= agent["historySeconds"] < 600 and agent["historyKeepSeconds"] == 3600
+    assert agent["historyDisk"] is None, "without a directory nothing is said of a disk"
+    assert b"cgstatd_history" not in (await remembering.ask("/metrics")).body
 
 
 async def test_a_workload_is_asked_for_by_its_name_with_those_that_are_gone(
@@ -81,50 +78,43 @@ async def test_a_workload_is_asked_for_by_its_name_with_those_that_are_gone(
     assert (found["id"], found["name"]) == (container_id("new"), "new")
 
 
-@pytest.mark.parametrize(
-    ("query", "status"),
-    [("workload=compose:shop/nothing", 404), ("", 400), ("workload=", 400), ("workload=" + "x" * 2049, 400)],
-)
-async def test_a_workload_that_there_is_not_is_not_found(remembering: Server, query: str, status: int) -> None:
+REFUSED = {
+    "since": ("since=x", "since=-1", "since=2&until=1", "since=", "since=%D9%A1", "since=" + "9" * 5000),
+    "until": ("until=1e3", "until=253402300800000"),
+    "step": ("step=0", "step=86401", "step=nan", "step=1_0", "step=inf", "step=", "step=1e999", "step=-1",
+             "step=" + "9" * 400),
+    "limit": ("limit=0", "limit=1001", "limit=x"),
+    "cursor": ("cursor=x", "cursor=0-1%0A", "cursor=" + "0" * 4000),
+    "figures": ("figures=", "figures=cpu", "figures=cpuPercent,,", "figures=" + "a," * 2000),
+}  # fmt: skip
+TIMES = ("since", "until", "step")
+ASKED = (
+    ("/api/containers/{id}/history", of("a", "?"), TIMES), (HOST, f"{HOST}?", TIMES),
+    (WORKLOAD, f"{WORKLOAD}?workload=docker:a&", TIMES), (ROUNDS, f"{ROUNDS}?", ("limit", "cursor")),
+    (LINES, f"{LINES}?", ("figures",)),
+)  # fmt: skip
+"""Each route, how it is asked, and what it takes."""
+
+
+@pytest.mark.parametrize(("path", "target", "words"), ASKED, ids=[each[0] for each in ASKED])
+async def test_what_is_asked_for_badly_is_named(
+    remembering: Server, path: str, target: str, words: tuple[str, ...]
+) -> None:
+    for word in words:
+        for query in REFUSED[word]:
+            answer = await remembering.ask(target + query)
+            assert answer.status == 400 and answer.json["error"].startswith(f"{word}: expected"), answer.body
+            conforms(answer, path)
+
+
+async def test_a_workload_that_there_is_not_is_not_found(remembering: Server) -> None:
     await first_round(remembering)
-    answer = await remembering.ask(f"{WORKLOAD}?{query}")
-    assert answer.status == status
-    conforms(answer, WORKLOAD)
-
-
-@pytest.mark.parametrize(
-    ("query", "word"),
-    [("since=x", "since"), ("since=-1", "since"), ("until=1e3", "until"), ("until=253402300800000", "until"),
-     ("since=2&until=1", "since"), ("step=0", "step"), ("step=86401", "step"), ("step=nan", "step"),
-     ("step=1_0", "step"), ("step=inf", "step"),
-     ("step=", "step"), ("since=", "since"), ("step=1e999", "step"), ("step=-1", "step"), ("since=%D9%A1", "since"),
-     ("step=" + "9" * 400, "step"), ("since=" + "9" * 5000, "since")],
-)  # fmt: skip
-async def test_a_bad_parameter_is_named(remembering: Server, query: str, word: str) -> None:
-    for path, target in (
-        ("/api/containers/{id}/history", of("a")), (HOST, HOST), (WORKLOAD, f"{WORKLOAD}?workload=docker:a&"),
+    for query, status in (
+        ("workload=compose:shop/nothing", 404), ("", 400), ("workload=", 400), ("workload=" + "x" * 2049, 400)
     ):  # fmt: skip
-        answer = await remembering.ask(f"{target.rstrip('&')}{'&' if '?' in target else '?'}{query}")
-        assert answer.status == 400 and answer.json["error"].startswith(f"{word}: expected"), answer.body
-        conforms(answer, path)
-
-
-@pytest.mark.parametrize(
-    ("query", "word"),
-    [("limit=0", "limit"), ("limit=1001", "limit"), ("limit=x", "limit"), ("cursor=x", "cursor"),
-     ("cursor=0-1%0A", "cursor"), ("cursor=" + "0" * 4000, "cursor")],
-)  # fmt: skip
-async def test_a_bad_cursor_or_limit_is_named(remembering: Server, query: str, word: str) -> None:
-    answer = await remembering.ask(f"{ROUNDS}?{query}")
-    assert answer.status == 400 and answer.json["error"].startswith(f"{word}: expected"), answer.body
-    conforms(answer, ROUNDS)
-
-
-@pytest.mark.parametrize("query", ["figures=", "figures=cpu", "figures=cpuPercent,,", "figures=" + "a," * 2000])
-async def test_a_figure_that_there_is_not_is_named(remembering: Server, query: str) -> None:
-    answer = await remembering.ask(f"{LINES}?{query}")
-    assert answer.status == 400 and answer.json["error"].startswith("figures: expected"), answer.body
-    conforms(answer, LINES)
+        answer = await remembering.ask(f"{WORKLOAD}?{query}")
+        assert answer.status == status, query
+        conforms(answer, WORKLOAD)
 
 
 async def test_the_lines_of_all_containers_come_at_once(remembering: Server) -> None:
@@ -157,22 +147,17 @@ async def test_without_a_history_the_routes_say_so(server: Server) -> None:
 
 
 async def test_rounds_outlive_a_restart(host: FakeHost, tmp_path: Path) -> None:
+    """What is answered then: tests/golden/test_story.py."""
     keeping = Keeping(3600.0, 10.0, str(tmp_path / "history"))
     async with serving(host.sampler(), history=keeping) as server:
         _, line = await first_round(server)
-    host.remove("b", from_disk=True)
     async with serving(host.sampler(), history=keeping) as server:
-        await first_round(server)
         while len(found := lines(await server.ask(f"{ROUNDS}?cursor="))) < 3:
             await asyncio.sleep(0.01)
         assert found[1]["cursor"] == line["cursor"] and found[1]["containers"] == line["containers"]
         assert found[2]["gap"] == WORDS[Gap.STOPPED]
         head, *behind = lines(await server.ask(f"{ROUNDS}?cursor={line['cursor']}"))
         assert (head["truncated"], head["oldest"]) == (False, line["cursor"]) and behind == found[2:]
-        gone = await server.ask(of("b", "?since=0"))
-        assert (gone.json["name"], gone.json["last"]["networkRx"]) == ("b", 1000)
-        conforms(gone, "/api/containers/{id}/history")
-        assert (await server.ask(HOST + "?since=0")).json["since"] <= line["timestamp"] + 10_000
         agent = (await server.ask("/api/host")).json["agent"]["historyDisk"]
         assert (agent["trouble"], agent["setAside"], agent["oldest"]) == (None, 0, line["timestamp"])
         text = (await server.ask("/metrics")).body
@@ -189,17 +174,6 @@ async def test_a_directory_that_cannot_be_used_is_said(host: FakeHost, tmp_path:
         assert "other users may write" in trouble
         assert b"\ncgstatd_history_disk_ok 0.0\n" in (await server.ask("/metrics")).body
         assert (await server.ask(HOST)).status == 200
-
-
-async def test_the_host_says_how_far_back_it_goes_and_will(remembering: Server) -> None:
-    await first_round(remembering)
-    agent = (await remembering.ask("/api/host")).json["agent"]
-    assert 0 <= agent["historySeconds"] < 600 and agent["historyKeepSeconds"] == 3600
-
-
-async def test_without_a_directory_nothing_is_said_of_a_disk(remembering: Server) -> None:
-    assert (await remembering.ask("/api/host")).json["agent"]["historyDisk"] is None
-    assert b"cgstatd_history" not in (await remembering.ask("/metrics")).body
 
 
 async def test_a_disk_that_does_not_answer_is_503_where_rounds_would_be_left_out(

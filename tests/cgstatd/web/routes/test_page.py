@@ -7,8 +7,6 @@ import hashlib
 import re
 from pathlib import Path
 
-import pytest
-
 from cgstatd.web.routes.page import SCRIPTS, page
 from helpers import PROJECT
 from wire import Server
@@ -73,8 +71,3 @@ async def test_a_browser_that_has_it_is_told_so(server: Server) -> None:
     again = await server.ask("/", f"If-None-Match: {etag}", "Connection: close")
     assert (again.status, again.body) == (304, b"")
     assert (await server.ask("/", 'If-None-Match: "other"')).status == 200
-
-
-@pytest.mark.parametrize("path", ["/index.html", "/page.js", "/static/page.js", "/favicon.ico"])
-async def test_the_parts_are_not_served_alone(server: Server, path: str) -> None:
-    assert (await server.ask(path)).status == 404

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,16 +10,13 @@ import pytest
 from cgstatd import __version__
 from cgstatd.feed.pressure.watch import OFF
 from cgstatd.host.pressure_triggers import RESOURCES
-from cgstatd.recording.recorded_root import Reading, RecordedRoot, open_roots
-from cgstatd.sampling.open_host import HostOptions, open_host
-from fakehost import MEM_TOTAL, FakeHost, LiveRoot, container_id
+from fakehost import ENGINE_FILES, MEM_TOTAL, FakeHost, HostClock, container_id, recorded_sampler, share_network
 from helpers import HOSTS, expected
-from recordedhosts import recorded_host
 from wire import Server, serving
 
 LIST = "/api/containers"
 HOST = "/api/host"
-STAT = "cpu  1000 0 1000 7000 500 0 0 500 0 0\ncpu0 1 0 0 0\ncpu1 1 0 0 0\nbtime 1795606461\n"
+STAT = ENGINE_FILES["proc/stat"]
 
 
 def detail(name: str) -> str:
@@ -41,38 +35,23 @@ def values(found: Any) -> list[dict[str, Any]]:
 @pytest.fixture(params=HOSTS)
 async def any_host(request: pytest.FixtureRequest, quick: None) -> Any:
     """A server over each recorded host, and the host's name."""
-    root = open_roots(recorded_host(request.param))[1]
-    assert isinstance(root, RecordedRoot)
-    live = LiveRoot(root.path, Reading(monotonic_ns=0, time_ms=0, files=root.reading.files))
-    async with serving(open_host(live, HostOptions())) as server:
+    async with serving(recorded_sampler(request.param)) as server:
         yield server, request.param
 
 
 # -- the list
 
 
-async def test_the_list_has_everybody_stopped_ones_included(server: Server) -> None:
-    found = {each["name"]: each for each in (await server.ask(LIST)).json}
+async def test_the_list_has_everybody_stopped_ones_included_and_is_made_once_for_all(server: Server) -> None:
+    server.parts.queries.listing._fresh = 60.0  # however busy the machine is
+    answers = await asyncio.gather(*(server.ask(LIST) for _ in range(20)))
+    assert len({answer.body for answer in answers}) == 1 and server.feed.passes == 1
+    found = {each["name"]: each for each in answers[0].json}
     assert {name: each["state"] for name, each in found.items()} == {
         "a": "running", "b": "running", "c": "running", "paused": "paused", "stopped": "exited"
     }  # fmt: skip
     assert found["a"]["id"] == container_id("a") and found["a"]["image"] == "lab/busybox:1"
     assert (found["a"]["pids"], found["stopped"]["pids"]) == (1, 0)
-
-
-async def test_clients_that_ask_together_share_the_list(server: Server) -> None:
-    server.parts.queries.listing._fresh = 60.0  # however busy the machine is
-    answers = await asyncio.gather(*(server.ask(LIST) for _ in range(20)))
-    assert len({answer.body for answer in answers}) == 1
-    assert server.feed.passes == 1
-
-
-async def test_the_recorded_containers_are_in_the_list(any_host: tuple[Server, str]) -> None:
-    server, host = any_host
-    found = {each["id"]: each for each in (await server.ask(LIST)).json}
-    for entry in expected(host)["containers"]:
-        if entry["cgroup"] and entry["runtime"] == "docker" and entry["state"] == "running":
-            assert found[entry["id"]]["name"] == entry["name"]
 
 
 # -- the host
@@ -96,21 +75,20 @@ async def test_the_host(server: Server, host: FakeHost) -> None:
     assert found["agent"]["pressure"] == {"watched": [], "absent": dict.fromkeys(RESOURCES, OFF), "looks": 0}
 
 
-async def test_the_hosts_cpu_is_over_a_window_without_what_a_hypervisor_took(server: Server, host: FakeHost) -> None:
+async def test_the_hosts_cpu_is_over_a_window_without_what_a_hypervisor_took(
+    host: FakeHost, clock: HostClock, server: Server
+) -> None:
+    server.parts.queries.host._fresh = 0.0
     (host.path / "proc/stat").write_text(STAT)
     await server.ask(HOST)
-    await asyncio.sleep(0.55)
+    clock.on(0.75)
     (host.path / "proc/stat").write_text("cpu  1010 0 1000 7020 500 0 0 510 0 0\ncpu0 1 0 0 0\ncpu1 1 0 0 0\n")
     found = (await server.ask(HOST)).json
-    assert (found["cpuPercent"], found["cpuPercentOfHost"]) == (50.0, 25.0)
-    assert 0.5 <= found["cpuWindowSeconds"] < 5
+    assert (found["cpuPercent"], found["cpuPercentOfHost"], found["cpuWindowSeconds"]) == (50.0, 25.0, 0.75)
 
 
 async def test_a_network_that_is_shared_counts_once(server: Server, host: FakeHost) -> None:
-    pids = [(host.scope(name) / "cgroup.procs").read_text().strip() for name in "ab"]
-    nets = [host.path / f"proc/{pid}/net/dev" for pid in pids]
-    nets[1].unlink()
-    os.link(nets[0], nets[1])  # the same inode: the same namespace
+    share_network(host)
     assert (await server.ask(HOST)).json["containers"]["networkRx"] == 3000
     found = (await server.ask(detail("a"))).json
     assert found["network"]["sharedWith"] == [{"id": container_id("b"), "name": "b"}]
@@ -134,10 +112,14 @@ async def test_stacked_devices_are_marked_and_left_out_of_sums(server: Server, h
 
 async def test_every_value_is_there_or_says_why_not_and_always_from_where(any_host: tuple[Server, str]) -> None:
     server, host = any_host
-    names = [e["name"] for e in expected(host)["containers"] if e["cgroup"] and e["state"] == "running"]
+    listed = {each["id"]: each for each in (await server.ask(LIST)).json}
     seen = 0
-    for name in names:
-        answer = await server.ask(detail(name))
+    for entry in expected(host)["containers"]:
+        if not entry["cgroup"] or entry["state"] != "running":
+            continue
+        if entry["runtime"] == "docker":
+            assert listed[entry["id"]]["name"] == entry["name"]
+        answer = await server.ask(detail(entry["name"]))
         if answer.status != 200:
             assert answer.json["error"].startswith("Ambiguous"), answer.json
             continue
@@ -161,6 +143,9 @@ async def test_the_detail_of_a_recorded_container(recorded_server: Server) -> No
     assert found["network"]["interfaces"][0]["name"] == "eth0"
     assert found["network"]["rxBytes"]["value"] == sum(i["rxBytes"] for i in found["network"]["interfaces"])
     assert found["started"]["value"] > 1_700_000_000_000
+    network = (await recorded_server.ask(detail("hostnet"))).json["network"]
+    assert network["rxBytes"]["absent"] == "the container uses the host's network"
+    assert network["interfaces"] == []
 
 
 async def test_the_tightest_limit_is_an_ancestors_and_says_which(server: Server, host: FakeHost) -> None:
@@ -177,52 +162,36 @@ async def test_the_tightest_limit_is_an_ancestors_and_says_which(server: Server,
     assert limit["tightestCgroup"].endswith(f"docker-{container_id('a')}.scope")
 
 
-async def test_shares_of_the_quota_and_of_the_host(server: Server, host: FakeHost) -> None:
+async def test_shares_of_the_quota_and_of_the_host(host: FakeHost, clock: HostClock, server: Server) -> None:
+    server.fresh_for(0.0)
+    stat = "usage_usec {}\nuser_usec 0\nsystem_usec 0\nnr_periods 10\nnr_throttled 4\nthrottled_usec 7\n"
     (host.path / "proc/stat").write_text(STAT)
     (host.scope("a") / "cpu.max").write_text("50000 100000\n")
-    host.set("a", "cpu.stat", "usage_usec 1000000\nuser_usec 0\nsystem_usec 0\nnr_periods 10\nnr_throttled 4\n"
-                              "throttled_usec 7\n")  # fmt: skip
-    began = time.monotonic()
+    host.set("a", "cpu.stat", stat.format(1_000_000))
     await server.ask(LIST)
-    await asyncio.sleep(0.6)
-    host.set("a", "cpu.stat", "usage_usec 1100000\nuser_usec 0\nsystem_usec 0\nnr_periods 10\nnr_throttled 4\n"
-                              "throttled_usec 7\n")  # fmt: skip
+    clock.on(1)
+    host.set("a", "cpu.stat", stat.format(1_100_000))
     cpu = (await server.ask(detail("a"))).json["cpu"]
-    percent = cpu["percent"]["value"]
-    assert 10 / (time.monotonic() - began) < percent < 20
-    assert cpu["percentOfQuota"]["value"] == pytest.approx(percent * 2, abs=0.02)
-    assert cpu["percentOfHost"]["value"] == pytest.approx(percent / 2, abs=0.02)
-    assert (cpu["throttledPercent"]["value"], cpu["throttledUsec"]["value"]) == (40.0, 7)
+    found = [cpu[key]["value"] for key in ("percent", "percentOfQuota", "percentOfHost", "throttledPercent")]
+    assert found == [10, 20, 5, 40] and cpu["throttledUsec"]["value"] == 7
 
 
-async def test_without_the_memory_controller_the_fix_and_the_processes_own_memory(tmp_path: Path, quick: None) -> None:
-    host = FakeHost(tmp_path)
-    host.add("pi")
-    (tmp_path / "sys/fs/cgroup/cgroup.controllers").write_text("cpuset cpu io pids\n")
-    pid = (host.scope("pi") / "cgroup.procs").read_text().strip()
+async def test_without_the_memory_controller_the_fix_and_the_processes_own_memory(host: FakeHost, quick: None) -> None:
     for file in ("memory.current", "memory.stat", "memory.max"):
-        (host.scope("pi") / file).unlink()
-    status = "Name:\tsleep\nVmSwap:\t0 kB\nRssAnon:\t100 kB\nRssFile:\t50 kB\nRssShmem:\t20 kB\n"
-    (tmp_path / f"proc/{pid}/status").write_text(status)
+        (host.scope("a") / file).unlink()
     async with serving(host.sampler()) as server:
-        memory = (await server.ask(detail("pi"))).json["memory"]
+        memory = (await server.ask(detail("a"))).json["memory"]
+        assert memory["usageBytes"]["absent"] == "the memory controller is not enabled for this cgroup"
+    (host.path / "sys/fs/cgroup/cgroup.controllers").write_text("cpuset cpu io pids\n")
+    pid = (host.scope("a") / "cgroup.procs").read_text().strip()
+    status = "Name:\tsleep\nVmSwap:\t0 kB\nRssAnon:\t100 kB\nRssFile:\t50 kB\nRssShmem:\t20 kB\n"
+    (host.path / f"proc/{pid}/status").write_text(status)
+    async with serving(host.sampler()) as server:
+        memory = (await server.ask(detail("a"))).json["memory"]
     reason = "memory controller disabled: add cgroup_enable=memory to the kernel command line"
     assert memory["usageBytes"]["absent"] == memory["workingSetBytes"]["absent"] == reason
     assert memory["processesBytes"]["value"] == 120 * 1024
     assert "not the cgroup's" in memory["processesBytes"]["source"]
-
-
-async def test_a_cgroup_without_the_controller_that_the_host_has(server: Server, host: FakeHost) -> None:
-    for file in ("memory.current", "memory.stat", "memory.max"):
-        (host.scope("a") / file).unlink()
-    memory = (await server.ask(detail("a"))).json["memory"]
-    assert memory["usageBytes"]["absent"] == "the memory controller is not enabled for this cgroup"
-
-
-async def test_host_network_is_absent_and_not_the_hosts(recorded_server: Server) -> None:
-    network = (await recorded_server.ask(detail("hostnet"))).json["network"]
-    assert network["rxBytes"]["absent"] == "the container uses the host's network"
-    assert network["interfaces"] == []
 
 
 async def test_a_stopped_container_has_an_identity_alone(server: Server) -> None:

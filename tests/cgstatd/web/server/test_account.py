@@ -8,7 +8,6 @@ import os
 import socket
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,8 +21,9 @@ from cgstatd.web.server.gate import MOMENT_SECONDS as CUT_SECONDS
 from cgstatd.web.server.gate import Gate
 from cgstatd.web.server.limits import Limits
 from cgstatd.web.server.listener import Listener
-from fakehost import FakeHost
-from wire import Connection, serving
+from wire import Connection, Server
+
+LIST, HERE = "/api/containers", "127.0.0.1"
 
 
 class Place:
@@ -106,6 +106,17 @@ def test_what_counts_is_the_cost_and_not_how_often_it_asks() -> None:
     dear, cheap = loop.steps.count("dear"), loop.steps.count("cheap")
     assert dear * 0.1 <= 10.0 * CAPACITY * 1.1, "its part of the loop"
     assert cheap > 50 * dear
+    loop = Loop()
+    fill(loop, 20.0, one=0.02, other=0.005)
+    used = {"one": 0.02 * loop.steps.count("one"), "other": 0.005 * loop.steps.count("other")}
+    assert used["one"] == pytest.approx(used["other"], rel=0.2), "two that want everything have the same"
+
+
+def test_what_the_others_leave_is_for_who_wants_it() -> None:
+    """Fifty that ask little are no reason to hold up the one that asks much to a fiftieth."""
+    loop = Loop()
+    fill(loop, 10.0, flood=0.01, **{f"page{number}": 0.000001 for number in range(50)})
+    assert loop.steps.count("flood") * 0.01 > 10.0 * CAPACITY * 0.8
 
 
 def test_who_wants_less_than_a_fair_share_never_waits() -> None:
@@ -115,20 +126,6 @@ def test_who_wants_less_than_a_fair_share_never_waits() -> None:
         loop.now += 0.001
         if int(loop.now * 10) != int((loop.now - 0.001) * 10):  # ten times a second
             assert loop.serve("good", 0.001) == 0.0
-
-
-def test_two_that_want_everything_have_the_same() -> None:
-    loop = Loop()
-    fill(loop, 20.0, one=0.02, other=0.005)
-    used = {"one": 0.02 * loop.steps.count("one"), "other": 0.005 * loop.steps.count("other")}
-    assert used["one"] == pytest.approx(used["other"], rel=0.2)
-
-
-def test_what_the_others_leave_is_for_who_wants_it() -> None:
-    """Fifty that ask little are no reason to hold up the one that asks much to a fiftieth."""
-    loop = Loop()
-    fill(loop, 10.0, flood=0.01, **{f"page{number}": 0.000001 for number in range(50)})
-    assert loop.steps.count("flood") * 0.01 > 10.0 * CAPACITY * 0.8
 
 
 def test_one_that_asks_alone_never_waits_until_another_asks() -> None:
@@ -205,16 +202,11 @@ def test_it_is_overloaded_while_the_agent_computes_much_of_a_second_and_several_
     loop = Loop()
     assert overloaded(loop, 10, 0.9, "attacker", "server") == [False] * 2 + [True] * 8
     assert not overloaded(loop, 12, 0.1, "attacker", "server")[-1]
-
-
-def test_one_that_asks_alone_overloads_nothing() -> None:
-    assert not any(overloaded(Loop(), 20, 1.0, "benchmark"))
-
-
-def test_a_moment_of_much_work_overloads_nothing() -> None:
+    assert not any(overloaded(Loop(), 20, 1.0, "benchmark")), "one that asks alone overloads nothing"
     loop = Loop()
     overloaded(loop, 5, 0.02, "server", "page")
-    assert not any(overloaded(loop, 1, 1.0, "server", "page") + overloaded(loop, 5, 0.02, "server", "page"))
+    a_moment = overloaded(loop, 1, 1.0, "server", "page")
+    assert not any(a_moment + overloaded(loop, 5, 0.02, "server", "page"))
 
 
 # -- step by step
@@ -333,81 +325,66 @@ async def test_whoever_has_what_others_wait_for_goes_on() -> None:
 # -- on a running server
 
 
-async def test_a_request_that_waits_is_answered_and_its_place_may_be_taken_meanwhile(host: FakeHost) -> None:
-    host.add("web")
-    async with serving(host.sampler()) as server:
-        waits, left = asyncio.Event(), [0.3, 0.3, 0.3, 0.0]  # the first question is the lobby's
+async def test_a_request_that_waits_is_answered_and_its_place_may_be_taken_meanwhile(server: Server) -> None:
+    waits, left = asyncio.Event(), [0.3, 0.3, 0.3, 0.0]  # the first question is the lobby's
 
-        def wait_seconds(client: str) -> float:
-            seconds = left.pop() if left else 0.0
-            if not left:
-                waits.set()
-            return seconds
+    def wait_seconds(client: str) -> float:
+        seconds = left.pop() if left else 0.0
+        if not left:
+            waits.set()
+        return seconds
 
-        server.gate.account.wait_seconds = wait_seconds  # type: ignore[method-assign]
-        asking = asyncio.create_task(server.ask("/api/containers"))
-        await waits.wait()
-        seat = next(iter(server.gate._seats))
-        order = seat.spare(server.gate.clock() + CUT_SECONDS)
-        assert order is not None and order[0] == 1, "it has asked before, and can be cut"
-        assert (await asking).status == 200
+    server.gate.account.wait_seconds = wait_seconds  # type: ignore[method-assign]
+    asking = asyncio.create_task(server.ask(LIST))
+    await waits.wait()
+    seat = next(iter(server.gate._seats))
+    order = seat.spare(server.gate.clock() + CUT_SECONDS)
+    assert order is not None and order[0] == 1, "it has asked before, and can be cut"
+    assert (await asking).status == 200
 
 
 async def test_all_listeners_have_one_account_and_a_user_of_a_unix_socket_is_one_client(
-    host: FakeHost, tmp_path: Path
+    server: Server, tmp_path: Path
 ) -> None:
-    host.add("web")
-    async with serving(host.sampler()) as server, AsyncExitStack() as stack:
-        sock = socket.socket(socket.AF_UNIX)
-        sock.bind(f"{tmp_path}/socket")
-        gate = Gate(Limits(), account=server.gate.account)
-        await Listener(server.runner, sock, gate).start()
-        connection = Connection(*await asyncio.open_unix_connection(f"{tmp_path}/socket"))
-        stack.push_async_callback(connection.close)
-        connection.send("/api/containers")
-        assert (await connection.answer()).status == 200
-        assert (await server.ask("/api/containers")).status == 200
-        assert set(server.gate.account._clients) == {"127.0.0.1", f"unix:{os.getuid()}"}
-        assert all(each.used > 0.0 for each in server.gate.account._clients.values())
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(f"{tmp_path}/socket")
+    await Listener(server.runner, sock, Gate(Limits(), account=server.gate.account)).start()
+    connection = Connection(*await asyncio.open_unix_connection(f"{tmp_path}/socket"))
+    connection.send(LIST)
+    assert (await connection.answer()).status == 200
+    assert (await server.ask(LIST)).status == 200
+    await connection.close()
+    assert set(server.gate.account._clients) == {HERE, f"unix:{os.getuid()}"}
+    assert all(each.used > 0.0 for each in server.gate.account._clients.values())
 
 
-async def test_what_a_request_costs_is_charged_to_its_client(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Counted: each millisecond that a made-up clock goes on within a step of its handler."""
-    host.add("web")
-    async with serving(host.sampler()) as server:
-        cpu = [0.0]
-        account = server.gate.account
-        account._clock, account._computed = lambda: 100.0, lambda: cpu[0]
-        guard = cast(Any, server.runner.app.middlewares[-1]).__self__
-        real = guard._not_a_request_of_ours
+async def test_what_a_request_costs_is_charged_to_its_client(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted: each millisecond that a made-up clock goes on within a step of its handler, or in the sampling thread:
+    a flood of what is dear to read alone would cost the loop little, and all others their turn in that thread."""
+    cpu, account = [0.0], server.gate.account
+    guard = cast(Any, server.runner.app.middlewares[-1]).__self__
+    real = guard._not_a_request_of_ours
 
-        def dear(*arguments: Any) -> Any:
-            cpu[0] += 0.5
-            return real(*arguments)
+    def dear(*arguments: Any) -> Any:
+        cpu[0] += 0.5
+        return real(*arguments)
 
-        monkeypatch.setattr(guard, "_not_a_request_of_ours", dear)
-        monkeypatch.setattr(time, "thread_time", lambda: 0.0)
-        assert (await server.ask("/api/containers")).status == 200
-        assert account._clients["127.0.0.1"].used == pytest.approx(0.5)
-
-
-async def test_what_the_sampling_thread_does_for_a_request_is_charged_to_its_client(
-    host: FakeHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A flood of what is dear to read alone would cost the loop little, and all others their turn in that thread."""
-    host.add("web")
-    cpu = [0.0]
-    monkeypatch.setattr(time, "thread_time", lambda: cpu[0])
-
-    def dear(*_: Any) -> Any:
+    def dear_to_find(*_: Any) -> Any:
         cpu[0] += 0.5
         raise NotFound("no")
 
-    async with serving(host.sampler()) as server:
-        server.gate.account._clock, server.gate.account._computed = lambda: 100.0, lambda: 0.0
-        monkeypatch.setattr(OneContainer, "find_to_read", dear)
-        assert (await server.ask("/api/containers/web/stats")).status == 404
-        assert server.gate.account._clients["127.0.0.1"].used == pytest.approx(0.5)
+    account._clock = lambda: 100.0
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "thread_time", lambda: 0.0)
+        account._computed = lambda: cpu[0]
+        patch.setattr(guard, "_not_a_request_of_ours", dear)
+        assert (await server.ask(LIST)).status == 200
+        assert account._clients[HERE].used == pytest.approx(0.5)
+    monkeypatch.setattr(time, "thread_time", lambda: cpu[0])
+    account._computed = lambda: 0.0
+    monkeypatch.setattr(OneContainer, "find_to_read", dear_to_find)
+    assert (await server.ask("/api/containers/web/stats")).status == 404
+    assert account._clients[HERE].used == pytest.approx(1.0)
 
 
 async def test_of_requests_that_arrive_at_once_one_is_in_front_of_another_client() -> None:

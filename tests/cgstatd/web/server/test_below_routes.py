@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
@@ -13,37 +14,35 @@ from cgstatd.outputs.api_responses import ERRORS
 from cgstatd.outputs.openapi import document
 from cgstatd.web.routes.table import ROUTES, Route
 from cgstatd.web.server.limits import Limits
-from documented import conforms, first_method, response
+from documented import conforms, first_method, of_each, response
 from fakehost import FakeHost
 from secured import Tokens, bearer, guard
 from wire import ALL, STREAM, Answer, Server, serving
 
-PATHS = [route.path for route in ROUTES]
 FOLLOW = "/api/containers/stats/follow"
 HOST = b"Host: localhost\r\n"
 JSON = b"Content-Type: application/json\r\n"
 BODY = b" " * 5000
 """More than any path takes."""
 DASH = "https://dash.example.org"
+GET = b"GET / HTTP/1.1\r\n" + HOST
 
 
 def target(path: str) -> str:
     return path.replace("{id}", "a").replace("{env}", "1") + ASKED_WITH.get(path, "")
 
 
-def route_of(path: str) -> Route:
-    return next(route for route in ROUTES if route.path == path)
+async def every_route(check: Callable[[Route], Awaitable[None]]) -> None:
+    await of_each(check, ROUTES, lambda route: route.path)
 
 
-async def raw(server: Server, data: bytes, method: str = "GET") -> Answer:
+async def raw(server: Server, data: bytes) -> Answer:
+    """What bytes are answered, before the connection is reset."""
     async with server.connection() as connection:
         connection.raw(data)
         with suppress(ConnectionError):
-            return await connection.answer(method=method)
+            return await connection.answer()
         raise AssertionError("reset before the answer could be read")
-
-
-# -- what is no request
 
 
 @pytest.mark.parametrize(
@@ -56,23 +55,25 @@ async def raw(server: Server, data: bytes, method: str = "GET") -> Answer:
         (b"GET / HTTP/1.1\r\n\r\n", 400),
         (b"GET http://[::1/ HTTP/1.1\r\n" + HOST + b"\r\n", 400),
         (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 400),
-        (b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 9000 + b"\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\n" + HOST + b"".join(b"X%d: y\r\n" % n for n in range(100)) + b"\r\n", 400),
-        (b"GET / HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
-        (b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 70_000, 431),
+        (GET + b"X: " + b"a" * 9000 + b"\r\n\r\n", 400),
+        (GET + b"".join(b"X%d: y\r\n" % n for n in range(100)) + b"\r\n", 400),
+        (GET + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        (GET + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+        (GET + b"X: " + b"a" * 70_000, 431),
         (b"a" * 70_000, 431),
         (b"GET / HTTP/9.9\r\n" + HOST + b"\r\n", 400),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 500 + b"\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\n" + HOST + b"Content-Length: -1\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: gzip\r\n\r\n", 400),
+        (GET + b"Content-Length: -1\r\n\r\n", 400),
+        (GET + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (GET + b"Transfer-Encoding: gzip\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nBad Header: x\r\n\r\n", 400),
         (b"\r\n\r\n\r\nnonsense\r\n\r\n", 400),
     ],
     ids=range(20),
 )
-async def test_what_is_no_request_is_answered_as_documented(server: Server, data: bytes, status: int) -> None:
+async def test_what_is_no_request_is_answered_as_documented_and_is_no_warning(
+    server: Server, caplog: pytest.LogCaptureFixture, data: bytes, status: int
+) -> None:
     async with server.connection() as connection:
         connection.raw(data)
         answer = await connection.answer()
@@ -80,6 +81,7 @@ async def test_what_is_no_request_is_answered_as_documented(server: Server, data
         conforms(answer, "/")
         assert await connection.closed()
     assert (await server.ask(ALL)).status == 200
+    assert [record for record in caplog.records if record.levelname != "INFO"] == []
 
 
 async def test_a_connection_too_many_is_answered_as_documented(host: FakeHost) -> None:
@@ -87,99 +89,113 @@ async def test_a_connection_too_many_is_answered_as_documented(host: FakeHost) -
         first = await stack.enter_async_context(server.connection())
         first.send("/healthz")
         await first.answer()
-        for path in PATHS:
-            answer = await server.ask(target(path), method=route_of(path).method)
+
+        async def check(route: Route) -> None:
+            answer = await server.ask(target(route.path), method=route.method)
             assert answer.status == 503
-            conforms(answer, path)
+            conforms(answer, route.path)
+
+        await every_route(check)
 
 
-# -- every path
-
-
-@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
     ("more", "status"),
     [
-        (b"Host: evil.example\r\n\r\n", 403),
-        (HOST + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY, 413),
-        (HOST + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY), 413),
-        (HOST + b"Expect: something\r\n\r\n", 417),
+        pytest.param(b"Host: evil.example\r\n\r\n", 403, id="host"),
+        pytest.param(HOST + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY, 413, id="body"),
+        pytest.param(
+            HOST + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY), 413, id="chunks"
+        ),
+        pytest.param(HOST + b"Expect: something\r\n\r\n", 417, id="expect"),
     ],
-    ids=["host", "body", "chunks", "expect"],
 )
-async def test_what_every_path_refuses(server: Server, path: str, more: bytes, status: int) -> None:
-    answer = await raw(server, f"{route_of(path).method} {target(path)} HTTP/1.1\r\n".encode() + JSON + more)
-    assert answer.status == status
-    conforms(answer, path)
+async def test_what_every_path_refuses(server: Server, more: bytes, status: int) -> None:
+    async def check(route: Route) -> None:
+        answer = await raw(server, f"{route.method} {target(route.path)} HTTP/1.1\r\n".encode() + JSON + more)
+        assert answer.status == status
+        conforms(answer, route.path)
+
+    await every_route(check)
 
 
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE", "HEAD", "OPTIONS"])
-async def test_the_methods_of_a_path_are_those_that_it_allows(remembering: Server, path: str, method: str) -> None:
-    route = route_of(path)
-    if method == route.method:
-        pytest.skip("what it is there for")
-    answer = await remembering.ask(target(path), method=method)
-    if method == "HEAD" and route.head:
-        assert answer.status == 200
-        conforms(answer, path, "head")
-        return
-    assert answer.status == 405
-    assert answer.headers["allow"] == ("GET, HEAD" if route.head else route.method)
-    if method != "HEAD":
-        conforms(answer, path)
+async def test_the_methods_of_a_path_are_those_that_it_allows(server: Server) -> None:
+    """HEAD where it is one of them: routes/test_every_route.py."""
+
+    async def check(route: Route) -> None:
+        for method in {"POST", "PUT", "DELETE", "PATCH", "TRACE", "HEAD", "OPTIONS"} - {route.method}:
+            if method == "HEAD" and route.head:
+                continue
+            answer = await server.ask(target(route.path), method=method)
+            assert answer.status == 405, method
+            assert answer.headers["allow"] == ("GET, HEAD" if route.head else route.method)
+            if method != "HEAD":
+                conforms(answer, route.path)
+
+    await every_route(check)
 
 
-@pytest.mark.parametrize("path", PATHS)
-async def test_a_preflight_is_answered_as_documented(host: FakeHost, path: str) -> None:
-    asking = ("Access-Control-Request-Method: GET",)
+async def test_a_preflight_is_answered_as_documented(host: FakeHost) -> None:
+    asking = ("Access-Control-Request-Method: GET", "Connection: close")
     async with serving(host.sampler(), guard=guard(origins=[DASH])) as server:
-        for origin, status in ((DASH, 204), ("https://evil.example", 403)):
-            async with server.connection() as connection:
-                connection.send(target(path), f"Origin: {origin}", *asking, "Connection: close", method="OPTIONS")
-                answer = await connection.answer()
-            assert answer.status == status
-            conforms(answer, path, "options")
-        answer = await server.ask(target(path), f"Origin: {DASH}", method="OPTIONS")
-        assert answer.status == 405
-        conforms(answer, path, "options")
+
+        async def check(route: Route) -> None:
+            for origin, more, status in ((DASH, asking, 204), ("https://evil.example", asking, 403), (DASH, (), 405)):
+                answer = await server.ask(target(route.path), f"Origin: {origin}", *more, method="OPTIONS")
+                assert answer.status == status
+                conforms(answer, route.path, "options")
+
+        await every_route(check)
 
 
-@pytest.mark.parametrize("path", PATHS)
 async def test_a_bug_outside_the_handlers_is_answered_as_documented(
-    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, path: str
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def resolve(*_: Any) -> Any:
         raise RuntimeError("secret detail")
 
     monkeypatch.setattr(web.UrlDispatcher, "resolve", resolve)
-    answer = await server.ask(target(path), "Accept: text/html")
-    assert (answer.status, answer.json) == (500, {"error": "Internal error"})
-    conforms(answer, path)
-    assert "secret detail" in caplog.text
+
+    async def check(route: Route) -> None:
+        caplog.clear()
+        answer = await server.ask(target(route.path), "Accept: text/html")
+        assert (answer.status, answer.json) == (500, {"error": "Internal error"})
+        conforms(answer, route.path)
+        assert "secret detail" in caplog.text
+
+    await every_route(check)
 
 
 # -- credentials
 
 
-@pytest.mark.parametrize("path", PATHS)
-async def test_refusals_for_credentials_are_answered_as_documented(host: FakeHost, path: str, tokens: Tokens) -> None:
-    route = route_of(path)
+async def test_a_token_of_another_environment_is_refused_as_documented(secured: Server, tokens: Tokens) -> None:
     elsewhere = tokens.new("elsewhere", env=[2])
-    async with serving(host.sampler(), guard=guard(tokens)) as server:
+
+    async def check(route: Route) -> None:
         if route.permission:
-            answer = await server.ask(target(path), bearer(elsewhere))
+            answer = await secured.ask(target(route.path), bearer(elsewhere))
             assert answer.status == 403
-            conforms(answer, path)
+            conforms(answer, route.path)
+
+    await every_route(check)
+
+
+async def test_wrong_tokens_are_refused_as_documented_and_soon_only_slowly(host: FakeHost, tokens: Tokens) -> None:
+    tokens.new()
+
+    async def check(route: Route) -> None:
         statuses = set()
-        for _ in range(17):
-            async with server.connection() as connection:
-                connection.send(target(path), bearer("cgs_wrong"), "Connection: close", method=route.method)
-                answer = await connection.head()
-            conforms_head(answer, path)
-            statuses.add(answer.status)
-        login = {415} if path.endswith("/login") else {200}
+        async with serving(host.sampler(), guard=guard(tokens)) as server:
+            for _ in range(17):
+                async with server.connection() as connection:
+                    connection.send(target(route.path), bearer("cgs_wrong"), "Connection: close", method=route.method)
+                    answer = await connection.head()
+                conforms_head(answer, route.path)
+                statuses.add(answer.status)
+        login = {415} if route.path.endswith("/login") else {200}
         assert statuses == (login if route.open else {401, 429})
+
+    await every_route(check)
 
 
 def conforms_head(answer: Answer, path: str) -> None:
@@ -198,9 +214,6 @@ async def test_a_stream_too_many_is_answered_as_documented(host: FakeHost) -> No
             answer = await server.ask(path)
             assert answer.status == 503
             conforms(answer, path)
-
-
-# -- the document has nothing that is never answered
 
 
 def test_each_error_that_is_documented_is_one_of_some_path() -> None:

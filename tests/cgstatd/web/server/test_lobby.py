@@ -20,8 +20,8 @@ def handlers(server: Server) -> int:
     return len(server.runner.server.connections)
 
 
-async def test_one_that_says_nothing_has_a_place_and_no_handler(host: FakeHost) -> None:
-    async with serving(host.sampler()) as server, server.connection() as silent:
+async def test_one_that_says_nothing_has_a_place_and_no_handler(server: Server) -> None:
+    async with server.connection() as silent:
         await until(lambda: server.gate.open == 1)
         assert handlers(server) == 0
         silent.send(ALL)
@@ -29,8 +29,8 @@ async def test_one_that_says_nothing_has_a_place_and_no_handler(host: FakeHost) 
         assert (server.gate.open, handlers(server)) == (1, 1)
 
 
-async def test_a_request_that_comes_in_two_pieces_is_whole(host: FakeHost) -> None:
-    async with serving(host.sampler()) as server, server.connection() as slow:
+async def test_a_request_that_comes_in_two_pieces_is_whole(server: Server) -> None:
+    async with server.connection() as slow:
         slow.raw(b"G")
         await until(lambda: handlers(server) == 1)
         slow.raw(b"ET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % ALL.encode())
@@ -50,14 +50,13 @@ async def test_what_it_waited_counts_for_how_long_its_request_may_take(host: Fak
         assert handler._arriving.when() <= opened + 60
 
 
-async def test_one_that_goes_without_a_word_leaves_nothing(host: FakeHost) -> None:
-    async with serving(host.sampler()) as server:
-        async with server.connection() as gone, server.connection() as reset:
-            await until(lambda: server.gate.open == 2)
-            reset.writer.transport.abort()
-            await gone.close()
-            await until(lambda: server.gate.open == 0)
-        assert server.gate._seats._by_client == {}
+async def test_one_that_goes_without_a_word_leaves_nothing(server: Server) -> None:
+    async with server.connection() as gone, server.connection() as reset:
+        await until(lambda: server.gate.open == 2)
+        reset.writer.transport.abort()
+        await gone.close()
+        await until(lambda: server.gate.open == 0)
+    assert server.gate._seats._by_client == {}
 
 
 async def test_one_that_waits_too_long_is_closed(host: FakeHost) -> None:
@@ -76,30 +75,26 @@ async def test_those_that_wait_end_with_the_agent(host: FakeHost) -> None:
     await connection.__aexit__(None, None, None)
 
 
-async def test_one_whose_client_has_used_more_than_its_share_waits_without_a_handler(host: FakeHost) -> None:
-    async with serving(host.sampler()) as server, AsyncExitStack() as stack:
-        asked, waits = [0], [0.01]
+async def test_one_whose_client_has_used_more_than_its_share_waits_without_a_handler(server: Server) -> None:
+    """It may have to go."""
+    asked, waits = [0], [0.01]
 
-        def wait_seconds(client: str) -> float:
-            asked[0] += 1
-            return waits[0]
+    def wait_seconds(client: str) -> float:
+        asked[0] += 1
+        return waits[0]
 
-        server.gate.account.wait_seconds = wait_seconds  # type: ignore[method-assign]
-        flood = await stack.enter_async_context(server.connection())
+    server.gate.account.wait_seconds = wait_seconds  # type: ignore[method-assign]
+    async with server.connection() as flood:
         flood.send(ALL)
         await until(lambda: asked[0] >= 3)
         assert (server.gate.open, handlers(server)) == (1, 0)
         waits[0] = 0.0
         assert (await flood.answer()).status == 200
-
-
-async def test_one_that_waits_for_its_share_may_have_to_go(host: FakeHost) -> None:
-    async with serving(host.sampler()) as server, AsyncExitStack() as stack:
-        server.gate.account.wait_seconds = lambda client: 3_600.0  # type: ignore[method-assign]
-        flood = await stack.enter_async_context(server.connection())
+    await until(lambda: server.gate.open == 0)
+    waits[0], asked[0] = 3_600.0, 0
+    async with server.connection() as flood:
         flood.send(ALL)
-        await until(lambda: server.gate.open == 1)
-        await asyncio.sleep(0)
+        await until(lambda: asked[0])
         next(iter(server.gate._seats)).cut()
         assert server.gate.open == 0
         with suppress(ConnectionResetError):  # what it had sent was not read

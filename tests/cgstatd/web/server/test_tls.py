@@ -6,11 +6,11 @@ import asyncio
 import json
 import logging
 import os
-import shutil
 import ssl
 import time
+import urllib.request
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import serialization
 
 from certificates import Pair, authority, issue
 from cgstatd.auth import keyring as keyring_module
+from cgstatd.cli.main import main
 from cgstatd.config import Settings
 from cgstatd.service.who_may_ask import renew_guard
 from cgstatd.web import guard as guard_module
@@ -29,7 +30,7 @@ from documented import conforms
 from fakehost import FakeHost
 from patience import until
 from secured import Tokens, bearer, guard
-from wire import ALL, Answer, Connection, Server, agent, run, serving
+from wire import ALL, Answer, Connection, Server, agent, serving
 
 
 @pytest.fixture(scope="module")
@@ -92,57 +93,42 @@ async def fails(server: Server, context: ssl.SSLContext) -> None:
 # -- the connection
 
 
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-async def test_a_client_that_knows_the_authority_is_answered(
-    host: FakeHost, ca: Pair, own: Pair, version: ssl.TLSVersion
-) -> None:
-    async with (
-        serving(host.sampler(), tls=Certificates(own.cert, own.key)) as server,
-        connected(server, client(ca, newest=version)) as connection,
-    ):
-        connection.send(ALL)
-        assert (await connection.answer()).status == 200
-        assert connection.writer.get_extra_info("ssl_object").version() == version.name.replace("v1_", "v1.")
-
-
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
-async def test_tls_below_1_2_is_refused(host: FakeHost, ca: Pair, own: Pair, version: ssl.TLSVersion) -> None:
-    context = client(ca)
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    context.minimum_version = context.maximum_version = version
+async def test_tls_1_2_and_newer_is_answered_and_nothing_else(host: FakeHost, ca: Pair, own: Pair) -> None:
     async with serving(host.sampler(), tls=Certificates(own.cert, own.key)) as server:
-        await fails(server, context)
-        assert (await ask(server, client(ca))).status == 200
-
-
-async def test_plain_http_on_a_tls_port_is_cut(host: FakeHost, own: Pair) -> None:
-    async with serving(host.sampler(), tls=Certificates(own.cert, own.key)) as server:
-        async with server.connection() as connection:
-            connection.send(ALL)
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            async with connected(server, client(ca, newest=version)) as connection:
+                connection.send(ALL)
+                assert (await connection.answer()).status == 200
+                spoken = connection.writer.get_extra_info("ssl_object").version()
+                assert spoken == version.name.replace("v1_", "v1.")
+        for version in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
+            context = client(ca)
+            context.set_ciphers("ALL:@SECLEVEL=0")
+            context.minimum_version = context.maximum_version = version
+            await fails(server, context)
+        async with server.connection() as plain:
+            plain.send(ALL)
             with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-                await connection.answer()
+                await plain.answer()
         await until(lambda: server.gate.open == 0)
-
-
-async def test_a_handshake_that_never_comes_is_cut(host: FakeHost, ca: Pair, own: Pair) -> None:
-    limits = Limits(request_seconds=0.3, connections=3)
-    async with serving(host.sampler(), tls=Certificates(own.cert, own.key), limits=limits) as server:
-        async with server.connection() as one, server.connection() as two, server.connection() as three:
-            for connection in (one, two, three):
-                assert await connection.closed()
-        await until(lambda: (server.gate.open, server.gate.refusing) == (0, 0))
         assert (await ask(server, client(ca))).status == 200
 
 
-async def test_those_whose_handshake_has_not_come_count(host: FakeHost, ca: Pair, own: Pair) -> None:
-    limits = Limits(request_seconds=60, connections=3)
-    async with serving(host.sampler(), tls=Certificates(own.cert, own.key), limits=limits) as server:
-        async with server.connection(), server.connection(), server.connection():
-            await until(lambda: server.gate.open == 3)
-            assert (await ask(server, client(ca))).status == 503
-        await until(lambda: (server.gate.open, server.gate.refusing) == (0, 0))
-        assert (await ask(server, client(ca))).status == 200
+async def test_a_handshake_that_never_comes_counts_and_is_cut(host: FakeHost, ca: Pair, own: Pair) -> None:
+    certificates, files = client(ca), Certificates(own.cert, own.key)
+    for seconds in (60, 0.3):
+        limits = Limits(request_seconds=seconds, connections=3)
+        async with serving(host.sampler(), tls=files, limits=limits) as server, AsyncExitStack() as stack:
+            three = [await stack.enter_async_context(server.connection()) for _ in range(3)]
+            if seconds == 60:
+                await until(lambda: server.gate.open == 3)
+                assert (await ask(server, certificates)).status == 503
+                await stack.aclose()
+            else:
+                assert all([await connection.closed() for connection in three])
+            await until(lambda: (server.gate.open, server.gate.refusing) == (0, 0))
+            assert (await ask(server, certificates)).status == 200
 
 
 # -- reading the files again
@@ -154,49 +140,45 @@ async def test_a_new_certificate_is_shown_without_a_restart(
     pair = Pair(f"{tmp_path}/s.crt", f"{tmp_path}/s.key")
     new = issue(folder, "renewed", other_ca, "127.0.0.1")
 
-    def put(cert: str, key: str) -> None:
-        for source, target in ((cert, pair.cert), (key, pair.key)):
-            shutil.copy(source, f"{target}.new")
-            os.replace(f"{target}.new", target)
+    def show(cert: str, key: str) -> None:
+        put(Path(pair.cert), cert)
+        put(Path(pair.key), key)
 
-    put(own.cert, own.key)
+    show(own.cert, own.key)
     async with serving(host.sampler(), tls=Certificates(pair.cert, pair.key)) as server:
         async with connected(server, client(ca)) as kept:
-            put(new.cert, new.key)
+            show(new.cert, new.key)
             assert (await ask(server, client(other_ca))).status == 200
             await fails(server, client(ca))
             kept.send(ALL)
             assert (await kept.answer()).status == 200  # what is open stays open
-        put(own.cert, new.key)
+        show(own.cert, new.key)
         with caplog.at_level(logging.ERROR):
             for _ in range(3):
                 assert (await ask(server, client(other_ca))).status == 200
         [record] = [each for each in caplog.records if each.levelno >= logging.ERROR]
         assert "the certificate stays the old one" in record.getMessage()
         assert "the key does not belong to the certificate" in record.getMessage()
-        put(own.cert, own.key)
+        show(own.cert, own.key)
         assert (await ask(server, client(ca))).status == 200
 
 
-def test_what_is_wrong_with_the_files_is_told(folder: Path, own: Pair, ca: Pair, tmp_path: Path) -> None:
-    with pytest.raises(BadCertificate, match=r"none\.crt: No such file"):
-        load(f"{tmp_path}/none.crt", own.key)
-    with pytest.raises(BadCertificate, match="the key does not belong to the certificate"):
-        load(own.cert, ca.key)
-    (tmp_path / "empty").touch()
-    with pytest.raises(BadCertificate, match="no PEM certificate in it"):
-        load(f"{tmp_path}/empty", own.key)
-    with pytest.raises(BadCertificate, match="empty: "):
-        load(own.cert, own.key, f"{tmp_path}/empty")
-    os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(BadCertificate, match="fifo: not a regular file"):
-        load(own.cert, f"{tmp_path}/fifo")
-    locked = tmp_path / "locked.key"
+def test_what_is_wrong_with_the_files_is_told(own: Pair, ca: Pair, tmp_path: Path) -> None:
+    empty, fifo, locked = (str(tmp_path / name) for name in ("empty", "fifo", "locked.key"))
+    Path(empty).touch()
+    os.mkfifo(fifo)
     key = serialization.load_pem_private_key(Path(own.key).read_bytes(), None)
     encrypted = serialization.BestAvailableEncryption(b"x")
-    locked.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encrypted))
-    with pytest.raises(BadCertificate, match="passphrase"):
-        load(own.cert, str(locked))
+    pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    Path(locked).write_bytes(key.private_bytes(pem, form, encrypted))
+    for files, words in (
+        ((f"{tmp_path}/none.crt", own.key), r"none\.crt: No such file"),
+        ((own.cert, ca.key), "the key does not belong to the certificate"),
+        ((empty, own.key), "no PEM certificate in it"), ((own.cert, own.key, empty), "empty: "),
+        ((own.cert, fifo), "fifo: not a regular file"), ((own.cert, locked), "passphrase"),
+    ):  # fmt: skip
+        with pytest.raises(BadCertificate, match=words):
+            load(*files)
 
 
 # -- client certificates
@@ -211,11 +193,21 @@ async def mutual(
         yield server
 
 
-async def test_a_client_certificate_stands_in_for_a_token(host: FakeHost, folder: Path, ca: Pair, own: Pair) -> None:
-    central = issue(folder, "central-1", ca, "Central.Example.org")
+async def test_a_client_certificate_stands_in_for_a_token_and_only_the_named_are_admitted(
+    host: FakeHost, folder: Path, ca: Pair, other_ca: Pair, own: Pair
+) -> None:
+    name = "central.example.org"
     async with mutual(host, own, ca) as server:
-        assert (await ask(server, client(ca, central))).status == 200
+        assert (await ask(server, client(ca, issue(folder, "central-1", ca, "Central.Example.org")))).status == 200
         await fails(server, client(ca))
+        await fails(server, client(ca, issue(folder, "central-2", other_ca, name)))  # of another authority
+        await until(lambda: server.gate.open == 0)
+    async with mutual(host, own, ca, "Central.example.org", "192.0.2.7") as server:
+        for common_name, others in (("x", ("other", name)), (name, ()), ("y", ("192.0.2.7",))):
+            assert (await ask(server, client(ca, issue(folder, common_name, ca, *others)))).status == 200
+        only_beside_others = issue(folder, "central.example.ORG", ca, "evil.example.org")
+        answer = await ask(server, client(ca, only_beside_others))
+        assert (answer.status, answer.json["error"]) == (403, "Permission denied")
 
 
 async def test_a_reload_that_admits_other_names_cuts_streams_and_refuses(
@@ -309,27 +301,6 @@ async def test_one_more_authority_or_the_same_again_or_a_broken_file_ends_nothin
     assert (await ask(opened.server, client(ca, opened.other))).status == 200
 
 
-async def test_a_certificate_of_another_authority_is_refused(
-    host: FakeHost, folder: Path, ca: Pair, other_ca: Pair, own: Pair
-) -> None:
-    stranger = issue(folder, "central-2", other_ca, "central.example.org")
-    async with mutual(host, own, ca) as server:
-        await fails(server, client(ca, stranger))
-        await until(lambda: server.gate.open == 0)
-
-
-async def test_only_the_named_are_admitted(host: FakeHost, folder: Path, ca: Pair, own: Pair) -> None:
-    named = issue(folder, "x", ca, "other", "central.example.org")
-    by_common_name = issue(folder, "central.example.org", ca)
-    common_name_only_beside_others = issue(folder, "central.example.ORG", ca, "evil.example.org")
-    by_address = issue(folder, "y", ca, "192.0.2.7")
-    async with mutual(host, own, ca, "Central.example.org", "192.0.2.7") as server:
-        for pair in (named, by_common_name, by_address):
-            assert (await ask(server, client(ca, pair))).status == 200
-        answer = await ask(server, client(ca, common_name_only_beside_others))
-        assert (answer.status, answer.json["error"]) == (403, "Permission denied")
-
-
 async def test_where_there_are_tokens_too_both_are_demanded(
     host: FakeHost, folder: Path, ca: Pair, own: Pair, tokens: Tokens
 ) -> None:
@@ -346,19 +317,17 @@ async def test_where_there_are_tokens_too_both_are_demanded(
 
 
 def test_the_program_serves_tls_to_the_network_with_client_certificates(
-    host: FakeHost, folder: Path, ca: Pair, own: Pair, tmp_path: Path
+    host: FakeHost, folder: Path, ca: Pair, own: Pair, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    central = issue(folder, "central-4", ca)
-    files = ("--tls-cert", own.cert, "--tls-key", own.key, "--tls-client-ca", ca.cert)
-    with agent("--host-root", str(host.path), "--listen", "0.0.0.0:0", *files) as started:
+    central, files = issue(folder, "central-4", ca), ["--tls-cert", own.cert, "--tls-key", own.key]
+    options = ["--host-root", str(host.path), "--listen", "0.0.0.0:0", *files]
+    with agent(*options, "--tls-client-ca", ca.cert) as started:
         assert "serving https://0.0.0.0:" in started.serving
-        port = int(started.serving.split("https://0.0.0.0:")[1].split()[0])
-        import urllib.request
-
-        with urllib.request.urlopen(f"https://localhost:{port}{ALL}", context=client(ca, central)) as answer:
+        url = f"https://localhost:{started.port}{ALL}"
+        with urllib.request.urlopen(url, context=client(ca, central)) as answer:
             assert len(json.loads(answer.read())) == 3
-    ran = run("serve", "--host-root", str(host.path), "--tls-cert", own.cert, "--tls-key", ca.key)
-    assert ran.returncode == 2 and "the key does not belong to the certificate" in ran.stderr
+    assert main(["serve", *options[:-1], ca.key]) == 2
+    assert "the key does not belong to the certificate" in capsys.readouterr().err
 
 
 async def test_a_handshake_is_charged_to_its_client(

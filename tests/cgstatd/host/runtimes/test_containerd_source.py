@@ -1,4 +1,4 @@
-"""Words that are ids in containerd's namespaces: no path says so, its state does."""
+"""What containerd's source alone has: nerdctl's names, and words that are ids: no path says so, its state does."""
 
 from __future__ import annotations
 
@@ -8,10 +8,45 @@ import pytest
 
 from cgroupfs import Root
 from cgstatd.host import runtimes
-from cgstatd.host.runtimes.base import Match
-from cgstatd.host.runtimes.containerd import Tasks
+from cgstatd.host.runtimes.base import Match, Metadata
+from cgstatd.host.runtimes.containerd import ContainerdSource, Tasks
 
-from .test_docker_source import Write
+from .conftest import Write
+from .written import SANDBOX, TASK_ID, oci, task
+
+NAMES = "/var/lib/nerdctl/1935db59/names/default"
+
+
+def test_nerdctls_container_and_its_new_name(write: Write) -> None:
+    write(task("default"), oci({"nerdctl/name": "web"}))
+    write(f"{NAMES}/web", TASK_ID, mode=0o600)
+    source = ContainerdSource(Root())
+    assert [each.name for each in source.all()] == ["web"]
+    os.rename(f"{NAMES}/web", f"{NAMES}/renamed")
+    write(f"{NAMES}/web", SANDBOX)
+    assert {each.id: each.name for each in source.all()} == {TASK_ID: "renamed", SANDBOX: "web"}
+
+
+def test_nerdctls_stopped_container_has_its_name_alone(write: Write) -> None:
+    write(f"{NAMES}/stopped", TASK_ID)
+    write(f"{NAMES}/broken", "x")
+    expected = Metadata(runtime="containerd", id=TASK_ID, name="stopped")
+    source = ContainerdSource(Root())
+    assert list(source.all()) == [expected] == [source.get(TASK_ID)] and source.get(SANDBOX) is None
+
+
+def test_a_word_is_another_containers_in_another_namespace(write: Write) -> None:
+    for path in (task("k8s.io", "web"), task("prod", "web"), task("prod")):
+        write(path, oci(None))
+    source = ContainerdSource(Root())
+    assert sorted(each.id for each in source.all()) == [TASK_ID, "web@k8s.io", "web@prod"]
+    found = source.get("web@prod")
+    assert isinstance(found, Metadata) and (found.id, found.name) == ("web@prod", "web@prod")
+    for wrong in ("web", "web@", "web@other", "@prod", "web@moby", "web@../prod", "web@prod@prod", "we b@prod"):
+        assert source.get(wrong) is None, wrong
+
+
+# -- words that are ids
 
 TASKS = "io.containerd.runtime.v2.task"
 
