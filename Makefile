@@ -31,12 +31,13 @@ run: $(RUNTIME)  ## install into .venv, start the agent in the foreground, show 
 demo: $(RUNTIME)  ## the same on a recorded host that is played on, for a machine without containers
 	@$(BIN)/python tools/make/run.py $(PORT) --sort cpu --recorded fixtures/demo-hybrid-docker.txt $(ARGS)
 
-# Compiled once: some hundred programs are started, and each would compile the agent anew. More workers than cores,
-# since many tests wait for an agent or a browser. What needs this kernel's cgroups comes after that, from those files
-# alone that have such tests.
+# Compiled once: some hundred programs are started, and each would compile the agent anew; so would each worker the
+# tests, which pytest rewrites as it collects them. More workers than cores, since many tests wait for an agent or a
+# browser. What needs this kernel's cgroups comes after that, from those files alone that have such tests.
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(STAMP) lint  ## lint, then every test
-	@$(BIN)/python -m compileall -q agent cgroups tests tools/attacks
+	@$(BIN)/python -m compileall -q agent cgroups tools/attacks
+	@$(BIN)/python -m pytest --collect-only -qq $(ARGS) >/dev/null || true
 	$(BIN)/python -m pytest -n 8 --dist loadfile --no-loadscope-reorder -m "not host and not nightly" $(ARGS) || [ $$? = 5 ]
 	$(BIN)/python -m pytest -n 4 --dist worksteal -m "host and not nightly" $(ARGS) $(HOST_TESTS) || [ $$? = 5 ]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -13,10 +13,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from aiohttp import web
 
+import forked
 from cgstatd.config import Settings
 from cgstatd.feed.shared_passes import Feed
 from cgstatd.sampling.sampler import Sampler
@@ -28,7 +30,7 @@ from cgstatd.web.server.gate import Gate
 from cgstatd.web.server.limits import Limits
 from cgstatd.web.server.listener import Listener, bind
 from cgstatd.web.server.tls import Certificates
-from helpers import PROJECT
+from forked import Forked
 
 STREAM = "/api/containers/stats/stream"
 ALL = "/api/containers/stats"
@@ -243,33 +245,24 @@ async def serving(
         sampler.close()
 
 
-ENVIRONMENT = {
-    "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
-    "PYTHONPATH": os.pathsep.join((f"{PROJECT}/agent", f"{PROJECT}/cgroups")),
-    "PYTHONDONTWRITEBYTECODE": "1",
-    "LC_ALL": "C.UTF-8",
-    "TMPDIR": tempfile.gettempdir(),
-}
+ENVIRONMENT = forked.ENVIRONMENT
 COMMAND = (sys.executable, "-m", "cgstatd")
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        capture_output=True,
-        env=ENVIRONMENT | environment,
-        encoding="utf-8",
-        check=False,
-        cwd="/",
-    )
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as out:
+        process = Forked(arguments, ENVIRONMENT | environment, out)
+        _, err = process.communicate()
+        out.seek(0)
+        return subprocess.CompletedProcess(arguments, process.wait(), out.read(), err)
 
 
 @dataclass
 class Agent:
     """``cgstatd serve`` as a process of its own."""
 
-    process: subprocess.Popen[str]
+    process: Forked | subprocess.Popen[str]
     serving: str
     """The line that says where it listens."""
 
@@ -280,18 +273,35 @@ class Agent:
         assert found, self.serving
         return int(found[1])
 
+    def says(self, *words: str) -> str:
+        """The next line of the log that has these words, others skipped."""
+        assert self.process.stderr is not None
+        while not all(word in (line := self.process.stderr.readline()) for word in words):
+            assert line, "it has ended"
+        return line
+
+    def reload(self, config: Path, text: str) -> str:
+        """Write the configuration and have it read; the line of the log that says what was taken over."""
+        config.write_text(text)
+        self.process.send_signal(signal.SIGHUP)
+        return self.says("reloaded")
+
     def end(self) -> tuple[int, str]:
         """Wait for its end: (exit code, the rest of its standard error)."""
         _, err = self.process.communicate()
-        return self.process.returncode, err
+        return self.process.wait(), err
 
 
 @contextmanager
 def agent(*arguments: str, command: tuple[str, ...] = COMMAND) -> Iterator[Agent]:
     """Start ``cgstatd serve`` and wait until it listens."""
-    process = subprocess.Popen(
-        [*command, "serve", *arguments], stderr=subprocess.PIPE, env=ENVIRONMENT, encoding="utf-8", cwd="/"
-    )
+    process: Forked | subprocess.Popen[str]
+    if command == COMMAND:
+        process = Forked(["serve", *arguments], ENVIRONMENT)
+    else:
+        process = subprocess.Popen(
+            [*command, "serve", *arguments], stderr=subprocess.PIPE, env=ENVIRONMENT, encoding="utf-8", cwd="/"
+        )
     assert process.stderr is not None
     try:
         line = ""

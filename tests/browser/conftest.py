@@ -31,8 +31,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     missing = "" if EXECUTABLE else "no chromium: apt install chromium-headless-shell"
     if importlib.util.find_spec("playwright") is None:
         missing = "no playwright: pip install 'cgstatd[dev]'"
+    here = f"{Path(__file__).parent}/"
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if str(item.path).startswith(here):
             item.add_marker(pytest.mark.browser)
             if missing:
                 item.add_marker(pytest.mark.skip(reason=missing))

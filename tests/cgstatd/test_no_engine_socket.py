@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,8 @@ def test_the_code_names_no_engine_socket_but_in_the_one_module_that_compares_whe
     found = {path.relative_to(PROJECT).as_posix() for path in sources() if SOCKET.search(path.read_text())}
     assert found == {COMPARES}
     assert len(list(sources())) > 40
+    users = {p.relative_to(PROJECT).as_posix() for p in sources() if "compare_docker import" in p.read_text()}
+    assert users == {"agent/cgstatd/doctor/command.py"}
 
 
 @pytest.mark.parametrize("option", [(), ("--compare-docker", "/no/such/socket")])
@@ -46,11 +50,6 @@ def test_the_module_that_compares_is_imported_only_where_that_was_asked_for(opti
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT)
     assert ran.stdout.splitlines()[-1] == f"{bool(option)} {bool(option)}"
-
-
-def test_nothing_else_imports_the_module_that_compares() -> None:
-    users = {p.relative_to(PROJECT).as_posix() for p in sources() if "compare_docker import" in p.read_text()}
-    assert users == {"agent/cgstatd/doctor/command.py"}
 
 
 def test_the_code_opens_no_connection_of_its_own_and_runs_no_program() -> None:
@@ -87,18 +86,8 @@ def traced(tmp_path: Path) -> tuple[str, ...]:
     if strace is None:
         pytest.skip("strace is not installed")
     # -D: the agent, not strace, is the process that is started, and gets the signals
-    command = (
-        strace,
-        "-D",
-        "-f",
-        "--seccomp-bpf",
-        "-e",
-        "trace=connect,execve",
-        "-e",
-        "signal=none",
-        "-o",
-        str(tmp_path / "trace"),
-    )
+    options = f"-D -f --seccomp-bpf -e trace=connect,execve -e signal=none -o {tmp_path}/trace"
+    command = (strace, *options.split())
     tried = subprocess.run([*command, "true"], capture_output=True, text=True, check=False)
     if tried.returncode != 0:
         pytest.skip(f"strace may not trace here: {tried.stderr.strip()}")
@@ -119,24 +108,21 @@ def check(tmp_path: Path, process: Agent) -> None:
     assert len([line for line in lines if "execve(" in line]) == 1  # itself
 
 
+def ask(port: int, target: str) -> int:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        connection.request("GET", target)
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+
+
 def load(port: int) -> None:
     """Requests of every documented kind, and for containers that are not there."""
-
-    def ask(target: str) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        try:
-            connection.request("GET", target)
-            answer = connection.getresponse()
-            answer.read()
-            return answer.status
-        finally:
-            connection.close()
-
     names = ("burn", "pm-burn", "lx1", "nsp", "rl-burn", "exited", "nobody", "0" * 64)
     targets = [ALL, STREAM, *(f"/api/containers/{name}/stats" for name in names)] * 4
     with ThreadPoolExecutor(16) as pool:
-        statuses = list(pool.map(ask, targets))
-    statuses += [ask("/healthz") for _ in range(4)]  # alone: a probe is answered after five seconds in any case
+        statuses = list(pool.map(partial(ask, port), targets))
+    statuses += [ask(port, "/healthz") for _ in range(4)]  # alone: a probe is answered after five seconds in any case
     assert statuses.count(200) > len(statuses) / 2 and set(statuses) <= {200, 404}
 
 
@@ -152,15 +138,6 @@ def test_this_host_is_served_without_a_connection_to_anything(tmp_path: Path) ->
     if run("stats", "--interval", "0.1").returncode != 0:
         pytest.skip("this machine has no cgroup file system")
     with agent("--listen", "127.0.0.1:0", "--baseline", "0.2", command=traced(tmp_path)) as process:
-        _ask_all(process.port)
+        for target in (ALL, STREAM, "/healthz") * 3:
+            assert ask(process.port, target) == 200
         check(tmp_path, process)
-
-
-def _ask_all(port: int) -> None:
-    for target in (ALL, STREAM, "/healthz") * 3:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        try:
-            connection.request("GET", target)
-            assert connection.getresponse().status == 200
-        finally:
-            connection.close()

@@ -73,6 +73,7 @@ def test_the_wheel_holds_every_module_and_no_test_or_fixture(wheel: zipfile.ZipF
     }
     assert {name for name in wheel.namelist() if name.endswith(".py")} == modules
     assert [name for name in wheel.namelist() if "__pycache__" in name or "fixtures" in name] == []
+    assert {"cgstatd/py.typed", "cgroupfs/py.typed"} <= set(wheel.namelist())
 
 
 def test_the_wheel_holds_the_page_and_the_files_for_prometheus(wheel: zipfile.ZipFile) -> None:
@@ -87,11 +88,6 @@ def test_the_wheel_holds_the_units_that_install_writes(wheel: zipfile.ZipFile) -
         "credentials.conf",
     ):  # fmt: skip
         assert wheel.read(f"cgstatd/data/units/{name}") == Path(f"{PROJECT}/systemd/{name}").read_bytes()
-
-
-@pytest.mark.parametrize("package", ["cgstatd", "cgroupfs"])
-def test_both_packages_say_that_they_are_typed(wheel: zipfile.ZipFile, package: str) -> None:
-    assert f"{package}/py.typed" in wheel.namelist()
 
 
 def test_the_wheel_is_pure_python_with_its_licence_and_its_command(wheel: zipfile.ZipFile) -> None:
@@ -162,12 +158,6 @@ def test_the_table_needs_no_web_server() -> None:
         f"    assert main(['stats', '--host-root', '{recorded_host(UNIFIED)}']) == 0\n"
     )
     assert not loaded & {"aiohttp", "aiohttp_sse"}
-
-
-def test_cgroupfs_imports_nothing_of_the_agent() -> None:
-    for path in Path(f"{PROJECT}/cgroups/cgroupfs").rglob("*.py"):
-        assert "cgstatd" not in [line.split()[1].split(".")[0] for line in path.read_text().splitlines()
-                                 if line.startswith(("import ", "from "))], path  # fmt: skip
 
 
 def test_the_manual_and_the_completions_are_made_from_the_command_line(tmp_path: Path) -> None:

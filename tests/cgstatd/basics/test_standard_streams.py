@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from forked import Forked
 from helpers import UNIFIED, tree
 from recordedhosts import recorded_host
 from wire import COMMAND, ENVIRONMENT
@@ -40,25 +41,27 @@ def command(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
     (tmp_path / "tokens.json").write_text('{"tokens": []}')
     (tmp_path / "tokens.json").chmod(0o600)
     places = {"good": f"{tmp_path}/good.toml", "tokens": f"{tmp_path}/tokens.json", "new": f"{tmp_path}/new"}
-    return [*COMMAND, *(word.format(**places) for word in request.param)]
+    return [word.format(**places) for word in request.param]
 
 
 def test_a_full_disk_is_one_sentence_and_no_success(command: list[str]) -> None:
-    with open("/dev/full", "wb") as full:
-        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=ENVIRONMENT, text=True, check=False)
-    assert ran.returncode == 2
-    assert ran.stderr.splitlines()[-1].startswith("cgstatd: ") and "Traceback" not in ran.stderr
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        ran = Forked(command, ENVIRONMENT, full)
+    _, err = ran.communicate()
+    assert ran.wait() == 2
+    assert err.splitlines()[-1].startswith("cgstatd: ") and "Traceback" not in err
     if "install" not in " ".join(command):  # where it cannot be installed from, that is said instead
-        assert ran.stderr.splitlines()[-1] == FULL
+        assert err.splitlines()[-1] == FULL
 
 
 def test_a_reader_that_left_is_no_error(command: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    ran = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, env=ENVIRONMENT, text=True, check=False)
-    os.close(writer)
-    assert "Traceback" not in ran.stderr and "Exception" not in ran.stderr
-    assert ran.returncode in ((0, 2) if "install" in " ".join(command) else (0, 1))
+    with open(writer, "w", encoding="utf-8") as left:
+        ran = Forked(command, ENVIRONMENT, left)
+    _, err = ran.communicate()
+    assert "Traceback" not in err and "Exception" not in err
+    assert ran.wait() in ((0, 2) if "install" in " ".join(command) else (0, 1))
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full", ">/dev/full 2>&1"])

@@ -51,7 +51,7 @@ def place(tmp_path: Path, pair: Pair, monkeypatch: pytest.MonkeyPatch) -> Iterat
     for name, text in {
         "empty": "", "words": "once upon a time\n", "unknown.toml": 'listne = ["127.0.0.1:1"]\n',
         "value.toml": "\nenv_id = -3\n", "broken.toml": "env_id =\n", "tokens.json": "{", "table.toml": "[server]\n",
-        "type.toml": 'max_cpu = "much"\n', "half.toml": 'tls_cert = "x"\n', "docker.toml": 'docker_root = ["/nope"]\n',
+        "two.toml": "env-id = 1\nbaseline = -1\n", "type.toml": 'max_cpu = "much"\n', "key.toml": "token = 1\n", "half.toml": 'tls_cert = "x"\n', "docker.toml": 'docker_root = ["/nope"]\n',
         "cert.toml": f'tls_cert = "{d}/none.crt"\ntls_key = "{d}/none.key"\n', "latin.toml": "",
     }.items():  # fmt: skip
         (d / name).write_text(text)
@@ -107,6 +107,7 @@ MISTAKES = [
     ("stats --sort size", "argument --sort: invalid choice: 'size' (choose from", "memory"),
     ("stats --format xml", "argument --format: invalid choice: 'xml'", "table"),
     ("stats --interval 0", "argument --interval: 0: expected at least 0.1 seconds"),
+    ("stats --interval nan", "argument --interval: nan: expected seconds between 0 and 86400"),
     ("stats --interval soon", "argument --interval: soon: expected seconds between 0 and 86400"),
     ("stats --host-root {d}/none", "cgstatd: --host-root {d}/none: no such directory"),
     ("stats --host-root {d}", "no cgroup file system is mounted below {d}", "--host-root"),
@@ -117,6 +118,7 @@ MISTAKES = [
     ("record", "cgstatd record: the following arguments are required: DIR"),
     ("record {d}", "{d}: is not empty: name one that does not exist yet"),
     ("record {d}/none/x", "the directory above it is not there"),
+    ("record {d}/x --host-root {d}/none", "cgstatd: --host-root {d}/none: no such directory"),
     ("record {d}/x --host-root {host} --docker-root /nope", "--docker-root /nope: no such directory"),
     ("serve --docker-socket {d}/none/x --listen 127.0.0.1:0", "--docker-socket {d}/none/x: cannot listen there: there is no directory"),
     ("serve --docker-socket-mode rw", "--docker-socket-mode rw: expected octal digits, as in 0660"),
@@ -140,6 +142,7 @@ MISTAKES = [
     ("config --check {d}/latin.toml", "{d}/latin.toml:1: not UTF-8"),
     ("config --check {d}/half.toml", "{d}/half.toml:1: tls_cert needs tls_key beside it"),
     ("serve --config {d}/none", "cgstatd: {d}/none: no such file; `cgstatd config --example` prints one"),
+    ("serve --config {d}/two.toml", "cgstatd: {d}/two.toml:1: env-id: unknown key", "\ncgstatd: {d}/two.toml:2: baseline"),
     ("serve --config {d}/value.toml", "{d}/value.toml:2: env_id = -3: expected"),
     ("serve --config {d}/docker.toml --host-root {host}", "{d}/docker.toml:1: docker_root /nope: no such directory"),
     ("serve --config {d}/cert.toml --host-root {host}", "{d}/cert.toml:1: tls_cert {d}/none.crt: No such file"),
@@ -148,6 +151,7 @@ MISTAKES = [
     (SERVE + " --max-cpu 200", "--max-cpu 200: expected a percentage between 0 and 100"),
     (SERVE + " --log-level loud", "--log-level loud: expected one of debug, info, warning, error"),
     (SERVE + " --baseline -1", "--baseline -1: expected seconds"),
+    (SERVE + " --freshness inf", "--freshness inf: expected seconds"),
     (SERVE + " --history 2d", "--history 2d: expected seconds between 0 and 86400"),
     (SERVE + " --history-interval 0.1", "--history-interval 0.1: expected seconds between 1 and 600"),
     (SERVE + " --history-dir state", "--history-dir state: expected an absolute path"),
@@ -174,6 +178,7 @@ MISTAKES = [
     (SERVE + " --allowed-origins dash.example.org", "expected a page's origin as a browser sends it"),
     (SERVE + " --allowed-hosts web:80", "--allowed-hosts web:80: expected a host name without port"),
     # where it listens
+    ("serve --host-root {d} --listen 127.0.0.1:0", "cgstatd: no cgroup file system is mounted below {d}"),
     ("serve --host-root {host} --listen 9713", "--listen 9713: expected HOST:PORT"),
     ("serve --host-root {host} --listen unix:x", "--listen unix:x: expected"),
     ("serve --host-root {host} --listen 127.0.0.1:{port}", "cgstatd: --listen 127.0.0.1:{port}: cannot listen there: ", "the port is in use by ", f"(pid {os.getpid()}): stop that, or choose another port"),
@@ -193,6 +198,8 @@ MISTAKES = [
     ("token --tokens {d}/t/t.json revoke x", "{d}/t/t.json: no such file: no token has been made"),
     ("token --tokens {d}/t/t.json rotate x", "{d}/t/t.json: no such file: no token has been made"),
     ("token --tokens {d}/tokens.json list", "{d}/tokens.json: "),
+    ("token --config {d}/key.toml list", "did you mean tokens?"),
+    ("token --tokens /proc/nowhere/tokens.json new --name a", "/proc/nowhere"),
     ("token --config {d}/none list", "{d}/none: no such file"),
 ]  # fmt: skip
 

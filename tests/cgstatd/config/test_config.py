@@ -19,9 +19,7 @@ from cgstatd.config.command import MISSING, check
 from cgstatd.config.example import example, toml
 from cgstatd.config.file import parse
 from cgstatd.config.settings import OPTIONS
-from helpers import UNIFIED
-from recordedhosts import recorded_host
-from wire import agent, run
+from wire import run
 
 
 def loaded(text: str, tmp_path: Path, *flags: str, **environment: str) -> Settings:
@@ -127,6 +125,9 @@ def test_an_empty_variable_says_nothing() -> None:
         ('allowed_origins = ["*"]', 'f:1: allowed_origins = "*": expected a list of: a page\'s origin'),
         ('allowed_origins = ["https://a.b/"]', 'f:1: allowed_origins = "https://a.b/": expected'),
         ('allowed_hosts = ["a:80"]', 'f:1: allowed_hosts = "a:80": expected a list of: a host name without port'),
+        ('notify_url = "ftp://example.org"', 'f:1: notify_url = "ftp://example.org": expected https://HOST'),
+        ('notify_url = "https://user:pw@example.org/"', "f:1: notify_url = "),
+        ('notify_url = "https://example.org/#x"', "f:1: notify_url = "),
         ("# x\n[tls]\ncert = 1", "f:2: tls: no table is known here; did you mean tls_key?"),
         ("[[limits]]\nlisten = 1", "f:1: limits: unknown key;"),
         ("env_id = 1\nenv_id = 2", "f:2: not TOML: cannot overwrite a value"),
@@ -158,6 +159,8 @@ def test_all_mistakes_are_told_at_once() -> None:
         ('\ntls_key = "a"', ":2: tls_key needs tls_cert beside it"),
         ('tls_client_ca = "a"', ":1: tls_client_ca needs tls_cert"),
         ('tls_client_names = ["a"]', ":1: tls_client_names needs tls_client_ca"),
+        ('notify_secret_file = "/etc/x"', ":1: notify_secret_file needs notify_url"),
+        ('notify_url = "http://e.org/"\nnotify_ca = "/etc/x"', ":2: notify_ca needs a notify_url with https"),
         ("listen = []", ":1: listen is empty"),
     ],
 )
@@ -223,17 +226,3 @@ def test_config_example_and_check_from_the_command_line(tmp_path: Path) -> None:
     assert bad.stderr == f"{path}:1: env-id: unknown key; did you mean env_id?\n"
     none = run("config", "--check", str(tmp_path / "none"))
     assert (none.returncode, none.stderr) == (2, f"cgstatd: {tmp_path}/none: {MISSING}\n")
-
-
-def test_serve_refuses_a_bad_file_and_takes_a_good_one(tmp_path: Path) -> None:
-    path = tmp_path / "config.toml"
-    path.write_text("env-id = 1\nbaseline = -1\n")
-    ran = run("serve", "--config", str(path))
-    assert ran.returncode == 2
-    assert ran.stderr.splitlines() == [
-        f"cgstatd: {path}:1: env-id: unknown key; did you mean env_id?",
-        f"cgstatd: {path}:2: baseline = -1: expected seconds between 0 and 86400",
-    ]
-    path.write_text(f'env_id = 7\nlisten = ["127.0.0.1:0"]\nhost_root = "{recorded_host(UNIFIED)}"\n')
-    with agent("--config", str(path)) as started:
-        assert " env=7 " in started.serving

@@ -17,7 +17,7 @@ from cgstatd.dockhand.connector import Connector
 from cgstatd.feed import engine_events
 from cgstatd.feed.host_totals import HostTotals
 from cgstatd.sampling import pass_work
-from dockhand import TOKEN, Dockhand, ManualTime, dockhand
+from dockhand import TOKEN, Dockhand, Link, ManualTime, dockhand
 from fakehost import ENGINE_FILES, FakeHost, no_thread_left
 from helpers import write_files
 from wire import Server, serving
@@ -106,3 +106,10 @@ async def caller(host: FakeHost, tmp_path: Path) -> AsyncIterator[Caller]:
     """A connector and a server without TLS."""
     async with dockhand() as (found, url), calling(host, tmp_path, found, url) as caller:
         yield caller
+
+
+@pytest.fixture
+async def link(caller: Caller) -> Link:
+    """A connection."""
+    await caller.connector.tell(caller.destination)
+    return await caller.dockhand.link()

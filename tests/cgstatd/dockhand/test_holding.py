@@ -8,6 +8,8 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator
+from functools import partial
+from operator import eq
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,17 +24,11 @@ from cgstatd.dockhand.link import address_of
 from cgstatd.dockhand.session import FIRST_METRICS_SECONDS, METRICS_SECONDS, PING_SECONDS, SILENCE_SECONDS
 from cgstatd.host.identity import Identity
 from cgstatd.outputs.engine.events import event
-from dockhand import TOKEN, Message, dockhand
+from dockhand import TOKEN, Link, Message, dockhand
 from fakehost import FakeHost, container_id
 from helpers import write_files
 
 from .conftest import Caller, calling
-
-
-async def until_waiting(caller: Caller, fits: Any) -> float:
-    """Wait until the connector waits before the next attempt; for how long."""
-    return await caller.time.sleeper(fits)
-
 
 # -- the token
 
@@ -43,12 +39,12 @@ async def test_a_wrong_token_is_told_once_and_tried_again_after_a_minute(
     caller.token.write_text("wrong-token")
     await caller.connector.tell(caller.destination)
     await caller.dockhand.refused()
-    assert await until_waiting(caller, lambda seconds: seconds == 60)
+    assert await caller.time.sleeper(lambda seconds: seconds == 60)
     caller.time.advance(59.9)
     assert caller.dockhand.refusals == 1
     caller.time.advance(0.2)
     await caller.dockhand.refused(2)
-    await until_waiting(caller, lambda seconds: seconds == 60)
+    await caller.time.sleeper(lambda seconds: seconds == 60)
     assert [record.getMessage() for record in caplog.records if "refused" in record.getMessage()] == [
         f"dockhand not connected url={caller.destination.url}: refused: Invalid token"
     ]
@@ -71,7 +67,7 @@ async def test_a_token_that_cannot_be_used(
     else:
         caller.token.write_text(content, encoding="latin-1")
     await caller.connector.tell(caller.destination)
-    await until_waiting(caller, lambda seconds: seconds == 1)
+    await caller.time.sleeper(lambda seconds: seconds == 1)
     assert words in caplog.text and not caller.dockhand.links
     caller.token.write_text(f"  {TOKEN}\n")
     caller.time.advance(1)
@@ -90,15 +86,13 @@ async def test_the_server_says_when_it_wants_it_again(caller: Caller, monkeypatc
 
     caller.dockhand.handler = throttle
     await caller.connector.tell(caller.destination)
-    assert await until_waiting(caller, lambda seconds: seconds > 60) == 120
+    assert await caller.time.sleeper(lambda seconds: seconds > 60) == 120
 
 
 # -- silence
 
 
-async def test_silence_ends_it(caller: Caller, caplog: pytest.LogCaptureFixture) -> None:
-    await caller.connector.tell(caller.destination)
-    link = await caller.dockhand.link()
+async def test_silence_ends_it(link: Link, caller: Caller, caplog: pytest.LogCaptureFixture) -> None:
     link.answer_pings = False
     await caller.time.sleeper(lambda seconds: seconds == SILENCE_SECONDS)
     caller.time.advance(SILENCE_SECONDS - 1)
@@ -107,15 +101,13 @@ async def test_silence_ends_it(caller: Caller, caplog: pytest.LogCaptureFixture)
     caller.time.advance(1)
     await link.closed()
     assert "nothing heard for 90 s" in caplog.text
-    await until_waiting(caller, lambda seconds: seconds == 1)
+    await caller.time.sleeper(lambda seconds: seconds == 1)
     caller.time.advance(1)
     await caller.dockhand.link(2)
 
 
 @pytest.mark.parametrize("kind", ["ping", "unknown", "frame"])
-async def test_any_sign_of_life_counts(caller: Caller, kind: str) -> None:
-    await caller.connector.tell(caller.destination)
-    link = await caller.dockhand.link()
+async def test_any_sign_of_life_counts(link: Link, caller: Caller, kind: str) -> None:
     link.answer_pings = False
     await caller.time.sleeper(lambda seconds: seconds == SILENCE_SECONDS)
     caller.time.advance(SILENCE_SECONDS - 1)
@@ -130,9 +122,7 @@ async def test_any_sign_of_life_counts(caller: Caller, kind: str) -> None:
         assert (await link.got("pong"))[0]["timestamp"] == 7
 
 
-async def test_a_sign_of_life_goes_out_every_half_minute(caller: Caller) -> None:
-    await caller.connector.tell(caller.destination)
-    link = await caller.dockhand.link()
+async def test_a_sign_of_life_goes_out_every_half_minute(link: Link, caller: Caller) -> None:
     for number in range(1, 4):
         await caller.time.sleeper(lambda seconds: seconds == PING_SECONDS)
         caller.time.advance(PING_SECONDS)
@@ -152,7 +142,7 @@ async def test_cut_and_back(caller: Caller) -> None:
         await link.got("stream")
         link.cut()
         wait = 2.0 ** (number - 1)
-        await until_waiting(caller, lambda seconds, wait=wait: seconds == wait)
+        await caller.time.sleeper(partial(eq, wait))
         assert (caller.connector.connected, caller.streams) == (False, 0)
         caller.time.advance(wait)
 
@@ -160,26 +150,22 @@ async def test_cut_and_back(caller: Caller) -> None:
 async def test_a_connection_that_held_is_made_again_soon(caller: Caller) -> None:
     await caller.connector.tell(caller.destination)
     (await caller.dockhand.link(1)).cut()
-    await until_waiting(caller, lambda seconds: seconds == 1)
+    await caller.time.sleeper(lambda seconds: seconds == 1)
     caller.time.advance(1)
     link = await caller.dockhand.link(2)
     await link.ask("/_ping")
     caller.time.advance(60)
     await link.ask("/_ping")
     link.cut()
-    await until_waiting(caller, lambda seconds: seconds == 1)
+    await caller.time.sleeper(lambda seconds: seconds == 1)
 
 
-async def test_hanging_up_is_told_to_the_server(caller: Caller) -> None:
-    await caller.connector.tell(caller.destination)
-    link = await caller.dockhand.link()
+async def test_hanging_up_is_told_to_the_server(link: Link, caller: Caller) -> None:
     await caller.connector.stop()
     assert await link.closed() == WSCloseCode.GOING_AWAY
 
 
-async def test_another_server(caller: Caller) -> None:
-    await caller.connector.tell(caller.destination)
-    link = await caller.dockhand.link()
+async def test_another_server(link: Link, caller: Caller) -> None:
     await caller.connector.tell(caller.destination)
     async with dockhand() as (second, url):
         await caller.connector.tell(Destination(url, str(caller.token)))
@@ -198,9 +184,7 @@ def actions(found: list[Message]) -> list[tuple[str, str]]:
     return [(each["event"]["containerName"], each["event"]["action"]) for each in found]
 
 
-async def test_events_arrive(caller: Caller, host: FakeHost) -> None:
-    await caller.connector.tell(caller.destination)
-    link = await caller.dockhand.link()
+async def test_events_arrive(link: Link, caller: Caller, host: FakeHost) -> None:
     await listening(caller)
     host.add("new")
     found = (await link.got("container_event", lambda each: each["event"]["action"] == "start"))[0]["event"]
@@ -219,12 +203,10 @@ async def listening(caller: Caller) -> None:
         await asyncio.sleep(0.005)
 
 
-async def test_what_happens_while_there_is_no_link_arrives_later(caller: Caller, host: FakeHost) -> None:
-    await caller.connector.tell(caller.destination)
-    link = await caller.dockhand.link()
+async def test_what_happens_while_there_is_no_link_arrives_later(link: Link, caller: Caller, host: FakeHost) -> None:
     await listening(caller)
     link.cut()
-    await until_waiting(caller, lambda seconds: seconds == 1)
+    await caller.time.sleeper(lambda seconds: seconds == 1)
     heard = caller.connector._parts.engine.events
     host.add("new")
     while not any(each.action == "start" for each in heard._told._kept):
@@ -235,7 +217,7 @@ async def test_what_happens_while_there_is_no_link_arrives_later(caller: Caller,
     assert actions(again.messages["container_event"]) == [("new", "create"), ("new", "start")]
     await again.got("ping")
     again.cut()
-    await until_waiting(caller, lambda seconds: seconds == 2)
+    await caller.time.sleeper(lambda seconds: seconds == 2)
     caller.time.advance(2)
     third = await caller.dockhand.link(3)
     await third.ask("/_ping")
@@ -263,7 +245,7 @@ async def test_what_the_servers_host_has_taken_is_not_sent_again_and_what_a_dead
     tell(caller, "new", "start")
     await link.got("container_event")
     link.cut()
-    await until_waiting(caller, lambda seconds: seconds == 1)
+    await caller.time.sleeper(lambda seconds: seconds == 1)
     caller.time.advance(1)
     again = await caller.dockhand.link(2)
     await again.got("container_event", count=1 if taken else 2)
@@ -283,7 +265,7 @@ async def test_over_many_cuts_each_event_comes_once_and_in_order(caller: Caller)
         # a server that answers pings gets the next one, too; it is not cut while that is on its way
         await link.got("container_event", count=3 * number - len(arrived) if link.answer_pings else 1)
         link.cut()
-        await until_waiting(caller, lambda seconds, wait=2.0 ** (number - 1): seconds == wait)
+        await caller.time.sleeper(partial(eq, 2.0 ** (number - 1)))
         arrived += actions(link.messages["container_event"])
         caller.time.advance(2.0 ** (number - 1))
     last = await caller.dockhand.link(6)
@@ -339,9 +321,7 @@ async def test_whether_the_servers_host_has_every_byte() -> None:
 # -- the host's figures
 
 
-async def test_the_hosts_figures_every_half_minute(caller: Caller, host: FakeHost) -> None:
-    await caller.connector.tell(caller.destination)
-    link = await caller.dockhand.link()
+async def test_the_hosts_figures_every_half_minute(link: Link, caller: Caller, host: FakeHost) -> None:
     await caller.time.sleeper(lambda seconds: seconds == FIRST_METRICS_SECONDS)
     await asyncio.sleep(0.25)  # /proc/stat is compared over a fifth of a second of real time at least
     write_files(
@@ -407,7 +387,7 @@ async def test_a_certificate_of_an_unknown_authority_or_for_another_name(
     context = context_of(issue(tmp_path, "dockhand", ours, name))
     async with dockhand(context) as (found, url), calling(host, tmp_path, found, url, known) as caller:
         await caller.connector.tell(caller.destination)
-        await until_waiting(caller, lambda seconds: seconds == 1)
+        await caller.time.sleeper(lambda seconds: seconds == 1)
         assert "its certificate is not accepted" in caplog.text and not found.links
 
 
@@ -417,7 +397,7 @@ async def test_authorities_that_cannot_be_read(
     (tmp_path / "bad.crt").write_text("nothing")
     for ca in ("bad.crt", "none.crt"):
         await secret.connector.tell(Destination(secret.destination.url, str(secret.token), str(tmp_path / ca)))
-        await until_waiting(secret, lambda seconds: seconds >= 1)
+        await secret.time.sleeper(lambda seconds: seconds >= 1)
     assert caplog.text.count("dockhand not connected") == 2
 
 

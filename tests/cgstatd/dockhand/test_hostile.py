@@ -17,14 +17,6 @@ from dockhand import Link
 
 from .conftest import Caller
 
-
-@pytest.fixture
-async def link(caller: Caller) -> Link:
-    """A connection."""
-    await caller.connector.tell(caller.destination)
-    return await caller.dockhand.link()
-
-
 REQUEST = {"type": "request", "requestId": "r", "method": "GET", "path": "/_ping"}
 
 

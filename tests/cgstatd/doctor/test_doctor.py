@@ -73,6 +73,50 @@ def one(found: Report) -> Finding:
     return finding
 
 
+SCOPES = {name: f"sys/fs/cgroup/system.slice/docker-{container_id(name)}.scope" for name in ("web", "paused")}
+STATE = f"var/lib/docker/containers/{container_id('web')}/config.v2.json"
+COSTS = [
+    pytest.param({f"{SCOPES['web']}/io.stat": None}, {},
+                 ("block I/O: 1 of 2 without (web): io.stat: ", "block I/O of these (shown as 0)"),
+                 id="a controller that is off for one cgroup"),
+    pytest.param({STATE: None}, {}, (f"1 without a name ({container_id('web')[:12]})", "--docker-root DIR"),
+                 id="a container without a name"),
+    pytest.param({STATE: "{"}, {}, ("/var/lib/docker/containers: malformed",), id="a state file that is broken"),
+    # one container alone is never shown with more than the host's cores can give: it takes two
+    pytest.param({}, {f"{scope}/cpu.stat": "usage_usec 5000000\n" for scope in SCOPES.values()},
+                 ("CPU: all containers 400.0 %, the host 100.0 %", "cgstatd record"), id="more CPU than there is"),
+    pytest.param({}, {f"{SCOPES['paused']}/memory.current": str(3 << 30)}, ("more than is in use",),
+                 id="more memory than is in use"),
+    pytest.param({}, {f"{SCOPES['web']}/pids.current": "5000"},
+                 ("processes and threads: all containers 5001, the host 90: more than there are",),
+                 id="more tasks than the host has"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changed", "second", "words"), COSTS)
+def test_what_costs_something_is_told_alone_with_what_to_do(
+    host: FakeHost,
+    tmp_path: Path,
+    changed: Mapping[str, str | None],
+    second: Mapping[str, str],
+    words: tuple[str, ...],
+) -> None:
+    for name, text in changed.items():
+        if text is None:
+            (host.path / name).unlink()
+        else:
+            (host.path / name).write_text(text)
+    found = one(report(host, tmp_path, second))
+    said = f"{found.what} | {found.costs} | {found.todo}"
+    assert all(each in said for each in words), said
+
+
+def test_a_container_that_cannot_be_read_is_left_out_with_the_file(host: FakeHost, tmp_path: Path) -> None:
+    host.make_unreadable("web", "memory.current")
+    found = one(report(host, tmp_path))
+    assert found.what.startswith("1 container left out (web): cannot read memory: ") and "memory.current" in found.what
+
+
 # -- recorded hosts
 
 
@@ -151,27 +195,6 @@ def test_a_host_without_the_memory_controller_is_told_how_to_get_it(host: FakeHo
     assert found.exit_code == 1
 
 
-def test_a_controller_that_is_off_for_one_cgroup_names_the_container(host: FakeHost, tmp_path: Path) -> None:
-    (host.scope("web") / "io.stat").unlink()
-    found = one(report(host, tmp_path))
-    assert found.what.startswith("block I/O: 1 of 2 without (web): io.stat: ")
-    assert found.costs == "block I/O of these (shown as 0)"
-
-
-def test_a_container_without_a_name_is_told_with_where_names_may_be(host: FakeHost, tmp_path: Path) -> None:
-    config = host.path / "var/lib/docker/containers" / container_id("web") / "config.v2.json"
-    config.unlink()
-    found = one(report(host, tmp_path))
-    assert f"1 without a name ({container_id('web')[:12]})" in found.what and "--docker-root DIR" in found.todo
-
-
-def test_a_state_file_that_is_broken_is_named(host: FakeHost, tmp_path: Path) -> None:
-    folder = host.path / "var/lib/docker/containers" / container_id("web")
-    (folder / "config.v2.json").write_text("{")
-    found = one(report(host, tmp_path))
-    assert "/var/lib/docker/containers: malformed" in found.what
-
-
 def test_labels_that_are_left_out_are_told_with_how_to_keep_them(host: FakeHost, tmp_path: Path) -> None:
     config = host.path / f"var/lib/docker/containers/{container_id('web')}/config.v2.json"
     labels = {f"label-{number}": "x" for number in range(10_000)}
@@ -179,12 +202,6 @@ def test_labels_that_are_left_out_are_told_with_how_to_keep_them(host: FakeHost,
     [note] = [each for each in findings(report(host, tmp_path), "Containers") if "labels" in each.what]
     assert note.what == f"docker: 1 with more labels than are kept ({container_id('web')[:12]})"
     assert note.level == "note" and "metric_labels" in note.todo
-
-
-def test_a_container_that_cannot_be_read_is_left_out_with_the_file(host: FakeHost, tmp_path: Path) -> None:
-    host.make_unreadable("web", "memory.current")
-    found = one(report(host, tmp_path))
-    assert found.what.startswith("1 container left out (web): cannot read memory: ") and "memory.current" in found.what
 
 
 def test_a_host_where_nothing_runs_says_so(tmp_path: Path) -> None:
@@ -321,26 +338,6 @@ def test_cores_that_differ_between_proc_and_sys_are_noticed(host: FakeHost, tmp_
 def test_stolen_time_is_noticed(host: FakeHost, tmp_path: Path) -> None:
     found = report(host, tmp_path, {"proc/stat": STAT.format(busy=200, idle=200, steal=200)})
     assert "the hypervisor gave 50% of" in findings(found, "Clock")[-1].what
-
-
-def test_more_cpu_than_there_is_fails_the_self_check(host: FakeHost, tmp_path: Path) -> None:
-    """One container alone is never shown with more than the host's cores can give: it takes two."""
-    scopes = [host.scope(name).relative_to(host.path) for name in ("web", "paused")]
-    found = report(host, tmp_path, {f"{scope}/cpu.stat": "usage_usec 5000000\n" for scope in scopes})
-    assert one(found).what.startswith("CPU: all containers 400.0 %, the host 100.0 %")
-    assert "cgstatd record" in one(found).todo
-
-
-def test_more_memory_than_is_in_use_fails_the_self_check(host: FakeHost, tmp_path: Path) -> None:
-    scope = host.scope("paused").relative_to(host.path)
-    found = report(host, tmp_path, {f"{scope}/memory.current": str(3 << 30)})
-    assert one(found).what.endswith("more than is in use")
-
-
-def test_more_tasks_than_the_host_has_fail_the_self_check(host: FakeHost, tmp_path: Path) -> None:
-    scope = host.scope("web").relative_to(host.path)
-    found = report(host, tmp_path, {f"{scope}/pids.current": "5000"})
-    assert one(found).what == "processes and threads: all containers 5001, the host 90: more than there are"
 
 
 # -- words

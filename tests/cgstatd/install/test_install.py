@@ -52,6 +52,14 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     return Layout(str(program), root=str(tmp_path / "host"), systemctl=Remembering())
 
 
+@pytest.fixture
+def installed(layout: Layout) -> Layout:
+    """Once, and what systemctl was told is forgotten."""
+    assert install(layout, socket=False, dry_run=False) == 0
+    calls(layout)
+    return layout
+
+
 def files(layout: Layout) -> set[str]:
     """Every file and link of the host."""
     found = Path(layout.root).rglob("*")
@@ -83,22 +91,21 @@ def test_what_sends_to_a_server_is_there_as_shipped_and_is_not_started(layout: L
     assert not [call for call in calls(layout) if "forward" in call]
 
 
-def test_the_second_time_what_sends_has_its_new_unit_and_its_changed_configuration(layout: Layout) -> None:
-    install(layout, socket=False, dry_run=False)
-    calls(layout)
-    Path(layout.root, FORWARD).write_text("old")
-    Path(layout.root, FORWARDED).write_text("changed")
-    layout.systemctl.call("enable", "--now", "cgstatd-forward.service")
-    install(layout, socket=False, dry_run=False)
-    assert "vmagent" in Path(layout.root, FORWARD).read_text() and Path(layout.root, FORWARDED).read_text() == "changed"
-    assert calls(layout)[-1] == "restart cgstatd-forward.service"
+def test_the_second_time_what_sends_has_its_new_unit_and_its_changed_configuration(installed: Layout) -> None:
+    Path(installed.root, FORWARD).write_text("old")
+    Path(installed.root, FORWARDED).write_text("changed")
+    installed.systemctl.call("enable", "--now", "cgstatd-forward.service")
+    install(installed, socket=False, dry_run=False)
+    assert (
+        "vmagent" in Path(installed.root, FORWARD).read_text()
+        and Path(installed.root, FORWARDED).read_text() == "changed"
+    )
+    assert calls(installed)[-1] == "restart cgstatd-forward.service"
 
 
-def test_the_second_time_it_only_starts_what_may_be_newer(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
-    install(layout, socket=False, dry_run=False)
-    calls(layout)
+def test_the_second_time_it_starts_what_may_be_newer(installed: Layout, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
-    assert install(layout, socket=False, dry_run=False) == 0
+    assert install(installed, socket=False, dry_run=False) == 0
     assert capsys.readouterr().out.splitlines()[:2] == ["systemctl daemon-reload", "systemctl restart cgstatd.service"]
 
 
@@ -136,35 +143,32 @@ def test_with_a_socket_the_service_gives_up_its_own_first(layout: Layout) -> Non
     ]  # fmt: skip
 
 
-def test_uninstalling_leaves_configuration_and_tokens(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
-    install(layout, socket=False, dry_run=False)
-    Path(layout.root, TOKENS).write_text("{}")
-    calls(layout)
-    assert uninstall(layout, purge=False, dry_run=False) == 0
-    assert files(layout) == {CONFIG, TOKENS, FORWARDED}
-    assert calls(layout) == ["disable --now cgstatd.service cgstatd.socket cgstatd-forward.service", "daemon-reload"]
+def test_uninstalling_leaves_configuration_and_tokens(installed: Layout, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(installed.root, TOKENS).write_text("{}")
+    calls(installed)
+    assert uninstall(installed, purge=False, dry_run=False) == 0
+    assert files(installed) == {CONFIG, TOKENS, FORWARDED}
+    assert calls(installed) == ["disable --now cgstatd.service cgstatd.socket cgstatd-forward.service", "daemon-reload"]
     out = capsys.readouterr().out
-    assert f"kept: {layout.root}/etc/cgstatd" in out and "rm -r " in out
-    assert uninstall(layout, purge=False, dry_run=False) == 0 and calls(layout) == []
+    assert f"kept: {installed.root}/etc/cgstatd" in out and "rm -r " in out
+    assert uninstall(installed, purge=False, dry_run=False) == 0 and calls(installed) == []
 
 
-def test_purging_leaves_nothing(layout: Layout) -> None:
-    install(layout, socket=False, dry_run=False)
-    Path(layout.root, TOKENS).write_text("{}")
-    drop_in = Path(layout.root, f"{UNIT}.d/rootless.conf")
+def test_purging_leaves_nothing(installed: Layout) -> None:
+    Path(installed.root, TOKENS).write_text("{}")
+    drop_in = Path(installed.root, f"{UNIT}.d/rootless.conf")
     drop_in.parent.mkdir()
     drop_in.write_text("")
-    assert uninstall(layout, purge=True, dry_run=True) == 0
-    assert files(layout) == {CONFIG, TOKENS, UNIT, SOCKET, FORWARD, FORWARDED, LINK, f"{UNIT}.d/rootless.conf"}
-    uninstall(layout, purge=True, dry_run=False)
-    assert files(layout) == set() and not os.path.exists(layout.config)
+    assert uninstall(installed, purge=True, dry_run=True) == 0
+    assert files(installed) == {CONFIG, TOKENS, UNIT, SOCKET, FORWARD, FORWARDED, LINK, f"{UNIT}.d/rootless.conf"}
+    uninstall(installed, purge=True, dry_run=False)
+    assert files(installed) == set() and not os.path.exists(installed.config)
 
 
-def test_purging_leaves_what_others_put_there_and_says_so(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
-    install(layout, socket=False, dry_run=False)
-    Path(layout.root, "etc/cgstatd/tls.key").write_text("precious")
-    uninstall(layout, purge=True, dry_run=False)
-    assert files(layout) == {"etc/cgstatd/tls.key"}
+def test_purging_leaves_what_others_put_and_says_so(installed: Layout, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(installed.root, "etc/cgstatd/tls.key").write_text("precious")
+    uninstall(installed, purge=True, dry_run=False)
+    assert files(installed) == {"etc/cgstatd/tls.key"}
     assert "holds files that are not cgstatd's" in capsys.readouterr().out
 
 

@@ -87,18 +87,21 @@ def test_what_was_kept_is_there_again(state: Path) -> None:
 def test_a_file_that_is_broken_is_said_and_not_used(
     state: Path, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (state / "notify").mkdir(mode=0o700)
-    (state / "notify/kept.json").write_bytes(content)
-    (state / "notify/kept.json").chmod(0o600)
-    assert KeptFile(str(state)).open() is None
+    assert KeptFile(str(holding(state, content))).open() is None
     assert "is not used, the agent begins as at its first start" in caplog.text
 
 
-def test_a_file_that_others_can_write_is_not_believed(state: Path, caplog: pytest.LogCaptureFixture) -> None:
+def holding(state: Path, content: bytes, mode: int = 0o600) -> Path:
+    """The directory with such a file."""
     (state / "notify").mkdir(mode=0o700)
-    (state / "notify/kept.json").write_bytes(encode(KEPT))
-    (state / "notify/kept.json").chmod(0o666)
-    assert KeptFile(str(state)).open() is None and "other users may write" in caplog.text
+    (state / "notify/kept.json").write_bytes(content)
+    (state / "notify/kept.json").chmod(mode)
+    return state
+
+
+def test_a_file_that_others_can_write_is_not_believed(state: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert KeptFile(str(holding(state, encode(KEPT), 0o666))).open() is None
+    assert "other users may write" in caplog.text
 
 
 def test_a_fifo_and_a_file_without_end_hold_nothing_up(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,30 +33,33 @@ def ended(metadata: Metadata | None) -> Changes:
     return Changes(ended=[Ended(identity, None, metadata, 3, None, None, None, False, None, None)])
 
 
-def test_at_the_very_first_start_nothing_on_disk_is_news() -> None:
-    assert missed(None, record(), since=None) == []
+KNOWN = LatestEnd(0, 900.0)
+DAY = 1500 + NEWS_SECONDS
+COMPARED = [
+    pytest.param(None, record(), None, NOW, 0, id="the very first start: nothing on disk is news"),
+    pytest.param(KNOWN, record(), SINCE, NOW, 1, id="another time than the one that was known"),
+    pytest.param(LatestEnd(0, None), record(), SINCE, NOW, 1, id="it ran"),
+    pytest.param(LatestEnd(0, 1500.0), record(), SINCE, NOW, 0, id="known"),
+    pytest.param(LatestEnd(0, 1500.0), record(owner_uid=1000), SINCE, NOW, 1, id="the same id of another owner"),
+    *(
+        pytest.param(LatestEnd(0, known), record(500.0), 4000.0, NOW, 1, id=f"a clock that was set hides none: {known}")
+        for known in (900.0, 5000.0, None)
+    ),
+    pytest.param(None, record(SINCE + 1), SINCE, NOW, 1, id="one that was not there, ended since"),
+    pytest.param(None, record(SINCE - 1), SINCE, NOW, 0, id="one that was not there: its disk was mounted late"),
+    pytest.param(LatestEnd(0), record(), SINCE, DAY + 1, 0, id="more than a day ago"),
+    pytest.param(LatestEnd(0), record(), SINCE, DAY - 1, 1, id="less than a day ago"),
+]
 
 
-def test_a_record_with_another_time_than_the_one_that_was_known_is_an_end() -> None:
-    [found] = missed(LatestEnd(0, 900.0), record())
+@pytest.mark.parametrize(("before", "now", "since", "at", "news"), COMPARED)
+def test_what_is_news(before: LatestEnd | None, now: Known, since: float | None, at: float, news: int) -> None:
+    assert len(missed(before, now, since, at)) == news
+
+
+def test_a_missed_end_has_what_its_record_says() -> None:
+    [found] = missed(KNOWN, record())
     assert (found.ended.exit_code, found.ended.absent, found.times, found.failed) == (3, None, 1, False)
-    assert len(missed(LatestEnd(0, None), record())) == 1  # it ran
-    assert missed(LatestEnd(0, 1500.0), record()) == []
-
-
-@pytest.mark.parametrize("known", [900.0, 5000.0, None])
-def test_a_clock_that_was_set_hides_no_end_of_a_container_that_was_known(known: float | None) -> None:
-    assert len(missed(LatestEnd(0, known), record(finished=500.0), since=4000.0)) == 1
-
-
-def test_of_a_container_that_was_not_there_only_what_ended_since_is_news() -> None:
-    assert len(missed(None, record(finished=SINCE + 1))) == 1
-    assert missed(None, record(finished=SINCE - 1)) == []  # its disk was mounted late
-
-
-def test_what_ended_more_than_a_day_ago_is_no_news() -> None:
-    assert missed(LatestEnd(0), record(), at=1500 + NEWS_SECONDS + 1) == []
-    assert len(missed(LatestEnd(0), record(), at=1500 + NEWS_SECONDS - 1)) == 1
 
 
 def test_an_end_that_was_told_before_its_record_was_written_is_known() -> None:
@@ -123,11 +126,6 @@ def test_one_that_runs_again_has_no_code_and_was_a_failure_if_its_engine_has_sta
 
 def test_an_end_with_0_is_none() -> None:
     assert list(Rules(Lives()).missed(missed(LatestEnd(0), record(code=0)))) == []
-
-
-def test_a_container_of_another_owner_with_the_same_id_is_another() -> None:
-    other = record(owner_uid=1000)
-    assert len(missed(LatestEnd(0, 1500.0), other)) == 1
 
 
 def test_what_is_remembered_is_bounded_and_one_user_costs_no_other_anything() -> None:

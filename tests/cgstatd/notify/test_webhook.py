@@ -47,6 +47,12 @@ class Told:
         await self.webhook.tell(Destination(url, secret, ca))
         await self.time.sleeper(lambda seconds: seconds == LOOK_SECONDS)
 
+    async def send(self, url: str, *names: str, secret: str = "", ca: str = "") -> None:
+        """Begin, and have the ends of these containers go out (of one where none is named)."""
+        await self.tell(url, secret, ca)
+        self.end(*names or ("box",))
+        await self.gathered()
+
     def observes(self) -> bool:
         """Whether it hears what happens."""
         return any(getattr(each, "__self__", None) is self.webhook for each in self.follower.observers)
@@ -121,9 +127,7 @@ async def hook() -> AsyncIterator[Hook]:
 async def test_an_end_is_told_with_the_host_and_the_secret(told: Told, hook: Hook, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("t0ken\n")
-    await told.tell(hook.url, str(secret))
-    told.end("box")
-    await told.gathered()
+    await told.send(hook.url, secret=str(secret))
     [(headers, body)] = await hook.got()
     assert headers["authorization"] == "Bearer t0ken" and headers["content-type"] == "application/json"
     assert headers["user-agent"] == f"cgstatd/{__version__}"
@@ -147,9 +151,7 @@ async def test_what_happens_within_a_second_goes_in_one_request(told: Told, hook
 @pytest.mark.parametrize("answer", [answering(500), answering(429), cut], ids=["500", "429", "cut"])
 async def test_what_was_not_taken_is_sent_again_each_time_later(told: Told, hook: Hook, answer: Answer) -> None:
     hook.answers = [answer, answer, answer]
-    await told.tell(hook.url)
-    told.end("box")
-    await told.gathered()
+    await told.send(hook.url)
     for seconds in (1.0, 2.0, 4.0):
         await told.again(seconds)
     await told.until(delivered=1)
@@ -163,9 +165,7 @@ async def test_what_was_not_taken_is_sent_again_each_time_later(told: Told, hook
 
 async def test_the_server_says_for_how_long_to_stay_away(told: Told, hook: Hook) -> None:
     hook.answers = [answering(503, Retry_After="120")]
-    await told.tell(hook.url)
-    told.end("box")
-    await told.gathered()
+    await told.send(hook.url)
     await told.again(120.0)
     await told.until(delivered=1)
 
@@ -175,9 +175,7 @@ async def test_a_server_that_never_answers_is_given_up_and_asked_again(
 ) -> None:
     monkeypatch.setattr(delivery, "ANSWER_SECONDS", 0.05)
     hook.answers = [silent]
-    await told.tell(hook.url)
-    told.end("box")
-    await told.gathered()
+    await told.send(hook.url)
     await told.time.sleeper(lambda seconds: seconds == 1.0)
     monkeypatch.setattr(delivery, "ANSWER_SECONDS", 60.0)
     await told.again(1.0)
@@ -193,9 +191,7 @@ async def test_a_slow_server_is_waited_for(told: Told, hook: Hook) -> None:
         return await answering(200)(request)
 
     hook.answers = [slow]
-    await told.tell(hook.url)
-    told.end("box")
-    await told.gathered()
+    await told.send(hook.url)
     await hook.got()
     told.end("meanwhile")
     go.set()
@@ -205,9 +201,7 @@ async def test_a_slow_server_is_waited_for(told: Told, hook: Hook) -> None:
 
 async def test_an_answer_without_an_end_is_not_read(told: Told, hook: Hook) -> None:
     hook.always = endless
-    await told.tell(hook.url)
-    told.end("box")
-    await told.gathered()
+    await told.send(hook.url)
     await told.until(delivered=1)
 
 
@@ -216,9 +210,7 @@ async def test_a_redirect_is_not_followed_and_a_refusal_is_not_repeated(
     told: Told, hook: Hook, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     hook.answers = [answering(status, Location="/elsewhere")]
-    await told.tell(hook.url)
-    told.end("box")
-    await told.gathered()
+    await told.send(hook.url)
     await told.until(refused=1)
     told.end("next")
     await told.gathered()
@@ -233,9 +225,7 @@ async def test_a_server_that_is_gone_is_said_once_and_found_when_it_is_back(
     caplog.set_level(logging.INFO)
     async with webhook() as hook:
         port = int(hook.url.split(":")[2].split("/")[0])
-    await told.tell(hook.url)
-    told.end("box")
-    await told.gathered()
+    await told.send(hook.url)
     for seconds in (1.0, 2.0, 4.0):
         await told.again(seconds)
     await told.time.sleeper(lambda seconds: seconds == 8.0)
@@ -265,9 +255,7 @@ async def test_a_container_that_ends_without_pause_is_told_once_a_minute(told: T
 
 
 async def test_of_a_storm_of_a_thousand_containers_all_is_delivered_or_counted(told: Told, hook: Hook) -> None:
-    await told.tell(hook.url)
-    told.end(*[f"box{n}" for n in range(1000)])
-    await told.gathered()
+    await told.send(hook.url, *[f"box{n}" for n in range(1000)])
     await told.until(delivered=SHARE)
     await told.time.sleeper(lambda seconds: APART_SECONDS - 2 <= seconds <= APART_SECONDS)
     told.time.advance(APART_SECONDS)
@@ -280,9 +268,7 @@ async def test_of_a_storm_of_a_thousand_containers_all_is_delivered_or_counted(t
 
 async def test_what_a_user_does_during_an_outage_costs_the_system_nothing(told: Told, hook: Hook) -> None:
     hook.answers = [answering(500)]
-    await told.tell(hook.url)
-    told.end("crash")
-    await told.gathered()
+    await told.send(hook.url, "crash")
     await told.time.sleeper(lambda seconds: seconds == 1.0)
     for minute in range(7):
         told.end(*[f"box{minute}-{n}" for n in range(620)], uid=1001)
@@ -315,9 +301,7 @@ async def test_the_end_of_the_agent_does_not_wait_for_a_full_queue(
 async def test_without_a_webhook_nothing_is_done_and_what_waits_is_dropped(told: Told, hook: Hook) -> None:
     assert told.webhook.figures() is None and not told.observes()
     hook.always = answering(500)
-    await told.tell(hook.url)
-    told.end("box")
-    await told.gathered()
+    await told.send(hook.url)
     await told.time.sleeper(lambda seconds: seconds == 1.0)
     await told.webhook.tell(Destination())
     assert told.webhook.figures() is None and not told.observes()
@@ -347,9 +331,7 @@ async def test_a_certificate_is_checked(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair.cert, pair.key)
     async with webhook(context) as hook:
-        await told.tell(hook.url, ca=ours.cert if known else "")
-        told.end("box")
-        await told.gathered()
+        await told.send(hook.url, ca=ours.cert if known else "")
         if known:
             await told.until(delivered=1)
         else:
@@ -361,9 +343,7 @@ async def test_authorities_in_a_fifo_are_none_and_no_thread_waits_for_them(
     told: Told, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     os.mkfifo(tmp_path / "ca")
-    await told.tell("https://127.0.0.1:1/", ca=f"{tmp_path}/ca")
-    told.end("box")
-    await told.gathered()
+    await told.send("https://127.0.0.1:1/", ca=f"{tmp_path}/ca")
     await told.time.sleeper(lambda seconds: seconds == 1.0)
     assert "not a regular file" in caplog.text
 
@@ -404,9 +384,7 @@ def test_a_secret_that_others_can_write_is_none(tmp_path: Path) -> None:
 
 async def test_a_secret_that_cannot_be_read_is_tried_again(told: Told, hook: Hook, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
-    await told.tell(hook.url, str(secret))
-    told.end("box")
-    await told.gathered()
+    await told.send(hook.url, secret=str(secret))
     await told.time.sleeper(lambda seconds: seconds == 1.0)
     secret.write_text("t0ken")
     told.webhook.try_now()

@@ -48,30 +48,17 @@ def ask(running: Agent, target: str, **headers: str) -> tuple[http.client.HTTPRe
         return answer, answer.read()
 
 
-def reload(running: Agent, config: Path, text: str) -> list[str]:
-    """Write the configuration and have it read; what the log says of it."""
-    config.write_text(text)
-    running.process.send_signal(signal.SIGHUP)
-    assert running.process.stderr is not None
-    said: list[str] = []
-    while not any("reloaded" in line for line in said):
-        line = running.process.stderr.readline()
-        assert line
-        said.append(line)
-    return said
-
-
 def test_other_metric_labels(running: Agent, config: Path) -> None:
     before = ask(running, "/metrics")[1]
     assert b'container_label_com_docker_compose_project="shop"' in before and b"blue" not in before
-    assert "reloaded changed=metric_labels" in reload(running, config, 'metric_labels = ["team"]\n')[-1]
+    assert "reloaded changed=metric_labels" in running.reload(config, 'metric_labels = ["team"]\n')
     after = ask(running, "/metrics")[1]
     assert b'container_label_team="blue"' in after and b"compose" not in after
 
 
 def test_the_hosts_own_figures_go(running: Agent, config: Path) -> None:
     assert b"node_memory_MemTotal_bytes" in ask(running, "/metrics")[1]
-    assert "reloaded changed=host_metrics" in reload(running, config, "host_metrics = false\n")[-1]
+    assert "reloaded changed=host_metrics" in running.reload(config, "host_metrics = false\n")
     assert b"\nnode_" not in ask(running, "/metrics")[1]
 
 
@@ -80,7 +67,7 @@ def test_the_watch_of_pressure_goes_and_comes(running: Agent, config: Path) -> N
         return set(json.loads(ask(running, "/api/host")[1])["agent"]["pressure"]["absent"].values())
 
     assert absent() <= {NOT_LIVE, STARTING}
-    assert "reloaded changed=pressure" in reload(running, config, "pressure = false\n")[-1]
+    assert "reloaded changed=pressure" in running.reload(config, "pressure = false\n")
     until = time.monotonic() + 20
     while absent() != {OFF}:  # an answer of the half second before may be shared
         assert time.monotonic() < until
@@ -94,9 +81,9 @@ def test_other_hosts_and_origins_and_back(running: Agent, config: Path) -> None:
         return answer.status, answer.getheader("Access-Control-Allow-Origin")
 
     assert found() == (403, None)
-    reload(running, config, f'allowed_hosts = ["stats.example.org"]\nallowed_origins = ["{page}"]\n')
+    running.reload(config, f'allowed_hosts = ["stats.example.org"]\nallowed_origins = ["{page}"]\n')
     assert found() == (200, page)
-    reload(running, config, "")
+    running.reload(config, "")
     assert found() == (403, None)
 
 
@@ -106,11 +93,11 @@ def test_a_stream_is_cut_where_others_may_ask_now_and_only_there(running: Agent,
         connection.request("GET", f"{FOLLOW}?interval=0.25")
         stream = connection.getresponse()
         assert stream.status == 200 and stream.readline()
-        reload(running, config, "freshness = 1\n")
+        running.reload(config, "freshness = 1\n")
         began = time.monotonic()
         while time.monotonic() - began < 1:
             assert stream.readline()
-        reload(running, config, 'allowed_hosts = ["stats.example.org"]\n')
+        running.reload(config, 'allowed_hosts = ["stats.example.org"]\n')
         with pytest.raises((ConnectionError, http.client.IncompleteRead)):
             while stream.readline():
                 pass
@@ -119,7 +106,7 @@ def test_a_stream_is_cut_where_others_may_ask_now_and_only_there(running: Agent,
 
 def test_other_limits(running: Agent, config: Path) -> None:
     assert ask(running, f"{ALL}/stream")[0].status == 200
-    reload(running, config, "max_streams = 1\nmax_connections_per_address = 2\n")
+    running.reload(config, "max_streams = 1\nmax_connections_per_address = 2\n")
     first, second = (http.client.HTTPConnection("127.0.0.1", running.port, timeout=60) for _ in range(2))
     with closing(first), closing(second):
         first.request("GET", FOLLOW)
@@ -131,12 +118,9 @@ def test_other_limits(running: Agent, config: Path) -> None:
 
 
 def test_what_needs_a_restart_is_named_and_stays(running: Agent, config: Path) -> None:
-    said = reload(running, config, "env_id = 7\nmax_connections = 1\nmax_streams = 3\n")
-    assert said[-1] == "level=info reloaded changed=max_streams\n"
-    assert running.process.stderr is not None
-    # it may have said something else before, and the test's own name is in the paths that it tells
-    named = next(line for line in running.process.stderr if "needs a restart" in line)
-    assert named == "level=warning changed, and needs a restart: env_id, max_connections\n"
+    said = running.reload(config, "env_id = 7\nmax_connections = 1\nmax_streams = 3\n")
+    assert said == "level=info reloaded changed=max_streams\n"
+    assert running.says("needs a restart") == "level=warning changed, and needs a restart: env_id, max_connections\n"
     assert ask(running, f"{ALL}?env=1")[0].status == 200
 
 
@@ -144,7 +128,5 @@ def test_a_fifo_in_place_of_the_configuration_holds_nothing_up(running: Agent, c
     config.unlink()
     os.mkfifo(config)
     running.process.send_signal(signal.SIGHUP)
-    assert running.process.stderr is not None
-    while "the configuration stays the old one" not in (line := running.process.stderr.readline()):
-        assert running.process.poll() is None
-    assert "not a regular file" in line and ask(running, ALL)[0].status == 200
+    assert "not a regular file" in running.says("the configuration stays the old one")
+    assert ask(running, ALL)[0].status == 200

@@ -10,14 +10,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from cgstatd.service.systemd import Notifier, passed_sockets
+from forked import Forked
 from helpers import UNIFIED, tree
 from wire import COMMAND, ENVIRONMENT
 
+Started = Forked | subprocess.Popen[str]
 HOST = ("--host-root", tree(UNIFIED, "t1"))
 
 
@@ -51,19 +54,31 @@ class Manager:
             self._sock.settimeout(60)
         return False
 
-    def start(self, *arguments: str, passed: socket.socket | None = None, **environment: str) -> subprocess.Popen[str]:
+    @contextmanager
+    def start(self, *arguments: str, passed: socket.socket | None = None, **environment: str) -> Iterator[Started]:
         """The agent as systemd starts it: the passed socket is descriptor 3, and LISTEN_PID the process itself."""
-        command = [*COMMAND, "serve", *arguments]
         environment = ENVIRONMENT | {"NOTIFY_SOCKET": self.address} | environment
-        if passed is not None:
+        process: Started
+        if passed is None:
+            process = Forked(["serve", *arguments], environment)
+        else:
             code = (
                 "import os, sys; os.dup2(int(sys.argv[1]), 3); "
                 "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1', LISTEN_FDNAMES='cgstatd.socket'); "
                 "os.execv(sys.argv[2], sys.argv[2:])"
             )
-            command = [sys.executable, "-c", code, str(passed.fileno()), *command]
-        fds = () if passed is None else (passed.fileno(),)
-        return subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, encoding="utf-8", pass_fds=fds)
+            fd = passed.fileno()
+            command = [sys.executable, "-c", code, str(fd), *COMMAND, "serve", *arguments]
+            process = subprocess.Popen(
+                command, stderr=subprocess.PIPE, env=environment, encoding="utf-8", pass_fds=[fd]
+            )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+            if process.stderr is not None:
+                process.stderr.close()
 
     def close(self) -> None:
         """Go away."""
@@ -176,58 +191,38 @@ def test_what_cannot_be_listened_on_is_named_with_what_to_do(code: str, words: s
 
 
 def test_the_service_is_ready_alive_reloaded_and_stopping(manager: Manager) -> None:
-    process = manager.start(*HOST, "--listen", "127.0.0.1:0", WATCHDOG_USEC="900000")
-    try:
+    with manager.start(*HOST, "--listen", "127.0.0.1:0", WATCHDOG_USEC="900000") as process:
         ready = manager.until("READY=1")
         assert re.fullmatch(r"STATUS=serving http://127\.0\.0\.1:\d+, \d+ containers", ready[1])
+        manager.until("WATCHDOG=1")
+        process.send_signal(signal.SIGSTOP)  # it gives no sign of life then
+        time.sleep(0.3)
+        while not manager.silent_for(1.0):
+            pass
+        process.send_signal(signal.SIGCONT)
         manager.until("WATCHDOG=1")
         process.send_signal(signal.SIGHUP)
         manager.until("RELOADING=1")
         manager.until("READY=1")
         process.terminate()
         manager.until("STOPPING=1")
-        assert process.wait(10) == 0
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def test_a_stopped_process_gives_no_sign_of_life(manager: Manager) -> None:
-    process = manager.start(*HOST, "--listen", "127.0.0.1:0", WATCHDOG_USEC="600000")
-    try:
-        manager.until("READY=1")
-        manager.until("WATCHDOG=1")
-        process.send_signal(signal.SIGSTOP)
-        time.sleep(0.3)
-        while not manager.silent_for(1.0):
-            pass
-        process.send_signal(signal.SIGCONT)
-        manager.until("WATCHDOG=1")
-    finally:
-        process.kill()
-        process.communicate()
+        assert process.wait() == 0
 
 
 def test_a_passed_socket_is_served_instead_of_the_configured_address(manager: Manager) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_server(("127.0.0.1", 0)) as taken:
         in_use = f"127.0.0.1:{taken.getsockname()[1]}"
-        process = manager.start(*HOST, "--listen", in_use, passed=listening)
-        try:
+        with manager.start(*HOST, "--listen", in_use, passed=listening) as process:
             port = listening.getsockname()[1]
             assert f"http://127.0.0.1:{port}," in manager.until("READY=1")[1]
             with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
                 client.sendall(b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n")
                 assert client.recv(100).startswith(b"HTTP/1.0 200")
             process.terminate()
-            _, err = process.communicate(timeout=60)
-            assert f"not used: listen={in_use}" in err
-        finally:
-            process.kill()
-            process.communicate()
+            assert f"not used: listen={in_use}" in process.communicate()[1]
 
 
 def test_a_passed_socket_that_the_network_reaches_needs_tokens_all_the_same(manager: Manager) -> None:
-    with socket.create_server(("0.0.0.0", 0)) as listening:
-        process = manager.start(*HOST, passed=listening)
-        _, err = process.communicate(timeout=60)
-        assert process.returncode == 2 and "refusing to listen on 0.0.0.0:" in err
+    with socket.create_server(("0.0.0.0", 0)) as listening, manager.start(*HOST, passed=listening) as process:
+        assert "refusing to listen on 0.0.0.0:" in process.communicate()[1]
+        assert process.wait() == 2

@@ -16,7 +16,7 @@ import pytest
 
 from helpers import UNIFIED
 from recordedhosts import recorded_host
-from wire import COMMAND, ENVIRONMENT, agent, run
+from wire import COMMAND, ENVIRONMENT, agent
 
 RECORDED = ("--host-root", recorded_host(UNIFIED))
 pytestmark = [
@@ -64,6 +64,11 @@ class Terminal:
             time.sleep(0.1)
         return screen
 
+    def leaves(self, key: str) -> str:
+        """The screen once the program has left the terminal as it was."""
+        self.press(key)
+        return self.until("left with 0", "cooked")
+
 
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
@@ -95,8 +100,7 @@ def test_live_sorted_filtered_with_detail_and_left_clean(terminal: Terminal) -> 
     terminal.until("Disk, since it started")
     terminal.press("Escape")
     terminal.until("1 of 22 containers")
-    terminal.press("q")
-    assert "burn" not in terminal.until("left with 0", "cooked")
+    assert "burn" not in terminal.leaves("q")
 
 
 def test_the_keys_are_shown_in_table_and_detail_and_go_at_the_next_key(terminal: Terminal) -> None:
@@ -122,15 +126,13 @@ def test_the_keys_are_shown_in_table_and_detail_and_go_at_the_next_key(terminal:
     terminal.tmux("resize-window", "-x", "30", "-y", "6")
     terminal.press("?")
     terminal.until("any other key")
-    terminal.press("q")
-    terminal.until("left with 0", "cooked")
+    terminal.leaves("q")
 
 
 def test_ctrl_c_leaves_clean(terminal: Terminal) -> None:
     terminal.start(*RECORDED)
     terminal.until("22 containers")
-    terminal.press("C-c")
-    terminal.until("left with 0", "cooked")
+    terminal.leaves("C-c")
 
 
 def test_a_terminal_without_unicode_and_one_that_changes_its_size(terminal: Terminal) -> None:
@@ -141,8 +143,7 @@ def test_a_terminal_without_unicode_and_one_that_changes_its_size(terminal: Term
     assert len(terminal.screen.rstrip("\n").split("\n")) == 12
     terminal.tmux("resize-window", "-x", "30", "-y", "5")
     time.sleep(0.5)
-    terminal.press("q")
-    terminal.until("left with 0", "cooked")
+    terminal.leaves("q")
 
 
 def test_of_an_agent_that_goes_and_comes_back(terminal: Terminal) -> None:
@@ -160,21 +161,13 @@ def test_of_an_agent_that_goes_and_comes_back(terminal: Terminal) -> None:
         while "agent gone" in terminal.screen:
             time.sleep(0.1)
         terminal.until("22 containers")
-    terminal.press("q")
-    terminal.until("left with 0", "cooked")
+    terminal.leaves("q")
 
 
 def test_nothing_at_that_address_is_said_and_can_be_left(terminal: Terminal) -> None:
     terminal.start("--url", "http://127.0.0.1:1")
     terminal.until("no agent", "the agent does not answer")
-    terminal.press("q")
-    terminal.until("left with 0", "cooked")
-
-
-def test_without_a_terminal_it_says_so() -> None:
-    ran = run("top")
-    assert (ran.returncode, ran.stdout) == (2, "")
-    assert ran.stderr == "cgstatd: top needs a terminal (cgstatd stats prints without one)\n"
+    terminal.leaves("q")
 
 
 def test_without_the_extra_it_says_how_to_install_it(tmp_path: Path) -> None:
@@ -189,15 +182,3 @@ def test_without_the_extra_it_says_how_to_install_it(tmp_path: Path) -> None:
     )
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr == f"cgstatd top needs rich: {sys.prefix}/bin/pip install rich\n"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("--url", "127.0.0.1:9713"), "expected an address as in http://127.0.0.1:9713"),
-        (("--token-file", "/no/such/file"), "--token-file /no/such/file: No such file or directory"),
-    ],
-)
-def test_what_cannot_work_is_said_in_one_sentence(arguments: tuple[str, ...], words: str) -> None:
-    ran = run("top", *arguments)
-    assert ran.returncode == 2 and words in ran.stderr and ran.stderr.count("\n") == 1
