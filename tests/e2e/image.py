@@ -20,7 +20,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+from wheels import HERE, CannotBuild, cache_directory, dependencies, say, wanted
+
 PARTS = HERE / "image"
 SUITES = {"6.12": "trixie", "6.1": "bookworm"}
 """Kernel series -> the Debian release that has it."""
@@ -34,7 +35,11 @@ _TOOLS = {
     "cpio": "cpio",
     "depmod": "kmod",
     "xz": "xz-utils",
+    "dpkg-buildpackage": "build-essential",
+    "dh": "debhelper python3-venv",
+    "openssl": "openssl",
 }
+"""Of the Debian package's, too: apt installs once, before both are built side by side."""
 _NETWORK = re.compile(r'Acquire::(?:http|https|ftp|ForceIPv[46]|Retries|Check-Valid-Until|Check-Date)\b[^"]* ".+";')
 """The lines of `apt-config dump` about the way to the archives."""
 _INITRD_MODULES = ("virtio_pci", "virtio_blk", "ext4")
@@ -60,23 +65,10 @@ class Image:
         return self.directory / series / "initrd"
 
 
-class CannotBuild(Exception):
-    """One sentence that says what is missing."""
-
-
-def cache_directory() -> Path:
-    """Where images, wheels and running machines live."""
-    return Path(os.environ.get("CGSTATD_E2E_DIR") or "/var/tmp/cgstatd-e2e")
-
-
-def say(text: str) -> None:
-    """Progress, on one line of its own, in order with the guest's output."""
-    print(f"e2e: {text}", flush=True)
-
-
 def install_tools() -> None:
     """Install what this machine lacks, where it is ours to install on. Raises CannotBuild."""
-    missing = sorted({package for tool, package in _TOOLS.items() if not shutil.which(tool, path=_path())})
+    lacking = [packages for tool, packages in _TOOLS.items() if not shutil.which(tool, path=_path())]
+    missing = sorted({package for packages in lacking for package in packages.split()})
     if not missing:
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
@@ -113,7 +105,7 @@ def _run(*command: str | Path, cwd: Path | None = None, variables: Mapping[str, 
 
 
 def _key() -> str:
-    digest = hashlib.sha256(Path(__file__).read_bytes())
+    digest = hashlib.sha256(Path(__file__).read_bytes() + "\n".join(wanted()).encode())
     for path in sorted(PARTS.rglob("*")):
         if path.is_file():
             digest.update(f"{path.relative_to(PARTS)} {path.stat().st_mode:o}\n".encode() + path.read_bytes())
@@ -122,7 +114,6 @@ def _key() -> str:
 
 def image(*, rebuild: bool = False) -> Image:
     """The image of this state of the harness, built if it is not in the cache. Raises CannotBuild."""
-    install_tools()
     cache = cache_directory()
     directory = cache / f"image-{_key()}"
     if (directory / "complete").exists() and not rebuild:
@@ -148,6 +139,7 @@ def _build(built: Image, work: Path) -> None:
     for series, suite in SUITES.items():
         _kernel(built, series, _download_kernel(work, suite, series), root)
     _customize(root)
+    _install_dependencies(root)
     for series in SUITES:
         _initrd(built.initrd(series), work, root, series)
     _run("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-E", "lazy_itable_init=1,nodiscard", "-d", root,
@@ -250,6 +242,18 @@ def _customize(root: Path) -> None:
     (root / "etc/machine-id").write_text("")
 
 
+def _install_dependencies(root: Path) -> None:
+    """The virtual environment that the agent gets, with all but the agent: compiled here, natively."""
+    wheels = root / "tmp/wheels"
+    shutil.copytree(dependencies(), wheels)
+    environment = "/opt/cgstatd"
+    _run("chroot", root, "python3", "-m", "venv", "--without-pip", environment)
+    _run("chroot", root, "python3", "-m", "pip", "--quiet", "--python", f"{environment}/bin/python", "install",
+         "--no-index", "--no-cache-dir", "--root-user-action=ignore", "--find-links", "/tmp/wheels",
+         *wanted())  # fmt: skip
+    shutil.rmtree(wheels)
+
+
 def _initrd(target: Path, work: Path, root: Path, series: str) -> None:
     """busybox, the disk's modules in the order they are loaded, and image/initrd-init."""
     tree = work / f"initrd-{series}"
@@ -277,6 +281,7 @@ def _initrd(target: Path, work: Path, root: Path, series: str) -> None:
 
 if __name__ == "__main__":
     try:
+        install_tools()
         image(rebuild="--rebuild" in sys.argv[1:])
     except CannotBuild as error:
         sys.exit(f"e2e: {error}")

@@ -13,12 +13,15 @@ import signal
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import results
-from image import CannotBuild, cache_directory, image, say
+from image import Image, image, install_tools
+from packages import packages
 from payload import payload
 from vm import MODES, boot
+from wheels import CannotBuild, cache_directory, dependencies, say
 
 STOP_BEFORE = 150
 """Seconds before the time limit at which the guest stops its tests itself, boot included, to hand over what it has."""
@@ -47,7 +50,7 @@ def main() -> int:
     if unknown:
         parser.error(f"{unknown[0]}: no such mode; there are {', '.join(MODES)}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left running or lying around
-    tests = ["-rs", "--tb=no", *(["--short"] if arguments.short else []), *pytest]
+    tests = ["-rsfE", "--tb=no", *(["--short"] if arguments.short else []), *pytest]
     options = pytest if arguments.bench else tests
     try:
         failed = [mode for mode in arguments.modes or MODES if not _run(mode, options, arguments)]
@@ -61,10 +64,21 @@ def main() -> int:
     return 1 if failed else 0
 
 
+def _prepared(*, rebuild: bool) -> Image:
+    """The image, and beside it what is installed: each waits for the network and the disk while the other computes."""
+    install_tools()
+    dependencies()
+    with ThreadPoolExecutor(1) as pool:
+        making = pool.submit(packages)
+        built = image(rebuild=rebuild)
+        making.result()
+    return built
+
+
 def _run(mode: str, options: list[str], arguments: argparse.Namespace) -> bool:
     """One mode; whether it passed."""
     started = time.monotonic()
-    built = image(rebuild=arguments.rebuild)
+    built = _prepared(rebuild=arguments.rebuild)
     arguments.rebuild = False
     where = cache_directory() / "results" / (f"bench-{mode}" if arguments.bench else mode)
     with tempfile.TemporaryDirectory(prefix="payload-", dir=cache_directory()) as work:

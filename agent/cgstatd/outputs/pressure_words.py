@@ -59,7 +59,7 @@ def _wait(said: Verdict, device_name: Callable[[str], str], cores: int) -> Press
         throttled_percent=_percent(said.throttled),
         refaults_per_second=None if said.refaults is None else round(said.refaults, 1),
         device=device,
-        unit=_UNITS["memory" if said.limit.startswith("memory.") else said.resource],
+        unit=_UNITS[said.lacks],
         own=None if said.own is None else round(said.own, 3),
         neighbours=[
             PressureShare(
@@ -92,9 +92,9 @@ def _why(said: Verdict, device: str, cores: int) -> str:
         case Cause.NEIGHBOURS:
             return _neighbours(said, device)
         case Cause.ITSELF:
-            if said.resource == "io":
+            if said.lacks == "io":
                 return f"{device} is busy with its own {_amount('io', said.own or 0.0)}"
-            if said.resource == "cpu":
+            if said.lacks == "cpu":
                 return f"it has more to run than the host's {_cores(cores)}, and others take little"
             return f"the host is short of memory{_left(said)}, and it has the most"
         case _:
@@ -143,11 +143,11 @@ def _limit(said: Verdict, device: str) -> str:
 
 
 def _neighbours(said: Verdict, device: str) -> str:
-    others = ", ".join(f"{_who(share)} {_amount(said.resource, share.amount)}" for share in said.shares)
-    own = _amount(said.resource, said.own or 0.0)
-    if said.resource == "cpu":
+    others = ", ".join(f"{_who(share)} {_amount(said.lacks, share.amount)}" for share in said.shares)
+    own = _amount(said.lacks, said.own or 0.0)
+    if said.lacks == "cpu":
         return f"others take the processors ({others}), it gets {own}"
-    if said.resource == "io":
+    if said.lacks == "io":
         return f"{device} is busy with others ({others}), with its own {own}"
     return f"the host is short of memory{_left(said)}, and others have most of it ({others}), it has {own}"
 

@@ -62,6 +62,8 @@ for d in /sys/fs/cgroup /sys/fs/cgroup/memory /sys/fs/cgroup/cpu,cpuacct /sys/fs
     for p in $d $d/outer; do echo "+memory +cpu +pids" >$p/cgroup.subtree_control; done
 done
 head -c 20000000 /dev/zero >/data/x; {SLEEP}"""
+PYTHON = ("-v", "/usr:/usr:ro", "-v", "/usr/lib:/lib:ro", "-v", "/usr/lib64:/lib64:ro")
+"""Docker's options for a container that has the guest's own Python."""
 COMMANDS = {"cpu-limited": BURN, "memory-limited": CACHE, "two-networks": TRAFFIC, "paused": BURN, "nested": NESTED}
 ROOT = Path("/var/tmp/container-root")
 

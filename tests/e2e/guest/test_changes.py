@@ -37,16 +37,18 @@ def poll_until(agent: Agent, container: str, present: bool) -> int:
 
 
 def test_a_container_is_in_the_first_poll_after_its_start_and_in_none_after_its_end(
-    quick_agent: Agent, record: dict[str, Any]
+    quick_agent: Agent, record: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
+    count = 5 if request.config.getoption("--short") else 20
     seen, gone = [], []
-    for number in range(20):
+    for number in range(count):
         container = Bare(f"one-poll-{number}")
         seen.append(poll_until(quick_agent, container.id, True))
         container.kill()
         gone.append(poll_until(quick_agent, container.id, False))
     first = (
-        f"{seen.count(1)} of 20 in the first poll after the start, {gone.count(1)} gone from the first after the end"
+        f"{seen.count(1)} of {count} in the first poll after the start, "
+        f"{gone.count(1)} gone from the first after the end"
     )
     record["notes"]["polled every 100 ms"] = first
     assert (max(seen), max(gone)) == (1, 1), (seen, gone)
@@ -115,7 +117,7 @@ def lived(first: int, seconds: float) -> None:
 def test_short_lived_containers_leave_nothing_behind(
     quick_agent: Agent, record: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
-    count = 200 if request.config.getoption("--short") else 1000
+    count = 100 if request.config.getoption("--short") else 1000
     Bare("short-first").kill()  # leaves the parent directory, which is watched from now on
     quick_agent.all()
     before = quick_agent.holds()

@@ -7,6 +7,7 @@ are equal where nothing happens, are what the agent's has to lie between.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from agent import Agent
 from docker import Docker, api
-from engine import NESTED, SLEEP, run, wait_until
+from engine import NESTED, PYTHON, SLEEP, run, wait_until
 from figures import PAGE
 
 from clientformulas import FORMULAS
@@ -43,7 +44,6 @@ for start in range(0, size, 8192):
 time.sleep(1000000)
 """
 """A file mapped shared, and private with every other page written; and shared memory without a file."""
-PYTHON = ("-v", "/usr:/usr:ro", "-v", "/usr/lib:/lib:ro", "-v", "/usr/lib64:/lib64:ro")
 
 
 def _script(shape: str, size: int) -> str:
@@ -110,10 +110,13 @@ def shape(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def containers(shape: str, docker: Docker, swap: None) -> Iterator[list[str]]:
     """The ids of one shape's, in which nothing happens any more."""
-    found = [
-        docker.create(f"{shape.replace(' ', '-')}-{size}", *NO_NETWORK, *OPTIONS[shape], command=_script(shape, size))
-        for size in SIZES
-    ]
+
+    def made(size: int) -> str:
+        name = f"{shape.replace(' ', '-')}-{size}"
+        return docker.create(name, *NO_NETWORK, *OPTIONS[shape], command=_script(shape, size))
+
+    with ThreadPoolExecutor(len(SIZES)) as pool:
+        found = list(pool.map(made, SIZES))
     wait_until(_quiet(found), 120)
     if shape == "paused":
         run("docker", "pause", *found)
@@ -125,7 +128,7 @@ def _quiet(ids: list[str]) -> Callable[[], bool]:
     last = list[int]()
 
     def same() -> bool:
-        sleep(3)
+        sleep(1.5)
         before, last[:] = list(last), [_memory(each)["usage"] for each in ids]
         return before == last
 

@@ -1,4 +1,4 @@
-"""Why a container waits for I/O: a limit, pages that its memory limit drove out, its own I/O, or its neighbours'."""
+"""Why a container waits for I/O: a limit, too little memory for what it reads, its own I/O, or its neighbours'."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def verdict(subject: Subject, between: Between) -> Verdict | None:
     if stalled is not None and stalled < WAITS["io"]:
         return None
     found = Verdict(subject.identity, "io", Cause.UNKNOWN, stalled)
-    if stalled is None:
-        return _limited(subject, between, found)
     own = _rates(subject.grown, between.after.host.stacked)
+    if stalled is None:
+        return _thrashing(subject, between, own, found) or _limited(subject, between, found)
     return _thrashing(subject, between, own, found) or _limited(subject, between, found) or _shared(
         subject, between, own, found
     )  # fmt: skip
@@ -73,13 +73,16 @@ def _between(
 
 
 def _thrashing(subject: Subject, between: Between, own: dict[str, Rate], found: Verdict) -> Verdict | None:
-    """Where most of what it reads are pages that a memory limit drove out, that limit is the cause."""
+    """Where most of what it reads are pages that were dropped for want of memory, it waits for what took it: a limit,
+    or on a host that is short of memory who has it."""
     read = sum(rate.read for rate in own.values())
     refaults = subject.grown.a_second("refaults")
     if not refaults or refaults * _PAGE < read / 2:
         return None
     by = memory.limited(subject, between)
-    if by is None:
+    if by is None and found.stalled is not None:
+        by = memory.taken(subject, between)
+    if by is None or by.cause is Cause.UNKNOWN:
         return None
     return by._replace(resource="io", stalled=found.stalled)
 

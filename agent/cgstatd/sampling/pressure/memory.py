@@ -28,7 +28,7 @@ def verdict(subject: Subject, between: Between) -> Verdict | None:
     found = limited(subject, between)
     if found is not None or stalled is None:
         return found
-    return _host(subject, between)
+    return taken(subject, between)
 
 
 def limited(subject: Subject, between: Between) -> Verdict | None:
@@ -94,7 +94,7 @@ def _short(between: Between) -> bool:
     return after.scanned > before.scanned
 
 
-def _host(subject: Subject, between: Between) -> Verdict:
+def taken(subject: Subject, between: Between) -> Verdict:
     """Of a host that is short of memory, who has most of it; else not known."""
     found = _looked(subject, between)
     host, own = between.after.host.memory, subject.grown.after.memory_bytes

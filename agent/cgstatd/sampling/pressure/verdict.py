@@ -72,6 +72,11 @@ class Verdict(NamedTuple):
     total: int | None = None
     """Bytes of the host's memory."""
 
+    @property
+    def lacks(self) -> str:
+        """The resource that it has too little of. Who reads back what was dropped waits for a disk and lacks memory."""
+        return "memory" if self.refaults is not None or self.limit.startswith("memory.") else self.resource
+
 
 class Subject(NamedTuple):
     """One container between the two looks."""
@@ -144,8 +149,14 @@ def verdicts(before: Look, after: Look, resources: Collection[str]) -> list[Verd
     for resource, judge in (("cpu", cpu.verdict), ("memory", memory.verdict), ("io", disk.verdict)):
         if resource in resources:
             judged = [judge(each, between) for each in _longest(between.subjects, resource)]
-            found += [said for said in judged if said is not None]
+            found += [said for said in judged if said is not None and not _told(said, found)]
     return sorted(found, key=lambda said: -(said.stalled or said.throttled or 0.0))
+
+
+def _told(said: Verdict, found: Collection[Verdict]) -> bool:
+    """Whether it is told already, of a kernel that does not say what is waited for: the same want, by the memory limit
+    and by the disk that is read for it."""
+    return said.stalled is None and any((each.identity, each.lacks) == (said.identity, said.lacks) for each in found)
 
 
 def _longest(subjects: list[Subject], resource: str) -> list[Subject]:

@@ -325,6 +325,19 @@ def test_who_waits_for_a_disk_and_why(case: Case, expected: dict[str, Any]) -> N
     judged(case, expected)
 
 
+def test_reading_again_what_a_host_that_is_short_of_memory_drove_out_is_not_the_disks_doing() -> None:
+    """The disk is busy with its reading, and would not be if others left it some memory."""
+    read = (DeviceIo("254:0", 20 * MIB, 0, 500, 0),)
+    for memory, cause in ((SHORT, Cause.NEIGHBOURS), (AMPLE, Cause.ITSELF)):
+        case = Case(disk=read, memory=memory).add("heap", memory_bytes=900 * MIB)
+        said = case.add("web", io_stall_usec=stalled(0.6), refaults=5000, devices=read).one("io")
+        assert (said.resource, said.cause) == ("io", cause) and said.stalled == pytest.approx(0.6)
+        assert ("heap", 900 * MIB) in shares(said) or memory is AMPLE
+    case = Case(disk=read, memory=SHORT).add("heap", memory_bytes=900 * MIB)
+    new = case.add("web", io_stall_usec=stalled(0.6), refaults=100, devices=read).one("io")
+    assert (new.cause, new.device) == (Cause.ITSELF, "254:0")  # most of it was never read before
+
+
 def test_of_two_disks_that_stood_idle_it_is_the_one_where_it_got_nothing_done() -> None:
     both = (*A_LITTLE, DeviceIo("254:16", 0, 0, 1, 1))
     case = Case(disk=LOG, disk_busy=0.1).add("log", devices=LOG)
@@ -366,6 +379,18 @@ def test_v1_tells_limits_and_nothing_else() -> None:
     )
     assert found["slow"].limit == "io.max rbps"
     assert found["web"].stalled is None and found["thrash"].limit == "memory.max"
+
+
+def test_v1_tells_a_memory_limit_that_is_thrashed_where_the_disk_alone_is_waited_for() -> None:
+    """What is read back is waited for at the disk: the host's trigger for memory need not fire."""
+    read = (DeviceIo("254:0", 20 * MIB, 0, 500, 0),)
+    full: dict[str, Any] = {"memory_max": 24 * MIB, "memory_bytes": 23 * MIB, "devices": read}
+    case = Case(disk=read, memory=AMPLE).add("thrash", was=V1, **V1, **full, refaults=5000)
+    case.add("reads", was=V1, **V1, **full, refaults=50).add("large", was=V1, **V1, **full, refaults=1000)
+    said = case.one("io")  # of the others most is new
+    assert (said.identity.name, said.cause, said.limit) == ("thrash", Cause.OWN_LIMIT, "memory.max")
+    short = Case(disk=read, memory=SHORT).add("heap", was=V1, **V1, memory_bytes=900 * MIB)
+    assert short.add("reader", was=V1, **V1, devices=read, refaults=5000).found() == []
 
 
 def test_a_container_that_came_or_went_between_the_looks_tells_nothing() -> None:
