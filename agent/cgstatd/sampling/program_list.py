@@ -51,7 +51,7 @@ def program_list(sampler: Sampler, container: Container) -> list[ProcessRow] | N
             for pid in sorted(cgroup.population(MOST).listed):
                 try:
                     data = root.read(f"/proc/{pid}/stat")
-                    uid = os.stat(root.join(f"/proc/{pid}")).st_uid
+                    uid = root.identity(f"/proc/{pid}").uid
                     rows.append(_row(pid, uid, data, boot))
                 except (OSError, ParseError):
                     continue  # it has ended

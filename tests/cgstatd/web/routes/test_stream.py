@@ -336,6 +336,8 @@ async def test_a_signal_with_open_streams_and_a_hung_read_ends_cleanly_and_waits
             answers.append(await connection.head())
             while not answers[-1].stats:
                 await connection.chunk(answers[-1])
+        if method == "read_cpu":
+            await asyncio.to_thread(process.says, "still hangs")
         process.process.send_signal(number)
         for connection, answer in zip(asking, answers, strict=True):
             while await connection.chunk(answer):
@@ -343,6 +345,5 @@ async def test_a_signal_with_open_streams_and_a_hung_read_ends_cleanly_and_waits
             assert answer.events[-1] == ("done", {}) and "b" not in answer.stats
         code, err = await asyncio.to_thread(process.end)
         assert code == 0 and "level=info stopping" in err.strip().splitlines() and "Traceback" not in err
-        assert method == "counters" or "still hangs" in err
         for connection in connections:
             await connection.close()
