@@ -54,14 +54,14 @@ class Forked:
 
     def poll(self) -> int | None:
         """How it ended; None: it has not."""
-        if self.returncode is None and readable(self._says, 0):
+        if self.returncode is None and has_news(self._says, 0):
             self.wait()
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
         """Until it has ended. Raises subprocess.TimeoutExpired."""
         if self.returncode is None:
-            if not readable(self._says, timeout):
+            if not has_news(self._says, timeout):
                 raise subprocess.TimeoutExpired("cgstatd", timeout or 0.0)
             self.returncode = int(self._says.recv(100))
             self._says.close()
@@ -71,7 +71,7 @@ class Forked:
         """Until it has ended: the rest of its standard error."""
         ends = None if timeout is None else time.monotonic() + timeout
         with self.stderr:
-            while ends is not None and not readable(self._says, 0.05):
+            while ends is not None and not has_news(self._says, 0.05):
                 if time.monotonic() > ends:
                     raise subprocess.TimeoutExpired("cgstatd", timeout or 0.0)
             said = self.stderr.read()
@@ -92,7 +92,7 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-def readable(what: socket.socket | int, seconds: float | None) -> bool:
+def has_news(what: socket.socket | int, seconds: float | None) -> bool:
     """Whether there is something to read, after ``seconds`` at most (None: however long). A test may have more than the
     1,024 descriptors that select(2) knows."""
     poll = select.poll()

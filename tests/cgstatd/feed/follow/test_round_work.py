@@ -33,7 +33,7 @@ from cgstatd.sampling.history_work import life_of
 from cgstatd.sampling.round import Changes, Look
 from cgstatd.sampling.sampler import Sampler
 from fakehost import FakeHost, container_id, readings
-from forked import readable
+from forked import has_news
 from helpers import failing_close, open_descriptors, write_files
 
 
@@ -368,11 +368,11 @@ def test_a_death_makes_the_record_be_read_when_it_is_written(host: FakeHost) -> 
     watching.looks.died(watching.web, readable())
     watching.between(all_containers=False)
     fd = watching.looks.records_fd
-    assert fd is not None and not readable(fd, 0)
+    assert fd is not None and not has_news(fd, 0)
     restarting(host, "web", 3)
-    assert readable(fd, 0)
+    assert has_news(fd, 0)
     watching.between(all_containers=False)
-    assert not readable(fd, 0)
+    assert not has_news(fd, 0)
     restarted(host, "web")
     record(host, "web", Restarting=False, Pid=1, StartedAt=now(), ExitCode=0)
     assert watching.look().ends == [(3, None)]
