@@ -30,16 +30,12 @@ from cgstatd.notify.webhook import LOOK_SECONDS, Webhook
 from cgstatd.recording.recorded_root import Reading
 from cgstatd.sampling import history_work, pass_work
 from cgstatd.sampling.open_host import HostOptions, open_host
-from cgstatd.web.routes.engine import ENGINE
-from cgstatd.web.routes.follow import FOLLOWER
-from cgstatd.web.routes.history import HISTORY, Keeping
-from cgstatd.web.routes.pressure import PRESSURE
 from dockhand import ManualTime
 from fakehost import ENGINE_FILES, FakeHost, container_id
 from helpers import NET_DEV, write_files
 from kepthistory import TimedRoot, Times
 from webhook import Hook, webhook
-from wire import Connection, Server, serving
+from wire import Connection, Keeping, Server, serving
 
 BEGAN_MS = 4_070_908_800_000
 """2099-01-01: later than any file of the story is made."""
@@ -156,7 +152,6 @@ class Played:
     def __init__(self, host: PlayedHost, server: Server, hook: Hook, notes: Webhook, clock: StoryTime) -> None:
         self.host, self.server, self.hook = host, server, hook
         self._notes, self._clock = notes, clock
-        self._app: Any = server.runner.app
         self.followed: list[str] = []
         self.told: list[str] = []
 
@@ -180,9 +175,9 @@ class Played:
             each.append(f"\n# {seconds:g} s later {what}")
         for container in self.server.sampler.containers():
             container.due_ns = 0  # its state is looked at again
-        for group in self._app[FOLLOWER]._sender.groups.values():
+        for group in self.server.parts.follower._sender.groups.values():
             group.urgent = True
-        self._app[FOLLOWER]._wake.set()
+        self.server.parts.follower._wake.set()
         await self._until_round()
         async with asyncio.timeout(60):
             for _ in range(events):
@@ -196,7 +191,7 @@ class Played:
         async def between(seconds: float) -> None:
             await self.server.feed.run(lambda: self.host.later(seconds, during))
 
-        watch = self._app[PRESSURE]
+        watch = self.server.agent.pressure
         watch._sleep = between
         self.followed.append("\n# programs wait for the processor")
         async with asyncio.timeout(60):
@@ -242,7 +237,9 @@ class Played:
         return text
 
     async def _point(self) -> None:
-        await self._app[HISTORY].recorder.point()
+        recorder = self.server.agent.recorder
+        assert recorder is not None
+        await recorder.point()
 
     def _tick(self) -> None:
         """Wait until a file that is written now has another time than those before."""
@@ -275,8 +272,8 @@ async def agent_over(host: PlayedHost, directory: Path, monkeypatch: pytest.Monk
     patch(pass_work, "CPU_WINDOW_SECONDS", 0.0)
     keeping = Keeping(3600.0, INTERVAL, str(directory), directory_seconds=7 * 86_400.0)
 
-    def prepare(app: Any) -> None:
-        app[ENGINE].events._clock, app[FOLLOWER].lives._now = time.time_ns, time.time
+    def prepare(agent: Any) -> None:
+        agent.parts.engine.events._clock, agent.parts.follower.lives._now = time.time_ns, time.time
 
     async with serving(open_host(host.root(), HostOptions()), history=keeping, prepare=prepare) as server:
         yield server
@@ -286,13 +283,13 @@ async def agent_over(host: PlayedHost, directory: Path, monkeypatch: pytest.Monk
 async def played(host: PlayedHost, directory: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Played]:
     """An agent, its clients, and a webhook."""
     async with agent_over(host, directory, monkeypatch) as server, webhook() as hook:
-        app: Any = server.runner.app
+        app = server.parts
         clock = StoryTime(host.times)
 
         async def hostname() -> str | None:
             return "web1"
 
-        notes = Webhook(server.feed, app[FOLLOWER], 1, hostname, clock, Backoff(random=lambda: 0.5))
+        notes = Webhook(server.feed, app.follower, 1, hostname, clock, Backoff(random=lambda: 0.5))
         found = Played(host, server, hook, notes, clock)
         try:
             async with server.connection() as follower, server.connection() as events:
@@ -304,6 +301,7 @@ async def played(host: PlayedHost, directory: Path, monkeypatch: pytest.MonkeyPa
 
 async def point(server: Server) -> None:
     """A round of the history, now."""
-    app: Any = server.runner.app
-    await app[HISTORY].history.ready()
-    await app[HISTORY].recorder.point()
+    history, recorder = server.parts.history, server.agent.recorder
+    assert history is not None and recorder is not None
+    await history.ready()
+    await recorder.point()

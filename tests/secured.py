@@ -52,11 +52,12 @@ def guard(
     hosts: Sequence[str] = (),
     origins: Sequence[str] = (),
     limits: Limits | None = None,
+    env: int = 1,
 ) -> Guard:
     """A guard; with tokens, it demands one."""
     keyring = Keyring(tokens.path) if tokens else None
     callers = Callers(keyring, certificates=certificates, names=names, required=required)
-    return Guard(callers, hosts=Hosts(hosts), origins=Origins(origins), limits=limits)
+    return Guard(env, callers, hosts=Hosts(hosts), origins=Origins(origins), limits=limits)
 
 
 def bearer(secret: str) -> str:

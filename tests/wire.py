@@ -14,16 +14,18 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
 import forked
+from cgstatd.config import Settings
 from cgstatd.feed.shared_passes import Feed
 from cgstatd.sampling.sampler import Sampler
+from cgstatd.service.composition import Composition
 from cgstatd.web.app import make_app
 from cgstatd.web.guard import Guard
-from cgstatd.web.routes.history import Keeping
+from cgstatd.web.parts import Parts
 from cgstatd.web.server.gate import Gate
 from cgstatd.web.server.limits import Limits
 from cgstatd.web.server.listener import Listener, bind
@@ -148,10 +150,24 @@ class Server:
     """A server in this process."""
 
     port: int
-    feed: Feed
     sampler: Sampler
+    agent: Composition
     runner: web.AppRunner
-    gate: Gate
+
+    @property
+    def parts(self) -> Parts:
+        """What the handlers ask."""
+        return self.agent.parts
+
+    @property
+    def feed(self) -> Feed:
+        """Its readings."""
+        return self.agent.feed
+
+    @property
+    def gate(self) -> Gate:
+        """Its connections."""
+        return self.agent.gate
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -173,6 +189,30 @@ class Server:
             return await connection.answer(method=method)
 
 
+class Keeping(NamedTuple):
+    """What is kept of the past: seconds in memory, and below a directory."""
+
+    seconds: float = 0.0
+    interval_seconds: float = 10.0
+    directory: str = ""
+    directory_seconds: float = 604_800.0
+
+
+def settings(env: int = 1, freshness: float = 0.5, baseline: float = 0.0, history: float | Keeping = 0.0) -> Settings:
+    """Of an agent that does nothing while nobody asks, and as much as it is asked."""
+    keeping = history if isinstance(history, Keeping) else Keeping(history)
+    return Settings(
+        env_id=env,
+        freshness=freshness,
+        baseline=baseline,
+        max_cpu=0.0,
+        history=keeping.seconds,
+        history_interval=keeping.interval_seconds,
+        history_dir=keeping.directory,
+        history_keep=keeping.directory_seconds,
+    )
+
+
 @asynccontextmanager
 async def serving(
     sampler: Sampler,
@@ -184,25 +224,24 @@ async def serving(
     limits: Limits | None = None,
     tls: Certificates | None = None,
     history: float | Keeping = 0.0,
-    prepare: Callable[[web.Application], None] | None = None,
+    prepare: Callable[[Composition], None] | None = None,
     port: int = 0,
 ) -> AsyncIterator[Server]:
-    """The agent's application on a loopback port, 0: any; ``prepare`` sees it before it starts."""
-    feed = Feed(sampler, freshness_seconds=freshness, baseline_seconds=baseline)
-    keeping = history if isinstance(history, Keeping) else Keeping(history)
-    app = make_app(feed, env, guard, history=keeping)
+    """The agent on a loopback port, 0: any; ``prepare`` sees it before it starts."""
+    guard = guard or Guard(env)
+    agent = Composition(sampler, settings(env, freshness, baseline, history), guard, Gate(limits or Limits()), tls)
     if prepare is not None:
-        prepare(app)
+        prepare(agent)
+    app = make_app(agent.parts, guard)
+    app.on_shutdown.append(lambda _: agent.stop())
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
-    feed.start()
     try:
         await runner.setup()
-        gate = Gate(limits or Limits())
-        await Listener(runner, bind("127.0.0.1", port)[0], gate, tls).start()
-        yield Server(runner.addresses[0][1], feed, sampler, runner, gate)
+        agent.start(watch=False)
+        await Listener(runner, bind("127.0.0.1", port)[0], agent.gate, tls).start()
+        yield Server(runner.addresses[0][1], sampler, agent, runner)
     finally:
         await runner.cleanup()
-        feed.stop()
         sampler.close()
 
 

@@ -19,7 +19,6 @@ from pathlib import Path
 
 from attacks.matrix import ASKED_WITH, BY_COOKIE, ENVIRONMENTS, HELD, NEEDS, OWN, PERMISSIONS, Shown, expected
 from cgstatd.auth import store
-from cgstatd.web.security.callers import CALLERS
 from fakehost import FakeHost
 from secured import Tokens, guard
 from wire import Connection, Server, serving
@@ -102,7 +101,7 @@ async def matrix(server: Server, tokens: Tokens) -> list[Cell]:
     """Every cell, each with the token itself and with the cookie that it is exchanged for."""
     client, cells = Client(server), []
     shown = list(_tokens(tokens))
-    keyring = server.runner.app[CALLERS].keyring
+    keyring = server.parts.callers.keyring
     assert keyring is not None
     keyring.refresh(now=True)
     for each in [*shown, *[Shown(s.kind, s.allow, s.secret, await client.login(s.secret)) for s in shown if s.known]]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
-from aiohttp import web
-
 from cgroupfs import Vitals
 from cgstatd.feed.history.gaps import Gap
 from cgstatd.feed.history.reading import History
@@ -16,8 +14,7 @@ from cgstatd.sampling.history_model import ContainerSample, HostSample, Life, Su
 from cgstatd.sampling.history_work import Clocks, HistoryWork, clocks
 from cgstatd.sampling.pressure.found import Found, Waiting
 from cgstatd.sampling.round import Changes, Ended, Killed
-from cgstatd.web.routes.context import CONTEXT
-from cgstatd.web.routes.history import HISTORY
+from cgstatd.service.composition import Composition
 
 ROUNDS = 360
 INTERVAL = 10.0
@@ -86,11 +83,10 @@ class Lived:
     ring: Ring = field(init=False)
     stories: dict[str, Story] = field(default_factory=dict)
 
-    def __call__(self, app: web.Application) -> None:
-        holder, feed = app[HISTORY], app[CONTEXT].feed
-        holder.recorder = None  # nothing but what a test adds
+    def __call__(self, agent: Composition) -> None:
+        feed, agent.recorder = agent.feed, None  # nothing but what a test adds
         self.ring = Ring(ROUNDS, INTERVAL)
-        holder.history = History(feed, self.ring, ahead)
+        agent.parts = replace(agent.parts, history=History(feed, self.ring, ahead))
         for life, subject in HistoryWork(feed.sampler).take().listed.items():
             self.stories[subject.name] = Story(life, subject.name)
         self._happen()

@@ -13,7 +13,6 @@ from browser.driver import DESKTOP, PHONE, Open, live, names, rows, until
 from browser.measured import FRAMES, STICKS_OUT
 from browser.populated import compose, five
 from cgstatd.outputs.pressure_types import FollowPressure, PressureWait
-from cgstatd.web.routes.follow import FOLLOWER
 from fakehost import FakeHost, container_id, unreadable
 from helpers import PROJECT
 from wire import Server
@@ -264,7 +263,7 @@ def event(*waits: PressureWait, more: int = 0, valid: float = 60.0) -> FollowPre
 
 
 async def test_what_waits_is_said_with_its_reason_and_goes_by_itself(server: Server, open_page: Open) -> None:
-    follower, several = server.runner.app[FOLLOWER], ("web-1", "web-2", "db", "queue")
+    follower, several = server.parts.follower, ("web-1", "web-2", "db", "queue")
     shown, hidden = (f"{sign}document.getElementById('waits').hidden" for sign in ("!", ""))
     async with open_page(server.port) as page:
         await live(page)

@@ -20,7 +20,6 @@ from browser.lived import GONE, LONG_GONE, ROUNDS, Lived, ahead
 from browser.measured import FAINT_TEXT, FRAMES, STICKS_OUT
 from cgstatd.feed import queries
 from cgstatd.outputs.host_json import AgentFacts, agent_facts
-from cgstatd.web.routes.queries import QUERIES
 from fakehost import FakeHost, unreadable
 from wire import Server, serving
 
@@ -254,7 +253,7 @@ async def test_everything_can_be_read_and_nothing_sticks_out(server: Server, ope
 async def test_there_is_a_range_of_all_that_the_disk_has(
     server: Server, open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server.runner.app[QUERIES].host._fresh = 0.0
+    server.parts.queries.host._fresh = 0.0
     async with open_page(server.port, at="#c=web-1&range=all") as page:
         for seconds, titles in (
             (600, "Live 10 min"), (3605, "Live 15 min 1 h"), (90_000, "Live 15 min 1 h 25 h"),

@@ -21,8 +21,6 @@ from cgstatd.recording.recorded_root import open_roots
 from cgstatd.sampling.open_host import HostOptions, open_host
 from cgstatd.web.app import make_engine_app
 from cgstatd.web.guard import Guard
-from cgstatd.web.routes.context import CONTEXT
-from cgstatd.web.routes.engine import ENGINE
 from cgstatd.web.server.gate import Gate
 from cgstatd.web.server.limits import Limits
 from cgstatd.web.server.listener import Listener, UnixSocket
@@ -71,9 +69,8 @@ class Replayed:
 async def replayed(tmp_path: Path) -> AsyncIterator[Replayed]:
     """Over the demo's host."""
     async with serving(open_host(open_roots(recorded_host(DEMO))[-1], HostOptions())) as server:
-        app = server.runner.app
-        assert app is not None
-        engine = web.AppRunner(make_engine_app(app, Guard()), access_log=None, shutdown_timeout=1.0)
+        app = server.parts
+        engine = web.AppRunner(make_engine_app(app, Guard(1)), access_log=None, shutdown_timeout=1.0)
         await engine.setup()
         try:
             socket = tmp_path / "docker.sock"
@@ -98,11 +95,10 @@ async def test_a_client_is_answered_as_it_was(replayed: Replayed, client: str) -
 
 async def test_a_dockhand_server_is_answered_over_its_own_connection(replayed: Replayed, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(f"{TOKEN}\n")
-    app = replayed.server.runner.app
-    assert app is not None and replayed.engine.server is not None
-    connector = Connector(replayed.engine.server, app[ENGINE], HostTotals(app[CONTEXT].feed))
+    app = replayed.server.parts
+    connector = Connector(app, HostTotals(app.feed))
     async with dockhand() as (found, url), asyncio.timeout(60):
-        await connector.call(Destination(url, str(tmp_path / "token"), ""))
+        await connector.tell(Destination(url, str(tmp_path / "token"), ""))
         link = await found.link()
         for exchange in read((KEPT[0].parent / "dockhand-server.txt").read_text()):
             method, path, _ = exchange.head.splitlines()[0].split(" ")

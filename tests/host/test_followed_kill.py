@@ -19,7 +19,6 @@ import pytest
 from cgroupfs import Hierarchy, Root
 from cgstatd.host.pidfd import Untold
 from cgstatd.sampling.open_host import HostOptions, open_host
-from cgstatd.web.routes.follow import FOLLOWER
 from helpers import remove_cgroup
 from patience import until
 from wire import Server, serving
@@ -111,8 +110,7 @@ async def last_words(server: Server) -> Any:
 @pytest.mark.parametrize("how", ENDS)
 async def test_an_end_without_clients_has_its_code_and_signal_from_the_kernel(trees: Trees, how: str) -> None:
     async with serving(open_host(Root("/"), HostOptions())) as server:
-        assert server.runner.app is not None
-        follower = server.runner.app[FOLLOWER]
+        follower = server.parts.follower
         follower.watch()
         assert follower._unattended is not None
         process = subprocess.Popen([sys.executable, "-S", "-c", PROGRAM, how], stdin=subprocess.PIPE)

@@ -1,4 +1,5 @@
-"""A request of the server's, through the routes of the Engine API: GET and HEAD, nothing else, and without its headers.
+"""A request of the server's, answered by the functions of the Engine API: GET and HEAD, nothing else, and without its
+headers.
 
 Plain answers are written one at a time: there is one copy of a large one, however many are asked for.
 """
@@ -6,107 +7,132 @@ Plain answers are written one at a time: there is one copy of a large one, howev
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 
-import msgspec
-from aiohttp import web
-from multidict import CIMultiDict
-
-from ..outputs.engine import system
-from ..web.server import inside
-from ..web.server.inside import Answer, BadTarget
-from ..web.server.peer import Peer
+from ..basics.once_in_a_while import OnceInAWhile
+from ..feed.answer_bodies import Body
+from ..web.parts import EngineParts
+from ..web.routes.engine_answer import EngineAnswer, refusal
+from ..web.routes.engine_api import BadTarget, ask
+from ..web.server.failure import COMMON_HEADERS
+from ..web.server.limits import RETRY_SECONDS
+from ..web.server.pieces import slices
 from . import messages
 from .messages import Request
 
+log = logging.getLogger(__name__)
 ANSWER_SECONDS = 25.0
 """For a plain answer: Dockhand waits 30 s for it."""
 MOST_STREAMED_BYTES = 4 << 20
 """Of a stream that is asked for as a plain answer."""
-DOCKHAND = Peer("dockhand", loopback=False)
-_METHODS = ("GET", "HEAD")
-_LEFT_OUT = frozenset("connection content-length date transfer-encoding".split())
+MOST_STREAMS = 64
+"""Streams that the server may have open at a time."""
+_ENDLESS = refusal(504, "this answer does not end: ask for it as a stream")
+_CUT = refusal(503, "too many answers in flight")
 Send = Callable[[bytes], Awaitable[None]]
-_encode = msgspec.json.Encoder().encode
 
 
-class _Answer(Answer):
-    """Becomes messages: parts as they come where a stream is wanted and the status is 200, else one whole answer."""
+class _Reader:
+    """What an answer goes to."""
 
-    def __init__(self, request: Request, send: Send, begun: Callable[[], None]) -> None:
-        super().__init__()
-        self._request, self._send, self._begun = request, send, begun
-        self.status = 0
-        self.headers: dict[str, str] = {}
-        self.body = bytearray()
-        self.bounded = True
-        """Until the handler has returned, what comes is a stream."""
-        self.too_long = False
+    cut = False
 
-    @property
-    def in_parts(self) -> bool:
-        """Whether it goes out in parts."""
-        return self._request.streaming and self.status == 200
+    def abort(self) -> None:
+        """Others need the bytes that it holds."""
+        self.cut = True
 
-    async def head(self, status: int, headers: CIMultiDict[str]) -> None:
-        self.status = status
-        self.headers = {name: value for name, value in headers.items() if name.lower() not in _LEFT_OUT}
-        if self.in_parts:
-            self._begun()
-
-    async def part(self, chunk: bytes | bytearray | memoryview) -> None:
-        if self.in_parts:
-            await self._send(messages.stream(self._request.request_id, memoryview(chunk)))
-        elif self.bounded and len(self.body) + len(chunk) > MOST_STREAMED_BYTES:
-            self.too_long = True
-            raise ConnectionResetError("a stream that does not end")
-        else:
-            self.body += chunk
+    async def of(self, body: Body) -> AsyncGenerator[bytes, None]:
+        """The parts of a body, which others may need meanwhile."""
+        body.readers.add(self)
+        try:
+            for part in body.parts:
+                yield part
+        finally:
+            body.readers.discard(self)
 
 
 class Answering:
     """Of one connection. Used in the event loop."""
 
-    def __init__(self, server: web.Server, send: Send) -> None:
-        self._server, self._send = server, send
+    def __init__(self, parts: EngineParts, send: Send, once: OnceInAWhile) -> None:
+        self._parts, self._send, self._once = parts, send, once
         self._one_by_one = asyncio.Lock()
+        self.streams = 0
+        """How many are open."""
 
     async def answer(self, request: Request, begun: Callable[[], None]) -> None:
         """Answer one request. ``begun`` is called when a stream is open. Raises what sending raises."""
-        if request.method not in _METHODS:
-            await self._refuse(request, 403, system.READ_ONLY)
-            return
-        answer = _Answer(request, self._send, begun)
+        reader = _Reader()
         try:
             async with asyncio.timeout(None if request.streaming else ANSWER_SECONDS):
-                made = await inside.begin(self._server, request.method, request.path, DOCKHAND, answer)
+                found = await self._ask(request, reader)
         except BadTarget as error:
-            await self._refuse(request, 400, str(error))
-            return
+            found = refusal(400, str(error))
         except TimeoutError:
-            answer.too_long = True
-        if answer.too_long:
-            await self._refuse(request, 504, "this answer does not end: ask for it as a stream")
+            found = _ENDLESS
+        except Exception:
+            log.exception("dockhand path=%r", request.path[:200])
+            found = refusal(500, "Internal error")
+        if found.stream is not None:
+            async with self._opened(found, found.stream) as pieces:
+                await self._in_parts(request, reader, pieces, begun)
             return
         async with self._one_by_one:
-            answer.bounded = False
-            try:
-                await inside.finish(*made)
-            except ConnectionError:
-                if not answer.cut:
-                    raise
-                await self._refuse(request, 503, "too many answers in flight")
-                return
-            if answer.in_parts:
-                await self._send(messages.stream_end(request.request_id, "completed"))
+            if request.streaming and found.status == 200:
+                async with aclosing(reader.of(found.body)) as parts:
+                    await self._in_parts(request, reader, parts, begun)
             else:
-                await self._whole(request, answer.status, answer.headers, bytes(answer.body))
+                await self._whole(request, found)
 
-    async def _refuse(self, request: Request, status: int, sentence: str) -> None:
-        headers = {"Content-Type": "application/json", **system.HEADERS}
-        await self._whole(request, status, headers, _encode({"message": sentence}))
+    async def _ask(self, request: Request, reader: _Reader) -> EngineAnswer:
+        """The answer; a stream only where one is asked for."""
+        found = await ask(self._parts, request.method, request.path, reader)
+        if found.stream is None:
+            return found
+        if self.streams >= MOST_STREAMS:
+            found.over()
+            if self._once.due("streams"):
+                log.warning("dockhand has too many streams: open=%d", self.streams)
+            return refusal(503, "Too many streams", Retry_After=str(RETRY_SECONDS))
+        if request.streaming:
+            return found
+        body = bytearray()
+        async with self._opened(found, found.stream) as pieces:
+            async for piece in pieces:
+                body += piece
+                if len(body) > MOST_STREAMED_BYTES:
+                    return _ENDLESS
+        return _CUT if reader.cut else EngineAnswer(Body([bytes(body)]))
 
-    async def _whole(self, request: Request, status: int, headers: dict[str, str], body: bytes) -> None:
-        await self._send(messages.response(request.request_id, status, headers, body))
+    @asynccontextmanager
+    async def _opened(
+        self, found: EngineAnswer, stream: AsyncGenerator[bytes, None]
+    ) -> AsyncIterator[AsyncGenerator[bytes, None]]:
+        self.streams += 1
+        try:
+            async with aclosing(stream):
+                yield stream
+        finally:
+            self.streams -= 1
+            found.over()
+
+    async def _in_parts(
+        self, request: Request, reader: _Reader, parts: AsyncIterator[bytes], begun: Callable[[], None]
+    ) -> None:
+        begun()
+        async for part in parts:
+            for piece in slices(part):
+                if reader.cut:
+                    await self._whole(request, _CUT)
+                    return
+                await self._send(messages.stream(request.request_id, piece))
+        await self._send(messages.stream_end(request.request_id, "completed"))
+
+    async def _whole(self, request: Request, found: EngineAnswer) -> None:
+        headers = {"Content-Type": found.content_type, **COMMON_HEADERS, **found.headers}
+        body = b"" if request.method == "HEAD" else b"".join(found.body.parts)
+        await self._send(messages.response(request.request_id, found.status, headers, body))
         if request.streaming:  # some of Dockhand's calls wait for the end of a stream, and look at nothing else
-            await self._send(messages.stream_end(request.request_id, f"status {status}"))
+            await self._send(messages.stream_end(request.request_id, f"status {found.status}"))

@@ -6,16 +6,15 @@ import asyncio
 import logging
 
 import aiohttp
-from aiohttp import web
 
 from ..basics.destination import Destination
 from ..basics.once_in_a_while import OnceInAWhile
 from ..basics.timing import Backoff, Time
-from ..feed.engine import Engine
 from ..feed.host_totals import HostTotals
 from ..outputs.own_metrics import Called
 from ..sampling.reading_failed import ReadingFailed
 from ..sampling.registry import ListingFailed
+from ..web.parts import EngineParts
 from . import messages
 from .link import Refused, connect, why_failed
 from .messages import NotTheProtocol
@@ -30,11 +29,9 @@ class Connector:
     """One per agent; it may have no server to call. Used in the event loop."""
 
     def __init__(
-        self, server: web.Server, engine: Engine, totals: HostTotals, time: Time | None = None,
-        backoff: Backoff | None = None,
-    ) -> None:  # fmt: skip
-        """``server``: of the application that answers (`web.AppRunner.server`)."""
-        self._server, self._engine, self._totals = server, engine, totals
+        self, parts: EngineParts, totals: HostTotals, time: Time | None = None, backoff: Backoff | None = None
+    ) -> None:
+        self._parts, self._totals = parts, totals
         self._time = time or Time()
         self._backoff = backoff or Backoff()
         self._destination = Destination()
@@ -53,7 +50,7 @@ class Connector:
         outbox = self._outbox
         return Called(self.connected, 0 if outbox is None else outbox.waiting, dict(self._outcomes))
 
-    async def call(self, destination: Destination) -> None:
+    async def tell(self, destination: Destination) -> None:
         """Call this server from now on, and no other; nothing happens where it is the same."""
         if destination != self._destination:
             await self.stop()
@@ -76,7 +73,7 @@ class Connector:
     # -- one server
 
     async def _run(self, destination: Destination) -> None:
-        outbox = Outbox(self._engine.events, self._time)
+        outbox = Outbox(self._parts.engine.events, self._time)
         outbox.start()
         self._outbox = outbox
         try:
@@ -96,7 +93,7 @@ class Connector:
         """One attempt, and the connection for as long as it lasts; for how long the server wants us to stay away."""
         began, asked, outcome = self._time.now(), 0.0, "failed"
         try:
-            hello = messages.hello(await self._engine.host.get(), read_token(destination.secret_file))
+            hello = messages.hello(await self._parts.engine.host.get(), read_token(destination.secret_file))
             async with connect(destination, hello) as link:
                 began = self._time.now()
                 self.connected = True
@@ -104,7 +101,7 @@ class Connector:
                 self._said = ""
                 log.info("dockhand connected url=%s", destination.url)
                 try:
-                    await Session(link.socket, self._server, outbox, self._totals, self._time, self._once).run()
+                    await Session(link.socket, self._parts, outbox, self._totals, self._time, self._once).run()
                 finally:
                     outbox.disconnected(acknowledged=link.acknowledged())
         except Refused as error:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from aiohttp import ClientWebSocketResponse, WSMessage, WSMsgType, web
+from aiohttp import ClientWebSocketResponse, WSMessage, WSMsgType
 
 from ..basics.once_in_a_while import OnceInAWhile
 from ..basics.text import printable
@@ -17,6 +17,7 @@ from ..outputs.engine import hawser
 from ..outputs.engine.system import READ_ONLY
 from ..sampling.reading_failed import ReadingFailed
 from ..sampling.registry import ListingFailed
+from ..web.parts import EngineParts
 from . import messages
 from .answering import Answering
 from .messages import NotTheProtocol, decode
@@ -56,14 +57,14 @@ class Session:
     def __init__(
         self,
         socket: ClientWebSocketResponse[Any],
-        server: web.Server,
+        parts: EngineParts,
         outbox: Outbox,
         totals: HostTotals,
         time: Time,
         once: OnceInAWhile,
     ) -> None:
         self._socket, self._outbox, self._totals, self._time, self._once = socket, outbox, totals, time, once
-        self._answering = Answering(server, self.send)
+        self._answering = Answering(parts, self.send, once)
         self._sending = asyncio.Lock()
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._running: dict[str, asyncio.Task[None]] = {}

@@ -84,6 +84,11 @@ class Engine:
         """Raises NotFound, NotRunning, Ambiguous, ListingFailed, ReadingFailed."""
         return await self._feed.run(partial(find, self._feed, wanted), self._processes)
 
+    def stop(self) -> None:
+        """End every stream."""
+        self.events.stop()
+        self.seconds.stop()
+
     # -- in the sampling thread
 
     def _list(self, view: View, freezer: bool = True) -> list[Listed]:

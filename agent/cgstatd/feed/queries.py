@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import msgspec
 
@@ -20,8 +20,7 @@ from ..outputs.detail_types import ContainerDetail
 from ..outputs.follow_types import FollowExit
 from ..outputs.host_json import NO_HISTORY, HistoryFacts, HostAnswer, PassFacts, agent_facts, host_answer, sums
 from ..outputs.identity_json import ContainerIdentity, container_identity, milliseconds
-from ..outputs.own_metrics import DiskFigures
-from ..outputs.pressure_types import NOT_WATCHED, PressureFacts
+from ..outputs.pressure_types import NOT_WATCHED
 from ..sampling.container import Container
 from ..sampling.container_detail import Detail, HostPart, collect, host_part
 from ..sampling.health_checks import health_of
@@ -37,6 +36,10 @@ from .follow.follower import Follower
 from .follow.last_words import LastWords
 from .lives import View
 from .shared_passes import Feed
+
+if TYPE_CHECKING:
+    from .history.reading import History
+    from .pressure.watch import PressureWatch
 
 T = TypeVar("T", Io, Pids)
 
@@ -57,21 +60,19 @@ class Queries:
         follower: Follower,
         env_id: int,
         fresh_seconds: float = 0.5,
-        history: HistoryFacts = NO_HISTORY,
+        *,
+        history: History | None = None,
+        keeps: HistoryFacts = NO_HISTORY,
+        pressure: PressureWatch | None = None,
     ) -> None:
+        """``keeps``: what is kept of the rounds of ``history``."""
         self._feed = feed
         self._follower = follower
-        self._history = history
+        self._history, self._keeps, self._pressure = history, keeps, pressure
         self._env = env_id
         self._host = HostReader(feed.sampler)
         self._devices = Devices(feed.sampler.root)
         self._listed = -1
-        self.disk: Callable[[], DiskFigures | None] = lambda: None
-        """The history on disk. Any thread may ask."""
-        self.reached: Callable[[], float] = lambda: 0.0
-        """How many seconds the history goes back."""
-        self.pressure: Callable[[], PressureFacts] = lambda: NOT_WATCHED
-        """Whether pressure is watched. Any thread may ask."""
         self.listing: Coalesced[list[ContainerIdentity]] = Coalesced(
             self._make_listing,
             fresh_seconds,
@@ -94,8 +95,10 @@ class Queries:
         stats = await self.stats()
         if not await self._feed.run(self._host.has_window):
             await asyncio.sleep(MINIMUM_WINDOW_NS / 1e9)
-        history = self._history._replace(reached_seconds=self.reached())
-        return await self._feed.run(partial(self._read_host, list(stats.values()), history))
+        keeps = self._keeps
+        if self._history is not None:
+            keeps = keeps._replace(reached_seconds=self._history.reached_seconds())
+        return await self._feed.run(partial(self._read_host, list(stats.values()), keeps))
 
     async def detail(self, wanted: str) -> ContainerDetail:
         """Raises NotFound, Ambiguous, ListingFailed, ReadingFailed."""
@@ -142,7 +145,7 @@ class Queries:
             return Found(known, None)
         return Found(known, collect(self._feed.sampler, self._devices, known.target, stats, host))
 
-    def _read_host(self, stats: list[ContainerStats], history: HistoryFacts) -> HostAnswer:
+    def _read_host(self, stats: list[ContainerStats], keeps: HistoryFacts) -> HostAnswer:
         feed, sampling_thread = self._feed, self._feed.sampling_thread
         passes = PassFacts(
             feed.passes,
@@ -152,7 +155,9 @@ class Queries:
             sampling_thread.stuck,
             sampling_thread.hung_files(),
         )
-        agent = agent_facts(agent_cost(), passes, self._follower.clients, history, self.disk(), self.pressure())
+        disk = None if self._history is None or self._history.disk is None else self._history.disk.figures()
+        pressure = NOT_WATCHED if self._pressure is None else self._pressure.facts()
+        agent = agent_facts(agent_cost(), passes, self._follower.clients, keeps, disk, pressure)
         return host_answer(self._env, self._host.read(), sums(stats, self._block()), agent, time.time_ns() // 1_000_000)
 
     def _block(self) -> tuple[int, int]:

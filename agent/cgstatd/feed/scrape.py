@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..outputs.metric_families import EXPORTED_FIELDS
-from ..outputs.own_metrics import Called, DiskFigures, Notified, OwnMetrics, PressureFigures
+from ..outputs.own_metrics import Called, Notified, OwnMetrics, PressureFigures
 from ..outputs.workload_families import WorkloadMetrics
 from ..sampling.container import Container
 from ..sampling.exported_metrics import ContainerMetrics, Listed, MetricsReader, each_network_once
@@ -20,28 +21,54 @@ from .lives import View
 from .shared_passes import Feed
 from .workloads import workloads_of
 
+if TYPE_CHECKING:
+    from .history.reading import History
+    from .pressure.watch import PressureWatch
+
 _BUSY_PART = 0.25
 """However many ask, and however little time the host has for the agent, scrapes are made for this part of the time."""
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 Scrape = tuple[list[ContainerMetrics], list[WorkloadMetrics], OwnMetrics]
+
+
+class FiguresSource(Protocol[T_co]):
+    """Something that counts what it does."""
+
+    def figures(self) -> T_co | None:
+        """The counts; None: it is off. Any thread may ask."""
+
+
+def _figures(source: FiguresSource[T] | None) -> T | None:
+    return None if source is None else source.figures()
 
 
 class Scraper:
     """Used in the event loop."""
 
-    def __init__(self, feed: Feed, follower: Follower, fresh_seconds: float = 0.5) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        follower: Follower,
+        fresh_seconds: float = 0.5,
+        *,
+        history: History | None = None,
+        pressure: PressureWatch | None = None,
+        webhook: FiguresSource[Notified] | None = None,
+        dockhand: FiguresSource[Called] | None = None,
+    ) -> None:
+        """``dockhand``: the connection to a server of Dockhand's."""
         self._feed = feed
         self._follower = follower
+        self._disk = None if history is None else history.disk
+        self._pressure: FiguresSource[PressureFigures] | None = pressure
+        self._webhook, self._dockhand = webhook, dockhand
         self._metrics_reader = MetricsReader(feed.sampler, EXPORTED_FIELDS)
         self._host = HostMetricsReader(feed.sampler.root, partial(feed.sampler.names.say_once, "host"))
         self._host_metrics = True
         self._listing = -1
-        self.disk: Callable[[], DiskFigures | None] = lambda: None
-        """The history on disk. Any thread may ask."""
-        self.notified: Callable[[], Notified | None] = lambda: None
-        self.called: Callable[[], Called | None] = lambda: None
-        """The webhook. Any thread may ask."""
-        self.pressure: Callable[[], PressureFigures | None] = lambda: None
-        """What waited. The event loop asks."""
+        self.labels: Sequence[str] = ()
+        """Container labels that become metric labels."""
         self.scrape: Coalesced[Scrape] = Coalesced(
             self._make,
             fresh_seconds,
@@ -51,9 +78,11 @@ class Scraper:
             overloaded=feed.overloaded,
         )
 
-    def export_host(self, wanted: bool) -> None:
-        """Whether the host's own figures are read and exported, from the next scrape on; a reload may change it."""
-        self._host_metrics = wanted
+    def export(self, labels: Sequence[str], *, host: bool) -> None:
+        """What is exported from the next scrape on: these labels, and the host's own figures or not; a reload may
+        change it."""
+        self._feed.sampler.names.want(labels)
+        self.labels, self._host_metrics = labels, host
         self.scrape.forget()
 
     async def _make(self) -> Scrape:
@@ -64,7 +93,7 @@ class Scraper:
         self._count_kills(read)
         workloads, left_out = await run(partial(self._workloads, read, self._follower.lives.view()))
         own = await run(partial(self._own, len(read), left_out))
-        return each_network_once(list(read.values())), workloads, own._replace(pressure=self.pressure())
+        return each_network_once(list(read.values())), workloads, own._replace(pressure=_figures(self._pressure))
 
     def _count_kills(self, read: Mapping[Container, ContainerMetrics]) -> None:
         """Of containers that live: of the others their end tells."""
@@ -102,7 +131,7 @@ class Scraper:
             mem_total_bytes=sampler.host.mem_total(),
             cores=cores or None,
             host=host,
-            disk=self.disk(),
-            notified=self.notified(),
-            called=self.called(),
+            disk=_figures(self._disk),
+            notified=_figures(self._webhook),
+            called=_figures(self._dockhand),
         )

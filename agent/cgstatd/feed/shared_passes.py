@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 from weakref import WeakSet
 
 from ..basics.event_loop import call_from_thread
@@ -35,14 +36,30 @@ _WORTH_SAYING = 1.5
 """Times the freshness window. A stretch that is about as long as the window would come and go in the log."""
 
 
+class Load(Protocol):
+    """How much is asked of the agent."""
+
+    @property
+    def overloaded(self) -> bool:
+        """Whether it is more than can be answered."""
+
+
 class Feed:
     """Answers requests. Used in the event loop."""
 
     def __init__(
-        self, sampler: Sampler, *, freshness_seconds: float, baseline_seconds: float, max_cpu_percent: float = 0.0
+        self,
+        sampler: Sampler,
+        *,
+        freshness_seconds: float,
+        baseline_seconds: float,
+        max_cpu_percent: float = 0.0,
+        load: Load | None = None,
     ) -> None:
-        """``max_cpu_percent``: of one core, that passes may take; 0: no bound."""
+        """``max_cpu_percent``: of one core, that passes may take; 0: no bound. ``load``: None: there is never too much
+        of it."""
         self._sampler = sampler
+        self._load = load
         self._sampling_thread = SamplingThread()
         self._freshness = freshness_seconds
         self._baseline = baseline_seconds
@@ -66,8 +83,6 @@ class Feed:
         self._said_stretched = False
         self.regular_seconds = 0.0
         """How often all containers are read whether a client asks or not (the history); 0: they are not."""
-        self.more_asked_than_answered: Callable[[], bool] = lambda: False
-        """What :meth:`overloaded` asks."""
         self.read_all_at: float | None = None
         """When (monotonic) the history began a reading of its own; None: it had none."""
 
@@ -168,7 +183,7 @@ class Feed:
 
     def overloaded(self) -> bool:
         """Whether more is asked than can be answered: figures of the last five seconds then do for all who ask."""
-        return self.more_asked_than_answered()
+        return self._load is not None and self._load.overloaded
 
     def usable(self, freshness_seconds: float) -> Pass | None:
         """The pass that a request within this window would share; None: it would need one of its own."""

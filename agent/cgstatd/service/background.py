@@ -13,10 +13,10 @@ import msgspec
 from ..basics import logs
 from ..config import BadConfig, Settings
 from ..config.changed import LIVE, changed
-from ..feed.shared_passes import Feed
 from ..sampling.host_figures import agent_cost
 from ..sampling.reading_failed import ReadingFailed
 from ..sampling.registry import ListingFailed
+from .composition import Composition
 from .memory_giveback import EACH_SECONDS, GiveBack
 from .systemd import Notifier
 
@@ -37,29 +37,19 @@ class _Look(NamedTuple):
 class Background:
     """Used in the event loop."""
 
-    def __init__(self, feed: Feed, notifier: Notifier, settings: Settings, where: str) -> None:
-        self._feed = feed
+    def __init__(self, agent: Composition, notifier: Notifier, settings: Settings, where: str) -> None:
+        self._agent, self._feed = agent, agent.feed
         self._notifier = notifier
         self._settings = settings
         self._where = where
         self._ready = False
         self._status = ""
         self._tasks: list[asyncio.Task[None]] = []
-        self.read_again: list[Callable[[], None]] = []
-        """What a reload reads again, or tries again, besides the configuration."""
-        self.take_over: Callable[[Settings], None] = lambda _: None
-        """Takes over a reload's settings besides those that Upkeep itself does; keys that need a restart are as they
-        were."""
-        self.open: Callable[[], tuple[int, int]] = lambda: (0, 0)
-        """How many connections and streams there are."""
-        self.accepted: Callable[[], int] = lambda: 0
-        """How many connections there have been."""
         self.give_back = GiveBack()
-        self._relief: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin. Systemd is told only where it asks."""
-        work = [self._account(), self._give_back()]
+        work = [self._account(), self._give_back(), self._relieve()]
         if self._notifier.wanted:
             work.append(self._live())
         self._tasks = [asyncio.get_running_loop().create_task(each) for each in work]
@@ -67,9 +57,8 @@ class Background:
     def stop(self) -> None:
         """End, and tell systemd."""
         self._notifier.send("STOPPING=1", "STATUS=stopping")
-        for task in (*self._tasks, self._relief):
-            if task is not None:
-                task.cancel()
+        for task in self._tasks:
+            task.cancel()
 
     # -- ready and alive
 
@@ -123,8 +112,7 @@ class Background:
             self._apply(load())
         except BadConfig as error:
             log.error("the configuration stays the old one: %s", "; ".join(str(error).splitlines()))
-        for each in self.read_again:
-            each()
+        self._agent.read_again()
         if self._ready:
             self._notifier.send("READY=1", f"STATUS={self._status}")
 
@@ -134,12 +122,9 @@ class Background:
         later = [name for name in names if name not in LIVE]
         if "log_level" in live or "log_format" in live:
             logs.configure(settings.log_level, settings.log_format)
-        self._feed.retime(
-            freshness_seconds=settings.freshness, baseline_seconds=settings.baseline, max_cpu_percent=settings.max_cpu
-        )
         values = msgspec.structs.asdict(settings)
         self._settings = msgspec.structs.replace(self._settings, **{name: values[name] for name in live})
-        self.take_over(self._settings)
+        self._agent.take_over(self._settings)
         log.info("reloaded changed=%s", ",".join(live) or "none")
         if later:
             log.warning("changed, and needs a restart: %s", ", ".join(later))
@@ -162,18 +147,19 @@ class Background:
             with contextlib.suppress(ReadingFailed):
                 await self._feed.run(self.give_back.look)
 
-    def relieve(self) -> None:
-        """While many clients ask, memory cannot wait for the next look."""
-        if self.give_back.is_wanted():
-            self._relief = asyncio.get_running_loop().create_task(self._relieve())
-
     async def _relieve(self) -> None:
-        with contextlib.suppress(ReadingFailed):
-            await self._feed.run(self.give_back.relieve)
+        """While many clients ask, memory cannot wait for the next look."""
+        moment = self._agent.gate.account.moment
+        while True:
+            await moment.wait()
+            moment.clear()
+            if self.give_back.is_wanted():
+                with contextlib.suppress(ReadingFailed):
+                    await self._feed.run(self.give_back.relieve)
 
     def _happened(self) -> tuple[int, int, int]:
         """Counts of what takes memory."""
-        return self._feed.passes, self._feed.sampler.registry.number, self.accepted()
+        return self._feed.passes, self._feed.sampler.registry.number, self._agent.gate.admitted
 
     async def _account(self) -> None:
         while True:
@@ -183,7 +169,6 @@ class Background:
     def say_cost(self) -> None:
         """One line of what the agent has used since it was started."""
         cost, feed = agent_cost(), self._feed
-        connections, streams = self.open()
         log.info(
             "cost cpu_seconds=%.1f cpu_percent=%.2f rss_bytes=%d threads=%d descriptors=%d passes=%d overruns=%d "
             "stuck=%d connections=%d streams=%d",
@@ -195,6 +180,6 @@ class Background:
             feed.passes,
             feed.sampling_thread.overruns,
             feed.sampling_thread.stuck,
-            connections,
-            streams,
+            self._agent.gate.open,
+            len(self._agent.guard.streams),
         )

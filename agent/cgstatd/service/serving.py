@@ -11,34 +11,25 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
 from ..config import Settings
 from ..config.address import parse_address
 from ..feed.sampling_thread import SWITCH_SECONDS
-from ..feed.scrape import Scraper
-from ..feed.shared_passes import Feed
 from ..sampling.sampler import Sampler
 from ..web.app import make_app, make_engine_app
 from ..web.guard import Guard
-from ..web.routes.follow import FOLLOWER
-from ..web.routes.history import Keeping
-from ..web.routes.metrics import METRIC_LABELS, SCRAPER, MetricLabels
-from ..web.routes.pressure import PRESSURE
-from ..web.server.account import Account
 from ..web.server.gate import Gate
 from ..web.server.limits import limits_of
 from ..web.server.listener import Listener
 from ..web.server.tls import Certificates
 from .background import Background
 from .binding import bind_address, bind_docker_socket
-from .calling import Calling
-from .notifying import Notifying
+from .composition import Composition
 from .systemd import BadSocket, Notifier, passed_sockets
-from .who_may_ask import CannotServe, certificates, make_guard, renew_guard
+from .who_may_ask import CannotServe, certificates, make_guard
 
 log = logging.getLogger(__name__)
 _SHUTDOWN_SECONDS = 3.0
@@ -70,58 +61,24 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
         tls = certificates(settings)
         sockets = _sockets(settings, opened)
         guard = make_guard(settings, sockets)
-        feed = Feed(
-            sampler,
-            freshness_seconds=settings.freshness,
-            baseline_seconds=settings.baseline,
-            max_cpu_percent=settings.max_cpu,
-        )
-        app = make_app(
-            feed,
-            settings.env_id,
-            guard,
-            history=Keeping(
-                settings.history,
-                settings.history_interval,
-                settings.history_dir,
-                settings.history_keep,
-                settings.history_max_bytes,
-            ),
-        )
-        labels, scraper = app[METRIC_LABELS], app[SCRAPER]
-        _export(labels, scraper, sampler.names.want, settings)
-        runner = web.AppRunner(
-            app,
-            access_log=None,
-            shutdown_timeout=_SHUTDOWN_SECONDS,
-            handler_cancellation=True,  # else a stream without news keeps its place after its client has gone
-        )
-        gate = _gate(settings, feed)
-        feed.start()
+        agent = Composition(sampler, settings, guard, Gate(limits_of(settings)), tls)
+        runner = _runner(make_app(agent.parts, guard))
+        runner.app.on_shutdown.append(lambda _: agent.stop())  # no connection is accepted any more, some still wait
         background: Background | None = None
-        outgoing = Calling(app), Notifying(app)
         try:
             await runner.setup()
-            _watch(app, settings)
-            engine = await _engine_listener(app, settings, opened, gate.account)
-            where = await _listen(runner, sockets, gate, tls)
+            agent.start()
+            engine = await _engine_listener(agent, settings, opened)
+            where = await _listen(runner, sockets, agent.gate, tls)
             if engine is not None:
                 await engine.start()
                 where += f" {engine.name} (Engine API)"
             log.info("serving %s env=%d cgroups=%s", where, settings.env_id, sampler.hierarchy.mode)
-            for each in outgoing:
-                await each.change(settings)
+            await agent.call_out(settings)
             notifier = Notifier()
             if notifier.watchdog_seconds:
                 faulthandler.enable()  # when the watchdog aborts, the log has where each thread was
-            background = Background(feed, notifier, settings, f"serving {where}")
-            background.open = lambda: (gate.open, len(guard.streams))
-            background.accepted = lambda: gate.admitted
-            gate.account.each_moment = background.relieve
-            background.read_again = _read_again(guard, tls, outgoing)
-            background.take_over = partial(
-                _take_over, guard, gate, labels, scraper, sampler.names.want, outgoing, app[PRESSURE].want
-            )
+            background = Background(agent, notifier, settings, f"serving {where}")
             loop.add_signal_handler(signal.SIGHUP, background.reload, load)
             background.start()
             _settle()
@@ -130,22 +87,16 @@ async def serve(sampler: Sampler, settings: Settings, load: Callable[[], Setting
         finally:
             if background is not None:
                 background.stop()
-            for each in outgoing:
-                await each.stop()
             await runner.cleanup()
-            feed.stop()
 
 
-def _gate(settings: Settings, feed: Feed) -> Gate:
-    gate = Gate(limits_of(settings))
-    feed.more_asked_than_answered = lambda: gate.account.overloaded
-    return gate
-
-
-def _watch(app: web.Application, settings: Settings) -> None:
-    """Notice, with clients or without, how containers end and when programs of the host wait."""
-    app[FOLLOWER].watch()
-    app[PRESSURE].want(settings.pressure)
+def _runner(app: web.Application) -> web.AppRunner:
+    return web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=_SHUTDOWN_SECONDS,
+        handler_cancellation=True,  # else a stream without news keeps its place after its client has gone
+    )
 
 
 def _settle() -> None:
@@ -163,7 +114,7 @@ def _settle() -> None:
 
 
 async def _engine_listener(
-    app: web.Application, settings: Settings, opened: contextlib.AsyncExitStack, account: Account
+    agent: Composition, settings: Settings, opened: contextlib.AsyncExitStack
 ) -> Listener | None:
     """The Engine API on a socket of its own, whose mode and group say who may ask. Raises BadSetting."""
     path = settings.docker_socket
@@ -178,13 +129,10 @@ async def _engine_listener(
         streams=limits.connections,
         streams_per_client=limits.connections,
     )
-    guard = Guard(limits=limits)
-    runner = web.AppRunner(
-        make_engine_app(app, guard), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS, handler_cancellation=True
-    )
+    runner = _runner(make_engine_app(agent.parts, Guard(settings.env_id, limits=limits)))
     opened.push_async_callback(runner.cleanup)
     await runner.setup()
-    return Listener(runner, sock, Gate(limits, account=account))
+    return Listener(runner, sock, Gate(limits, account=agent.gate.account))
 
 
 async def _listen(runner: web.AppRunner, sockets: Sequence[socket.socket], gate: Gate, tls: Certificates | None) -> str:
@@ -193,40 +141,3 @@ async def _listen(runner: web.AppRunner, sockets: Sequence[socket.socket], gate:
     for listener in listeners:
         await listener.start()
     return " ".join(listener.name for listener in listeners)
-
-
-def _export(labels: MetricLabels, scraper: Scraper, want: Callable[[Sequence[str]], None], settings: Settings) -> None:
-    """What /metrics has."""
-    labels.names = settings.metric_labels
-    want(settings.metric_labels)
-    scraper.export_host(settings.host_metrics)
-
-
-def _take_over(
-    guard: Guard,
-    gate: Gate,
-    labels: MetricLabels,
-    scraper: Scraper,
-    want: Callable[[Sequence[str]], None],
-    outgoing: Iterable[Calling | Notifying],
-    watch_pressure: Callable[[bool], None],
-    settings: Settings,
-) -> None:
-    """What a reload changes beside the feed and the log."""
-    _export(labels, scraper, want, settings)
-    gate.limits = limits_of(settings)
-    renew_guard(guard, settings)
-    for each in outgoing:
-        each.take_over(settings)
-    watch_pressure(settings.pressure)
-
-
-def _read_again(
-    guard: Guard, tls: Certificates | None, outgoing: Iterable[Calling | Notifying]
-) -> list[Callable[[], None]]:
-    keyring = guard.callers.keyring
-    return [
-        *([partial(keyring.refresh, now=True)] if keyring is not None else []),
-        *([tls.refresh] if tls is not None else []),
-        *(each.try_now for each in outgoing),
-    ]

@@ -57,6 +57,7 @@ def make_guard(settings: Settings, sockets: Sequence[socket.socket]) -> Guard:
         required=bool(reachable),
     )
     return Guard(
+        settings.env_id,
         callers,
         hosts=Hosts(settings.allowed_hosts),
         origins=Origins(settings.allowed_origins),

@@ -1,4 +1,4 @@
-"""The application: what stands behind the routes, and the answers that are not 200."""
+"""The application: the routes, and the answers that are not 200."""
 
 from __future__ import annotations
 
@@ -6,22 +6,17 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+import msgspec
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from ..feed.shared_passes import Feed
-from ..outputs.host_json import NO_HISTORY, HistoryFacts
 from ..sampling.lookup import Ambiguous, NotFound
 from ..sampling.reading_failed import ReadingFailed
 from ..sampling.registry import ListingFailed
 from .guard import Guard
-from .routes.context import CONTEXT, Context
-from .routes.engine import ENGINE, in_engine_words
-from .routes.extensions import add_extensions
-from .routes.health import HEALTH, add_health
-from .routes.history import Keeping, add_history
+from .parts import EngineParts, Parts
+from .routes.engine_answer import error_body
 from .routes.table import add_engine_routes, add_routes, route_of
-from .security.callers import CALLERS
 from .server.failure import COMMON_HEADERS, failure, unread
 from .server.limits import RETRY_SECONDS
 from .server.one_body import NoRoom
@@ -61,8 +56,13 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 def _in_its_words(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
-    route = route_of(request)
-    return in_engine_words(response) if route is not None and route.engine else response
+    """An error of the guard's; on a route of the Engine API with the message that its clients look for."""
+    route, body = route_of(request), getattr(response, "body", None)
+    if route is not None and route.engine and isinstance(response, web.Response) and isinstance(body, bytes):
+        found = msgspec.json.decode(body)
+        if isinstance(found, dict) and "message" not in found and "error" in found:
+            response.body = error_body(found["error"])
+    return response
 
 
 async def _common_headers(_request: web.Request, response: web.StreamResponse) -> None:
@@ -75,35 +75,22 @@ def _not_a_clients_mistake(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
-def make_app(feed: Feed, env_id: int, guard: Guard | None = None, *, history: Keeping | None = None) -> web.Application:
-    """The application that answers for one environment from one feed; ``history``: what it keeps of the past."""
-    logging.getLogger("aiohttp.server").addFilter(_not_a_clients_mistake)
-    guard = guard or Guard()
-    app = web.Application(middlewares=[errors_as_json, guard.middleware])
-    guard.install(app)
-    app[CONTEXT] = Context(feed, env_id)
-    app[CALLERS] = guard.callers
-    add_health(app)
-    keeping = history or Keeping()
-    add_extensions(
-        app, env_id, HistoryFacts(keeping.seconds, keeping.interval_seconds) if keeping.seconds else NO_HISTORY
-    )
-    add_history(app, keeping)
-    add_routes(app)
-    app.on_response_prepare.append(_common_headers)
-
-    async def stopping(_app: web.Application) -> None:
-        feed.stop()  # ends the pass, and with it the open streams
-
-    app.on_shutdown.append(stopping)
+def make_app(parts: Parts, guard: Guard) -> web.Application:
+    """The application that answers for one environment. ``guard`` has the callers of ``parts``."""
+    app = _guarded(guard)
+    add_routes(app.router, parts)
     return app
 
 
-def make_engine_app(app: web.Application, guard: Guard) -> web.Application:
-    """The Engine API alone, for a socket of its own: it asks what is behind ``app``."""
-    own = web.Application(middlewares=[errors_as_json, guard.middleware])
-    guard.install(own)
-    own[CONTEXT], own[ENGINE], own[HEALTH], own[CALLERS] = app[CONTEXT], app[ENGINE], app[HEALTH], guard.callers
-    add_engine_routes(own)
-    own.on_response_prepare.append(_common_headers)
-    return own
+def make_engine_app(parts: EngineParts, guard: Guard) -> web.Application:
+    """The Engine API alone, for a socket of its own."""
+    app = _guarded(guard)
+    add_engine_routes(app.router, parts)
+    return app
+
+
+def _guarded(guard: Guard) -> web.Application:
+    logging.getLogger("aiohttp.server").addFilter(_not_a_clients_mistake)
+    app = web.Application(middlewares=[errors_as_json, guard.middleware])
+    app.on_response_prepare.extend((guard.mark_origin, _common_headers))
+    return app

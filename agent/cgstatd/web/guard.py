@@ -9,20 +9,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
+from typing import cast
 
 from aiohttp import HttpVersion10, web
 
 from ..auth.keyring import CHECK_SECONDS
 from ..basics.once_in_a_while import OnceInAWhile
 from .routes import health
-from .routes.context import CONTEXT, environment_asked, valid_container_id
+from .routes.checks import environment_asked, valid_container_id
 from .routes.table import Handler, Route, route_of
 from .security.callers import Caller, Callers
 from .security.origin import Hosts, Origins
-from .server import peer as peers
 from .server.failure import failure
 from .server.handler import Handler as Connection
 from .server.limits import RETRY_SECONDS, Limits, Streams
+from .server.peer import Peer
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +38,15 @@ class Guard:
 
     def __init__(
         self,
+        env_id: int,
         callers: Callers | None = None,
         *,
         hosts: Hosts | None = None,
         origins: Origins | None = None,
         limits: Limits | None = None,
     ) -> None:
+        """``env_id``: the environment that the agent is."""
+        self._env = env_id
         self.callers = callers or no_credentials()
         self.hosts = hosts or Hosts()
         self.origins = origins or Origins()
@@ -50,18 +54,13 @@ class Guard:
         self._watch: asyncio.TimerHandle | None = None
         self._once_in_a_while = OnceInAWhile()
 
-    def install(self, app: web.Application) -> None:
-        """The signals that go with the middleware."""
-        app.on_response_prepare.append(self._mark_origin)
-
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """The checks, then the route, at the client's cost."""
-        checked = self._checked(request, handler)
-        return await (request.protocol.charged(checked) if isinstance(request.protocol, Connection) else checked)
+        connection = cast(Connection, request.protocol)
+        return await connection.charged(self._checked(request, handler, connection.peer))
 
-    async def _checked(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        peer = peers.of_request(request)
+    async def _checked(self, request: web.Request, handler: Handler, peer: Peer) -> web.StreamResponse:
         refusal = self._not_a_request_of_ours(request, peer)
         if refusal is not None:
             return refusal
@@ -69,7 +68,7 @@ class Guard:
         if route is None:
             log.error("a route that is not in the table: %s", request.match_info.route)
             return failure(403, "Permission denied")
-        asked = environment_asked(request, request.app[CONTEXT].env_id)
+        asked = environment_asked(request.match_info, request.query, self._env)
         caller: Caller | None = None
         if self.callers.required:
             found = self.callers.identify(request, peer, count=not route.open, hawser=route.engine)
@@ -83,11 +82,11 @@ class Guard:
             if lacking:
                 self._log_denied(caller, route, asked)
                 return failure(403, "Permission denied", lacking)
-        if route.permission and asked != request.app[CONTEXT].env_id:
+        if route.permission and asked != self._env:
             handler = route.elsewhere
         return await self._answer(request, handler, route, caller, peer)
 
-    def _not_a_request_of_ours(self, request: web.Request, peer: peers.Peer) -> web.Response | None:
+    def _not_a_request_of_ours(self, request: web.Request, peer: Peer) -> web.Response | None:
         headers = request.headers
         if request.version < HttpVersion10:  # without headers: no Host to look at
             return failure(400, "Bad request")
@@ -110,12 +109,12 @@ class Guard:
         return None
 
     async def _answer(
-        self, request: web.Request, handler: Handler, route: Route, caller: Caller | None, peer: peers.Peer
+        self, request: web.Request, handler: Handler, route: Route, caller: Caller | None, peer: Peer
     ) -> web.StreamResponse:
         if not route.stream or (route.streamed is not None and not route.streamed(request)):
             return await handler(request)
         client = peer.key if caller is None else caller.name
-        still = partial(self.callers.still, caller, peer, route.permission, request.app[CONTEXT].env_id)
+        still = partial(self.callers.still, caller, peer, route.permission, self._env)
         stream = self.streams.enter(client, request.transport, still)
         if stream is None:
             if self._once_in_a_while.due(f"streams {client}"):
@@ -144,7 +143,8 @@ class Guard:
                 "denied client=%s env=%s wanted=%s", caller.name, "none" if asked is None else asked, route.permission
             )
 
-    async def _mark_origin(self, request: web.Request, response: web.StreamResponse) -> None:
+    async def mark_origin(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Say which origin may read the answer, before it is sent."""
         if self.origins:  # a reload may allow some
             self.origins.mark(request.headers.get("Origin"), response.headers)
 

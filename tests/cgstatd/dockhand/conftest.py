@@ -6,27 +6,33 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
-from aiohttp import web
 
 from cgstatd.basics.destination import Destination
 from cgstatd.basics.timing import Backoff
+from cgstatd.dockhand import answering, session
 from cgstatd.dockhand.connector import Connector
 from cgstatd.feed import engine_events
 from cgstatd.feed.host_totals import HostTotals
 from cgstatd.sampling import pass_work
-from cgstatd.web.app import make_engine_app
-from cgstatd.web.guard import Guard
-from cgstatd.web.routes.context import CONTEXT
-from cgstatd.web.routes.engine import ENGINE
-from cgstatd.web.server.limits import Limits
 from dockhand import TOKEN, Dockhand, Link, ManualTime, dockhand
 from fakehost import ENGINE_FILES, FakeHost, no_thread_left
 from helpers import write_files
 from wire import Server, serving
 
 STREAMS = 4
+
+
+class Noted(answering.Answering):
+    """Is remembered."""
+
+    made: ClassVar[list[Noted]] = []
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.made.append(self)
 
 
 @dataclass
@@ -39,14 +45,21 @@ class Caller:
     destination: Destination
     server: Server
     """The same agent over HTTP."""
-    guard: Guard
     token: Path
     waits: list[float] = field(default_factory=list)
+
+    @property
+    def streams(self) -> int:
+        """How many are open."""
+        return sum(each.streams for each in Noted.made)
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What is real time is short, and no thread outlives a test."""
+    monkeypatch.setattr(answering, "MOST_STREAMS", STREAMS)
+    monkeypatch.setattr(session, "Answering", Noted)
+    Noted.made.clear()
     monkeypatch.setattr(pass_work, "CPU_WINDOW_SECONDS", 0.05)
     monkeypatch.setattr(engine_events, "LOOK_SECONDS", 0.02)
     with no_thread_left():
@@ -78,20 +91,14 @@ async def calling(host: FakeHost, folder: Path, found: Dockhand, url: str, ca: s
     """A connector that has not called yet; at the end it hangs up."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(serving(host.sampler()))
-        app = server.runner.app
-        assert app is not None
-        guard = Guard(limits=Limits(streams=2 * STREAMS + 8, streams_per_client=STREAMS))
-        runner = web.AppRunner(make_engine_app(app, guard), access_log=None)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        assert runner.server is not None
+        app = server.parts
         time = ManualTime()
         backoff = Backoff(random=lambda: 0.5)
-        connector = Connector(runner.server, app[ENGINE], HostTotals(app[CONTEXT].feed), time, backoff)
+        connector = Connector(app, HostTotals(app.feed), time, backoff)
         stack.push_async_callback(connector.stop)
         token = folder / "token"
         token.write_text(f"{TOKEN}\n")
-        yield Caller(connector, time, found, Destination(url, str(token), ca), server, guard, token)
+        yield Caller(connector, time, found, Destination(url, str(token), ca), server, token)
 
 
 @pytest.fixture
@@ -104,5 +111,5 @@ async def caller(host: FakeHost, tmp_path: Path) -> AsyncIterator[Caller]:
 @pytest.fixture
 async def link(caller: Caller) -> Link:
     """A connection."""
-    await caller.connector.call(caller.destination)
+    await caller.connector.tell(caller.destination)
     return await caller.dockhand.link()

@@ -37,7 +37,7 @@ async def test_a_wrong_token_is_told_once_and_tried_again_after_a_minute(
     caller: Caller, caplog: pytest.LogCaptureFixture
 ) -> None:
     caller.token.write_text("wrong-token")
-    await caller.connector.call(caller.destination)
+    await caller.connector.tell(caller.destination)
     await caller.dockhand.refused()
     assert await caller.time.sleeper(lambda seconds: seconds == 60)
     caller.time.advance(59.9)
@@ -66,7 +66,7 @@ async def test_a_token_that_cannot_be_used(
         caller.token.unlink()
     else:
         caller.token.write_text(content, encoding="latin-1")
-    await caller.connector.call(caller.destination)
+    await caller.connector.tell(caller.destination)
     await caller.time.sleeper(lambda seconds: seconds == 1)
     assert words in caplog.text and not caller.dockhand.links
     caller.token.write_text(f"  {TOKEN}\n")
@@ -85,7 +85,7 @@ async def test_the_server_says_when_it_wants_it_again(caller: Caller, monkeypatc
         return socket
 
     caller.dockhand.handler = throttle
-    await caller.connector.call(caller.destination)
+    await caller.connector.tell(caller.destination)
     assert await caller.time.sleeper(lambda seconds: seconds > 60) == 120
 
 
@@ -133,7 +133,7 @@ async def test_a_sign_of_life_goes_out_every_half_minute(link: Link, caller: Cal
 
 
 async def test_cut_and_back(caller: Caller) -> None:
-    await caller.connector.call(caller.destination)
+    await caller.connector.tell(caller.destination)
     for number in range(1, 5):
         link = await caller.dockhand.link(number)
         assert (await link.ask("/_ping"))["statusCode"] == 200
@@ -143,12 +143,12 @@ async def test_cut_and_back(caller: Caller) -> None:
         link.cut()
         wait = 2.0 ** (number - 1)
         await caller.time.sleeper(partial(eq, wait))
-        assert (caller.connector.connected, len(caller.guard.streams)) == (False, 0)
+        assert (caller.connector.connected, caller.streams) == (False, 0)
         caller.time.advance(wait)
 
 
 async def test_a_connection_that_held_is_made_again_soon(caller: Caller) -> None:
-    await caller.connector.call(caller.destination)
+    await caller.connector.tell(caller.destination)
     (await caller.dockhand.link(1)).cut()
     await caller.time.sleeper(lambda seconds: seconds == 1)
     caller.time.advance(1)
@@ -166,13 +166,13 @@ async def test_hanging_up_is_told_to_the_server(link: Link, caller: Caller) -> N
 
 
 async def test_another_server(link: Link, caller: Caller) -> None:
-    await caller.connector.call(caller.destination)
+    await caller.connector.tell(caller.destination)
     async with dockhand() as (second, url):
-        await caller.connector.call(Destination(url, str(caller.token)))
+        await caller.connector.tell(Destination(url, str(caller.token)))
         await link.closed()
         assert len(caller.dockhand.links) == 1
         await second.link()
-        await caller.connector.call(Destination())
+        await caller.connector.tell(Destination())
         assert await second.links[0].closed() == WSCloseCode.GOING_AWAY
     assert not caller.connector.connected
 
@@ -198,7 +198,7 @@ async def test_events_arrive(link: Link, caller: Caller, host: FakeHost) -> None
 
 async def listening(caller: Caller) -> None:
     """Wait until what happens now becomes an event."""
-    source = caller.connector._engine.events
+    source = caller.connector._parts.engine.events
     while source._before is None or not source._listeners:
         await asyncio.sleep(0.005)
 
@@ -207,7 +207,7 @@ async def test_what_happens_while_there_is_no_link_arrives_later(link: Link, cal
     await listening(caller)
     link.cut()
     await caller.time.sleeper(lambda seconds: seconds == 1)
-    heard = caller.connector._engine.events
+    heard = caller.connector._parts.engine.events
     host.add("new")
     while not any(each.action == "start" for each in heard._told._kept):
         await asyncio.sleep(0.005)
@@ -227,7 +227,7 @@ async def test_what_happens_while_there_is_no_link_arrives_later(link: Link, cal
 def tell(caller: Caller, name: str, action: str) -> None:
     """Something happens to a container that is none of the host's."""
     identity = Identity(container_id(name), name, "docker", 0, None)
-    caller.connector._engine.events._tell(event(action, identity, 1))
+    caller.connector._parts.engine.events._tell(event(action, identity, 1))
 
 
 @pytest.mark.parametrize("taken", [True, False])
@@ -237,7 +237,7 @@ async def test_what_the_servers_host_has_taken_is_not_sent_again_and_what_a_dead
     """The link is cut between an event and the server's sign that it has read it."""
     if not taken:
         monkeypatch.setattr(link_module.Link, "acknowledged", lambda _: False)
-    await caller.connector.call(caller.destination)
+    await caller.connector.tell(caller.destination)
     link = await caller.dockhand.link()
     link.answer_pings = False
     await listening(caller)
@@ -254,7 +254,7 @@ async def test_what_the_servers_host_has_taken_is_not_sent_again_and_what_a_dead
 
 
 async def test_over_many_cuts_each_event_comes_once_and_in_order(caller: Caller) -> None:
-    await caller.connector.call(caller.destination)
+    await caller.connector.tell(caller.destination)
     arrived: list[tuple[str, str]] = []
     for number in range(1, 6):
         link = await caller.dockhand.link(number)
@@ -277,13 +277,13 @@ async def test_over_many_cuts_each_event_comes_once_and_in_order(caller: Caller)
 
 async def test_events_that_no_server_confirms_are_bounded(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "MOST_UNCONFIRMED", 3)
-    await caller.connector.call(caller.destination)
+    await caller.connector.tell(caller.destination)
     link = await caller.dockhand.link()
     link.answer_pings = False
     await listening(caller)
     for number in range(12):
         tell(caller, f"new{number}", "create")
-    [listener] = caller.connector._engine.events._listeners
+    [listener] = caller.connector._parts.engine.events._listeners
     while len(listener._waiting) != 12 - 3 - 1:  # one is held by what waits for room
         await asyncio.sleep(0.005)
     await link.ask("/_ping")
@@ -343,7 +343,7 @@ async def test_the_hosts_figures_every_half_minute(link: Link, caller: Caller, h
 
 async def test_a_host_that_does_not_say_what_the_server_counts_on(caller: Caller, host: FakeHost) -> None:
     (host.path / "proc/meminfo").unlink()
-    await caller.connector.call(caller.destination)
+    await caller.connector.tell(caller.destination)
     link = await caller.dockhand.link()
     for _ in range(2):
         await caller.time.sleeper(lambda seconds: seconds == PING_SECONDS)
@@ -375,7 +375,7 @@ async def secret(host: FakeHost, tmp_path: Path, ours: Pair) -> AsyncIterator[Ca
 
 
 async def test_a_certificate_of_a_known_authority(secret: Caller, ours: Pair) -> None:
-    await secret.connector.call(Destination(secret.destination.url, str(secret.token), ours.cert))
+    await secret.connector.tell(Destination(secret.destination.url, str(secret.token), ours.cert))
     assert (await (await secret.dockhand.link()).ask("/_ping"))["statusCode"] == 200
 
 
@@ -386,7 +386,7 @@ async def test_a_certificate_of_an_unknown_authority_or_for_another_name(
     known = ours.cert if name != "127.0.0.1" else ""
     context = context_of(issue(tmp_path, "dockhand", ours, name))
     async with dockhand(context) as (found, url), calling(host, tmp_path, found, url, known) as caller:
-        await caller.connector.call(caller.destination)
+        await caller.connector.tell(caller.destination)
         await caller.time.sleeper(lambda seconds: seconds == 1)
         assert "its certificate is not accepted" in caplog.text and not found.links
 
@@ -396,7 +396,7 @@ async def test_authorities_that_cannot_be_read(
 ) -> None:
     (tmp_path / "bad.crt").write_text("nothing")
     for ca in ("bad.crt", "none.crt"):
-        await secret.connector.call(Destination(secret.destination.url, str(secret.token), str(tmp_path / ca)))
+        await secret.connector.tell(Destination(secret.destination.url, str(secret.token), str(tmp_path / ca)))
         await secret.time.sleeper(lambda seconds: seconds >= 1)
     assert caplog.text.count("dockhand not connected") == 2
 

@@ -118,7 +118,7 @@ async def test_a_server_that_reads_nothing(
         return socket
 
     caller.dockhand.handler = deaf
-    await caller.connector.call(caller.destination)
+    await caller.connector.tell(caller.destination)
     await caller.time.sleeper(lambda seconds: seconds == 1)
     assert "the server takes no more" in caplog.text
     await done.wait()
@@ -200,7 +200,7 @@ async def test_a_server_that_does_not_welcome(
     if words == "no answer within":  # the others answer, however long a busy machine takes
         monkeypatch.setattr(link_module, "CONNECT_SECONDS", 0.3)
     caller.dockhand.handler = handler
-    await caller.connector.call(caller.destination)
+    await caller.connector.tell(caller.destination)
     await caller.time.sleeper(lambda seconds: seconds in (1, 60))
     said = [record.getMessage() for record in caplog.records if "dockhand not connected" in record.getMessage()]
     assert len(said) == 1 and words in said[0] and len(said[0]) < 400 and "\x1b" not in said[0]

@@ -18,7 +18,6 @@ from cgstatd.host.runtimes.base import Metadata, State
 from cgstatd.outputs.engine.names import engine_id
 from cgstatd.outputs.follow_events import follow_exit
 from cgstatd.sampling.round import Changes, Ended
-from cgstatd.web.routes.follow import FOLLOWER
 from fakehost import ENGINE_FILES, FakeHost
 from helpers import write_files
 from wire import Server, serving
@@ -51,8 +50,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
 
 
 def follower(server: Server) -> Follower:
-    assert server.runner.app is not None
-    return server.runner.app[FOLLOWER]
+    return server.parts.follower
 
 
 async def events(server: Server) -> list[tuple[str, str | None]]:

@@ -144,7 +144,7 @@ async def test_overloaded_nobody_waits_who_can_have_late_figures(host: FakeHost,
     async with feeding(host, freshness=0.0) as fed:
         first = fed.round()
         await first.wait()
-        fed.more_asked_than_answered = lambda: True
+        fed._load = SimpleNamespace(overloaded=True)
         hang.names.add("b")
         under_way = fed.round()  # whoever begins it
         assert fed.round(late_will_do=True) is first
@@ -155,7 +155,7 @@ async def test_overloaded_nobody_waits_who_can_have_late_figures(host: FakeHost,
         assert fed.round(late_will_do=True) is under_way
         await until(lambda: under_way.only_hung)
         assert fed.round(late_will_do=True) is under_way  # those that do not hang
-        fed.more_asked_than_answered = lambda: False
+        fed._load = None
         assert fed.round(late_will_do=True) not in (first, under_way)
 
 

@@ -30,8 +30,6 @@ from cgstatd.outputs.own_metrics import Notified
 from cgstatd.sampling import pass_work
 from cgstatd.sampling.round import Changes, Ended
 from cgstatd.service.systemd import state_directory
-from cgstatd.web.routes.context import CONTEXT
-from cgstatd.web.routes.follow import FOLLOWER
 from dockhand import ManualTime
 from fakehost import FakeHost, container_id
 from webhook import Hook, answering, webhook
@@ -179,19 +177,16 @@ class Runs:
     async def agent(self) -> AsyncIterator[Webhook]:
         """Until its first look is over."""
         async with serving(self.host.sampler()) as server:
-            app = server.runner.app
-            assert app is not None
+            app = server.parts
 
             async def hostname() -> str | None:
                 return None
 
-            made = Webhook(
-                app[CONTEXT].feed, app[FOLLOWER], 1, hostname, self.time, Backoff(lambda: 0.5), str(self.state)
-            )
+            made = Webhook(app.feed, app.follower, 1, hostname, self.time, Backoff(lambda: 0.5), str(self.state))
             try:
                 await made.tell(Destination(self.hook.url))
                 await self.time.sleeper(lambda seconds: seconds == LOOK_SECONDS)
-                self.heard = app[FOLLOWER].observers[-1]
+                self.heard = app.follower.observers[-1]
                 yield made
             finally:
                 await made.stop()

@@ -27,8 +27,6 @@ from cgstatd.notify.waiting import AT_ONCE, MOST
 from cgstatd.notify.webhook import GATHER_SECONDS, LOOK_SECONDS, Webhook
 from cgstatd.sampling import pass_work
 from cgstatd.sampling.round import Changes, Ended
-from cgstatd.web.routes.context import CONTEXT
-from cgstatd.web.routes.follow import FOLLOWER
 from dockhand import ManualTime
 from fakehost import FakeHost, container_id, no_thread_left
 from webhook import Answer, Hook, answering, cut, endless, silent, webhook
@@ -100,16 +98,15 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 async def telling(host: FakeHost) -> AsyncIterator[Told]:
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(serving(host.sampler()))
-        app = server.runner.app
-        assert app is not None
+        app = server.parts
         time = ManualTime()
 
         async def hostname() -> str | None:
             return "web1\n"
 
-        made = Webhook(app[CONTEXT].feed, app[FOLLOWER], 7, hostname, time, Backoff(random=lambda: 0.5))
+        made = Webhook(app.feed, app.follower, 7, hostname, time, Backoff(random=lambda: 0.5))
         stack.push_async_callback(made.stop)
-        yield Told(made, time, app[FOLLOWER], server)
+        yield Told(made, time, app.follower, server)
 
 
 @pytest.fixture

@@ -21,7 +21,11 @@ from cgstatd.feed.shared_passes import Feed
 from cgstatd.sampling.registry import ListingFailed
 from cgstatd.sampling.sampler import Sampler
 from cgstatd.service.background import Background
+from cgstatd.service.composition import Composition
 from cgstatd.service.systemd import Notifier
+from cgstatd.web.guard import Guard
+from cgstatd.web.server.gate import Gate
+from cgstatd.web.server.limits import Limits
 
 
 class Host:
@@ -63,18 +67,41 @@ class Notices(Notifier):
         return sum(line in lines for lines in self.sent)
 
 
+class Agent:
+    """Remembers what it is told of a reload."""
+
+    def __init__(self, host: Host) -> None:
+        self.feed = Feed(cast(Sampler, host), freshness_seconds=0.5, baseline_seconds=0)
+        self.gate, self.guard = Gate(Limits()), Guard(1)
+        self.handed: list[Settings] = []
+        self.read = 0
+
+    def take_over(self, settings: Settings) -> None:
+        """A reload's settings."""
+        self.handed.append(settings)
+
+    def read_again(self) -> None:
+        """What a reload reads again."""
+        self.read += 1
+
+
+def beside(agent: Agent, notices: Notifier) -> Background:
+    """The work beside its requests."""
+    return Background(cast(Composition, agent), notices, Settings(baseline=0.0), "serving here")
+
+
 @asynccontextmanager
-async def running(host: Host, notices: Notices) -> AsyncIterator[Background]:
-    agent = Feed(cast(Sampler, host), freshness_seconds=0.5, baseline_seconds=0)
-    agent.start()
-    background = Background(agent, notices, Settings(baseline=0.0), "serving here")
+async def running(host: Host, notices: Notices, agent: Agent | None = None) -> AsyncIterator[Background]:
+    agent = agent or Agent(host)
+    agent.feed.start()
+    background = beside(agent, notices)
     background.start()
     try:
         yield background
     finally:
         host.hang.set()
         background.stop()
-        agent.stop()
+        agent.feed.stop()
 
 
 async def until(notices: Notices, line: str, count: int = 1) -> None:
@@ -170,11 +197,11 @@ async def test_a_crew_of_hung_threads_alone_gives_no_sign_of_life(monkeypatch: p
 async def test_without_a_manager_nothing_is_looked_at() -> None:
     host = Host()
     host.hang.clear()
-    agent = Feed(cast(Sampler, host), freshness_seconds=0.5, baseline_seconds=0)
-    background = Background(agent, Notifier({}), Settings(), "")
+    agent = Agent(host)
+    background = beside(agent, Notifier({}))
     background.start()
     await asyncio.sleep(0.05)
-    assert agent.sampling_thread._unfinished == set()
+    assert agent.feed.sampling_thread._unfinished == set()
     background.stop()
 
 
@@ -189,16 +216,15 @@ def test_what_changed_is_named_in_the_order_of_the_settings() -> None:
 
 async def test_a_reload_takes_over_what_it_can_and_names_the_rest(caplog: pytest.LogCaptureFixture) -> None:
     host, notices = Host(), Notices()
-    async with running(host, notices) as background:
+    agent = Agent(host)
+    async with running(host, notices, agent) as background:
         await until(notices, "READY=1")
-        looked: list[int] = []
-        background.read_again = [lambda: looked.append(1)]
         new = msgspec.structs.replace(Settings(), freshness=2.0, env_id=7, baseline=0.0)
         with caplog.at_level(logging.INFO):
             for _ in range(2):
                 background.reload(lambda: new)
                 logging.getLogger().addHandler(caplog.handler)  # configure() begins anew
-        assert background._feed._freshness == 2.0 and looked == [1, 1]
+        assert [each.freshness for each in agent.handed] == [2.0, 2.0] and agent.read == 2
         await until(notices, "READY=1", 3)
     said = [record.getMessage() for record in caplog.records]
     assert said[:2] == ["reloaded changed=freshness", "changed, and needs a restart: env_id"]
@@ -206,11 +232,11 @@ async def test_a_reload_takes_over_what_it_can_and_names_the_rest(caplog: pytest
 
 
 async def test_what_a_reload_hands_on_has_what_needs_a_restart_as_it_was() -> None:
-    handed: list[Settings] = []
-    async with running(Host(), Notices()) as background:
-        background.take_over = handed.append
+    host = Host()
+    agent = Agent(host)
+    async with running(host, Notices(), agent) as background:
         background.reload(lambda: Settings(baseline=0.0, max_streams=7, max_connections=9, metric_labels=("a",)))
-    [settings] = handed
+    [settings] = agent.handed
     assert (settings.max_streams, settings.metric_labels) == (7, ("a",))
     assert settings.max_connections == Settings().max_connections
 
@@ -223,12 +249,11 @@ async def test_a_bad_configuration_changes_nothing_and_the_tokens_are_read_again
     def load() -> Settings:
         raise BadConfig("config.toml:1: a\nconfig.toml:2: b")
 
-    async with running(host, notices) as background:
+    agent = Agent(host)
+    async with running(host, notices, agent) as background:
         await until(notices, "READY=1")
-        looked: list[int] = []
-        background.read_again = [lambda: looked.append(1)]
         background.reload(load)
-        assert looked == [1]
+        assert agent.read == 1 and not agent.handed
         await until(notices, "READY=1", 2)
     assert "the configuration stays the old one: config.toml:1: a; config.toml:2: b" in caplog.text
 

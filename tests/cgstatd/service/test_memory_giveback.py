@@ -21,6 +21,8 @@ from cgstatd.service import background, memory_giveback
 from cgstatd.service.background import Background
 from cgstatd.service.memory_giveback import GiveBack
 from cgstatd.service.systemd import Notifier
+from cgstatd.web.server.gate import Gate
+from cgstatd.web.server.limits import Limits
 from wire import ENVIRONMENT
 
 glibc = pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="the C library is not glibc")
@@ -181,6 +183,11 @@ def _sampler() -> Any:
     return SimpleNamespace(registry=SimpleNamespace(number=0))
 
 
+def _beside(feed: Any) -> Background:
+    agent: Any = SimpleNamespace(feed=feed, gate=Gate(Limits()))
+    return Background(agent, Notifier({}), Settings(), "here")
+
+
 async def _looker() -> str:
     loop, found = asyncio.get_running_loop(), asyncio.Event()
     names: list[str] = []
@@ -193,7 +200,7 @@ async def _looker() -> str:
 
     feed = Feed(_sampler(), freshness_seconds=0.5, baseline_seconds=0)
     feed.start()
-    beside = Background(feed, Notifier({}), Settings(), "here")
+    beside = _beside(feed)
     beside.give_back = Looks()
     beside.start()
     try:
@@ -219,10 +226,8 @@ class Thread:
 
 async def test_the_thread_sleeps_while_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background, "EACH_SECONDS", 0.0)
-    thread, connections = Thread(), 0
-    feed: Any = thread
-    beside = Background(feed, Notifier({}), Settings(), "here")
-    beside.accepted = lambda: connections
+    thread = Thread()
+    beside = _beside(thread)
     beside.give_back = GiveBack(lambda: 1, lambda: None)
     beside.start()
 
@@ -237,7 +242,7 @@ async def test_the_thread_sleeps_while_nothing_happens(monkeypatch: pytest.Monke
         assert await woken() == 0
         thread.passes += 1
         assert await woken() == 2  # and once more, for what was under way
-        connections += 1
+        beside._agent.gate.admitted += 1
         assert await woken() == 2
         thread.sampler.registry.number += 1
         assert await woken() == 2

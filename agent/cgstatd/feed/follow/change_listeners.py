@@ -18,12 +18,12 @@ Listener = Callable[[Changes], None]
 class ChangeListeners:
     """Used in the event loop."""
 
-    def __init__(self, lives: Lives, sender: EventSender) -> None:
+    def __init__(self, lives: Lives, sender: EventSender, observers: Iterable[Listener] = ()) -> None:
         self._lives = lives
         self._sender = sender
         self.asking: list[Listener] = []
         """Those for whom looks are made."""
-        self.observers: list[Listener] = []
+        self.observers: list[Listener] = list(observers)
         """Told of what is noticed anyway, after ``lives``; no look is made for them."""
 
     def tell(self, several: Iterable[Changes], *, returning: bool = False) -> None:

@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from ... import __version__
@@ -53,7 +53,10 @@ _FRESHNESS_SECONDS = 0.1
 class Follower:
     """Used in the event loop."""
 
-    def __init__(self, feed: Feed, env_id: int, bodies: Bodies | None = None) -> None:
+    def __init__(
+        self, feed: Feed, env_id: int, bodies: Bodies | None = None, observers: Iterable[Listener] = ()
+    ) -> None:
+        """``observers``: told of what is noticed from the first on; others may come later, and go."""
         self._feed = feed
         self._env = env_id
         self._task: asyncio.Task[None] | None = None
@@ -62,7 +65,7 @@ class Follower:
         self.last_words = LastWords()
         self.lives = Lives()
         self._sender = EventSender(self.last_words, self.lives, bodies or Bodies())
-        self._changes = ChangeListeners(self.lives, self._sender)
+        self._changes = ChangeListeners(self.lives, self._sender, observers)
         self.observers = self._changes.observers
         self.looks = RoundWork(feed.sampler)
         """The one watch over all containers, with clients and without."""

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 
 from cgroupfs import CgroupError, Root
@@ -56,18 +56,18 @@ class PressureWatch:
         self,
         feed: Feed,
         tell: Callable[[FollowPressure], None],
+        observers: Iterable[Callable[[Found], None]] = (),
         *,
         opened: Callable[[Root], Triggers] = open_triggers,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """``tell`` hears what was found."""
+        """``tell`` hears what was found, as it is sent; ``observers`` hear it by the lives of containers."""
         self._feed = feed
         self._tell = tell
         self._opened = opened
         self._sleep = sleep
         self._looker = Looker(feed.sampler)
-        self.observers: list[Callable[[Found], None]] = []
-        """Hear what was found, by the lives of containers."""
+        self._observers = tuple(observers)
         self._task: asyncio.Task[None] | None = None
         self._triggers = Triggers([], {})
         self._fired: dict[str, None] = {}
@@ -191,7 +191,7 @@ class PressureWatch:
             clock = self._feed.sampler.root.clock()
             waits = by_lives(after, found)
             heard = Found(waits, event.seconds, event.valid_seconds, clock.monotonic_ns, event.timestamp)
-            for each in self.observers:
+            for each in self._observers:
                 each(heard)
         return pause
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Iterator, Sequence
-from typing import cast
-
-from aiohttp import web
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from functools import partial
 
 from ...feed.answer_bodies import Body, Reader
 from ...feed.engine import Engine
-from ...feed.engine_readings import Answer
+from ...feed.engine_readings import Answer as Reading
 from ...feed.event_listener import Listener
-from ...outputs.engine import events, stats, system
+from ...outputs.engine import events, stats
 from ...outputs.engine.filters import parse_filters
 from ...outputs.engine.names import engine_id, id_of
 from ...sampling import pass_work
@@ -22,43 +19,25 @@ from ...sampling.engine_figures import EngineCpu, EngineFigures
 from ...sampling.lookup import Ambiguous, Known, NotFound
 from ...sampling.reading_failed import ReadingFailed
 from ...sampling.registry import ListingFailed
+from ..parts import EngineParts
 from ..server.one_body import NoRoom
 from ..server.pieces import PIECE_BYTES
-from .context import CONTEXT
-from .engine import ENGINE, is_on, wanted_container
-from .follow import FOLLOWER
+from .engine import is_on
+from .engine_answer import EngineAnswer, EngineRequest
 
 _LEAST_SECONDS = 0.5
 """Between the first two objects of a stream: the later ones are sent at the full second of the agent's clock, so that
 all streams share a reading."""
-STALLED_SECONDS = 60.0
 
 
-def streamed(request: web.Request) -> bool:
-    """Whether the answer stays open."""
-    return request.path.endswith("/events") or is_on(request.query.get("stream"), default=True)
-
-
-async def container_stats(request: web.Request) -> web.StreamResponse:
+async def container_stats(parts: EngineParts, asked: EngineRequest) -> EngineAnswer:
     """GET /containers/{container}/stats: a stream; ``stream=0``: one object; with ``one-shot=1`` one without an earlier
     reading."""
-    engine, wanted = request.app[ENGINE], wanted_container(request)
-    if not streamed(request):
-        return web.Response(
-            body=await _once(engine, wanted, one_shot=is_on(request.query.get("one-shot"))),
-            content_type="application/json",
-        )
-    first = await _compared(engine, wanted)
-    response = await _begin(request)
-    with contextlib.suppress(ConnectionError, TimeoutError):  # the client went away, or reads nothing
-        await _stream(engine, _id_of(first[0]), first, response)  # its name may become another's
-    return response
-
-
-async def _begin(request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "application/json", **system.HEADERS})
-    await response.prepare(request)
-    return response
+    engine, wanted = parts.engine, asked.container
+    if not is_on(asked.query.get("stream"), default=True):
+        return EngineAnswer(Body([await _once(engine, wanted, one_shot=is_on(asked.query.get("one-shot")))]))
+    found, before = await _compared(engine, wanted)
+    return EngineAnswer(stream=_stream(engine, _id_of(found), found, before))  # its name may become another's
 
 
 async def _once(engine: Engine, wanted: str, *, one_shot: bool) -> bytes:
@@ -68,7 +47,7 @@ async def _once(engine: Engine, wanted: str, *, one_shot: bool) -> bytes:
     return _encoded(found, before)
 
 
-async def _compared(engine: Engine, wanted: str) -> tuple[Answer, EngineCpu | None]:
+async def _compared(engine: Engine, wanted: str) -> tuple[Reading, EngineCpu | None]:
     """A reading, and the earlier one; of a container without a baseline a second reading is taken."""
     found = await engine.readings.get(wanted)
     if not isinstance(found, EngineFigures) or found.cpu is None or found.before is not None:
@@ -80,27 +59,23 @@ async def _compared(engine: Engine, wanted: str) -> tuple[Answer, EngineCpu | No
     return again, again.before or found.cpu
 
 
-def _id_of(found: Answer) -> str:
+def _id_of(found: Reading) -> str:
     if isinstance(found, Known):
         return engine_id(found.runtime, found.owner_uid, found.id)
     return id_of(found.identity)
 
 
-def _encoded(found: Answer, before: EngineCpu | None) -> bytes:
+def _encoded(found: Reading, before: EngineCpu | None) -> bytes:
     if isinstance(found, Known):
         return stats.stopped(found.name, _id_of(found))
     return stats.encode(found, before)
 
 
-async def _stream(
-    engine: Engine, wanted: str, first: tuple[Answer, EngineCpu | None], response: web.StreamResponse
-) -> None:
-    """Until the container is removed. Raises ConnectionError, TimeoutError."""
+async def _stream(engine: Engine, wanted: str, found: Reading, before: EngineCpu | None) -> AsyncGenerator[bytes, None]:
+    """Until the container is removed."""
     loop = asyncio.get_running_loop()
-    found, before = first
     while True:
-        async with asyncio.timeout(STALLED_SECONDS):
-            await response.write(_encoded(found, before))
+        yield _encoded(found, before)
         before = found.cpu if isinstance(found, EngineFigures) else None
         while True:
             try:
@@ -112,30 +87,23 @@ async def _stream(
                 pass
 
 
-async def happenings(request: web.Request) -> web.StreamResponse:
+async def happenings(parts: EngineParts, asked: EngineRequest) -> EngineAnswer:
     """GET /events"""
-    query = request.query
+    query = asked.query
     filters = parse_filters(query.get("filters"), events.FILTERS)
     since, until = events.parse_time(query.get("since")), events.parse_time(query.get("until"))
-    source = request.app[ENGINE].events
+    source = parts.engine.events
     fits = events.wanted(filters)
     listener, past = await source.subscribe(past=since is not None)
     try:
-        lines = await request.app[ENGINE].answers.run(_lines, past, since, until, fits)
-        bodies = request.app[CONTEXT].bodies
-        if not bodies.admit(bodies.more(lines)):
+        lines = await parts.engine.answers.run(_lines, past, since, until, fits)
+        if not parts.bodies.admit(parts.bodies.more(lines)):
             raise NoRoom
-        before = bodies.hold(*lines)
-        del past, lines
-        response = await _begin(request)
-        with contextlib.suppress(ConnectionError, TimeoutError):
-            await _send_all(request, response, before)
-            del before
-            async with asyncio.timeout(None if until is None else max(0.0, until / 1e9 - time.time())):
-                await _follow(response, listener, fits, until)
-        return response
-    finally:
+    except BaseException:
         source.leave(listener)
+        raise
+    told = _told(parts.bodies.hold(*lines), asked.reader, listener, fits, until)
+    return EngineAnswer(stream=told, over=partial(source.leave, listener))
 
 
 def _lines(past: list[events.Event], since: int | None, until: int | None, fits: events.Fits) -> list[bytes]:
@@ -147,15 +115,27 @@ def _within(each: events.Event, since: int | None, until: int | None) -> bool:
     return (since is None or each.time_ns >= since) and (until is None or each.time_ns <= until)
 
 
-async def _send_all(request: web.Request, response: web.StreamResponse, body: Body) -> None:
-    """What happened before. A client that does not read it is cut where others need the bytes."""
-    reader = cast(Reader, request.transport)
-    body.readers.add(reader)
+async def _told(
+    before: Body, reader: Reader, listener: Listener, fits: events.Fits, until: int | None
+) -> AsyncGenerator[bytes, None]:
+    """What happened before, then what happens."""
+    piece = b""
+    before.readers.add(reader)
     try:
-        for piece in _pieces(body.parts):
-            await _send(response, piece)
+        for piece in _pieces(before.parts):
+            yield piece
     finally:
-        body.readers.discard(reader)
+        before.readers.discard(reader)
+    del before, piece
+    happen = listener.events()
+    while True:
+        try:
+            async with asyncio.timeout(None if until is None else max(0.0, until / 1e9 - time.time())):
+                each = await anext(happen)
+        except (TimeoutError, StopAsyncIteration):
+            return
+        if _within(each, None, until) and fits(each):
+            yield each.line
 
 
 def _pieces(lines: Sequence[bytes]) -> Iterator[bytes]:
@@ -170,30 +150,3 @@ def _pieces(lines: Sequence[bytes]) -> Iterator[bytes]:
         size += len(line)
     if several:
         yield several[0] if len(several) == 1 else b"".join(several)
-
-
-async def _send(response: web.StreamResponse, line: bytes) -> None:
-    """An event may have a megabyte of labels: what waits for a client that reads slowly is a piece of it, not a
-    copy."""
-    async with asyncio.timeout(STALLED_SECONDS):
-        view = memoryview(line)
-        for start in range(0, len(view), PIECE_BYTES):
-            await response.write(view[start : start + PIECE_BYTES])
-
-
-async def _follow(response: web.StreamResponse, listener: Listener, fits: events.Fits, until: int | None) -> None:
-    async for each in listener.events():
-        if _within(each, None, until) and fits(each):
-            await _send(response, each.line)
-
-
-def add_engine(app: web.Application) -> None:
-    """What these routes ask."""
-    context = app[CONTEXT]
-    app[ENGINE] = Engine(context.feed, app[FOLLOWER])
-
-    async def stopping(_app: web.Application) -> None:
-        app[ENGINE].events.stop()
-        app[ENGINE].seconds.stop()
-
-    app.on_shutdown.append(stopping)

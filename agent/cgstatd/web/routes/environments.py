@@ -7,21 +7,20 @@ from aiohttp import web
 
 from ...outputs.environments import Environment
 from ...outputs.environments import environment as environment_of
-from .context import CONTEXT
-from .queries import QUERIES
+from ..parts import Parts
 
 _encode = msgspec.json.Encoder().encode
 
 
-async def _own(request: web.Request) -> Environment:
-    return environment_of(request.app[CONTEXT].env_id, await request.app[QUERIES].hostname.get())
+async def _own(parts: Parts) -> Environment:
+    return environment_of(parts.env_id, await parts.queries.hostname.get())
 
 
-async def environments(request: web.Request) -> web.Response:
+async def environments(parts: Parts, _request: web.Request) -> web.Response:
     """All of them: one."""
-    return web.Response(body=_encode([await _own(request)]), content_type="application/json")
+    return web.Response(body=_encode([await _own(parts)]), content_type="application/json")
 
 
-async def environment(request: web.Request) -> web.Response:
+async def environment(parts: Parts, _request: web.Request) -> web.Response:
     """The one that was asked for: the guard has seen that it is the agent's."""
-    return web.Response(body=_encode(await _own(request)), content_type="application/json")
+    return web.Response(body=_encode(await _own(parts)), content_type="application/json")

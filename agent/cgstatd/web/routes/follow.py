@@ -7,14 +7,12 @@ import re
 
 from aiohttp import web
 
-from ...feed.follow.follower import Follower
 from ...feed.follow.interval_grid import steps_of
 from ...outputs.follow_types import MAXIMUM_SECONDS, MINIMUM_SECONDS
+from ..parts import Parts
 from ..server.event_stream import EventStream
 from ..server.failure import failure
-from .context import CONTEXT
 
-FOLLOWER: web.AppKey[Follower] = web.AppKey("follower", Follower)
 DEFAULT_SECONDS = 1.0
 STALLED_SECONDS = 60.0
 """A client that takes nothing for this long is cut off."""
@@ -30,15 +28,14 @@ def _interval(text: str | None) -> int | None:
     return steps_of(float(text)) if _NUMBER.fullmatch(text) else None
 
 
-async def follow(request: web.Request) -> web.StreamResponse:
+async def follow(parts: Parts, request: web.Request) -> web.StreamResponse:
     """``hello``, then ``stat`` events and a ``round`` per interval, ``start``, ``exit`` and ``oom`` as they happen."""
     steps = _interval(request.query.get("interval"))
     if steps is None:
         return failure(400, f"interval: expected {MINIMUM_SECONDS:g} to {MAXIMUM_SECONDS:g} seconds, as in 1")
-    follower = request.app[FOLLOWER]
     response = EventStream()
     await response.prepare(request)
-    client = follower.subscribe(steps, request.headers.get("Last-Event-ID", ""))
+    client = parts.follower.subscribe(steps, request.headers.get("Last-Event-ID", ""))
     try:
         async with response:
             async for events in client.batches():
@@ -54,15 +51,5 @@ async def follow(request: web.Request) -> web.StreamResponse:
     except ConnectionError:
         pass  # the client went away: no answer can reach it
     finally:
-        follower.leave(client)
+        parts.follower.leave(client)
     return response
-
-
-def add_follow(app: web.Application, env_id: int) -> None:
-    """The follower behind the route."""
-    follower = app[FOLLOWER] = Follower(app[CONTEXT].feed, env_id, app[CONTEXT].bodies)
-
-    async def stopping(_app: web.Application) -> None:
-        follower.stop()
-
-    app.on_shutdown.append(stopping)

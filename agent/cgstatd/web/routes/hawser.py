@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from aiohttp import web
-
+from ...feed.answer_bodies import Body
 from ...outputs.engine import hawser
-from .engine import ENGINE, engine_answer, refusal
-from .health import HEALTH
+from ..parts import EngineParts
+from .engine import engine_answer
+from .engine_answer import EngineAnswer, EngineRequest, refusal
 
 
-async def health(request: web.Request) -> web.StreamResponse:
+async def health(parts: EngineParts, _asked: EngineRequest) -> EngineAnswer:
     """Open to all, so it says no more than whether the containers can be listed."""
-    if await request.app[HEALTH].trouble():
+    if await parts.health.trouble():
         return refusal(503, "unhealthy")
-    return web.Response(body=hawser.HEALTHY, content_type="application/json")
+    return EngineAnswer(Body([hawser.HEALTHY]))
 
 
-async def info(request: web.Request) -> web.StreamResponse:
+async def info(parts: EngineParts, _asked: EngineRequest) -> EngineAnswer:
     """Who the agent is."""
-    return engine_answer(request, hawser.info(await request.app[ENGINE].host.get()))
+    return engine_answer(parts, hawser.info(await parts.engine.host.get()))

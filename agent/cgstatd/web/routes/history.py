@@ -2,54 +2,33 @@
 
 from __future__ import annotations
 
-import logging
 import re
-import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from functools import wraps
 
 from aiohttp import web
 
 from ...basics.text import is_number
-from ...feed.history.boot import boot_of
-from ...feed.history.disk import Disk, Silent
+from ...feed.history.disk import Silent
 from ...feed.history.reading import History
-from ...feed.history.recorder import Recorder
-from ...feed.history.ring import Ring
 from ...feed.history.short_lines import DEFAULT_FIGURES, FIGURES
 from ...feed.history.steps_reading import Asked
 from ...outputs.history_types import MOST_ROUNDS, MOST_STEP, MOST_TIME, MOST_WORKLOAD
+from ..parts import Parts
 from ..server.failure import failure
 from ..server.limits import RETRY_SECONDS
 from ..server.one_body import NoRoom
-from .context import CONTEXT
-from .follow import FOLLOWER
-from .metrics import SCRAPER
 from .negotiated import negotiated
-from .pressure import PRESSURE
-from .queries import QUERIES
 
-log = logging.getLogger(__name__)
 NDJSON = "application/x-ndjson"
 DEFAULT_ROUNDS = 60
 _LINES_STEP = 60.0
 """Seconds: fifteen points of the last fifteen minutes."""
 _JSON = "application/json"
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-Handler = Callable[[web.Request], Awaitable[web.Response]]
+Handler = Callable[[Parts, web.Request], Awaitable[web.Response]]
+Answer = Callable[[Parts, web.Request, History], Awaitable[web.Response]]
 _OFF = "history = 0 in the configuration"
-
-
-@dataclass(slots=True)
-class Holder:
-    """The history, where it is on."""
-
-    history: History | None = None
-    recorder: Recorder | None = field(default=None)
-
-
-HISTORY: web.AppKey[Holder] = web.AppKey("history", Holder)
 
 
 class BadParameter(ValueError):
@@ -77,24 +56,23 @@ def _asked(request: web.Request, interval: float) -> Asked:
     return Asked(since, until, float(text))
 
 
-async def _body(request: web.Request, parts: list[bytes], content_type: str) -> web.Response:
-    bodies = request.app[CONTEXT].bodies
-    if not bodies.admit(sum(map(len, parts))):
+async def _body(parts: Parts, request: web.Request, pieces: list[bytes], content_type: str) -> web.Response:
+    if not parts.bodies.admit(sum(map(len, pieces))):
         raise NoRoom
-    return await negotiated(request, bodies.hold(*parts), content_type)
+    return await negotiated(parts.bodies, request, parts.bodies.hold(*pieces), content_type)
 
 
-def _of_history(answer_of: Callable[[web.Request, History], Awaitable[web.Response]]) -> Handler:
+def _of_history(answer_of: Answer) -> Handler:
     """A handler that is given the history: 404 where it is off, 400 where a parameter is none."""
 
     @wraps(answer_of)
-    async def handler(request: web.Request) -> web.Response:
-        history = request.app[HISTORY].history
+    async def handler(parts: Parts, request: web.Request) -> web.Response:
+        history = parts.history
         if history is None:
             return failure(404, "History is off", _OFF)
         try:
             await history.ready()
-            return await answer_of(request, history)
+            return await answer_of(parts, request, history)
         except BadParameter as error:
             return failure(400, str(error))
         except Silent as error:
@@ -104,106 +82,46 @@ def _of_history(answer_of: Callable[[web.Request, History], Awaitable[web.Respon
 
 
 @_of_history
-async def container(request: web.Request, history: History) -> web.Response:
+async def container(parts: Parts, request: web.Request, history: History) -> web.Response:
     """One container in steps."""
     asked = _asked(request, history.ring.interval_seconds)
     found = await history.container(request.match_info["id"], asked)
-    return await _body(request, [await history.encoded(found)], _JSON)
+    return await _body(parts, request, [await history.encoded(found)], _JSON)
 
 
 @_of_history
-async def workload(request: web.Request, history: History) -> web.Response:
+async def workload(parts: Parts, request: web.Request, history: History) -> web.Response:
     """All containers of a workload, one after the other, in steps."""
     wanted = request.query.get("workload", "")
     if not 0 < len(wanted) <= MOST_WORKLOAD:
         raise BadParameter("workload: expected one as the list has it, as in compose:shop/api/1")
     asked = _asked(request, history.ring.interval_seconds)
-    return await _body(request, [await history.encoded(await history.workload(wanted, asked))], _JSON)
+    return await _body(parts, request, [await history.encoded(await history.workload(wanted, asked))], _JSON)
 
 
 @_of_history
-async def all_containers(request: web.Request, history: History) -> web.Response:
+async def all_containers(parts: Parts, request: web.Request, history: History) -> web.Response:
     """All containers in few steps."""
     asked = _asked(request, _LINES_STEP)
     text = request.query.get("figures")
     figures = DEFAULT_FIGURES if text is None else tuple(dict.fromkeys(text.split(",", len(FIGURES))))
     if not set(figures) <= set(FIGURES):
         raise BadParameter(f"figures: expected some of {', '.join(FIGURES)}, with commas between")
-    return await _body(request, [await history.lines(asked.since_ms, asked.step_seconds, figures)], _JSON)
+    return await _body(parts, request, [await history.lines(asked.since_ms, asked.step_seconds, figures)], _JSON)
 
 
 @_of_history
-async def host(request: web.Request, history: History) -> web.Response:
+async def host(parts: Parts, request: web.Request, history: History) -> web.Response:
     """The host in steps."""
     asked = _asked(request, history.ring.interval_seconds)
-    return await _body(request, [await history.encoded(await history.host(asked))], _JSON)
+    return await _body(parts, request, [await history.encoded(await history.host(asked))], _JSON)
 
 
 @_of_history
-async def rounds(request: web.Request, history: History) -> web.Response:
+async def rounds(parts: Parts, request: web.Request, history: History) -> web.Response:
     """Every round behind a cursor, a line each."""
     limit = _whole(request, "limit", MOST_ROUNDS, 1) or DEFAULT_ROUNDS
     place = history.after(request.query.get("cursor", ""))
     if place is None:
         raise BadParameter("cursor: expected one that a line of this answer had")
-    return await _body(request, await history.page(*place, limit), NDJSON)
-
-
-@dataclass(frozen=True, slots=True)
-class Keeping:
-    """What is kept of the past."""
-
-    seconds: float = 0.0
-    """In memory; 0: nothing."""
-    interval_seconds: float = 10.0
-    directory: str = ""
-    """On disk; empty: nothing."""
-    directory_seconds: float = 604_800.0
-    directory_bytes: int = 512 << 20
-
-
-_LEAST_SECONDS = 180.0
-"""Memory holds this at least for the disk, which takes what is new once a minute."""
-
-
-def add_history(app: web.Application, keeping: Keeping) -> None:
-    """Keep rounds; where none are, the answers say so."""
-    holder = app[HISTORY] = Holder()
-    if not keeping.seconds:
-        if keeping.directory:
-            log.warning("history_dir is not used: %s", _OFF)
-        return
-    feed, interval = app[CONTEXT].feed, keeping.interval_seconds
-    seconds = max(keeping.seconds, _LEAST_SECONDS) if keeping.directory else keeping.seconds
-    ring = Ring(max(2, round(seconds / interval)), interval, boot=boot_of(feed.sampler.root))
-    disk = _disk(ring, keeping) if keeping.directory else None
-    if disk is not None:
-        app[QUERIES].disk = app[SCRAPER].disk = disk.figures
-    holder.history, holder.recorder = History(feed, ring, on_disk=disk), Recorder(feed, ring)
-    holder.recorder.count = app[FOLLOWER].counted
-    app[QUERIES].reached = holder.history.reached_seconds
-    app[FOLLOWER].observers.append(lambda found: ring.hear(found, time.time_ns() // 1_000_000))
-    app[PRESSURE].observers.append(ring.looked)
-
-    async def running(_app: web.Application) -> None:
-        if holder.recorder is not None:
-            holder.recorder.start()
-        if disk is not None:
-            disk.start()
-
-    async def stopping(_app: web.Application) -> None:
-        if holder.recorder is not None:
-            holder.recorder.stop()
-        if disk is not None:
-            await disk.stop()
-
-    app.on_startup.append(running)
-    app.on_shutdown.append(stopping)
-
-
-def _disk(ring: Ring, keeping: Keeping) -> Disk:
-    from ...feed.history.sealed import Run  # noqa: PLC0415 - SQLite takes memory, and most hosts keep nothing on disk
-    from ...feed.history.store import Store  # noqa: PLC0415
-
-    run = Run(ring.name, ring.boot, ring.interval_seconds)
-    return Disk(ring, Store(keeping.directory, keeping.directory_seconds, keeping.directory_bytes, run))
+    return await _body(parts, request, await history.page(*place, limit), NDJSON)

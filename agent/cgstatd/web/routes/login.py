@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from typing import cast
 
 import msgspec
 from aiohttp import web
 
 from ...auth import sessions
 from ...outputs.login import LoggedIn, LoggedOut, Login, User
-from ..security.callers import CALLERS
+from ..parts import Parts
 from ..security.cookie import COOKIE, cookie_of
 from ..server.failure import failure
-from ..server.peer import of_request
+from ..server.handler import Handler
 
 MAX_BODY_BYTES = 4096
 BODY_SECONDS = 5.0
@@ -27,7 +28,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Login).decode
 
 
-async def login(request: web.Request) -> web.StreamResponse:
+async def login(parts: Parts, request: web.Request) -> web.StreamResponse:
     """A token for a cookie. If the agent demands no credentials, any login succeeds and means nothing."""
     if request.content_type != "application/json":
         return _ended(failure(415, "Unsupported media type", "expected Content-Type: application/json"))
@@ -38,20 +39,20 @@ async def login(request: web.Request) -> web.StreamResponse:
         given = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return failure(400, "Invalid login", 'expected {"username": "…", "password": "a token"}')
-    callers = request.app[CALLERS]
+    callers = parts.callers
     if not callers.wants_token:
         return _logged_in(request, given.username, secrets.token_urlsafe(32))
-    token = callers.exchange(given.password, of_request(request))
+    token = callers.exchange(given.password, cast(Handler, request.protocol).peer)
     if isinstance(token, web.Response):
         return token
     return _logged_in(request, token.name, callers.sessions.open(token))
 
 
-async def logout(request: web.Request) -> web.StreamResponse:
+async def logout(parts: Parts, request: web.Request) -> web.StreamResponse:
     """The end of a session, if there is one."""
     if await _body(request) is None:
         return _ended(failure(413, "Request body too large", f"at most {MAX_BODY_BYTES} bytes"))
-    request.app[CALLERS].sessions.close(sessions.key_of(cookie_of(request)))
+    parts.callers.sessions.close(sessions.key_of(cookie_of(request)))
     response = web.Response(body=_encode(LoggedOut()), content_type="application/json")
     response.headers["Set-Cookie"] = f"{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict{_secure(request)}"
     response.headers["Cache-Control"] = "no-store"

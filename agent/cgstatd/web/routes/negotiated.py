@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from aiohttp import hdrs, web
 
-from ...feed.answer_bodies import Body
+from ...feed.answer_bodies import Bodies, Body
 from ...outputs.content_codings import AS_IT_IS, Accepted, accepted
 from ..server.one_body import NoRoom, answer
-from .context import CONTEXT
 
 
 def _accepted(request: web.Request) -> Accepted:
@@ -18,7 +17,7 @@ def _accepted(request: web.Request) -> Accepted:
     return accepted(",".join(lines)) if lines else AS_IT_IS
 
 
-async def negotiated(request: web.Request, body: Body, content_type: str, *varies: str) -> web.Response:
+async def negotiated(bodies: Bodies, request: web.Request, body: Body, content_type: str, *varies: str) -> web.Response:
     """The answer as its client prefers it; ``varies``: other headers of the request that it depends on.
 
     All clients of one body share its compressed form too. Where there is no room for that they get the body as it is.
@@ -27,7 +26,7 @@ async def negotiated(request: web.Request, body: Body, content_type: str, *varie
     vary = ", ".join((*varies, hdrs.ACCEPT_ENCODING))
     takes = _accepted(request)
     if takes.compressed(body.size):
-        smaller = await request.app[CONTEXT].bodies.compressed(body)
+        smaller = await bodies.compressed(body)
         if smaller is not None:
             return answer(smaller, content_type, Vary=vary, Content_Encoding="gzip")
         if not takes.identity:

@@ -10,10 +10,11 @@ from aiohttp import web
 
 from ...auth.rules import Rule
 from ...feed.answer_bodies import Body
+from ..parts import Parts
 from .negotiated import negotiated
 
 
-def documented(rules: Callable[[], Sequence[Rule]]) -> Callable[[web.Request], Awaitable[web.Response]]:
+def documented(rules: Callable[[], Sequence[Rule]]) -> Callable[[Parts, web.Request], Awaitable[web.Response]]:
     """The handler that answers with the document of these routes; it is itself the handler of one of them."""
 
     @functools.cache
@@ -22,7 +23,7 @@ def documented(rules: Callable[[], Sequence[Rule]]) -> Callable[[web.Request], A
 
         return msgspec.json.format(msgspec.json.encode(document(rules())), indent=1)
 
-    async def openapi(request: web.Request) -> web.Response:
-        return await negotiated(request, Body([document()]), "application/json")
+    async def openapi(parts: Parts, request: web.Request) -> web.Response:
+        return await negotiated(parts.bodies, request, Body([document()]), "application/json")
 
     return openapi

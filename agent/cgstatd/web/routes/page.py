@@ -64,7 +64,7 @@ def page() -> Page:
     return Page(body, _policy(script, style), f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
-async def live_page(request: web.Request) -> web.Response:
+async def live_page(_parts: object, request: web.Request) -> web.Response:
     """The page; 304 where the browser has it."""
     found = page()
     headers = {

@@ -8,20 +8,18 @@ import msgspec
 from aiohttp import web
 
 from ...basics.text import is_number
-from ...feed.process_lists import ProcessLists
 from ...host.identity import Identity
 from ...outputs.processes_json import DEFAULT_LIMIT, SORTS, container_processes, no_processes
 from ...sampling.process_list import MOST
+from ..parts import Parts
 from ..server.failure import failure
 from ..server.one_body import NoRoom
-from .context import CONTEXT
 from .negotiated import negotiated
 
-PROCESSES: web.AppKey[ProcessLists] = web.AppKey("processes", ProcessLists)
 _encode = msgspec.json.Encoder().encode
 
 
-async def processes(request: web.Request) -> web.Response:
+async def processes(parts: Parts, request: web.Request) -> web.Response:
     """The largest processes of one container."""
     sort, text = request.query.get("sort", SORTS[0]), request.query.get("limit", str(DEFAULT_LIMIT))
     if sort not in SORTS:
@@ -29,17 +27,11 @@ async def processes(request: web.Request) -> web.Response:
     limit = int(text) if is_number(text) else 0
     if not 1 <= limit <= MOST:
         return failure(400, f"limit: expected 1 to {MOST}")
-    found = await request.app[PROCESSES].get(request.match_info["id"])
+    found = await parts.processes.get(request.match_info["id"])
     if isinstance(found, Identity):
         body = no_processes(found, time.time_ns() // 1_000_000, sort)
     else:
         body = container_processes(found, sort, limit)
-    bodies = request.app[CONTEXT].bodies
-    if not bodies.admit(0):
+    if not parts.bodies.admit(0):
         raise NoRoom
-    return await negotiated(request, bodies.hold(_encode(body)), "application/json")
-
-
-def add_processes(app: web.Application) -> None:
-    """The source of the answers."""
-    app[PROCESSES] = ProcessLists(app[CONTEXT].feed)
+    return await negotiated(parts.bodies, request, parts.bodies.hold(_encode(body)), "application/json")

@@ -21,12 +21,13 @@ from ...feed.answer_bodies import Bodies, Body
 from ...feed.reading_pass import Pass
 from ...outputs import sse, stats_json
 from ...outputs.stream_slots import PERIOD_BYTES, Layout, chunk, step_of, write_of
+from ..parts import Parts
 from ..server.event_stream import EventStream
 from ..server.failure import ENVIRONMENT_NOT_FOUND
 from ..server.handler import Handler
 from ..server.one_body import NoRoom
 from ..server.segments import Window, segment_bytes
-from .context import CONTEXT, Context, cpu_budget_headers
+from .checks import cpu_budget_headers
 from .stats import running
 
 log = logging.getLogger(__name__)
@@ -164,19 +165,18 @@ class _Round(EventStream):
         return OPENING_SECONDS
 
 
-async def stream(request: web.Request) -> web.StreamResponse:
+async def stream(parts: Parts, request: web.Request) -> web.StreamResponse:
     """One round: ``stat`` events as they become known, ``error`` if the round as a whole fails, ``done``, the close."""
-    context = request.app[CONTEXT]
-    if not context.bodies.admit(0):
+    if not parts.bodies.admit(0):
         raise NoRoom
     response = _Round()
     response.force_close()
     response.headers["Connection"] = "close"
-    response.headers.update(cpu_budget_headers(context))
+    response.headers.update(cpu_budget_headers(parts.feed))
     await response.prepare(request)
     async with response:
         try:
-            last = await _round(request, context, response)
+            last = await _round(parts, response)
             if last is not None:  # the client may be slow: from here on it holds these bytes alone, not the pass
                 await response.send_body(last)
         except ConnectionError:
@@ -204,11 +204,11 @@ def _error(text: str) -> bytes:
     return sse.event(b"error", stats_json.encode_failure(text))
 
 
-async def _round(request: web.Request, context: Context, response: _Round) -> Body | None:
+async def _round(parts: Parts, response: _Round) -> Body | None:
     """Send the round; what remains to be sent at its end."""
-    round_ = context.feed.round(encode=running, late_will_do=True)
+    round_ = parts.feed.round(encode=running, late_will_do=True)
     remaining: Body | None = None
-    async for body, last in _stats(round_, response, context.bodies):
+    async for body, last in _stats(round_, response, parts.bodies):
         if last:
             remaining = body
         else:

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from typing import cast
 
 from aiohttp import web
 
 from ...auth.rules import Rule
 from ...auth.tokens import CONTAINERS_VIEW, METRICS_VIEW
+from ..parts import EngineParts, Parts
 from ..server.failure import environment_not_found
 from . import (
     engine,
-    engine_streams,
     environments,
     follow,
-    hawser,
     health,
     history,
     login,
@@ -30,15 +31,17 @@ from . import (
     stats,
     stream,
 )
+from .engine_api import ENGINE, HAWSER, EngineRoute, over_http, streamed
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+"""As aiohttp has it: one that knows its parts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route(Rule):
     """A rule, and the handlers that answer."""
 
-    handler: Handler
+    handler: Callable[[Parts, web.Request], Awaitable[web.StreamResponse]]
     elsewhere: Handler = environment_not_found
     """The handler of a request that may be asked, but for an environment that is not the agent's."""
     streamed: Callable[[web.Request], bool] | None = None
@@ -79,64 +82,47 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
-def _engine(path: str, handler: Handler, *, stream: bool = False, method: str = "GET") -> tuple[Route, ...]:
+def _engine(known: EngineRoute, method: str = "GET") -> tuple[Route, ...]:
     """A route of the Engine API, with and without the version in front."""
-    answered = engine.engine_route(handler)
-    which = engine_streams.streamed if stream else None
     return tuple(
         Route(
-            path=prefix + path,
+            path=prefix + known.path,
             method=method,
-            handler=answered,
-            permission=CONTAINERS_VIEW,
-            stream=stream,
-            streamed=which,
+            handler=partial(over_http, known.handler),
+            permission="" if known.open else CONTAINERS_VIEW,
+            open=known.open,
+            stream=known.stream,
+            streamed=streamed if known.stream else None,
             engine=True,
         )
-        for prefix in ("", "/{version}")
+        for prefix in ("", "/{version}")[: 2 if known.versioned else 1]
     )
 
 
-ENGINE_ROUTES = (
-    *_engine("/_ping", engine.ping),
-    *_engine("/version", engine.version),
-    *_engine("/info", engine.info),
-    *_engine("/containers/json", engine.listing),
-    *_engine("/containers/{container}/json", engine.inspect),
-    *_engine("/containers/{container}/stats", engine_streams.container_stats, stream=True),
-    *_engine("/containers/{container}/top", engine.top),
-    *_engine("/events", engine_streams.happenings, stream=True),
-    *_engine("/images/json", engine.images),
-    *_engine("/images/{name}/json", engine.image),
-    *_engine("/networks", engine.networks),
-    *_engine("/networks/{name}", engine.network),
-    *_engine("/volumes", engine.volumes),
-    *_engine("/volumes/{name}", engine.volume),
-    *_engine("/plugins/{name}/json", engine.plugin),
-    *_engine("/system/df", engine.disk_usage),
-)
-HAWSER_ROUTES = (
-    Route(path="/_hawser/health", handler=hawser.health, open=True, engine=True),
-    _engine("/_hawser/info", hawser.info)[0],
-)
-"""What a Dockhand server asks of a standard agent. They have no version in front."""
+ENGINE_ROUTES = tuple(route for known in ENGINE for route in _engine(known))
+HAWSER_ROUTES = tuple(route for known in HAWSER for route in _engine(known))
 _REFUSED = (
     "_hawser _ping auth build commit configs containers distribution events exec grpc images info networks nodes "
     "plugins secrets services session swarm system tasks version volumes"
 ).split()
 """The first words of the Engine API's paths: what is below them and not in the table is refused."""
-REFUSALS = (
-    *(route for word in _REFUSED for route in _engine(f"/{word}", engine.refuse, method="*")[:1]),
-    *(route for word in _REFUSED for route in _engine(f"/{word}/{{rest}}", engine.refuse, method="*")[:1]),
-    _engine("/{rest}", engine.refuse, method="*")[1],
-)
-EVERYTHING_ELSE = _engine("/{rest}", engine.refuse, method="*")[:1]
+_REST = EngineRoute("/{rest}", engine.refuse)
+EVERYTHING_ELSE = _engine(_REST, "*")[:1]
 """On a socket that has the Engine API alone."""
-TABLE = {(route.method, route.path): route for route in (*ROUTES, *ENGINE_ROUTES, *HAWSER_ROUTES, *REFUSALS)}
+REFUSALS = (
+    *(
+        route
+        for path in (*(f"/{word}" for word in _REFUSED), *(f"/{word}/{{rest}}" for word in _REFUSED))
+        for route in _engine(EngineRoute(path, engine.refuse, versioned=False), "*")
+    ),
+    _engine(_REST, "*")[1],
+)
+_EVERYTHING: tuple[Route, ...] = (*ROUTES, *ENGINE_ROUTES, *HAWSER_ROUTES, *REFUSALS)
+TABLE = {(route.method, route.path): route for route in _EVERYTHING}
 _OF_THE_SOCKET = {(route.method, route.path): route for route in EVERYTHING_ELSE}
 
 
-async def _nothing(_request: web.Request) -> web.StreamResponse:
+async def _nothing(_parts: object, _request: web.Request) -> web.StreamResponse:
     raise web.HTTPNotFound
 
 
@@ -144,14 +130,14 @@ NO_SUCH = Route(path="", handler=_nothing)
 """No such path or method: strangers are not told which there are."""
 
 
-def add_routes(app: web.Application) -> None:
+def add_routes(router: web.UrlDispatcher, parts: Parts) -> None:
     """Every route of the table."""
-    _add(app, (*ROUTES, *ENGINE_ROUTES, *HAWSER_ROUTES, *REFUSALS))
+    _add(router, _EVERYTHING, parts)
 
 
-def add_engine_routes(app: web.Application) -> None:
+def add_engine_routes(router: web.UrlDispatcher, parts: EngineParts) -> None:
     """Those of the Engine API alone; everything else is refused."""
-    _add(app, (*ENGINE_ROUTES, *HAWSER_ROUTES, *EVERYTHING_ELSE))
+    _add(router, (*ENGINE_ROUTES, *HAWSER_ROUTES, *EVERYTHING_ELSE), cast(Parts, parts))  # as `_engine` takes them
 
 
 _PATTERNS = {
@@ -162,15 +148,16 @@ _PATTERNS = {
 }
 
 
-def _add(app: web.Application, routes: Iterable[Route]) -> None:
+def _add(router: web.UrlDispatcher, routes: Iterable[Route], parts: Parts) -> None:
     for route in routes:
         path = route.path
         for part, pattern in _PATTERNS.items():
             path = path.replace(part, pattern)
+        handler = partial(route.handler, parts)
         if route.method == "GET":
-            app.router.add_get(path, route.handler, allow_head=route.head)
+            router.add_get(path, handler, allow_head=route.head)
         else:
-            app.router.add_route(route.method, path, route.handler)
+            router.add_route(route.method, path, handler)
 
 
 def route_of(request: web.Request) -> Route | None:

@@ -195,6 +195,3 @@ def _connect_again() -> web.Response:
 
 def _caller(token: Token) -> Caller:
     return Caller(token.name, token.allow, token)
-
-
-CALLERS: web.AppKey[Callers] = web.AppKey("callers", Callers)

@@ -96,8 +96,8 @@ class Account:
         much of the time as the one is of the other."""
         self._load = 0.0
         """The part of the time that the agent computes, mostly of the last second."""
-        self.each_moment: Callable[[], None] = lambda: None
-        """Called once in a moment while requests come."""
+        self.moment = asyncio.Event()
+        """Set once in a moment while requests come."""
 
     def charged(self, client: str, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Do it for a client."""
@@ -205,7 +205,7 @@ class Account:
         self._share = self._fair(sorted(each.fade(now) for each in self._clients.values()))
         self._cpu *= fades
         self._wall *= fades
-        self.each_moment()
+        self.moment.set()
 
     def _fair(self, used: list[float]) -> float:
         """What each client may have used, where they have used so much, the least first."""

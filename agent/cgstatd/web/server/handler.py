@@ -33,6 +33,9 @@ _TOO_LARGE = raw_failure(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "Request to
 class Handler(web.RequestHandler):
     """Has a seat, which it gives back when it is over."""
 
+    peer: Peer
+    """The client, once the connection is made."""
+
     __slots__ = (
         "_account",
         "_answered",
@@ -74,7 +77,6 @@ class Handler(web.RequestHandler):
             lingering_time=_LINGER_SECONDS,
             auto_decompress=False,
         )
-        self.peer: Peer | None = None
         self._limits, self._seat, self._account = limits, seat, account
         self._loopback = loopback
         self._tls = tls

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from aiohttp import web
-
 from ...basics.text import lower
 
 UNIX = "unix"
@@ -83,28 +81,16 @@ def certificate_names(certificate: dict[str, Any] | None) -> tuple[str, ...]:
 
 
 def of_transport(
-    transport: asyncio.BaseTransport,
-    loopback: bool | None = None,
-    admits: Callable[[ssl.SSLContext], bool] = lambda _: True,
+    transport: asyncio.BaseTransport, loopback: bool, admits: Callable[[ssl.SSLContext], bool] = lambda _: True
 ) -> Peer:
-    """The peer of a connection to a listener that is on loopback (None: if the connection is) or is not.
+    """The peer of a connection to a listener that is on loopback or is not.
 
     ``admits``: whether the authorities of a connection's context are authorities still.
     """
     tls = transport.get_extra_info("ssl_object")
     return Peer(
         address_key(transport.get_extra_info("peername"), transport.get_extra_info("socket")),
-        is_loopback(transport.get_extra_info("sockname")) if loopback is None else loopback,
+        loopback,
         certificate_names(transport.get_extra_info("peercert")),
         *([] if tls is None else [partial(admits, tls.context)]),
     )
-
-
-def of_request(request: web.BaseRequest) -> Peer:
-    """The peer that a request came from; raises ConnectionResetError where it has gone already."""
-    found = getattr(request.protocol, "peer", None)
-    if isinstance(found, Peer):
-        return found
-    if request.transport is None:
-        raise ConnectionResetError("the client went away")
-    return of_transport(request.transport)

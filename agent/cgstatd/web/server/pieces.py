@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import cast
 
 from aiohttp import web
@@ -12,6 +13,12 @@ from ...feed.answer_bodies import Body, Reader
 from .limits import WRITE_BUFFER_BYTES
 
 PIECE_BYTES = 32 << 10
+
+
+def slices(data: bytes) -> Iterator[memoryview]:
+    """The pieces of some bytes."""
+    view = memoryview(data)
+    return (view[start : start + PIECE_BYTES] for start in range(0, len(view), PIECE_BYTES))
 
 
 class Pieces(Payload):
@@ -35,9 +42,8 @@ class Pieces(Payload):
         body.readers.add(transport)
         try:
             for part in body.parts:
-                view = memoryview(part)
-                for start in range(0, len(view), PIECE_BYTES):
-                    await writer.write(view[start : start + PIECE_BYTES])
+                for piece in slices(part):
+                    await writer.write(piece)
                     await writer.drain()
         finally:
             body.readers.discard(transport)

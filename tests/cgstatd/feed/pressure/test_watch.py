@@ -168,7 +168,7 @@ async def test_what_the_start_of_the_agent_itself_makes_wait_is_not_looked_at(wo
 
 async def test_when_a_trigger_fires_two_looks_tell_who_waits_and_why(begun: World) -> None:
     heard: list[Found] = []
-    begun.watch.observers.append(heard.append)
+    begun.watch._observers = (heard.append,)
     assert await begun.round("cpu") == PAUSE_SECONDS
     (event,), (found,) = begun.told, heard
     assert event.resources == ["cpu"] and event.more == 0 and event.valid_seconds > PAUSE_SECONDS

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import pytest
 
 from cgstatd.feed import answer_bodies
-from cgstatd.web.routes.context import CONTEXT
 from documented import conforms
 from fakehost import FakeHost
 from secured import guard
@@ -86,7 +85,7 @@ async def test_an_allowed_origin_is_named_beside_it(host: FakeHost) -> None:
 
 
 async def test_without_room_it_comes_as_it_is_and_is_503_for_a_client_that_does_not_take_that(patient: Server) -> None:
-    plain, bodies = await patient.ask(ALL), patient.runner.app[CONTEXT].bodies
+    plain, bodies = await patient.ask(ALL), patient.parts.bodies
     bodies.budget = bodies.used
     answer = await patient.ask(ALL, GZIP)
     assert "content-encoding" not in answer.headers and answer.body == plain.body

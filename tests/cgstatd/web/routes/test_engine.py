@@ -22,8 +22,6 @@ from cgstatd.outputs.engine.system import API_VERSION, READ_ONLY
 from cgstatd.sampling import pass_work
 from cgstatd.sampling.engine_figures import EngineReader
 from cgstatd.web.routes import engine, engine_streams
-from cgstatd.web.routes.context import CONTEXT
-from cgstatd.web.routes.engine import ENGINE
 from cgstatd.web.routes.table import ENGINE_ROUTES, HAWSER_ROUTES
 from documented import filled
 from fakehost import ENGINE_FILES, MEM_TOTAL, FakeHost, container_id
@@ -454,13 +452,14 @@ async def test_events_of_the_past_are_those_that_the_state_on_disk_says(server: 
 async def test_clients_of_the_same_past_share_its_bytes_however_late_they_come(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def unread(*_: Any) -> None:
+    async def unread(*_: Any) -> AsyncIterator[bytes]:
         await asyncio.Event().wait()
+        yield b""
 
     past = await server.ask(f"/events?since=0&until={time.time():.3f}")
-    server.runner.app[CONTEXT].bodies.budget = len(past.body)
-    server.runner.app[ENGINE].events._recorded._fresh = 0.0  # each has the past read anew
-    monkeypatch.setattr(engine_streams, "_send_all", unread)
+    server.parts.bodies.budget = len(past.body)
+    server.parts.engine.events._recorded._fresh = 0.0  # each has the past read anew
+    monkeypatch.setattr(engine_streams, "_told", unread)
     async with contextlib.AsyncExitStack() as stack:
         for _ in range(3):
             connection = await stack.enter_async_context(server.connection())

@@ -27,7 +27,6 @@ from cgstatd.sampling.reading_failed import ReadingFailed
 from cgstatd.sampling.registry import Registry
 from cgstatd.sampling.round import Round
 from cgstatd.sampling.sampler import Sampler
-from cgstatd.web.routes.follow import FOLLOWER
 from cgstatd.web.server import event_stream
 from documented import conforms
 from fakehost import FakeHost, Hang, HostClock, container_id, net_dev, share_network, unreadable
@@ -234,7 +233,7 @@ async def last_of_a_client(server: Server, monkeypatch: pytest.MonkeyPatch, kill
             await client.until_kills("a", kills)
         await client.until("round")
         last = client.events[-1][1]
-        task = server.runner.app[FOLLOWER]._task
+        task = server.parts.follower._task
         assert task is not None
     await asyncio.wait_for(task, 60)
     return last
@@ -293,7 +292,7 @@ async def test_the_first_client_after_a_pause_may_be_the_one_that_comes_back(
 
 async def test_who_is_not_told_everything_since_is_told_why(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     last = await last_of_a_client(server, monkeypatch)
-    ring = server.runner.app[FOLLOWER]._sender.ring
+    ring = server.parts.follower._sender.ring
     for _ in range(CHANGES + 1):
         ring.next_id()
         ring.add(0, b"a change")
@@ -309,7 +308,7 @@ async def test_who_is_not_told_everything_since_is_told_why(server: Server, monk
 async def test_following_ends_some_time_after_the_last_client_left_and_lets_go_of_what_was_sent(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    follower = server.runner.app[FOLLOWER]
+    follower = server.parts.follower
     await last_of_a_client(server, monkeypatch)
     ring = follower._sender.ring
     assert not ring._stats and not ring._stats_bytes and not follower._sender._latest
@@ -326,7 +325,7 @@ async def test_an_interval_that_nobody_follows_any_more_costs_nothing(
         await slow.until("round")
         async with following(server, "?interval=0.25") as quick:
             await quick.until("round", 3)
-        groups = server.runner.app[FOLLOWER]._sender.groups
+        groups = server.parts.follower._sender.groups
         await until(lambda: len(groups) == 1)
         passes = server.feed.passes
         await asyncio.sleep(0.4)
@@ -446,7 +445,7 @@ def pressure(valid: float) -> FollowPressure:
 
 
 async def test_what_waits_is_told_to_all_at_once_and_to_those_that_come_soon(server: Server) -> None:
-    follower = server.runner.app[FOLLOWER]
+    follower = server.parts.follower
     async with following(server) as client:
         await client.until("round")
         follower.pressure(pressure(valid=60.0))

@@ -8,7 +8,6 @@ import pytest
 
 from cgstatd import __version__
 from cgstatd.outputs.engine.system import READ_ONLY, VERSION
-from cgstatd.web.routes.engine import ENGINE
 from cgstatd.web.routes.table import ENGINE_ROUTES, HAWSER_ROUTES, REFUSALS, ROUTES, Route
 from documented import filled, of_each
 from fakehost import ENGINE_FILES, FakeHost
@@ -56,7 +55,7 @@ async def test_a_host_without_an_id_of_its_own(server: Server, host: FakeHost) -
     known = (await server.ask(INFO)).json["agentId"]
     for wrong in (b"", b"uninitialized\n", b"\xff\xfe", b"0f" * 40):
         write_files(str(host.path), {"etc/machine-id": wrong, "proc/uptime": wrong})
-        server.runner.app[ENGINE].host.forget()
+        server.parts.engine.host.forget()
         fresh = (await server.ask(INFO)).json
         assert len(fresh["agentId"]) == 36 and fresh["agentId"] != known and "uptime" not in fresh
 

@@ -10,7 +10,6 @@ import pytest
 from cgstatd.feed import health, reading_pass, sampling_thread, sampling_worker
 from cgstatd.host.discovery import Discovery
 from cgstatd.sampling import registry
-from cgstatd.web.routes.health import HEALTH as WATCHED
 from fakehost import FakeHost, Hang
 from patience import until
 from wire import ALL, Server
@@ -28,7 +27,7 @@ async def asked(server: Server) -> tuple[int, Any]:
 async def asked_later(server: Server, monkeypatch: pytest.MonkeyPatch) -> tuple[int, Any]:
     """Once no listing from before counts as known."""
     monkeypatch.setattr(health, "FRESH_SECONDS", -1.0)
-    server.runner.app[WATCHED]._look._fresh = 0.0
+    server.parts.health._look._fresh = 0.0
     return await asked(server)
 
 
@@ -52,7 +51,7 @@ async def test_it_reads_no_container_makes_no_pass_and_lists_nothing_after_one(s
 
 
 async def test_many_who_ask_share_one_listing(server: Server, hang: Hang) -> None:
-    look = server.runner.app[WATCHED]._look
+    look = server.parts.health._look
     look._fresh = 3600.0
     assert await asyncio.gather(*(asked(server) for _ in range(50))) == [OK] * 50
     assert await asked(server) == OK
@@ -88,7 +87,7 @@ async def test_a_listing_that_fails_is_503_with_the_reason_until_it_works_again(
         with monkeypatch.context() as patch:
             failing(patch)
             assert (await server.ask(first)).status in (500, 503)
-        server.runner.app[WATCHED]._look._fresh = 60.0
+        server.parts.health._look._fresh = 60.0
         answer = await server.ask(HEALTH)
         assert answer.status == 503
         assert answer.json == {"error": "cannot list the containers: /sys/fs/cgroup: Permission denied"}

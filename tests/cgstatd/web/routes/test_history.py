@@ -13,10 +13,9 @@ import pytest
 from cgstatd.feed.history.disk_model import DiskFailed
 from cgstatd.feed.history.gaps import SILENT, WORDS, Gap
 from cgstatd.feed.history.store import Store
-from cgstatd.web.routes.history import Keeping
 from documented import conforms
 from fakehost import FakeHost, container_id
-from wire import Answer, Server, serving
+from wire import Answer, Keeping, Server, serving
 
 HOST, ROUNDS, LINES = "/api/host/history", "/api/history", "/api/containers/history"
 WORKLOAD = "/api/workloads/history"

@@ -16,8 +16,6 @@ import pytest
 
 from cgstatd.host.runtimes.packed_labels import MOST_LABELS
 from cgstatd.outputs.engine.containers import inspected, summary
-from cgstatd.web.routes.engine import ENGINE
-from cgstatd.web.routes.queries import QUERIES
 from fakehost import FakeHost, container_id
 from wire import Server, serving
 
@@ -71,11 +69,11 @@ async def test_they_can_be_asked_for(server: Server, host: FakeHost) -> None:
 
 
 def our_list(server: Server) -> Awaitable[Any]:
-    return server.runner.app[QUERIES]._make_listing()
+    return server.parts.queries._make_listing()
 
 
 async def engines_list(server: Server) -> Any:
-    listed = await server.runner.app[ENGINE]._make_list()
+    listed = await server.parts.engine._make_list()
     return [(summary(each, 0.0), inspected(each)) for each in listed]
 
 
@@ -94,7 +92,7 @@ async def test_a_list_has_no_objects_of_its_own_for_them(
             held = await make(server)
             gc.collect()
             found = sys.getallocatedblocks() - before
-            listed = await server.runner.app[QUERIES]._make_listing()
+            listed = await server.parts.queries._make_listing()
             assert [len(each.labels) for each in listed] == [
                 len(SHOWN if each.name in labelled else ()) for each in listed
             ]

@@ -21,9 +21,6 @@ from prometheus_client.registry import Collector
 from cgstatd.config.settings import DEFAULT_LABELS
 from cgstatd.outputs.container_labels import MAX_LABELS, label_names
 from cgstatd.sampling.round import Changes, Ended
-from cgstatd.web.routes.follow import FOLLOWER
-from cgstatd.web.routes.metrics import SCRAPER
-from cgstatd.web.routes.pressure import PRESSURE
 from fakehost import MEM_TOTAL, FakeHost, container_id, net_dev, share_network
 from helpers import UNIFIED
 from recordedhosts import recorded_host
@@ -247,7 +244,7 @@ async def test_restarts_have_the_workload_and_no_id(server: Server, host: FakeHo
 
 async def scraped(server: Server) -> Found:
     """What a scrape of its own finds."""
-    server.runner.app[SCRAPER].scrape.forget()
+    server.parts.scraper.scrape.forget()
     return series(await server.ask("/metrics"))
 
 
@@ -293,7 +290,7 @@ async def test_kills_are_counted_by_workload_through_its_lives(server: Server, h
     [container] = [each for each in server.feed.sampler.containers() if each.identity.name == "a"]
     host.recreate("a")
     (host.scope("a") / "memory.events").write_text("oom_kill 1\n")
-    server.runner.app[FOLLOWER].lives.hear(
+    server.parts.follower.lives.hear(
         Changes(ended=[Ended(container.identity, None, None, 137, None, None, None, False, None, None)])
     )
     assert await kills() == 3
@@ -322,7 +319,7 @@ async def test_a_scrape_opens_no_state_file_that_has_not_changed(
 
 
 async def test_what_waited_is_counted_by_resource_and_cause_with_the_containers_labels(server: Server) -> None:
-    watch = server.runner.app[PRESSURE]
+    watch = server.agent.pressure
     watch.waits = {
         container_id("a"): Counter({("cpu", "own_limit"): 3, ("io", "neighbours"): 1}),
         container_id("gone"): Counter({("cpu", "itself"): 9}),

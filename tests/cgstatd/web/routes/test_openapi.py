@@ -10,7 +10,7 @@ import jsonschema
 
 from cgstatd.outputs.api_routes import FOLLOW_EVENTS, WORDS
 from cgstatd.outputs.openapi import document
-from cgstatd.web.routes.context import valid_container_id
+from cgstatd.web.routes.checks import valid_container_id
 from cgstatd.web.routes.table import ENGINE_ROUTES, HAWSER_ROUTES, REFUSALS, ROUTES
 from documented import DOCUMENT, conforms, resolved, response, schema, validate
 from fakehost import FakeHost

@@ -10,7 +10,6 @@ import pytest
 from cgstatd import __version__
 from cgstatd.feed.pressure.watch import OFF
 from cgstatd.host.pressure_triggers import RESOURCES
-from cgstatd.web.routes.queries import QUERIES
 from fakehost import ENGINE_FILES, MEM_TOTAL, FakeHost, HostClock, container_id, recorded_sampler, share_network
 from helpers import HOSTS, expected
 from wire import Server, serving
@@ -44,7 +43,7 @@ async def any_host(request: pytest.FixtureRequest, quick: None) -> Any:
 
 
 async def test_the_list_has_everybody_stopped_ones_included_and_is_made_once_for_all(server: Server) -> None:
-    server.runner.app[QUERIES].listing._fresh = 60.0  # however busy the machine is
+    server.parts.queries.listing._fresh = 60.0  # however busy the machine is
     answers = await asyncio.gather(*(server.ask(LIST) for _ in range(20)))
     assert len({answer.body for answer in answers}) == 1 and server.feed.passes == 1
     found = {each["name"]: each for each in answers[0].json}
@@ -79,7 +78,7 @@ async def test_the_host(server: Server, host: FakeHost) -> None:
 async def test_the_hosts_cpu_is_over_a_window_without_what_a_hypervisor_took(
     host: FakeHost, clock: HostClock, server: Server
 ) -> None:
-    server.runner.app[QUERIES].host._fresh = 0.0
+    server.parts.queries.host._fresh = 0.0
     (host.path / "proc/stat").write_text(STAT)
     await server.ask(HOST)
     clock.on(0.75)

@@ -17,14 +17,16 @@ import pytest
 
 from cgstatd.auth.keyring import Keyring
 from cgstatd.cli.main import main
-from cgstatd.feed.shared_passes import Feed
+from cgstatd.service.composition import Composition
 from cgstatd.web.app import make_app
-from cgstatd.web.routes.health import HEALTH
+from cgstatd.web.guard import Guard
 from cgstatd.web.routes.table import ENGINE_ROUTES, HAWSER_ROUTES, ROUTES, TABLE
+from cgstatd.web.server.gate import Gate
+from cgstatd.web.server.limits import Limits
 from documented import conforms
 from fakehost import FakeHost
 from secured import METRICS, VIEW, Tokens, bearer, guard
-from wire import ALL, STREAM, Connection, Server, agent, serving
+from wire import ALL, STREAM, Connection, Server, agent, serving, settings
 
 pytestmark = pytest.mark.usefixtures("credentials_at_once")
 ONE, NOBODY = "/api/containers/a/stats", "/api/containers/nobody/stats"
@@ -38,7 +40,8 @@ DENIED = {"error": "Permission denied"}
 
 def test_every_route_is_in_the_table(host: FakeHost) -> None:
     sampler = host.sampler()
-    app = make_app(Feed(sampler, freshness_seconds=1, baseline_seconds=0), 1)
+    agent = Composition(sampler, settings(), Guard(1), Gate(Limits()))
+    app = make_app(agent.parts, agent.guard)
     sampler.close()
     served = {(route.method, route.resource.canonical) for route in app.router.routes() if route.resource}
     heads = {("HEAD", route.path) for route in (*ROUTES, *ENGINE_ROUTES, *HAWSER_ROUTES) if route.head}
@@ -243,7 +246,7 @@ async def test_healthz_without_a_token_says_its_status_alone_and_is_no_failure(
         assert (answer.status, answer.json) == (200, {"status": "ok"})
     assert (await secured.ask(ALL)).status == 401
     shutil.rmtree(host.path / "sys")
-    secured.runner.app[HEALTH]._look._fresh = 0.0
+    secured.parts.health._look._fresh = 0.0
     stranger, known = await secured.ask("/healthz"), await secured.ask("/healthz", bearer(tokens.new()))
     assert (stranger.status, stranger.json) == (503, {"error": "Unavailable"})
     assert stranger.headers["retry-after"] == known.headers["retry-after"] == "5"
@@ -290,7 +293,7 @@ def test_it_refuses_to_start_and_says_how(host: FakeHost, tokens: Tokens, capsys
 def test_with_a_token_it_serves_the_network_and_warns_that_there_is_no_tls(host: FakeHost, tokens: Tokens) -> None:
     secret = tokens.new()
     with agent("--host-root", str(host.path), "--tokens", tokens.path, "--listen", "0.0.0.0:0") as started:
-        assert "http://0.0.0.0:" in started.serving
+        assert "http://0.0.0.0:" in started.serving, settings
         ask = urllib.request.Request(f"http://127.0.0.1:{started.port}{ALL}")
         with pytest.raises(urllib.error.HTTPError, match="401"):
             urllib.request.urlopen(ask)
