@@ -14,11 +14,12 @@ from aiohttp import web
 from ...basics.text import is_number
 from ...feed.history.boot import boot_of
 from ...feed.history.disk import Disk, Silent
+from ...feed.history.memory import Memory
 from ...feed.history.reading import History
 from ...feed.history.recorder import Recorder
-from ...feed.history.ring import Ring
 from ...feed.history.short_lines import DEFAULT_FIGURES, FIGURES
 from ...feed.history.steps_reading import Asked
+from ...feed.history.store import Store
 from ...outputs.history_types import MOST_ROUNDS, MOST_STEP, MOST_TIME, MOST_WORKLOAD
 from ..server.failure import failure
 from ..server.limits import RETRY_SECONDS
@@ -106,7 +107,7 @@ def _of_history(answer_of: Callable[[web.Request, History], Awaitable[web.Respon
 @_of_history
 async def container(request: web.Request, history: History) -> web.Response:
     """One container in steps."""
-    asked = _asked(request, history.ring.interval_seconds)
+    asked = _asked(request, history.memory.interval_seconds)
     found = await history.container(request.match_info["id"], asked)
     return await _body(request, [await history.encoded(found)], _JSON)
 
@@ -117,7 +118,7 @@ async def workload(request: web.Request, history: History) -> web.Response:
     wanted = request.query.get("workload", "")
     if not 0 < len(wanted) <= MOST_WORKLOAD:
         raise BadParameter("workload: expected one as the list has it, as in compose:shop/api/1")
-    asked = _asked(request, history.ring.interval_seconds)
+    asked = _asked(request, history.memory.interval_seconds)
     return await _body(request, [await history.encoded(await history.workload(wanted, asked))], _JSON)
 
 
@@ -135,7 +136,7 @@ async def all_containers(request: web.Request, history: History) -> web.Response
 @_of_history
 async def host(request: web.Request, history: History) -> web.Response:
     """The host in steps."""
-    asked = _asked(request, history.ring.interval_seconds)
+    asked = _asked(request, history.memory.interval_seconds)
     return await _body(request, [await history.encoded(await history.host(asked))], _JSON)
 
 
@@ -175,15 +176,15 @@ def add_history(app: web.Application, keeping: Keeping) -> None:
         return
     feed, interval = app[CONTEXT].feed, keeping.interval_seconds
     seconds = max(keeping.seconds, _LEAST_SECONDS) if keeping.directory else keeping.seconds
-    ring = Ring(max(2, round(seconds / interval)), interval, boot=boot_of(feed.sampler.root))
-    disk = _disk(ring, keeping) if keeping.directory else None
+    memory = Memory(max(2, round(seconds / interval)), interval, boot=boot_of(feed.sampler.root))
+    disk = _disk(memory, keeping) if keeping.directory else None
     if disk is not None:
         app[QUERIES].disk = app[SCRAPER].disk = disk.figures
-    holder.history, holder.recorder = History(feed, ring, on_disk=disk), Recorder(feed, ring)
+    holder.history, holder.recorder = History(feed, memory, on_disk=disk), Recorder(feed, memory)
     holder.recorder.count = app[FOLLOWER].counted
     app[QUERIES].reached = holder.history.reached_seconds
-    app[FOLLOWER].observers.append(lambda found: ring.hear(found, time.time_ns() // 1_000_000))
-    app[PRESSURE].observers.append(ring.looked)
+    app[FOLLOWER].observers.append(lambda found: memory.hear(found, time.time_ns() // 1_000_000))
+    app[PRESSURE].observers.append(memory.looked)
 
     async def running(_app: web.Application) -> None:
         if holder.recorder is not None:
@@ -201,9 +202,6 @@ def add_history(app: web.Application, keeping: Keeping) -> None:
     app.on_shutdown.append(stopping)
 
 
-def _disk(ring: Ring, keeping: Keeping) -> Disk:
-    from ...feed.history.sealed import Run  # noqa: PLC0415 - SQLite takes memory, and most hosts keep nothing on disk
-    from ...feed.history.store import Store  # noqa: PLC0415
-
-    run = Run(ring.name, ring.boot, ring.interval_seconds)
-    return Disk(ring, Store(keeping.directory, keeping.directory_seconds, keeping.directory_bytes, run))
+def _disk(memory: Memory, keeping: Keeping) -> Disk:
+    store = Store(keeping.directory, keeping.directory_seconds, keeping.directory_bytes, memory)
+    return Disk(memory, store)
