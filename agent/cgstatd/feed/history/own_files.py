@@ -21,7 +21,7 @@ from ...basics.private_directory import NotPrivate, private_directory
 from ...basics.text import is_number
 from .disk_model import Contents, DiskFailed, Run
 from .history_file import check_pages, contents, opened, recovered, salvage
-from .schema import Broken
+from .schema import PAGE_BYTES, Broken
 
 log = logging.getLogger(__name__)
 _NAME = re.compile(r"history-([0-9]{8})\.db")
@@ -84,6 +84,9 @@ class OwnFiles:
         if not _is_own(os.lstat(path)):
             raise Broken("it is no file of this agent's own")
         recovered(path)
+        if os.lstat(path).st_size <= PAGE_BYTES:  # cut off before it had its tables
+            self.remove(path)
+            return Contents(path, (), (), 0)
         with contextlib.closing(opened(path)) as file:
             if closely:
                 check_pages(file)

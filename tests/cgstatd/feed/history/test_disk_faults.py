@@ -271,7 +271,42 @@ async def test_a_log_of_nonsense_is_never_a_figure(directory: Path) -> None:
     await read_back(directory, truth)
 
 
-@pytest.mark.parametrize("what", ["text", "sqlite", "version", "schema", "directory", "fifo", "other rows"])
+async def test_a_power_cut_in_the_middle_of_the_log_costs_what_is_behind_it(directory: Path, tmp_path: Path) -> None:
+    agent = Agent(directory, 1000, "00000001", containers=3)
+    agent.minutes(8)  # all of it is in the log still
+    whole, chance = (directory / "history-00000001.db-wal").read_bytes(), random.Random(KILLS)
+    kept = set[int]()
+    for _ in range(20):
+        copy = tmp_path / "copy"
+        shutil.copytree(directory, copy, ignore=shutil.ignore_patterns("*-shm"))
+        log = bytearray(whole[: chance.randrange(len(whole))])
+        log[-512:] = chance.randbytes(len(log[-512:]))  # a sector that was not written whole
+        (copy / "history-00000001.db-wal").write_bytes(log)
+        async with Running(Agent(copy, 9000, "00000002", containers=3)) as later:
+            later.round()
+            found, _ = await everything(later)
+            said = seconds(found)[:-1]
+            assert said == list(range(1000, 1000 + 60 * (len(said) // 6), 10)) and later.store.state.set_aside == 0
+            kept.add(len(said))
+        shutil.rmtree(copy)
+    assert len(kept) > 3
+    agent.kill()
+
+
+async def test_a_file_is_read_by_others_while_it_is_written(directory: Path) -> None:
+    agent = Agent(directory, 1000, "00000001", containers=3)
+    agent.minutes(2)
+    other = sqlite3.connect(f"file:{directory}/history-00000001.db?mode=ro", uri=True)
+    query = "SELECT name, count(*) FROM figures GROUP BY name"
+    reading = other.execute(query)
+    assert reading.fetchone() == ("name-0", 12)
+    agent.minutes(1)
+    assert len(reading.fetchall()) == 2 and other.execute(query).fetchone() == ("name-0", 18)
+    other.close()
+    agent.kill()
+
+
+@pytest.mark.parametrize("what", ["text", "sqlite", "version", "earlier", "schema", "directory", "fifo", "other rows"])
 async def test_what_is_of_another_program_or_version_is_set_aside(
     directory: Path, what: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -287,6 +322,7 @@ async def test_what_is_of_another_program_or_version_is_set_aside(
         statements = {
             "sqlite": "PRAGMA application_id=1",
             "version": f"PRAGMA user_version={VERSION + 1}",
+            "earlier": f"PRAGMA user_version={VERSION - 1}",
             "schema": "CREATE TRIGGER more AFTER INSERT ON rounds BEGIN DELETE FROM rounds; END",
             "other rows": "INSERT INTO rounds(round, run) SELECT max(round) + 1, run FROM rounds",
         }

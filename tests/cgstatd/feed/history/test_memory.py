@@ -271,6 +271,18 @@ def test_a_row_holds_until_something_changes_and_its_last_clock_is_exact() -> No
     assert all(clocks[number] == sample(number).monotonic_ns for number in (0, 3, 4, 5, 6))
 
 
+def test_a_reader_neither_waits_for_the_writer_nor_holds_it_up() -> None:
+    memory, living = Memory(5, 10), [life(number) for number in range(50)]
+    for number in range(40):
+        memory.add(number, taken(number, {each: sample(number, usage=number) for each in living}), 0)
+    reading = memory.connect().execute("SELECT round FROM samples WHERE round >= 30 AND round < 40")
+    found = [reading.fetchone()[0] for _ in range(100)]
+    for number in range(40, 80):  # meanwhile what it has read is forgotten, too
+        memory.add(number, taken(number, {each: sample(number, usage=number) for each in living}), 0)
+    found += [number for (number,) in reading]
+    assert memory.last == 79 and found == sorted(found) and set(found) <= set(range(30, 40))
+
+
 @pytest.mark.parametrize("impossible", [MOST + 1, 1 << 80])
 def test_what_no_kernel_counts_to_is_not_known(impossible: int) -> None:
     memory, web, db = Memory(100, 10), life(1), life(2)
