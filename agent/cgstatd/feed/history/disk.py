@@ -53,7 +53,7 @@ class Files(Protocol):
     def end(self) -> None: ...
     def seek(self, contents: Contents, part: RunPart, boottime_ns: int) -> int: ...
     def find(self, wanted: str) -> Fit | None: ...
-    def fetch(self, first: int, until: int, wanted: Wanted | None, most: int) -> tuple[Part, int]: ...
+    def fetch(self, first: int, until: int, wanted: Wanted | None, most: int) -> Part: ...
 
 
 class _Job:
@@ -189,7 +189,7 @@ class Disk:
         """See :meth:`.store.Store.seek`. Raises Silent, Moved."""
         return await self._read(partial(self._files.seek, contents, part, boottime_ns))
 
-    async def fetch(self, first: int, until: int, wanted: Wanted | None, most: int) -> tuple[Part, int]:
+    async def fetch(self, first: int, until: int, wanted: Wanted | None, most: int) -> Part:
         """See :meth:`.store.Store.fetch`. Raises Silent, Moved."""
         return await self._read(partial(self._files.fetch, first, until, wanted, most))
 

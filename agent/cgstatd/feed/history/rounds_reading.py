@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 
@@ -62,29 +63,18 @@ class RoundsReading:
         raise Silent(gaps.SILENT)
 
     async def _page(self, page: _Page) -> list[bytes]:
-        past = self._past
-        memory, disk, state, now = past.memory, past.disk, past.state, past.now()
-        run, timeline = past.run(state), past.timeline(state, None, now)
+        past, memory = self._past, self._past.memory
+        view = past.view(past.state, in_line=False)
+        state, timeline = view.state, view.timeline
         names = {number: each.name for number, each in timeline.runs.items()}
-        there = memory.row(memory.first)
-        first = run.base + memory.first if there is None else run.base + there.round
-        last, until = run.base + memory.last, first - 1
-        stored = [part for part in state.parts if part.first <= until]
-        if disk is not None and stored and page.after < min(until, state.last):
-            async with past.disk_turn:
-                while page.room and page.after < min(until, state.last):
-                    most = min(page.limit, _AT_ONCE)
-                    part, end = await disk.fetch(page.after + 1, until, Everyone(), most)
-                    if not part.rounds:
-                        break
-                    page.add(*await past.compute(lines_of, part, timeline, page.after, names, now), end)
-        while page.room and page.after < last:
-            begin = max(page.after + 1, first)
-            end = min(begin + min(_AT_ONCE, page.limit) - 1, last)
-            part = await past.compute(past.read, begin, end, Everyone(), run)
-            page.add(*await past.compute(lines_of, part, timeline, page.after, names, now), end)
-        oldest = state.parts[0].first if state.last >= 0 else first if memory.last >= 0 else -1
-        latest = last if memory.last >= 0 else state.last
+        parts = past.parts(view, page.after + 1, Everyone(), min(page.limit, _AT_ONCE))
+        async with contextlib.aclosing(parts):
+            async for part in parts:
+                page.add(*await past.compute(lines_of, part, timeline, page.after, names, view.now))
+                if not page.room:
+                    break
+        oldest = state.parts[0].first if state.last >= 0 else view.first if memory.last >= 0 else -1
+        latest = view.last if memory.last >= 0 else state.last
         head = HistoryHead(
             interval=memory.interval_seconds,
             truncated=page.truncated,
@@ -114,8 +104,8 @@ class _Page:
         """Whether another round has a place in it."""
         return self.limit > 0 and self._size < PAGE_BYTES
 
-    def add(self, lines: Sequence[Line], lost: bool, end: int) -> None:
-        """The next rounds, up to a key; ``lost``: whether there were others right before them."""
+    def add(self, lines: Sequence[Line], lost: bool) -> None:
+        """The next rounds; ``lost``: whether there were others right before them."""
         self.truncated |= lost
         for line in lines:
             if not self.room:
@@ -124,4 +114,3 @@ class _Page:
             self._size += len(line.text)
             self.limit -= 1
             self.after = line.key
-        self.after = end

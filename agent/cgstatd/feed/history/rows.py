@@ -84,6 +84,8 @@ class Source(NamedTuple):
     """The key of its round 0."""
     run: int | None = None
     """Of all of its rounds; None: each says its own, as in a file, whose rows have checksums."""
+    ahead: int = 0
+    """Rounds still to come whose marks count."""
 
     def select(self, table: str, where: str, values: Mapping[str, object]) -> list[Row]:
         """Rows with keys in place of numbers. Raises Broken, sqlite3.Error."""
@@ -108,15 +110,11 @@ class Source(NamedTuple):
         which, values = _which(wanted)
         marked = "SELECT life FROM marks WHERE round BETWEEN :begin AND :marked"
         there = f"(first <= :end AND (until IS NULL OR until >= :begin) OR id IN ({marked})) AND {which}"
-        values |= {"begin": first - self.base, "end": last - self.base, "marked": self._marked(last)}
+        values |= {"begin": first - self.base, "end": last - self.base, "marked": last - self.base + self.ahead}
         return [
             LifeRow(row[0], Life(*row[1:_LIFE]), Subject(*row[_LIFE:_SUBJECT]), *row[_SUBJECT : _SUBJECT + 2])
             for row in self.select("lives", f"FROM lives WHERE {there} ORDER BY id", values)
         ]
-
-    def _marked(self, last: int) -> int:
-        """The round up to which marks count: memory has some of the round that is still to come."""
-        return last - self.base + (self.run is not None)
 
     def read(self, first: int, last: int, wanted: Wanted | None) -> Part:
         """The rounds from one key to another. ``wanted``: with these containers. Raises Broken, sqlite3.Error."""
@@ -141,7 +139,7 @@ class Source(NamedTuple):
         where = f"""FROM marks WHERE round BETWEEN :begin AND :marked
             AND life IN (SELECT id FROM lives WHERE {which}) ORDER BY marks.rowid"""
         marks = defaultdict[int, list[tuple[int, Mark]]](list)
-        more |= {"begin": first - self.base, "marked": self._marked(last)}
+        more |= {"begin": first - self.base, "marked": last - self.base + self.ahead}
         for key, life, *row in self.select("marks", where, more):
             marks[life].append((key, mark_of(row)))
         return Part(rounds, lives, samples, marks)

@@ -20,11 +20,11 @@ from ...sampling.lookup import Known, NotFound
 from ...sampling.one_container import identity_of
 from ..shared_passes import Feed
 from . import gaps
-from .disk import Disk, Silent
+from .disk import Silent
 from .disk_model import Moved, State
 from .in_steps import ContainerSteps, HostSteps
-from .past import TRIES, Past
-from .rows import Wanted, Who, Workload
+from .past import TRIES, Past, View
+from .rows import Part, Wanted, Who, Workload
 from .spans import Timeline
 from .steps import Grid, grid, shown_ms
 from .steps import gaps as gaps_of
@@ -46,11 +46,14 @@ class _Plan(NamedTuple):
     """The steps of an answer, and what they are made of."""
 
     grid: Grid
-    state: State
-    timeline: Timeline
-    now: Clocks
+    view: View
     earliest: str
     """Why there is nothing before the first round."""
+
+    @property
+    def now(self) -> Clocks:
+        """When it was asked."""
+        return self.view.now
 
 
 class StepsReading:
@@ -108,29 +111,27 @@ class StepsReading:
 
     async def filled(self, asked: Asked, begin: Callable[[_Plan], T], wanted: Wanted | None) -> tuple[_Plan, T]:
         """The steps of an answer, filled. A disk that does not answer is a gap."""
-        state = self._past.state
         for _ in range(TRIES):
-            plan = self._plan(asked, state, gaps.BEFORE)
+            plan = self._plan(asked, self._past.state, gaps.BEFORE)
             found = begin(plan)
             try:
-                await self._gather(plan, found, wanted)
+                await self._gather(plan, plan.view, found, wanted)
             except Moved:
-                state = self._past.state
                 continue
             except Silent:
                 break
             return plan, found
-        plan = self._plan(asked, state, gaps.SILENT)
+        plan = self._plan(asked, self._past.state, gaps.SILENT)
         found = begin(plan)
-        await self._gather(plan._replace(state=State(run=state.run)), found, wanted)
+        memory_alone = plan.view._replace(state=State(run=plan.view.state.run))
+        await self._gather(plan, memory_alone, found, wanted)
         return plan, found
 
     def _plan(self, asked: Asked, state: State, earliest: str) -> _Plan:
         """What there is now, and the steps that a client wants of it."""
-        memory, now = self._past.memory, self._past.now()
+        memory, view = self._past.memory, self._past.view(state, in_line=True)
+        now, first, last = view.now, view.there, memory.row(memory.last)
         interval_ms = int(memory.interval_seconds * 1000)
-        first, last = memory.row(memory.first), memory.row(memory.last)
-        timeline = self._past.timeline(state, None if first is None else first.boottime_nsec, now)
         kept_ms = memory.rounds * interval_ms
         point = now.time_ms
         if last is not None:
@@ -141,61 +142,46 @@ class StepsReading:
             recent = min(recent, shown_ms(first.boottime_nsec, now))  # the host was asleep meanwhile
         horizon = recent
         for part in state.parts[:1]:
-            horizon = min(horizon, shown_ms(part.first_boottime_ns + timeline.shifts_ns[part.run.run], now))
+            horizon = min(horizon, shown_ms(part.first_boottime_ns + view.timeline.shifts_ns[part.run.run], now))
         until = point if asked.until_ms is None else min(max(asked.until_ms, horizon), max(now.time_ms, point))
         wanted = min(recent, until - kept_ms) if asked.since_ms is None else asked.since_ms
         since = max(wanted, horizon)
         steps = grid(interval_ms, point, min(since, until), until, asked.step_seconds)
-        return _Plan(steps, state, timeline, now, earliest)
+        return _Plan(steps, view, earliest)
 
-    async def _gather(self, plan: _Plan, found: HostSteps | ContainerSteps, wanted: Wanted | None) -> None:
-        past, state = self._past, plan.state
-        memory, run, place = past.memory, past.run(state), -1
-        there = memory.row(memory.first)
-        first = run.base + (memory.first if there is None else there.round)
-        if state.last >= 0 and past.disk is not None:
-            async with past.disk_turn:
-                place, goes_on = await self._from_disk(past.disk, plan, found, wanted, first - 1)
-            if not goes_on:
-                return
-
-        def add() -> None:
-            part = past.read(first, run.base + memory.last, wanted, run)
-            found.add(plan.timeline.span(part, place))
-
-        await past.compute(add)
-
-    async def _from_disk(
-        self, on_disk: Disk, plan: _Plan, found: HostSteps | ContainerSteps, wanted: Wanted | None, until: int
-    ) -> tuple[int, bool]:
-        """The rounds that memory does not have; the key of the last one, and whether later ones may count."""
-        place, until = -1, min(until, plan.state.last)
-        begin = await self._start(on_disk, plan, until)
-        while begin is not None and begin <= until:
-            part, end = await on_disk.fetch(begin, until, wanted, _ROUNDS)
-            goes_on = await self._past.compute(lambda: found.add(plan.timeline.span(part, place)))  # noqa: B023 - awaited
-            if part.rounds:
-                place = part.rounds[-1].key
-                if not goes_on:
-                    return place, False
-            begin = end + 1
-        if place < 0:  # all of the steps are in memory, or in the gap before
-            place = max((min(part.last, until) for part in plan.state.parts if part.first <= until), default=-1)
+    async def _gather(self, plan: _Plan, view: View, found: HostSteps | ContainerSteps, wanted: Wanted | None) -> None:
+        past, place = self._past, -1
+        begin = await self._start(plan, view)
+        if begin == view.first:  # all of the steps are in memory, or in the gap before
+            before = [min(part.last, view.first - 1) for part in view.state.parts if part.first < view.first]
+            place = max(before, default=-1)
             if place >= 0:
                 found.reasons.goes_on()
-        return place, True
+        parts = past.parts(view, begin, wanted, _ROUNDS)
+        async with contextlib.aclosing(parts):
+            async for part in parts:
+                goes_on = await past.compute(_add, found, plan.view.timeline, part, place)
+                place = part.rounds[-1].key if part.rounds else place
+                if not goes_on:
+                    return
 
-    async def _start(self, on_disk: Disk, plan: _Plan, until: int) -> int | None:
-        """The first round of the steps, or one before; None: none of them are on disk."""
-        steps = plan.grid
+    async def _start(self, plan: _Plan, view: View) -> int:
+        """The first round of the steps, or one before."""
+        steps, now = plan.grid, view.now
         since = steps.first_ms - steps.step_ms - 4 * steps.half_ms
-        for contents in plan.state.files:
+        for contents in view.state.files:
             for part in contents.parts:
-                shift = plan.timeline.shifts_ns[part.run.run]
-                if part.first <= until and shown_ms(part.last_boottime_ns + shift, plan.now) >= since:
-                    boottime = plan.now.boottime_ns - (plan.now.time_ms - since) * 1_000_000 - shift
-                    return await on_disk.seek(contents, part, boottime)
-        return None
+                shift = view.timeline.shifts_ns[part.run.run]
+                if part.first < view.first and shown_ms(part.last_boottime_ns + shift, now) >= since:
+                    boottime = now.boottime_ns - (now.time_ms - since) * 1_000_000 - shift
+                    found = None if self._past.disk is None else await self._past.disk.seek(contents, part, boottime)
+                    return view.first if found is None else min(found, view.first)
+        return view.first
+
+
+def _add(found: HostSteps | ContainerSteps, timeline: Timeline, part: Part, place: int) -> bool:
+    """In a thread."""
+    return found.add(timeline.span(part, place))
 
 
 def _host_answer(interval: float, plan: _Plan, found: HostSteps) -> HostHistory:

@@ -377,9 +377,8 @@ class Store:
 
     # -- reading
 
-    def fetch(self, first: int, until: int, wanted: Wanted | None, most: int) -> tuple[Part, int]:
-        """Rounds of one file from a key on, at most ``most`` and up to ``until``; and the key up to which they are all
-        that there is. Raises Moved, DiskFailed."""
+    def fetch(self, first: int, until: int, wanted: Wanted | None, most: int) -> Part:
+        """The next rounds of one file from a key on, at most ``most`` and up to ``until``. Raises Moved, DiskFailed."""
         for held in self.state.files:
             if held.last < first or held.first > until:
                 continue
@@ -391,8 +390,8 @@ class Store:
                     part = Source(file).read(found[0][0], end, wanted)
                     if isinstance(wanted, Everyone):  # those without marks first: clients may have got used to it
                         part.lives.sort(key=lambda life: any(key <= end for key, _ in part.marks.get(life.id, ())))
-                    return part, end
-        return Part([], [], [], {}), until
+                    return part
+        return Part([], [], [], {})
 
     def seek(self, held: Contents, part: RunPart, boottime_ns: int) -> int:
         """The key of the last round of a run in a file that is not after a time, else of its first. Raises Moved,

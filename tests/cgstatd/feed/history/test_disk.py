@@ -338,7 +338,7 @@ async def test_a_short_part_of_days_is_read_without_the_rest(directory: Path) ->
 
         def counting(*arguments: Any, **more: Any) -> Any:
             found = fetch(*arguments, **more)
-            fetched.append(len(found[0].rounds))
+            fetched.append(len(found.rounds))
             return found
 
         agent.store.fetch = counting  # type: ignore[method-assign]
