@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .schema import Row
+
 
 class DiskFailed(Exception):
     """The history cannot be written, or read; the text says why."""
@@ -58,6 +60,14 @@ class Contents(NamedTuple):
     """Each run that it knows of."""
     lives: int
     """The largest number of a life."""
+
+    def with_rounds(self, run: Run, first: Row, last: Row, lives: int) -> Contents:
+        """With the rows of more rounds of a run; ``lives``: the largest number of a life of theirs."""
+        others = list(self.parts)
+        part = RunPart(run, first[0], last[0], first[5], last[5], first[3], last[3])
+        if others and others[-1].run.run == run.run:
+            part = others.pop()._replace(last=last[0], last_boottime_ns=last[5], last_time_ms=last[3])
+        return self._replace(parts=(*others, part), lives=max(self.lives, lives))
 
     @property
     def first(self) -> int:

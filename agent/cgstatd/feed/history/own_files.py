@@ -25,6 +25,8 @@ from .schema import PAGE_BYTES, Broken
 
 log = logging.getLogger(__name__)
 _NAME = re.compile(r"history-([0-9]{8})\.db")
+_APPLICATION = slice(68, 72)
+"""Of the header: https://www.sqlite.org/fileformat2.html."""
 _ASIDE = ".set-aside"
 _RESERVE_PART = 16
 """Of the whole disk so much is left to others."""
@@ -84,7 +86,9 @@ class OwnFiles:
         if not _is_own(os.lstat(path)):
             raise Broken("it is no file of this agent's own")
         recovered(path)
-        if os.lstat(path).st_size <= PAGE_BYTES:  # cut off before it had its tables
+        with open(path, "rb") as begun:
+            head = begun.read(PAGE_BYTES + 1)
+        if len(head) == PAGE_BYTES and not any(head[_APPLICATION]):  # a power cut came before it had its tables
             self.remove(path)
             return Contents(path, (), (), 0)
         with contextlib.closing(opened(path)) as file:

@@ -16,7 +16,7 @@ from functools import partial
 from typing import NamedTuple
 
 from .disk_model import Contents, DiskFailed, Moved, Run, RunPart, State
-from .history_file import MOST_RUNS, append, check_pages, contents, corruption, opened, recovered
+from .history_file import MOST_RUNS, append, check_pages, corruption, opened, recovered
 from .memory import Memory
 from .own_files import OwnFiles, is_full
 from .rows import Everyone, Fit, Part, Source, Wanted, best_fit
@@ -215,8 +215,9 @@ class Store:
     def _checkpoint(self) -> None:
         """Move what is in the log to the file, once it is long."""
         file = self._current()
-        if os.stat(f"{self._path}-wal").st_size >= min(_LOG_BYTES, self._allowed // 32):
-            file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        with contextlib.suppress(FileNotFoundError):
+            if os.stat(f"{self._path}-wal").st_size >= min(_LOG_BYTES, self._allowed // 32):
+                file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _batch(self, first: int, last: int, stored: int) -> _Batch:
         """``stored``: the latest round that is."""
@@ -275,7 +276,8 @@ class Store:
         })  # fmt: skip
         self._known |= {row[0] for row in batch.lives if row[0] in kept}
         self._mark = max((row[0] for row in batch.marks), default=self._mark)
-        self._put(contents(file, self._path))
+        most = max((lives + row[0] for row in batch.lives), default=0)
+        self._put(self._held().with_rounds(run, rounds[0], rounds[-1], most))
 
     def _greedy(self, batch: _Batch) -> set[int]:
         """The users that take more than their share.
@@ -302,7 +304,14 @@ class Store:
         file = self._current()
         append(file, {"runs": [self.state.run]})
         self._begun = True
-        self._put(contents(file, self._path))
+        held = self._held()
+        self._put(held._replace(runs=(*(each for each in held.runs if each.run != self.state.run.run), self.state.run)))
+
+    def _held(self) -> Contents:
+        """What the file that is written holds."""
+        latest = self.state.files[-1:]
+        new = Contents(self._path, (), tuple(self.state.runs.values())[-MOST_RUNS:], 0)
+        return latest[0] if latest and latest[0].path == self._path else new
 
     def _put(self, found: Contents) -> None:
         """The file that is written has changed."""

@@ -44,7 +44,7 @@ def end(which: Life, code: int | None = 0, noticed: float | None = None, **recor
 
 
 def source(memory: Memory) -> Source:
-    return Source(memory.connect(), 0, 0)
+    return Source(memory.connect(), 0, 0, 1)
 
 
 def marks(memory: Memory) -> list[tuple[str, int, int, int | None]]:
