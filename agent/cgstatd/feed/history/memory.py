@@ -86,7 +86,7 @@ class Memory:
         self.incomplete = -1
         """Up to this round some figures were dropped to save memory."""
         self._database = f"{self.name}-{secrets.token_hex(4)}"
-        self._connection = self.connect()
+        self._connection = self.reader()
         make(self._connection)
         self._living: dict[Life, Living] = {}
         self._short: dict[Life, Living] = {}
@@ -100,13 +100,9 @@ class Memory:
         """Of the latest round."""
         self._waits = Waits()
 
-    def connect(self) -> sqlite3.Connection:
+    def reader(self) -> sqlite3.Connection:
         """Another connection, for one thread at a time."""
         return in_memory(self._database)
-
-    def close(self) -> None:
-        """Let go of it."""
-        self._connection.close()
 
     @property
     def first(self) -> int:

@@ -44,7 +44,7 @@ class Past:
         self.disk = on_disk
         self.now = now
         self._thread = OneThread("cgstatd-history")
-        self.connection = memory.connect()
+        self.connection = memory.reader()
         """Used in that thread."""
         self.disk_turn = SharedLock()
         """Answers that need the disk are made one after the other: each may be a second of work."""

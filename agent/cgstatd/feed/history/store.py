@@ -55,7 +55,7 @@ class Store:
         self._keep = keep_seconds
         self._most = self._allowed = most_bytes
         self._memory = memory
-        self._source = memory.connect()
+        self._source = memory.reader()
         self._files = OwnFiles(directory)
         self._file: sqlite3.Connection | None = None
         """The one that is written."""

@@ -44,7 +44,7 @@ def end(which: Life, code: int | None = 0, noticed: float | None = None, **recor
 
 
 def source(memory: Memory) -> Source:
-    return Source(memory.connect(), 0, 0, 1)
+    return Source(memory.reader(), 0, 0, 1)
 
 
 def marks(memory: Memory) -> list[tuple[str, int, int, int | None]]:
@@ -65,13 +65,13 @@ def rows(memory: Memory, which: Life) -> list[tuple[int, ContainerSample]]:
 
 def gone(memory: Memory) -> bool:
     """Whether nothing is left of any life."""
-    tables = {table: memory.connect().execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in KEPT}
+    tables = {table: memory.reader().execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in KEPT}
     return not any(tables.values()) and not memory._unexplained and not memory.living and not memory._owned
 
 
 def stored(memory: Memory) -> int:
     """Rows of samples."""
-    found: int = memory.connect().execute("SELECT count(*) FROM samples").fetchone()[0]
+    found: int = memory.reader().execute("SELECT count(*) FROM samples").fetchone()[0]
     return found
 
 
@@ -265,7 +265,7 @@ def test_a_row_holds_until_something_changes_and_its_last_clock_is_exact() -> No
     for number, usage in enumerate((5, 5, 5, 5, 7, 7, 9)):
         memory.add(number, taken(number, {web: sample(number, usage=usage)}), 0)
     memory.add(7, taken(7, {}, [web]), 0)
-    found = memory.connect().execute("SELECT round, cpu_usage_nsec FROM samples").fetchall()
+    found = memory.reader().execute("SELECT round, cpu_usage_nsec FROM samples").fetchall()
     assert found == [(0, 5), (3, 5), (4, 7), (5, 7), (6, 9)]  # as it was before a change, and at a change
     clocks = {number: each.monotonic_ns for number, each in rows(memory, web)}
     assert all(clocks[number] == sample(number).monotonic_ns for number in (0, 3, 4, 5, 6))
@@ -275,7 +275,7 @@ def test_a_reader_neither_waits_for_the_writer_nor_holds_it_up() -> None:
     memory, living = Memory(5, 10), [life(number) for number in range(50)]
     for number in range(40):
         memory.add(number, taken(number, {each: sample(number, usage=number) for each in living}), 0)
-    reading = memory.connect().execute("SELECT round FROM samples WHERE round >= 30 AND round < 40")
+    reading = memory.reader().execute("SELECT round FROM samples WHERE round >= 30 AND round < 40")
     found = [reading.fetchone()[0] for _ in range(100)]
     for number in range(40, 80):  # meanwhile what it has read is forgotten, too
         memory.add(number, taken(number, {each: sample(number, usage=number) for each in living}), 0)

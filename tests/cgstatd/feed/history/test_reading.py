@@ -400,7 +400,7 @@ def test_a_name_is_found_by_an_index_however_many_ended() -> None:
     for number in range(3):
         some, before = many[100 * number : 100 * number + 100], many[100 * number - 100 : 100 * number]
         memory.add(number, taken(number, {each: sample(number) for each in some}, before), 0)
-    connection, plans = memory.connect(), list[str]()
+    connection, plans = memory.reader(), list[str]()
     connection.set_trace_callback(plans.append)
     for wanted in ("nothing", "f" * 64, "0" * 60 + "bb7"):
         assert best_fit(connection, wanted) is None
@@ -414,7 +414,7 @@ def test_a_name_is_found_by_an_index_however_many_ended() -> None:
 
 def test_the_latest_with_a_name_is_meant_and_the_systems_first() -> None:
     memory, one, two, users = Memory(5, 10), life(1), life(2), life(3, 1000)
-    connection = memory.connect()
+    connection = memory.reader()
 
     def newest(wanted: str) -> Who | None:
         found = best_fit(connection, wanted, memory.first)
