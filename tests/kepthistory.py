@@ -11,9 +11,9 @@ import pytest
 from cgroupfs import Clock
 from cgstatd.feed.follow.round_work import RoundWork
 from cgstatd.feed.history import recorder as recorder_module
+from cgstatd.feed.history.memory import Memory
 from cgstatd.feed.history.reading import History
 from cgstatd.feed.history.recorder import Recorder
-from cgstatd.feed.history.ring import Ring
 from cgstatd.feed.shared_passes import Feed
 from cgstatd.recording.recorded_root import Reading
 from cgstatd.sampling.history_model import ContainerSample, HostSample, Life, Subject, Taken
@@ -88,12 +88,11 @@ class Kept:
         root.times = self.times
         self.sampler = open_host(root, HostOptions())
         self.feed = Feed(self.sampler, freshness_seconds=0.0, baseline_seconds=0.0)
-        self.ring = Ring(rounds, interval)
-        self.recorder = Recorder(self.feed, self.ring, self.times.now)
-        self.recorder.count = self._counted
+        self.memory = Memory(rounds, interval)
+        self.recorder = Recorder(self.feed, self.memory, self._counted, self.times.now)
         self.watch = RoundWork(self.sampler)
         """As the agent watches, with or without clients: each point comes after a look."""
-        self.history = History(self.feed, self.ring, self.times.now)
+        self.history = History(self.feed, self.memory, self.times.now)
 
     async def point(self, seconds: float = 0.0) -> None:
         """Time goes by, then it is a point of the grid."""
@@ -113,7 +112,7 @@ class Kept:
 
     def _tell(self) -> None:
         for each in self.watch.changes():
-            self.ring.hear(each, self.times.time_ms)
+            self.memory.hear(each, self.times.time_ms)
 
     def host_used(self, busy: int, idle: int) -> None:
         """What /proc/stat says, in ticks."""

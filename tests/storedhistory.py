@@ -9,9 +9,8 @@ from typing import Any, cast
 import msgspec
 
 from cgstatd.feed.history.disk import Disk, Files
+from cgstatd.feed.history.memory import Memory
 from cgstatd.feed.history.reading import History
-from cgstatd.feed.history.ring import Ring
-from cgstatd.feed.history.sealed import Run
 from cgstatd.feed.history.store import Store
 from cgstatd.feed.shared_passes import Feed
 from cgstatd.sampling.history_model import ContainerSample, HostSample, Life, Subject, Taken
@@ -52,7 +51,7 @@ def host(second: int, containers: int) -> HostSample:
 
 
 class Agent:
-    """One run of the agent, without a host: its ring, its files."""
+    """One run of the agent, without a host: its memory, its files."""
 
     def __init__(
         self,
@@ -69,9 +68,9 @@ class Agent:
     ) -> None:
         """``second``: since the host was booted; ``wall_ms``: how far the clock is set wrong."""
         self.second, self.containers, self.wall_ms = second, containers, wall_ms
-        self.ring = Ring(rounds, INTERVAL, name=name, boot=boot)
-        self.ring.began_ns = second * 1_000_000_000
-        self.store = Store(str(directory), keep, most, Run(name, boot, INTERVAL))
+        self.memory = Memory(rounds, INTERVAL, name=name, boot=boot)
+        self.memory.began_ns = second * 1_000_000_000
+        self.store = Store(str(directory), keep, most, self.memory)
         self.keep_on(self.store)
         self.began = second
         self._before = set[Life]()
@@ -80,8 +79,8 @@ class Agent:
 
     def keep_on(self, files: Files) -> None:
         """These are its files."""
-        self.disk = Disk(self.ring, files, self.now)
-        self.history = History(cast(Feed, None), self.ring, self.now, self.disk)  # no reading of now is asked for
+        self.disk = Disk(self.memory, files, self.now)
+        self.history = History(cast(Feed, None), self.memory, self.now, self.disk)  # no reading of now is asked for
 
     def now(self) -> Clocks:
         """The clocks."""
@@ -99,7 +98,7 @@ class Agent:
             list(self._before - lives.keys()),
         )
         self._before = set(lives)
-        self.ring.add(number, taken, 0)
+        self.memory.add(number, taken, 0)
         self.second += INTERVAL
         return number
 
@@ -112,10 +111,7 @@ class Agent:
 
     def write(self) -> None:
         """Store what is new, at once."""
-        if (snapshot := self.disk._snapshot()) is not None:
-            self.store.write(snapshot)
-        else:
-            self.store.open()
+        self.store.write()
 
     def kill(self) -> None:
         """As kill -9 leaves it: nothing is written any more."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from cgroupfs import Vitals
 from cgstatd.feed.history.gaps import Gap
+from cgstatd.feed.history.memory import Memory
 from cgstatd.feed.history.reading import History
-from cgstatd.feed.history.ring import Ring
 from cgstatd.host.identity import Identity
 from cgstatd.sampling.history_model import ContainerSample, HostSample, Life, Subject, Taken
 from cgstatd.sampling.history_work import Clocks, HistoryWork, clocks
@@ -80,18 +80,18 @@ class Lived:
 
     asleep: range = range(100, 130)
     gone: bool = True
-    ring: Ring = field(init=False)
+    memory: Memory = field(init=False)
     stories: dict[str, Story] = field(default_factory=dict)
 
     def __call__(self, agent: Composition) -> None:
         feed, agent.recorder = agent.feed, None  # nothing but what a test adds
-        self.ring = Ring(ROUNDS, INTERVAL)
-        agent.parts = replace(agent.parts, history=History(feed, self.ring, ahead))
+        self.memory = Memory(ROUNDS, INTERVAL)
+        agent.parts = replace(agent.parts, history=History(feed, self.memory, ahead))
         for life, subject in HistoryWork(feed.sampler).take().listed.items():
             self.stories[subject.name] = Story(life, subject.name)
         self._happen()
         now = ahead()
-        self.ring.began_ns = now.monotonic_ns - int(ROUNDS * INTERVAL * SECOND)
+        self.memory.began_ns = now.monotonic_ns - int(ROUNDS * INTERVAL * SECOND)
         for number in range(ROUNDS):
             if number not in self.asleep:
                 gap = Gap.ASLEEP if number - 1 in self.asleep else Gap.NONE
@@ -123,7 +123,7 @@ class Lived:
         ended = [each for each in self.stories.values() if each.last == number - 1]
         begun = [each for each in living if each.first == number > 0]
         killed = [each for each in living if each.oom == number]
-        self.ring.hear(
+        self.memory.hear(
             Changes(
                 [each.ended() for each in ended],
                 [each.identity for each in begun],
@@ -141,9 +141,9 @@ class Lived:
         waits = [
             (Waiting(each.life, "io", "neighbours"), None) for each in living if each.waits and number in each.waits
         ]
-        self.ring.looked(Found(waits, 1.5, 15.5, at.monotonic_ns, at.time_ms))
+        self.memory.looked(Found(waits, 1.5, 15.5, at.monotonic_ns, at.time_ms))
         checks = [(each, each.unhealthy) for each in living if each.unhealthy is not None]
-        self.ring.checked(
+        self.memory.checked(
             [(each.life, "healthy" if number < since else "unhealthy") for each, since in checks], at.time_ms
         )
-        self.ring.add(number, Taken(*at, host, listed, samples, [each.life for each in ended]), gap)
+        self.memory.add(number, Taken(*at, host, listed, samples, [each.life for each in ended]), gap)

@@ -27,7 +27,7 @@ FAULTS = (
     ("directory removed", "test_disk_faults.py", "test_a_directory_that_was_removed_is_made_again"),
     ("{flips} files with flipped bits", "test_disk_faults.py", "test_a_bit_that_flips_is_never_a_figure"),
     ("40 files cut short", "test_disk_faults.py", "test_a_file_that_was_cut_short_is_never_a_figure"),
-    ("journal of nonsense", "test_disk_faults.py", "test_a_journal_of_nonsense_is_never_a_figure"),
+    ("log of nonsense", "test_disk_faults.py", "test_a_log_of_nonsense_is_never_a_figure"),
     ("file of another program", "test_disk_faults.py", "test_what_is_of_another_program_or_version_is_set_aside"),
     ("breaks while written", "test_disk_faults.py", "test_a_file_that_breaks_while_it_is_written_is_written_anew"),
     ("breaks after it was read", "test_disk_faults.py", "test_figures_that_break_later_are_found_when_they_are_read"),

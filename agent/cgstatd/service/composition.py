@@ -18,9 +18,10 @@ from ..feed.follow.follower import Follower
 from ..feed.health import Health
 from ..feed.history.boot import boot_of
 from ..feed.history.disk import Disk
+from ..feed.history.memory import Memory
 from ..feed.history.reading import History
 from ..feed.history.recorder import Recorder
-from ..feed.history.ring import Ring
+from ..feed.history.store import Store
 from ..feed.pressure.watch import PressureWatch
 from ..feed.process_lists import ProcessLists
 from ..feed.queries import Queries
@@ -61,14 +62,12 @@ class Composition:
             load=gate.account,
         )
         bodies = Bodies()
-        ring = _ring(sampler, settings)
-        self._disk = None if ring is None else _disk(ring, settings)
-        history = None if ring is None else History(feed, ring, on_disk=self._disk)
-        self._follower = follower = Follower(feed, env, bodies, () if ring is None else (_marks(ring),))
-        self.pressure = pressure = PressureWatch(feed, follower.pressure, () if ring is None else (ring.looked,))
-        self.recorder = None if ring is None else Recorder(feed, ring)
-        if self.recorder is not None:
-            self.recorder.count = follower.counted
+        memory = _memory(sampler, settings)
+        self._disk = None if memory is None else _disk(memory, settings)
+        history = None if memory is None else History(feed, memory, on_disk=self._disk)
+        self._follower = follower = Follower(feed, env, bodies, () if memory is None else (_marks(memory),))
+        self.pressure = pressure = PressureWatch(feed, follower.pressure, () if memory is None else (memory.looked,))
+        self.recorder = None if memory is None else Recorder(feed, memory, follower.counted)
         keeps = HistoryFacts(settings.history, settings.history_interval) if settings.history else NO_HISTORY
         queries = Queries(feed, follower, env, history=history, keeps=keeps, pressure=pressure)
         self._engine = engine = Engine(feed, follower)
@@ -155,7 +154,7 @@ class Composition:
         self._scraper.export(settings.metric_labels, host=settings.host_metrics)
 
 
-def _ring(sampler: Sampler, settings: Settings) -> Ring | None:
+def _memory(sampler: Sampler, settings: Settings) -> Memory | None:
     """The rounds in memory; None: nothing is kept of the past."""
     if not settings.history:
         if settings.history_dir:
@@ -163,21 +162,18 @@ def _ring(sampler: Sampler, settings: Settings) -> Ring | None:
         return None
     seconds = max(settings.history, _LEAST_SECONDS) if settings.history_dir else settings.history
     rounds = max(2, round(seconds / settings.history_interval))
-    return Ring(rounds, settings.history_interval, boot=boot_of(sampler.root))
+    return Memory(rounds, settings.history_interval, boot=boot_of(sampler.root))
 
 
-def _marks(ring: Ring) -> Listener:
+def _marks(memory: Memory) -> Listener:
     def heard(found: Changes) -> None:
-        ring.hear(found, time.time_ns() // 1_000_000)
+        memory.hear(found, time.time_ns() // 1_000_000)
 
     return heard
 
 
-def _disk(ring: Ring, settings: Settings) -> Disk | None:
+def _disk(memory: Memory, settings: Settings) -> Disk | None:
     if not settings.history_dir:
         return None
-    from ..feed.history.sealed import Run  # noqa: PLC0415 - SQLite takes memory, and most hosts keep nothing on disk
-    from ..feed.history.store import Store  # noqa: PLC0415
-
-    run = Run(ring.name, ring.boot, ring.interval_seconds)
-    return Disk(ring, Store(settings.history_dir, settings.history_keep, settings.history_max_bytes, run))
+    store = Store(settings.history_dir, settings.history_keep, settings.history_max_bytes, memory)
+    return Disk(memory, store)

@@ -1,6 +1,6 @@
 """The history's own thread for the disk, and what the event loop sees of it.
 
-Once a minute it is given what the ring has behind the last round that is stored; the ring itself is the queue. A disk
+Once a minute it takes what memory has behind the last round that is stored; memory itself is the queue. A disk
 that fails, or does not answer, is told of once, and tried again a minute later: neither the rounds nor the answers
 wait for it.
 """
@@ -19,11 +19,10 @@ from typing import Protocol, TypeVar
 from ...basics.event_loop import call_from_thread
 from ...outputs.own_metrics import DiskFigures
 from ...sampling.history_work import Clocks, clocks
-from .disk_model import Contents, DiskFailed, Fetched, Moved, RunPart, State, Wanted, Who
-from .ring import Ring
-from .sealed import number_of, run_of
+from .disk_model import Contents, DiskFailed, Moved, RunPart, State
+from .memory import Memory
+from .rows import Fit, Part, Wanted
 from .spans import Timeline
-from .tracks import Snapshot
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -50,11 +49,11 @@ class Files(Protocol):
     state: State
 
     def open(self) -> None: ...
-    def write(self, snapshot: Snapshot) -> None: ...
+    def write(self) -> None: ...
     def end(self) -> None: ...
     def seek(self, contents: Contents, part: RunPart, boottime_ns: int) -> int: ...
-    def find(self, wanted: str) -> Who | None: ...
-    def fetch(self, after: int, until: int, most: int, who: Wanted | None, everything: bool) -> Fetched: ...
+    def find(self, wanted: str) -> Fit | None: ...
+    def fetch(self, first: int, until: int, wanted: Wanted | None, most: int) -> Part: ...
 
 
 class _Job:
@@ -85,8 +84,8 @@ class _Job:
 class Disk:
     """Used in the event loop."""
 
-    def __init__(self, ring: Ring, files: Files, now: Callable[[], Clocks] = clocks) -> None:
-        self._ring = ring
+    def __init__(self, memory: Memory, files: Files, now: Callable[[], Clocks] = clocks) -> None:
+        self._memory = memory
         self._now = now
         self._files = files
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
@@ -105,7 +104,8 @@ class Disk:
     def figures(self) -> DiskFigures:
         """What the agent says of it. Any thread may ask."""
         state, now = self._files.state, self._now()
-        oldest = Timeline.of(state, self._ring.boot, None, now).oldest_ms(state, now)
+        run = state.run._replace(boot=self._memory.boot)
+        oldest = Timeline.of(state, run, None, now).oldest_ms(state, now)
         seconds = 0.0 if oldest is None else max(0.0, (now.time_ms - oldest) / 1000)
         return DiskFigures(self._trouble, state.bytes, self.failures, state.set_aside, oldest, seconds)
 
@@ -118,20 +118,16 @@ class Disk:
         """Store the last rounds, as far as the disk takes them in time."""
         if self._task is not None:
             self._task.cancel()
-        self._ring.settle()
+        self._memory.settle()
         with contextlib.suppress(Silent, Exception):
-            await self._ask(self._finish_with(self._snapshot()), _END_SECONDS)
+            await self._ask(self._finish, _END_SECONDS)
         self._jobs.put(None)
 
-    def _finish_with(self, snapshot: Snapshot | None) -> Callable[[], None]:
-        def finish() -> None:
-            try:
-                if snapshot is not None:
-                    self._files.write(snapshot)
-            finally:
-                self._files.end()
-
-        return finish
+    def _finish(self) -> None:
+        try:
+            self._files.write()
+        finally:
+            self._files.end()
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -150,10 +146,8 @@ class Disk:
             return
         try:
             for _ in range(_TRIES):
-                snapshot = self._snapshot()
-                work = self._files.open if snapshot is None else partial(self._files.write, snapshot)
                 with contextlib.suppress(Moved):
-                    await self._ask(work, _WRITE_SECONDS)
+                    await self._ask(self._files.write, _WRITE_SECONDS)
                     break
         except (DiskFailed, Silent) as error:
             self._say(str(error))
@@ -162,13 +156,6 @@ class Disk:
             self._say(repr(error))
         else:
             self._say("")
-
-    def _snapshot(self) -> Snapshot | None:
-        """What is not stored yet; None: nothing."""
-        ring, state = self._ring, self._files.state
-        stored = number_of(state.last) if state.last and run_of(state.last) == state.run else -1
-        first = max(stored + 1, ring.first, 0)
-        return ring.snapshot(first, ring.last) if first <= ring.last else None
 
     def _say(self, trouble: str) -> None:
         """A trouble has one line when it comes and one when it goes."""
@@ -194,17 +181,17 @@ class Disk:
         """Whether there may be rounds on disk that could not be looked at yet."""
         return self._late and not self._files.state.opened
 
-    async def find(self, wanted: str) -> Who | None:
-        """See :meth:`.store.Store.find`. Raises Silent, Moved."""
+    async def find(self, wanted: str) -> Fit | None:
+        """See :meth:`.store.Store.find`. Raises Ambiguous, Silent, Moved."""
         return await self._read(partial(self._files.find, wanted))
 
     async def seek(self, contents: Contents, part: RunPart, boottime_ns: int) -> int:
         """See :meth:`.store.Store.seek`. Raises Silent, Moved."""
         return await self._read(partial(self._files.seek, contents, part, boottime_ns))
 
-    async def fetch(self, after: int, until: int, most: int, who: Wanted | None, everything: bool) -> Fetched:
+    async def fetch(self, first: int, until: int, wanted: Wanted | None, most: int) -> Part:
         """See :meth:`.store.Store.fetch`. Raises Silent, Moved."""
-        return await self._read(partial(self._files.fetch, after, until, most, who, everything))
+        return await self._read(partial(self._files.fetch, first, until, wanted, most))
 
     async def _read(self, call: Callable[[], T]) -> T:
         try:

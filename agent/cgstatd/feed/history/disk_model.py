@@ -4,25 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ...sampling.history_model import Life, Subject
-from .sealed import Part, Rounds, Run, Track
-
-Who = tuple[int, str, str]
-"""Owner, runtime and id of a container."""
-
-
-class Workload(NamedTuple):
-    """All lives of what stays the same when a container is made anew."""
-
-    text: str
-
-
-Wanted = Who | Workload
-
-
-def fits(wanted: Wanted, life: Life, subject: Subject) -> bool:
-    """Whether a life is one of those that are asked for."""
-    return subject.workload == wanted.text if isinstance(wanted, Workload) else life[:3] == wanted
+from .schema import Row
 
 
 class DiskFailed(Exception):
@@ -33,11 +15,26 @@ class Moved(Exception):
     """A file turned out to be broken and was set aside: what was read of it does not count."""
 
 
+class Run(NamedTuple):
+    """One run of the agent, as it is stored."""
+
+    run: int
+    """Its number, from 1."""
+    name: str
+    """As in cursors."""
+    boot: str
+    """The kernel's id of the boot; empty: not known, and then no other run is of the same."""
+    interval_seconds: float
+    base: int
+    """The key of its round 0. The next run's is larger than any key of this one."""
+    ended: int | None = None
+    """The key of its last round (below ``base``: it had none), once it has ended in order."""
+
+
 class RunPart(NamedTuple):
     """What a file has of one run of the agent."""
 
-    run: int
-    what: Run
+    run: Run
     first: int
     """Keys."""
     last: int
@@ -47,44 +44,40 @@ class RunPart(NamedTuple):
     """What the wall clock said."""
     last_time_ms: int
 
+    @property
+    def seconds(self) -> float:
+        """The time that it is about."""
+        return max(0, self.last_boottime_ns - self.first_boottime_ns) / 1e9 + self.run.interval_seconds
+
 
 class Contents(NamedTuple):
     """What a file holds."""
 
     path: str
-    runs: tuple[RunPart, ...]
-    before: int
-    """The key of the round that was stored before its first; 0: none was."""
-    tracks: int
-    """How many it has."""
-    begun: tuple[tuple[int, Run], ...] = ()
-    """Runs of which it has no round (yet), by number. Where it has no other either, there is no first and no last."""
+    parts: tuple[RunPart, ...]
+    """Of each run of which it has rounds; the oldest first."""
+    runs: tuple[Run, ...]
+    """Each run that it knows of."""
+    lives: int
+    """The largest number of a life."""
+
+    def with_rounds(self, run: Run, first: Row, last: Row, lives: int) -> Contents:
+        """With the rows of more rounds of a run; ``lives``: the largest number of a life of theirs."""
+        others = list(self.parts)
+        part = RunPart(run, first[0], last[0], first[5], last[5], first[3], last[3])
+        if others and others[-1].run.run == run.run:
+            part = others.pop()._replace(last=last[0], last_boottime_ns=last[5], last_time_ms=last[3])
+        return self._replace(parts=(*others, part), lives=max(self.lives, lives))
 
     @property
     def first(self) -> int:
         """The key of its first round."""
-        return self.runs[0].first
+        return self.parts[0].first
 
     @property
     def last(self) -> int:
-        """The key of its last round."""
-        return self.runs[-1].last
-
-
-class Segment(NamedTuple):
-    """Rounds that were asked for, with the containers that were."""
-
-    rounds: Rounds
-    parts: list[tuple[Track, Part]]
-    tracks: dict[int, Track]
-    """Those of the marks."""
-
-
-class Fetched(NamedTuple):
-    """A part of what was asked for; ``more``: whether there is anything behind it."""
-
-    segments: list[Segment]
-    more: bool
+        """The key of its last round; -1: there is none."""
+        return self.parts[-1].last if self.parts else -1
 
 
 class State(NamedTuple):
@@ -94,39 +87,36 @@ class State(NamedTuple):
     """Why rounds are not stored; empty: they are."""
     opened: bool = False
     """Whether the files have been looked at."""
-    run: int = 0
-    """The number of this run of the agent; 0: not known yet."""
+    run: Run = Run(0, "", "", 0.0, 0)
+    """This run of the agent; number 0: not known yet."""
     files: tuple[Contents, ...] = ()
     bytes: int = 0
     """Of all files, those that were set aside included."""
     set_aside: int = 0
     """Files, since the agent was started."""
-    hole: bool = False
-    """Whether rounds between those of earlier runs and this run's are lost."""
+    lost: bool = False
+    """Whether the latest rounds of earlier runs are lost."""
 
     @property
     def last(self) -> int:
-        """The key of the latest round; 0: there is none."""
-        return next((each.last for each in reversed(self.files) if each.runs), 0)
+        """The key of the latest round; -1: there is none."""
+        return max((each.last for each in self.files), default=-1)
 
     @property
-    def named(self) -> dict[int, Run]:
-        """Every run that is known by its number, those that stored no round too."""
-        found = dict(pair for each in self.files for pair in each.begun)
-        return found | {part.run: part.what for each in self.files for part in each.runs}
+    def runs(self) -> dict[int, Run]:
+        """Every run that is known by its number, in order, those that stored no round too; the last is this one, where
+        its number is known."""
+        known = {run.run: run for each in self.files for run in each.runs}
+        return dict(sorted((known | ({self.run.run: self.run} if self.run.run else {})).items()))
 
     @property
-    def runs(self) -> list[RunPart]:
-        """Each run once, the oldest first."""
+    def parts(self) -> list[RunPart]:
+        """Each run that has rounds once, the oldest first."""
         found: list[RunPart] = []
-        for part in (part for each in self.files for part in each.runs):
-            if found and found[-1].run == part.run:
-                begun = found.pop()
-                found.append(
-                    part._replace(
-                        first=begun.first, first_boottime_ns=begun.first_boottime_ns, first_time_ms=begun.first_time_ms
-                    )
-                )
+        for part in (part for each in self.files for part in each.parts):
+            if found and found[-1].run.run == part.run.run:
+                last = {"last": part.last, "last_boottime_ns": part.last_boottime_ns, "last_time_ms": part.last_time_ms}
+                found[-1] = found[-1]._replace(**last, run=part.run)  # the newest file knows whether it has ended
             else:
                 found.append(part)
         return found

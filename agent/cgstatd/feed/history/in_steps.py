@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 
 from ...outputs.history_json import container_counters
 from ...outputs.history_types import ContainerCounters, HistoryMark
-from ...sampling.history_model import ContainerSample, HostSample, Life
+from ...sampling.history_model import ContainerSample, HostSample, Life, Subject
 from ...sampling.history_work import Clocks
 from . import gaps
-from .spans import LifeRows, Round, Span
+from .marks import RUNS, Mark
+from .spans import LifeRows, Round, Span, life_text
 from .steps import (
     CONTAINER_GAUGES,
     CONTAINER_RATES,
@@ -23,7 +24,6 @@ from .steps import (
     moved_ms,
     shown_ms,
 )
-from .tracks import RUNS, Mark
 
 
 class Reasons:
@@ -77,15 +77,14 @@ class HostSteps:
         step = -1
         for each in span.rounds:
             step = self._step(each)
-            sample = HostSample(*each.values)  # type: ignore[arg-type]
             boot = _boot(each)
             if 0 <= step < self.grid.many:
-                add_host(self.figures, self._before if boot == self._boot else None, sample, step)
-            self._before, self._boot = sample, boot
+                add_host(self.figures, self._before if boot == self._boot else None, each.host, step)
+            self._before, self._boot = each.host, boot
         return step < self.grid.many
 
     def _step(self, each: Round) -> int:
-        time_ms = shown_ms(each.row.boottime_ns, self._now)
+        time_ms = shown_ms(each.shown_ns, self._now)
         step = self.grid.step_of(time_ms)
         self.reasons.add(time_ms, step, each.why)
         return step
@@ -123,9 +122,9 @@ class ContainerSteps:
         """The next rounds; whether later ones may count."""
         step_of, moved, step = dict[int, int](), dict[int, int](), -1
         for each in span.rounds:
-            moved[each.row.number] = moved_ms(each.row.time_ms, each.row.boottime_ns, self._now)
-            time_ms = shown_ms(each.row.boottime_ns, self._now)
-            step_of[each.row.number] = step = self.grid.step_of(time_ms)
+            moved[each.key] = moved_ms(each.time_ms, each.shown_ns, self._now)
+            time_ms = shown_ms(each.shown_ns, self._now)
+            step_of[each.key] = step = self.grid.step_of(time_ms)
             self.reasons.add(time_ms, step, each.why)
         before, self._before = self._before, {}
         lives = sorted(span.lives, key=lambda each: each.first)
@@ -134,7 +133,7 @@ class ContainerSteps:
         for lived in lives:
             self._add_life(lived, step_of, before)
             inside = [pair for pair in lived.marks if 0 <= step_of.get(pair[0], latest) < self.grid.many]
-            self.marks += marks(lived, inside, moved)
+            self.marks += marks(lived.life, lived.subject, inside, moved)
         self._say_why(span, step_of)
         if lives:
             self.latest = lives[-1]
@@ -143,18 +142,17 @@ class ContainerSteps:
     def _add_life(
         self, lived: LifeRows, step_of: dict[int, int], earlier: dict[tuple[str, Life], ContainerSample]
     ) -> None:
-        who = (lived.boot or f"run {lived.first >> 32}", lived.life)
-        before = self._before.get(who) or earlier.get(who)
+        who = (lived.boot or f"run {lived.run}", lived.life)
+        before, text = self._before.get(who) or earlier.get(who), life_text(lived.boot, lived.life)
         starts = {key for key, mark in lived.marks if mark.event == "start"}
-        for key, *values in lived.rows:
-            step = step_of.get(key or 0, self.grid.many)
+        for key, sample in lived.samples:
+            step = step_of.get(key, self.grid.many)
             if step >= self.grid.many:
                 continue
-            sample = ContainerSample(*values)  # type: ignore[arg-type]
             if step >= 0:
                 add_container(self.figures, before, sample, step, born=before is None and key in starts)
                 self._has.add(step)
-                self.ends[1:] = [container_counters(lived.life, lived.subject, values, lived.life_text)]
+                self.ends[1:] = [container_counters(lived.life, lived.subject, sample, text)]
             before = sample
         if before is not None:
             self._before[who] = before
@@ -163,25 +161,25 @@ class ContainerSteps:
         """Why the container is not in a round that there was."""
         marked = deque((key, mark) for lived in span.lives for key, mark in lived.marks if mark.event in RUNS)
         for each in span.rounds:
-            key = each.row.number
+            key = each.key
             step = step_of[key]
             while marked and marked[0][0] <= key:
                 self._marked = marked.popleft()[1]
             if 0 <= step < self.grid.many and step not in self._has:
                 listed = any(lived.first <= key <= lived.last for lived in span.lives)
                 if listed:
-                    self._why[step] = gaps.DROPPED if each.incomplete else gaps.UNREAD
+                    self._why[step] = gaps.UNREAD if each.complete else gaps.DROPPED
                 else:
-                    self._why[step] = gaps.PERHAPS if each.incomplete else self._unlisted(each, span)
+                    self._why[step] = self._unlisted(each, span) if each.complete else gaps.PERHAPS
 
     def _unlisted(self, each: Round, span: Span) -> str:
         """Why a round has not listed it."""
         if self._marked is not None:
             return gaps.RESTARTING if self._marked.restarting else gaps.STOPPED
-        if self.latest is not None or any(lived.first <= lived.last < each.row.number for lived in span.lives):
+        if self.latest is not None or any(lived.first <= lived.last < each.key for lived in span.lives):
             return gaps.STOPPED
         since_ms, word = self._stopped or (0, gaps.NO_CONTAINER)
-        return word if shown_ms(each.row.boottime_ns, self._now) >= since_ms else gaps.NO_CONTAINER
+        return word if shown_ms(each.shown_ns, self._now) >= since_ms else gaps.NO_CONTAINER
 
     def end(self, now_ms: int) -> list[str | None]:
         """Why a step has no figures; None: it has."""
@@ -189,13 +187,15 @@ class ContainerSteps:
         return [self._why.get(step) if why is None and step not in self._has else why for step, why in enumerate(found)]
 
 
-def marks(lived: LifeRows, these: Iterable[tuple[int, Mark]], moved: Mapping[int, int]) -> list[HistoryMark]:
+def marks(
+    life: Life, subject: Subject, these: Iterable[tuple[int, Mark]], moved: Mapping[int, int]
+) -> list[HistoryMark]:
     """As answers have them. ``these``: each with its key; ``moved``: key -> how far the clock was set since."""
     return [
         HistoryMark(
             event=mark.event,
-            id=lived.life.id,
-            name=lived.subject.name,
+            id=life.id,
+            name=subject.name,
             timestamp=mark.time_ms + moved.get(key, 0),
             kills=mark.kills,
             exit_code=mark.exit_code,

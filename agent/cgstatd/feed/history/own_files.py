@@ -13,18 +13,20 @@ import os
 import re
 import sqlite3
 import stat
+from collections.abc import Iterable
 
 from cgroupfs.pseudofs import release
 
 from ...basics.private_directory import NotPrivate, private_directory
 from ...basics.text import is_number
-from .disk_model import Contents, DiskFailed
-from .salvage import Salvaged, salvage
-from .sealed import Broken
-from .sqlite_file import SqliteFile
+from .disk_model import Contents, DiskFailed, Run
+from .history_file import check_pages, contents, opened, recovered, salvage
+from .schema import PAGE_BYTES, Broken
 
 log = logging.getLogger(__name__)
 _NAME = re.compile(r"history-([0-9]{8})\.db")
+_APPLICATION = slice(68, 72)
+"""Of the header: https://www.sqlite.org/fileformat2.html."""
 _ASIDE = ".set-aside"
 _RESERVE_PART = 16
 """Of the whole disk so much is left to others."""
@@ -78,64 +80,57 @@ class OwnFiles:
         serial = 1 + max((int(name[8:16]) for name in names if is_number(name[8:16])), default=0)
         return os.path.join(self.directory, f"history-{serial:08}.db")
 
-    def look(self, path: str) -> Contents:
-        """What a file holds; one that holds nothing is removed. Raises Broken, OSError, sqlite3.Error."""
+    def look(self, path: str, *, closely: bool) -> Contents:
+        """What a file holds; one that holds nothing is removed. ``closely``: with a look at each page. Raises Broken,
+        OSError, sqlite3.Error."""
         if not _is_own(os.lstat(path)):
             raise Broken("it is no file of this agent's own")
-        if os.path.lexists(f"{path}-journal") and os.lstat(f"{path}-journal").st_size:
-            SqliteFile(path, write=True).close()  # takes back what a power cut left half written
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{path}-journal")  # it says nothing: SQLite would have emptied it
-        file = SqliteFile(path)
-        try:
-            found = file.contents()
-        finally:
-            file.close()
-        if not found.runs and not found.begun:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
+        recovered(path)
+        with open(path, "rb") as begun:
+            head = begun.read(PAGE_BYTES + 1)
+        if len(head) == PAGE_BYTES and not any(head[_APPLICATION]):  # a power cut came before it had its tables
+            self.remove(path)
+            return Contents(path, (), (), 0)
+        with contextlib.closing(opened(path)) as file:
+            if closely:
+                check_pages(file)
+            found = contents(file, path)
+        if not found.runs:
+            self.remove(path)
         return found
 
-    def set_aside(self, path: str, why: str) -> Salvaged | None:
-        """Never look at a file again, but for what has its checksum still: that takes its place. None: nothing has."""
-        new, salvaged = f"{path}{_ASIDE}.new", None
-        try:
-            salvaged = self._salvage(path, new)
-        except (OSError, sqlite3.Error, Broken) as error:
-            log.error("history: nothing could be kept of %s: %s", path, self.words(error))
-        if salvaged is None:
-            with contextlib.suppress(OSError):
-                os.unlink(new)
-            self._rename_aside(path, why, "")
-            return None
-        if not self._rename_aside(path, why, f", and {salvaged.rows} rows could be kept of it"):
-            return None
-        os.rename(new, path)
-        self._bad.discard(path)
-        return salvaged
-
-    def _salvage(self, path: str, new: str) -> Salvaged | None:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            if not _is_own(os.fstat(fd)):
-                return None
+    @staticmethod
+    def remove(path: str) -> None:
+        """Forget a file."""
+        for end in ("", "-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(new)
-            return salvage(fd, new)
-        finally:
-            release(fd)
+                os.unlink(path + end)
 
-    def _rename_aside(self, path: str, why: str, kept: str) -> bool:
+    def set_aside(self, path: str, why: str, known: Iterable[Run]) -> bool:
+        """Never look at a file again, but for what can still be read of it: that takes its place.
+
+        Whether there is any."""
         self._bad.add(path)
+        aside = path + _ASIDE
         try:
-            for end in ("", "-journal"):
+            for end in ("", "-wal", "-shm"):
                 if os.path.lexists(path + end):
-                    os.rename(path + end, path + _ASIDE + end)
+                    os.rename(path + end, aside + end)
         except OSError as error:
             log.error("history: %s is not used: %s; it cannot be renamed: %s", path, why, error.strerror)
             return False
-        log.error("history: %s is not used: %s; it is %s%s now%s", path, why, os.path.basename(path), _ASIDE, kept)
-        return True
+        kept = False
+        try:
+            kept = _is_own(os.lstat(aside)) and salvage(aside, path, known)
+        except (OSError, sqlite3.Error, Broken) as error:
+            log.debug("history: nothing could be kept of %s: %s", aside, error)
+        if kept:
+            self._bad.discard(path)
+        else:
+            self.remove(path)
+        words = ", and what could still be read is kept" if kept else ""
+        log.error("history: %s is not used: %s; it is %s now%s", path, why, os.path.basename(aside), words)
+        return kept
 
     @property
     def size(self) -> int:
@@ -168,12 +163,11 @@ class OwnFiles:
     def words(self, error: Exception) -> str:
         """What is wrong with the disk."""
         where = self.directory or self._wanted
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        number = getattr(error, "errno", None)
         if is_full(error):
             return f"{where}: no space left on the disk"
-        if code == sqlite3.SQLITE_READONLY or number == errno.EROFS:
-            return f"{where}: read-only"
+        with contextlib.suppress(OSError):
+            if os.statvfs(where).f_flag & os.ST_RDONLY:
+                return f"{where}: read-only"
         if isinstance(error, OSError):
             return f"{error.filename or where}: {error.strerror}"
         return f"{where}: {error}"

@@ -1,18 +1,19 @@
-"""From a span of rounds to the lines of /api/history. Any thread may do it."""
+"""From rounds to the lines of /api/history. Any thread may do it."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
 
 from ...outputs.history_json import container_counters, host_counters
-from ...outputs.history_types import ContainerCounters, HistoryMark, HistoryRound
+from ...outputs.history_types import HistoryMark, HistoryRound
 from ...sampling.history_work import Clocks
 from .in_steps import marks
-from .sealed import number_of, run_of
-from .spans import Span
+from .rows import Part, samples_of
+from .spans import Timeline, life_text
 from .steps import moved_ms
 
 encode = msgspec.json.Encoder().encode
@@ -25,38 +26,40 @@ class Line(NamedTuple):
     text: bytes
 
 
-def cursor(key: int, names: Mapping[int, str]) -> str:
+def cursor(key: int, timeline: Timeline, names: Mapping[int, str]) -> str:
     """Of a round. ``names``: of the runs; 0 is one whose number is not known, since nothing is stored."""
-    run = run_of(key)
-    return f"{f'{run}-' if run else ''}{names.get(run, '0')}-{number_of(key)}"
+    run = timeline.run_of(key)
+    return f"{f'{run.run}-' if run.run else ''}{names.get(run.run, '0')}-{key - run.base}"
 
 
-def lines_of(span: Span, names: Mapping[int, str], now: Clocks) -> list[Line]:
-    """A line for each round; ``names``: of the runs, as cursors have them."""
-    moved = {each.row.number: moved_ms(each.row.time_ms, each.row.boottime_ns, now) for each in span.rounds}
-    containers: dict[int, list[ContainerCounters]] = {}
-    marked: dict[int, list[HistoryMark]] = {}
-    for lived in span.lives:
-        for key, *sample in lived.rows:
-            counters = container_counters(lived.life, lived.subject, sample, lived.life_text)
-            containers.setdefault(key or 0, []).append(counters)
-        for key, mark in lived.marks:
-            marked.setdefault(key, []).extend(marks(lived, [(key, mark)], moved))
+def lines_of(
+    part: Part, timeline: Timeline, place: int, names: Mapping[int, str], now: Clocks
+) -> tuple[list[Line], bool]:
+    """A line for each round, and whether rounds before any of them are lost. ``place``: the key of the round before
+    the first; below 0: there is none to go by."""
+    span = timeline.span(part._replace(samples=[], lives=[]), place)
+    moved = {each.key: moved_ms(each.time_ms, each.shown_ns, now) for each in span.rounds}
+    marked = defaultdict[int, list[HistoryMark]](list)
+    for life in part.lives:
+        for key, mark in part.marks.get(life.id, ()):
+            marked[key] += marks(life.life, life.subject, [(key, mark)], moved)
+    texts = {
+        life.id: life_text(timeline.run_of(life.first).boot, life.life) for life in part.lives if life.first is not None
+    }
     found = []
-    for each in span.rounds:
-        row = each.row
+    for each, (_, samples) in zip(span.rounds, samples_of(part, timeline.last_listed(part)), strict=True):
         line = HistoryRound(
-            cursor=cursor(row.number, names),
-            round=number_of(row.number),
-            timestamp=row.time_ms + moved[row.number],
-            monotonic_nsec=row.monotonic_ns,
+            cursor=cursor(each.key, timeline, names),
+            round=timeline.number_of(each.key),
+            timestamp=each.time_ms + moved[each.key],
+            monotonic_nsec=each.monotonic_ns,
             boottime_nsec=each.boottime_ns,
             boot=each.boot or None,
             gap=each.why,
-            complete=not each.incomplete,
-            host=host_counters(each.values),
-            containers=containers.get(row.number, []),
-            marks=marked.get(row.number, []),
+            complete=each.complete,
+            host=host_counters(each.host),
+            containers=[container_counters(row.life, row.subject, sample, texts[row.id]) for row, sample in samples],
+            marks=marked.get(each.key, []),
         )
-        found.append(Line(row.number, encode(line) + b"\n"))
-    return found
+        found.append(Line(each.key, encode(line) + b"\n"))
+    return found, span.missing

@@ -1,7 +1,7 @@
 """Reads the history back: one container or the host in steps, all containers in short lines, every round in order.
 
-What the ring holds is looked up in the event loop, what is on disk is fetched in the disk's thread, some rows at a
-time; unpacking and encoding happen in a third, of bytes that do not change any more.
+What memory has is read in a thread that also computes and encodes; what is on disk is read in the disk's thread, some
+rounds at a time.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from ...sampling.history_work import Clocks, clocks
 from ..shared_passes import Feed
 from .disk import Disk
 from .lines_reading import LinesReading
+from .memory import Memory
 from .page_lines import encode
 from .past import Past
-from .ring import Ring
 from .rounds_reading import RoundsReading
 from .steps_reading import StepsReading
 
@@ -23,10 +23,12 @@ from .steps_reading import StepsReading
 class History:
     """Used in the event loop."""
 
-    def __init__(self, feed: Feed, ring: Ring, now: Callable[[], Clocks] = clocks, on_disk: Disk | None = None) -> None:
-        self.ring = ring
+    def __init__(
+        self, feed: Feed, memory: Memory, now: Callable[[], Clocks] = clocks, on_disk: Disk | None = None
+    ) -> None:
+        self.memory = memory
         self.disk = on_disk
-        self._past = past = Past(ring, on_disk, now)
+        self._past = past = Past(memory, on_disk, now)
         self.steps, rounds = StepsReading(feed, past), RoundsReading(past)
         self.host, self.container, self.workload = self.steps.host, self.steps.container, self.steps.workload
         self.lines = LinesReading(past).lines

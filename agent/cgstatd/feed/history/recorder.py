@@ -22,7 +22,7 @@ from ..job import Job
 from ..reading_pass import Pass
 from ..shared_passes import Feed
 from .gaps import Gap
-from .ring import Ring
+from .memory import Memory
 
 log = logging.getLogger(__name__)
 _SHARED_PART = 0.2
@@ -42,12 +42,15 @@ class Recorder:
     def __init__(
         self,
         feed: Feed,
-        ring: Ring,
+        memory: Memory,
+        count: Callable[[dict[Life, int]], Awaitable[None]] | None = None,
         now: Callable[[], Clocks] = clocks,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        """``count``: is told the OOM kills of the lives of which more are counted than in the round before."""
         self._feed = feed
-        self.ring = ring
+        self.memory = memory
+        self._count = count
         self._now = now
         self._sleep = sleep
         self._work = HistoryWork(feed.sampler, now)
@@ -61,18 +64,16 @@ class Recorder:
         """Why the points since the last round had none."""
         self._before: Clocks | None = None
         """Of the last round."""
-        self.count: Callable[[dict[Life, int]], Awaitable[None]] | None = None
-        """Is told the OOM kills of the lives of which more are counted than in the round before."""
         self._kills: dict[Life, int] = {}
         """Of the last round."""
 
     @property
     def _interval_ns(self) -> int:
-        return int(self.ring.interval_seconds * 1e9)
+        return int(self.memory.interval_seconds * 1e9)
 
     def start(self) -> None:
         """Begin with the first round in a moment."""
-        self._feed.regular_seconds = self.ring.interval_seconds
+        self._feed.regular_seconds = self.memory.interval_seconds
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def stop(self) -> None:
@@ -85,17 +86,17 @@ class Recorder:
         await self._sleep(FIRST_SECONDS)
         while True:
             await self.point()
-            began, interval = self.ring.began_ns or 0, self._interval_ns
+            began, interval = self.memory.began_ns or 0, self._interval_ns
             passed = self._now().monotonic_ns - began
             await self._sleep((interval - passed % interval) / 1e9)
 
     async def point(self) -> None:
         """The round of the grid's point that it is now, unless it has one."""
         now = self._now()
-        if self.ring.began_ns is None:
-            self.ring.began_ns = now.monotonic_ns
-        number = (now.monotonic_ns - self.ring.began_ns) // self._interval_ns
-        if number <= self.ring.last:
+        if self.memory.began_ns is None:
+            self.memory.began_ns = now.monotonic_ns
+        number = (now.monotonic_ns - self.memory.began_ns) // self._interval_ns
+        if number <= self.memory.last:
             return
         try:
             await self._round(number)
@@ -107,7 +108,7 @@ class Recorder:
             log.exception("the history")
 
     async def _round(self, number: int) -> None:
-        shared = self._feed.usable(min(_SHARED_PART * self.ring.interval_seconds, _SHARED_SECONDS))
+        shared = self._feed.usable(min(_SHARED_PART * self.memory.interval_seconds, _SHARED_SECONDS))
         if shared is not None and shared is not self._told:
             taken = await self._of(shared)
         elif shared is not None or self._restrained():
@@ -116,20 +117,20 @@ class Recorder:
         else:
             taken = await self._own()
         now = Clocks(taken.time_ms, taken.monotonic_ns, taken.boottime_ns)
-        self.ring.add(number, taken, self._why(number, now))
+        self.memory.add(number, taken, self._why(number, now))
         self._before, self._gap = now, Gap.NONE
         before = self._kills
         self._kills = {life: each.oom_kills for life, each in taken.samples.items() if each.oom_kills}
         more = {life: kills for life, kills in self._kills.items() if kills > before.get(life, 0)}
-        if more and self.count is not None:
-            await self.count(more)
+        if more and self._count is not None:
+            await self._count(more)
         await self._check()
 
     async def _check(self) -> None:
         """The health of those that have a check, each by itself: what says it may lie on a disk that hangs."""
         with contextlib.suppress(ListingFailed, ReadingFailed):
             found = await self._feed.each(self._work.health, self._work.with_check)
-            self.ring.checked(found, self._now().time_ms)
+            self.memory.checked(found, self._now().time_ms)
 
     async def _of(self, shared: Pass) -> Taken:
         """What a pass has read that a client asked for."""
@@ -151,7 +152,7 @@ class Recorder:
         if self._job is not None:
             budget.spent(self._job.cpu_seconds)
             self._job = None
-        early = _EARLY_PART * self.ring.interval_seconds
+        early = _EARLY_PART * self.memory.interval_seconds
         return at is not None and time.monotonic() - at < budget.interval_seconds - early
 
     def _why(self, number: int, now: Clocks) -> Gap:
@@ -162,6 +163,6 @@ class Recorder:
             awake = now.monotonic_ns - before.monotonic_ns
             if now.boottime_ns - before.boottime_ns - awake > _ASLEEP_NS:
                 return Gap.ASLEEP
-        if number == self.ring.last + 1:
+        if number == self.memory.last + 1:
             return Gap.NONE
         return self._gap or Gap.BUSY

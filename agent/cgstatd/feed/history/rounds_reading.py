@@ -1,33 +1,25 @@
-"""Reads every round in order, a page at a time: from the disk, then from the ring.
-
-Unpacking and encoding happen in a thread, of bytes that do not change any more.
-"""
+"""Reads every round in order, a page at a time: from the disk, then from memory."""
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 from ...outputs.history_types import HistoryHead
-from ...sampling.history_work import Clocks
 from . import gaps
-from .disk import SILENT, Disk, Silent
-from .disk_model import Moved
-from .gaps import Gap
+from .disk import SILENT, Silent
+from .disk_model import Moved, Run
 from .page_lines import Line, cursor, encode, lines_of
 from .past import TRIES, Past
-from .sealed import RUN_BITS, key_of
-from .spans import Place, Span, Timeline, base_of, disk, memory
+from .rows import Everyone
 
 _CURSOR = re.compile(r"(?:([0-9]{1,9})-)?([0-9a-f]{1,16})-([0-9]{1,12})")
 """The number of the run where rounds are stored, its name, the number of the round."""
 PAGE_BYTES = 1 << 20
 """A page ends with the round that gets it so long."""
 _AT_ONCE = 30
-"""Rounds that are unpacked together."""
-_COUNTERS_AT_ONCE = 2000
-"""The same of counters of containers."""
+"""Rounds that are read together."""
 
 
 class RoundsReading:
@@ -41,23 +33,22 @@ class RoundsReading:
 
         Raises Silent.
         """
-        ring = self._past.ring
+        memory = self._past.memory
         if not cursor:
             return -1, False
         found = _CURSOR.fullmatch(cursor)
         if found is None:
             return None
-        run, name, number = int(found[1] or 0), found[2], int(found[3])
+        number, name, place = int(found[1] or 0), found[2], int(found[3])
         state = self._past.state
-        if name == ring.name:
-            return (-1, True) if number > ring.last else (key_of(state.run, number), False)
-        named = state.named
-        known = next((each for each, what in named.items() if what.name == name), None)
-        if number < 1 << RUN_BITS:
-            if known is not None:
-                return key_of(known, number), False
-            if named and min(named) < run < state.run and run not in named:  # the file with all of it is lost
-                return key_of(run, number), True
+        if name == memory.name:
+            return (-1, True) if place > memory.last else (state.run.base + place, False)
+        stored = {run: what for run, what in state.runs.items() if run != state.run.run}
+        for run in stored.values():
+            if run.name == name:
+                return min(run.base + place, _behind(run.run, stored, state.run) - 1), False
+        if stored and min(stored) < number < state.run.run and number not in stored:  # the file with all of it is lost
+            return _behind(number, stored, state.run) - 2, True
         if self._past.disk is not None and self._past.disk.unknown:
             raise Silent(SILENT)
         return -1, True
@@ -72,55 +63,30 @@ class RoundsReading:
         raise Silent(gaps.SILENT)
 
     async def _page(self, page: _Page) -> list[bytes]:
-        ring = self._past.ring
-        state = self._past.state
-        base, now = base_of(state), self._past.now()
-        timeline = Timeline.of(state, ring.boot, None, now)
-        names = {run: what.name for run, what in state.named.items()} | {state.run: ring.name}
-        until = base + max(ring.first, 0) - 1
-        if self._past.disk is not None and state.last and page.after < min(until, state.last):
-            async with self._past.disk_turn:
-                await self._page_from_disk(self._past.disk, page, until, timeline, names, now, state.runs[0].first)
-        gone = gaps.NO_LONGER if self._past.disk is None else gaps.words(Gap.LOST)
-        while page.room and page.after < base + ring.last:
-            first = max(page.after + 1 - base, ring.first)
-            end = min(first + min(_AT_ONCE, page.limit) - 1, ring.last)
-            what, place = ring.snapshot(first, end), Place(page.after)
-            make = partial(memory, what, base, place, timeline, state.hole, gone)
-            page.add(*await self._past.compute(_lines, make, names, now), base + end)
-        oldest = state.runs[0].first if state.last else base + ring.first if ring.last >= 0 else None
-        latest = base + ring.last if ring.last >= 0 else state.last or None
+        past, memory = self._past, self._past.memory
+        view = past.view(past.state, in_line=False)
+        state, timeline = view.state, view.timeline
+        names = {number: each.name for number, each in timeline.runs.items()}
+        parts = past.parts(view, page.after + 1, Everyone(), min(page.limit, _AT_ONCE))
+        async with contextlib.aclosing(parts):
+            async for part in parts:
+                page.add(*await past.compute(lines_of, part, timeline, page.after, names, view.now))
+                if not page.room:
+                    break
+        oldest = state.parts[0].first if state.last >= 0 else view.first if memory.last >= 0 else -1
+        latest = view.last if memory.last >= 0 else state.last
         head = HistoryHead(
-            interval=ring.interval_seconds,
+            interval=memory.interval_seconds,
             truncated=page.truncated,
-            oldest=_cursor(oldest, names),
-            latest=_cursor(latest, names),
+            oldest=cursor(oldest, timeline, names) if oldest >= 0 else None,
+            latest=cursor(latest, timeline, names) if latest >= 0 else None,
         )
         return [encode(head) + b"\n", *page.lines]
 
-    async def _page_from_disk(
-        self,
-        on_disk: Disk,
-        page: _Page,
-        until: int,
-        timeline: Timeline,
-        names: dict[int, str],
-        now: Clocks,
-        oldest: int,
-    ) -> None:
-        more = True
-        while more and page.room:
-            fetched = await on_disk.fetch(page.after, until, 1, None, True)
-            if not fetched.segments:
-                return
-            whole = fetched.segments[-1]
-            end = min(whole.rounds.last, until)
-            most = max(1, min(page.limit, _COUNTERS_AT_ONCE // (1 + len(whole.parts))))
-            while page.room and page.after < end:
-                make = partial(disk, fetched.segments, page.after, end, Place(page.after), timeline, most, oldest)
-                lines, lost = await self._past.compute(_lines, make, names, now)
-                page.add(lines, lost, end if len(lines) < most else lines[-1].key)
-            more = fetched.more
+
+def _behind(number: int, stored: dict[int, Run], current: Run) -> int:
+    """The key behind all that a run can have."""
+    return min((run.base for run in (*stored.values(), current) if run.run > number), default=0)
 
 
 class _Page:
@@ -138,8 +104,8 @@ class _Page:
         """Whether another round has a place in it."""
         return self.limit > 0 and self._size < PAGE_BYTES
 
-    def add(self, lines: Sequence[Line], lost: bool, end: int) -> None:
-        """The next rounds, up to a key; ``lost``: whether there were others right before them."""
+    def add(self, lines: Sequence[Line], lost: bool) -> None:
+        """The next rounds; ``lost``: whether there were others right before them."""
         self.truncated |= lost
         for line in lines:
             if not self.room:
@@ -148,14 +114,3 @@ class _Page:
             self._size += len(line.text)
             self.limit -= 1
             self.after = line.key
-        self.after = end
-
-
-def _lines(make: Callable[[], Span], names: dict[int, str], now: Clocks) -> tuple[list[Line], bool]:
-    """In a thread."""
-    span = make()
-    return lines_of(span, names, now), span.missing
-
-
-def _cursor(key: int | None, names: dict[int, str]) -> str | None:
-    return None if key is None else cursor(key, names)

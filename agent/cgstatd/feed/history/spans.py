@@ -1,4 +1,4 @@
-"""Rounds that lie side by side, from disk or from memory, in one form: with keys that go on over all runs of the agent.
+"""Rounds that lie side by side, with keys that go on over all runs of the agent, and the time of each.
 
 Times of an earlier boot of the host are put in line: what the clock said at its last round counts, unless the boot that
 followed was earlier by that.
@@ -6,55 +6,61 @@ followed was earlier by that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby, islice
-from typing import NamedTuple
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
-from ...sampling.history_model import Life, Subject
+from ...sampling.history_model import ContainerSample, HostSample, Life, Subject
 from ...sampling.history_work import Clocks
 from . import gaps
-from .disk_model import Segment, State
+from .disk_model import Run, State
 from .gaps import Gap
-from .sealed import key_of, run_of
-from .series import Row
-from .steps import HostRow, host_row, moved_ms, shown_ms
-from .tracks import Lived, Mark, Snapshot
+from .marks import Mark
+from .rows import LifeRow, Part, RoundRow, sample_of
+from .steps import moved_ms, shown_ms
 
 _MILLION = 1_000_000
 
 
 class Round(NamedTuple):
-    """One round of the host. ``row`` has a key in place of its number, and a boottime of this boot."""
+    """One round of the host."""
 
-    row: HostRow
-    values: Row
+    key: int
+    time_ms: int
+    """What the wall clock said."""
+    monotonic_ns: int
+    boottime_ns: int
+    shown_ns: int
+    """The boottime of this boot at which it is shown."""
     run: int
     boot: str
     why: str | None
     """Why there was no round before it, as far as is known."""
-    boottime_ns: int
-    """As it was read."""
-    incomplete: bool
+    complete: bool
+    host: HostSample
 
 
 class LifeRows(NamedTuple):
     """What some rounds have of one life."""
 
     boot: str
+    run: int
     life: Life
     subject: Subject
     first: int
-    """The key of the first of these rounds that listed it."""
+    """The key of the first round that listed it, or of its first mark."""
     last: int
-    rows: Iterator[Row]
-    """With keys in place of numbers."""
+    """The key of the last one; before ``first``: none has."""
+    samples: Iterator[tuple[int, ContainerSample]]
+    """Each with the key of its round."""
     marks: list[tuple[int, Mark]]
     """Each with the key of the first round behind it, which may be still to come."""
 
-    @property
-    def life_text(self) -> str:
-        """Counters compare where it is the same."""
-        return f"{self.boot}-{self.life.inode}" if self.boot else str(self.life.inode)
+
+def life_text(boot: str, life: Life) -> str:
+    """Counters compare where it is the same."""
+    return f"{boot}-{life.inode}" if boot else str(life.inode)
 
 
 class Span(NamedTuple):
@@ -66,159 +72,129 @@ class Span(NamedTuple):
     """Whether rounds right before it, or within, are lost."""
 
 
-class Place(NamedTuple):
-    """Where the reading is: what the next round is compared with."""
-
-    key: int = -1
-    """Of the round before; below 0: there is none to go by."""
-
-    def why(self, key: int, gap: int, missing: str | None, runs: Mapping[int, tuple[str, bool]]) -> str | None:
-        """Why there was no round right before one. ``missing``: why those that there were are gone; ``runs``: run ->
-        (boot, whether it ended in order)."""
-        if missing is not None:
-            return missing
-        if self.key >= 0 and run_of(self.key) != run_of(key):
-            return gaps.words(_between(run_of(self.key), run_of(key), runs))
-        return gaps.words(gap) if gap else None
-
-
-def _between(earlier: int, later: int, runs: Mapping[int, tuple[str, bool]]) -> Gap:
-    """Why there was no round between two runs. Others may lie between them, which stored none."""
-    if earlier not in runs:
-        return Gap.LOST
-    in_order = all(ended for run, (_, ended) in runs.items() if earlier <= run < later)
-    before, now = runs[earlier][0], runs.get(later, ("", False))[0]
-    if before != now and before and now:
-        return Gap.REBOOTED if in_order else Gap.CUT
-    return Gap.STOPPED if in_order else Gap.KILLED
-
-
 class Timeline(NamedTuple):
-    """Where the rounds of each run are in time."""
+    """Where the rounds of each run are in time, and which run a key is of."""
 
-    runs: dict[int, tuple[str, bool]]
-    """run -> (boot, whether it ended in order)."""
+    runs: dict[int, Run]
     shifts_ns: dict[int, int]
     """run -> what to add to its boottime."""
+    bases: list[int]
+    numbers: list[int]
+    """The runs of the bases."""
+    lost: bool
+    """Whether the latest rounds of earlier runs are."""
+    oldest: int
+    """The key of the first round of all, where rounds before it are no longer kept; else -1."""
 
     @classmethod
-    def of(cls, state: State, boot: str, began_ns: int | None, now: Clocks) -> Timeline:
-        """``began_ns``: boottime of the first round in memory."""
-        current, shifts = state.run, {state.run: 0}
-        runs = {run: (what.boot, what.ended is not None) for run, what in state.named.items()} | {current: (boot, True)}
-        newer_boot, newer_shift = boot, 0
+    def of(cls, state: State, run: Run, began_ns: int | None, now: Clocks, oldest: int = -1) -> Timeline:
+        """``run``: this one; ``began_ns``: boottime of the first round in memory."""
+        shifts = {run.run: 0}
+        newer_boot, newer_shift = run.boot, 0
         ceiling = shown_ms(began_ns, now) if began_ns is not None else now.time_ms
-        for part in reversed(state.runs):
-            if part.run != current:
-                if part.what.boot != newer_boot or not part.what.boot:
+        for part in reversed(state.parts):
+            number = part.run.run
+            if number != run.run:
+                if part.run.boot != newer_boot or not newer_boot:
                     shown = part.last_time_ms
                     if shown > ceiling:  # the clock was wrong
-                        shown = ceiling - int(part.what.interval_seconds * 1000)
+                        shown = ceiling - int(part.run.interval_seconds * 1000)
                     newer_shift = now.boottime_ns - part.last_boottime_ns - (now.time_ms - shown) * _MILLION
-                    newer_boot = part.what.boot
-                shifts[part.run] = newer_shift
-            ceiling = min(ceiling, shown_ms(part.first_boottime_ns + shifts[part.run], now))
-        return cls(runs, shifts)
+                    newer_boot = part.run.boot
+                shifts[number] = newer_shift
+            ceiling = min(ceiling, shown_ms(part.first_boottime_ns + shifts[number], now))
+        runs = state.runs | {run.run: run}
+        order = sorted(runs.values())
+        bases, numbers = [each.base for each in order], [each.run for each in order]
+        return cls(runs, shifts, bases, numbers, state.lost, oldest)
 
     def oldest_ms(self, state: State, now: Clocks) -> int | None:
         """When the oldest round on disk was taken, by the clock as it is set now; None: there is none."""
-        for part in state.runs[:1]:
-            boottime_ns = part.first_boottime_ns + self.shifts_ns[part.run]
+        for part in state.parts[:1]:
+            boottime_ns = part.first_boottime_ns + self.shifts_ns[part.run.run]
             return part.first_time_ms + moved_ms(part.first_time_ms, boottime_ns, now)
         return None
 
+    def run_of(self, key: int) -> Run:
+        """The run that has a key."""
+        return self.runs[self.numbers[max(0, bisect_right(self.bases, key) - 1)]]
 
-def memory(
-    what: Snapshot, base: int, place: Place, timeline: Timeline, hole: bool = False, gone: str = gaps.words(Gap.LOST)
-) -> Span:
-    """What the ring has. ``base``: the key of its round 0; ``hole``: rounds between disk and these are lost; ``gone``:
-    why the ring's own are, where they are."""
-    found: list[Round] = []
-    run = run_of(base)
-    missing = what.first > 0 and place.key >= 0 and max(place.key, base - 1) < base + what.first - 1
-    missing |= hole and 0 <= place.key < base
-    for each in what.host:
-        row, values = host_row(each)
-        if what.first <= row.number <= what.last:
-            key = base + row.number
-            why = place.why(key, row.gap, gone if missing and not found else None, timeline.runs)
-            dropped = row.number <= what.incomplete
-            found.append(Round(row._replace(number=key), values, run, what.boot, why, row.boottime_ns, dropped))
-            place = Place(key)
-    return Span(found, [_lived(each, what, base) for each in what.lives], missing)
+    def end_of(self, run: Run) -> int:
+        """The key behind all that a run can have."""
+        place = bisect_right(self.bases, run.base)
+        return self.bases[place] if place < len(self.bases) else 1 << 62
 
+    def number_of(self, key: int) -> int:
+        """A round's number within its run."""
+        return key - self.run_of(key).base
 
-def _lived(each: Lived, what: Snapshot, base: int) -> LifeRows:
-    first, last = what.first, what.last
-    rows = ((base + (number or 0), *values) for number, *values in each.rows if first <= (number or 0) <= last)
-    marks = [(base + mark.round, mark) for mark in each.marks if first <= mark.round <= last + 1]
-    begin, end = each.listed or (each.first, each.first - 1)
-    return LifeRows(what.boot, each.life, each.subject, base + begin, base + end, rows, marks)
+    def why(self, each: RoundRow, place: int) -> tuple[str | None, bool]:
+        """Why there was no round right before one, and whether there was and it is lost. ``place``: the key of the
+        round before; below 0: there is none to go by."""
+        before = each.before
+        if before is None and self.lost:
+            before = self.run_of(each.key).base - 1
+        if before is not None and 0 <= place < min(before, each.key):
+            return gaps.NO_LONGER if each.key == self.oldest else gaps.words(Gap.LOST), True
+        earlier, later = self.run_of(max(0, place)), self.runs.get(each.run)
+        if place >= 0 and earlier.run != each.run:
+            return gaps.words(self._between(earlier, later)), False
+        return (gaps.words(each.gap) if each.gap else None), False
 
+    def _between(self, earlier: Run, later: Run | None) -> Gap:
+        """Why there was no round between two runs. Others may lie between them, which stored none."""
+        if later is None:
+            return Gap.LOST
+        in_order = all(run.ended is not None for run in self.runs.values() if earlier.run <= run.run < later.run)
+        if earlier.boot != later.boot and earlier.boot and later.boot:
+            return Gap.REBOOTED if in_order else Gap.CUT
+        return Gap.STOPPED if in_order else Gap.KILLED
 
-def disk(
-    segments: Sequence[Segment],
-    after: int,
-    until: int,
-    place: Place,
-    timeline: Timeline,
-    most: int = 0,
-    oldest: int = -1,
-) -> Span:
-    """What was read from the files, without what is not behind ``after`` and up to ``until``; ``most``: rounds, 0 for
-    all; ``oldest``: the key of the first round of all, before which they are no longer kept."""
-    if most:
-        keys = (row[0] or 0 for segment in segments for row in segment.rounds.rows())
-        until = min([until, *islice((key for key in keys if key > after), most - 1, most)])
-    rounds: list[Round] = []
-    lives: list[LifeRows] = []
-    lost = False
-    for segment in segments:
-        whole = segment.rounds
-        run = run_of(whole.first)
-        boot = timeline.runs.get(run, ("", False))[0]
-        missing = place.key >= 0 and place.key < whole.first and (whole.lost or whole.before > place.key)
-        lost |= missing
-        gone = gaps.NO_LONGER if whole.first == oldest and not whole.lost else gaps.words(Gap.LOST)
-        shift = timeline.shifts_ns.get(run, 0)
-        for each in whole.rows():
-            row, values = host_row(each)
-            if not after < row.number <= until:
-                continue
-            why = place.why(row.number, row.gap, gone if missing else None, timeline.runs)
-            place, missing = Place(row.number), False
-            moved = row._replace(boottime_ns=row.boottime_ns + shift)
-            rounds.append(Round(moved, values, run, boot, why, row.boottime_ns, row.number <= whole.incomplete))
-        lives += _stored(segment, run, boot, after, until)
-    return Span(rounds, lives, lost)
+    def last_listed(self, part: Part) -> dict[int, int]:
+        """life -> the key of the last round that listed it, as far as any of its run is there."""
+        return {
+            each.id: self.end_of(self.run_of(each.first)) - 1 if each.last is None else each.last
+            for each in part.lives
+            if each.first is not None
+        }
 
+    def span(self, part: Part, place: int = -1) -> Span:
+        """What was read. ``place``: the key of the round before; below 0: there is none to go by."""
+        rounds, missing = [], False
+        for each in part.rounds:
+            why, lost = self.why(each, place)
+            missing |= lost
+            place = each.key
+            boot = self.runs[each.run].boot if each.run in self.runs else ""
+            shown_ns = each.boottime_ns + self.shifts_ns.get(each.run, 0)
+            rounds.append(Round(each.key, *each[3:6], shown_ns, each.run, boot, why, bool(each.complete), each.host))
+        return Span(rounds, self._lives(part), missing)
 
-def _stored(segment: Segment, run: int, boot: str, after: int, until: int) -> list[LifeRows]:
-    """In the order in which the marks were stored, which is that of what happened. Lives that nobody saw may share a
-    track: one that has marks on both sides of another's is there twice."""
-    base = key_of(run, 0)
-    marked = [each for each in segment.rounds.marked() if each.track in segment.tracks]
-    marked = [each for each in marked if after < base + each.mark.round <= until]
-    groups = [
-        (track, [(base + each.mark.round, each.mark) for each in those])
-        for track, those in groupby(marked, key=lambda each: each.track)
-    ]
-    listed = {part.track: (track, part) for track, part in segment.parts}
-    without = listed.keys() - {key for key, _ in groups}
-    found = []
-    for key, marks in [*((key, []) for key in sorted(without)), *groups]:
-        track, part = listed.pop(key, (None, None))
-        if track is None or part is None:
-            track, first = segment.tracks[key], marks[0][0]
-            found.append(LifeRows(boot, track.life, track.subject, first, first - 1, iter(()), marks))
-            continue
-        rows = (
-            (base + (number or 0), *values) for number, *values in part.rows() if after < base + (number or 0) <= until
-        )
-        found.append(LifeRows(boot, track.life, track.subject, base + part.first, base + part.last, rows, marks))
-    return found
+    def _lives(self, part: Part) -> list[LifeRows]:
+        rows = defaultdict[int, list[tuple[Any, ...]]](list)
+        for row in part.samples:
+            rows[row[1]].append(row)
+        last, found = self.last_listed(part), []
+        for each in part.lives:
+            marks = part.marks.get(each.id, [])
+            begun = marks[0][0] if each.first is None else each.first
+            run = self.run_of(begun)
+            end = last.get(each.id, begun - 1)
+            samples = _samples(part.rounds, rows[each.id], begun, end)
+            found.append(LifeRows(run.boot, run.run, each.life, each.subject, begun, end, samples, marks))
+        return found
 
 
-def base_of(state: State) -> int:
-    """The key of round 0 of this run."""
-    return key_of(state.run, 0)
+def _samples(
+    rounds: Sequence[RoundRow], rows: Sequence[tuple[Any, ...]], first: int, last: int
+) -> Iterator[tuple[int, ContainerSample]]:
+    """Of one life, in each round that has one."""
+    held, place = None, 0
+    for each in rounds:
+        while place < len(rows) and rows[place][0] <= each.key:
+            held, place = rows[place], place + 1
+        if first <= each.key <= last and (sample := sample_of(held, each)) is not None:
+            yield each.key, sample
+
+
+__all__ = ["LifeRow", "LifeRows", "Round", "Span", "Timeline", "life_text"]

@@ -12,26 +12,19 @@ from ...sampling.history_model import ContainerSample, HostSample
 from ...sampling.history_work import Clocks
 from ...sampling.model import CpuReading
 from ...sampling.rates import MOST_CORES, bytes_per_second, cpu_percent, memory_usage, round_half_up
-from .series import Row
 
 MOST_STEPS = 2000
 """Of one answer. Where there would be more, the steps are longer."""
 _MILLION = 1_000_000
 
 
-class HostRow(NamedTuple):
-    """A round, without what the host was like."""
+class RoundTimes(NamedTuple):
+    """A round in memory, without what the host was like."""
 
-    number: int
+    round: int
     time_ms: int
-    monotonic_ns: int
-    boottime_ns: int
-    gap: int
-
-
-def host_row(row: Row) -> tuple[HostRow, Row]:
-    """A row of the host's series: the round, the values of its HostSample."""
-    return HostRow(*row[:5]), row[5:]  # type: ignore[arg-type]
+    monotonic_nsec: int
+    boottime_nsec: int
 
 
 class Grid(NamedTuple):

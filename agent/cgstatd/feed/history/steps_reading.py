@@ -1,10 +1,11 @@
-"""Reads one container or the host in steps: from the ring, and what it does not have from the disk.
+"""Reads one container or the host in steps: what memory does not have from the disk.
 
 An hour of 100 containers must hold up no other answer, and neither must a week.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -19,17 +20,18 @@ from ...sampling.lookup import Known, NotFound
 from ...sampling.one_container import identity_of
 from ..shared_passes import Feed
 from . import gaps
-from .disk import Disk, Silent
-from .disk_model import Moved, State, Wanted, Who, Workload
+from .disk import Silent
+from .disk_model import Moved, State
 from .in_steps import ContainerSteps, HostSteps
-from .past import TRIES, Past
-from .spans import Place, Timeline, base_of, disk, memory
+from .past import TRIES, Past, View
+from .rows import Part, Wanted, Who, Workload
+from .spans import Timeline
 from .steps import Grid, grid, shown_ms
 from .steps import gaps as gaps_of
 
 T = TypeVar("T", HostSteps, ContainerSteps)
-_HOST_ROWS, _CONTAINER_ROWS = 64, 32
-"""Rows of a file, a minute each, that are fetched together."""
+_ROUNDS = 600
+"""Of a file, that are read together."""
 
 
 class Asked(NamedTuple):
@@ -44,11 +46,14 @@ class _Plan(NamedTuple):
     """The steps of an answer, and what they are made of."""
 
     grid: Grid
-    state: State
-    timeline: Timeline
-    now: Clocks
+    view: View
     earliest: str
     """Why there is nothing before the first round."""
+
+    @property
+    def now(self) -> Clocks:
+        """When it was asked."""
+        return self.view.now
 
 
 class StepsReading:
@@ -61,7 +66,7 @@ class StepsReading:
     async def host(self, asked: Asked) -> HostHistory:
         """The host in steps."""
         plan, found = await self.filled(asked, lambda plan: HostSteps(plan.grid, plan.now, plan.earliest), None)
-        return await self._past.compute(_host_answer, self._past.ring.interval_seconds, plan, found)
+        return await self._past.compute(_host_answer, self._past.memory.interval_seconds, plan, found)
 
     async def container(self, wanted: str, asked: Asked) -> ContainerHistory:
         """A container in steps, also one that is gone. Raises NotFound, Ambiguous, ListingFailed, ReadingFailed."""
@@ -91,111 +96,92 @@ class StepsReading:
 
     async def _answer(self, plan: _Plan, found: ContainerSteps, life: Life) -> ContainerHistory:
         """``life``: the latest, or where the steps have none, what they are of."""
-        return await self._past.compute(_container_answer, self._past.ring.interval_seconds, plan, found, life)
+        return await self._past.compute(_container_answer, self._past.memory.interval_seconds, plan, found, life)
 
     async def _gone(self, wanted: str) -> Who | None:
         """A container that is no longer there: by id, name or prefix; the latest where several fit. Raises
         Ambiguous."""
-        if (newest := self._past.ring.index.newest(wanted)) is not None:
-            return newest
-        if self._past.disk is None:
-            return None
-        for _ in range(TRIES):
-            try:
-                return await self._past.disk.find(wanted)
-            except Moved:
-                continue
-            except Silent:
-                break
-        return None
+        found, disk = await self._past.find(wanted), self._past.disk
+        if found is None and disk is not None:
+            for _ in range(TRIES):
+                with contextlib.suppress(Moved, Silent):
+                    found = await disk.find(wanted)
+                    break
+        return None if found is None else found.who
 
-    async def filled(self, asked: Asked, begin: Callable[[_Plan], T], who: Wanted | None) -> tuple[_Plan, T]:
+    async def filled(self, asked: Asked, begin: Callable[[_Plan], T], wanted: Wanted | None) -> tuple[_Plan, T]:
         """The steps of an answer, filled. A disk that does not answer is a gap."""
         for _ in range(TRIES):
-            plan = self._plan(asked, gaps.BEFORE)
+            plan = self._plan(asked, self._past.state, gaps.BEFORE)
             found = begin(plan)
             try:
-                await self._gather(plan, found, who)
+                await self._gather(plan, plan.view, found, wanted)
             except Moved:
                 continue
             except Silent:
                 break
             return plan, found
-        plan = self._plan(asked, gaps.SILENT)
+        plan = self._plan(asked, self._past.state, gaps.SILENT)
         found = begin(plan)
-        await self._gather(plan._replace(state=State()), found, who)
+        memory_alone = plan.view._replace(state=State(run=plan.view.state.run))
+        await self._gather(plan, memory_alone, found, wanted)
         return plan, found
 
-    def _plan(self, asked: Asked, earliest: str) -> _Plan:
+    def _plan(self, asked: Asked, state: State, earliest: str) -> _Plan:
         """What there is now, and the steps that a client wants of it."""
-        ring, now = self._past.ring, self._past.now()
-        state = self._past.state
-        interval_ms = int(ring.interval_seconds * 1000)
-        first, last = self._past.row(ring.first), self._past.row(ring.last)
-        began_ns = None if first is None else first.boottime_ns
-        timeline = Timeline.of(state, ring.boot, began_ns, now)
-        kept_ms = ring.rounds * interval_ms
+        memory, view = self._past.memory, self._past.view(state, in_line=True)
+        now, first, last = view.now, view.there, memory.row(memory.last)
+        interval_ms = int(memory.interval_seconds * 1000)
+        kept_ms = memory.rounds * interval_ms
         point = now.time_ms
         if last is not None:
-            late = last.monotonic_ns - (ring.began_ns or 0) - last.number * interval_ms * 1_000_000
-            point = shown_ms(last.boottime_ns, now) - late // 1_000_000
+            late = last.monotonic_nsec - (memory.began_ns or 0) - last.round * interval_ms * 1_000_000
+            point = shown_ms(last.boottime_nsec, now) - late // 1_000_000
         recent = now.time_ms - kept_ms
         if first is not None:
-            recent = min(recent, shown_ms(first.boottime_ns, now))  # the host was asleep meanwhile
+            recent = min(recent, shown_ms(first.boottime_nsec, now))  # the host was asleep meanwhile
         horizon = recent
-        for part in state.runs[:1]:
-            horizon = min(horizon, shown_ms(part.first_boottime_ns + timeline.shifts_ns[part.run], now))
+        for part in state.parts[:1]:
+            horizon = min(horizon, shown_ms(part.first_boottime_ns + view.timeline.shifts_ns[part.run.run], now))
         until = point if asked.until_ms is None else min(max(asked.until_ms, horizon), max(now.time_ms, point))
         wanted = min(recent, until - kept_ms) if asked.since_ms is None else asked.since_ms
         since = max(wanted, horizon)
         steps = grid(interval_ms, point, min(since, until), until, asked.step_seconds)
-        return _Plan(steps, state, timeline, now, earliest)
+        return _Plan(steps, view, earliest)
 
-    async def _gather(self, plan: _Plan, found: HostSteps | ContainerSteps, who: Wanted | None) -> None:
-        ring, base = self._past.ring, base_of(plan.state)
-        recent = ring.snapshot(max(ring.first, 0), ring.last, ring.index.lives_of(who) if who is not None else ())
-        place = Place()
-        if plan.state.last and self._past.disk is not None:
-            async with self._past.disk_turn:
-                place, goes_on = await self._from_disk(self._past.disk, plan, found, who, base + recent.first - 1)
-            if not goes_on:
-                return
-        span = await self._past.compute(memory, recent, base, place, plan.timeline, plan.state.hole)
-        await self._past.compute(found.add, span)
-
-    async def _from_disk(
-        self, on_disk: Disk, plan: _Plan, found: HostSteps | ContainerSteps, who: Wanted | None, until: int
-    ) -> tuple[Place, bool]:
-        """The rounds that memory does not have; whether later ones may count."""
-        place = Place()
-        after = await self._start(on_disk, plan, until)
-        while after is not None:
-            rows = _HOST_ROWS if who is None else _CONTAINER_ROWS
-            fetched = await on_disk.fetch(after, until, rows, who, False)
-            span = await self._past.compute(disk, fetched.segments, after, until, place, plan.timeline)
-            goes_on = await self._past.compute(found.add, span)
-            if span.rounds:
-                place = Place(span.rounds[-1].row.number)
-                if not goes_on:
-                    return place, False
-            after = fetched.segments[-1].rounds.last if fetched.more else None
-        if place.key < 0:  # all of the steps are in memory, or in the gap before
-            place = Place(max((min(part.last, until) for part in plan.state.runs if part.first <= until), default=-1))
-            if place.key >= 0:
+    async def _gather(self, plan: _Plan, view: View, found: HostSteps | ContainerSteps, wanted: Wanted | None) -> None:
+        past, place = self._past, -1
+        begin = await self._start(plan, view)
+        if begin == view.first:  # all of the steps are in memory, or in the gap before
+            before = [min(part.last, view.first - 1) for part in view.state.parts if part.first < view.first]
+            place = max(before, default=-1)
+            if place >= 0:
                 found.reasons.goes_on()
-        return place, True
+        parts = past.parts(view, begin, wanted, _ROUNDS)
+        async with contextlib.aclosing(parts):
+            async for part in parts:
+                goes_on = await past.compute(_add, found, plan.view.timeline, part, place)
+                place = part.rounds[-1].key if part.rounds else place
+                if not goes_on:
+                    return
 
-    async def _start(self, on_disk: Disk, plan: _Plan, until: int) -> int | None:
-        """The key behind which the rounds of the steps are, and some before; None: none are on disk."""
-        steps = plan.grid
+    async def _start(self, plan: _Plan, view: View) -> int:
+        """The first round of the steps, or one before."""
+        steps, now = plan.grid, view.now
         since = steps.first_ms - steps.step_ms - 4 * steps.half_ms
-        for contents in plan.state.files:
-            for part in contents.runs:
-                shift = plan.timeline.shifts_ns[part.run]
-                if part.first <= until and shown_ms(part.last_boottime_ns + shift, plan.now) >= since:
-                    boottime = plan.now.boottime_ns - (plan.now.time_ms - since) * 1_000_000 - shift
-                    return await on_disk.seek(contents, part, boottime)
-        return None
+        for contents in view.state.files:
+            for part in contents.parts:
+                shift = view.timeline.shifts_ns[part.run.run]
+                if part.first < view.first and shown_ms(part.last_boottime_ns + shift, now) >= since:
+                    boottime = now.boottime_ns - (now.time_ms - since) * 1_000_000 - shift
+                    found = None if self._past.disk is None else await self._past.disk.seek(contents, part, boottime)
+                    return view.first if found is None else min(found, view.first)
+        return view.first
+
+
+def _add(found: HostSteps | ContainerSteps, timeline: Timeline, part: Part, place: int) -> bool:
+    """In a thread."""
+    return found.add(timeline.span(part, place))
 
 
 def _host_answer(interval: float, plan: _Plan, found: HostSteps) -> HostHistory:

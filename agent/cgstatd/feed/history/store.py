@@ -1,7 +1,8 @@
-"""The rounds on disk: written to files that follow one another, and read from them.
+"""The rounds on disk: files that follow one another, each with the tables that memory has.
 
-The oldest file goes as a whole, so that nothing is ever deleted within one. A file that is broken is set aside; the
-rounds that the ring still has are then written once more. Used in the disk's thread; ``state`` may be read by any.
+Once a minute what is new in memory goes to the latest file in one transaction. The oldest file goes as a whole: that
+needs no room on a full disk, and what is broken in one file costs no other. Used in the disk's thread; ``state`` may be
+read by any.
 """
 
 from __future__ import annotations
@@ -9,45 +10,73 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import NamedTuple
 
-from .disk_model import Contents, DiskFailed, Fetched, Moved, RunPart, Segment, State, Wanted, Who, fits
-from .file_rows import Prepared, Writing
+from .disk_model import Contents, DiskFailed, Moved, Run, RunPart, State
+from .history_file import MOST_RUNS, append, check_pages, corruption, opened, recovered
+from .memory import Memory
 from .own_files import OwnFiles, is_full
-from .sealed import VERSION, Broken, Rounds, Run, Track, run_of
-from .sqlite_file import SqliteFile
-from .stored_rounds import Fit, best_fit, key_before, with_all, with_these
-from .tracks import Snapshot
+from .rows import Everyone, Fit, Part, Source, Wanted, best_fit
+from .schema import BLOCK, COLUMNS, Broken, Row
 
 _FILES = 8
 """A file is full with this part of the bytes, or of the time, that are kept."""
 _MOST_SECONDS = 86_400.0
 """The same at most."""
+_MOST_ROUNDS = BLOCK
+"""Of a transaction."""
 _SPARE_BYTES = 128 << 10
-"""What a transaction takes beside its rows: SQLite's journal, pages that are not full."""
+"""What a transaction takes beside its rows: pages that are not full, and the log."""
+_ROW_BYTES, _LIFE_BYTES = 110, 500
+_LOG_BYTES = 1 << 20
+
+
+class _Batch(NamedTuple):
+    """What is new in memory of some rounds, with the numbers that it has there."""
+
+    rounds: list[Row]
+    lives: list[Row]
+    samples: list[Row]
+    marks: list[Row]
+    """Each with its number in front."""
+    owners: dict[int, int]
+    """Of each life."""
+    first: int
+    """The first round that is not stored."""
 
 
 class Store:
     """Opened at the first use; what fails is tried again at the next."""
 
-    def __init__(self, directory: str, keep_seconds: float, most_bytes: int, run: Run) -> None:
+    def __init__(self, directory: str, keep_seconds: float, most_bytes: int, memory: Memory) -> None:
         self._keep = keep_seconds
-        self._most = most_bytes
-        self._run = run
+        self._most = self._allowed = most_bytes
+        self._memory = memory
+        self._source = memory.reader()
         self._files = OwnFiles(directory)
-        self._file: SqliteFile | None = None
+        self._file: sqlite3.Connection | None = None
         """The one that is written."""
         self._path = ""
         """Of the one that is written."""
+        self._next = False
+        """Whether the next rounds do."""
         self._begun = False
         """Whether it is stored that this run has begun."""
-        self._cut = False
-        """Whether the end of the file that was set aside last is lost."""
-        self._reader: SqliteFile | None = None
-        self._writing = Writing(keep_seconds, most_bytes)
-        self._of: tuple[str, Wanted, dict[int, Track]] | None = None
-        """The tracks of who was asked for last."""
+        self._reader: tuple[str, sqlite3.Connection] | None = None
+        self._checked = set[str]()
+        self._lives = 0
+        """The number of memory's life 0."""
+        self._known = set[int]()
+        """The lives that the file has, by their numbers in memory."""
+        self._mark = 0
+        """The latest mark that it has, by its number in memory."""
+        self._owned: dict[int, int] = {}
+        """Bytes in this file, by owner, about."""
+        self._began = -1
+        """The first round of this run in this file."""
         self.state = State()
 
     # -- the directory
@@ -58,66 +87,59 @@ class Store:
         self._look_through()
         if not self._begun:
             with self._failing():
-                self._begin()
+                self._with_room(_SPARE_BYTES, self._store_run)
 
     def _look_through(self) -> None:
         if self.state.opened:
             return
         with self._failing():
             self._files.take()
-            kept: list[Contents] = []
-            last, hole = 0, False
-            for path in self._files.paths():
-                self._cut = False
-                found = self._look(path)
-                if found is not None and found.runs and found.first <= last:
+            found: list[Contents] = []
+            last, lost = -1, False
+            paths = self._files.paths()
+            for path in paths:
+                each = self._look(path, closely=path == paths[-1])  # it is written next
+                if each is not None and each.parts and each.first <= last:
                     self._set_aside(path, "its rounds are not behind those of the file before")
-                    continue
-                if found is None or found.runs:
-                    hole = found is None or self._cut
-                if found is not None and (found.runs or found.begun):
-                    kept.append(found)
-                    last = found.last if found.runs else last
-            state = self.state._replace(opened=True, files=tuple(kept), bytes=self._files.size, hole=hole)
-            self.state = state._replace(run=1 + max(state.named, default=0))
+                elif each is None:
+                    lost = True
+                elif each.runs:
+                    found.append(each)
+                    lost &= not each.parts
+                    last = max(last, each.last)
+            lost |= any(part.run.ended is not None and part.run.ended > last for each in found for part in each.parts)
+            self.state = self.state._replace(opened=True, files=tuple(found), bytes=self._files.size, lost=lost)
+            memory = self._memory
+            earlier = [each for each in self.state.runs.values() if each.run]
+            run = next((each for each in earlier if each.name == memory.name), None)
+            if run is None:
+                number = max((each.run for each in earlier), default=0) + 1
+                base = (max([last, *(each.base for each in earlier)]) // BLOCK + 2) * BLOCK
+                run = Run(number, memory.name, memory.boot, float(memory.interval_seconds), base)
+            self.state = self.state._replace(run=run._replace(ended=None))
+            self._lives = max((each.lives for each in found), default=0)
 
-    def _begin(self) -> None:
-        self._with_room(_SPARE_BYTES, self._store_run)
-
-    def _store_run(self) -> None:
-        file, contents = self._open_current()
-        run = (self.state.run, self._run)
-        file.append([run], [], [])
-        self._begun = True
-        if self.state.run not in self.state.named:
-            self._put(contents._replace(begun=(*contents.begun, run)))
-
-    def _look(self, path: str) -> Contents | None:
+    def _look(self, path: str, *, closely: bool) -> Contents | None:
         """What a file holds; None: it was set aside."""
         try:
-            return self._files.look(path)
+            return self._files.look(path, closely=closely)
         except Broken as error:
             return self._set_aside(path, str(error))
-
-    def _put(self, contents: Contents) -> None:
-        """The file that is written has changed."""
-        self.state = self.state._replace(
-            files=(*(each for each in self.state.files if each.path != contents.path), contents)
-        )
 
     def _set_aside(self, path: str, why: str) -> Contents | None:
         """Never look at a file again, but for what could be kept of it."""
         self._close_files()
-        self._begun = False
-        known = self.state.files
-        salvaged = self._files.set_aside(path, why)
-        kept = None if salvaged is None else self._files.look(path)
-        files = tuple(kept if kept and each.path == path else each for each in known if kept or each.path != path)
-        hole = self.state.hole
-        if known and known[-1].path == path:
-            hole |= salvaged.cut if salvaged else any(part.run != self.state.run for part in known[-1].runs)
-        self._cut = bool(salvaged and salvaged.cut)
-        self.state = self.state._replace(files=files, set_aside=self.state.set_aside + 1, hole=hole)
+        self._begun, self._path = False, ""
+        self._checked.discard(path)
+        kept = None
+        if self._files.set_aside(path, why, [each for each in self.state.runs.values() if each.run]):
+            with contextlib.suppress(Broken):
+                kept = self._files.look(path, closely=False)
+        files = self.state.files
+        others = [part for part in files[-1].parts if part.run.run != self.state.run.run] if files else []
+        lost = self.state.lost or bool(others and files[-1].path == path and not kept)
+        changed = tuple(kept if kept and each.path == path else each for each in files if kept or each.path != path)
+        self.state = self.state._replace(files=changed, set_aside=self.state.set_aside + 1, lost=lost)
         return kept
 
     @contextlib.contextmanager
@@ -130,10 +152,11 @@ class Store:
             if not all(os.path.lexists(each.path) for each in self.state.files):
                 self._files.leave()
                 self.state = State(set_aside=self.state.set_aside)
+                self._begun, self._path, self._next = False, "", False
             raise DiskFailed(self._files.words(error)) from error
 
     def _close_files(self) -> None:
-        for file in (self._file, self._reader):
+        for file in (self._file, self._reader and self._reader[1]):
             if file is not None:
                 with contextlib.suppress(sqlite3.Error):
                     file.close()
@@ -141,96 +164,194 @@ class Store:
 
     # -- writing
 
-    def write(self, snapshot: Snapshot) -> None:
-        """Store what the ring has behind the last round that is stored. Raises DiskFailed; Moved: the file was broken,
-        and the ring may have rounds that were in it."""
-        self._look_through()
+    def write(self) -> None:
+        """Store what memory has behind the last round that is stored. Raises DiskFailed; Moved: the file was broken,
+        and memory may have rounds that were in it."""
         try:
+            self.open()
             with self._failing():
-                self._write(snapshot)
+                for each in self.state.files:
+                    os.lstat(each.path)  # SQLite writes on to a file that was removed
+                while self._write_some():
+                    pass
         except Broken as error:
-            self._set_aside(self._path, str(error))
+            self._set_aside(self._path or self.state.files[-1].path, str(error))
             raise Moved from error
         self.state = self.state._replace(bytes=self._files.size)
 
-    def _write(self, snapshot: Snapshot) -> None:
-        while True:
-            state = self.state
-            stored = state.last if run_of(state.last) == state.run else 0
-            rows = self._writing.rows(snapshot, state.run, stored, state.last, state.hole)
-            if rows is None:
-                return
-            self._with_room(rows.size + _SPARE_BYTES, partial(self._append, rows))
-            self._full()
-            self._age()
+    def _write_some(self) -> bool:
+        """Store some rounds; whether there may be more."""
+        memory, base = self._memory, self.state.run.base
+        stored = max(self.state.last - base, -1)
+        there = memory.row(max(stored + 1, memory.first), self._source)
+        if there is None:
+            late = "SELECT count(*) FROM marks WHERE rowid > ? AND round <= ?"  # of the last round, as the agent ends
+            if self._path and self._source.execute(late, (self._mark, stored)).fetchone()[0]:
+                self._with_room(_SPARE_BYTES, partial(self._append, self._batch(stored + 1, stored, stored)))
+            return False
+        first, last = there.round, min(memory.last, there.round + _MOST_ROUNDS - 1)
+        if self._is_full():
+            if stored // BLOCK != first // BLOCK:
+                self._close_files()  # it is never written again
+                self._next = True
+            else:
+                last = min(last, (first // BLOCK + 1) * BLOCK - 1)
+        batch = self._batch(first, last, stored)
+        size = 2 * (len(batch.samples) * _ROW_BYTES + len(batch.lives) * _LIFE_BYTES) + _SPARE_BYTES
+        self._with_room(size, partial(self._append, batch))
+        self._with_room(0, self._checkpoint)
+        while len(self.state.files) > 1 and _seconds(self.state.files[1:]) >= self._keep:  # no wall clock is asked
+            self._drop_oldest()
+        return last < memory.last
 
-    def _append(self, rows: Prepared) -> None:
-        file, contents = self._open_current()
-        try:
-            after = self._writing.append(file, contents, rows, self._run)
-        except BaseException:
-            self._writing.forget()
-            raise
+    def _is_full(self) -> bool:
+        """Whether the next block of rounds goes to a new file."""
+        if self._next or not self.state.files:
+            return False
+        latest = self.state.files[-1]
+        most = min(_MOST_SECONDS, self._keep / _FILES)
+        return os.stat(latest.path).st_size >= self._allowed // _FILES or _seconds((latest,)) >= most
+
+    def _checkpoint(self) -> None:
+        """Move what is in the log to the file, once it is long."""
+        file = self._current()
+        with contextlib.suppress(FileNotFoundError):
+            if os.stat(f"{self._path}-wal").st_size >= min(_LOG_BYTES, self._allowed // 32):
+                file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _batch(self, first: int, last: int, stored: int) -> _Batch:
+        """``stored``: the latest round that is."""
+        goes_on = stored == first - 1 and bool(self._path) and not self._next
+        begin = stored if goes_on else first // BLOCK * BLOCK  # a row of a round may come with the round behind it
+        rounds, lives, samples = (
+            self._source.execute(f"SELECT {COLUMNS[table]} FROM {table} WHERE {where}", values).fetchall()
+            for table, where, values in (
+                ("rounds", "round BETWEEN ? AND ?", (begin if goes_on else first, last)),
+                ("lives", "until IS NULL OR until >= ?", (begin if goes_on else first,)),
+                ("samples", "round BETWEEN ? AND ?", (begin, last)),
+            )
+        )
+        marks = self._source.execute(
+            f"SELECT rowid, {COLUMNS['marks']} FROM marks WHERE rowid > ? AND round BETWEEN ? AND ? ORDER BY rowid",
+            (self._mark if goes_on else 0, 0 if goes_on else first, last),
+        ).fetchall()
+        if not goes_on:  # what held at its beginning: the file has no rows from before
+            held = {row[1]: (first, *row[1:]) for row in samples if row[0] <= first}
+            samples = [*held.values(), *(row for row in samples if row[0] > first)]
+        known = self._known if goes_on else set()
+        new = [row for row in lives if row[0] not in known or row[-1] >= stored]
+        return _Batch(rounds, new, samples, marks, {row[0]: row[1] for row in lives}, first)
+
+    def _append(self, batch: _Batch) -> None:
+        file, run, state = self._current(), self.state.run, self.state
+        base, lives = run.base, self._lives
+        greedy = self._greedy(batch)
+        kept = {key for key, owner in batch.owners.items() if owner not in greedy}
+        begin = batch.first if greedy else 0
+        before = base - 1 if state.lost else state.last
+        samples = [
+            (base + row[0], lives + row[1], *row[2:]) for row in batch.samples if row[1] in kept and row[0] >= begin
+        ]
+        count = Counter(row[0] for row in samples)
+        rounds = []
+        for number, _, last, time_ms, monotonic, boottime, gap, complete, _, *host in batch.rounds:
+            if number >= begin:
+                behind, whole, many = (
+                    before if last is None else base + last,
+                    complete and not greedy,
+                    count[base + number],
+                )
+                rounds.append(
+                    (base + number, run.run, behind, time_ms, monotonic, boottime, gap, int(whole), many, *host)
+                )
+        append(file, {
+            "lives": [
+                (lives + row[0], *row[1:9], *(None if each is None else base + each for each in row[9:]))
+                for row in batch.lives
+                if row[0] in kept
+            ],
+            "samples": samples,
+            "marks": [(base + row[1], lives + row[2], *row[3:]) for row in batch.marks if row[2] in kept],
+            "rounds": rounds,
+        })  # fmt: skip
+        self._known |= {row[0] for row in batch.lives if row[0] in kept}
+        self._mark = max((row[0] for row in batch.marks), default=self._mark)
+        most = max((lives + row[0] for row in batch.lives), default=0)
+        self._put(self._held().with_rounds(run, rounds[0], rounds[-1], most))
+
+    def _greedy(self, batch: _Batch) -> set[int]:
+        """The users that take more than their share.
+
+        As long as the whole fits the time that is to be kept, all is stored. Beyond that a user that has more of the
+        file than an equal part gives way: one that starts containers without pause must not push out what is known of
+        the others. Root never does: its history becomes shorter.
+        """
+        if self._began < 0:
+            self._began = batch.rounds[0][0]
+        would = dict(self._owned)
+        for rows, place, size in ((batch.samples, 1, _ROW_BYTES), (batch.lives, 0, _LIFE_BYTES)):
+            for owner, many in Counter(batch.owners.get(row[place], 0) for row in rows).items():
+                would[owner] = would.get(owner, 0) + many * size
+        seconds = (batch.rounds[-1][0] - self._began + 1) * self._memory.interval_seconds
+        allowed = self._allowed / _FILES / 4 + self._allowed / self._keep * seconds
+        greedy = set[int]()
+        if sum(would.values()) > allowed and len(would) > 1:
+            greedy = {uid for uid, size in would.items() if uid and size > allowed / len(would)}
+        self._owned |= {uid: size for uid, size in would.items() if uid not in greedy}
+        return greedy
+
+    def _store_run(self) -> None:
+        file = self._current()
+        append(file, {"runs": [self.state.run]})
         self._begun = True
-        self._put(after)
+        held = self._held()
+        self._put(held._replace(runs=(*(each for each in held.runs if each.run != self.state.run.run), self.state.run)))
+
+    def _held(self) -> Contents:
+        """What the file that is written holds."""
+        latest = self.state.files[-1:]
+        new = Contents(self._path, (), tuple(self.state.runs.values())[-MOST_RUNS:], 0)
+        return latest[0] if latest and latest[0].path == self._path else new
+
+    def _put(self, found: Contents) -> None:
+        """The file that is written has changed."""
+        files = tuple(each for each in self.state.files if each.path != found.path)
+        self.state = self.state._replace(files=(*files, found))
 
     def _with_room(self, size: int, store: Callable[[], None]) -> None:
         """Store something of a size. Where there is no room for it the oldest goes first, however small the disk turns
         out to be."""
-        self._room(size)
+        while True:
+            self._allowed = self._files.allowed(self._most)
+            if self._files.size + size <= self._allowed or not self._give_way():
+                break
         while True:
             try:
                 return store()
             except (OSError, sqlite3.Error) as error:
+                self._close_files()
                 if not is_full(error) or not self._give_way():
                     raise
-                self._close_files()
 
-    def _open_current(self) -> tuple[SqliteFile, Contents]:
-        """The file that is written; its contents have no runs where it is new."""
-        files = self.state.files
+    def _current(self) -> sqlite3.Connection:
+        """The file that is written."""
         if self._file is None:
-            new = not files or self._writing.full
-            if not new:
-                self._path = files[-1].path
-            else:
-                self._path = self._files.next_path()
+            new = self._next or not self.state.files
+            path = self._files.next_path() if new else self.state.files[-1].path
             self._close_files()  # no other descriptor of the file may be closed while it is locked
             try:
-                self._file = SqliteFile(self._path, write=True)
-            except BaseException:
+                self._file = opened(path, write=True)
                 if new:
-                    with contextlib.suppress(OSError):
-                        os.unlink(self._path)  # else there is one more after each attempt
-                raise
-            self._writing.begin()
-            if self._file.version != VERSION:
+                    append(self._file, {"runs": list(self.state.runs.values())[-MOST_RUNS:]})
+            except BaseException:
                 self._close_files()
-                self._writing.full = True
-                return self._open_current()
-        if files and files[-1].path == self._path:
-            return self._file, files[-1]
-        return self._file, Contents(self._path, (), 0, 0)
-
-    def _full(self) -> None:
-        """Whether the next rounds go to a new file."""
-        last = self.state.files[-1]
-        most = min(_MOST_SECONDS, self._keep / _FILES)
-        if os.stat(last.path).st_size >= self._writing.most // _FILES or _seconds(last) >= most:
-            self._close_files()
-            self._writing.full = True
-
-    def _age(self) -> None:
-        """Forget the oldest file where the others alone have all the time that is kept. No wall clock is asked."""
-        while len(self.state.files) > 1 and sum(map(_seconds, self.state.files[1:])) >= self._keep:
-            self._drop_oldest()
-
-    def _room(self, size: int) -> None:
-        """Keep within the bytes, and within what the disk has."""
-        while True:
-            most = self._writing.most = self._files.allowed(self._most)
-            if self._files.size + size <= most or not self._give_way():
-                return
+                if new:
+                    self._files.remove(path)  # else there is one more after each attempt
+                raise
+            self._next = False
+            if path != self._path:
+                self._path, self._began, self._owned, self._known = path, -1, {}, set()
+        return self._file
 
     def _give_way(self) -> bool:
         """Drop what was set aside, then the oldest file; whether there was one beside that which is written."""
@@ -244,107 +365,90 @@ class Store:
         return True
 
     def _drop_oldest(self) -> None:
-        oldest = self.state.files[0]
-        if self._reader is not None and self._reader.path == oldest.path:
-            self._reader.close()
+        oldest, *others = self.state.files
+        if self._reader is not None and self._reader[0] == oldest.path:
+            self._reader[1].close()
             self._reader = None
-        for path in (oldest.path, f"{oldest.path}-journal"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-        self.state = self.state._replace(files=self.state.files[1:])
+        self._files.remove(oldest.path)
+        self.state = self.state._replace(files=tuple(others))
 
     def end(self) -> None:
         """This run has ended in order; let go of everything. Raises DiskFailed."""
-        state = self.state
         try:
-            if state.run in state.named:
-                self._writing.full = False
+            if self._begun:
                 with self._failing():
-                    file, _ = self._open_current()
-                    last = state.last if run_of(state.last) == state.run else 0
-                    ended = Run(self._run.name, self._run.boot, self._run.interval_seconds, last)
-                    file.append([(self.state.run, ended)], [], [])
+                    last = max(self.state.last, self.state.run.base - 1)
+                    append(self._current(), {"runs": [self.state.run._replace(ended=last)]})
         finally:
             self._close_files()
+            self._source.close()
             self._files.leave()
 
     # -- reading
 
-    def fetch(self, after: int, until: int, most: int, who: Wanted | None, everything: bool) -> Fetched:
-        """Rounds behind a key and up to another, in order: at most ``most`` rows of one file.
-
-        ``who``: with these; ``everything``: with all. Raises Moved, DiskFailed.
-        """
-        for contents in self.state.files:
-            if not contents.runs or contents.last <= after or contents.first > until:
+    def fetch(self, first: int, until: int, wanted: Wanted | None, most: int) -> Part:
+        """The next rounds of one file from a key on, at most ``most`` and up to ``until``. Raises Moved, DiskFailed."""
+        for held in self.state.files:
+            if held.last < first or held.first > until:
                 continue
-            with self._reading(contents) as file:
-                found = file.segments(after, until, most)
-                segments = [self._segment(file, contents, rounds, who, everything) for rounds in found]
-            if segments:
-                return Fetched(segments, segments[-1].rounds.last < min(until, self.state.last))
-        return Fetched([], False)
+            with self._reading(held) as file:
+                keys = "SELECT round FROM rounds WHERE round BETWEEN ? AND ? ORDER BY round LIMIT ?"
+                found = file.execute(keys, (first, min(until, held.last), most)).fetchall()
+                if found:
+                    end = found[-1][0]
+                    part = Source(file).read(found[0][0], end, wanted)
+                    if isinstance(wanted, Everyone):  # those without marks first: clients may have got used to it
+                        part.lives.sort(key=lambda life: any(key <= end for key, _ in part.marks.get(life.id, ())))
+                    return part
+        return Part([], [], [], {})
 
-    def seek(self, contents: Contents, part: RunPart, boottime_ns: int) -> int:
-        """The key behind which all rounds of a run are that are not before a time, and some that are. Raises Moved,
+    def seek(self, held: Contents, part: RunPart, boottime_ns: int) -> int:
+        """The key of the last round of a run in a file that is not after a time, else of its first. Raises Moved,
         DiskFailed."""
-        with self._reading(contents) as file:
-            return key_before(file, part, boottime_ns)
+        with self._reading(held) as file:
+            latest = "SELECT max(round) FROM rounds WHERE round BETWEEN ? AND ? AND boottime_nsec <= ?"
+            found: int | None = file.execute(latest, (part.first, part.last, boottime_ns)).fetchone()[0]
+            return part.first if found is None else found
+
+    def find(self, wanted: str) -> Fit | None:
+        """The container with an id, a name or the beginning of an id; the latest where several fit. Raises Ambiguous,
+        Moved, DiskFailed."""
+        best: Fit | None = None
+        for held in reversed(self.state.files):
+            with self._reading(held) as file:
+                fit = best_fit(file, wanted)
+            if fit is not None and (best is None or fit[:2] > best[:2]):
+                best = fit
+        return best
 
     @contextlib.contextmanager
-    def _reading(self, contents: Contents) -> Iterator[SqliteFile]:
+    def _reading(self, held: Contents) -> Iterator[sqlite3.Connection]:
         try:
-            with self._failing():
-                yield self._opened(contents.path)
+            with self._failing(), corruption():
+                yield self._opened(held.path)
         except Broken as error:
-            self._set_aside(contents.path, str(error))
+            self._set_aside(held.path, str(error))
             raise Moved from error
         except DiskFailed as error:
             if self.state.opened:
                 raise
             raise Moved from error  # it is gone: what is left is read
 
-    def _opened(self, path: str) -> SqliteFile:
-        if self._file is not None and self._file.path == path:
+    def _opened(self, path: str) -> sqlite3.Connection:
+        if self._file is not None and self._path == path:
             return self._file
-        if self._reader is None or self._reader.path != path:
+        if self._reader is None or self._reader[0] != path:
             if self._reader is not None:
-                self._reader.close()
+                self._reader[1].close()
                 self._reader = None
-            if os.path.lexists(f"{path}-journal") and os.lstat(f"{path}-journal").st_size:
-                raise DiskFailed(f"{path} was left half written")
-            self._reader = SqliteFile(path)
-        return self._reader
-
-    def _segment(
-        self, file: SqliteFile, contents: Contents, rounds: Rounds, who: Wanted | None, everything: bool
-    ) -> Segment:
-        if who is not None:
-            return with_these(file, rounds, self._tracks_of(file, contents, who))
-        return with_all(file, rounds) if everything else Segment(rounds, [], {})
-
-    def _tracks_of(self, file: SqliteFile, contents: Contents, who: Wanted) -> dict[int, Track]:
-        path = f"{contents.path} {contents.tracks}"
-        if self._of is None or self._of[:2] != (path, who):
-            found = {key: track for key, track in file.mentioning(who[-1]) if fits(who, track.life, track.subject)}
-            self._of = (path, who, found)
-        return self._of[2]
-
-    def find(self, wanted: str) -> Who | None:
-        """The container with an id, a name or the beginning of an id; the latest where several fit. Raises Moved,
-        DiskFailed."""
-        best: Fit | None = None
-        for contents in reversed(self.state.files):
-            with self._reading(contents) as file:
-                fit = best_fit(file, wanted)
-            if fit is not None and (best is None or fit[:2] > best[:2]):
-                best = fit
-        return None if best is None else best.who
+            recovered(path)
+            self._reader = path, opened(path)
+            if path not in self._checked:
+                check_pages(self._reader[1])
+                self._checked.add(path)
+        return self._reader[1]
 
 
-def _seconds(contents: Contents) -> float:
-    """The time that a file is about, without that in which the agent did not run."""
-    return sum(
-        max(0, each.last_boottime_ns - each.first_boottime_ns) / 1e9 + each.what.interval_seconds
-        for each in contents.runs
-    )  # fmt: skip
+def _seconds(files: tuple[Contents, ...]) -> float:
+    """The time that files are about, without that in which the agent did not run."""
+    return sum(part.seconds for each in files for part in each.parts)

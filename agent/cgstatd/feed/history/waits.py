@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from ...sampling.history_model import Life
 from ...sampling.pressure.found import Found, Waiting
-from .tracks import Mark, Wait
+from .marks import Mark, Wait
 
 MOST = 1000
 """Waits at a time. Of more, those that are found later are not marked."""
@@ -62,4 +62,4 @@ class Waits:
 
 def _mark(key: Waiting, time_ms: int, seconds: float | None, throttled: float | None) -> Mark:
     percent = None if throttled is None else round(throttled * 100, 1)
-    return Mark(0, "pressure", time_ms, wait=Wait(key.resource, key.cause, seconds, key.limit or None, percent))
+    return Mark("pressure", time_ms, wait=Wait(key.resource, key.cause, seconds, key.limit or None, percent))

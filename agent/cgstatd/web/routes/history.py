@@ -84,7 +84,7 @@ def _of_history(answer_of: Answer) -> Handler:
 @_of_history
 async def container(parts: Parts, request: web.Request, history: History) -> web.Response:
     """One container in steps."""
-    asked = _asked(request, history.ring.interval_seconds)
+    asked = _asked(request, history.memory.interval_seconds)
     found = await history.container(request.match_info["id"], asked)
     return await _body(parts, request, [await history.encoded(found)], _JSON)
 
@@ -95,7 +95,7 @@ async def workload(parts: Parts, request: web.Request, history: History) -> web.
     wanted = request.query.get("workload", "")
     if not 0 < len(wanted) <= MOST_WORKLOAD:
         raise BadParameter("workload: expected one as the list has it, as in compose:shop/api/1")
-    asked = _asked(request, history.ring.interval_seconds)
+    asked = _asked(request, history.memory.interval_seconds)
     return await _body(parts, request, [await history.encoded(await history.workload(wanted, asked))], _JSON)
 
 
@@ -113,7 +113,7 @@ async def all_containers(parts: Parts, request: web.Request, history: History) -
 @_of_history
 async def host(parts: Parts, request: web.Request, history: History) -> web.Response:
     """The host in steps."""
-    asked = _asked(request, history.ring.interval_seconds)
+    asked = _asked(request, history.memory.interval_seconds)
     return await _body(parts, request, [await history.encoded(await history.host(asked))], _JSON)
 
 

@@ -5,26 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import struct
 import threading
-import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cgstatd.feed.history import disk as disk_module
-from cgstatd.feed.history import gaps, sealed, sqlite_file, store
+from cgstatd.feed.history import gaps
 from cgstatd.feed.history.disk import Silent
-from cgstatd.feed.history.disk_model import DiskFailed, Fetched, State
+from cgstatd.feed.history.disk_model import DiskFailed, Run, State
 from cgstatd.feed.history.gaps import WORDS, Gap
+from cgstatd.feed.history.history_file import append, opened
 from cgstatd.feed.history.in_steps import ContainerSteps
-from cgstatd.feed.history.sealed import Run
-from cgstatd.feed.history.sqlite_file import SqliteFile
 from cgstatd.feed.history.steps_reading import Asked
-from cgstatd.feed.history.tracks import Mark
 from cgstatd.host.identity import Identity
-from cgstatd.sampling.history_model import Life, Subject
+from cgstatd.sampling.history_model import Life
 from cgstatd.sampling.round import Changes, Ended
 from storedhistory import BEGAN_MS, BOOT, INTERVAL, Agent, Running, everything, judged, life, seconds
 
@@ -55,7 +51,7 @@ def killed(agent: Agent) -> None:
     """Nothing more is written, and nothing is said of an end."""
     agent.kill()
     agent.store.end = lambda: None  # type: ignore[method-assign]
-    agent.store.write = lambda snapshot: None  # type: ignore[method-assign]
+    agent.store.write = lambda: None  # type: ignore[method-assign]
 
 
 # -- round by round
@@ -87,9 +83,9 @@ async def test_marks_of_a_restart_are_in_their_order_on_disk(directory: Path) ->
         identity = Identity(first.id, "name-0", "docker", 0, None)
         now = agent.now().time_ms
         ended = Ended(identity, None, None, 1, None, None, None, False, None, None, first)
-        agent.ring.hear(Changes(ended=[ended], started=[identity], begun=[later]), now)
-        agent.ring.hear(Changes(ended=[ended._replace(exit_code=2, life=later)]), now)
-        agent.ring.hear(Changes(started=[identity], begun=[life(5)]), now)
+        agent.memory.hear(Changes(ended=[ended], started=[identity], begun=[later]), now)
+        agent.memory.hear(Changes(ended=[ended._replace(exit_code=2, life=later)]), now)
+        agent.memory.hear(Changes(started=[identity], begun=[life(5)]), now)
         agent.places = lambda: range(1, 6)
         agent.minutes(1)
         expected = [("exit", 1), ("start", None), ("exit", 2), ("start", None)]
@@ -113,8 +109,7 @@ async def test_lives_that_nobody_saw_keep_their_order_among_those_that_were_seen
 async def test_marks_behind_the_last_round_are_stored_as_the_agent_ends(directory: Path) -> None:
     async with Running(Agent(directory, 1000, "00000001")) as agent:
         agent.minutes(1)
-        agent.round()
-        happened(agent, 1, 7)
+        happened(agent, 1, 7)  # behind a round that is stored
     async with Running(Agent(directory, 2000, "00000002")) as agent:
         assert told_of((await everything(agent))[0]) == [("start", None), ("exit", 7)]
 
@@ -128,9 +123,9 @@ def happened(agent: Agent, inode: int, code: int) -> Life:
     which = Life(0, "docker", "f" * 64, inode)
     identity = Identity(which.id, "short", "docker", 0, None)
     now = agent.now().time_ms
-    agent.ring.hear(Changes(started=[identity], begun=[which]), now)
+    agent.memory.hear(Changes(started=[identity], begun=[which]), now)
     ended = Ended(identity, None, None, code, None, 11, None, False, None, None, which)
-    agent.ring.hear(Changes(ended=[ended]), now + 500)
+    agent.memory.hear(Changes(ended=[ended]), now + 500)
     return which
 
 
@@ -147,37 +142,13 @@ async def test_marks_of_lives_that_no_round_has_seen_outlive_the_agent(directory
             assert told_of(found) == expected
     async with Running(Agent(directory, 3000, "00000003")) as agent:
         agent.round()
-        who = await agent.disk.find("short")
+        fit = await agent.disk.find("short")
+        assert fit is not None
         _, answer = await agent.history.steps.filled(
-            Asked(at(1000), None, 10), lambda plan: ContainerSteps(plan.grid, plan.now), who
+            Asked(at(1000), None, 10), lambda plan: ContainerSteps(plan.grid, plan.now), fit.who
         )
         assert [(each.event, each.exit_code) for each in answer.marks] == expected
         assert {each.signal for each in answer.marks if each.event == "exit"} == {11}
-
-
-async def test_files_of_an_earlier_version_are_read_and_not_written_any_more(
-    directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as earlier:
-        for module in (sqlite_file, store):
-            earlier.setattr(module, "VERSION", 1)
-        async with Running(Agent(directory, 1000, "00000001")) as agent:
-            agent.minutes(2)
-    async with Running(Agent(directory, 2000, "00000002")) as agent:
-        agent.minutes(1)
-        assert seconds((await everything(agent))[0]) == [*range(1000, 1120, 10), *range(2000, 2060, 10)]
-        assert agent.store.state.set_aside == 0 and len(agent.store.state.files) == 2
-    assert [sqlite_file.SqliteFile(str(path)).version for path in sorted(directory.glob("*.db"))] == [1, 2]
-
-
-def test_marks_and_subjects_of_the_first_version_are_read() -> None:
-    old = b'[[0,"docker","web",1],["web",null,"shop"]]'
-    assert sealed.open_track(1, sealed.seal(old, sealed.TRACK, 1)).subject == Subject("web", None, "shop", None)
-    mark = b'[[7,[3,"exit",1000,null,137,true]]]'
-    rounds = struct.pack("<QQQII?", 1, 0, 0, 0, 0, False) + zlib.compress(mark)
-    found = sealed.open_rounds(1, sealed.seal(rounds, sealed.FIRST_ROUNDS, 1))
-    assert found.marked()[0].mark == Mark(3, "exit", 1000, None, 137, True, None, None)
-    assert found.born_with() == (None, [])
 
 
 async def test_a_client_that_was_away_over_restarts_gets_every_round(directory: Path) -> None:
@@ -192,7 +163,7 @@ async def test_a_client_that_was_away_over_restarts_gets_every_round(directory: 
         expected = [*range(1050, 1180, 10), *range(2000, 2120, 10), 3000]
         assert (seconds(found), lost) == (expected, False)
         assert [each["gap"] for each in found if each["gap"]] == [WORDS[Gap.STOPPED]] * 2
-        assert {each["boot"] for each in found} == {agent.ring.boot}
+        assert {each["boot"] for each in found} == {agent.memory.boot}
 
 
 async def test_rounds_that_were_not_stored_when_the_agent_was_killed_are_no_longer_promised(directory: Path) -> None:
@@ -202,7 +173,7 @@ async def test_rounds_that_were_not_stored_when_the_agent_was_killed_are_no_long
         found, _ = await everything(agent)  # the seventh round is in memory only
         agent.kill()
         agent.store.end = lambda: None  # type: ignore[method-assign]
-        agent.store.write = lambda snapshot: None  # type: ignore[method-assign]
+        agent.store.write = lambda: None  # type: ignore[method-assign]
     async with Running(Agent(directory, 1500, "00000002")) as agent:
         agent.minutes(1)
         later, lost = await everything(agent, found[-1]["cursor"])
@@ -237,12 +208,12 @@ async def test_an_agent_that_is_killed_all_the_time_does_not_keep_every_run_in_m
     async with Running(Agent(directory, 1000, "00000001")) as agent:
         agent.minutes(1)
     path = str(directory / "history-00000001.db")
-    file = SqliteFile(path, write=True)
-    file.append([(run, Run(f"{run:08x}", BOOT, INTERVAL)) for run in range(2, 5000)], [], [])
+    file = opened(path, write=True)
+    append(file, {"runs": [Run(run, f"{run:08x}", BOOT, 10.0, 30 * run) for run in range(2, 5000)]})
     file.close()
     async with Running(Agent(directory, 2000, "99999999")) as agent:
         agent.round()
-        assert len(agent.store.state.named) == 1002 and agent.store.state.run == 5000
+        assert len(agent.store.state.runs) <= 1002 and agent.store.state.run.run == 5000
         assert seconds((await everything(agent, "4990-0000137e-4"))[0]) == [2000]
         assert seconds((await everything(agent, "00000001-4"))[0]) == [1050, 2000]
 
@@ -259,7 +230,7 @@ async def test_a_power_cut_says_that_rounds_are_lost(directory: Path) -> None:
 
 async def test_a_cursor_of_a_run_whose_file_is_lost_goes_on_behind_it(directory: Path) -> None:
     cursors = []
-    for run, minutes in ((1, 9), (2, 5), (3, 10)):  # the second one is in the second file alone
+    for run, minutes in ((1, 10), (2, 10), (3, 10)):  # the second one is in the second file alone
         async with Running(Agent(directory, run * 10_000, f"{run:08x}", keep=3600)) as agent:
             agent.minutes(minutes)
             cursors.append((await everything(agent))[0][-7]["cursor"])
@@ -267,7 +238,7 @@ async def test_a_cursor_of_a_run_whose_file_is_lost_goes_on_behind_it(directory:
     async with Running(Agent(directory, 90_000, "00000009")) as agent:
         agent.round()
         found, lost = await everything(agent, cursors[1])
-        assert lost and seconds(found) == [*range(30_120, 30_600, 10), 90_000]
+        assert lost and seconds(found) == [*range(30_000, 30_600, 10), 90_000]
         assert found[0]["gap"] == WORDS[Gap.LOST]
 
 
@@ -365,14 +336,14 @@ async def test_a_short_part_of_days_is_read_without_the_rest(directory: Path) ->
         fetched: list[int] = []
         fetch = agent.store.fetch
 
-        def counting(*arguments: Any, **more: Any) -> Fetched:
+        def counting(*arguments: Any, **more: Any) -> Any:
             found = fetch(*arguments, **more)
-            fetched.append(len(found.segments))
+            fetched.append(len(found.rounds))
             return found
 
         agent.store.fetch = counting  # type: ignore[method-assign]
         answer = await host(agent, 6000, until=6050)
-        assert answer.figures["load1"].mean[-1] is not None and sum(fetched) <= 64
+        assert answer.figures["load1"].mean[-1] is not None and sum(fetched) <= 700
         assert all(each == 31.0 for each in answer.figures["cpuPercent"].mean)
 
 
@@ -521,7 +492,7 @@ async def test_a_disk_that_hangs_while_it_is_read_is_a_gap_and_no_lost_round(
         agent.store.fetch = lambda *a: (free.wait(), fetch(*a))[1]  # type: ignore[method-assign]
         with pytest.raises(Silent):
             await everything(agent, "00000001-3")
-        assert seconds((await everything(agent, f"00000001-{agent.ring.last - 2}"))[0]) == [1580, 1590]
+        assert seconds((await everything(agent, f"00000001-{agent.memory.last - 2}"))[0]) == [1580, 1590]
         answer = await host(agent, 1000)
         assert reason(answer, 1100) == gaps.SILENT and answer.figures["load1"].mean[-1] is not None
         free.set()
@@ -596,7 +567,7 @@ def test_a_symlink_in_the_place_of_a_file_is_set_aside_and_not_followed(director
 
 
 async def test_the_bytes_are_kept_and_the_oldest_goes_first(directory: Path) -> None:
-    most = 1 << 20
+    most = 4 << 20
     async with Running(Agent(directory, 1000, "00000001", containers=60, most=most, rounds=18)) as agent:
         (directory / "someone-elses").write_bytes(b"x" * 100)
         sizes = []

@@ -21,11 +21,12 @@ from cgstatd.feed.history import gaps
 from cgstatd.feed.history.disk_model import DiskFailed, Moved
 from cgstatd.feed.history.gaps import WORDS, Gap
 from cgstatd.feed.history.own_files import OwnFiles
-from cgstatd.feed.history.sealed import VERSION
+from cgstatd.feed.history.schema import BLOCK, VERSION
 from helpers import PROJECT
 from storedhistory import Agent, Running, everything, seconds
 
 FLIPS = int(os.environ.get("CGSTATD_FLIPS", "100"))
+_ROOTS = 13
 _CLONE_NEWNS = 0x20000  # sched.h
 KILLS = int(os.environ.get("CGSTATD_KILLS", "20"))
 
@@ -68,7 +69,7 @@ def free(path: Path) -> int:
 
 
 async def test_a_full_disk_costs_nothing_but_the_rounds_on_it(directory: Path) -> None:
-    with tmpfs(directory, "400k"):
+    with tmpfs(directory, "3m"):
         async with Running(Agent(directory, 1000, "00000001", containers=30)) as agent:
             agent.minutes(3)
             (directory / "ballast").write_bytes(b"x" * free(directory))  # what others write
@@ -93,7 +94,7 @@ async def test_a_disk_with_less_room_than_may_be_taken_keeps_the_newest(
     """``told``: the disk says how much room it has; a quota of the agent's user does not."""
     with tmpfs(directory, "1m"):
         if not told:
-            monkeypatch.setattr(OwnFiles, "allowed", lambda _, most: most // 128)
+            monkeypatch.setattr(OwnFiles, "allowed", lambda _, most: most // 640)
         async with Running(Agent(directory, 1000, "00000001", containers=60, most=512 << 20, rounds=18)) as agent:
             for _ in range(150):
                 for _ in range(6):
@@ -104,7 +105,7 @@ async def test_a_disk_with_less_room_than_may_be_taken_keeps_the_newest(
         async with Running(Agent(directory, 20_000, "00000002")) as later:
             found, lost = await everything(later)
             said = seconds(found)
-            assert not lost and said == list(range(said[0], 10_000, 10)) and len(said) > 50
+            assert not lost and said == list(range(said[0], 10_000, 10)) and len(said) > 20
             assert not list(directory.glob("*.set-aside"))
 
 
@@ -185,10 +186,10 @@ async def test_a_directory_that_was_removed_is_made_again(directory: Path) -> No
 def written(directory: Path) -> list[int]:
     """Three files of one run; the seconds of its rounds."""
     agent = Agent(directory, 1000, "00000001", containers=3, keep=3600)
-    agent.minutes(20)
+    agent.minutes(30)
     agent.store.end()
     assert len(list(directory.glob("*.db"))) == 3
-    return list(range(1000, 2200, 10))
+    return list(range(1000, 2800, 10))
 
 
 async def read_back(directory: Path, truth: list[int]) -> int:
@@ -227,11 +228,9 @@ async def test_a_bit_that_flips_costs_its_page_and_not_a_day(directory: Path, tm
     whole, copy, chance = path.read_bytes(), tmp_path / "copy", random.Random(FLIPS)
     pages = len(whole) // 4096
     assert pages > 30
-    looked_at = (*range(8), *range(8, pages, 6))
-    places = {page * 4096 + (0 if page else 100) for page in looked_at}  # what kind of page it is
-    places |= {chance.randrange(4096) for _ in range(5)}  # the first page: the header, the tables
-    flips = [(place, 3) for place in places]
-    flips += [(chance.randrange(len(whole)), chance.randrange(8)) for _ in range(FLIPS // 5)]
+    first = _ROOTS * 4096  # the header and the roots of the tables lead to all of it: one bit there costs the file
+    flips = [(page * 4096, 3) for page in range(_ROOTS, pages, 6)]  # what kind of page it is
+    flips += [(chance.randrange(first, len(whole)), chance.randrange(8)) for _ in range(FLIPS // 5)]
     costs = []
     for place, bit in flips:
         data = bytearray(whole)
@@ -239,18 +238,19 @@ async def test_a_bit_that_flips_costs_its_page_and_not_a_day(directory: Path, tm
         copy.mkdir(mode=0o700)
         (copy / path.name).write_bytes(data)
         async with Running(Agent(copy, 90_000, "00000002", containers=3)) as later:
-            later.minutes(1)
+            for _ in range(6):
+                later.round()
+            await later.disk.store()
             found, lost = await everything(later, "00000001-0")
             said = seconds(found)
             assert said == sorted(set(said)) and (lost or len(said) == 720 - 1 + 6)
             incomplete = [each for each in found if len(each["containers"]) < 3]
             assert all(not each["complete"] for each in incomplete)
             said_lost = [each for each in found if each["gap"] in (WORDS[Gap.LOST], gaps.NO_LONGER)]
-            assert len(said_lost) <= 1 and bool(said_lost) == lost
+            assert bool(said_lost) == lost
             costs.append(720 - 1 + 6 - len(said) + len(incomplete))
         shutil.rmtree(copy)
-    assert max(costs) <= 6 * 30, "more than the minutes of one page"
-    assert sum(costs) / len(costs) < 6 * 5
+    assert sum(costs) / len(costs) < 2 * BLOCK and sum(cost <= 2 * BLOCK for cost in costs) > 0.9 * len(costs)
 
 
 async def test_a_file_that_was_cut_short_is_never_a_figure(directory: Path, tmp_path: Path) -> None:
@@ -265,13 +265,48 @@ async def test_a_file_that_was_cut_short_is_never_a_figure(directory: Path, tmp_
         shutil.rmtree(copy)
 
 
-async def test_a_journal_of_nonsense_is_never_a_figure(directory: Path) -> None:
+async def test_a_log_of_nonsense_is_never_a_figure(directory: Path) -> None:
     truth = written(directory)
-    (directory / "history-00000003.db-journal").write_bytes(random.Random(3).randbytes(9000))
+    (directory / "history-00000003.db-wal").write_bytes(random.Random(3).randbytes(9000))
     await read_back(directory, truth)
 
 
-@pytest.mark.parametrize("what", ["text", "sqlite", "version", "schema", "directory", "fifo", "other rows"])
+async def test_a_power_cut_in_the_middle_of_the_log_costs_what_is_behind_it(directory: Path, tmp_path: Path) -> None:
+    agent = Agent(directory, 1000, "00000001", containers=3)
+    agent.minutes(8)  # all of it is in the log still
+    whole, chance = (directory / "history-00000001.db-wal").read_bytes(), random.Random(KILLS)
+    kept = set[int]()
+    for _ in range(20):
+        copy = tmp_path / "copy"
+        shutil.copytree(directory, copy, ignore=shutil.ignore_patterns("*-shm"))
+        log = bytearray(whole[: chance.randrange(len(whole))])
+        log[-512:] = chance.randbytes(len(log[-512:]))  # a sector that was not written whole
+        (copy / "history-00000001.db-wal").write_bytes(log)
+        async with Running(Agent(copy, 9000, "00000002", containers=3)) as later:
+            later.round()
+            found, _ = await everything(later)
+            said = seconds(found)[:-1]
+            assert said == list(range(1000, 1000 + 60 * (len(said) // 6), 10)) and later.store.state.set_aside == 0
+            kept.add(len(said))
+        shutil.rmtree(copy)
+    assert len(kept) > 3
+    agent.kill()
+
+
+async def test_a_file_is_read_by_others_while_it_is_written(directory: Path) -> None:
+    agent = Agent(directory, 1000, "00000001", containers=3)
+    agent.minutes(2)
+    other = sqlite3.connect(f"file:{directory}/history-00000001.db?mode=ro", uri=True)
+    query = "SELECT name, count(*) FROM figures GROUP BY name"
+    reading = other.execute(query)
+    assert reading.fetchone() == ("name-0", 12)
+    agent.minutes(1)
+    assert len(reading.fetchall()) == 2 and other.execute(query).fetchone() == ("name-0", 18)
+    other.close()
+    agent.kill()
+
+
+@pytest.mark.parametrize("what", ["text", "sqlite", "version", "earlier", "schema", "directory", "fifo", "other rows"])
 async def test_what_is_of_another_program_or_version_is_set_aside(
     directory: Path, what: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -287,8 +322,9 @@ async def test_what_is_of_another_program_or_version_is_set_aside(
         statements = {
             "sqlite": "PRAGMA application_id=1",
             "version": f"PRAGMA user_version={VERSION + 1}",
+            "earlier": f"PRAGMA user_version={VERSION - 1}",
             "schema": "CREATE TRIGGER more AFTER INSERT ON rounds BEGIN DELETE FROM rounds; END",
-            "other rows": "INSERT INTO rounds SELECT first + 100, data FROM rounds LIMIT 1",
+            "other rows": "INSERT INTO rounds(round, run) SELECT max(round) + 1, run FROM rounds",
         }
         connection.execute(statements[what])
         connection.commit()
@@ -302,6 +338,7 @@ async def test_what_is_of_another_program_or_version_is_set_aside(
 async def test_a_file_that_breaks_while_it_is_written_is_written_anew_from_memory(directory: Path) -> None:
     async with Running(Agent(directory, 1000, "00000001")) as agent:
         agent.minutes(5)
+        agent.store._close_files()  # its pages are read anew
         path = directory / "history-00000001.db"
         data = bytearray(path.read_bytes())
         for page in range(1, len(data) // 4096):
@@ -321,16 +358,13 @@ async def test_figures_that_break_later_are_found_when_they_are_read(directory: 
         agent.minutes(1)
         path = directory / "history-00000002.db"
         connection = sqlite3.connect(path)
-        rows = connection.execute("SELECT first, data FROM parts").fetchall()
-        bad = bytearray(rows[3][1])
-        bad[-9] ^= 4
-        connection.execute("UPDATE parts SET data = ? WHERE first = ?", (bytes(bad), rows[3][0]))
+        connection.execute("UPDATE samples SET pids = pids + 4 WHERE round = (SELECT max(round) - 9 FROM rounds)")
         connection.commit()
         connection.close()
         found, lost = await everything(agent, "00000001-0")
         assert not lost and agent.store.state.set_aside == 1
         assert seconds(found)[:-6] == truth[1:]
-        assert [len(each["containers"]) for each in found if not each["complete"]] == [2] * 6
+        assert [len(each["containers"]) for each in found if not each["complete"]] == [0] * 30
 
 
 def test_a_broken_file_is_not_read_again_where_it_cannot_be_renamed(directory: Path) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import random
 import re
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,7 +19,9 @@ import pytest
 from cgroupfs import CounterReader, Directory
 from cgstatd.feed.cpu_budget import CpuBudget
 from cgstatd.feed.history import gaps
+from cgstatd.feed.history.memory import Memory
 from cgstatd.feed.history.recorder import FIRST_SECONDS, Recorder
+from cgstatd.feed.history.rows import Who, best_fit
 from cgstatd.feed.history.short_lines import FIGURES, most_points
 from cgstatd.feed.history.steps import grid
 from cgstatd.feed.history.steps_reading import Asked
@@ -37,22 +38,6 @@ from kepthistory import BEGAN_MS, Kept, keeping, life, sample, taken
 ALL = Asked(None, None, 10)
 STARTED_MS = 1_795_604_200_719
 """As the engine's state of a made-up host says."""
-
-
-class Counting:
-    """Counts what is called within: what an answer costs, however fast the machine is."""
-
-    calls = 0
-
-    def __enter__(self) -> Counting:
-        sys.setprofile(self._called)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        sys.setprofile(None)
-
-    def _called(self, *_: object) -> None:
-        self.calls += 1
 
 
 @pytest.fixture(autouse=True)
@@ -85,12 +70,12 @@ async def test_a_wait_is_marked_when_it_begins_and_when_it_is_over_with_how_long
 ) -> None:
     async with keeping(host, monkeypatch) as kept:
         await kept.point()
-        (web,) = kept.ring.living
+        (web,) = kept.memory.living
         kept.times.on(3)
 
         def looked(*causes: str) -> None:
             waits = [(Waiting(web, "cpu", cause), None) for cause in causes]
-            kept.ring.looked(Found(waits, 1.5, 15.5, kept.times.monotonic_ns, kept.times.time_ms))
+            kept.memory.looked(Found(waits, 1.5, 15.5, kept.times.monotonic_ns, kept.times.time_ms))
 
         looked("own_limit")
         await kept.point(7)
@@ -242,7 +227,7 @@ async def test_a_rate_over_any_window_is_the_difference_of_the_files(
             usage, read = usage + chance.randrange(15_000_000), read + chance.randrange(1 << 30)
             host.burn("web", usage)
             host.set("web", "io.stat", f"8:0 rbytes={read} wbytes=8192 rios=1 wios=1 dbytes=0 dios=0\n")
-            assert kept.ring.last == number
+            assert kept.memory.last == number
         for step in (1, 2, 6, 7):
             found = await kept.history.container("web", Asked(None, None, 10 * step))
             assert found.step == 10 * step
@@ -409,44 +394,43 @@ async def test_a_container_that_is_gone_has_its_marks(host: FakeHost, monkeypatc
             await kept.history.container("nothing", ALL)
 
 
-async def test_a_name_is_found_among_lives_that_ended_without_a_look_at_the_others(
-    host: FakeHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with keeping(host, monkeypatch) as kept:
-        await kept.point()
-        many = [life(number, 1000 + number % 3) for number in range(3000)]
-        for number in range(1, 31):
-            some = many[100 * number - 100 : 100 * number]
-            before = many[100 * number - 200 : 100 * number - 100] if number > 1 else []
-            kept.ring.add(number, taken(number, {each: sample(number) for each in some}, before), 0)
-        looked = Counting()
-        with looked:
-            for wanted in ("nothing", "f" * 64, "0" * 60 + "bb7"):
-                kept.ring.index.newest(wanted)
-            kept.ring.snapshot(0, 30, kept.ring.index.lives_of(many[7][:3]))
-            kept.ring.snapshot(20, 20)  # 200 lives have a part in it
-        assert looked.calls < 4_000
-        assert len(kept.ring.snapshot(20, 20).lives) == 200
-        with pytest.raises(Ambiguous, match="3000 containers"):
-            kept.ring.index.newest("0" * 40)
+def test_a_name_is_found_by_an_index_however_many_ended() -> None:
+    memory = Memory(100, 10)
+    many = [life(number, 1000 + number % 3) for number in range(300)]
+    for number in range(3):
+        some, before = many[100 * number : 100 * number + 100], many[100 * number - 100 : 100 * number]
+        memory.add(number, taken(number, {each: sample(number) for each in some}, before), 0)
+    connection, plans = memory.reader(), list[str]()
+    connection.set_trace_callback(plans.append)
+    for wanted in ("nothing", "f" * 64, "0" * 60 + "bb7"):
+        assert best_fit(connection, wanted) is None
+    with pytest.raises(Ambiguous, match="300 containers"):
+        best_fit(connection, "0" * 40)
+    connection.set_trace_callback(None)
+    for statement in plans:
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+        assert "SEARCH lives USING" in plan[0][-1], plan
 
 
-async def test_the_latest_with_a_name_is_meant_and_the_systems_first(
-    host: FakeHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with keeping(host, monkeypatch) as kept:
-        ring, one, two, users = kept.ring, life(1), life(2), life(3, 1000)
-        ring.add(0, taken(0, {one: None, two: None, users: None}), 0)
-        ring.add(1, taken(1, {two: None, users: None}, [one]), 0)
-        assert ring.index.newest("web") == two[:3]
-        ring.add(2, taken(2, {users: None}, [two]), 0)
-        assert ring.index.newest("web") == two[:3] and ring.index.newest("0" * 60) == two[:3]
-        listed = {users: Subject("db", None, None)}
-        ring.add(3, taken(3, {users: None})._replace(listed=listed), 0)
-        assert ring.index.newest("db") == users[:3] and ring.index.newest(users.id) == users[:3]
-        for number in range(4, ring.rounds + 5):
-            ring.add(number, taken(number, {users: None})._replace(listed=listed), 0)
-        assert ring.index.newest("web") is None and ring.index.newest("0" * 60) == users[:3]
+def test_the_latest_with_a_name_is_meant_and_the_systems_first() -> None:
+    memory, one, two, users = Memory(5, 10), life(1), life(2), life(3, 1000)
+    connection = memory.reader()
+
+    def newest(wanted: str) -> Who | None:
+        found = best_fit(connection, wanted, memory.first)
+        return None if found is None else found.who
+
+    memory.add(0, taken(0, {one: None, two: None, users: None}), 0)
+    memory.add(1, taken(1, {two: None, users: None}, [one]), 0)
+    assert newest("web") == two[:3]
+    memory.add(2, taken(2, {users: None}, [two]), 0)
+    assert newest("web") == two[:3] and newest("0" * 60) == two[:3]
+    listed = {users: Subject("db", None, None)}
+    memory.add(3, taken(3, {users: None})._replace(listed=listed), 0)
+    assert newest("db") == users[:3] and newest(users.id) == users[:3]
+    for number in range(4, 10):
+        memory.add(number, taken(number, {users: None})._replace(listed=listed), 0)
+    assert newest("web") is None and newest("0" * 60) == users[:3]
 
 
 async def test_answers_are_encoded_where_they_were_computed(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -563,7 +547,7 @@ async def test_a_number_that_is_left_out_has_a_reason_however_late_the_rounds_ar
         take, slow = kept.recorder._work.take, [10 * late]
 
         def taking(*arguments: Any) -> Any:
-            if kept.ring.last == 0 and slow:
+            if kept.memory.last == 0 and slow:
                 kept.times.on(slow.pop())  # the reading of round 1
             return take(*arguments)
 
@@ -624,7 +608,7 @@ async def test_a_point_has_one_round(host: FakeHost, monkeypatch: pytest.MonkeyP
         await kept.point()
         first = kept.feed.read_all_at
         await kept.point(3)
-        assert first is not None and (kept.ring.last, kept.feed.read_all_at) == (0, first)
+        assert first is not None and (kept.memory.last, kept.feed.read_all_at) == (0, first)
 
 
 async def test_a_round_that_no_client_asked_for_needs_no_pass_and_is_a_base_of_first_answers(
@@ -632,7 +616,7 @@ async def test_a_round_that_no_client_asked_for_needs_no_pass_and_is_a_base_of_f
 ) -> None:
     async with keeping(host, monkeypatch) as kept:
         await kept.point()
-        assert (kept.ring.last, kept.feed.passes) == (0, 0)
+        assert (kept.memory.last, kept.feed.passes) == (0, 0)
         kept.times.on(5)
         host.burn("web", 3_500_000)
         [found] = [each for each in await kept.feed.round(0.0).wait() if each.identity.name == "web"]
@@ -651,13 +635,13 @@ async def test_the_first_round_gives_way_to_whoever_waits_for_a_first_answer(
             await may_go_on.wait()
             may_go_on.clear()
 
-        recorder = Recorder(kept.feed, kept.ring, kept.times.now, sleep)
+        recorder = Recorder(kept.feed, kept.memory, now=kept.times.now, sleep=sleep)
         recorder.start()
         for wanted in [FIRST_SECONDS], [FIRST_SECONDS, 10.0]:
             async with asyncio.timeout(60):
                 while slept != wanted:
                     await asyncio.sleep(0)
-            assert kept.ring.last == len(wanted) - 2, "the first round comes after the first pause"
+            assert kept.memory.last == len(wanted) - 2, "the first round comes after the first pause"
             may_go_on.set()
         recorder.stop()
 
@@ -674,10 +658,10 @@ async def test_rounds_that_nobody_asks_for_keep_to_the_bound_of_cpu_time_though_
         for _ in range(19):
             kept.recorder._job = None
             kept.recorder._own_budget.spent(0.3)
-            before = kept.ring.last
+            before = kept.memory.last
             await kept.point(10)
-            kept.feed.read_all_at = now[0] if kept.ring.last > before else kept.feed.read_all_at
-            made += [now[0]] * (kept.ring.last > before)
+            kept.feed.read_all_at = now[0] if kept.memory.last > before else kept.feed.read_all_at
+            made += [now[0]] * (kept.memory.last > before)
             now[0] += 10.0
         assert made[3:] and all(each - last >= 30.0 for last, each in pairwise(made[2:]))
 
@@ -688,7 +672,7 @@ async def test_a_pass_that_a_client_asked_for_is_taken_over(host: FakeHost, monk
         monkeypatch.setattr(CpuBudget, "interval_seconds", property(lambda _: 1000.0))
         await kept.feed.round(1000.0).wait()
         await kept.point()
-        assert (kept.ring.last, kept.feed.passes) == (0, 1)
+        assert (kept.memory.last, kept.feed.passes) == (0, 1)
 
 
 async def test_of_a_container_in_which_nothing_runs_the_rest_is_read_once_a_minute(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import zlib
-
-from cgstatd.feed.history.sealed import Rounds, StoredMark, pack_marks
-from cgstatd.feed.history.tracks import Mark, Wait
+from cgstatd.feed.history.marks import Mark, Wait, mark_of, stored
 from cgstatd.feed.history.waits import FOREVER_NS, MOST, TOGETHER_SECONDS, Waits
 from cgstatd.sampling.history_model import Life
 from cgstatd.sampling.pressure.found import Found, Waiting
@@ -21,8 +18,8 @@ def looked(waits: Waits, second: float, *found: Waiting, valid: float = 15.5) ->
 
 def test_what_is_found_again_within_a_minute_is_the_same_wait() -> None:
     waits = Waits()
-    assert looked(waits, 10, CPU) == [Mark(0, "pressure", 10_000, wait=Wait("cpu", "own_limit"))]
-    assert looked(waits, 40, DISK) == [Mark(0, "pressure", 40_000, wait=Wait("io", "neighbours"))]
+    assert looked(waits, 10, CPU) == [Mark("pressure", 10_000, wait=Wait("cpu", "own_limit"))]
+    assert looked(waits, 40, DISK) == [Mark("pressure", 40_000, wait=Wait("io", "neighbours"))]
     assert looked(waits, 10 + TOGETHER_SECONDS, CPU) == []
     over = 10 + 2 * TOGETHER_SECONDS
     found = [(life, mark.time_ms, mark.wait) for life, mark in waits.expired(int(over * 1e9))]
@@ -62,12 +59,9 @@ def test_no_more_than_a_number_of_waits_are_kept() -> None:
     assert len(list(waits.expired(FOREVER_NS))) == MOST
 
 
-def test_marks_come_back_from_disk_those_of_earlier_versions_too() -> None:
-    marks = [
-        StoredMark(7, Mark(3, "pressure", 5, wait=Wait("io", "itself", 2.5, "io.max rbps", 1.5))),
-        StoredMark(7, Mark(4, "start", 6)),
-    ]
-    assert Rounds(0, 0, 0, 0, 0, False, b"", pack_marks(marks)).marked() == marks
-    old = zlib.compress(b'[[7,[4,"exit",6,null,137,true]]]')
-    (found,) = Rounds(0, 0, 0, 0, 0, False, b"", old).marked()
-    assert found == StoredMark(7, Mark(4, "exit", 6, None, 137, True))
+def test_marks_come_back_from_their_rows() -> None:
+    wait = Wait("io", "itself", 2.5, "io.max rbps", 1.5)
+    for mark in (
+        Mark("pressure", 5, wait=wait), Mark("exit", 6, None, 137, True, 9, False), Mark("health", 7, health="healthy")
+    ):  # fmt: skip
+        assert mark_of(stored(mark)) == mark
