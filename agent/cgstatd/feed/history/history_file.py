@@ -14,7 +14,20 @@ from urllib.parse import quote
 
 from .disk_model import Contents, Run, RunPart
 from .rows import Source
-from .schema import APPLICATION, BLOCK, COLUMNS, PAGE_BYTES, SCHEMA, VERSION, Broken, Row, insert, make, sealed
+from .schema import (
+    APPLICATION,
+    BLOCK,
+    COLUMNS,
+    PAGE_BYTES,
+    SCHEMA,
+    VERSION,
+    Broken,
+    Connection,
+    Row,
+    insert,
+    make,
+    sealed,
+)
 
 _SETTINGS = ("trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0", "cache_size=-256", "temp_store=MEMORY")
 _WRITER = (f"page_size={PAGE_BYTES}", "journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0")
@@ -43,7 +56,9 @@ def opened(path: str, *, write: bool = False) -> sqlite3.Connection:
     Broken, sqlite3.Error."""
     mode = "rwc" if write else "ro&immutable=1"
     uri = f"file:{quote(path)}?mode={mode}"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=0.0)
+    connection = sqlite3.connect(
+        uri, uri=True, isolation_level=None, check_same_thread=False, timeout=0.0, factory=Connection
+    )
     try:
         with corruption():
             new = write and not _pragma(connection, "page_count")

@@ -14,6 +14,7 @@ goes on; ``changed`` is the round as of which the row says what it says. Rounds 
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import zlib
 from collections.abc import Iterable
@@ -107,10 +108,18 @@ def make(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
+class Connection(sqlite3.Connection):
+    """A connection that is closed when nothing has it any more: readers come and go with what they read."""
+
+    def __del__(self) -> None:
+        with contextlib.suppress(sqlite3.Error):  # its directory is gone, say
+            self.close()
+
+
 def in_memory(name: str) -> sqlite3.Connection:
     """A connection to the database of a name, which is there as long as one connection is. A reader neither waits for
     the writer nor holds it up: it reads rounds that are whole, and nothing changes those."""
     uri = f"file:cgstatd-{quote(name)}?mode=memory&cache=shared"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, factory=Connection)
     connection.execute("PRAGMA read_uncommitted=ON")
     return connection
