@@ -114,14 +114,15 @@ def _row(row: Sequence[str], layout: column_widths.Plan) -> str:
 SORTS: dict[str, Callable[[Line], float | None]] = {
     "cpu": lambda line: line.stats.cpu_percent,
     "memory": lambda line: memory_usage(line.stats.memory_usage_bytes, line.stats.inactive_file_bytes),
-    "net": lambda line: _sum(line.stats.network_rx_bytes, line.stats.network_tx_bytes),
-    "block": lambda line: _sum(line.stats.block_read_bytes, line.stats.block_write_bytes),
+    "net": lambda line: total(line.stats.network_rx_bytes, line.stats.network_tx_bytes),
+    "block": lambda line: total(line.stats.block_read_bytes, line.stats.block_write_bytes),
     "pids": lambda line: line.pids,
 }
 """What rows can be sorted by besides their names: the largest first, what is not known last."""
 
 
-def _sum(one: int | None, other: int | None) -> int | None:
+def total(one: int | None, other: int | None) -> int | None:
+    """Both directions; None: neither is known."""
     return None if one is None and other is None else (one or 0) + (other or 0)
 
 
