@@ -16,8 +16,9 @@ from cgroupfs import Absent
 
 from ..host.identity import short
 from ..sampling.model import ContainerStats
-from ..sampling.rates import memory_usage, percent, round_half_up
+from ..sampling.rates import memory_usage, percent
 from . import column_widths
+from .unknown import rounded
 
 HEADER = ("CONTAINER ID", "NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %", "NET I/O", "BLOCK I/O", "PIDS", "RUNTIME")
 _FLEXIBLE = {0: 12, 1: 12, 8: 6}
@@ -162,10 +163,6 @@ class StatsLine(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     timestamp: int
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round_half_up(value)
-
-
 def json_line(line: Line) -> str:
     """One container as JSON."""
     stats, identity = line.stats, line.stats.identity
@@ -178,12 +175,12 @@ def json_line(line: Line) -> str:
             runtime=identity.runtime,
             state=stats.state.value,
             owner_uid=identity.owner_uid,
-            cpu_percent=_rounded(stats.cpu_percent),
+            cpu_percent=rounded(stats.cpu_percent),
             memory_usage=usage,
             memory_raw=stats.memory_usage_bytes,
             memory_cache=stats.inactive_file_bytes,
             memory_limit=stats.memory_limit_bytes,
-            memory_percent=_rounded(percent(usage, stats.memory_limit_bytes)),
+            memory_percent=rounded(percent(usage, stats.memory_limit_bytes)),
             network_rx=rx,
             network_tx=tx,
             block_read=stats.block_read_bytes,
