@@ -26,3 +26,8 @@ class Rule:
     def head(self) -> bool:
         """Whether HEAD is answered: where there is an answer to GET that ends."""
         return self.method == "GET" and not self.stream
+
+    @property
+    def may_miss(self) -> bool:
+        """Whether it may be answered 404: where there is an environment that can be another one."""
+        return bool(self.permission)

@@ -16,7 +16,7 @@ from typing import Any
 from ..basics.private_directory import NotPrivate
 from ..basics.private_file import check_private_file
 from ..basics.regular_file import read_regular
-from .settings import BY_NAME, Option
+from .settings import BY_NAME
 
 _MAX_BYTES = 256 << 10
 _PRIVATE = ("notify_url", "notify_secret_file", "notify_ca")
@@ -109,34 +109,35 @@ def _take(path: str, parsed: Parsed, statement: _Statement, key: str, value: Any
     option = BY_NAME.get(key)
     if option is None:
         what = "no table is known here" if isinstance(value, dict) else "unknown key"
-        parsed.complaints.append(f"{path}:{statement.line}: {key}: {what}{nearest(key, BY_NAME)}")
+        parsed.complaints.append(f"{path}:{statement.line}: {key}: {what}{_nearest(key)}")
         return
-    values = value if option.kind.many and isinstance(value, list) else [value]
-    checked: list[object] = []
-    for each in values:
+    many, checked = option.kind.many, []
+    for each in value if many and isinstance(value, list) else [value]:
         try:
             checked.append(option.kind.check(each))
         except ValueError as error:
-            one_of = "a list of: " if option.kind.many else ""
-            parsed.complaints.append(
-                f"{path}:{statement.line_of(each)}: {key} = {_shown(each)}: expected {one_of}{error}"
-            )
+            expected = f"expected {'a list of: ' * many}{error}"
+            parsed.complaints.append(f"{path}:{statement.line_of(each)}: {key} = {_shown(each)}: {expected}")
             return
-    parsed.values[key] = tuple(checked) if option.kind.many else checked[0]
+    parsed.values[key] = tuple(checked) if many else checked[0]
     parsed.lines[key] = statement.line
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, str):
+        return shortened(f'"{value}"')
     try:
-        text = (
-            f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else repr(value)
-        )
+        return shortened(str(value).lower() if isinstance(value, bool) else repr(value))
     except ValueError:
         return "a number of thousands of digits"  # which Python does not write (sys.set_int_max_str_digits)
+
+
+def shortened(text: str) -> str:
+    """As much of a value as a complaint has room for."""
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def nearest(name: str, known: dict[str, Option]) -> str:
+def _nearest(name: str) -> str:
     """``; did you mean …?``, or where nothing is near, where the keys are listed."""
-    found = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=0.6)
+    found = difflib.get_close_matches(name.lower().replace("-", "_"), BY_NAME, n=1, cutoff=0.6)
     return f"; did you mean {found[0]}?" if found else "; `cgstatd config --example` lists the keys"

@@ -1,194 +1,120 @@
-"""What a value may be. A kind takes it from a text (flag, environment) or from TOML, and says what it allows."""
+"""What a value may be: msgspec's constraints, whose title is the placeholder of ``--help`` and whose description says
+what is allowed."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
 
 from ..basics.text import is_number, lower
 from .address import EXPECTED, BadAddress, parse_address
 
-_ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:[0-9]{1,5})?")
-_HOST = re.compile(r"\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+")
+_HOST = r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+)"
+_PORT = r"(:[0-9]{1,5})?"
+_SIGNS = r"A-Za-z0-9._~:/@!$&'()*+,;=%-"
+
+
+def _text(allowed: str, metavar: str, pattern: str) -> Meta:
+    """The whole text fits the pattern."""
+    return Meta(pattern=rf"\A(?:{pattern})\Z", title=metavar, description=allowed)
+
+
+def choice(*values: str) -> Meta:
+    """One of a few words."""
+    return _text(f"one of {', '.join(values)}", "|".join(values), "|".join(values))
+
+
+def seconds(minimum: float = 0, maximum: float = 86_400) -> Meta:
+    """A time."""
+    allowed = f"seconds between {minimum:.10g} and {maximum:.10g}"
+    return Meta(ge=minimum, le=maximum, title="SECONDS", description=allowed)
+
+
+def whole(minimum: int, maximum: int) -> Meta:
+    """A whole number."""
+    return Meta(ge=minimum, le=maximum, title="N", description=f"a whole number between {minimum} and {maximum}")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parse_address(text)
+    except BadAddress:
+        return False
+    return True
+
+
+Path = Annotated[str, _text("a path", "FILE", r"[^\0]+")]
+Tree = Annotated[str, _text("a path", "DIR", r"[^\0]+")]
+Directory = Annotated[str, _text("an absolute path", "DIR", r"/[^\0]*")]
+"""A directory that is made where it is not there."""
+Mode = Annotated[str, _text("octal digits, as in 0660", "MODE", "0?[0-7]{3}")]
+Group = Annotated[str, _text("a group's name or number", "GROUP", "[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}")]
+Address = Annotated[str, Meta(title="ADDRESS", description=EXPECTED, extra={"fits": _is_address})]
+"""Where to listen."""
+Host = Annotated[str, _text("a host name without port, as in stats.example.org", "HOST", _HOST)]
+_PAGE = "a page's origin as a browser sends it (scheme and host in lower case, no path, no *), as in https://dash.example.org"
+Origin = Annotated[str, _text(_PAGE, "ORIGIN", rf"https?://(\[[0-9a-f:.]+\]|[a-z0-9_.-]+){_PORT}")]
+WebSocket = Annotated[str, _text("wss://HOST[:PORT][/PATH], as in wss://dockhand.example.org", "URL",
+                                 rf"wss?://{_HOST}{_PORT}(/[A-Za-z0-9._~/-]*)?")]  # fmt: skip
+Webhook = Annotated[str, _text("https://HOST[:PORT][/PATH], as in https://hooks.example.org/cgstatd", "URL",
+                               rf"https?://{_HOST}{_PORT}(/[{_SIGNS}]*)?(\?[?{_SIGNS}]*)?")]  # fmt: skip
+CertificateName = Annotated[
+    str, Meta(min_length=1, title="NAME", description="a name in a certificate, as in central.example.org")
+]
+Label = Annotated[str, Meta(min_length=1, title="LABEL", description="a container label's key, as in com.example.team")]
+Percent = Annotated[float, Meta(ge=0, le=100, title="PERCENT", description="a percentage between 0 and 100")]
+Switch = Annotated[bool, Meta(title="", description="true or false")]
+
+_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_FROM_TEXT: dict[type, Callable[[str], object]] = {
+    str: str,
+    float: float,
+    int: lambda text: int(text) if is_number(text) else None,
+    bool: lambda text: _WORDS.get(lower(text)),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """``parse`` and ``check`` give the value or raise ValueError; ``many``: a list of such values."""
+    """Takes values of one of these types; ``many``: a setting is a list of them."""
 
-    allowed: str
-    metavar: str
-    parse: Callable[[str], object]
-    check: Callable[[object], object]
+    type: Any
     many: bool = False
 
+    @property
+    def _constraint(self) -> Meta:
+        found: Meta = self.type.__metadata__[0]
+        return found
 
-def _strings(allowed: str, metavar: str, fits: Callable[[str], bool], many: bool) -> Kind:
-    def check(value: object) -> object:
-        if not isinstance(value, str) or not fits(value):
-            raise ValueError(allowed)
-        return value
+    @property
+    def allowed(self) -> str:
+        """What a value may be, in words."""
+        return self._constraint.description or ""
 
-    return Kind(allowed, metavar, check, check, many)
+    @property
+    def metavar(self) -> str:
+        """Its placeholder in ``--help``."""
+        return self._constraint.title or ""
 
-
-def path(metavar: str = "FILE", *, many: bool = False) -> Kind:
-    """A path."""
-    return _strings("a path", metavar, lambda text: bool(text) and "\0" not in text, many)
-
-
-def directory() -> Kind:
-    """A directory that is made where it is not there."""
-    fits = re.compile(r"/[^\0]*").fullmatch
-    return _strings("an absolute path", "DIR", lambda text: fits(text) is not None, False)
-
-
-_MODE = re.compile(r"0?[0-7]{3}")
-_GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}")
-
-
-def mode() -> Kind:
-    """A file's permissions."""
-    return _strings("octal digits, as in 0660", "MODE", lambda text: _MODE.fullmatch(text) is not None, False)
-
-
-def group() -> Kind:
-    """A group's name or number."""
-    return _strings("a group's name or number", "GROUP", lambda text: _GROUP.fullmatch(text) is not None, False)
-
-
-def choice(*values: str) -> Kind:
-    """One of a few words."""
-    return _strings(f"one of {', '.join(values)}", "|".join(values), lambda text: text in values, False)
-
-
-def hosts() -> Kind:
-    """Host names, without port."""
-    return _strings("a host name without port, as in stats.example.org", "HOST", _fits(_HOST), True)
-
-
-def origins() -> Kind:
-    """Origins of web pages, exactly as a browser sends them."""
-    allowed = "a page's origin as a browser sends it (scheme and host in lower case, no path, no *), as in https://dash.example.org"
-    return _strings(allowed, "ORIGIN", _fits(_ORIGIN), True)
-
-
-_WEBSOCKET = re.compile(r"wss?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?")
-
-
-def websocket() -> Kind:
-    """Where a WebSocket server is."""
-    return _strings("wss://HOST[:PORT][/PATH], as in wss://dockhand.example.org", "URL", _fits(_WEBSOCKET), False)
-
-
-_WEBHOOK = re.compile(
-    r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9_.-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~:/@!$&'()*+,;=%-]*)?"
-    r"(\?[A-Za-z0-9._~:/?@!$&'()*+,;=%-]*)?"
-)
-
-
-def webhook() -> Kind:
-    """Where something is told by HTTP."""
-    allowed = "https://HOST[:PORT][/PATH], as in https://hooks.example.org/cgstatd"
-    return _strings(allowed, "URL", _fits(_WEBHOOK), False)
-
-
-def names() -> Kind:
-    """Names in certificates."""
-    return _strings("a name in a certificate, as in central.example.org", "NAME", bool, True)
-
-
-def labels() -> Kind:
-    """Keys of container labels."""
-    return _strings("a container label's key, as in com.example.team", "LABEL", bool, True)
-
-
-def _fits(pattern: re.Pattern[str]) -> Callable[[str], bool]:
-    return lambda text: pattern.fullmatch(text) is not None
-
-
-def addresses() -> Kind:
-    """Where to listen."""
-
-    def fits(text: str) -> bool:
+    def check(self, value: object) -> object:
+        """One value, as TOML has it. Raises ValueError, which says what is allowed."""
         try:
-            parse_address(text)
-        except BadAddress:
-            return False
-        return True
+            found = msgspec.convert(value, self.type)
+        except msgspec.ValidationError:
+            raise ValueError(self.allowed) from None
+        fits = (self._constraint.extra or {}).get("fits")
+        if fits and not fits(found):
+            raise ValueError(self.allowed)
+        return found
 
-    return _strings(EXPECTED, "ADDRESS", fits, True)
-
-
-def seconds(minimum: float = 0, maximum: float = 86_400) -> Kind:
-    """A time."""
-    allowed = f"seconds between {minimum:.10g} and {maximum:.10g}"
-
-    def check(value: object) -> object:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not minimum <= value <= maximum:
-            raise ValueError(allowed)
-        return float(value)
-
-    def parse(text: str) -> object:
+    def parse(self, text: str) -> object:
+        """One value, as a flag or a variable has it. Raises ValueError, which says what is allowed."""
         try:
-            return check(float(text))
+            value = _FROM_TEXT[self.type.__origin__](text)
         except ValueError:
-            raise ValueError(allowed) from None
-
-    return Kind(allowed, "SECONDS", parse, check)
-
-
-def percent() -> Kind:
-    """A share of one core."""
-    allowed, number = "a percentage between 0 and 100", seconds(0, 100)
-
-    def check(value: object) -> object:
-        try:
-            return number.check(value)
-        except ValueError:
-            raise ValueError(allowed) from None
-
-    def parse(text: str) -> object:
-        try:
-            return number.parse(text)
-        except ValueError:
-            raise ValueError(allowed) from None
-
-    return Kind(allowed, "PERCENT", parse, check)
-
-
-def whole(minimum: int, maximum: int) -> Kind:
-    """A whole number."""
-    allowed = f"a whole number between {minimum} and {maximum}"
-
-    def check(value: object) -> object:
-        if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
-            raise ValueError(allowed)
-        return value
-
-    def parse(text: str) -> object:
-        if not is_number(text):
-            raise ValueError(allowed)
-        return check(int(text))
-
-    return Kind(allowed, "N", parse, check)
-
-
-_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-
-
-def switch() -> Kind:
-    """On or off."""
-
-    def check(value: object) -> object:
-        if not isinstance(value, bool):
-            raise ValueError("true or false")
-        return value
-
-    def parse(text: str) -> object:
-        if lower(text) not in _WORDS:
-            raise ValueError("true or false")
-        return _WORDS[lower(text)]
-
-    return Kind("true or false", "", parse, check)
+            raise ValueError(self.allowed) from None
+        return self.check(value)

@@ -6,14 +6,14 @@ import argparse
 import difflib
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from ..basics.errors import BadConfig
-from .file import parse_file
+from .file import parse_file, shortened
 from .settings import BY_NAME, DEFAULT_CONFIG, OPTIONS, Option, Settings
 
 log = logging.getLogger(__name__)
@@ -52,28 +52,43 @@ def from_file(path: str | None) -> dict[str, Any]:
 def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     """The values of the CGSTATD_… variables. Lists have commas between; an empty variable counts as not set. Raises
     BadConfig."""
-    texts: list[tuple[Option, str, list[str]]] = []
+    values: dict[str, Any] = {}
+    complaints: list[str] = []
     for option in OPTIONS:
-        text = environment.get(option.variable)
-        if text:
+        if text := environment.get(option.variable):
             several = [part.strip() for part in text.split(",") if part.strip()] if option.kind.many else [text]
-            texts.append((option, f"{option.variable}=", several))
-    values = _parsed(texts)
+            values[option.name] = _parsed(option, f"{option.variable}=", several, complaints)
+    if complaints:
+        raise BadConfig("\n".join(complaints))
     _warn_of_misspelt(environment)
     return values
 
 
 def from_flags(given: Mapping[str, Any]) -> dict[str, Any]:
     """The values of the command line. Raises BadConfig."""
-    texts: list[tuple[Option, str, list[str]]] = []
-    switches: dict[str, Any] = {}
+    values: dict[str, Any] = {}
+    complaints: list[str] = []
     for option in OPTIONS:
         value = given.get(option.name)
         if isinstance(value, bool):
-            switches[option.name] = value
+            values[option.name] = value
         elif value is not None:
-            texts.append((option, f"{option.flag} ", value if option.kind.many else [value]))
-    return _parsed(texts) | switches
+            several = value if option.kind.many else [value]
+            values[option.name] = _parsed(option, f"{option.flag} ", several, complaints)
+    if complaints:
+        raise BadConfig("\n".join(complaints))
+    return values
+
+
+def _parsed(option: Option, where: str, several: list[str], complaints: list[str]) -> Any:
+    """The value that texts have; ``complaints`` gets a sentence for each that has none."""
+    found = []
+    for text in several:
+        try:
+            found.append(option.kind.parse(text))
+        except ValueError as error:
+            complaints.append(f"{where}{shortened(text)}: expected {error}")
+    return tuple(found) if option.kind.many else next(iter(found), None)
 
 
 def place_of(key: str, given: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> str:
@@ -91,23 +106,6 @@ def place_of(key: str, given: Mapping[str, Any], environment: Mapping[str, str] 
     return key
 
 
-def _parsed(texts: Iterable[tuple[Option, str, list[str]]]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    complaints = []
-    for option, where, several in texts:
-        found = []
-        for text in several:
-            try:
-                found.append(option.kind.parse(text))
-            except ValueError as error:
-                shown = text if len(text) <= 80 else f"{text[:77]}..."
-                complaints.append(f"{where}{shown}: expected {error}")
-        values[option.name] = tuple(found) if option.kind.many else next(iter(found), None)
-    if complaints:
-        raise BadConfig("\n".join(complaints))
-    return values
-
-
 def _warn_of_misspelt(environment: Mapping[str, str]) -> None:
     """Warn of a variable that means nothing, if one with a meaning is near: orchestrators set variables such as
     CGSTATD_PORT_80_TCP."""
@@ -119,27 +117,27 @@ def _warn_of_misspelt(environment: Mapping[str, str]) -> None:
                 log.warning("%s in the environment means nothing; did you mean %s?", name, found[0])
 
 
+_NEEDS = (
+    ("tls_cert", "tls_key", "", "tls_key beside it: TLS takes both"),
+    ("tls_key", "tls_cert", "", "tls_cert beside it: TLS takes both"),
+    ("tls_client_ca", "tls_cert", "", "tls_cert: client certificates exist in TLS only"),
+    ("tls_client_names", "tls_client_ca", "", "tls_client_ca: who vouches for the names"),
+    ("dockhand_url", "dockhand_token_file", "", "dockhand_token_file: Dockhand welcomes no agent without"),
+    ("dockhand_token_file", "dockhand_url", "", "dockhand_url: which server it is for"),
+    ("dockhand_ca", "dockhand_url", "wss:", "a dockhand_url with wss: certificates exist in TLS only"),
+    ("notify_secret_file", "notify_url", "", "notify_url: which server it is for"),
+    ("notify_ca", "notify_url", "https:", "a notify_url with https: certificates exist in TLS only"),
+)
+"""A key, the key that it needs, what that one's value has to begin with, and the words."""
+
+
 def contradictions(settings: Settings) -> list[tuple[str, str]]:
     """Settings that contradict each other: (the key to look at, a sentence)."""
     found = []
-    if settings.tls_cert and not settings.tls_key:
-        found.append(("tls_cert", "tls_cert needs tls_key beside it: TLS takes both"))
-    if settings.tls_key and not settings.tls_cert:
-        found.append(("tls_key", "tls_key needs tls_cert beside it: TLS takes both"))
-    if settings.tls_client_ca and not settings.tls_cert:
-        found.append(("tls_client_ca", "tls_client_ca needs tls_cert: client certificates exist in TLS only"))
-    if settings.tls_client_names and not settings.tls_client_ca:
-        found.append(("tls_client_names", "tls_client_names needs tls_client_ca: who vouches for the names"))
-    if settings.dockhand_url and not settings.dockhand_token_file:
-        found.append(("dockhand_url", "dockhand_url needs dockhand_token_file: Dockhand welcomes no agent without"))
-    if settings.dockhand_token_file and not settings.dockhand_url:
-        found.append(("dockhand_token_file", "dockhand_token_file needs dockhand_url: which server it is for"))
-    if settings.dockhand_ca and not settings.dockhand_url.startswith("wss:"):
-        found.append(("dockhand_ca", "dockhand_ca needs a dockhand_url with wss: certificates exist in TLS only"))
-    if settings.notify_secret_file and not settings.notify_url:
-        found.append(("notify_secret_file", "notify_secret_file needs notify_url: which server it is for"))
-    if settings.notify_ca and not settings.notify_url.startswith("https:"):
-        found.append(("notify_ca", "notify_ca needs a notify_url with https: certificates exist in TLS only"))
+    for key, other, beginning, words in _NEEDS:
+        value: str = getattr(settings, other)
+        if getattr(settings, key) and not (value and value.startswith(beginning)):
+            found.append((key, f"{key} needs {words}"))
     if not settings.listen:
         found.append(("listen", "listen is empty: expected at least one address"))
     return found
@@ -149,22 +147,19 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """Every option as a flag, without a default: a flag that is not given does not override."""
     parser.add_argument("--config", metavar="FILE", help=f"the configuration (default: {DEFAULT_CONFIG} if it exists)")
     for option in OPTIONS:
-        help_text = option.help.replace("%", "%%") + _default(option)
+        text, metavar = option.help.replace("%", "%%") + _default(option), option.kind.metavar
         if isinstance(option.default, bool):
-            parser.add_argument(option.flag, action=argparse.BooleanOptionalAction, default=None, help=help_text)
+            parser.add_argument(option.flag, action=argparse.BooleanOptionalAction, default=None, help=text)
         else:
-            parser.add_argument(
-                option.flag,
-                action="append" if option.kind.many else "store",
-                metavar=option.kind.metavar,
-                help=help_text,
-            )
+            action = "append" if option.kind.many else "store"
+            parser.add_argument(option.flag, action=action, metavar=metavar, help=text)
 
 
 def _default(option: Option) -> str:
-    if option.default in ("", ()) or isinstance(option.default, bool):
-        return "; may be repeated" if option.kind.many else ""
-    if option.kind.many:
-        return f"; may be repeated (default: {', '.join(option.default)})"
-    shown = f"{option.default:g}" if isinstance(option.default, float) else option.default
-    return f" (default: {shown})"
+    """What the help says after the sentence."""
+    default = option.default
+    if isinstance(default, bool):
+        return ""
+    several = "; may be repeated" if option.kind.many else ""
+    shown = ", ".join(default) if option.kind.many else f"{default:g}" if isinstance(default, float) else str(default)
+    return f"{several} (default: {shown})" if shown else several

@@ -1,4 +1,4 @@
-"""What the document says of each route: what it answers, with which statuses and headers."""
+"""What the document says of each route beside what its rule demands: what it answers, with which headers."""
 
 from __future__ import annotations
 
@@ -46,18 +46,17 @@ class Words(NamedTuple):
     also: tuple[Answer, ...] = ()
     """The same in other media types."""
     errors: tuple[int, ...] = ()
-    """Beside those that every path may answer."""
+    """Beside those that every path may answer, and 404 where something may not be found."""
     headers: tuple[str, ...] = ()
     """Of the 200, beside those of every answer."""
     cached: bool = False
     """Whether there is a 304."""
-    compressed: bool = False
-    """Whether a client may have it compressed (web/routes/negotiated.py)."""
+    plain: bool = False
+    """Whether it is never compressed (web/routes/negotiated.py); a stream never is."""
     body: Any = None
     """The type of the request's body."""
 
 
-_NOT_FOUND = (404,)
 STREAM_EVENTS = {"stat": StreamedContainer, "error": Failure, "done": Nothing}
 FOLLOW_EVENTS = {
     "hello": FollowHello,
@@ -72,17 +71,12 @@ FOLLOW_EVENTS = {
 HISTORY_LINES = {"head": HistoryHead, "round": HistoryRound}
 WORDS = {
     "GET /api/containers/{id}/stats": Words(
-        "One container's figures",
-        Answer("The eleven figures.", type=OneContainer, example=examples.ONE),
-        errors=_NOT_FOUND,
-        compressed=True,
+        "One container's figures", Answer("The eleven figures.", type=OneContainer, example=examples.ONE)
     ),
     "GET /api/containers/stats": Words(
         "Figures of all running containers",
         Answer("One object each.", type=list[StreamedContainer], example=[examples.STREAMED]),
-        errors=_NOT_FOUND,
         headers=("Cgstatd-Interval",),
-        compressed=True,
     ),
     "GET /api/containers/stats/stream": Words(
         "The same once, as Server-Sent Events",
@@ -93,79 +87,56 @@ WORDS = {
         "Rounds at an interval, starts, ends, OOM kills and what waits, as Server-Sent Events",
         Answer("Stays open. Every event but hello has an id to resume from.", SSE, events=FOLLOW_EVENTS),
         ("interval", "Last-Event-ID"),
-        errors=_NOT_FOUND,
         headers=STREAM_HEADERS,
     ),
     "GET /api/containers": Words(
         "Who is there, stopped containers included",
         Answer("One object each.", type=list[ContainerIdentity], example=[examples.IDENTITY]),
-        errors=_NOT_FOUND,
-        compressed=True,
     ),
     "GET /api/containers/{id}/detail": Words(
         "Everything that is known of one container",
         Answer("Each value with its source or the reason why there is none.", type=ContainerDetail),
-        errors=_NOT_FOUND,
-        compressed=True,
     ),
     "GET /api/containers/{id}/processes": Words(
         "The largest processes of one container",
         Answer("How many there are, and the first of them.", type=ContainerProcesses, example=examples.PROCESSES),
         ("limit", "sort"),
-        errors=_NOT_FOUND,
-        compressed=True,
     ),
     "GET /api/host": Words(
-        "The host, the sums over its containers, and the agent's own cost",
-        Answer("The host.", type=HostAnswer),
-        errors=_NOT_FOUND,
-        compressed=True,
+        "The host, the sums over its containers, and the agent's own cost", Answer("The host.", type=HostAnswer)
     ),
     "GET /api/containers/{id}/history": Words(
         "One container's past in steps",
         Answer("Mean and largest of each figure; steps without figures have a reason.", type=ContainerHistory),
         ("since", "until", "step"),
-        errors=_NOT_FOUND,
-        compressed=True,
     ),
     "GET /api/workloads/history": Words(
         "The past of all containers of a workload in the same steps, those that are gone too",
         Answer("As of one container; the id and the name are those of the latest.", type=ContainerHistory),
         ("workload", "since", "until", "step"),
-        errors=_NOT_FOUND,
-        compressed=True,
     ),
     "GET /api/containers/history": Words(
         "The last minutes of all containers at once, few points each",
         Answer("What is in memory of the containers that are there.", type=HistoryLines),
         ("since", "line_step", "figures"),
-        errors=_NOT_FOUND,
-        compressed=True,
     ),
     "GET /api/host/history": Words(
-        "The host's past in steps",
-        Answer("The same of the host.", type=HostHistory),
-        ("since", "until", "step"),
-        errors=_NOT_FOUND,
-        compressed=True,
+        "The host's past in steps", Answer("The same of the host.", type=HostHistory), ("since", "until", "step")
     ),
     "GET /api/history": Words(
         "Every round behind a cursor, for a server that was away: a JSON object a line",
         Answer("A head, then the rounds in order, each once.", "application/x-ndjson", events=HISTORY_LINES),
         ("cursor", "rounds"),
-        errors=_NOT_FOUND,
-        compressed=True,
     ),
     "GET /metrics": Words(
         "Prometheus metrics with cAdvisor's names and labels, the host's with node_exporter's",
         Answer("The text format.", "text/plain"),
         also=(Answer("OpenMetrics, where Accept asks for it.", "application/openmetrics-text"),),
-        errors=_NOT_FOUND,
-        compressed=True,
     ),
     "GET /healthz": Words(
         "Whether the containers can be listed; who shows no credentials where they are demanded is not told why not",
         Answer("They can.", type=Health, example={"status": "ok"}),
+        plain=True,
     ),
     "GET /": Words(
         "The live page",
@@ -173,17 +144,16 @@ WORDS = {
         ("If-None-Match",),
         headers=PAGE_HEADERS,
         cached=True,
+        plain=True,
     ),
-    "GET /api/openapi.json": Words("This document", Answer("OpenAPI 3.1.", type=dict[str, Any]), compressed=True),
+    "GET /api/openapi.json": Words("This document", Answer("OpenAPI 3.1.", type=dict[str, Any])),
     "GET /api/environments": Words(
         "The environments that there are: the agent's own",
         Answer("One object.", type=list[Environment], example=[examples.ENVIRONMENT]),
-        errors=_NOT_FOUND,
+        plain=True,
     ),
     "GET /api/environments/{env}": Words(
-        "One environment",
-        Answer("The agent's own.", type=Environment, example=examples.ENVIRONMENT),
-        errors=_NOT_FOUND,
+        "One environment", Answer("The agent's own.", type=Environment, example=examples.ENVIRONMENT), plain=True
     ),
     "POST /api/auth/login": Words(
         "A cookie of a token's rights, for clients that log in: the token is the password",
@@ -191,11 +161,13 @@ WORDS = {
         errors=(401, 415, 429),
         headers=LOGIN_HEADERS,
         body=Login,
+        plain=True,
     ),
     "POST /api/auth/logout": Words(
         "The end of the session that the cookie names",
         Answer("There is none any more.", type=LoggedOut),
         headers=LOGIN_HEADERS,
+        plain=True,
     ),
 }
 """By method and path. A route without words is a bug: the document cannot be made."""

@@ -5,14 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from ..sampling.model import ContainerStats, CpuReading
-from ..sampling.rates import MOST_CORES, CpuWindow, bytes_per_second, cpu_percent, memory_usage, percent, round_half_up
+from ..sampling.rates import MOST_CORES, CpuWindow, bytes_per_second, cpu_percent, memory_usage, percent
 from ..sampling.round import Ended, Killed, Look
 from .follow_types import FollowExit, FollowOom, FollowStat
 from .identity_json import milliseconds, project_of
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round_half_up(value)
+from .unknown import rounded
 
 
 def _cpu(now: ContainerStats, before: ContainerStats | None, cores: int) -> float | None:
@@ -60,12 +57,12 @@ def follow_stat(
         state=stats.state.value,
         owner_uid=identity.owner_uid,
         project=project_of(identity.metadata),
-        cpu_percent=_rounded(cpu),
+        cpu_percent=rounded(cpu),
         memory_usage=usage,
         memory_raw=stats.memory_usage_bytes,
         memory_cache=stats.inactive_file_bytes,
         memory_limit=limit,
-        memory_percent=_rounded(percent(usage, limit)),
+        memory_percent=rounded(percent(usage, limit)),
         network_rx=stats.network_rx_bytes,
         network_tx=stats.network_tx_bytes,
         block_read=stats.block_read_bytes,
@@ -79,7 +76,7 @@ def follow_stat(
         memory_limited=None if limit is None or mem_total is None else limit < mem_total,
         memory_peak=vitals.peak_bytes,
         cpu_limit=limits.cpu_cores,
-        cpu_limit_percent=_rounded(cpu / limits.cpu_cores) if cpu is not None and limits.cpu_cores else None,
+        cpu_limit_percent=rounded(cpu / limits.cpu_cores) if cpu is not None and limits.cpu_cores else None,
         pids=vitals.pids,
         pids_limit=limits.pids,
         oom_kills=vitals.oom_kills,

@@ -15,6 +15,7 @@ from ..sampling.model import ContainerStats
 from ..sampling.rates import memory_usage, round_half_up
 from .own_metrics import DiskFigures
 from .pressure_types import NOT_WATCHED, PressureFacts
+from .unknown import shown
 
 
 class Controller(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,7 +213,7 @@ def agent_facts(
         history_disk=None
         if disk is None
         else HistoryDisk(
-            trouble=printable(disk.trouble) or None,
+            trouble=shown(disk.trouble),
             bytes=disk.bytes,
             failures=disk.failures,
             set_aside=disk.set_aside,
@@ -230,8 +231,8 @@ def host_answer(
     share = window.busy_share if window else None
     return HostAnswer(
         env=env_id,
-        hostname=printable(facts.hostname) if facts.hostname else None,
-        kernel=printable(facts.kernel) if facts.kernel else None,
+        hostname=shown(facts.hostname),
+        kernel=shown(facts.kernel),
         cores=cpu.cores if cpu else None,
         cpu_percent=None if share is None or cpu is None else round_half_up(share * 100 * cpu.cores),
         cpu_percent_of_host=None if share is None else round_half_up(share * 100),

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ..basics.text import printable
 from ..host.identity import Identity
 from ..host.runtimes.base import Health, Metadata, State
 from ..host.runtimes.labels import PROJECTS
 from ..host.workload import workload
 from ..sampling.lived import NOTHING, Lived, Terminated, last_end
 from .shown_labels import shown_labels
+from .unknown import shown
 
 
 class LastTerminated(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -100,8 +100,7 @@ def milliseconds(seconds: float | None) -> int | None:
 def project_of(metadata: Metadata | None) -> str | None:
     """The Compose project or Kubernetes namespace."""
     labels = metadata.labels if metadata else {}
-    found = next((labels[key] for key in PROJECTS if labels.get(key)), None)
-    return None if found is None else printable(found)
+    return shown(next((labels[key] for key in PROJECTS if labels.get(key)), None))
 
 
 def last_terminated(found: Terminated | None) -> LastTerminated | None:
@@ -126,7 +125,7 @@ def _health(found: Health | None) -> ContainerHealth | None:
         return None
     return ContainerHealth(
         status=found.status,
-        absent=printable(found.absent) if found.absent else None,
+        absent=shown(found.absent),
         failing_streak=found.failing_streak,
         checked=milliseconds(found.checked_seconds),
     )
@@ -151,15 +150,15 @@ def container_identity(
         workload=workload(identity),
         runtime=identity.runtime,
         state=state.value,
-        image=printable(found.image) if found and found.image else None,
-        image_id=printable(found.image_id) if found and found.image_id else None,
+        image=shown(found.image) if found else None,
+        image_id=shown(found.image_id) if found else None,
         labels=shown_labels(found),
         labels_left_out=True if found and found.labels_left_out else UNSET,
         project=project_of(found),
-        pod=printable(found.pod) if found and found.pod else None,
+        pod=shown(found.pod) if found else None,
         infra=bool(found and found.infra),
         owner_uid=identity.owner_uid,
-        network_mode=printable(found.network_mode) if found and found.network_mode else None,
+        network_mode=shown(found.network_mode) if found else None,
         created=milliseconds(found.created_seconds) if found else None,
         started=milliseconds(found.started_seconds) if found else None,
         finished=milliseconds(found.finished_seconds) if found else None,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from .. import __version__
-from ..basics.text import printable
+from .unknown import shown
 
 FORMAT = 1
 EXIT, OOM, FLAPPING, MEMORY, SUMMARY = "exit", "oom", "flapping", "memory", "summary"
@@ -80,7 +80,6 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 def body(host: str | None, env: int, lost: int, notifications: Sequence[Notification]) -> bytes:
     """The JSON of one request."""
-    name = printable(host) if host else None
     return _encode(
-        Envelope(format=FORMAT, agent=__version__, host=name, env=env, lost=lost, notifications=notifications)
+        Envelope(format=FORMAT, agent=__version__, host=shown(host), env=env, lost=lost, notifications=notifications)
     )

@@ -51,7 +51,8 @@ def _of_rule(rule: Rule) -> Iterator[str]:
 
 def _statuses(rule: Rule, words: Words) -> set[int]:
     """Every status that is not the route's own."""
-    return {*responses.ANY, *(() if rule.open else responses.WITH_CREDENTIALS), *words.errors}
+    missing = (404,) if rule.may_miss else ()
+    return {*responses.ANY, *(() if rule.open else responses.WITH_CREDENTIALS), *missing, *words.errors}
 
 
 def _operation(rule: Rule, words: Words, schemas: Schemas, *, head: bool = False) -> dict[str, Any]:
@@ -59,7 +60,8 @@ def _operation(rule: Rule, words: Words, schemas: Schemas, *, head: bool = False
     content = _content(words.answer, schemas)
     for other in words.also:
         content |= _content(other, schemas)
-    named = (*words.headers, "Content-Encoding") if words.compressed else words.headers
+    compressed = not (words.plain or rule.stream)
+    named = (*words.headers, "Content-Encoding") if compressed else words.headers
     own: dict[str, Any] = {"200": {"description": words.answer.description, "headers": responses.headers(named)}}
     if not head:
         own["200"]["content"] = content
@@ -68,7 +70,7 @@ def _operation(rule: Rule, words: Words, schemas: Schemas, *, head: bool = False
     operation: dict[str, Any] = {
         "summary": f"Only the headers of GET {rule.path}" if head else words.summary,
         "responses": own | responses.failures(sorted(_statuses(rule, words))),
-        **_parameters((*_of_rule(rule), *words.parameters, *(("Accept-Encoding",) if words.compressed else ()))),
+        **_parameters((*_of_rule(rule), *words.parameters, *(("Accept-Encoding",) if compressed else ()))),
     }
     if words.body is not None:
         operation["requestBody"] = {

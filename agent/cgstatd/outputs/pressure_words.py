@@ -8,6 +8,7 @@ from ..basics.text import printable
 from ..sampling.pressure.looks import Look
 from ..sampling.pressure.verdict import Cause, Share, Verdict
 from .pressure_types import FollowPressure, PressureShare, PressureWait
+from .unknown import shown
 
 MOST_WAITS = 20
 NAMES = {"cpu": "CPU", "memory": "memory", "io": "the disk"}
@@ -55,7 +56,7 @@ def _wait(said: Verdict, device_name: Callable[[str], str], cores: int) -> Press
         cause=said.cause.value,
         limit=said.limit or None,
         limit_value=said.limit_value,
-        cgroup=printable(said.cgroup) if said.cgroup else None,
+        cgroup=shown(said.cgroup),
         throttled_percent=_percent(said.throttled),
         refaults_per_second=None if said.refaults is None else round(said.refaults, 1),
         device=device,

@@ -10,7 +10,7 @@ from ..basics.text import printable
 from ..host.identity import Identity
 from ..host.procfs.pid_stat import STATES
 from ..sampling.process_list import MOST, ProcessFigures, ProcessList, is_zombie
-from ..sampling.rates import round_half_up
+from .unknown import rounded
 
 DEFAULT_LIMIT = 20
 SORTS = ("cpu", "memory")
@@ -108,7 +108,7 @@ def _line(found: ProcessList, each: ProcessFigures, percent: float | None) -> Pr
         pid_inside=each.pid_inside,
         name=each.name,
         state=each.state,
-        cpu_percent=None if percent is None else round_half_up(percent),
+        cpu_percent=rounded(percent),
         memory=each.rss_bytes,
         threads=each.threads,
         age_seconds=None if age is None else round(age, 2),

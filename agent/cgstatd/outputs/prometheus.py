@@ -7,7 +7,7 @@ The labels of a container's series are written once, as long as they stay what t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from platform import python_version
 
 from prometheus_client.core import Metric
@@ -66,12 +66,7 @@ def _of_itself(own: OwnMetrics) -> Iterator[Metric]:
         ("machine_memory_bytes", "gauge", own.mem_total_bytes, "The host's memory."),
         ("machine_cpu_cores", "gauge", own.cores, "The host's cores that are online."),
         ("cgstatd_containers", "gauge", own.containers, "Containers in this answer."),
-        (
-            "cgstatd_workloads_left_out",
-            "gauge",
-            own.workloads_left_out,
-            "Workloads that do not run, beyond the bound.",
-        ),
+        ("cgstatd_workloads_left_out", "gauge", own.workloads_left_out, "Workloads that do not run, beyond the bound."),
         ("cgstatd_followers", "gauge", own.followers, "Clients of the stream that stays open."),
         ("cgstatd_passes", "counter", own.passes, "Readings of all containers."),
         ("cgstatd_pass_seconds", "counter", own.pass_seconds, "Time that the finished ones took."),
@@ -89,20 +84,20 @@ def _of_itself(own: OwnMetrics) -> Iterator[Metric]:
             metric = Metric(name, text, kind)
             metric.add_sample(name + "_total" * (kind == "counter"), {}, value)
             yield metric
-    errors = Metric("cgstatd_read_errors", "What of containers could not be read, by the file.", "counter")
-    for field, count in sorted(own.read_errors.items()):
-        errors.add_sample("cgstatd_read_errors_total", {"field": field}, count)
-    yield errors
-    if own.notified is not None:
-        outcomes = Metric("cgstatd_notifications", "What became of notifications (notify_url).", "counter")
-        for outcome, count in own.notified.outcomes.items():
-            outcomes.add_sample("cgstatd_notifications_total", {"outcome": outcome}, count)
-        yield outcomes
-    if own.called is not None:
-        attempts = Metric("cgstatd_dockhand_attempts", "What became of calls of the Dockhand server.", "counter")
-        for outcome, count in own.called.outcomes.items():
-            attempts.add_sample("cgstatd_dockhand_attempts_total", {"outcome": outcome}, count)
-        yield attempts
+    counts: tuple[tuple[str, str, str, Mapping[str, int] | None], ...] = (
+        ("cgstatd_read_errors", "What of containers could not be read, by the file.", "field",
+         dict(sorted(own.read_errors.items()))),
+        ("cgstatd_notifications", "What became of notifications (notify_url).", "outcome",
+         own.notified and own.notified.outcomes),
+        ("cgstatd_dockhand_attempts", "What became of calls of the Dockhand server.", "outcome",
+         own.called and own.called.outcomes),
+    )  # fmt: skip
+    for name, text, label, known in counts:
+        if known is not None:
+            metric = Metric(name, text, "counter")
+            for key, count in known.items():
+                metric.add_sample(f"{name}_total", {label: key}, count)
+            yield metric
     build = Metric("cgstatd_build_info", "The agent's version.", "gauge")
     build.add_sample("cgstatd_build_info", {"version": __version__, "python": python_version()}, 1)
     yield build

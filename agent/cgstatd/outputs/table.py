@@ -16,8 +16,9 @@ from cgroupfs import Absent
 
 from ..host.identity import short
 from ..sampling.model import ContainerStats
-from ..sampling.rates import memory_usage, percent, round_half_up
+from ..sampling.rates import memory_usage, percent
 from . import column_widths
+from .unknown import rounded
 
 HEADER = ("CONTAINER ID", "NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %", "NET I/O", "BLOCK I/O", "PIDS", "RUNTIME")
 _FLEXIBLE = {0: 12, 1: 12, 8: 6}
@@ -114,14 +115,15 @@ def _row(row: Sequence[str], layout: column_widths.Plan) -> str:
 SORTS: dict[str, Callable[[Line], float | None]] = {
     "cpu": lambda line: line.stats.cpu_percent,
     "memory": lambda line: memory_usage(line.stats.memory_usage_bytes, line.stats.inactive_file_bytes),
-    "net": lambda line: _sum(line.stats.network_rx_bytes, line.stats.network_tx_bytes),
-    "block": lambda line: _sum(line.stats.block_read_bytes, line.stats.block_write_bytes),
+    "net": lambda line: total(line.stats.network_rx_bytes, line.stats.network_tx_bytes),
+    "block": lambda line: total(line.stats.block_read_bytes, line.stats.block_write_bytes),
     "pids": lambda line: line.pids,
 }
 """What rows can be sorted by besides their names: the largest first, what is not known last."""
 
 
-def _sum(one: int | None, other: int | None) -> int | None:
+def total(one: int | None, other: int | None) -> int | None:
+    """Both directions; None: neither is known."""
     return None if one is None and other is None else (one or 0) + (other or 0)
 
 
@@ -161,10 +163,6 @@ class StatsLine(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     timestamp: int
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round_half_up(value)
-
-
 def json_line(line: Line) -> str:
     """One container as JSON."""
     stats, identity = line.stats, line.stats.identity
@@ -177,12 +175,12 @@ def json_line(line: Line) -> str:
             runtime=identity.runtime,
             state=stats.state.value,
             owner_uid=identity.owner_uid,
-            cpu_percent=_rounded(stats.cpu_percent),
+            cpu_percent=rounded(stats.cpu_percent),
             memory_usage=usage,
             memory_raw=stats.memory_usage_bytes,
             memory_cache=stats.inactive_file_bytes,
             memory_limit=stats.memory_limit_bytes,
-            memory_percent=_rounded(percent(usage, stats.memory_limit_bytes)),
+            memory_percent=rounded(percent(usage, stats.memory_limit_bytes)),
             network_rx=rx,
             network_tx=tx,
             block_read=stats.block_read_bytes,

@@ -9,7 +9,7 @@ import io
 import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 from rich.console import Console
@@ -168,12 +168,11 @@ class App:
             return help_lines(model, help_body(), width, height)
         if screen.detail is None:
             return table_lines(model, screen, width, height)
-        entry = model.entries.get(screen.detail)
-        if self._detail is None:
-            return detail_lines(model, screen, [Text("reading …", "dim", end="")], width, height)
-        return detail_lines(
-            model, screen, body(self._detail, entry, width, screen.blocks, self._processes), width, height
-        )
+        found: Sequence[Text] = [Text("reading …", "dim", end="")]
+        if self._detail is not None:
+            entry = model.entries.get(screen.detail)
+            found = body(self._detail, entry, width, screen.blocks, self._processes)
+        return detail_lines(model, screen, found, width, height)
 
     # -- keys
 
@@ -209,10 +208,9 @@ class App:
 
     def _press_detail(self, key: str) -> None:
         screen, page = self.screen, max(1, self._console.size.height - 3)
-        moves = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -page, "pagedown": page, " ": page,
-                 "home": -1_000_000, "end": 1_000_000}  # fmt: skip
-        if key in moves:
-            screen.scroll += moves[key]
+        moved = _moved("pagedown" if key == " " else key, page)
+        if moved:
+            screen.scroll += moved
         elif key in ("escape", "left", "enter", "backspace", "h"):
             screen.detail = self._detail = self._processes = None
 
@@ -220,11 +218,9 @@ class App:
         model, screen = self.model, self.screen
         found = [each for each, _ in model.rows()]
         at = found.index(screen.selected) if screen.selected in found else 0
-        page, last = max(1, self._console.size.height - 4), len(found) - 1
-        moves = {"up": at - 1, "k": at - 1, "down": at + 1, "j": at + 1, "pageup": at - page, "pagedown": at + page,
-                 "home": 0, "end": last}  # fmt: skip
-        if key in moves and found:
-            screen.selected = found[max(0, min(last, moves[key]))]
+        moved = _moved(key, max(1, self._console.size.height - 4))
+        if moved and found:
+            screen.selected = found[max(0, min(len(found) - 1, at + moved))]
         elif key in ("enter", "right", "l") and screen.selected in found:
             screen.detail, screen.scroll = screen.selected, 0
             self._detail = self._processes = None
@@ -240,6 +236,14 @@ class App:
             model.reverse = not model.reverse
         elif key in SORTS:
             model.sort_by(SORTS[key])
+
+
+def _moved(key: str, page: int) -> int:
+    """How many lines a key moves by; 0: it is none of those."""
+    far = 1_000_000
+    return {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -page, "pagedown": page, "home": -far, "end": far}.get(
+        key, 0
+    )
 
 
 def _resumed(parser: Parser) -> Parser:

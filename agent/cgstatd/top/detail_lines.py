@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec import UNSET
 from rich.text import Text
@@ -16,7 +16,7 @@ from ..outputs.processes_json import ContainerProcesses
 from ..outputs.table import UNKNOWN, binary_size, decimal_size
 from .model import Entry
 from .spark import spark
-from .view import cpu_top, fit, memory_top
+from .view import LINES, fit
 
 _TERM = 22
 _BAR = 20
@@ -28,6 +28,14 @@ def words(key: str) -> str:
     return text.removesuffix(" usec").removesuffix(" bytes")
 
 
+_WHOLE: dict[object, Callable[[int], str]] = {
+    "bytes": binary_size,
+    "microseconds": lambda usec: f"{usec / 1e6:.3f} s",
+    "milliseconds since the epoch": lambda ms: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ms / 1000)),
+}
+_BEHIND: dict[object, str] = {"percent": " %", "cores": " cores"}
+
+
 def shown(value: Value) -> str:
     """A value in its unit."""
     found, unit = value.value, value.unit
@@ -35,17 +43,9 @@ def shown(value: Value) -> str:
         return "no limit"
     if isinstance(found, list):
         return ",".join(map(str, found)) or "none"
-    if unit == "bytes" and isinstance(found, int):
-        return binary_size(found)
-    if unit == "microseconds" and isinstance(found, int):
-        return f"{found / 1e6:.3f} s"
-    if unit == "percent":
-        return f"{found} %"
-    if unit == "cores":
-        return f"{found} cores"
-    if isinstance(found, int) and unit == "milliseconds since the epoch":
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found / 1000))
-    return "" if found is UNSET else str(found)
+    if isinstance(found, int) and unit in _WHOLE:
+        return _WHOLE[unit](found)
+    return "" if found is UNSET else f"{found}{_BEHIND.get(unit, '')}"
 
 
 def _title(text: str) -> Text:
@@ -102,22 +102,22 @@ def _limits(detail: ContainerDetail, width: int) -> Iterator[Text]:
     yield _title("Limits")
     percent, memory, pids = detail.cpu["percent"].value, detail.memory["usageBytes"], detail.pids["current"].value
     cores = percent / 100 if isinstance(percent, int | float) else None
-    yield from _limit("cpu", detail.limits["cpu"], cores, UNKNOWN if cores is None else f"{cores:.2f}", width)
-    used = memory.value if isinstance(memory.value, int) else None
-    yield from _limit("memory", detail.limits["memory"], used, shown(memory) or UNKNOWN, width)
     tasks = pids if isinstance(pids, int) else None
-    yield from _limit("pids", detail.limits["pids"], tasks, UNKNOWN if tasks is None else str(tasks), width)
-
-
-def _lines(entry: Entry, width: int, blocks: str) -> Iterator[Text]:
-    room = max(10, min(120, width - _TERM - 2))
-    for name, values, top, style in (
-        ("cpu", entry.cpu, cpu_top(entry), "blue"),
-        ("memory", entry.memory, memory_top(entry), "magenta"),
-        ("network", entry.network, 2000.0, "green"),
-        ("disk", entry.disk, 8192.0, "yellow"),
+    for name, used, now in (
+        ("cpu", cores, UNKNOWN if cores is None else f"{cores:.2f}"),
+        ("memory", memory.value if isinstance(memory.value, int) else None, shown(memory) or UNKNOWN),
+        ("pids", tasks, UNKNOWN if tasks is None else str(tasks)),
     ):
-        yield _line(name, spark(values, room, top, blocks), width, style)
+        yield from _limit(name, detail.limits[name], used, now, width)
+
+
+def _lines(entry: Entry | None, width: int, blocks: str) -> Iterator[Text]:
+    if entry is None:
+        return
+    yield _title(f"The last {len(entry.cpu)} rounds")
+    room = max(10, min(120, width - _TERM - 2))
+    for name, (colour, top) in LINES.items():
+        yield _line(name, spark(entry.line(name), room, top(entry), blocks), width, colour)
 
 
 def _network(detail: ContainerDetail, width: int) -> Iterator[Text]:
@@ -206,16 +206,12 @@ def _processes(found: ContainerProcesses | None, width: int) -> Iterator[Text]:
     for each in found.processes:
         percent = UNKNOWN if each.cpu_percent is None else f"{each.cpu_percent:.2f} %"
         inside = UNKNOWN if each.pid_inside is None else str(each.pid_inside)
-        text = (
-            f"{percent:>9}  {binary_size(each.memory):>10}  pid {each.pid}, inside {inside}  "
-            f"{each.threads} threads  {each.state}"
-        )
-        yield _line(each.name, text, width)
-    words = [found.incomplete] if found.incomplete else []
-    words += [f"{found.zombies} zombies"] if found.zombies else []
-    words += [f"{found.uninterruptible} in disk sleep"] if found.uninterruptible else []
-    if words:
-        yield from _wrapped("; ".join(words), width)
+        text = f"{percent:>9}  {binary_size(each.memory):>10}  pid {each.pid}, inside {inside}  "
+        yield _line(each.name, text + f"{each.threads} threads  {each.state}", width)
+    zombies = f"{found.zombies} zombies" * bool(found.zombies)
+    asleep = f"{found.uninterruptible} in disk sleep" * bool(found.uninterruptible)
+    if notes := "; ".join(filter(None, (found.incomplete, zombies, asleep))):
+        yield from _wrapped(notes, width)
 
 
 def body(
@@ -226,16 +222,17 @@ def body(
     processes: ContainerProcesses | None = None,
 ) -> Sequence[Text]:
     """The whole detail."""
-    lines = [*_identity(detail, width)]
-    if entry is not None:
-        lines += [_title(f"The last {len(entry.cpu)} rounds"), *_lines(entry, width, blocks)]
-    lines += _limits(detail, width)
-    lines += _values("CPU time", detail.cpu, width)
-    lines += _values("Memory", detail.memory, width)
-    lines += _values("Memory events", detail.memory_events, width)
-    lines += _values("Processes", detail.pids, width)
-    lines += _processes(processes, width)
-    lines += _values("Pressure", detail.pressure, width)
-    lines += [*_network(detail, width), *_block(detail, width)]
-    lines += _values("Log", detail.log, width)
-    return lines
+    return [
+        *_identity(detail, width),
+        *_lines(entry, width, blocks),
+        *_limits(detail, width),
+        *_values("CPU time", detail.cpu, width),
+        *_values("Memory", detail.memory, width),
+        *_values("Memory events", detail.memory_events, width),
+        *_values("Processes", detail.pids, width),
+        *_processes(processes, width),
+        *_values("Pressure", detail.pressure, width),
+        *_network(detail, width),
+        *_block(detail, width),
+        *_values("Log", detail.log, width),
+    ]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from ..outputs.api_routes import FOLLOW_EVENTS
 from ..outputs.follow_types import FollowExit, FollowFailed, FollowHello, FollowOom, FollowRound, FollowStat
 from ..outputs.identity_json import ContainerIdentity
 from ..outputs.pressure_types import FollowPressure
@@ -14,14 +15,7 @@ Event = (
     FollowHello | FollowStat | FollowRound | FollowFailed | FollowOom | FollowExit | FollowPressure | ContainerIdentity
 )
 _DECODERS: dict[str, msgspec.json.Decoder[Event]] = {
-    "hello": msgspec.json.Decoder(FollowHello),
-    "stat": msgspec.json.Decoder(FollowStat),
-    "round": msgspec.json.Decoder(FollowRound),
-    "failed": msgspec.json.Decoder(FollowFailed),
-    "oom": msgspec.json.Decoder(FollowOom),
-    "exit": msgspec.json.Decoder(FollowExit),
-    "pressure": msgspec.json.Decoder(FollowPressure),
-    "start": msgspec.json.Decoder(ContainerIdentity),
+    name: msgspec.json.Decoder(kind) for name, kind in FOLLOW_EVENTS.items()
 }
 
 

@@ -15,14 +15,8 @@ _SEQUENCES = {
     "1~": "home", "4~": "end", "5~": "pageup", "6~": "pagedown", "7~": "home", "8~": "end",
 }  # fmt: skip
 _CONTROL = {
-    "\r": "enter",
-    "\n": "enter",
-    "\x7f": "backspace",
-    "\x08": "backspace",
-    "\t": "tab",
-    "\x03": "q",
-    "\x04": "q",
-}
+    "\r": "enter", "\n": "enter", "\x7f": "backspace", "\x08": "backspace", "\t": "tab", "\x03": "q", "\x04": "q",
+}  # fmt: skip
 _ESCAPE = re.compile(r"\x1b(?:\[|O)([0-9;]*[A-Za-z~])")
 
 

@@ -14,6 +14,7 @@ from ..outputs.history_types import HistoryLines
 from ..outputs.host_json import HostAnswer
 from ..outputs.identity_json import ContainerIdentity
 from ..outputs.pressure_types import FollowPressure
+from ..outputs.table import total
 from .events import Event
 
 POINTS = 120
@@ -40,20 +41,31 @@ class Entry:
     late: bool = False
     """It is there, and was not read in the latest round."""
 
+    def line(self, name: str) -> deque[float | None]:
+        """The line of cpu, memory, network or disk."""
+        found: deque[float | None] = getattr(self, name)
+        return found
 
-def total(one: int | None, other: int | None) -> int | None:
-    """Sums over the containers."""
-    return None if one is None and other is None else (one or 0) + (other or 0)
 
-
-COLUMNS: dict[str, Callable[[FollowStat], float | str | None]] = {
-    "name": lambda stat: stat.name.casefold(),
+_FIGURES: dict[str, Callable[[FollowStat], float | None]] = {
     "cpu": lambda stat: stat.cpu_percent,
     "memory": lambda stat: stat.memory_usage,
     "network": lambda stat: total(stat.network_rx_rate, stat.network_tx_rate),
     "disk": lambda stat: total(stat.block_read_rate, stat.block_write_rate),
+}
+_HISTORY = {
+    "cpu": ("cpuPercent",),
+    "memory": ("memoryUsage",),
+    "network": ("networkRxRate", "networkTxRate"),
+    "disk": ("blockReadRate", "blockWriteRate"),
+}
+"""What each line is the sum of in the history."""
+COLUMNS: dict[str, Callable[[FollowStat], float | str | None]] = {
+    "name": lambda stat: stat.name.casefold(),
+    **_FIGURES,
     "pids": lambda stat: stat.pids,
 }
+"""What can be sorted by."""
 
 
 class Model:
@@ -173,24 +185,17 @@ def _key(stat: FollowStat) -> Key:
 
 
 def _push(entry: Entry, stat: FollowStat | None) -> None:
-    entry.cpu.append(stat.cpu_percent if stat else None)
-    entry.memory.append(stat.memory_usage if stat else None)
-    entry.network.append(total(stat.network_rx_rate, stat.network_tx_rate) if stat else None)
-    entry.disk.append(total(stat.block_read_rate, stat.block_write_rate) if stat else None)
+    """One point behind the newest."""
+    for name, figure in _FIGURES.items():
+        entry.line(name).append(figure(stat) if stat else None)
 
 
 def _put_before(entry: Entry, figures: Mapping[str, Sequence[float | None]] | None, place: int) -> None:
     """One point before the oldest."""
-
-    def of(*names: str) -> float | None:
-        points = [figures[name] for name in names if name in figures] if figures else []
+    for name, parts in _HISTORY.items():
+        points = [figures[part] for part in parts if part in figures] if figures else []
         known = [value for each in points if place < len(each) and (value := each[place]) is not None]
-        return sum(known) if known else None
-
-    entry.cpu.appendleft(of("cpuPercent"))
-    entry.memory.appendleft(of("memoryUsage"))
-    entry.network.appendleft(of("networkRxRate", "networkTxRate"))
-    entry.disk.appendleft(of("blockReadRate", "blockWriteRate"))
+        entry.line(name).appendleft(sum(known) if known else None)
 
 
 def _fits(stat: FollowStat, words: Iterable[str]) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -42,26 +42,15 @@ class Unavailable(Exception):
     """There are no figures now; the text says why."""
 
 
-class Source(Protocol):
-    """What the screen asks of a source."""
-
-    def stream(self, steps: int, last_id: str) -> AsyncIterator[bytes]:
-        """The bytes of ``follow``. Raises Unavailable."""
-
-    async def host(self) -> HostAnswer:
-        """The host. Raises Unavailable."""
-
-    async def detail(self, container_id: str) -> ContainerDetail:
-        """One container. Raises Unavailable."""
-
-    async def processes(self, container_id: str) -> ContainerProcesses:
-        """The largest processes of one container. Raises Unavailable."""
-
-    async def lines(self, since_ms: int) -> HistoryLines | None:
-        """The figures of all containers since then, where there is a history. Raises Unavailable."""
-
-    async def close(self) -> None:
-        """Release all connections and threads."""
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """What this host cannot say is unavailable."""
+    try:
+        yield
+    except NotFound:
+        raise Unavailable("the container is gone") from None
+    except (Ambiguous, ListingFailed, ReadingFailed) as error:
+        raise Unavailable(str(error)) from error
 
 
 class Local:
@@ -86,28 +75,18 @@ class Local:
 
     async def host(self) -> HostAnswer:
         """The host."""
-        try:
+        with _told():
             return await self._queries.host.get()
-        except (ListingFailed, ReadingFailed) as error:
-            raise Unavailable(str(error)) from error
 
     async def detail(self, container_id: str) -> ContainerDetail:
         """One container."""
-        try:
+        with _told():
             return await self._queries.detail(container_id)
-        except NotFound:
-            raise Unavailable("the container is gone") from None
-        except (Ambiguous, ListingFailed, ReadingFailed) as error:
-            raise Unavailable(str(error)) from error
 
     async def processes(self, container_id: str) -> ContainerProcesses:
         """Of one container."""
-        try:
+        with _told():
             found = await self._lists.get(container_id)
-        except NotFound:
-            raise Unavailable("the container is gone") from None
-        except (Ambiguous, ListingFailed, ReadingFailed) as error:
-            raise Unavailable(str(error)) from error
         if isinstance(found, Identity):
             return no_processes(found, 0, SORTS[0])
         return container_processes(found, SORTS[0], SHOWN_PROCESSES)
@@ -176,6 +155,10 @@ class Remote:
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
+
+
+Source = Local | Remote
+"""What the screen asks. Every method raises Unavailable."""
 
 
 def _why(error: BaseException) -> str:

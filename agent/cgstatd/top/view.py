@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -35,34 +35,7 @@ class Screen:
     blocks: str = BLOCKS
 
 
-class Column(NamedTuple):
-    """``sort``: what it is sorted by; ``least``: the width of the terminal from which on it is shown."""
-
-    title: str
-    width: int
-    sort: str
-    least: int = 0
-    right: bool = True
-
-
-COLUMNS = (
-    Column("CPU %", 7, "cpu"),
-    Column("", 9, "cpu", right=False),
-    Column("MEM", 8, "memory"),
-    Column("LIMIT", 8, "memory", 110),
-    Column("MEM %", 6, "memory"),
-    Column("", 9, "memory", 120, False),
-    Column("RX/s", 7, "network"),
-    Column("TX/s", 7, "network"),
-    Column("", 9, "network", 150, False),
-    Column("READ/s", 7, "disk"),
-    Column("WRITE/s", 7, "disk", 90),
-    Column("", 9, "disk", 150, False),
-    Column("PIDS", 5, "pids", 80),
-    Column("RUNTIME", 15, "name", 132, False),
-)
 _LEAST_NAME = 12
-_STYLES = {"cpu": "blue", "memory": "magenta", "network": "green", "disk": "yellow"}
 
 
 def fit(text: str, width: int, right: bool = False) -> str:
@@ -73,6 +46,88 @@ def fit(text: str, width: int, right: bool = False) -> str:
     return " " * (width - have) + text if right else text + " " * (width - have)
 
 
+def _share(share: float | None) -> str:
+    return "" if share is None or share < NEAR else "bold red" if share >= FULL else "yellow"
+
+
+def _percent(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.1f}"
+
+
+def _cpu_top(entry: Entry) -> float:
+    """The top of a CPU line: the quota, where there is one."""
+    return entry.stat.cpu_limit * 100 if entry.stat.cpu_limit else 10.0
+
+
+def _memory_top(entry: Entry) -> float:
+    """The top of a memory line: the limit. Without one, what does not change stays at half the height."""
+    if entry.stat.memory_limited and entry.stat.memory_limit:
+        return float(entry.stat.memory_limit)
+    return 2 * max((value for value in entry.memory if value is not None), default=0.0)
+
+
+def _sizes(entry: Entry) -> tuple[str, str]:
+    """Received and sent; of a host's network that is said instead."""
+    stat = entry.stat
+    if stat.network_absent and "host" in stat.network_absent:
+        return "host", ""
+    return decimal_size(stat.network_rx_rate), decimal_size(stat.network_tx_rate)
+
+
+LINES: dict[str, tuple[str, Callable[[Entry], float]]] = {
+    "cpu": ("blue", _cpu_top),
+    "memory": ("magenta", _memory_top),
+    "network": ("green", lambda _: 2000.0),
+    "disk": ("yellow", lambda _: 8192.0),
+}
+"""The colour of each line, and its top: it is never scaled to less."""
+
+
+class Column(NamedTuple):
+    """``sort``: what it is sorted by; ``least``: the width of the terminal from which on it is shown; ``text``: of a
+    cell, None: the line of what it is sorted by."""
+
+    title: str
+    width: int
+    sort: str
+    text: Callable[[Entry], str] | None = None
+    least: int = 0
+    right: bool = True
+    style: Callable[[Entry], str] = lambda _: ""
+
+    def cell(self, entry: Entry, blocks: str) -> tuple[str, str]:
+        """Its text and style."""
+        if self.text is not None:
+            return self.text(entry), self.style(entry)
+        colour, top = LINES[self.sort]
+        return spark(entry.line(self.sort), self.width, top(entry), blocks), colour
+
+
+def _memory_style(entry: Entry) -> str:
+    return _share(entry.stat.memory_percent if entry.stat.memory_limited else None)
+
+
+# fmt: off
+COLUMNS = (
+    Column("CPU %", 7, "cpu", lambda e: _percent(e.stat.cpu_percent), style=lambda e: _share(e.stat.cpu_limit_percent)),
+    Column("", 9, "cpu", right=False),
+    Column("MEM", 8, "memory", lambda e: binary_size(e.stat.memory_usage)),
+    Column("LIMIT", 8, "memory", lambda e: binary_size(e.stat.memory_limit) if e.stat.memory_limited else "", 110,
+           style=lambda _: "dim"),
+    Column("MEM %", 6, "memory", lambda e: _percent(e.stat.memory_percent), style=_memory_style),
+    Column("", 9, "memory", None, 120, False),
+    Column("RX/s", 7, "network", lambda e: _sizes(e)[0]),
+    Column("TX/s", 7, "network", lambda e: _sizes(e)[1]),
+    Column("", 9, "network", None, 150, False),
+    Column("READ/s", 7, "disk", lambda e: decimal_size(e.stat.block_read_rate)),
+    Column("WRITE/s", 7, "disk", lambda e: decimal_size(e.stat.block_write_rate), 90),
+    Column("", 9, "disk", None, 150, False),
+    Column("PIDS", 5, "pids", lambda e: UNKNOWN if e.stat.pids is None else str(e.stat.pids), 80),
+    Column("RUNTIME", 15, "name", lambda e: e.stat.runtime, 132, False, lambda _: "dim"),
+)
+# fmt: on
+
+
 def shown_columns(width: int) -> tuple[list[Column], int]:
     """The columns that a terminal has room for, and the width of the names."""
     found = [column for column in COLUMNS if width >= column.least]
@@ -81,50 +136,8 @@ def shown_columns(width: int) -> tuple[list[Column], int]:
     return found, max(1, name)
 
 
-def _share(share: float | None, usual: str = "") -> str:
-    return usual if share is None or share < NEAR else "bold red" if share >= FULL else "yellow"
-
-
-def _percent(value: float | None) -> str:
-    return UNKNOWN if value is None else f"{value:.1f}"
-
-
-def cpu_top(entry: Entry) -> float:
-    """The top of a CPU line: the quota, where there is one."""
-    return entry.stat.cpu_limit * 100 if entry.stat.cpu_limit else 10.0
-
-
-def memory_top(entry: Entry) -> float:
-    """The top of a memory line: the limit. Without one, what does not change stays at half the height."""
-    if entry.stat.memory_limited and entry.stat.memory_limit:
-        return float(entry.stat.memory_limit)
-    return 2 * max((value for value in entry.memory if value is not None), default=0.0)
-
-
-def _cells(entry: Entry, blocks: str) -> dict[str, tuple[str, str]]:
-    """Title (or the sparkline's sort) -> text and style."""
-    stat, limited = entry.stat, entry.stat.memory_limited
-    rx = "host" if stat.network_absent and "host" in stat.network_absent else decimal_size(stat.network_rx_rate)
-    return {
-        "CPU %": (_percent(stat.cpu_percent), _share(stat.cpu_limit_percent)),
-        "cpu": (spark(entry.cpu, 9, cpu_top(entry), blocks), _STYLES["cpu"]),
-        "MEM": (binary_size(stat.memory_usage), ""),
-        "LIMIT": (binary_size(stat.memory_limit) if limited else "", "dim"),
-        "MEM %": (_percent(stat.memory_percent), _share(stat.memory_percent if limited else None)),
-        "memory": (spark(entry.memory, 9, memory_top(entry), blocks), _STYLES["memory"]),
-        "RX/s": (rx, ""),
-        "TX/s": ("" if rx == "host" else decimal_size(stat.network_tx_rate), ""),
-        "network": (spark(entry.network, 9, 2000.0, blocks), _STYLES["network"]),
-        "READ/s": (decimal_size(stat.block_read_rate), ""),
-        "WRITE/s": (decimal_size(stat.block_write_rate), ""),
-        "disk": (spark(entry.disk, 9, 8192.0, blocks), _STYLES["disk"]),
-        "PIDS": (UNKNOWN if stat.pids is None else str(stat.pids), ""),
-        "RUNTIME": (stat.runtime, "dim"),
-    }
-
-
 def _row(entry: Entry, columns: Sequence[Column], name_width: int, selected: bool, blocks: str) -> Text:
-    stat, cells = entry.stat, _cells(entry, blocks)
+    stat = entry.stat
     ended, late, paused = ("✝", "…", "‖") if blocks is BLOCKS else ("x", "~", "=")
     mark = ended if entry.ended else late if entry.late else paused if stat.state == "paused" else ""
     name = f"{stat.name} {mark}" if mark else stat.name
@@ -132,9 +145,16 @@ def _row(entry: Entry, columns: Sequence[Column], name_width: int, selected: boo
     colour = "red" if stat.oom_kills else ""
     line.append(fit(name, name_width), f"reverse {colour}".strip() if selected else colour)
     for column in columns:
-        text, style = cells[column.title or column.sort]
+        text, style = column.cell(entry, blocks)
         line.append(" " + fit(text, column.width, column.right), style)
     return line
+
+
+_EMPTY = Text("", end="")
+
+
+def _whole(text: str, style: str, width: int) -> Text:
+    return Text(fit(text, width), style, no_wrap=True, end="")
 
 
 def _header(model: Model, shown: int, width: int) -> Text:
@@ -150,7 +170,7 @@ def _header(model: Model, shown: int, width: int) -> Text:
         parts.append(f"every {model.apart:g} s")
     gone = model.state.startswith(("agent gone", "no agent"))
     text = "  ".join(part for part in parts if part)
-    return Text(fit(text, width), "bold red" if gone else "bold", no_wrap=True, end="")
+    return _whole(text, "bold red" if gone else "bold", width)
 
 
 def _titles(model: Model, columns: Sequence[Column], name_width: int) -> Text:
@@ -167,11 +187,11 @@ def _titles(model: Model, columns: Sequence[Column], name_width: int) -> Text:
     return line
 
 
-def _footer(model: Model, screen: Screen, keys: str, width: int) -> Text:
+def _footer(model: Model, screen: Screen, width: int) -> Text:
     if screen.typing or (model.filter and screen.detail is None):
         text = f"/{model.filter}{'_' if screen.typing else ''}"
-        return Text(fit(text, width), "bold" if screen.typing else "", no_wrap=True, end="")
-    return Text(fit(model.last_event or keys, width), "dim", no_wrap=True, end="")
+        return _whole(text, "bold" if screen.typing else "", width)
+    return _whole(model.last_event or KEYS, "dim", width)
 
 
 def table_lines(model: Model, screen: Screen, width: int, height: int) -> list[Text]:
@@ -191,8 +211,8 @@ def table_lines(model: Model, screen: Screen, width: int, height: int) -> list[T
         lines.append(_row(entry, columns, name_width, key == screen.selected, screen.blocks))
     if not rows:
         lines.append(Text(_nothing(model), "dim", end=""))
-    lines += [Text("", end="")] * (height - 1 - len(lines))
-    return [*lines[: height - 1], _footer(model, screen, KEYS, width)]
+    lines += [_EMPTY] * (height - 1 - len(lines))
+    return [*lines[: height - 1], _footer(model, screen, width)]
 
 
 def _nothing(model: Model) -> str:
@@ -209,15 +229,13 @@ def detail_lines(model: Model, screen: Screen, body: Sequence[Text], width: int,
     room = max(1, height - 2)
     screen.scroll = max(0, min(screen.scroll, len(body) - room))
     visible = list(body[screen.scroll : screen.scroll + room])
-    visible += [Text("", end="")] * (room - len(visible))
-    keys = Text(fit(KEYS_DETAIL, width), "dim", no_wrap=True, end="")
-    return [_header(model, len(model.rows()), width), *visible, keys]
+    visible += [_EMPTY] * (room - len(visible))
+    return [_header(model, len(model.rows()), width), *visible, _whole(KEYS_DETAIL, "dim", width)]
 
 
 def help_lines(model: Model, body: Sequence[Text], width: int, height: int) -> list[Text]:
     """The list of keys, as much of it as there is room for."""
-    visible = [*body, *[Text("", end="")] * height][: max(1, height - 3)]
+    visible = [*body, *[_EMPTY] * height][: max(1, height - 3)]
     for line in visible:
         line.truncate(width)
-    keys = Text(fit(KEYS_HELP, width), "dim", no_wrap=True, end="")
-    return [_header(model, len(model.rows()), width), Text("", end=""), *visible, keys]
+    return [_header(model, len(model.rows()), width), _EMPTY, *visible, _whole(KEYS_HELP, "dim", width)]

@@ -6,11 +6,12 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 
 from cgstatd.basics.text import is_number, lower
-from cgstatd.config.kinds import switch, whole
+from cgstatd.config.kinds import Kind, Switch, whole
 from cgstatd.host.runtimes import lxc
 from cgstatd.web.security.origin import Hosts
 from cgstatd.web.server.peer import certificate_names
@@ -30,7 +31,7 @@ def test_only_ascii_letters_have_a_lower_case() -> None:
 def test_a_number_is_ascii_digits(text: str) -> None:
     assert not is_number(text)
     with pytest.raises(ValueError, match="whole number"):
-        whole(0, 9).parse(text)
+        Kind(Annotated[int, whole(0, 9)]).parse(text)
 
 
 def test_a_certificate_of_another_spelling_has_another_name() -> None:
@@ -53,7 +54,7 @@ def test_a_size_of_another_spelling_is_none() -> None:
 
 def test_a_switch_of_another_spelling_is_none() -> None:
     with pytest.raises(ValueError, match="true or false"):
-        switch().parse("fal\u017fe")
+        Kind(Switch).parse("fal\u017fe")
 
 
 def _text_patterns(tree: ast.AST) -> Iterator[tuple[int, str, bool]]:

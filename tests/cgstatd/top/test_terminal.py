@@ -56,9 +56,9 @@ class Terminal:
     def screen(self) -> str:
         return self.tmux("capture-pane", "-p")
 
-    def until(self, *texts: str, seconds: float = 30.0) -> str:
-        """Wait until all the texts are on the screen."""
-        ends = time.monotonic() + seconds
+    def until(self, *texts: str) -> str:
+        """Wait until all the texts are on the screen; a minute, which only a hang reaches."""
+        ends = time.monotonic() + 60
         while not all(text in (screen := self.screen) for text in texts):
             assert time.monotonic() < ends, f"no {texts} in\n{screen}"
             time.sleep(0.1)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 
 from ...basics.text import is_number, printable
-from ...host.runtimes.base import Metadata
+from ...host.runtimes.base import Metadata, Port
 from .containers import Listed, created, exit_code, metadata_of, network_mode
 from .filters import BadFilter, Filters, Unanswerable, begins_with, has_labels
 from .names import id_of, image_id_of, labels
@@ -166,18 +166,16 @@ def _volume(values: AbstractSet[str]) -> Test:
     return lambda _, found: any(each.name in values for each in found.configured.volumes)
 
 
-def _publish(values: AbstractSet[str]) -> Test:
-    wanted = _ports(values)
-    return lambda _, found: any(
-        (port.host_number, port.protocol) in wanted or (port.host_number, "") in wanted for port in found.ports
-    )
+def _port(number: Callable[[Port], int | None]) -> Callable[[AbstractSet[str]], Test]:
+    """A test of the ports; ``number``: the one that is compared."""
 
+    def make(values: AbstractSet[str]) -> Test:
+        wanted = _ports(values)
+        return lambda _, found: any(
+            (number(port), kind) in wanted for port in found.ports for kind in (port.protocol, "")
+        )
 
-def _expose(values: AbstractSet[str]) -> Test:
-    wanted = _ports(values)
-    return lambda _, found: any(
-        (port.number, port.protocol) in wanted or (port.number, "") in wanted for port in found.ports
-    )
+    return make
 
 
 def _ports(values: Iterable[str]) -> frozenset[tuple[int, str]]:
@@ -198,8 +196,8 @@ _TESTS: dict[str, Callable[[AbstractSet[str]], Test]] = {
     "ancestor": _ancestor,
     "network": _network,
     "volume": _volume,
-    "publish": _publish,
-    "expose": _expose,
+    "publish": _port(lambda port: port.host_number),
+    "expose": _port(lambda port: port.number),
     "label": _label,
     "health": _health,
 }

@@ -45,30 +45,22 @@ class HostWords:
 
 def version(host: HostWords) -> dict[str, Any]:
     """GET /version"""
-    machine = _GO.get(host.machine, host.machine)
-    details = {
+    known = {
         "ApiVersion": API_VERSION,
-        "Arch": machine,
-        "BuildTime": "",
-        "Experimental": "false",
+        "MinAPIVersion": MIN_API_VERSION,
         "GitCommit": "",
         "GoVersion": "",
-        "KernelVersion": host.kernel,
-        "MinAPIVersion": MIN_API_VERSION,
         "Os": "linux",
+        "Arch": _GO.get(host.machine, host.machine),
+        "KernelVersion": host.kernel,
+        "BuildTime": "",
     }
+    details = dict(sorted((known | {"Experimental": "false"}).items()))
     return {
         "Platform": {"Name": "cgstatd (read-only)"},
         "Components": [{"Name": "Engine", "Version": VERSION, "Details": details}],
         "Version": VERSION,
-        "ApiVersion": API_VERSION,
-        "MinAPIVersion": MIN_API_VERSION,
-        "GitCommit": "",
-        "GoVersion": "",
-        "Os": "linux",
-        "Arch": machine,
-        "KernelVersion": host.kernel,
-        "BuildTime": "",
+        **known,
     }
 
 

@@ -49,6 +49,11 @@ class Route(Rule):
     engine: bool = False
     """Of the Engine API: errors are in its words, and a token may come as a Dockhand server sends it."""
 
+    @property
+    def may_miss(self) -> bool:
+        """Not where another environment has a handler of its own."""
+        return bool(self.permission) and self.elsewhere is environment_not_found
+
 
 ROUTES: tuple[Route, ...] = (
     Route(path="/healthz", handler=health.healthz, open=True, brief=True),
