@@ -299,6 +299,20 @@ def test_no_secret_beside_or_below_a_field_that_is_read_survives(
     assert b"kept" in reduce(json.dumps(whole).encode())
 
 
+def test_of_mounts_the_named_volumes_alone_are_kept() -> None:
+    found = json.loads(reduced_state.docker_config(json.dumps(DOCKER).encode()))
+    assert found["MountPoints"] == {"0": {"Name": "data", "Driver": "local", "RW": False}}
+
+
+@pytest.mark.parametrize("state", containerd.STATES)
+def test_a_task_is_recorded_below_each_of_containerds_own_states(host: MadeUpHost, tmp_path: Path, state: str) -> None:
+    folder = f"{state}/io.containerd.runtime.v2.task/k8s.io/{'c' * 64}"
+    host.write(f"{folder}/config.json", json.dumps(TASK))
+    host.write(f"{folder}/init.pid", "4711")
+    out, _ = recorded(host, tmp_path)
+    assert sorted(os.listdir(f"{out}/t0{folder}")) == ["config.json", "init.pid"]
+
+
 def test_no_secret_of_a_list_of_containers_survives() -> None:
     keep = {**reduced_state._STORED, "metadata": None}
     entry = document(keep, plain="kept") | {"metadata": json.dumps(document(reduced_state._TOOL, plain="kept"))}
