@@ -9,8 +9,8 @@ from cgroupfs import Hierarchy, Root, Version
 
 from ..host.pressure_triggers import Triggers, open_triggers
 from ..sampling.container import Container
+from .examination import in_container, text_of
 from .findings import COSTS, NOTE, OK, Finding, Section, listed, some
-from .inside_container import in_container
 
 _MODES = {"unified": "v2 alone", "legacy": "v1 alone", "hybrid": "v1, and v2 beside it (hybrid)"}
 _PRICES = {
@@ -24,15 +24,28 @@ _PRICES = {
 }
 _KERNELS = {"io": "blkio"}
 """The kernel's own name, where it is another."""
+_OFF, _V2 = "switched off on the kernel command line", "systemd.unified_cgroup_hierarchy=1"
+_CAUSES = {
+    "disabled": (_OFF, "remove cgroup_disable={kernels} from the kernel command line and reboot"),
+    "memory disabled": (_OFF, "add cgroup_enable=memory to the kernel command line (Raspberry Pi OS: in "
+                        "/boot/firmware/cmdline.txt, on its one line; elsewhere remove cgroup_disable=memory) and "
+                        "reboot"),
+    "not built": ("this kernel was built without it for v1", f"boot with cgroup v2 ({_V2}), or another kernel"),
+    "not in v2": ("not in cgroup.controllers of {top}", "boot without cgroup_no_v1=, or without whatever mounts it as "
+                  "v1"),
+    "not mounted": ("mounted nowhere", "mount -t cgroup -o {kernels} cgroup /sys/fs/cgroup/{kernels} and restart the "
+                    "engines"),
+    "in a container": ("mounted nowhere", "look on the host; a container has what its engine mounts for it"),
+}  # fmt: skip
+"""Why a controller is missing: in words, and what to do."""
 
 
 def section(root: Root, hierarchy: Hierarchy, containers: Sequence[Container] = ()) -> Section:
     """One line for each mount, one for each controller that is missing, and who has pressure."""
     present = {name for name, _ in hierarchy.bound}
-    table = _table(root)
     findings = [
         *_places(hierarchy),
-        *(_missing(root, name, hierarchy, table) for name in _PRICES if name not in present),
+        *(_missing(root, name, hierarchy) for name in _PRICES if name not in present),
         *_swap(root, hierarchy),
         *_pressure(root, hierarchy, containers),
         *(_watched(open_triggers(root)) if root.live else ()),
@@ -51,48 +64,32 @@ def _places(hierarchy: Hierarchy) -> Iterator[Finding]:
         yield Finding(OK, f"{', '.join(names)}: {where}")
 
 
-def _table(root: Root) -> dict[str, tuple[int, bool]]:
-    """/proc/cgroups: kernel's name -> (hierarchy, enabled); v2-only kernels may leave controllers out."""
-    try:
-        lines = [line.split() for line in root.read("/proc/cgroups").decode("ascii", "replace").splitlines()]
-    except OSError:
-        return {}
-    return {line[0]: (int(line[1]), line[3] == "1") for line in lines if len(line) == 4 and line[1].isdigit()}
+def _enabled(root: Root) -> dict[str, bool]:
+    """Whether each controller of /proc/cgroups is, by the kernel's name; a kernel with v2 alone may leave some out."""
+    lines = [line.split() for line in text_of(root, "/proc/cgroups").splitlines()]
+    return {line[0]: line[3] == "1" for line in lines if len(line) == 4 and not line[0].startswith("#")}
 
 
-def _missing(root: Root, name: str, hierarchy: Hierarchy, table: dict[str, tuple[int, bool]]) -> Finding:
+def _missing(root: Root, name: str, hierarchy: Hierarchy) -> Finding:
     level, price = _PRICES[name]
     kernels = _KERNELS.get(name, name)
-    known = table.get(kernels)
-    if _disabled(root, kernels) or (known is not None and not known[1]):
-        todo = f"remove cgroup_disable={kernels} from the kernel command line and reboot"
-        if name == "memory":
-            todo = (
-                "add cgroup_enable=memory to the kernel command line (Raspberry Pi OS: in /boot/firmware/cmdline.txt, "
-                "on its one line; elsewhere remove cgroup_disable=memory) and reboot"
-            )
-        return Finding(level, f"{name}: switched off on the kernel command line", price, todo)
-    if table and known is None and hierarchy.mode != "unified":
-        what = f"{name}: this kernel was built without it for v1"
-        return Finding(
-            level, what, price, "boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1), or another kernel"
-        )
+    what, todo = _CAUSES[_cause(root, kernels, hierarchy)]
+    facts = {"kernels": kernels, "top": hierarchy.trees[0].point}
+    return Finding(level, f"{name}: {what.format(**facts)}", price, todo.format(**facts))
+
+
+def _cause(root: Root, kernels: str, hierarchy: Hierarchy) -> str:
+    """One of ``_CAUSES``."""
+    options = text_of(root, "/proc/cmdline").split()
+    disabled = any(kernels in each[15:].split(",") for each in options if each.startswith("cgroup_disable="))
+    enabled = _enabled(root)
+    if disabled or enabled.get(kernels) is False:
+        return "memory disabled" if kernels == "memory" else "disabled"
     if hierarchy.mode == "unified":
-        what = f"{name}: not in cgroup.controllers of {hierarchy.trees[0].point}"
-        return Finding(level, what, price, "boot without cgroup_no_v1=, or without whatever mounts it as v1")
-    todo = f"mount -t cgroup -o {kernels} cgroup /sys/fs/cgroup/{kernels} and restart the engines"
-    if in_container(root):
-        todo = "look on the host; a container has what its engine mounts for it"
-    return Finding(level, f"{name}: mounted nowhere", price, todo)
-
-
-def _disabled(root: Root, controller: str) -> bool:
-    try:
-        words = root.read("/proc/cmdline").decode("utf-8", "replace").split()
-    except OSError:
-        return False
-    disabled = [name for word in words if word.startswith("cgroup_disable=") for name in word[15:].split(",")]
-    return controller in disabled
+        return "not in v2"
+    if enabled and kernels not in enabled:
+        return "not built"
+    return "in a container" if in_container(root) else "not mounted"
 
 
 def _swap(root: Root, hierarchy: Hierarchy) -> Iterator[Finding]:
@@ -105,12 +102,9 @@ def _swap(root: Root, hierarchy: Hierarchy) -> Iterator[Finding]:
         root.read(f"{mount.point}/memory.memsw.usage_in_bytes")
     except FileNotFoundError as error:
         if "memsw" in str(error.filename):
-            yield Finding(
-                NOTE,
-                "swap: not counted on v1",
-                "in the detail view and the metrics: swap of each container",
-                "add swapaccount=1 to the kernel command line and reboot, if you want it",
-            )
+            costs = "in the detail view and the metrics: swap of each container"
+            todo = "add swapaccount=1 to the kernel command line and reboot, if you want it"
+            yield Finding(NOTE, "swap: not counted on v1", costs, todo)
     except OSError:
         return
 
@@ -119,7 +113,7 @@ def _pressure(root: Root, hierarchy: Hierarchy, containers: Sequence[Container])
     """PSI is in the v2 tree alone, and off by default on some kernels. On a hybrid host the engine decides who is in
     that tree."""
     costs = "in the detail view and the metrics: pressure"
-    advice = "cgroup v2 has it (systemd.unified_cgroup_hierarchy=1 on the kernel command line)"
+    advice = f"cgroup v2 has it ({_V2} on the kernel command line)"
     tree = hierarchy.unified
     if tree is None:
         yield Finding(NOTE, "pressure (PSI): v1 has none", costs, f"nothing; {advice}")

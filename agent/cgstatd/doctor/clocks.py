@@ -25,12 +25,8 @@ def _clock(found: Examination) -> Iterator[Finding]:
     now = found.after.clock.time_ms / 1000
     shown = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
     if now < _EARLIEST:
-        yield Finding(
-            COSTS,
-            f"the clock says {shown}",
-            "true time stamps; TLS clients may refuse certificates as not valid yet",
-            "set it: timedatectl set-ntp true",
-        )
+        costs = "true time stamps; TLS clients may refuse certificates as not valid yet"
+        yield Finding(COSTS, f"the clock says {shown}", costs, "set it: timedatectl set-ntp true")
         return
     monotonic_ms = (found.after.clock.monotonic_ns - found.before.clock.monotonic_ns) / 1e6
     wall_ms = found.after.clock.time_ms - found.before.clock.time_ms
@@ -49,11 +45,8 @@ def _cores(found: Examination) -> Iterator[Finding]:
         return
     online = _online(found.root)
     if online is not None and online != cpu.cores:
-        yield Finding(
-            NOTE,
-            f"/proc/stat shows {some(cpu.cores, 'core')}, the kernel has {online}: something (lxcfs) shows another "
-            "/proc here; percentages of containers are right, the host's are of what is shown",
-        )
+        what = f"/proc/stat shows {some(cpu.cores, 'core')}, the kernel has {online}: something (lxcfs) shows another "
+        yield Finding(NOTE, what + "/proc here; percentages of containers are right, the host's are of what is shown")
     else:
         yield Finding(OK, some(cpu.cores, "core"))
     ticks = cpu.total - before.total if before else 0

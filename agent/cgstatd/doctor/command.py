@@ -17,7 +17,7 @@ from ..recording.recorded_root import NotRecorded, open_roots
 from ..sampling.open_host import HostOptions
 from ..sampling.registry import ListingFailed
 from . import cgroups, clocks, engines, figures, rights, setup, totals
-from .examination import Examination, examine
+from .examination import Examination, examine, text_of
 from .findings import COSTS, FAILS, NOTE, Finding, Report, Section, exit_code, some
 from .patience import Hung, Patience, hung_files
 from .report_text import render
@@ -76,26 +76,22 @@ def _report(root: Root, sections: list[Section]) -> Report:
 
 
 def _verdict(code: int, sections: list[Section]) -> str:
-    count = sum(finding.level in (COSTS, FAILS) for section in sections for finding in section.findings)
-    notes = sum(finding.level == NOTE for section in sections for finding in section.findings)
+    levels = [finding.level for section in sections for finding in section.findings]
     if code == 2:
         return "Nothing can be read here: see FAILS above."
     if code == 1:
-        return (
-            f"{some(count, 'thing')} cost{'s' if count == 1 else ''} figures or names: see COSTS above, and what to do."
-        )
+        count = levels.count(COSTS)
+        return f"{some(count, 'thing')} cost{'s' * (count == 1)} figures or names: see COSTS above, and what to do."
+    notes = levels.count(NOTE)
     more = f" {some(notes, 'note')} above may be worth reading." if notes else ""
     return f"Nothing is missing.{more} Next: cgstatd stats shows the figures, cgstatd serve serves them."
 
 
 def _host(root: Root) -> str:
-    def text(path: str) -> str:
-        try:
-            return printable(root.read(path).decode("utf-8", "replace").strip(), 80)
-        except OSError:
-            return ""
-
-    name = text("/proc/sys/kernel/hostname") or ("a host" if root.live else "a recorded host")
-    words = text("/proc/version").split()
-    kernel = text("/proc/sys/kernel/osrelease") or (words[2] if len(words) > 2 else "")
+    name, version, release = (
+        printable(text_of(root, path).strip(), 80)
+        for path in ("/proc/sys/kernel/hostname", "/proc/version", "/proc/sys/kernel/osrelease")
+    )
+    name = name or ("a host" if root.live else "a recorded host")
+    kernel = release or (*version.split(), "", "", "")[2]
     return f"{name}, Linux {kernel}" if kernel else name

@@ -95,7 +95,6 @@ def _figures(where: str, container_id: str) -> _Figures:
     memory = raw.get("memory_stats") or {}
     stat = memory.get("stats") or {}
     cache = stat.get("total_inactive_file", stat.get("inactive_file", 0))
-    usage = memory.get("usage", 0)
     networks = (raw.get("networks") or {}).values()
     block = ((raw.get("blkio_stats") or {}).get("io_service_bytes_recursive")) or []
 
@@ -103,10 +102,14 @@ def _figures(where: str, container_id: str) -> _Figures:
         return sum(each["value"] for each in block if str(each["op"]).lower() == name)
 
     return _Figures(
-        usage - cache if 0 < cache < usage else usage,
+        _without_cache(memory.get("usage", 0), cache),
         (sum(n["rx_bytes"] for n in networks), sum(n["tx_bytes"] for n in networks)),
         (operations("read"), operations("write")),
     )
+
+
+def _without_cache(usage: int, cache: int) -> int:
+    return usage - cache if 0 < cache < usage else usage
 
 
 def _ours(found: Examination, container_id: str) -> ContainerStats | None:
@@ -141,10 +144,8 @@ def _differences(found: Examination, where: str, container_id: str) -> Iterator[
     after = _figures(where, container_id)
     if ours is None:
         return
-    cache = ours.inactive_file_bytes or 0
-    memory = ours.memory_usage_bytes
-    if memory is not None:
-        usage = memory - cache if 0 < cache < memory else memory
+    if ours.memory_usage_bytes is not None:
+        usage = _without_cache(ours.memory_usage_bytes, ours.inactive_file_bytes or 0)
         margin = _MEMORY_MARGIN + usage // 50
         if not min(before.memory, after.memory) - margin <= usage <= max(before.memory, after.memory) + margin:
             yield f"memory {usage}, the engine {after.memory}"

@@ -12,11 +12,17 @@ from ..host.runtimes.base import State, Unreadable, is_hex_id
 from ..host.runtimes.docker import DATA_ROOT
 from ..host.runtimes.storage import STORAGE
 from ..sampling.container import Container
-from .examination import Examination, Seen
+from .examination import Examination, Seen, in_container
 from .findings import COSTS, NOTE, OK, Finding, Section, listed
-from .inside_container import in_container
 
 _DENIED = "permission denied"
+_ROOTLESS = "the service needs the drop-in rootless.conf (docs/operating.md)"
+_MADE_UP = "a user has made a cgroup that only looks like a container"
+_RIGHTS = {
+    False: "run as root, or install the service (cgstatd install), which has CAP_DAC_READ_SEARCH for this",
+    True: f"run as root, or as that user; {_ROOTLESS}",
+}
+"""What to do; by whether the containers are a user's."""
 _PRICE = "name, image and labels; they are shown by their short ids"
 
 
@@ -34,7 +40,7 @@ def section(found: Examination) -> Section:
         Finding(OK, f"{runtime}: none running, {count} stopped") for runtime, count in stopped.items() if count
     ]
     if not findings or (not groups and in_container(found.root)):
-        findings.insert(0, _nobody(found.root))
+        findings.insert(0, _none(found.root))
     return Section("Containers", findings)
 
 
@@ -56,18 +62,12 @@ def _runtime(found: Examination, runtime: str, uid: int, seen: list[Seen], stopp
 
 
 def _labels(whose: str, several: list[Container]) -> Iterator[Finding]:
-    ids = [
-        short(each.identity.id)
-        for each in several
-        if each.identity.metadata is not None and each.identity.metadata.labels_left_out
-    ]
+    known = ((each.identity.id, each.identity.metadata) for each in several)
+    ids = [short(key) for key, metadata in known if metadata is not None and metadata.labels_left_out]
     if ids:
-        yield Finding(
-            NOTE,
-            f"{whose}: {len(ids)} with more labels than are kept ({listed(ids, 2)})",
-            "the labels beyond 256 or 32 KiB",
-            "name those that you need in metric_labels: they are kept in any case",
-        )
+        what = f"{whose}: {len(ids)} with more labels than are kept ({listed(ids, 2)})"
+        todo = "name those that you need in metric_labels: they are kept in any case"
+        yield Finding(NOTE, what, "the labels beyond 256 or 32 KiB", todo)
 
 
 def _is_unnamed(container: Container) -> bool:
@@ -77,24 +77,23 @@ def _is_unnamed(container: Container) -> bool:
 
 def _why(found: Examination, container: Container, uid: int) -> tuple[str, str]:
     """Why a container has no name: (reason, what to do)."""
+    key, runtime = container.ref.match.id, container.identity.runtime
     denied = False
     for source in found.sampler.names.sources(uid):
-        answer = source.get(container.ref.match.id)
+        answer = source.get(key)
         if isinstance(answer, Unreadable):
-            denied = denied or _DENIED in answer.reason
-            if source.runtime == container.identity.runtime:
-                directory = answer.path.partition(f"/{container.ref.match.id}")[0]
-                if _DENIED in answer.reason:
-                    return f"{directory} belongs to its engine, and may not be read", _ask_for_rights(uid)
+            refused = _DENIED in answer.reason
+            if source.runtime == runtime:
+                directory = answer.path.partition(f"/{key}")[0]
+                if refused:
+                    return f"{directory} belongs to its engine, and may not be read", _RIGHTS[uid != 0]
                 return f"{directory}: {answer.reason}", "see what is wrong with that file; its engine writes it"
+            denied = denied or refused
     if denied:
-        return "the state of the engines may not be read", _ask_for_rights(uid)
+        return "the state of the engines may not be read", _RIGHTS[uid != 0]
     if uid:
-        return "nothing about it in that user's home", (
-            "the service needs the drop-in rootless.conf (docs/operating.md); or a user has made a cgroup that only "
-            "looks like a container"
-        )
-    return "no engine's state on disk knows it", _look_elsewhere(found, container.identity.runtime)
+        return "nothing about it in that user's home", f"{_ROOTLESS}; or {_MADE_UP}"
+    return "no engine's state on disk knows it", _look_elsewhere(found, runtime)
 
 
 def _look_elsewhere(found: Examination, runtime: str) -> str:
@@ -105,18 +104,9 @@ def _look_elsewhere(found: Examination, runtime: str) -> str:
     return f"{elsewhere}; or no engine made it, and its cgroup only looks like a container's"
 
 
-def _ask_for_rights(uid: int) -> str:
-    if uid:
-        return "run as root, or as that user; the service needs the drop-in rootless.conf (docs/operating.md)"
-    return "run as root, or install the service (cgstatd install), which has CAP_DAC_READ_SEARCH for this"
-
-
-def _nobody(root: Root) -> Finding:
+def _none(root: Root) -> Finding:
     if in_container(root):
-        return Finding(
-            COSTS,
-            "none: this is the inside of a container, which sees itself alone",
-            "everything",
-            "run it on the host, or with --pid=host, the host's /proc and /sys below /host, and --host-root /host",
-        )
+        what = "none: this is the inside of a container, which sees itself alone"
+        todo = "run it on the host, or with --pid=host, the host's /proc and /sys below /host, and --host-root /host"
+        return Finding(COSTS, what, "everything", todo)
     return Finding(NOTE, "none is running", "", "start one and look again: without any, little can be checked")

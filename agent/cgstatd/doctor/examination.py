@@ -157,3 +157,22 @@ def _stopped(sampler: Sampler) -> dict[str, int]:
         if (metadata.shown_id or metadata.id) not in running and metadata.id not in running:
             found[metadata.runtime] = found.get(metadata.runtime, 0) + 1
     return found
+
+
+def text_of(root: Root, path: str) -> str:
+    """The text of a file of the kernel; empty where it cannot be read."""
+    return _get(root, path, lambda data: data.decode("utf-8", "replace"), "")
+
+
+def in_container(root: Root) -> bool:
+    """Whether this is the part of a host that a container sees.
+
+    The second process of a host is the kernel's own. In a container there is none, or it is any process; a recorded
+    tree has neither the first nor the second.
+    """
+    try:
+        return root.read("/proc/2/comm").strip() != b"kthreadd"
+    except FileNotFoundError:
+        return _get(root, "/proc/1/comm", lambda _: True, False)
+    except OSError:
+        return False

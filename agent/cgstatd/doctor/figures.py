@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from cgroupfs import Absent, CgroupGone, Missing, select
+from cgroupfs import Absent, CgroupGone, select
 
 from ..sampling.container import Container
 from ..sampling.model import ContainerStats
@@ -15,23 +15,26 @@ from .findings import COSTS, NOTE, OK, Finding, Section, listed, some
 
 
 class _Figure(NamedTuple):
+    """A figure, where the reading has it, and the field and the controller that it comes from."""
+
     name: str
     known: Callable[[ContainerStats], bool]
     field: str
     controller: str
 
 
+_CPU = _Figure("CPU", lambda s: s.cpu_percent is not None, "cpu.usage_nsec", "cpuacct")
 _FIGURES = (
-    _Figure("CPU", lambda s: s.cpu_percent is not None, "cpu.usage_nsec", "cpuacct"),
+    _CPU,
     _Figure("memory", lambda s: s.memory_usage_bytes is not None, "memory.usage_bytes", "memory"),
     _Figure("block I/O", lambda s: s.block_read_bytes is not None, "io.devices", "io"),
 )
+_DELEGATE = "for rootless containers `systemctl edit user@.service` with [Service] Delegate=cpu cpuset io memory pids, "
+_DELEGATE += "then log in again"
 _TODO = {
-    Absent.CONTROLLER_OFF: "enable it for that cgroup: for rootless containers `systemctl edit user@.service` with "
-    "[Service] Delegate=cpu cpuset io memory pids, then log in again; for services CPUAccounting=, MemoryAccounting=, "
+    Absent.CONTROLLER_OFF: f"enable it for that cgroup: {_DELEGATE}; for services CPUAccounting=, MemoryAccounting=, "
     "IOAccounting=yes",
-    Absent.FILE_ABSENT: "enable the controller for that cgroup: for rootless containers `systemctl edit user@.service` "
-    "with [Service] Delegate=cpu cpuset io memory pids, then log in again",
+    Absent.FILE_ABSENT: f"enable the controller for that cgroup: {_DELEGATE}",
     Absent.HIDDEN: "mount /proc without hidepid=, or give the service CAP_SYS_PTRACE (CapabilityBoundingSet= and "
     "AmbientCapabilities= in a drop-in)",
     Absent.NO_PROCESS: "share the host's PID namespace (--pid=host) if this runs in a container",
@@ -71,33 +74,31 @@ def _names(seen: Iterable[Seen]) -> str:
 
 def _lacking(figure: _Figure, read: list[Seen]) -> list[Finding]:
     reasons: dict[tuple[Absent | None, str], list[Seen]] = {}
-    young = [seen for seen in read if seen.stats and figure.field == "cpu.usage_nsec" and _counted_once(seen.stats)]
+    young: list[Seen] = []
     for seen in read:
-        if seen.stats is not None and not figure.known(seen.stats) and seen not in young:
-            missing = _reason(figure, seen.container)
-            reasons.setdefault((missing.reason if missing else None, _where(missing)), []).append(seen)
-    findings = [_finding(figure, read, reason, where, seen) for (reason, where), seen in reasons.items()]
+        stats = seen.stats
+        if stats is None or figure.known(stats):
+            continue
+        if figure is _CPU and stats.cpu_usage_nsec is not None:  # its time is known, but not since when
+            young.append(seen)
+        else:
+            reasons.setdefault(_reason(figure, seen.container), []).append(seen)
+    findings = [_finding(figure, read, reason, file, seen) for (reason, file), seen in reasons.items()]
     if young:
         what = f"{figure.name}: {len(young)} of {len(read)} not yet ({_names(young)}): started while this ran, and a "
         findings.append(Finding(NOTE, what + "percentage takes two readings", "", "look again"))
     return findings
 
 
-def _counted_once(stats: ContainerStats) -> bool:
-    """Its CPU time is known, but not since when."""
-    return stats.cpu_percent is None and stats.cpu_usage_nsec is not None
-
-
-def _reason(figure: _Figure, container: Container) -> Missing | None:
+def _reason(figure: _Figure, container: Container) -> tuple[Absent | None, str]:
+    """Why a container has no such figure, and in which file; (None, "") if the kernel says nothing of it now."""
     try:
         with container.reading() as cgroup:
-            return next(iter(cgroup.read(select(figure.field)).missing), None)
+            for missing in cgroup.read(select(figure.field)).missing:
+                return missing.reason, missing.path.rpartition("/")[2]
     except (CgroupGone, ReadingFailed, OSError):
-        return None
-
-
-def _where(missing: Missing | None) -> str:
-    return missing.path.rpartition("/")[2] if missing else ""
+        pass
+    return None, ""
 
 
 def _finding(figure: _Figure, read: list[Seen], reason: Absent | None, file: str, seen: list[Seen]) -> Finding:
@@ -105,34 +106,30 @@ def _finding(figure: _Figure, read: list[Seen], reason: Absent | None, file: str
     why = "not readable just now" if reason is None else reason.value
     what = f"{figure.name}: {of} without ({_names(seen)}): {file + ': ' if file else ''}{why}"
     if reason is Absent.NOT_COUNTED:
-        return Finding(
-            NOTE, f"{what}; v1 counts it under a throttle rule or the bfq scheduler only, `docker stats` shows 0 too"
-        )
-    todo = _TODO.get(reason, "") if reason else ""
-    return Finding(COSTS, what, f"{figure.name} of these (shown as 0)", todo)
+        what += "; v1 counts it under a throttle rule or the bfq scheduler only, `docker stats` shows 0 too"
+        return Finding(NOTE, what)
+    return Finding(COSTS, what, f"{figure.name} of these (shown as 0)", _TODO.get(reason, "") if reason else "")
 
 
 def _network(read: list[Seen]) -> list[Finding]:
     reasons: dict[Absent, list[Seen]] = {}
+    known = 0
     for seen in read:
         stats = seen.stats
-        if stats is not None and stats.network_rx_bytes is None and stats.network_reason is not None:
+        if stats is not None and stats.network_rx_bytes is not None:
+            known += 1
+        elif stats is not None and stats.network_reason is not None:
             reasons.setdefault(stats.network_reason, []).append(seen)
     findings = []
-    for reason, seen_by in reasons.items():
+    for reason, lacking in reasons.items():
         if reason is Absent.HOST_NETWORK:
-            findings.append(Finding(NOTE, _hosts(read, seen_by)))
+            others = f"known for the other {known}; " if known else ""
+            uses = f"{_names(lacking)} use{'s' if len(lacking) == 1 else ''}"
+            findings.append(Finding(NOTE, f"network: {others}{uses} the host's, shown as 0, as in `docker stats`"))
         else:
-            what = f"network: {len(seen_by)} of {len(read)} without ({_names(seen_by)}): {reason.value}"
+            what = f"network: {len(lacking)} of {len(read)} without ({_names(lacking)}): {reason.value}"
             findings.append(Finding(COSTS, what, "network of these (shown as 0)", _TODO.get(reason, "")))
     return findings
-
-
-def _hosts(read: list[Seen], seen_by: list[Seen]) -> str:
-    others = sum(seen.stats is not None and seen.stats.network_rx_bytes is not None for seen in read)
-    known = f"known for the other {others}; " if others else ""
-    uses = "uses" if len(seen_by) == 1 else "use"
-    return f"network: {known}{_names(seen_by)} {uses} the host's, shown as 0, as in `docker stats`"
 
 
 def _all(count: int) -> str:

@@ -14,6 +14,7 @@ from .findings import COSTS, NOTE, OK, Finding
 
 CONFIGURED = "/etc/cgstatd/forward.env"
 UNIT = "cgstatd-forward.service"
+_NAME = UNIT.partition(".")[0]
 QUEUES = "/var/lib/private/cgstatd-forward/persistent-queue"
 """A directory for each server, with the state of its queue."""
 _CGROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified")
@@ -48,13 +49,9 @@ def findings(places: Places | None = None) -> Iterator[Finding]:
     if any(os.path.isdir(places.at(f"{each}/system.slice/{UNIT}")) for each in _CGROUPS):
         yield _queued(places)
         return
-    name = UNIT.partition(".")[0]
-    yield Finding(
-        COSTS,
-        f"forwarding: {CONFIGURED} names a server, and {UNIT} does not run",
-        "the server gets nothing of this host",
-        f"systemctl enable --now {name}; journalctl -u {name} says why not",
-    )
+    what = f"forwarding: {CONFIGURED} names a server, and {UNIT} does not run"
+    todo = f"systemctl enable --now {_NAME}; journalctl -u {_NAME} says why not"
+    yield Finding(COSTS, what, "the server gets nothing of this host", todo)
 
 
 def _queued(places: Places) -> Finding:
@@ -74,9 +71,7 @@ def _queued(places: Places) -> Finding:
             waiting += max(0, queue.written - queue.read)
     if not waiting:
         return Finding(OK, f"forwarding: {UNIT} runs, and nothing waits for the server on disk")
-    return Finding(
-        NOTE,
-        f"forwarding: {waiting / _MIB:.1f} MiB wait on disk for the server",
-        "nothing as long as they have room: beyond 1 GB the oldest go",
-        f"journalctl -u {UNIT.partition('.')[0]} says what the server or the link answers",
-    )
+    what = f"forwarding: {waiting / _MIB:.1f} MiB wait on disk for the server"
+    costs = "nothing as long as they have room: beyond 1 GB the oldest go"
+    todo = f"journalctl -u {_NAME} says what the server or the link answers"
+    return Finding(NOTE, what, costs, todo)

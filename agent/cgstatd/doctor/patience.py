@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from concurrent.futures import Future
+from typing import TypeVar
 
 from cgroupfs.hangs import awaited_file, leave_behind_if
 
@@ -23,7 +24,7 @@ class Hung(Exception):
 
 
 class Patience:
-    """Runs work in a thread, and begins it anew in another one where it waits for one file too long."""
+    """Work in a thread, which is begun anew in another one where it waits for one file too long."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -33,59 +34,37 @@ class Patience:
     def __call__(self, work: Callable[[], T]) -> T:
         """Do the work; its result. Raises what it raises, and Hung."""
         while len(self.hung) < MOST_HUNG:
-            attempt = _Attempt[T](work)
-            file = self._waits_for(attempt)
+            left, outcome = threading.Event(), Future[T]()
+            thread = threading.Thread(target=_attempt, args=(work, left, outcome), name="cgstatd-doctor", daemon=True)
+            thread.start()
+            file = self._waits_for(thread)
             if not file:
-                return attempt.result()
-            attempt.left = True
+                return outcome.result()
+            left.set()
             self.hung.append(file)
         raise Hung(f"too many files hang, the last is {self.hung[-1]}")
 
-    def _waits_for(self, attempt: _Attempt[T]) -> str:
-        """The file that an attempt hangs at; empty: it came to its end."""
+    def _waits_for(self, thread: threading.Thread) -> str:
+        """The file that a thread hangs at; empty: it came to its end."""
         file, since = "", self._clock()
-        while not attempt.over(_LOOK_SECONDS):
-            now = awaited_file(attempt.thread)
+        while True:
+            thread.join(_LOOK_SECONDS)
+            if not thread.is_alive():
+                return ""
+            now = awaited_file(thread.native_id or 0)
             if not now or now != file:
                 file, since = now, self._clock()
             elif self._clock() - since > HANGS_SECONDS:
                 return file
-        return ""
 
 
-class _Attempt(Generic[T]):
-    """One thread that does the work."""
-
-    def __init__(self, work: Callable[[], T]) -> None:
-        self.left = False
-        """Another attempt was begun."""
-        self._results: list[T] = []
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, args=(work,), name="cgstatd-doctor", daemon=True)
-        self._thread.start()
-
-    def _run(self, work: Callable[[], T]) -> None:
-        leave_behind_if(lambda: self.left)
-        try:
-            self._results.append(work())
-        except BaseException as error:  # result() raises it
-            self._error = error
-
-    @property
-    def thread(self) -> int:
-        """The kernel's number of the thread."""
-        return self._thread.native_id or 0
-
-    def over(self, seconds: float) -> bool:
-        """Whether it came to its end, within a time."""
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
-
-    def result(self) -> T:
-        """The result of the work, once the attempt is over."""
-        if self._error is not None:
-            raise self._error
-        return self._results[0]
+def _attempt(work: Callable[[], T], left: threading.Event, outcome: Future[T]) -> None:
+    """Runs in a thread. ``left``: another attempt was begun."""
+    leave_behind_if(left.is_set)
+    try:
+        outcome.set_result(work())
+    except BaseException as error:  # result() raises it
+        outcome.set_exception(error)
 
 
 def hung_files(patience: Patience) -> Section:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import os
 import pwd
 import re
+from collections.abc import Iterator
 
 from cgroupfs import Root
 
 from ..host.inotify import Inotify
 from ..sampling.open_host import descriptor_budget
+from .examination import text_of
 from .findings import NOTE, OK, Finding, Section
 
 DAC_OVERRIDE, DAC_READ_SEARCH, SYS_PTRACE = 1, 2, 19
 _FEW_DESCRIPTORS = 1000
+_DROP_IN = (
+    "a drop-in for the service: CapabilityBoundingSet= and AmbientCapabilities=CAP_DAC_READ_SEARCH CAP_SYS_PTRACE"
+)
 
 
 def effective(status: str = "/proc/self/status") -> int:
@@ -28,63 +33,48 @@ def effective(status: str = "/proc/self/status") -> int:
 
 def section(root: Root) -> Section:
     """What this process has, not what the service has."""
-    capabilities = effective()
-    reads = bool(capabilities & (1 << DAC_READ_SEARCH | 1 << DAC_OVERRIDE))
-    findings = [_who(reads)]
-    hidepid = _hidepid(root)
-    if hidepid:
-        findings.append(_hidden(hidepid, bool(capabilities & 1 << SYS_PTRACE)))
-    findings += _limits()
-    return Section("Rights", findings)
+    return Section("Rights", [*_user(), *_processes(root), *_limits()])
 
 
-def _who(reads: bool) -> Finding:
+def _has(*capabilities: int) -> bool:
+    held = effective()
+    return any(held & 1 << each for each in capabilities)
+
+
+def _user() -> Iterator[Finding]:
     uid = os.geteuid()
     try:
         user = pwd.getpwuid(uid).pw_name
     except KeyError:
         user = f"uid {uid}"
-    if reads:
-        return Finding(OK, f"{user}: may read every file with a figure or a name in it (CAP_DAC_READ_SEARCH)")
-    return Finding(
-        NOTE,
-        f"{user}, without CAP_DAC_READ_SEARCH: every figure, but no names of containers of root's engines",
-        "",
-        "sudo cgstatd doctor shows what the service (cgstatd install) sees",
-    )
+    if _has(DAC_READ_SEARCH, DAC_OVERRIDE):
+        yield Finding(OK, f"{user}: may read every file with a figure or a name in it (CAP_DAC_READ_SEARCH)")
+    else:
+        what = f"{user}, without CAP_DAC_READ_SEARCH: every figure, but no names of containers of root's engines"
+        yield Finding(NOTE, what, "", "sudo cgstatd doctor shows what the service (cgstatd install) sees")
 
 
-def _hidepid(root: Root) -> str:
-    """How /proc is mounted, as far as it hides processes: ``2``, ``invisible``, …"""
-    try:
-        mounts = root.read("/proc/self/mountinfo").decode("utf-8", "replace")
-    except OSError:
-        return ""
+def _processes(root: Root) -> Iterator[Finding]:
+    """How /proc is mounted, where it hides processes: ``hidepid=2``, ``invisible``, …"""
+    mounts = text_of(root, "/proc/self/mountinfo")
     found = re.search(r"^\S+ \S+ \S+ / \S*/proc .* - proc \S+ \S*\bhidepid=(\w+)", mounts, re.MULTILINE)
-    return found[1] if found and found[1] not in ("0", "off") else ""
+    if found is None or found[1] in ("0", "off"):
+        return
+    if _has(SYS_PTRACE):
+        yield Finding(OK, f"/proc hides processes (hidepid={found[1]}), but not from this one (CAP_SYS_PTRACE)")
+    else:
+        what = f"/proc hides other users' processes (hidepid={found[1]}): no network figures without CAP_SYS_PTRACE"
+        yield Finding(NOTE, what, "", _DROP_IN)
 
 
-def _hidden(hidepid: str, ptrace: bool) -> Finding:
-    if ptrace:
-        return Finding(OK, f"/proc hides processes (hidepid={hidepid}), but not from this one (CAP_SYS_PTRACE)")
-    return Finding(
-        NOTE,
-        f"/proc hides other users' processes (hidepid={hidepid}): no network figures without CAP_SYS_PTRACE",
-        "",
-        "a drop-in for the service: CapabilityBoundingSet= and AmbientCapabilities=CAP_DAC_READ_SEARCH CAP_SYS_PTRACE",
-    )
-
-
-def _limits() -> list[Finding]:
-    findings = []
+def _limits() -> Iterator[Finding]:
     try:
         Inotify().close()
     except OSError as error:
         what = f"no inotify instance ({error.strerror}): changes are found by walking, which takes more CPU"
-        findings.append(Finding(NOTE, what, "", "raise the sysctl fs.inotify.max_user_instances"))
+        yield Finding(NOTE, what, "", "raise the sysctl fs.inotify.max_user_instances")
     budget = descriptor_budget().limit
     if budget < _FEW_DESCRIPTORS:
         what = f"only {budget} files may be kept open: others are opened at each reading, which takes more CPU"
         todo = "raise it: LimitNOFILE= in the unit, ulimit -n in a shell, --ulimit nofile=65536 for a container"
-        findings.append(Finding(NOTE, what, "", todo))
-    return findings
+        yield Finding(NOTE, what, "", todo)

@@ -18,7 +18,7 @@ _CPU_MARGIN = 1.1
 _TASK_MARGIN = 16
 _BATCH_BYTES = 64 * 4096
 """A charge that is not yet in the total, per core and container."""
-_WRONG = "please report it with a tree of `cgstatd record DIR`"
+_REPORT = "please report it with a tree of `cgstatd record DIR`"
 
 
 def section(found: Examination) -> Section:
@@ -34,6 +34,11 @@ def section(found: Examination) -> Section:
     return Section("Self-check", findings)
 
 
+def _held(what: str, together: float, most: float, wrong: str, figures: str) -> Finding:
+    """The finding of one total, of which all containers together may have ``most``."""
+    return Finding(OK, what) if together <= most else Finding(COSTS, f"{what}: {wrong}", f"trust in {figures}", _REPORT)
+
+
 def _cpu(found: Examination, stats: list[ContainerStats]) -> Iterator[Finding]:
     cpu, before = found.after.cpu, found.before.cpu
     known = [each.cpu_percent for each in stats if each.cpu_percent is not None]
@@ -44,13 +49,11 @@ def _cpu(found: Examination, stats: list[ContainerStats]) -> Iterator[Finding]:
     host = busy / ticks * whole if ticks > 0 else None
     what = f"CPU: all containers {together:.1f} %" + ("" if host is None else f", the host {host:.1f} %")
     what += f" (100 % is one core, this host has {cpu.cores})"
-    if together > whole * _CPU_MARGIN:
-        yield Finding(COSTS, f"{what}: more than there is", "trust in the CPU figures", _WRONG)
-    elif host is not None and together > host + whole * (_CPU_MARGIN - 1):
+    finding = _held(what, together, whole * _CPU_MARGIN, "more than there is", "the CPU figures")
+    if finding.level == OK and host is not None and together > host + whole * (_CPU_MARGIN - 1):
         why = "it counts in ticks of 10 ms, and loses some where a hypervisor is short of time"
-        yield Finding(NOTE, f"{what}: more than the host's /proc/stat has; {why}")
-    else:
-        yield Finding(OK, what)
+        finding = Finding(NOTE, f"{what}: more than the host's /proc/stat has; {why}")
+    yield finding
 
 
 def _memory(found: Examination, stats: list[ContainerStats]) -> Iterator[Finding]:
@@ -58,25 +61,20 @@ def _memory(found: Examination, stats: list[ContainerStats]) -> Iterator[Finding
     known = [each.memory_usage_bytes for each in stats if each.memory_usage_bytes is not None]
     if total is None or free is None or not known:
         return
-    cores = found.after.cpu.cores if found.after.cpu else 1
-    used, margin = total - free, _BATCH_BYTES * cores * len(known) + total // 100
+    used, margin = total - free, _BATCH_BYTES * _cores(found) * len(known) + total // 100
     what = f"memory: all containers {binary_size(sum(known))} with their caches, the host {binary_size(used)} of "
     what += binary_size(total)
-    if sum(known) > used + margin:
-        yield Finding(COSTS, f"{what}: more than is in use", "trust in the memory figures", _WRONG)
-    else:
-        yield Finding(OK, what)
+    yield _held(what, sum(known), used + margin, "more than is in use", "the memory figures")
 
 
 def _limits(found: Examination, stats: list[ContainerStats]) -> Iterator[Finding]:
     total = found.after.memory.get("MemTotal")
-    cores = found.after.cpu.cores if found.after.cpu else 1
     above = [
         each.identity.name
         for each in stats
         if (share := percent(each.memory_usage_bytes, memory_limit(each.memory_limit_bytes, total))) is not None
         and share > 100
-        and (each.memory_usage_bytes or 0) > (each.memory_limit_bytes or 0) + _BATCH_BYTES * cores
+        and (each.memory_usage_bytes or 0) > (each.memory_limit_bytes or 0) + _BATCH_BYTES * _cores(found)
     ]
     if above:
         why = "it was lowered below what they had, or the kernel is reclaiming just now"
@@ -86,11 +84,11 @@ def _limits(found: Examination, stats: list[ContainerStats]) -> Iterator[Finding
 
 
 def _tasks(found: Examination) -> Iterator[Finding]:
-    known = [seen.pids for seen in found.containers if seen.pids is not None]
-    if found.after.tasks is None or not known:
-        return
-    what = f"processes and threads: all containers {sum(known)}, the host {found.after.tasks}"
-    if sum(known) > found.after.tasks + _TASK_MARGIN:
-        yield Finding(COSTS, f"{what}: more than there are", "trust in the number of processes", _WRONG)
-    else:
-        yield Finding(OK, what)
+    known, tasks = [seen.pids for seen in found.containers if seen.pids is not None], found.after.tasks
+    if tasks is not None and known:
+        what = f"processes and threads: all containers {sum(known)}, the host {tasks}"
+        yield _held(what, sum(known), tasks + _TASK_MARGIN, "more than there are", "the number of processes")
+
+
+def _cores(found: Examination) -> int:
+    return found.after.cpu.cores if found.after.cpu else 1

@@ -1,7 +1,6 @@
 """Recorded hosts: ``record_host`` writes one, ``recorded_root`` reads it, ``replayed_root`` plays it on.
 
-``kernel_files`` takes the files of /proc and /sys that ``kernel_file_names`` lists, ``host_files`` what they are found
-by; ``state_files`` takes the runtimes' files, each reduced by ``reduced_state`` (Podman's database by
-``reduced_database``) to the fields that the readers use;
-``written_tree`` writes them.
+``kernel_files`` takes the files of /proc and /sys, ``host_files`` what they are found by; ``state_files`` takes the
+runtimes' files, each reduced by ``reduced_state`` to the fields that the structs of its reader name (Podman's database
+by ``reduced_database``); ``written_tree`` writes them.
 """

@@ -9,16 +9,25 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from cgroupfs import Absent, CgroupGone, Clock, Directory, Root
+from cgroupfs import Absent, CgroupGone, Clock, Directory, Root, field_files
 from cgroupfs.pseudofs import read_rest, release
 
 from ..host.discovery import CgroupRef
 from ..host.procfs.process import Process
 from ..sampling.container import Container
 from ..sampling.sampler import Sampler
-from .kernel_file_names import CGROUP_FILES, HOST_FILES, PROCESS_FILES
 from .written_tree import LeftOut, Piece, TreeWriter
 
+CGROUP_FILES: tuple[str, ...] = (
+    *field_files(),  # the CPU time first: the clock is read right before
+    *"cgroup.procs cgroup.type cgroup.controllers cgroup.subtree_control".split(),
+)
+"""Every file of a cgroup that ``cgroupfs`` reads, and nothing else: no device lists, no files that are only written."""
+HOST_FILES = (
+    *"/proc/stat /proc/meminfo /proc/uptime /proc/loadavg /proc/version /proc/cgroups".split(),
+    *"/proc/pressure/cpu /proc/pressure/io /proc/pressure/memory /proc/pressure/irq".split(),
+)
+PROCESS_FILES = ("cgroup", "stat", "status", "comm")
 _DEPTH = 8
 _BELOW = 256
 """Directories below one container's in one hierarchy: its processes may make any number."""
@@ -57,19 +66,17 @@ class KernelRecorder:
             except CgroupGone:
                 continue
             except OSError as error:
-                self._left_out.add(point + path, error.strerror or "cannot be read")
+                self._left_out.failed(point + path, error)
                 tree.add([Piece(point + path)])
         return done
 
-    # -- /proc
-
-    def _file(self, path: str) -> Iterator[Piece]:
+    def _file(self, path: str) -> list[Piece]:
         try:
-            yield Piece(path, self._root.read(path))
+            return [Piece(path, self._root.read(path))]
         except FileNotFoundError:
-            return
+            return []
         except OSError as error:
-            self._left_out.add(path, error.strerror or "cannot be read")
+            return self._left_out.failed(path, error)
 
     def _own_network(self) -> list[Piece]:
         """Of pid 1, by which the host's own network is known."""
@@ -77,8 +84,7 @@ class KernelRecorder:
         try:
             return [Piece(path, self._root.read(path), self._root.identity(path).inode)]
         except OSError as error:
-            self._left_out.add(path, error.strerror or "cannot be read")
-            return []
+            return self._left_out.failed(path, error)
 
     def _process(self, pid: int, procs: str) -> list[Piece] | None:
         """None: it is gone, or no longer in the cgroup.procs given."""
@@ -99,12 +105,10 @@ class KernelRecorder:
         except CgroupGone:
             return None
         except OSError as error:
-            self._left_out.add(process.path, error.strerror or "cannot be read")
+            self._left_out.failed(process.path, error)
             return None
         finally:
             process.close()
-
-    # -- cgroups
 
     def _container(self, container: Container) -> tuple[Clock, list[Piece]] | None:
         """None: it is gone, or another container replaced it at the same path."""
@@ -120,7 +124,7 @@ class KernelRecorder:
             except CgroupGone:
                 return None
             except OSError as error:
-                self._left_out.add(container.ref.path, error.strerror or "cannot be read")
+                self._left_out.failed(container.ref.path, error)
                 return None
             if processes or not members.pids:
                 break  # else its processes have all been replaced meanwhile (or are hidden)

@@ -1,7 +1,8 @@
 """Reduces a runtime's state file to what the readers use: whitelists, so that nothing else leaves the host.
 
-Such files hold environment variables, arguments, mounts and keys. Each function takes a file's content and returns what
-is kept of it, empty where the file as a whole is not needed; ValueError: not the format, so nothing of it is kept.
+Such files hold environment variables, arguments, mounts and keys. A field is kept because a struct of
+``host/runtimes`` reads it; nothing is listed twice. Each function takes a file's content and returns what is kept of
+it, empty where the file as a whole is not needed; ValueError: not the format, so nothing of it is kept.
 """
 
 from __future__ import annotations
@@ -10,69 +11,44 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from msgspec import inspect
 
+from ..host.runtimes import containerd, crio, docker, lxc, nerdctl, nspawn, storage
 from ..host.runtimes import docker_networks as docker_networks_file
-from ..host.runtimes.base import is_hex_id
+from ..host.runtimes import health_log as health_log_file
+from ..host.runtimes.state_values import HOLDS
 
 Keep = dict[str, Any]
 """Field -> None: its value, where that is plain; another Keep: these fields of the object (or of each in a list)."""
 EACH = "*"
 """In place of a field: each of an object whose fields are names."""
+_PLAIN = (inspect.StrType, inspect.IntType, inspect.BoolType, inspect.DateTimeType)
 
 
-def _fields(names: str) -> Keep:
-    return dict.fromkeys(names.split())
+def kept(kind: Any) -> Keep | None:
+    """The fields that a reader decodes, by their names in JSON; None: a plain value.
+
+    ``kind``: a struct, or what msgspec says of a type. Raises TypeError for a type of which nothing is to be kept: a
+    msgspec.Raw without ``holds``, which may be anything.
+    """
+    match kind if isinstance(kind, inspect.Type) else inspect.type_info(kind):
+        case inspect.StructType(fields=fields):
+            return {field.encode_name: kept(field.type) for field in fields}
+        case inspect.Metadata(type=inner, extra=extra):
+            return kept(extra[HOLDS] if extra else inner)
+        case inspect.ListType(item_type=item):
+            return kept(item)
+        case inspect.DictType(value_type=value):
+            fields_of_each = kept(value)
+            return None if fields_of_each is None else {EACH: fields_of_each}
+        case inspect.UnionType(types=types):
+            (one,) = (each for each in types if not isinstance(each, inspect.NoneType))
+            return kept(one)
+        case plain if isinstance(plain, _PLAIN):
+            return None
+    raise TypeError(f"{kind}: a reader takes it as it is, and a recording cannot")
 
 
-_HEALTH: Keep = _fields("Status FailingStreak") | {"Log": _fields("End")}
-_CONFIG_V2: Keep = _fields("ID Name Created Image RestartCount Path") | {
-    "State": _fields("Running Paused Restarting Pid Dead RemovalInProgress StartedAt FinishedAt ExitCode OOMKilled")
-    | {"Health": _HEALTH},
-    "Config": _fields("Image Labels Hostname Tty") | {"Healthcheck": _fields("Interval StartPeriod StartInterval")},
-    "NetworkSettings": {
-        "Networks": {
-            EACH: _fields(
-                "NetworkID EndpointID Gateway IPAddress IPPrefixLen IPv6Gateway GlobalIPv6Address GlobalIPv6PrefixLen "
-                "MacAddress"
-            )
-        },
-        "Ports": {EACH: _fields("HostIp HostPort")},
-    },
-    "MountPoints": {EACH: _fields("Name Driver RW")},
-}
-_HOSTCONFIG: Keep = _fields("NetworkMode Memory MemorySwap NanoCpus CpuQuota CpuPeriod PidsLimit") | {
-    "RestartPolicy": _fields("Name MaximumRetryCount"),
-    "LogConfig": _fields("Type"),
-}
-_STORED = _fields("id names image created")
-_STORED_TOOL = _fields("image-name pod-name pod-id")
-_CRIO: Keep = {
-    "annotations": _fields(
-        "io.container.manager io.kubernetes.cri-o.ContainerType io.kubernetes.container.name io.kubernetes.pod.name "
-        "io.kubernetes.pod.namespace io.kubernetes.pod.uid io.kubernetes.cri-o.ImageName io.kubernetes.cri-o.Image "
-        "io.kubernetes.cri-o.ImageRef io.kubernetes.cri-o.SandboxID io.kubernetes.cri-o.Labels "
-        "io.kubernetes.cri-o.Created io.kubernetes.cri-o.HostNetwork"
-    )
-}
-_CONTAINERD: Keep = {
-    "annotations": _fields(
-        "io.kubernetes.cri.container-type io.kubernetes.cri.container-name io.kubernetes.cri.sandbox-name "
-        "io.kubernetes.cri.sandbox-namespace io.kubernetes.cri.sandbox-uid io.kubernetes.cri.sandbox-id "
-        "io.kubernetes.cri.image-name io.kubernetes.cri.podsandbox.image-name nerdctl/name nerdctl/networks "
-        "com.docker.compose.project com.docker.compose.service"
-    ),
-    "linux": {
-        "namespaces": _fields("type"),
-        "resources": {"memory": _fields("limit swap"), "cpu": _fields("quota period"), "pids": _fields("limit")},
-    },
-    "process": _fields("terminal"),
-    "hostname": None,
-}
-_LXC = frozenset(
-    b"lxc.net.0.type lxc.network.type lxc.net.0.link lxc.network.link lxc.cgroup2.memory.max "
-    b"lxc.cgroup.memory.limit_in_bytes".split()
-)
-_MACHINE = frozenset({b"NAME", b"CLASS", b"REALTIME"})
 _SCALARS = (str, int, float, type(None))
 
 
@@ -107,27 +83,44 @@ def _object(keep: Keep) -> Callable[[bytes], bytes]:
     return reduce
 
 
-def fields(names: str) -> Callable[[bytes], bytes]:
-    """Of a JSON object the fields of these names, each where it is plain."""
-    return _object(_fields(names))
+def _fields(kind: type[msgspec.Struct]) -> Keep:
+    return kept(kind) or {}
 
 
-docker_hostconfig = _object(_HOSTCONFIG)
-health_log = _object(_HEALTH)
-"""Podman's, without what the probes printed."""
-containerd_config = _object(_CONTAINERD)
-_docker_config = _object(_CONFIG_V2)
-_crio_config = _object(_CRIO)
+def _lines(names: frozenset[str]) -> Callable[[bytes], bytes]:
+    def reduce(data: bytes) -> bytes:
+        keys = frozenset(name.encode() for name in names)
+        lines = [line for line in data.splitlines() if line.partition(b"=")[0].strip() in keys]
+        return b"".join(line + b"\n" for line in lines) or b"\n"
+
+    return reduce
+
+
+_DOCKER_CONFIG: Keep = {"ID": None} | _fields(docker.Container)
+_TASK = _fields(containerd.Bundle)
+del _TASK["linux"]["namespaces"]["path"]  # which of its own a container has is enough
+_STORED, _TOOL = _fields(storage.Entry), _fields(storage.Tool)
+del _STORED["metadata"]  # JSON in a string: _tool
+
+docker_hostconfig = _object(_fields(docker.HostConfig))
+docker_daemon = _object(_fields(docker.DaemonConfig))
+health_log = _object(_fields(health_log_file.Written))
+containerd_config = _object(_TASK)
+crio_state = _object(_fields(crio.Now))
+lxc_config = _lines(lxc.KEYS)
+machine = _lines(nspawn.KEYS)
+_docker_config = _object(_DOCKER_CONFIG)
+_crio_config = _object(_fields(crio.Config))
 
 
 def docker_config(data: bytes) -> bytes:
     """Of what is mounted the volumes that have names; not where."""
-    kept = msgspec.json.decode(_docker_config(data))
-    mounts = kept.get("MountPoints")
+    found = msgspec.json.decode(_docker_config(data))
+    mounts = found.get("MountPoints")
     if isinstance(mounts, dict):
         named = [each for each in mounts.values() if isinstance(each, dict) and each.get("Name")]
-        kept["MountPoints"] = {str(number): each for number, each in enumerate(named)}
-    return msgspec.json.encode(kept)
+        found["MountPoints"] = {str(number): each for number, each in enumerate(named)}
+    return msgspec.json.encode(found)
 
 
 def docker_networks(data: bytes) -> bytes:
@@ -137,10 +130,10 @@ def docker_networks(data: bytes) -> bytes:
 
 
 def crio_config(data: bytes) -> bytes:
-    """Podman's containers in the same place are in its database."""
-    kept = _crio_config(data)
-    manager = (msgspec.json.decode(kept).get("annotations") or {}).get("io.container.manager")
-    return kept if manager == "cri-o" else b""
+    """Empty for a container of Podman's in the same place: that is in its database."""
+    found = _crio_config(data)
+    manager = (msgspec.json.decode(found).get("annotations") or {}).get("io.container.manager")
+    return found if manager == "cri-o" else b""
 
 
 def storage_list(data: bytes) -> bytes:
@@ -154,30 +147,16 @@ def _tool(text: Any) -> dict[str, str]:
         value = msgspec.json.decode(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
         return {}  # another tool's own words
-    return {"metadata": msgspec.json.encode(_kept(value, _STORED_TOOL)).decode()} if isinstance(value, dict) else {}
-
-
-def _lines(names: frozenset[bytes]) -> Callable[[bytes], bytes]:
-    def reduce(data: bytes) -> bytes:
-        kept = [line for line in data.splitlines() if line.partition(b"=")[0].strip() in names]
-        return b"".join(line + b"\n" for line in kept) or b"\n"
-
-    return reduce
-
-
-lxc_config = _lines(_LXC)
-machine = _lines(_MACHINE)
+    return {"metadata": msgspec.json.encode(_kept(value, _TOOL)).decode()} if isinstance(value, dict) else {}
 
 
 def nerdctl_name(data: bytes) -> bytes:
     """The container's id."""
-    if not is_hex_id(data.decode().strip()):
-        raise ValueError("not a container's id")
-    return data.strip()
+    return nerdctl.parse_id(data).encode()
 
 
 def pid(data: bytes) -> bytes:
-    """A number."""
+    """The number alone."""
     return b"%d" % int(data.decode())
 
 

@@ -1,7 +1,8 @@
 """The runtimes' state files of a host, each reduced; read through StateFiles, so under the same rules of trust.
 
-A runtime's files are one line in a tuple here: where they are, and the function of ``reduce`` that chooses what is
-kept. They are written at the path that was looked for, not where a symbolic link led: the tree has no links.
+A runtime's files are one line in a tuple here: where they are, and the function of ``reduce`` that keeps of them what
+the runtime's structs read. They are written at the path that was looked for, not where a symbolic link led: the tree
+has no links.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from cgroupfs import Root
 
@@ -22,7 +23,7 @@ from ..host.running_engines import running_roots
 from ..host.runtimes import docker_networks
 from ..host.runtimes.base import LogSize, Metadata, Unreadable
 from ..host.runtimes.budget import unlimited
-from ..host.runtimes.containerd import is_word
+from ..host.runtimes.containerd import STATES, is_word
 from ..host.runtimes.docker import docker_data_root
 from ..host.runtimes.file_sizes import Sizes, sizes
 from ..host.runtimes.health_log import LOG_BYTES
@@ -35,6 +36,8 @@ from ..sampling.open_host import DEFAULT_STORAGE, HostOptions
 from . import reduced_state as reduce
 from .reduced_database import podman_database
 from .written_tree import LeftOut, Piece
+
+T = TypeVar("T")
 
 
 class _Files(NamedTuple):
@@ -64,16 +67,13 @@ STORAGE = (
     _Files("<driver>/containers.json", reduce.storage_list, 16 << 20),
     _Files("<driver>/volatile-containers.json", reduce.storage_list, 16 << 20),
     _Files("<driver>/<id>/userdata/config.json", reduce.crio_config),
-    _Files("<driver>/<id>/userdata/state.json", reduce.fields("status")),
+    _Files("<driver>/<id>/userdata/state.json", reduce.crio_state),
 )
 LXC = (_Files("<name>/config", reduce.lxc_config),)
 CONTAINERD = (_Files(f"{_TASK}config.json", reduce.containerd_config), _Files(f"{_TASK}init.pid", reduce.pid))
 SYSTEM = (
-    _Files("etc/docker/daemon.json", reduce.fields("data-root graph")),
-    _Files(f"run/containerd/{_TASK}config.json", reduce.containerd_config),
-    _Files(f"run/containerd/{_TASK}init.pid", reduce.pid),
-    _Files(f"run/k3s/containerd/{_TASK}config.json", reduce.containerd_config),
-    _Files(f"run/k3s/containerd/{_TASK}init.pid", reduce.pid),
+    _Files("etc/docker/daemon.json", reduce.docker_daemon),
+    *(each._replace(pattern=f"{state[1:]}/{each.pattern}") for state in STATES for each in CONTAINERD),
     _Files("var/lib/nerdctl/<name>/names/<name>/<name>", reduce.nerdctl_name),
     _Files("run/systemd/machines/<machine>", reduce.machine),
 )
@@ -114,12 +114,9 @@ class StateRecorder:
         """What their state only points to: the results of health checks, and the sizes of logs."""
         for each in several:
             files = StateFiles(self._root, each.owner_uid)
-            if each.health is not None and each.health.log:
-                found = files.read(each.health.log, reduce.health_log, LOG_BYTES)
-                if isinstance(found, Unreadable):
-                    self._left_out.add(found.path, found.reason)
-                elif found:
-                    yield Piece(each.health.log, found, uid=each.owner_uid)
+            path = each.health.log if each.health is not None else ""
+            if path and (found := self._noted(files.read(path, reduce.health_log, LOG_BYTES))):
+                yield Piece(path, found, uid=each.owner_uid)
             log = names.log_size(each)
             if isinstance(log, LogSize):
                 yield from self._log(files, log)
@@ -134,10 +131,8 @@ class StateRecorder:
                 yield Piece(f"{directory}/{each}", b"", uid=files.owner_uid, size=found.size_bytes)
 
     def _users(self, files: StateFiles, uids: frozenset[int]) -> Iterator[Piece]:
-        passwd = files.read("/etc/passwd", partial(reduce.passwd, uids=uids))
-        if isinstance(passwd, Unreadable):
-            self._left_out.add(passwd.path, passwd.reason)
-        if not isinstance(passwd, bytes) or not passwd:
+        passwd = self._noted(files.read("/etc/passwd", partial(reduce.passwd, uids=uids)))
+        if not passwd:
             return
         yield Piece("/etc/passwd", passwd)
         for line in passwd.splitlines():
@@ -154,10 +149,7 @@ class StateRecorder:
                 if count >= _MOST:
                     self._left_out.add(path, f"and more: only {_MOST} files of a kind are recorded")
                     break
-                found = _read(files, path, kind)
-                if isinstance(found, Unreadable):
-                    self._left_out.add(found.path, found.reason)
-                elif found:
+                if found := self._noted(_read(files, path, kind)):
                     yield Piece(path, found, uid=files.owner_uid)
 
     def _paths(self, files: StateFiles, top: str, rest: Sequence[str]) -> Iterator[str]:
@@ -169,13 +161,16 @@ class StateRecorder:
         if fits is None:
             yield from self._paths(files, f"{top}/{rest[0]}", rest[1:])
             return
-        names = files.names(top)
-        if isinstance(names, Unreadable):
-            self._left_out.add(names.path, names.reason)
-            return
-        for name in names:
+        for name in self._noted(files.names(top)) or ():
             if fits(name) and not (rest[1:] and self._is_file(f"{top}/{name}")):
                 yield from self._paths(files, f"{top}/{name}", rest[1:])
+
+    def _noted(self, found: T | Unreadable) -> T | None:
+        """What was read; None, and a note, if it cannot be."""
+        if not isinstance(found, Unreadable):
+            return found
+        self._left_out.add(found.path, found.reason)
+        return None
 
     def _is_file(self, path: str) -> bool:
         """A plain file beside the directories (/var/lib/lxc/lxc.conf)."""

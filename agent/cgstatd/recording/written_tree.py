@@ -48,6 +48,11 @@ class LeftOut:
         else:
             self.more += 1
 
+    def failed(self, path: str, error: OSError) -> list[Piece]:
+        """Note a path that cannot be read; nothing of it is recorded."""
+        self.add(path, error.strerror or "cannot be read")
+        return []
+
 
 class TreeWriter:
     """Collects one reading and writes it afterwards, so that writing does not draw the reading out."""

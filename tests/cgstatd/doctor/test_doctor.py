@@ -18,6 +18,7 @@ from cgstatd.auth import store
 from cgstatd.config import Settings
 from cgstatd.doctor import rights, setup
 from cgstatd.doctor.command import diagnose
+from cgstatd.doctor.examination import in_container
 from cgstatd.doctor.findings import Finding, Report, listed, some
 from cgstatd.doctor.report_text import render
 from cgstatd.host.pressure_triggers import Trigger, Triggers
@@ -217,6 +218,12 @@ def test_the_inside_of_a_container_is_recognised(tmp_path: Path) -> None:
     found = report(host, tmp_path)
     assert "the inside of a container" in one(found).what and "--host-root /host" in one(found).todo
     assert [each.what for each in findings(found, "Containers")][1:] == ["docker: none running, 1 stopped"]
+
+
+@pytest.mark.parametrize(("second", "inside"), [("kthreadd\n", False), ("sh\n", True)])
+def test_a_host_is_known_by_its_second_process(host: FakeHost, second: str, inside: bool) -> None:
+    write_files(str(host.path), {"proc/2/comm": second})
+    assert in_container(host.root()) is inside
 
 
 class Sleeping:

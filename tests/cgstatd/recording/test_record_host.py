@@ -22,7 +22,7 @@ import pytest
 from cgroupfs import Directory, NoCgroups, Root, detect
 from cgstatd.cli import main as cli
 from cgstatd.host.runtimes.base import Metadata
-from cgstatd.recording.kernel_file_names import CGROUP_FILES
+from cgstatd.recording.kernel_files import CGROUP_FILES
 from cgstatd.recording.record_host import CannotRecord, record_host
 from cgstatd.recording.recorded_root import Index, load_index, open_roots
 from cgstatd.sampling.model import ContainerStats

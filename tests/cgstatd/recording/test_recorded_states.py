@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -233,29 +234,111 @@ def test_a_file_of_dockers_reads_as_before(host: MadeUpHost, tmp_path: Path, mor
     assert DockerSource(root).get(ID) == DockerSource(host.root).get(ID)
 
 
+EACH = reduced_state.EACH
+CONFIG, HOST, HEALTH, CRIO = (
+    reduced_state._fields(kind) for kind in (docker.Container, docker.HostConfig, health_log.Written, crio.Config)
+)
+TASK_KEPT = reduced_state._TASK
+
+
 @pytest.mark.parametrize(
     ("kind", "kept"),
     [
-        (docker._Container, reduced_state._CONFIG_V2),
-        (docker._State, reduced_state._CONFIG_V2["State"]),
-        (docker._Config, reduced_state._CONFIG_V2["Config"]),
-        (docker._Mount, reduced_state._CONFIG_V2["MountPoints"][reduced_state.EACH]),
-        (docker._HostConfig, reduced_state._HOSTCONFIG),
-        (docker._RestartPolicy, reduced_state._HOSTCONFIG["RestartPolicy"]),
-        (docker._LogConfig, reduced_state._HOSTCONFIG["LogConfig"]),
-        (docker_health.Check, reduced_state._CONFIG_V2["Config"]["Healthcheck"]),
-        (health_log.Written, reduced_state._HEALTH),
-        (health_log._Probe, reduced_state._HEALTH["Log"]),
-        (endpoints._Settings, reduced_state._CONFIG_V2["NetworkSettings"]),
-        (endpoints._Network, reduced_state._CONFIG_V2["NetworkSettings"]["Networks"][reduced_state.EACH]),
-        (endpoints._Binding, reduced_state._CONFIG_V2["NetworkSettings"]["Ports"][reduced_state.EACH]),
-        (containerd._Config, reduced_state._CONTAINERD),
-        (oci.Linux, reduced_state._CONTAINERD["linux"]),
-        (oci._Resources, reduced_state._CONTAINERD["linux"]["resources"]),
-        (oci.Process, reduced_state._CONTAINERD["process"]),
-        (containerd._Annotations, reduced_state._CONTAINERD["annotations"]),
-        (crio._Annotations, reduced_state._CRIO["annotations"]),
+        (docker.Container, CONFIG),
+        (docker._State, CONFIG["State"]),
+        (docker._Config, CONFIG["Config"]),
+        (docker._Mount, CONFIG["MountPoints"][EACH]),
+        (docker.HostConfig, HOST),
+        (docker._RestartPolicy, HOST["RestartPolicy"]),
+        (docker._LogConfig, HOST["LogConfig"]),
+        (docker_health.Check, CONFIG["Config"]["Healthcheck"]),
+        (health_log.Written, HEALTH),
+        (health_log._Probe, HEALTH["Log"]),
+        (endpoints.NetworkSettings, CONFIG["NetworkSettings"]),
+        (endpoints._Network, CONFIG["NetworkSettings"]["Networks"][EACH]),
+        (endpoints._Binding, CONFIG["NetworkSettings"]["Ports"][EACH]),
+        (containerd.Bundle, TASK_KEPT),
+        (oci.Linux, TASK_KEPT["linux"]),
+        (oci._Resources, TASK_KEPT["linux"]["resources"]),
+        (oci.Process, TASK_KEPT["process"]),
+        (containerd._Annotations, TASK_KEPT["annotations"]),
+        (crio._Annotations, CRIO["annotations"]),
     ],
 )
 def test_every_field_that_a_reader_has_is_kept(kind: type[msgspec.Struct], kept: dict[str, Any]) -> None:
     assert {field.encode_name for field in msgspec.structs.fields(kind)} <= kept.keys()
+
+
+def document(keep: dict[str, Any], *, plain: Any) -> dict[str, Any]:
+    """An object with every field that is kept, ``plain`` where a field has no fields, and a secret beside each."""
+    found = {name: plain if inner is None else document(inner, plain=plain) for name, inner in keep.items()}
+    return found | {"Env": SECRET, "other": {"deep": [SECRET]}} if EACH not in keep else found
+
+
+@pytest.mark.parametrize(
+    ("reduce", "kind"),
+    [
+        (reduced_state.docker_config, docker.Container),
+        (reduced_state.docker_hostconfig, docker.HostConfig),
+        (reduced_state.docker_daemon, docker.DaemonConfig),
+        (reduced_state.health_log, health_log.Written),
+        (reduced_state.containerd_config, containerd.Bundle),
+        (reduced_state.crio_state, crio.Now),
+        (reduced_state._crio_config, crio.Config),
+    ],
+)
+@pytest.mark.parametrize("plain", ["kept", ["kept", [SECRET], {"x": SECRET}], {"a": "kept", "b": {"x": SECRET}}])
+def test_no_secret_beside_or_below_a_field_that_is_read_survives(
+    reduce: Callable[[bytes], bytes], kind: type[msgspec.Struct], plain: Any
+) -> None:
+    whole = document(reduced_state._fields(kind), plain=plain)
+    if "MountPoints" in whole:
+        whole["MountPoints"][EACH]["Name"] = "data"
+    for given in (whole, {name: [value] for name, value in whole.items()}):
+        assert SECRET.encode() not in reduce(json.dumps(given).encode())
+    assert b"kept" in reduce(json.dumps(whole).encode())
+
+
+def test_of_mounts_the_named_volumes_alone_are_kept() -> None:
+    found = json.loads(reduced_state.docker_config(json.dumps(DOCKER).encode()))
+    assert found["MountPoints"] == {"0": {"Name": "data", "Driver": "local", "RW": False}}
+
+
+@pytest.mark.parametrize("state", containerd.STATES)
+def test_a_task_is_recorded_below_each_of_containerds_own_states(host: MadeUpHost, tmp_path: Path, state: str) -> None:
+    folder = f"{state}/io.containerd.runtime.v2.task/k8s.io/{'c' * 64}"
+    host.write(f"{folder}/config.json", json.dumps(TASK))
+    host.write(f"{folder}/init.pid", "4711")
+    out, _ = recorded(host, tmp_path)
+    assert sorted(os.listdir(f"{out}/t0{folder}")) == ["config.json", "init.pid"]
+
+
+def test_no_secret_of_a_list_of_containers_survives() -> None:
+    keep = {**reduced_state._STORED, "metadata": None}
+    entry = document(keep, plain="kept") | {"metadata": json.dumps(document(reduced_state._TOOL, plain="kept"))}
+    found = reduced_state.storage_list(json.dumps([entry, entry | {"metadata": SECRET}]).encode())
+    assert SECRET.encode() not in found and b"pod-name" in found
+
+
+SECRETS = set("Args Cmd Entrypoint Env Test Source Destination Binds args env mounts path metadata".split())
+"""Names under which engines keep commands, environments, places and keys."""
+
+
+def names(keep: dict[str, Any] | None) -> set[str]:
+    """Every name that is kept, at any depth."""
+    return {*(keep or ()), *(name for inner in (keep or {}).values() for name in names(inner))}
+
+
+def test_no_reader_makes_a_recording_keep_a_command_or_a_place() -> None:
+    """A struct that begins to read one of these must be reduced before it is recorded."""
+    others = map(reduced_state.kept, (docker.DaemonConfig, crio.Now))
+    for keep in (CONFIG, HOST, HEALTH, CRIO, TASK_KEPT, reduced_state._STORED, reduced_state._TOOL, *others):
+        assert not names(keep) & SECRETS
+
+
+def test_of_bytes_that_no_struct_describes_nothing_can_be_kept() -> None:
+    class Undescribed(msgspec.Struct):
+        anything: msgspec.Raw
+
+    with pytest.raises(TypeError, match="Raw"):
+        reduced_state.kept(Undescribed)

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import WSCloseCode
 
 from cgstatd.config import Settings
-from cgstatd.doctor import calling
+from cgstatd.doctor import servers
 from cgstatd.doctor.findings import COSTS, OK
 from dockhand import TOKEN, Dockhand, dockhand
 from fakehost import FakeHost
@@ -100,7 +100,7 @@ async def told(running: Agent, url: str, token: Path, level: str) -> str:
     """What the doctor says of the connection, once it is of that level: the agent counts when it has closed."""
     settings = Settings(listen=(f"127.0.0.1:{running.port}",), dockhand_url=url, dockhand_token_file=str(token))
     while True:
-        [found] = await asyncio.to_thread(lambda: list(calling.findings(settings)))
+        [found] = await asyncio.to_thread(lambda: list(servers.dockhand(settings)))
         if found.level == level and "0 connected, 0 refused" not in found.what:
             return found.what
 
@@ -118,6 +118,6 @@ def test_the_doctor_says_what_is_missing(tmp_path: Path, token: str | None, ca: 
         dockhand_url="wss://dockhand.example.org", dockhand_token_file=str(tmp_path / "token"),
         dockhand_ca="" if ca is None else str(tmp_path / "ca"),
     )  # fmt: skip
-    [found] = calling.findings(settings)
+    [found] = servers.dockhand(settings)
     assert found.level == COSTS and words in found.what
-    assert list(calling.findings(Settings())) == []
+    assert list(servers.dockhand(Settings())) == []

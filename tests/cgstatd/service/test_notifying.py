@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cgstatd.config import Settings
-from cgstatd.doctor import notifications
+from cgstatd.doctor import servers
 from cgstatd.doctor.findings import COSTS, NOTE, OK, Finding
 from fakehost import FakeHost
 from webhook import Hook, answering, silent, webhook
@@ -50,7 +50,7 @@ async def doctor_says(running: Agent, url: str, level: str) -> Finding:
     settings = Settings(notify_url=url, listen=(f"127.0.0.1:{running.port}",))
     async with asyncio.timeout(60):
         while True:
-            [found] = await asyncio.to_thread(lambda: list(notifications.findings(settings)))
+            [found] = await asyncio.to_thread(lambda: list(servers.webhook(settings)))
             if found.level == level:
                 return found
             await asyncio.sleep(0.05)
@@ -149,9 +149,9 @@ def test_a_file_of_another_user_does_not_either(tmp_path: Path) -> None:
 def test_the_doctor_says_what_it_needs_and_nothing_where_there_is_none(tmp_path: Path) -> None:
     def of(**more: Any) -> list[Finding]:
         settings = Settings(notify_url="https://h.example.org/x", listen=("127.0.0.1:1",), **more)
-        return list(notifications.findings(settings))
+        return list(servers.webhook(settings))
 
-    assert list(notifications.findings(Settings())) == []
+    assert list(servers.webhook(Settings())) == []
     [found] = of()
     assert found.level == NOTE and "was not asked" in found.what and "/x" not in repr(found)
     [found] = of(notify_secret_file=f"{tmp_path}/none")

@@ -128,14 +128,16 @@ class _Annotations(msgspec.Struct, frozen=True):
     service: str | None = msgspec.field(name="com.docker.compose.service", default=None)
 
 
-class _Config(msgspec.Struct, frozen=True):
+class Bundle(msgspec.Struct, frozen=True):
+    """config.json."""
+
     annotations: _Annotations | None = None
     linux: Linux | None = None
     process: oci.Process | None = None
     hostname: str | None = None
 
 
-_decode = parser_of(_Config)
+_decode = parser_of(Bundle)
 _parse_networks = parser_of(list[str])
 
 

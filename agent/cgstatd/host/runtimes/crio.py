@@ -69,20 +69,24 @@ class _Annotations(msgspec.Struct, frozen=True):
     host_network: str | None = msgspec.field(name="io.kubernetes.cri-o.HostNetwork", default=None)
 
 
-class _Config(msgspec.Struct, frozen=True):
+class Config(msgspec.Struct, frozen=True):
+    """config.json."""
+
     annotations: _Annotations = _Annotations()
 
 
-class _Now(msgspec.Struct, frozen=True):
+class Now(msgspec.Struct, frozen=True):
+    """state.json."""
+
     status: str | None = None
 
 
-_decode_config = parser_of(_Config)
-_decode_now = parser_of(_Now)
+_decode_config = parser_of(Config)
+_decode_now = parser_of(Now)
 
 
-def _parse_now(data: bytes) -> _Now:
-    return _Now(cut(_decode_now(data).status))
+def _parse_now(data: bytes) -> Now:
+    return Now(cut(_decode_now(data).status))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +177,7 @@ class CrioSource:
             ),
             labels_left_out=found.labels.left_out,
             created_seconds=found.created_seconds,
-            state=_STATES.get(now.status or "", State.UNKNOWN) if isinstance(now, _Now) else State.UNKNOWN,
+            state=_STATES.get(now.status or "", State.UNKNOWN) if isinstance(now, Now) else State.UNKNOWN,
             network_mode=found.network_mode,
             pod=f"{found.namespace}/{found.pod}",
             infra=found.sandbox,

@@ -16,6 +16,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
+from typing import Annotated
 
 import msgspec
 
@@ -37,13 +38,13 @@ from .base import (
     is_hex_id,
 )
 from .docker_health import Check, check_of
-from .endpoints import docker_network
+from .endpoints import NetworkSettings, docker_network
 from .engine import EngineRecord
 from .folder import FolderSource
 from .health_log import Written
 from .labels import NULL, Wanted, cut
 from .logs import log_size
-from .state_values import Int, parser_of, unix_time
+from .state_values import Int, holds, parser_of, unix_time
 from .statefile import StateFiles
 
 RUNTIME = "docker"
@@ -80,10 +81,10 @@ class _State(msgspec.Struct, rename="pascal", frozen=True):
 
 class _Config(msgspec.Struct, rename="pascal", frozen=True):
     image: str | None = None
-    labels: msgspec.Raw = NULL
-    healthcheck: Check | None = None
+    labels: Annotated[msgspec.Raw, holds(dict[str, str])] = NULL
     hostname: str | None = None
     tty: bool = False
+    healthcheck: Check | None = None
 
 
 class _Mount(msgspec.Struct, rename="pascal", frozen=True):
@@ -94,16 +95,18 @@ class _Mount(msgspec.Struct, rename="pascal", frozen=True):
     rw: bool = msgspec.field(name="RW", default=True)
 
 
-class _Container(msgspec.Struct, rename="pascal", frozen=True):
+class Container(msgspec.Struct, rename="pascal", frozen=True):
+    """config.v2.json."""
+
     name: str
     created: datetime | None = None
     image: str | None = None
     restart_count: Int | None = None
     path: str | None = None
-    network_settings: msgspec.Raw = NULL
-    mount_points: msgspec.Raw = NULL
     state: _State = _State()
     config: _Config = _Config()
+    network_settings: Annotated[msgspec.Raw, holds(NetworkSettings)] = NULL
+    mount_points: Annotated[msgspec.Raw, holds(dict[str, _Mount])] = NULL
 
 
 class _RestartPolicy(msgspec.Struct, rename="pascal", frozen=True):
@@ -117,7 +120,9 @@ class _LogConfig(msgspec.Struct, rename="pascal", frozen=True):
     type: str = ""
 
 
-class _HostConfig(msgspec.Struct, rename="pascal", frozen=True):
+class HostConfig(msgspec.Struct, rename="pascal", frozen=True):
+    """hostconfig.json."""
+
     network_mode: str | None = None
     memory: Int | None = None
     memory_swap: Int | None = None
@@ -129,15 +134,17 @@ class _HostConfig(msgspec.Struct, rename="pascal", frozen=True):
     log_config: _LogConfig | None = None
 
 
-class _DaemonConfig(msgspec.Struct, rename="kebab", frozen=True):
+class DaemonConfig(msgspec.Struct, rename="kebab", frozen=True):
+    """daemon.json."""
+
     data_root: str | None = None
     graph: str | None = None
     """The name of data-root before Docker 17.05; removed in 23.0."""
 
 
-_decode_container = parser_of(_Container)
-_decode_hostconfig = parser_of(_HostConfig)
-_parse_daemon = parser_of(_DaemonConfig)
+_decode_container = parser_of(Container)
+_decode_hostconfig = parser_of(HostConfig)
+_parse_daemon = parser_of(DaemonConfig)
 _parse_mounts = msgspec.json.Decoder(dict[str, _Mount] | None).decode
 _MOST_MOUNT_BYTES = 64 << 10
 """Of JSON; longer ones are never decoded."""
@@ -146,7 +153,7 @@ _MOST_MOUNT_BYTES = 64 << 10
 def docker_data_root(root: Root) -> str:
     """Where the system's Docker keeps its state, as ``/etc/docker/daemon.json`` says."""
     config = StateFiles(root).read("/etc/docker/daemon.json", _parse_daemon)
-    found = (config.data_root or config.graph) if isinstance(config, _DaemonConfig) else None
+    found = (config.data_root or config.graph) if isinstance(config, DaemonConfig) else None
     return found if found and found.startswith("/") else DATA_ROOT
 
 
@@ -212,7 +219,7 @@ def _volumes(raw: msgspec.Raw) -> tuple[Volume, ...]:
     return tuple(Volume(cut(each.name) or "", cut(each.driver) or "", each.rw) for each in islice(named, MOST_VOLUMES))
 
 
-def _parse_hostconfig(data: bytes) -> _HostConfig:
+def _parse_hostconfig(data: bytes) -> HostConfig:
     found = _decode_hostconfig(data)
     policy, logs = found.restart_policy or _RestartPolicy(), found.log_config or _LogConfig()
     return msgspec.structs.replace(
@@ -223,7 +230,7 @@ def _parse_hostconfig(data: bytes) -> _HostConfig:
     )
 
 
-def _configured(container: _Known, host: _HostConfig) -> Configured:
+def _configured(container: _Known, host: HostConfig) -> Configured:
     policy, logs = host.restart_policy or _RestartPolicy(), host.log_config or _LogConfig()
     cpus = oci.positive(host.nano_cpus)
     return Configured(
@@ -268,7 +275,7 @@ class DockerSource(FolderSource):
         host = self._files.read(f"{folder}/hostconfig.json", _parse_hostconfig)
         if host is None and container.going:
             return None  # its files are being removed, one by one
-        host = host if isinstance(host, _HostConfig) else _HostConfig()
+        host = host if isinstance(host, HostConfig) else HostConfig()
         endpoints = tuple(replace(each, driver=self._driver(each.network_id)) for each in container.endpoints)
         return replace(container, endpoints=endpoints).metadata(
             RUNTIME,

@@ -36,12 +36,12 @@ _MOST_BYTES = 64 << 10
 class _Network(msgspec.Struct, frozen=True):
     network_id: str | None = msgspec.field(name="NetworkID", default=None)
     endpoint_id: str | None = msgspec.field(name="EndpointID", default=None)
+    gateway: str | None = msgspec.field(name="Gateway", default=None)
     address: str | None = msgspec.field(name="IPAddress", default=None)
     prefix: int | None = msgspec.field(name="IPPrefixLen", default=None)
-    gateway: str | None = msgspec.field(name="Gateway", default=None)
+    gateway6: str | None = msgspec.field(name="IPv6Gateway", default=None)
     address6: str | None = msgspec.field(name="GlobalIPv6Address", default=None)
     prefix6: int | None = msgspec.field(name="GlobalIPv6PrefixLen", default=None)
-    gateway6: str | None = msgspec.field(name="IPv6Gateway", default=None)
     mac: str | None = msgspec.field(name="MacAddress", default=None)
 
 
@@ -50,7 +50,9 @@ class _Binding(msgspec.Struct, rename="pascal", frozen=True):
     host_port: str | None = None
 
 
-class _Settings(msgspec.Struct, rename="pascal", frozen=True):
+class NetworkSettings(msgspec.Struct, rename="pascal", frozen=True):
+    """Docker's, of config.v2.json."""
+
     networks: dict[str, _Network | None] | None = None
     ports: dict[str, list[_Binding] | None] | None = None
 
@@ -77,7 +79,7 @@ class _Mapping(msgspec.Struct, frozen=True):
     range: int = 1
 
 
-_parse_settings = msgspec.json.Decoder(_Settings | None).decode
+_parse_settings = msgspec.json.Decoder(NetworkSettings | None).decode
 _parse_status = msgspec.json.Decoder(dict[str, _Status | None] | None).decode
 _parse_mappings = msgspec.json.Decoder(list[_Mapping] | None).decode
 Found = tuple[tuple[Endpoint, ...], tuple[Port, ...]]
@@ -86,7 +88,7 @@ Found = tuple[tuple[Endpoint, ...], tuple[Port, ...]]
 def docker_network(raw: msgspec.Raw) -> Found:
     """Endpoints and ports of ``NetworkSettings``; empty where they are malformed."""
     try:
-        found = (_parse_settings(raw) if len(memoryview(raw)) <= _MOST_BYTES else None) or _Settings()
+        found = (_parse_settings(raw) if len(memoryview(raw)) <= _MOST_BYTES else None) or NetworkSettings()
     except (ValueError, RecursionError):
         return (), ()
     networks = islice((found.networks or {}).items(), MOST_ENDPOINTS)

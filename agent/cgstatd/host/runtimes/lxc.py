@@ -33,6 +33,8 @@ _size = re.compile(r"([0-9]{1,18})([KMGT]?)B?", re.IGNORECASE | re.ASCII).fullma
 _MEMORY = frozenset({"lxc.cgroup2.memory.max", "lxc.cgroup.memory.limit_in_bytes"})
 _TYPE = frozenset({"lxc.net.0.type", "lxc.network.type"})
 _LINK = frozenset({"lxc.net.0.link", "lxc.network.link"})
+KEYS = _MEMORY | _TYPE | _LINK
+"""All that is looked at."""
 
 
 def match(parent: str, name: str) -> Match | Skip | None:

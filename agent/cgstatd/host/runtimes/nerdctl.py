@@ -16,7 +16,8 @@ DATA_ROOT = "/var/lib/nerdctl"
 _ID_LIMIT = 256
 
 
-def _parse(data: bytes) -> str:
+def parse_id(data: bytes) -> str:
+    """The content of a name's file. Raises ValueError."""
     found = data.decode().strip()
     if not is_hex_id(found):
         raise ValueError("not a container's id")
@@ -35,7 +36,7 @@ class NameStore:
         return [name for name in names if is_file_name(name)] if isinstance(names, list) else []
 
     def _id(self, path: str) -> str | None:
-        found = self._files.read(path, _parse, _ID_LIMIT)
+        found = self._files.read(path, parse_id, _ID_LIMIT)
         return found if isinstance(found, str) else None
 
     def _folders(self, namespace: str | None = None) -> Iterator[str]:

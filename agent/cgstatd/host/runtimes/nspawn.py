@@ -29,6 +29,8 @@ RUNTIME = "systemd-nspawn"
 STATE = "/run/systemd/machines"
 PAYLOAD = "payload"
 _STATE_LIMIT = 64 << 10
+KEYS = frozenset({"NAME", "CLASS", "REALTIME"})
+"""All that is of use."""
 _VIRTUAL = ("qemu-", "lxc-")
 """libvirt's machines: ``machine-qemu\\x2d1\\x2dname.scope``."""
 is_machine_name = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}").fullmatch

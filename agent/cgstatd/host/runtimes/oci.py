@@ -9,11 +9,13 @@ No ``network`` among the namespaces means the host's.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from .base import Configured
 from .labels import NULL, cut
-from .state_values import Int
+from .state_values import Int, holds
 
 LIST_LIMIT = 16 << 10
 """Bytes of the JSON of a container's namespaces (some 200), or of another list."""
@@ -55,7 +57,7 @@ class Process(msgspec.Struct, frozen=True):
 class Linux(msgspec.Struct, frozen=True):
     """Namespaces are decoded only when they are asked for: a user may have written very many."""
 
-    namespaces: msgspec.Raw = NULL
+    namespaces: Annotated[msgspec.Raw, holds(list[Namespace])] = NULL
     resources: _Resources | None = None
 
 

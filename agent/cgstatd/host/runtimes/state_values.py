@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+HOLDS = "holds"
 Int = Annotated[int, msgspec.Meta(ge=-(1 << 62), le=1 << 62)]
 """A number as the runtimes write it; JSON's may have thousands of digits."""
+
+
+def holds(kind: Any) -> msgspec.Meta:
+    """The type that a msgspec.Raw is decoded as where it is asked for: what ``record`` keeps is derived from it."""
+    return msgspec.Meta(extra={HOLDS: kind})
 
 
 def is_file_name(name: str) -> bool:

@@ -15,12 +15,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
+from typing import Annotated
 
 import msgspec
 
 from .base import Unreadable, is_hex_id
 from .labels import NULL, cut
-from .state_values import parser_of, unix_time
+from .state_values import holds, parser_of, unix_time
 from .statefile import MOST_NAMES, USERS_NAMES, StateFiles
 
 STORAGE = "/var/lib/containers/storage"
@@ -33,22 +34,26 @@ _MOST_FOLDERS = 8
 """There are that many drivers; a user can make any number of directories."""
 
 
-class _Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True):
+    """One container of a list; ``metadata``: a Tool as JSON, where it is Podman's or CRI-O's."""
+
     id: str
-    names: msgspec.Raw = NULL
+    names: Annotated[msgspec.Raw, holds(list[str])] = NULL
     image: str | None = None
-    metadata: str | None = None
     created: datetime | None = None
+    metadata: str | None = None
 
 
-class _Tool(msgspec.Struct, rename="kebab", frozen=True):
+class Tool(msgspec.Struct, rename="kebab", frozen=True):
+    """Podman's and CRI-O's own words of a container."""
+
     image_name: str | None = None
     pod_name: str | None = None
     pod_id: str | None = None
 
 
-_parse_entries = parser_of(list[_Entry])
-_parse_tool = parser_of(_Tool)
+_parse_entries = parser_of(list[Entry])
+_parse_tool = parser_of(Tool)
 _parse_names = msgspec.json.Decoder(list[str] | None).decode
 
 
@@ -65,14 +70,14 @@ class StoredContainer:
     """Made by CRI-O: Podman's metadata has no pod."""
 
 
-def _tool(text: str | None) -> _Tool:
+def _tool(text: str | None) -> Tool:
     try:
         return _parse_tool((text or "{}").encode())
     except (ValueError, RecursionError):
-        return _Tool()  # another tool's own words (Buildah's): none of them is needed
+        return Tool()  # another tool's own words (Buildah's): none of them is needed
 
 
-def _stored(entry: _Entry) -> StoredContainer:
+def _stored(entry: Entry) -> StoredContainer:
     tool = _tool(entry.metadata)
     names = _parse_names(entry.names) if len(memoryview(entry.names)) <= _NAMES_LIMIT else None
     return StoredContainer(
