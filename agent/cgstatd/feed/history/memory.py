@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import secrets
 import sqlite3
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from ...sampling.history_model import ContainerSample, Life, Subject, Taken
 from ...sampling.pressure.found import Found
@@ -26,6 +26,8 @@ _PAGE_BYTES = PAGE_BYTES + 320
 """With what SQLite takes beside each."""
 _ROW_BYTES, _LIFE_BYTES, _MARK_BYTES = 110, 600, 120
 """What owners are compared by."""
+MOST_DEAD = 6_000
+"""Lives that have ended: seven megabytes of short ones, which a user can start by the thousand."""
 _DEAD_AT_ONCE = 50
 _NOT_READ = (None,) * len(ContainerSample._fields)
 
@@ -95,6 +97,8 @@ class Memory:
         """Those of the dead whose end is not told yet."""
         self._owned = defaultdict[int, int](int)
         """Bytes by owner, about."""
+        self._dead = Counter[int]()
+        """Lives that have ended, by owner."""
         self._begun = 0
         self._monotonic_ns = 0
         """Of the latest round."""
@@ -222,6 +226,7 @@ class Memory:
             self._insert("samples", [_row(each.last, each, self._monotonic_ns)])
             self._owned[life.owner_uid] += _ROW_BYTES
         each.until = number
+        self._dead[life.owner_uid] += 1
         self._change(each, number, last=each.last if each.first >= 0 else None, until=number)
         if not each.over:
             self._unexplained[life] = each
@@ -305,7 +310,9 @@ class Memory:
             last = old[-1][0]
             for table in ("samples", "marks", "rounds"):
                 self._delete(table, "round <= ?", last)
-            self._delete("lives", "until <= ?", last)
+            if self._delete("lives", "until <= ?", last):
+                left = "SELECT owner_uid, count(*) FROM lives WHERE until IS NOT NULL GROUP BY 1"
+                self._dead = Counter(dict(self._connection.execute(left)))
             self._unexplained = {life: each for life, each in self._unexplained.items() if (each.until or 0) > last}
 
     def _delete(self, table: str, where: str, *values: object) -> int:
@@ -325,13 +332,22 @@ class Memory:
         return gone
 
     def _shrink(self) -> None:
-        """Back within the budget: the owner with the most gives way."""
-        while self.used > self.budget and self._owned:
-            owner = max(self._owned, key=lambda uid: self._owned[uid])
-            with self._transaction():
-                if not self._drop_dead(owner) and not self._drop_round(owner):
-                    return
-                self._all("UPDATE rounds SET complete = 0 WHERE round <= ? AND complete", self.incomplete)
+        """Back within the bounds: the owner with the most gives way."""
+        while self._dead.total() > MOST_DEAD and self._dropped(self._dead, self._drop_dead):
+            pass
+        while self.used > self.budget and self._dropped(
+            self._owned, lambda owner: self._drop_dead(owner) or self._drop_round(owner)
+        ):
+            pass
+
+    def _dropped(self, by_owner: Mapping[int, int], drop: Callable[[int], bool]) -> bool:
+        """Whether there was anything that could go, of the owner with the most."""
+        if not by_owner:
+            return False
+        with self._transaction():
+            found = drop(max(by_owner, key=lambda uid: by_owner[uid]))
+            self._all("UPDATE rounds SET complete = 0 WHERE round <= ? AND complete", self.incomplete)
+        return found
 
     def _drop_dead(self, owner: int) -> bool:
         """Forget what ended first of an owner's."""
@@ -343,6 +359,7 @@ class Memory:
             self._delete("marks", "life = ?", key)
             self._delete("lives", "id = ?", key)
             self.incomplete = max(self.incomplete, until)
+        self._dead[owner] -= len(dead)
         gone = {key for key, _ in dead}
         self._unexplained = {life: each for life, each in self._unexplained.items() if each.id not in gone}
         return bool(dead)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cgroupfs import Vitals
 from cgstatd.feed.history.disk_model import Run, State
-from cgstatd.feed.history.memory import Memory
+from cgstatd.feed.history.memory import MOST_DEAD, Memory
 from cgstatd.feed.history.rows import Everyone, Source, samples_of
 from cgstatd.feed.history.schema import BLOCK, MOST
 from cgstatd.feed.history.spans import Timeline
@@ -217,6 +217,19 @@ def test_short_lives_that_no_round_has_seen_do_not_make_it_grow_between_two_roun
         memory.hear(begun(life(number, 1000)), 5_000)
         memory.hear(end(life(number, 1000)), 5_000)
         assert memory.used <= memory.budget
+
+
+def test_the_dead_are_no_more_than_a_number_and_who_has_most_of_them_loses_the_oldest() -> None:
+    memory, web = Memory(360, 10), life(1)
+    memory.add(0, taken(0, {web: sample(0)}), 0)
+    memory.hear(end(web), 5_000)
+    for number in range(2, MOST_DEAD + 102):
+        memory.hear(begun(life(number, 1000)), 5_000)
+        memory.hear(end(life(number, 1000)), 5_000)
+    ended = {each for each, *_ in lives(memory)}
+    assert len(ended) <= MOST_DEAD + 1  # the next round buries the one that the last one listed
+    assert {web, life(MOST_DEAD + 101, 1000)} <= ended and life(2, 1000) not in ended
+    assert memory.used < 8 << 20
 
 
 def test_the_owner_with_the_most_gives_way_and_the_others_keep_all() -> None:
