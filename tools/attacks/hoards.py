@@ -273,8 +273,7 @@ def from_the_future(a: TreeArena) -> str:
         assert a.ask(f"/api/containers/nothing{number}/stats")[0] == 404
         time.sleep(0.1)
 
-    # The bytes tell: the agent's own small reads meanwhile are as many as the time that this takes.
-    return f"404 each time, {_cost(a, often(60), guess, Work(100_000, 1 << 20))}"
+    return f"404 each time, {_cost(a, often(60), guess, Work(300, 1 << 20))}"
 
 
 def many_names(a: TreeArena) -> str:
